@@ -1,0 +1,83 @@
+# Needs python3 >= 3.11 with pip and venv; nothing else, and no compiler. Node, where it is there,
+# adds the tests against zarrita.js. Every target sets up what it needs in .venv, once.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+ARGS ?=
+QUICK ?=
+SOAK_MINUTES ?= 10
+
+BIN := $(VENV)/bin
+NODE_MODULES := tests/js/node_modules/.package-lock.json
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.NOTPARALLEL:
+.PHONY: help demo test lint format bench soak clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	    printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@printf '\n  make test PYTHON=python3.12 VENV=.venv312   another Python\n'
+	@printf '  make test ARGS="tests/stores -k zip"        arguments for the command behind a target\n'
+
+demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map of it
+	@$(BIN)/exzarr demo $(ARGS)
+
+test: $(VENV)/.installed-test $(NODE_MODULES) ## all tests
+	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) $(ARGS)
+
+lint: $(VENV)/.installed-lint ## ruff, mypy, and which room may import which
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "make format does that" >&2; exit 1; }
+	@$(BIN)/mypy
+	@report=$$($(BIN)/lint-imports 2>&1) || { echo "$$report" >&2; exit 1; }; echo "$$report" | tail -n 1
+
+format: $(VENV)/.installed-lint ## rewrite the sources as lint wants them
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.installed-bench ## exzarr beside its peers; QUICK=1 takes under a minute
+	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+# Rounds of the property tests, each with a seed of its own that its failures can be repeated with.
+soak: $(VENV)/.installed-test ## property tests with ever new examples, for SOAK_MINUTES=10
+	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+	    seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
+	    echo "HYPOTHESIS_PROFILE=soak pytest -m hypothesis --hypothesis-seed=$$seed"; \
+	    HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --timeout=0 \
+	        -m hypothesis --hypothesis-seed=$$seed $(ARGS) || exit 1; \
+	done
+
+clean: ## remove what the other targets made
+	rm -rf "$(VENV)" build dist tests/js/node_modules
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- setting up
+
+# One stamp a set of extras, so that each target installs what it needs and no more.
+# Wheels only: a package without one would need a compiler.
+$(VENV)/.installed-%: pyproject.toml $(VENV)/.created
+	@echo "installing exzarr[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --only-binary=:all: --editable ".[$*]"
+	@touch $@
+
+.PRECIOUS: $(VENV)/.created $(VENV)/.installed-%
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "exzarr needs Python 3.11 or newer, and $(PYTHON) is not: name another with PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Without npm, or where it fails, the tests that need zarrita.js are skipped and say why.
+$(NODE_MODULES): tests/js/package.json tests/js/package-lock.json
+	@if command -v npm >/dev/null; then \
+	    echo "installing zarrita.js into tests/js"; \
+	    (cd tests/js && npm ci --silent && touch node_modules/.package-lock.json) \
+	        || echo "npm could not install zarrita.js: its tests are skipped" >&2; \
+	fi

@@ -1,0 +1,75 @@
+"""`python -m benchmarks`, which is what `make bench` runs."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import warnings
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks import cells, floor, peers, probe, report
+from benchmarks.data import Workspace
+from benchmarks.harness import Result, Rounds, measure
+from benchmarks.targets import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+FULL = Rounds(least=5, most=25, seconds=6)
+QUICK = Rounds(least=3, most=9, seconds=0.5)
+
+
+def main() -> None:
+    options = _options()
+    warnings.simplefilter("ignore")  # zarr-python's, about what v3 does not specify
+    started = perf_counter()
+    entrants, missing = peers.available(options.peers)
+    others = [peer for peer in reversed(entrants) if peer.label != peers.BASELINE] or entrants
+    rounds = QUICK if options.quick else FULL
+    results: list[Result] = []
+    figures: list[probe.Figures] = []
+    with tempfile.TemporaryDirectory(prefix="exzarr-bench-", dir=options.dir) as folder:
+        work = Workspace(Path(folder), others)
+        for cell in cells.all_cells(work, quick=options.quick):
+            if options.only in f"{cell.group}: {cell.name}":
+                print(f"[{perf_counter() - started:4.0f} s] {cell.group}: {cell.name}", flush=True)
+                results.append(measure(cell, entrants, rounds, floor.LABEL))
+        if options.only in probe.IMPORTS:
+            figures.append(probe.import_times(entrants, 5 if options.quick else 15))
+        if options.only in probe.MEMORY:
+            figures += probe.peak_memory(work, entrants, quick=options.quick)
+    results.sort(key=lambda result: cells.GROUPS.index(result.group))
+    run = Run(results, figures, missing)
+    print(f"\n{report.machine()}\n\n{report.as_text(run)}\n\n{perf_counter() - started:.0f} s")
+    if not (options.quick or options.only or options.peers):
+        _publish(run)
+
+
+def _publish(run: Run) -> None:
+    """Only from whole runs: a page holds what came out of one command."""
+    from benchmarks.plot import draw
+
+    docs, raw = ROOT / "docs", ROOT / "benchmarks" / "results"
+    docs.mkdir(exist_ok=True)
+    raw.mkdir(exist_ok=True)
+    draw(run, docs / "benchmarks.svg")
+    (docs / "benchmarks.md").write_text(report.as_markdown(run, "benchmarks.svg"), encoding="utf-8")
+    (raw / "latest.json").write_text(report.as_json(run), encoding="utf-8")
+    print("written: docs/benchmarks.md, docs/benchmarks.svg, benchmarks/results/latest.json")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="exzarr beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="few cells and rounds; docs stay as they are")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cells with this in “group: name”")
+    parser.add_argument(
+        "--peers", nargs="+", choices=list(peers.FACTORIES), metavar="PEER",
+        help=f"of {', '.join(peers.FACTORIES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dir", type=Path, help="where the stores lie meanwhile; the system's temporary folder"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

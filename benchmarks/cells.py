@@ -1,0 +1,242 @@
+"""What is compared: every cell of every table."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import floor
+from benchmarks.data import Layout, Workspace, cube, stored_bytes, table
+from benchmarks.harness import Cell, Contest
+from benchmarks.peers import Facts, Peer, Selection, ZarrPython
+
+READS = "Whole reads"
+CREATES = "Whole writes, new array"
+REPLACES = "Whole writes, over an existing array"
+SELECTIONS = "Selections"
+ROWS = "256 random rows"
+OPENING = "Opening"
+
+GROUPS = (READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING)
+
+HIERARCHY = 200
+LISTING = f"open and list {HIERARCHY} arrays, consolidated"
+
+LAYOUTS = [
+    *[cube(edge, codec) for codec in ("raw", "zstd", "blosc", "gzip") for edge in (16, 32, 64)],
+    *[cube(edge, codec, 128) for codec in ("raw", "zstd", "blosc") for edge in (16, 32, 64)],
+]
+QUICK_READS = [
+    cube(32, "raw"), cube(64, "raw"), cube(64, "zstd"), cube(16, "blosc"), cube(32, "blosc"),
+    cube(32, "blosc", 128),
+]  # fmt: skip
+QUICK_WRITES = [cube(64, "raw"), cube(64, "zstd"), cube(32, "blosc")]
+SELECTED = [cube(32, "raw"), cube(32, "zstd"), cube(64, "blosc"), cube(32, "blosc", 128)]
+TABLES = [table(codec, rows) for codec in ("raw", "zstd") for rows in (None, 1024)]
+OPENED = cube(32, "zstd")
+
+SHAPES: dict[str, Selection] = {
+    "one element": (131, 57, 201),
+    "one row": (131, 57, slice(None)),
+    "64³ window": (slice(37, 101), slice(51, 115), slice(77, 141)),
+    "strided window": (slice(13, 205, 3), slice(7, 199, 2), slice(5, 235, 5)),
+}
+
+
+def all_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
+    """All cells, those of one layout in a row: a long run keeps few stores at a time."""
+    reads, writes = (QUICK_READS, QUICK_WRITES) if quick else (LAYOUTS, LAYOUTS)
+    selected = [cube(32, "raw"), cube(32, "blosc", 128)] if quick else SELECTED
+    cubes = list(dict.fromkeys([*reads, *writes, *selected, OPENED]))
+    for layout in cubes:
+        if layout in reads:
+            yield whole_read(work, layout)
+        if layout in selected:
+            yield from [selection(work, layout, name) for name in SHAPES]
+        if layout == OPENED:
+            yield from [opening(work, layout), first_element(work, layout)]
+        if layout in writes:
+            yield create(work, layout, settle=not quick)
+            if not quick:
+                yield replace(work, layout)
+        work.clear()
+    for layout in TABLES:
+        yield random_rows(work, layout)
+    yield listing(work)
+
+
+def whole_read(work: Workspace, layout: Layout) -> Cell:
+    def contest(peer: Peer) -> Contest:
+        array = peer.open(work.store(layout))
+        return Contest(lambda: same(peer.read(array), work.data(layout)), lambda _: peer.read(array))
+
+    def bare() -> Contest:
+        read = floor.reader(work.store(layout), layout)
+        return Contest(lambda: same(read(), work.data(layout)), lambda _: read())
+
+    has_floor = layout in (cube(32, "raw"), cube(64, "raw"))
+    return Cell(READS, layout.name, contest, bare if has_floor else None)
+
+
+def create(work: Workspace, layout: Layout, *, settle: bool) -> Cell:
+    """Timed is the data only; the empty array is there already."""
+
+    def contest(peer: Peer) -> Contest:
+        def prepare() -> Any:
+            array = peer.create(work.fresh("new.zarr"), layout)
+            if settle:
+                os.sync()  # what others left to write back falls on nobody
+            return array
+
+        def run(array: Any) -> None:
+            peer.write(array, work.data(layout))
+
+        def check() -> None:
+            run(prepare())
+            written_well(work, layout, peer, work.folder / "new.zarr")
+
+        return Contest(check, run, prepare, repeatable=False)
+
+    return Cell(CREATES, layout.name, contest)
+
+
+def replace(work: Workspace, layout: Layout) -> Cell:
+    """Over an array of the peer's own, with all chunks there."""
+
+    def contest(peer: Peer) -> Contest:
+        path = work.fresh(f"{peer.label}.zarr")
+        array = peer.create(path, layout)
+
+        def run(_: object = None) -> None:
+            peer.write(array, work.data(layout))
+
+        def check() -> None:
+            run()
+            run()
+            written_well(work, layout, peer, path)
+
+        return Contest(check, run, os.sync, repeatable=False)
+
+    return Cell(REPLACES, layout.name, contest)
+
+
+def written_well(work: Workspace, layout: Layout, peer: Peer, path: Path) -> None:
+    """Another library reads the same data back, and it was compressed about as hard as everyone's."""
+    other = work.reader_beside(peer)
+    with other.settings():
+        same(other.read(other.open(path)), work.data(layout))
+    size, usual = stored_bytes(path), stored_bytes(work.store(layout))
+    if not 0.9 < size / usual < 1.1:
+        raise AssertionError(f"{size} bytes stored, where {usual} are usual: not the same codec settings")
+
+
+def selection(work: Workspace, layout: Layout, name: str) -> Cell:
+    """The same shape at 16 offsets in turn, so that nobody is asked for the same element twice running."""
+    shape = SHAPES[name]
+    selections = [shifted(shape, 3 * i, i % 4, i % 7) for i in range(16)]
+
+    def contest(peer: Peer) -> Contest:
+        array = peer.open(work.store(layout))
+        ring = itertools.cycle(selections)
+
+        def check() -> None:
+            for each in selections:
+                same(peer.select(array, each), work.data(layout)[each])
+
+        return Contest(check, lambda _: peer.select(array, next(ring)))
+
+    return Cell(SELECTIONS, f"{name}, {layout.name}", contest)
+
+
+def random_rows(work: Workspace, layout: Layout) -> Cell:
+    """256 different rows in random order, as a shuffled minibatch asks for them; other ones each time."""
+    rng = np.random.default_rng(5)
+    batches = [rng.choice(layout.shape[0], 256, replace=False) for _ in range(16)]
+
+    def contest(peer: Peer) -> Contest:
+        array = peer.open(work.store(layout))
+        ring = itertools.cycle(batches)
+
+        def check() -> None:
+            for rows in batches[:3]:
+                same(peer.rows(array, rows), work.data(layout)[rows])
+
+        return Contest(check, lambda _: peer.rows(array, next(ring)))
+
+    return Cell(ROWS, layout.name, contest)
+
+
+def opening(work: Workspace, layout: Layout) -> Cell:
+    """Up to knowing shape, data type and chunks."""
+    wanted = Facts(layout.shape, "float32", layout.chunks)
+
+    def contest(peer: Peer) -> Contest:
+        path = work.store(layout)
+        return Contest(lambda: same_facts(peer.facts(path), wanted), lambda _: peer.facts(path))
+
+    return Cell(OPENING, "open an array", contest)
+
+
+def first_element(work: Workspace, layout: Layout) -> Cell:
+    """Up to having read one element: whatever a library puts off when opening is in here."""
+    first = (100, 100, 100)
+
+    def contest(peer: Peer) -> Contest:
+        path = work.store(layout)
+
+        def run(_: object = None) -> Any:
+            return peer.select(peer.open(path), first)
+
+        return Contest(lambda: same(run(), work.data(layout)[first]), run)
+
+    return Cell(OPENING, "open an array, read one element", contest)
+
+
+def listing(work: Workspace) -> Cell:
+    """200 arrays in one group, up to knowing shape, data type and chunks of each."""
+    wanted = Facts((365, 180, 360), "float32", (1, 180, 360))
+    path = work.folder / "hierarchy.zarr"
+
+    def contest(peer: Peer) -> Contest:
+        if not path.exists():
+            ZarrPython("", "zarr.core.codec_pipeline.BatchedCodecPipeline").create_hierarchy(path, HIERARCHY)
+
+        def check() -> None:
+            found = peer.listing(path)
+            if len(found) != HIERARCHY:
+                raise AssertionError(f"{len(found)} arrays found of {HIERARCHY}")
+            for facts in found.values():
+                same_facts(facts, wanted)
+
+        return Contest(check, lambda _: peer.listing(path))
+
+    return Cell(OPENING, LISTING, contest)
+
+
+def shifted(selection: Selection, *by: int) -> Selection:
+    """The same shape, further along; whole dimensions stay as they are."""
+    moved: list[int | slice] = []
+    for part, step in zip(selection, by, strict=True):
+        if isinstance(part, int):
+            moved.append(part + step)
+        elif part.start is None:
+            moved.append(part)
+        else:
+            moved.append(slice(part.start + step, part.stop + step, part.step))
+    return tuple(moved)
+
+
+def same(found: Any, wanted: Any) -> None:
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    if found.dtype != wanted.dtype or not np.array_equal(found, wanted):
+        raise AssertionError(f"wrong data: {found.dtype} {found.shape}, not equal to what was stored")
+
+
+def same_facts(found: Facts, wanted: Facts) -> None:
+    if found != wanted:
+        raise AssertionError(f"{found}, not {wanted}")

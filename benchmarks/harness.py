@@ -1,0 +1,165 @@
+"""Who takes part in a cell, and how they are timed: in turns, so that noise falls on all alike."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from benchmarks.peers import BASELINE, NotSupportedError, Peer
+
+# A sample of something quicker than this is the mean of as many calls as it takes to get there.
+SAMPLE_SECONDS = 0.004
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What one contestant does in one cell.
+
+    Timed is `run`, with what `prepare` made. `check` is called once beforehand: it raises where a
+    result is wrong, and serves as warm-up.
+    """
+
+    check: Callable[[], None]
+    run: Callable[[Any], Any]
+    prepare: Callable[[], Any] = lambda: None
+    repeatable: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of a table. `contest` is called for each peer; `floor` takes part beside them."""
+
+    group: str
+    name: str
+    contest: Callable[[Peer], Contest]
+    floor: Callable[[], Contest] | None = None
+
+
+@dataclass
+class Result:
+    """Seconds per sample of each contestant that got through, and what befell the others."""
+
+    group: str
+    name: str
+    times: dict[str, list[float]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    unsupported: set[str] = field(default_factory=set)
+
+    def median(self, label: str) -> float | None:
+        times = self.times.get(label)
+        return statistics.median(times) if times else None
+
+    def ratio(self, label: str) -> float | None:
+        """That contestant's time ÷ exzarr's: above 1, exzarr is faster."""
+        theirs, ours = self.median(label), self.median(BASELINE)
+        return None if theirs is None or ours is None else theirs / ours
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How often each contestant of a cell is sampled: as often as fits into `seconds`, within bounds."""
+
+    least: int
+    most: int
+    seconds: float
+
+    def fitting(self, one: float) -> int:
+        return max(self.least, min(self.most, int(self.seconds / one) if one else self.most))
+
+
+@dataclass
+class _Entrant:
+    label: str
+    contest: Contest
+    settings: Callable[[], AbstractContextManager[object]]
+    loops: int = 1
+
+
+def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str) -> Result:
+    """Let all contestants of a cell take turns. A contestant that fails is out; the others go on."""
+    result = Result(cell.group, cell.name)
+    entrants: list[_Entrant] = []
+    round_seconds = 0.0
+
+    def admit(label: str, contest: Callable[[], Contest], settings: Callable[[], Any]) -> None:
+        nonlocal round_seconds
+        try:
+            with settings():
+                entrant = _Entrant(label, contest(), settings)
+                entrant.contest.check()
+                gc.collect()
+                once = _sample(entrant)
+                if entrant.contest.repeatable and once < SAMPLE_SECONDS:
+                    entrant.loops = min(1000, round(SAMPLE_SECONDS / min(once, _sample(entrant))))
+        except NotSupportedError:
+            result.unsupported.add(label)
+        except Exception as error:  # noqa: BLE001 - whatever a peer raises is that peer's result
+            result.problems[label] = describe(error)
+        else:
+            round_seconds += once * entrant.loops
+            entrants.append(entrant)
+            if entrant.loops == 1:
+                result.times[label] = [once]  # its first turn
+
+    for peer in peers:
+        admit(peer.label, lambda peer=peer: cell.contest(peer), peer.settings)  # type: ignore[misc]
+    if cell.floor is not None:
+        admit(floor_label, cell.floor, nullcontext)
+
+    # What the libraries keep is not looked through again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        _take_turns(entrants, rounds.fitting(round_seconds) - 1, result)
+    finally:
+        gc.unfreeze()
+    return result
+
+
+def _take_turns(entrants: list[_Entrant], rounds: int, result: Result) -> None:
+    for turn in range(1, rounds + 1):
+        # Another one first each time, so that nobody always follows the same one.
+        start = turn % max(len(entrants), 1)
+        for entrant in entrants[start:] + entrants[:start]:
+            if entrant.label in result.problems:
+                continue
+            try:
+                with entrant.settings():
+                    seconds = _sample(entrant)
+            except Exception as error:  # noqa: BLE001
+                result.problems[entrant.label] = describe(error)
+                result.times.pop(entrant.label, None)
+            else:
+                result.times.setdefault(entrant.label, []).append(seconds)
+
+
+def _sample(entrant: _Entrant) -> float:
+    contest, loops = entrant.contest, entrant.loops
+    prepared = contest.prepare()
+    run = contest.run
+    gc.collect()
+    gc.disable()
+    try:
+        if loops == 1:
+            start = perf_counter()
+            kept = run(prepared)  # freed after the clock has stopped
+            seconds = perf_counter() - start
+            del kept
+            return seconds
+        start = perf_counter()
+        for _ in itertools.repeat(None, loops):
+            run(prepared)
+        return (perf_counter() - start) / loops
+    finally:
+        gc.enable()
+
+
+def describe(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -1,0 +1,74 @@
+"""The picture in docs/benchmarks.md: a dot per cell and peer, on a scale of ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import cells
+from benchmarks.harness import Result
+from benchmarks.report import groups
+from benchmarks.targets import Run
+
+# Okabe and Ito's colours, which everyone can tell apart; and a shape each, for print.
+STYLES = {
+    "TensorStore": ("#0072B2", "o"),
+    "zarrs-python": ("#D55E00", "s"),
+    "zarr-python": ("#999999", "D"),
+    "zarr-python fused": ("#009E73", "^"),
+}
+LEFT = (cells.READS, cells.SELECTIONS)
+
+
+def draw(run: Run, path: Path) -> None:
+    """An SVG that is the same, byte for byte, for the same run."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams.update({"svg.hashsalt": "exzarr", "svg.fonttype": "none", "font.size": 8})
+    panels = groups(run)
+    left = {name: results for name, results in panels.items() if name in LEFT}
+    right = {name: results for name, results in panels.items() if name not in LEFT}
+    columns = [column for column in (left, right) if column]
+    height = max(sum(len(results) + 3 for results in column.values()) for column in columns)
+    figure = plt.figure(figsize=(5.5 * len(columns), 0.17 * height + 0.6), layout="constrained")
+    for parts, column in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
+        sizes = [len(results) + 1.5 for results in column.values()]
+        axes = parts.subplots(len(column), 1, squeeze=False, height_ratios=sizes)[:, 0]
+        for ax, (name, results) in zip(axes, column.items(), strict=True):
+            _panel(ax, name, results, run.labels)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _panel(ax: object, name: str, results: Sequence[Result], labels: Sequence[str]) -> None:
+    from matplotlib.axes import Axes
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    assert isinstance(ax, Axes)
+    for label in labels:
+        points = [(r, i) for i, result in enumerate(results) if (r := result.ratio(label)) is not None]
+        colour, marker = STYLES.get(label, ("black", "x"))
+        ax.plot(
+            [r for r, _ in points], [i for _, i in points],
+            marker, color=colour, markersize=4, label=label, clip_on=False,
+        )  # fmt: skip
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(low, 0.7), max(high, 2))
+    ax.set_yticks(range(len(results)), [result.name for result in results])
+    ax.set_ylim(len(results) - 0.5, -0.5)
+    ax.grid(axis="both", color="0.9", linewidth=0.5)
+    ax.set_axisbelow(True)
+    ax.set_title(f"{name}: peer's time ÷ exzarr's", fontsize=8, loc="left", fontweight="bold")
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(length=0)

@@ -1,0 +1,128 @@
+"""What takes a process of its own: how long an import takes, and how much memory a whole read.
+
+``python -m benchmarks.probe PEER PATH`` prints the bytes that a read took beyond its result.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.data import Workspace, cube
+from benchmarks.floor import cores
+from benchmarks.harness import describe
+from benchmarks.peers import FACTORIES, Peer
+
+ROOT = Path(__file__).resolve().parents[1]
+
+IMPORTS = "Import time over numpy's, ms"
+MEMORY = "Peak memory of a whole read over its result, MiB"
+MIB = 2**20
+
+# Nothing but NumPy first: what a library shares with this benchmark is its own to import.
+IMPORT = """
+import numpy, time
+start = time.perf_counter()
+import {}
+print(time.perf_counter() - start)
+"""
+
+MEASURED = [cube(64, "raw"), cube(64, "zstd"), cube(32, "blosc"), cube(32, "blosc", 128)]
+
+
+class ProbeError(Exception):
+    """The last words of a process that failed."""
+
+
+@dataclass
+class Figures:
+    """One row of numbers that are not times of one process; `bound` is exzarr's."""
+
+    group: str
+    name: str
+    bound: float
+    values: dict[str, float] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def import_times(peers: Sequence[Peer], rounds: int) -> Figures:
+    """The first import with bytecode in the cache, after numpy's."""
+    figures = Figures(IMPORTS, "import", bound=30)
+    packages = list(dict.fromkeys(peer.package for peer in peers))
+    problems: dict[str, str] = {}
+    times: dict[str, list[float]] = {package: [] for package in packages}
+    for turn in range(rounds + 1):
+        for package in packages:
+            try:
+                seconds = _probe("-c", IMPORT.format(package))
+            except (ProbeError, subprocess.TimeoutExpired) as error:
+                problems[package] = describe(error)
+            else:
+                if turn:  # the first one fills the caches
+                    times[package].append(seconds * 1e3)
+    # One import serves all pipelines of a package.
+    for peer in peers:
+        if peer.package in problems:
+            figures.problems[peer.label] = problems[peer.package]
+        else:
+            figures.values[peer.label] = statistics.median(times[peer.package])
+    return figures
+
+
+def peak_memory(work: Workspace, peers: Sequence[Peer], *, quick: bool) -> list[Figures]:
+    """`bound`: two chunks per worker and 16 MiB."""
+    rows: list[Figures] = []
+    for layout in MEASURED[-1:] if quick else MEASURED:
+        row = Figures(MEMORY, layout.name, 2 * layout.chunk_bytes * cores() / MIB + 16)
+        for peer in peers:
+            try:
+                path = str(work.store(layout))
+                tries = [
+                    _probe("-m", "benchmarks.probe", peer.label, path) / MIB for _ in range(1 if quick else 3)
+                ]
+            except (ProbeError, subprocess.TimeoutExpired, OSError) as error:
+                row.problems[peer.label] = describe(error)
+            else:
+                row.values[peer.label] = statistics.median(tries)
+        rows.append(row)
+        work.clear()
+    return rows
+
+
+def _probe(*arguments: str) -> float:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode:
+        raise ProbeError(done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}")
+    return float(done.stdout)
+
+
+def _memory_over_result(label: str, path: Path) -> int:
+    peer = FACTORIES[label]()
+    with peer.settings():
+        array = peer.open(path)
+        peer.select(array, (0, 0, 0))  # imports what is imported late
+        gc.collect()
+        # Linux only. `ru_maxrss` won't do: a child starts with its parent's.
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _status("VmRSS")
+        result = peer.read(array)
+        peak = _status("VmHWM")
+    return peak - before - result.nbytes
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"no {name} in /proc/self/status")
+
+
+if __name__ == "__main__":
+    print(_memory_over_result(sys.argv[1], Path(sys.argv[2])))

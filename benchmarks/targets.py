@@ -1,0 +1,131 @@
+"""What exzarr promises, and whether this run bears it out."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks import cells, floor
+from benchmarks.harness import Result
+from benchmarks.peers import BASELINE, ZARR
+from benchmarks.probe import IMPORTS, MEMORY, Figures
+
+TENSORSTORE = "TensorStore"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`passed` is None where nothing was measured that would tell."""
+
+    target: str
+    measured: str
+    passed: bool | None
+
+    @property
+    def word(self) -> str:
+        return {True: "PASS", False: "MISS", None: "----"}[self.passed]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run measured."""
+
+    results: Sequence[Result]
+    figures: Sequence[Figures]
+    missing: dict[str, str]
+
+    @property
+    def labels(self) -> list[str]:
+        """Those that stand beside exzarr, in order of appearance."""
+        seen = dict.fromkeys(label for result in self.results for label in result.times)
+        return [label for label in seen if label not in (BASELINE, floor.LABEL)]
+
+
+Ratio = Callable[[Result], float | None]
+
+
+def against(label: str) -> Ratio:
+    return lambda result: result.ratio(label)
+
+
+def against_zarr(result: Result) -> float | None:
+    """zarr-python's best pipeline in that cell."""
+    ratios = [ratio for label in ZARR if (ratio := result.ratio(label)) is not None]
+    return min(ratios, default=None)
+
+
+def verdicts(run: Run) -> Iterator[Verdict]:
+    reads = [r for r in run.results if r.group == cells.READS]
+    writes = [r for r in run.results if r.group in (cells.CREATES, cells.REPLACES)]
+    selections = [r for r in run.results if r.group == cells.SELECTIONS]
+    rows = [r for r in run.results if r.group == cells.ROWS]
+    opens = [r for r in run.results if r.group == cells.OPENING and floor.LABEL not in r.times]
+    tensorstore = against(TENSORSTORE)
+
+    def every_peer(result: Result) -> float | None:
+        ratios = [ratio for label in run.labels if (ratio := result.ratio(label)) is not None]
+        return min(ratios, default=None)
+
+    yield _worst("whole reads: every peer, every cell", reads, every_peer, 1.0)
+    yield _middle("whole reads: median against TensorStore", reads, tensorstore, 1.6)
+    yield _middle("whole reads: median against zarr-python's best", reads, against_zarr, 2.5)
+    yield _floor(reads)
+    yield _middle("whole writes: median against TensorStore", writes, tensorstore, 1.0)
+    yield _worst("whole writes: every cell against TensorStore", writes, tensorstore, 0.8)
+    yield _worst("selections: every cell against TensorStore", selections, tensorstore, 1.0)
+    yield _worst("selections: every cell against zarr-python's best", selections, against_zarr, 5.0)
+    yield _worst("256 random rows: every cell against TensorStore", rows, tensorstore, 1.0)
+    yield _worst("256 random rows: every cell against zarr-python's best", rows, against_zarr, 10.0)
+    arrays = [r for r in opens if r.name != cells.LISTING]
+    listings = [r for r in opens if r.name == cells.LISTING]
+    yield _worst("opening an array: against TensorStore", arrays, tensorstore, 1.0)
+    yield _worst("opening and listing 200 arrays: against zarr-python's best", listings, against_zarr, 5.0)
+    for group, target in (
+        (IMPORTS, "import exzarr over import numpy, ms"),
+        (MEMORY, "peak memory over the result, MiB"),
+    ):
+        yield _bounded(target, [f for f in run.figures if f.group == group])
+
+
+def _worst(target: str, results: Sequence[Result], ratio: Ratio, least: float) -> Verdict:
+    target = f"{target} ≥ {least}"
+    found = [(value, result) for result in results if (value := ratio(result)) is not None]
+    broken = [result.name for result in results if BASELINE in result.problems]
+    if broken:
+        return Verdict(target, f"exzarr failed in {len(broken)} cells, first: {broken[0]}", passed=False)
+    if not found:
+        return Verdict(target, "not measured", None)
+    value, result = min(found, key=lambda pair: pair[0])
+    below = sum(v < least for v, _ in found)
+    text = f"least {value:.2f} ({result.name})"
+    if below:
+        text += f"; {below} of {len(found)} cells below"
+    return Verdict(target, text, passed=not below)
+
+
+def _middle(target: str, results: Sequence[Result], ratio: Ratio, least: float) -> Verdict:
+    target = f"{target} ≥ {least}"
+    found = [value for result in results if (value := ratio(result)) is not None]
+    if not found:
+        return Verdict(target, "not measured", None)
+    median = statistics.median(found)
+    return Verdict(target, f"{median:.2f} over {len(found)} cells", passed=median >= least)
+
+
+def _floor(results: Sequence[Result]) -> Verdict:
+    target = "whole reads, raw 32³ and 64³: time ÷ floor ≤ 1.4"
+    found = [(1 / ratio, r.name) for r in results if (ratio := r.ratio(floor.LABEL)) is not None]
+    if not found:
+        return Verdict(target, "not measured", None)
+    text = ", ".join(f"{value:.2f} ({name})" for value, name in found)
+    return Verdict(target, text, passed=max(found)[0] <= 1.4)
+
+
+def _bounded(target: str, figures: Sequence[Figures]) -> Verdict:
+    found = [(figure.values[BASELINE], figure) for figure in figures if BASELINE in figure.values]
+    if not found:
+        return Verdict(target, "not measured", None)
+    value, figure = max(found, key=lambda pair: pair[0] / pair[1].bound)
+    text = f"{value:.1f}" + (f" ({figure.name})" if len(found) > 1 else "")
+    return Verdict(f"{target} ≤ {figure.bound:.4g}", text, passed=value <= figure.bound)

@@ -1,0 +1,100 @@
+"""bitround: numbers with fewer significant bits, which compress better.
+
+https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/bitround; Klöwer et al. 2021,
+https://www.nature.com/articles/s43588-021-00156-2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs._config import build, integer
+from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
+from exzarr.errors import MetadataError
+
+__all__ = ["BitRound"]
+
+_MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52, "complex64": 23, "complex128": 52}
+
+
+@dataclass(frozen=True)
+class BitRound(ArrayArrayCodec):
+    """Rounds to `keepbits` significant bits, ties to even; decoding does nothing.
+
+    Of floats these are bits of the mantissa (both parts of a complex number have one); of
+    integers (and datetimes) they start at the highest bit that is set.
+    """
+
+    name: ClassVar[str] = "bitround"
+    keepbits: int
+
+    def __post_init__(self) -> None:
+        integer(self.name, "keepbits", self.keepbits, 0, 64)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, ("keepbits",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"keepbits": self.keepbits}
+
+    def resolve(self, spec: ChunkSpec) -> ChunkSpec:
+        dtype = spec.dtype
+        if dtype.name not in _MANTISSA and (dtype.kind not in "iumM" or dtype.itemsize > 8):
+            raise MetadataError(f"codec {self.name!r} rounds numbers, the array has {spec.data_type.v3!r}")
+        if self.keepbits > _MANTISSA.get(dtype.name, 64):
+            raise MetadataError(
+                f"codec {self.name!r}: keepbits is {self.keepbits}, {dtype} has {_MANTISSA[dtype.name]} to keep"
+            )
+        # Missing chunks read as the fill value: it stays as it is.
+        return spec
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
+        dtype = spec.dtype
+        flat = np.array(array, dtype.newbyteorder("="), order="C").reshape(-1)  # a copy, worked on in place
+        width = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
+        words = flat.view(f"u{width}")
+        if dtype.name in _MANTISSA:
+            _round_floats(words, _MANTISSA[dtype.name] - self.keepbits)
+        else:
+            words[...] = _round_integers(words, self.keepbits)
+        return flat.reshape(array.shape).astype(dtype, copy=False)
+
+    def decode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
+        return array
+
+
+def _round_floats(words: AnyArray, drop: int) -> None:
+    if drop <= 0:
+        return
+    one = words.dtype.type(1)
+    odd = (words >> words.dtype.type(drop)) & one
+    words += odd
+    words += words.dtype.type((1 << (drop - 1)) - 1)
+    words &= ~words.dtype.type((1 << drop) - 1)
+
+
+def _round_integers(words: AnyArray, keep: int) -> AnyArray:
+    """Each with its own number of bits to drop: those below its `keep` highest."""
+    kind = words.dtype.type
+    top = np.iinfo(words.dtype).max
+    length = np.zeros(words.shape, np.uint8)
+    rest = words.copy()
+    while rest.any():
+        length += rest != 0
+        rest >>= kind(1)
+    drop = np.maximum(length.astype(np.int64) - keep, 0)
+    rounds = drop > 0
+    shift = np.maximum(drop, 1).astype(words.dtype)
+    bits = words.dtype.itemsize * 8
+    # A shift by all bits is not defined: those words become 0 or the largest power of two
+    safe = np.minimum(shift, kind(bits - 1))
+    odd = np.where(shift >= bits, kind(0), (words >> safe) & kind(1))
+    add = odd + ((kind(1) << (shift - kind(1))) - kind(1))
+    total = np.where(words > top - add, kind(top), words + add)
+    mask = np.where(shift >= bits, kind(0), ~((kind(1) << safe) - kind(1)))
+    return np.where(rounds, total & mask, words)

@@ -1,0 +1,61 @@
+"""crc32c: four bytes of checksum behind the data.
+
+https://zarr-specs.readthedocs.io/en/latest/v3/codecs/crc32c/index.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from google_crc32c import value
+
+from exzarr.codecs._config import build
+from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.memory import as_bytes
+from exzarr.errors import CodecError
+
+__all__ = ["Crc32c"]
+
+
+@dataclass(frozen=True)
+class Crc32c(BytesBytesCodec):
+    """CRC-32C (Castagnoli) of the data, little-endian, appended to it."""
+
+    name: ClassVar[str] = "crc32c"
+    checks: ClassVar[bool] = True
+
+    @property
+    def quick(self) -> bool:
+        return True
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {}
+
+    def encoded_size(self, size: int | None) -> int | None:
+        return None if size is None else size + 4
+
+    def max_encoded_size(self, size: int) -> int:
+        return size + 4
+
+    def encode(self, data: Buffer) -> Buffer:
+        return b"".join((data, value(as_bytes(data)).to_bytes(4, "little")))
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        n = len(data) - 4
+        if n < 0 or (n if size is None else size) != n or n > limit:
+            raise CodecError(
+                f"crc32c: {len(data)} bytes, expected {limit if size is None else size} and 4 more"
+            )
+        view = memoryview(data)
+        stored = int.from_bytes(view[n:], "little")
+        # The first n bytes as an ndarray: value() takes read-only buffers and arrays only.
+        found = value(as_bytes(view[:n]))
+        if stored != found:
+            raise CodecError(f"crc32c: the checksum stored is {stored:08x}, that of the data is {found:08x}")
+        return view[:n]

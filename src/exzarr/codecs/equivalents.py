@@ -1,0 +1,71 @@
+"""Codecs that Zarr v3 and numcodecs both have, under other names and with other configurations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exzarr.codecs.base import Codec
+from exzarr.errors import ArgumentError
+
+__all__ = ["v2_codec", "v3_codec"]
+
+_SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
+
+
+def v3_codec(codec: Codec) -> Any:
+    """`codec`, as the v3 codec that reads and writes the same bytes where there is one."""
+    config = codec.to_config()
+    match codec.name:
+        case "numcodecs.zstd":
+            from exzarr.codecs.zstd import Zstd
+
+            return Zstd(config["level"], config.get("checksum", False))
+        case "numcodecs.gzip":
+            from exzarr.codecs.gzip import Gzip
+
+            return Gzip(config["level"])
+        case "numcodecs.blosc":
+            from exzarr.codecs.blosc import Blosc
+
+            shuffle = None if config["shuffle"] == -1 else _SHUFFLES[config["shuffle"]]
+            return Blosc(
+                config["cname"], config["clevel"], shuffle, config.get("typesize"), config["blocksize"]
+            )
+        case "numcodecs.crc32c" if config.get("location", "end") == "end":
+            from exzarr.codecs.crc32c import Crc32c
+
+            return Crc32c()
+        case "numcodecs.vlen-utf8" | "numcodecs.vlen-bytes":
+            from exzarr.codecs import vlen
+
+            return vlen.VLenUTF8() if codec.name.endswith("utf8") else vlen.VLenBytes()
+    return codec
+
+
+def v2_codec(codec: Any) -> Any:
+    """`codec` as the numcodecs codec that reads and writes the same bytes; ArgumentError where there is none."""
+    from exzarr.codecs import numcodecs
+
+    if codec.name.startswith(numcodecs.PREFIX):
+        return codec
+    config: dict[str, Any] = codec.to_config()
+    match codec.name:
+        case "zstd" | "gzip" | "vlen-utf8" | "vlen-bytes" | "crc32c" | "bitround":
+            pass
+        case "blosc":
+            shuffle = -1 if codec.shuffle is None else _SHUFFLES.index(codec.shuffle)
+            config = {
+                "cname": codec.cname,
+                "clevel": codec.clevel,
+                "shuffle": shuffle,
+                "blocksize": codec.blocksize,
+            }
+        case "packbits" if config == {"padding_encoding": "first_byte"}:
+            raise ArgumentError("in Zarr format 2, bools are packed by numcodecs' filter: {'id': 'packbits'}")
+        case "transpose":
+            raise ArgumentError(
+                "Zarr format 2 has no codec 'transpose'; order='F' stores chunks in Fortran order"
+            )
+        case _:
+            raise ArgumentError(f"Zarr format 2 has no codec {codec.name!r}; use one of numcodecs'")
+    return numcodecs.get(numcodecs.PREFIX + codec.name).from_config(config)

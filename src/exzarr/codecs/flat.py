@@ -1,0 +1,215 @@
+"""The short way for chains whose bytes, once decompressed, are the chunk's memory.
+
+That is: any transposes, then ``bytes``, then any compressors and checksums, which is what nearly all
+arrays have. A transpose or a foreign byte order only changes how the memory is looked at, so
+a chunk is decoded by one call per compressor and one NumPy view. The functions made
+here are called once per chunk: everything is a local, nothing is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ArrayBytesCodec, Buffer, BytesBytesCodec, ChunkSpec
+from exzarr.codecs.memory import as_buffer, exports_buffer
+from exzarr.codecs.transpose import Transpose
+from exzarr.errors import CodecError
+
+__all__ = ["Layout", "bind_flat"]
+
+Stage = tuple[BytesBytesCodec, int | None, int]
+_BYTE = np.dtype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a chunk array lies in its decompressed bytes.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of the chunk array.
+    stored
+        The dtype of the bytes: `dtype`, maybe in the other byte order.
+    axes
+        The transposition from the chunk array to the stored one; None where there is none.
+    strides
+        Bytes between neighbours in the stored memory, per dimension of the chunk array.
+    size
+        Bytes in all.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    stored: np.dtype[Any]
+    axes: tuple[int, ...] | None
+    strides: tuple[int, ...]
+    size: int
+
+    @property
+    def plain(self) -> bool:
+        """Whether the bytes are the C-contiguous memory of the chunk array."""
+        return self.axes is None and self.stored == self.dtype
+
+    @staticmethod
+    def of(
+        array_array: Sequence[ArrayArrayCodec], array_bytes: ArrayBytesCodec, specs: Sequence[ChunkSpec]
+    ) -> Layout | None:
+        """The layout for a chain; None where its bytes are not the chunk's memory."""
+        if not all(isinstance(codec, Transpose) for codec in array_array):
+            return None
+        stored = array_bytes.stored_dtype(specs[-1])
+        if stored is None:
+            return None
+        spec = specs[0]
+        axes = tuple(range(len(spec.shape)))
+        for codec in array_array:
+            assert isinstance(codec, Transpose)
+            axes = tuple(axes[axis] for axis in codec.axes(len(axes)))
+        step = stored.itemsize
+        strides = [0] * len(axes)
+        for axis in reversed(axes):
+            strides[axis] = step
+            step *= max(1, spec.shape[axis])
+        # Dimensions of length one may stand anywhere
+        moved = [axis for axis in axes if spec.shape[axis] != 1]
+        transposed = moved != sorted(moved) and spec.size > 0
+        return Layout(
+            spec.shape, spec.dtype, stored, axes if transposed else None, tuple(strides), spec.nbytes
+        )
+
+
+def bind_flat(layout: Layout, stages: Sequence[Stage], raw: bool) -> dict[str, Callable[..., Any]]:
+    """The functions `decode`, `decode_into` and `encode` for chunks of `layout`."""
+    decode = _decoder(layout, stages, layout.dtype)
+    # Copying converts the byte order anyway
+    copy_from = decode if layout.dtype == layout.stored else _decoder(layout, stages, layout.stored)
+    decode_into = _decoder_into(layout, stages, copy_from)
+    return {"decode": decode, "decode_into": decode_into, "encode": _encoder(layout, stages, raw)}
+
+
+def _decoder(layout: Layout, stages: Sequence[Stage], wanted: np.dtype[Any]) -> Callable[[Buffer], AnyArray]:
+    shape, stored, strides, total = layout.shape, layout.stored, layout.strides, layout.size
+    dtype = None if wanted == stored else wanted
+    ndarray = np.ndarray
+    unstages = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages)]
+
+    def view(data: Buffer) -> AnyArray:
+        if len(data) != total:
+            raise CodecError(f"{len(data)} bytes where a chunk of {total} bytes was expected")
+        array: AnyArray = ndarray(shape, stored, data, 0, strides)
+        return array if dtype is None else array.astype(dtype)
+
+    if not unstages:
+        return view
+
+    if len(unstages) == 1:
+        codec, codec_decode, _, _ = unstages[0]
+
+        def decode_one(data: Buffer) -> AnyArray:
+            try:
+                data = codec_decode(data, total, total)
+            except (CodecError, MemoryError):
+                raise
+            except Exception as exc:
+                raise _failed(codec, exc) from exc
+            if len(data) != total:
+                raise CodecError(f"{len(data)} bytes where a chunk of {total} bytes was expected")
+            array: AnyArray = ndarray(shape, stored, data, 0, strides)
+            return array if dtype is None else array.astype(dtype)
+
+        return decode_one
+
+    def decode(data: Buffer) -> AnyArray:
+        at = unstages[0][0]
+        try:
+            for at, codec_decode, size, limit in unstages:  # noqa: B007 - the handler names it
+                data = codec_decode(data, size, limit)
+        except (CodecError, MemoryError):
+            raise
+        except Exception as exc:
+            raise _failed(at, exc) from exc
+        return view(data)
+
+    return decode
+
+
+def _copier(decode: Callable[[Buffer], AnyArray]) -> Callable[[Buffer, AnyArray], None]:
+    def decode_into(data: Buffer, out: AnyArray) -> None:
+        out[...] = decode(data)
+
+    return decode_into
+
+
+def _decoder_into(
+    layout: Layout, stages: Sequence[Stage], decode: Callable[[Buffer], AnyArray]
+) -> Callable[[Buffer, AnyArray], None]:
+    codec = stages[0][0] if stages else None
+    if (
+        codec is None
+        or not layout.plain
+        or not layout.size
+        or type(codec).decode_into is BytesBytesCodec.decode_into
+    ):
+        return _copier(decode)
+    # The last step of decoding can write to the destination itself, where that is contiguous.
+    into = codec.decode_into
+    before = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages[1:])]
+    exports = exports_buffer(layout.dtype)
+
+    def decode_into(data: Buffer, out: AnyArray) -> None:
+        if not out.flags.c_contiguous:
+            out[...] = decode(data)
+            return
+        at = codec
+        try:
+            for at, codec_decode, size, limit in before:  # noqa: B007 - the handler names it
+                data = codec_decode(data, size, limit)
+            at = codec
+            into(data, out if exports else out.reshape(-1).view(_BYTE))
+        except (CodecError, MemoryError):
+            raise
+        except Exception as exc:
+            raise _failed(at, exc) from exc
+
+    return decode_into
+
+
+def _encoder(layout: Layout, stages: Sequence[Stage], raw: bool) -> Callable[[AnyArray], Buffer]:
+    stored, axes = layout.stored, layout.axes
+    ascontiguous = np.ascontiguousarray
+    encoders = [(codec, codec.encode) for codec, _, _ in stages]
+
+    if raw:
+        return lambda array: as_buffer(ascontiguous(array, stored))
+
+    if not encoders:
+
+        def copy(array: AnyArray) -> Buffer:
+            array = array if axes is None else array.transpose(axes)
+            return array.astype(stored, copy=False).tobytes()
+
+        return copy
+
+    def encode(array: AnyArray) -> Buffer:
+        array = array if axes is None else array.transpose(axes)
+        data: Buffer = as_buffer(ascontiguous(array, stored))
+        at = encoders[0][0]
+        try:
+            for at, codec_encode in encoders:  # noqa: B007 - the handler names it
+                data = codec_encode(data)
+        except (CodecError, MemoryError):
+            raise
+        except Exception as exc:
+            raise CodecError(f"codec {at.name!r} cannot encode the chunk: {exc}") from exc
+        return data
+
+    return encode
+
+
+def _failed(codec: BytesBytesCodec, exc: Exception) -> CodecError:
+    return CodecError(f"codec {codec.name!r} cannot decode the chunk: {exc}")

@@ -1,0 +1,109 @@
+"""Codecs that other packages have registered with numcodecs, in Zarr v2 arrays.
+
+What they do with hostile bytes is up to them; the size of their results is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, BytesBytesCodec, ChunkSpec
+from exzarr.codecs.memory import as_buffer
+from exzarr.errors import CodecError, MetadataError, UnsupportedError
+
+__all__ = ["ForeignArray", "ForeignBytes", "foreign"]
+
+
+def foreign(id_: str, configuration: Mapping[str, Any], order: Literal["C", "F"] | None) -> Any:
+    """The codec that some package has registered with numcodecs as `id_`.
+
+    `order` is the array's, where the codec is the first to see the chunk as a whole (it may
+    be one of images); None where it sees another codec's bytes.
+
+    Raises
+    ------
+    UnsupportedError
+        There is none.
+    MetadataError
+        It does not take the configuration.
+    """
+    from numcodecs.registry import get_codec
+
+    try:
+        codec = get_codec({**configuration, "id": id_})
+    except Exception as exc:
+        if type(exc).__name__ in ("UnknownCodecError", "ImportError", "ModuleNotFoundError"):
+            from exzarr.codecs.numcodecs import NAMES
+
+            known = ", ".join(sorted(name.removeprefix("numcodecs.") for name in NAMES))
+            raise UnsupportedError(
+                f"codec {id_!r} is not known; known are {known}, and what installed packages register with numcodecs"
+            ) from None
+        raise MetadataError(f"codec {id_!r}: {exc}") from exc
+    # A class for each, since the name is the class's
+    name = {"name": f"numcodecs.{id_}"}
+    if order is None:
+        return type("ForeignBytes", (ForeignBytes,), name)(codec)
+    return type("ForeignArray", (ForeignArray,), name)(codec, order)
+
+
+class _Foreign:
+    """Common to both: a wrapped object."""
+
+    def __init__(self, codec: Any) -> None:
+        self._codec = codec
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Any:
+        raise UnsupportedError(f"a foreign codec is made from its id, not from {dict(configuration)}")
+
+    def to_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
+
+
+class ForeignBytes(_Foreign, BytesBytesCodec):
+    """bytes → bytes."""
+
+    name: ClassVar[str] = "numcodecs."
+    kind: ClassVar[str] = "bytes_bytes"
+
+    def encode(self, data: Buffer) -> Buffer:
+        return _as_bytes(self._codec.encode(data))
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        decoded = _as_bytes(self._codec.decode(data))
+        if len(decoded) > limit or (size is not None and len(decoded) != size):
+            most = limit if size is None else size
+            raise CodecError(f"{self.name}: {len(decoded)} bytes came out where {most} were expected")
+        return decoded
+
+
+class ForeignArray(_Foreign, ArrayBytesCodec):
+    """The chunk array, as it lies in memory, → bytes."""
+
+    name: ClassVar[str] = "numcodecs."
+    kind: ClassVar[str] = "array_bytes"
+    keeps_shape: ClassVar[bool] = True
+
+    def __init__(self, codec: Any, order: Literal["C", "F"]) -> None:
+        super().__init__(codec)
+        self._order: Literal["C", "F"] = order
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        return _as_bytes(self._codec.encode(np.asarray(array, spec.dtype, order=self._order)))
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        decoded = self._codec.decode(data)
+        array = decoded if isinstance(decoded, np.ndarray) else np.frombuffer(decoded, np.uint8)
+        flat = array.reshape(-1, order="A")
+        flat = flat if flat.dtype == spec.dtype else flat.view(spec.dtype)
+        if flat.size != spec.size:
+            raise CodecError(f"{self.name}: {flat.size} elements came out where {spec.size} were expected")
+        return flat.reshape(spec.shape, order=self._order)
+
+
+def _as_bytes(result: Any) -> Buffer:
+    return result if isinstance(result, bytes) else as_buffer(np.ascontiguousarray(result))

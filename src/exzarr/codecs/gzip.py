@@ -1,0 +1,68 @@
+"""gzip: DEFLATE in a gzip member (RFC 1952).
+
+https://zarr-specs.readthedocs.io/en/latest/v3/codecs/gzip/index.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import deflate
+
+from exzarr.codecs._config import build, integer
+from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.inflate import GZIP, inflate
+
+__all__ = ["Gzip"]
+
+
+@dataclass(frozen=True)
+class Gzip(BytesBytesCodec):
+    """gzip.
+
+    Parameters
+    ----------
+    level
+        0 (store) to 9 (smallest).
+    """
+
+    name: ClassVar[str] = "gzip"
+    checks: ClassVar[bool] = True
+    level: int = 5
+
+    def __post_init__(self) -> None:
+        integer(self.name, "level", self.level, 0, 9)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, required=("level",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"level": self.level}
+
+    def max_encoded_size(self, size: int) -> int:
+        return size + size // 1000 + 128
+
+    def encode(self, data: Buffer) -> Buffer:
+        # libdeflate: the levels mean what zlib's mean, in a third of the time
+        return deflate.gzip_compress(data, self.level)  # type: ignore[no-any-return]
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        return decompress(data, size, limit)
+
+
+def decompress(data: Buffer, size: int | None, limit: int) -> Buffer:
+    """The gzip members in `data`, decompressed: `size` bytes, or up to `limit` where that is None."""
+    # The last four bytes tell the size, where there is one member and nothing behind it. libdeflate
+    # decodes twice as fast as zlib, but needs to know, and only looks at the first member.
+    if size and size <= limit and int.from_bytes(data[-4:], "little") == size & 0xFFFFFFFF:
+        try:
+            decoded = deflate.gzip_decompress(data, size)
+        except (deflate.DeflateError, ValueError):
+            pass  # zlib will find words for what is wrong
+        else:
+            if len(decoded) == size:
+                return decoded  # type: ignore[no-any-return]
+    return inflate("gzip", data, GZIP, size, limit)

@@ -1,0 +1,48 @@
+"""base64: bytes as text (RFC 4648, section 4)."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from exzarr.codecs._config import build
+from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.errors import CodecError
+
+__all__ = ["Base64"]
+
+
+@dataclass(frozen=True)
+class Base64(BytesBytesCodec):
+    """Base 64, on one line."""
+
+    name: ClassVar[str] = "numcodecs.base64"
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {}
+
+    def encoded_size(self, size: int | None) -> int | None:
+        return None if size is None else 4 * -(-size // 3)
+
+    def max_encoded_size(self, size: int) -> int:
+        return 4 * -(-size // 3)
+
+    def encode(self, data: Buffer) -> Buffer:
+        return binascii.b2a_base64(data, newline=False)
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        if len(data) // 4 * 3 > (limit if size is None else size) + 2:
+            raise CodecError(f"base64: {len(data)} characters are too many")
+        try:
+            decoded = binascii.a2b_base64(data, strict_mode=True)
+        except binascii.Error as exc:
+            raise CodecError(f"base64: {exc}") from None
+        if size is not None and len(decoded) != size:
+            raise CodecError(f"base64: {len(decoded)} bytes came out where {size} were expected")
+        return decoded

@@ -1,0 +1,42 @@
+"""bz2: bzip2."""
+
+from __future__ import annotations
+
+import bz2
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from exzarr.codecs._config import build, integer
+from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.numcodecs.streams import drain
+
+__all__ = ["BZ2"]
+
+
+@dataclass(frozen=True)
+class BZ2(BytesBytesCodec):
+    """bzip2; `level` is 1 to 9, in 100 kB of block size."""
+
+    name: ClassVar[str] = "numcodecs.bz2"
+    checks: ClassVar[bool] = True
+    level: int = 1
+
+    def __post_init__(self) -> None:
+        integer(self.name, "level", self.level, 1, 9)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, (), ("level",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"level": self.level}
+
+    def max_encoded_size(self, size: int) -> int:
+        return size + size // 100 + 1024
+
+    def encode(self, data: Buffer) -> Buffer:
+        return bz2.compress(data, self.level)
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        return drain("bz2", bz2.BZ2Decompressor, OSError, data, size, limit)

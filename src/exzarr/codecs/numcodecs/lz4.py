@@ -1,0 +1,72 @@
+"""lz4: one LZ4 block behind four bytes that tell the decompressed size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from numcodecs import lz4 as _lz4
+
+from exzarr.codecs._config import build, integer
+from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
+from exzarr.errors import CodecError
+
+__all__ = ["LZ4"]
+
+_HEADER = 4
+_MAX = 0x7E000000  # LZ4_MAX_INPUT_SIZE
+
+
+@dataclass(frozen=True)
+class LZ4(BytesBytesCodec):
+    """LZ4; the larger `acceleration`, the faster and the less dense."""
+
+    name: ClassVar[str] = "numcodecs.lz4"
+    acceleration: int = 1
+
+    def __post_init__(self) -> None:
+        integer(self.name, "acceleration", self.acceleration, -(2**31), 2**31 - 1)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, (), ("acceleration",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"acceleration": self.acceleration}
+
+    def max_encoded_size(self, size: int) -> int:
+        return size + size // 255 + 16 + _HEADER
+
+    def encode(self, data: Buffer) -> Buffer:
+        if len(data) > _MAX:
+            raise CodecError(
+                f"lz4: a chunk of {len(data)} bytes is over LZ4's limit of {_MAX}; use smaller chunks"
+            )
+        return _lz4.compress(data, self.acceleration)  # type: ignore[no-any-return]
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        if not _check(data, size, limit):
+            return b""  # which numcodecs takes for an error
+        try:
+            return _lz4.decompress(data)  # type: ignore[no-any-return]
+        except (RuntimeError, ValueError) as exc:
+            raise CodecError(f"lz4: {exc}") from None
+
+    def decode_into(self, data: Buffer, out: memoryview | AnyArray) -> None:
+        size = out.nbytes
+        _check(data, size, size)
+        try:
+            _lz4.decompress(data, out)
+        except (RuntimeError, ValueError) as exc:
+            raise CodecError(f"lz4: {exc}") from None
+
+
+def _check(data: Buffer, size: int | None, limit: int) -> int:
+    if len(data) < _HEADER:
+        raise CodecError(f"lz4: {len(data)} bytes are less than a header")
+    told = int.from_bytes(data[:_HEADER], "little")
+    if told != size if size is not None else told > limit:
+        most = limit if size is None else size
+        raise CodecError(f"lz4: the header tells of {told} bytes, {most} were expected")
+    return told

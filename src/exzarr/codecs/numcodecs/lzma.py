@@ -1,0 +1,60 @@
+"""lzma: xz and its relatives."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from exzarr.codecs._config import build, integer
+from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.numcodecs.streams import drain
+from exzarr.errors import ArgumentError
+
+__all__ = ["LZMA"]
+
+# What decoding may take beside the result: the largest dictionary of any preset is 64 MiB.
+_MEMORY = 128 << 20
+
+
+@dataclass(frozen=True)
+class LZMA(BytesBytesCodec):
+    """LZMA through Python's ``lzma``; its parameters, see https://docs.python.org/3/library/lzma.html."""
+
+    name: ClassVar[str] = "numcodecs.lzma"
+    format: int = lzma.FORMAT_XZ
+    check: int = -1
+    preset: int | None = None
+    filters: list[dict[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        integer(self.name, "format", self.format, lzma.FORMAT_XZ, lzma.FORMAT_RAW)
+        integer(self.name, "check", self.check, -1, 15)
+        if self.preset is not None:
+            integer(self.name, "preset", self.preset, 0, 2**32 - 1)
+        try:
+            lzma.LZMACompressor(self.format, self.check, self.preset, self.filters)
+        except (lzma.LZMAError, ValueError, TypeError, OverflowError) as exc:
+            raise ArgumentError(f"codec 'lzma': {exc}") from None
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, (), ("format", "check", "preset", "filters"))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"format": self.format, "check": self.check, "preset": self.preset, "filters": self.filters}
+
+    def max_encoded_size(self, size: int) -> int:
+        return size + size // 100 + 1024
+
+    def encode(self, data: Buffer) -> Buffer:
+        return lzma.compress(data, self.format, self.check, self.preset, self.filters)
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        def make() -> lzma.LZMADecompressor:
+            if self.format == lzma.FORMAT_RAW:
+                return lzma.LZMADecompressor(self.format, None, self.filters)
+            return lzma.LZMADecompressor(self.format, _MEMORY + limit)
+
+        return drain("lzma", make, lzma.LZMAError, data, size, limit)

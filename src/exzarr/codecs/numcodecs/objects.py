@@ -1,0 +1,163 @@
+"""Codecs for arrays of Python objects: json2, msgpack2, pickle, vlen-array.
+
+The first two store the array's items, its dtype and its shape. What they tell of dtype and shape
+is checked against the metadata before anything is allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
+from exzarr.codecs.numcodecs.wrapped import make
+from exzarr.codecs.vlen import check_count
+from exzarr.errors import CodecError, MetadataError, UnsupportedError
+
+__all__ = ["JSON", "MsgPack", "Pickle", "VLenArray"]
+
+
+class _Objects(ArrayBytesCodec):
+    """A codec of numcodecs whose parameters are numcodecs' own."""
+
+    keeps_shape: ClassVar[bool] = True
+    """Whether the encoding has the array's shape, so that the order of memory does not matter."""
+
+    def __init__(self, /, **configuration: Any) -> None:
+        self._config = configuration
+        self._codec = make(self.name, configuration)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return cls(**configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._config.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.to_config() == other.to_config()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        if array.dtype.kind == "T":
+            array = array.astype(object)
+        encoded: Buffer = self._codec.encode(array)
+        return encoded
+
+    def _array(self, items: object, spec: ChunkSpec) -> AnyArray:
+        """The array in the decoded list: its items, its dtype, its shape."""
+        if not isinstance(items, list) or len(items) < 2 or not isinstance(items[-1], list | tuple):
+            raise CodecError(f"{self.name}: no list of items, dtype and shape")
+        *values, dtype, shape = items
+        if tuple(shape) != spec.shape:
+            raise CodecError(f"{self.name}: a chunk of shape {tuple(shape)} where {spec.shape} was expected")
+        wanted = np.dtype("O") if spec.dtype.kind == "T" else spec.dtype
+        if dtype != wanted.str:
+            raise CodecError(f"{self.name}: a chunk of dtype {dtype!r} where {wanted.str!r} was expected")
+        out = np.empty(spec.shape, wanted)
+        if not spec.shape:
+            out[()] = values[0] if values else None
+        elif out.size:
+            _fill(out, values)
+        return out.astype(spec.dtype, copy=False)
+
+
+def _fill(out: AnyArray, values: list[Any]) -> None:
+    """Put nested lists into `out`, whose items may be lists themselves."""
+    if len(values) != len(out):
+        raise CodecError(f"{len(values)} items where {len(out)} were expected")
+    for i, value in enumerate(values):
+        if out.ndim == 1:
+            out[i] = value
+        elif isinstance(value, list):
+            _fill(out[i], value)
+        else:
+            raise CodecError("a list of items is missing")
+
+
+class JSON(_Objects):
+    """JSON text. Parameters: those of ``json.JSONEncoder``, ``encoding``, ``strict``."""
+
+    name: ClassVar[str] = "numcodecs.json2"
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        try:
+            text = str(data, self._codec._text_encoding)
+            items = self._codec._decoder.decode(text)
+        except (ValueError, LookupError, RecursionError) as exc:
+            raise CodecError(f"{self.name}: {exc}") from None
+        return self._array(items, spec)
+
+
+class MsgPack(_Objects):
+    """MessagePack. Parameters: ``use_single_float``, ``use_bin_type``, ``raw``."""
+
+    name: ClassVar[str] = "numcodecs.msgpack2"
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        import msgpack
+
+        try:
+            items = msgpack.unpackb(data, raw=self._codec.raw, strict_map_key=False)
+        except (ValueError, RecursionError, msgpack.UnpackException) as exc:
+            raise CodecError(f"{self.name}: {exc}") from None
+        if self._codec.raw and isinstance(items, list) and len(items) > 1 and isinstance(items[-2], bytes):
+            items[-2] = items[-2].decode("ascii", "replace")
+        return self._array(items, spec)
+
+
+class Pickle(_Objects):
+    """Python's pickle. Reading one runs whatever code its writer chose."""
+
+    name: ClassVar[str] = "numcodecs.pickle"
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        from exzarr import config
+
+        if not config.get().allow_pickle:
+            raise UnsupportedError(
+                "codec 'pickle' is refused: reading a pickle runs whatever code its writer chose. "
+                "For a store you trust: with exzarr.config.override(allow_pickle=True): ..."
+            )
+        return cls(**configuration)
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        import pickle
+
+        array = np.asarray(pickle.loads(data))  # noqa: S301 - allowed by name, or there is no Pickle
+        if array.size != spec.size:
+            raise CodecError(f"{self.name}: a chunk of {array.size} elements where {spec.size} were expected")
+        return array.reshape(spec.shape).astype(spec.dtype, copy=False)
+
+
+class VLenArray(_Objects):
+    """One-dimensional arrays of any length as elements. Parameter: ``dtype`` of theirs."""
+
+    name: ClassVar[str] = "numcodecs.vlen-array"
+    keeps_shape: ClassVar[bool] = False
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        if spec.dtype != object:
+            raise MetadataError(f"codec {self.name!r} stores arrays of arrays, the array has {spec.dtype}")
+        return self
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        return super().encode(np.ascontiguousarray(array).reshape(-1), spec)
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        check_count(self.name, data, spec)
+        if not spec.size:
+            return np.empty(spec.shape, spec.dtype)
+        try:
+            array: AnyArray = self._codec.decode(data)
+        except (ValueError, TypeError) as exc:
+            raise CodecError(f"{self.name}: {exc}") from None
+        return array.reshape(spec.shape)

@@ -1,0 +1,59 @@
+"""pcodec: Pco, lossless compression of numbers. Needs the package ``pcodec``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
+from exzarr.codecs.numcodecs.wrapped import make
+from exzarr.errors import CodecError, MetadataError
+
+__all__ = ["PCodec"]
+
+
+class PCodec(ArrayBytesCodec):
+    """Pco; parameters: numcodecs' own (``level``, ``mode_spec``, ``delta_spec``, ...)."""
+
+    name: ClassVar[str] = "numcodecs.pcodec"
+
+    def __init__(self, /, **configuration: Any) -> None:
+        self._codec = make(self.name, configuration)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return cls(**configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        if spec.dtype.kind not in "iuf" or not spec.dtype.isnative:
+            raise MetadataError(
+                f"codec {self.name!r} compresses native integers and floats, not {spec.dtype}"
+            )
+        return self
+
+    def max_encoded_size(self, spec: ChunkSpec) -> int:
+        return 2 * spec.nbytes + 4096
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        encoded: bytes = self._codec.encode(np.ascontiguousarray(array))
+        return encoded
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        standalone: Any = import_module("pcodec.standalone")
+        # One more than wanted, so that too many are noticed; nothing but this is allocated.
+        out = np.empty(spec.size + 1, spec.dtype)
+        try:
+            progress = standalone.simple_decompress_into(bytes(data), out)
+        except BaseException as exc:  # a panic of the Rust library is no Exception
+            if isinstance(exc, KeyboardInterrupt | SystemExit):
+                raise
+            raise CodecError(f"pcodec: {exc}") from None
+        if progress.n_processed != spec.size or not progress.finished:
+            raise CodecError(f"pcodec: {progress.n_processed} numbers where {spec.size} were expected")
+        return out[: spec.size].reshape(spec.shape)

@@ -1,0 +1,66 @@
+"""shuffle: first bytes of all elements, then second bytes, and so on, as HDF5 does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs._config import build, integer
+from exzarr.codecs.base import Buffer, BytesBytesCodec, ChunkSpec
+from exzarr.codecs.memory import as_buffer
+from exzarr.errors import CodecError
+
+__all__ = ["Shuffle"]
+
+
+@dataclass(frozen=True)
+class Shuffle(BytesBytesCodec):
+    """Byte shuffle; `elementsize` is the number of bytes per element, None: that of the array."""
+
+    name: ClassVar[str] = "numcodecs.shuffle"
+    elementsize: int | None = 4
+
+    def __post_init__(self) -> None:
+        if self.elementsize is not None:
+            integer(self.name, "elementsize", self.elementsize, 0, 2**31 - 1)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, (), ("elementsize",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"elementsize": self.elementsize}
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        return self if self.elementsize is not None else replace(self, elementsize=spec.dtype.itemsize)
+
+    def encoded_size(self, size: int | None) -> int | None:
+        return size
+
+    def max_encoded_size(self, size: int) -> int:
+        return size
+
+    def encode(self, data: Buffer) -> Buffer:
+        n = self._elementsize(data)
+        return data if n <= 1 else as_buffer(np.ascontiguousarray(_bytes(data).reshape(-1, n).T))
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        if len(data) > limit or (size is not None and len(data) != size):
+            raise CodecError(
+                f"shuffle: {len(data)} bytes where {limit if size is None else size} were expected"
+            )
+        n = self._elementsize(data)
+        return data if n <= 1 else as_buffer(np.ascontiguousarray(_bytes(data).reshape(n, -1).T))
+
+    def _elementsize(self, data: Buffer) -> int:
+        n = self.elementsize or 1
+        if n > 1 and len(data) % n:
+            raise CodecError(f"shuffle: {len(data)} bytes are no whole number of elements of {n} bytes")
+        return n if len(data) else 1
+
+
+def _bytes(data: Buffer) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.frombuffer(data, np.uint8)

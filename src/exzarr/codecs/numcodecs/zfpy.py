@@ -1,0 +1,62 @@
+"""zfpy: ZFP, lossy compression of arrays of floats. Needs the package ``zfpy``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
+from exzarr.codecs.numcodecs.wrapped import make
+from exzarr.errors import CodecError, MetadataError
+
+__all__ = ["ZFPY"]
+
+
+class ZFPY(ArrayBytesCodec):
+    """ZFP; parameters: numcodecs' own (``mode``, ``tolerance``, ``rate``, ``precision``)."""
+
+    name: ClassVar[str] = "numcodecs.zfpy"
+
+    def __init__(self, /, **configuration: Any) -> None:
+        self._codec = make(self.name, configuration)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return cls(**configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        if spec.dtype.str[1:] not in ("f4", "f8", "i4", "i8") or not 1 <= len(spec.shape) <= 4:
+            raise MetadataError(
+                f"codec {self.name!r} compresses 32- and 64-bit numbers in 1 to 4 dimensions, "
+                f"not {spec.dtype} in {len(spec.shape)}"
+            )
+        return self
+
+    def max_encoded_size(self, spec: ChunkSpec) -> int:
+        return 2 * spec.nbytes + 4096
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        encoded: bytes = self._codec.encode(np.ascontiguousarray(array))
+        return encoded
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        zfpy: Any = import_module("zfpy")
+        data = bytes(data)
+        try:
+            header = zfpy.header(data)
+            shape = tuple(header[key] for key in ("nw", "nz", "ny", "nx") if header[key])
+            if shape != spec.shape or np.dtype(header["type"]) != spec.dtype:
+                raise CodecError(
+                    f"zfpy: a chunk of shape {shape} and type {np.dtype(header['type'])} "
+                    f"where {spec.shape} and {spec.dtype} were expected"
+                )
+            array: AnyArray = zfpy.decompress_numpy(data)
+        except (ValueError, TypeError, KeyError, RuntimeError) as exc:
+            raise exc if isinstance(exc, CodecError) else CodecError(f"zfpy: {exc}") from None
+        return array.reshape(spec.shape)

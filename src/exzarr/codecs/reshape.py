@@ -1,0 +1,93 @@
+"""reshape: the same elements in the same order, in another shape.
+
+https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/reshape
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs._config import build
+from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
+from exzarr.errors import ArgumentError, MetadataError
+
+__all__ = ["Reshape"]
+
+
+@dataclass(frozen=True)
+class Reshape(ArrayArrayCodec):
+    """Another shape, in C order.
+
+    Parameters
+    ----------
+    shape
+        For each dimension of the result: its size, or a list of the dimensions of the chunk
+        that are merged into it, or −1 (once): whatever is left.
+    """
+
+    name: ClassVar[str] = "reshape"
+    shape: tuple[int | tuple[int, ...], ...]
+
+    def __init__(self, shape: Iterable[int | Iterable[int]]) -> None:
+        try:
+            parsed = tuple(
+                int(item.__index__())
+                if hasattr(item, "__index__")
+                else tuple(int(d.__index__()) for d in item)
+                for item in shape
+            )
+        except (TypeError, AttributeError):
+            raise ArgumentError(f"codec {self.name!r}: shape must be sizes and lists of dimensions") from None
+        if any(isinstance(item, int) and item < 1 and item != -1 for item in parsed) or parsed.count(-1) > 1:
+            raise ArgumentError(f"codec {self.name!r}: sizes are positive, and one may be -1; got {parsed}")
+        dims = [d for item in parsed if isinstance(item, tuple) for d in item]
+        if dims != sorted(set(dims)) or any(d < 0 for d in dims):
+            raise ArgumentError(f"codec {self.name!r}: input dimensions must increase, got {dims}")
+        object.__setattr__(self, "shape", parsed)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, ("shape",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"shape": [list(item) if isinstance(item, tuple) else item for item in self.shape]}
+
+    def resolve(self, spec: ChunkSpec) -> ChunkSpec:
+        return spec.with_(shape=self.output_shape(spec.shape))
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that a chunk of `shape` gets; MetadataError where that cannot be."""
+        out: list[int] = []
+        for item in self.shape:
+            if isinstance(item, tuple):
+                if any(d >= len(shape) for d in item):
+                    raise MetadataError(f"codec {self.name!r}: dimensions {item} of a chunk of shape {shape}")
+                out.append(math.prod(shape[d] for d in item))
+            else:
+                out.append(item)
+        if -1 in out:
+            others = math.prod(n for n in out if n != -1)
+            out[out.index(-1)] = math.prod(shape) // others if others else 0
+        if math.prod(out) != math.prod(shape):
+            raise MetadataError(
+                f"codec {self.name!r}: a chunk of shape {shape} has no shape {self.to_config()['shape']}"
+            )
+        for i, item in enumerate(self.shape):
+            if isinstance(item, tuple) and item:
+                before, after = math.prod(shape[: item[0]]), math.prod(shape[item[-1] + 1 :])
+                if math.prod(out[:i]) != before or math.prod(out[i + 1 :]) != after:
+                    raise MetadataError(
+                        f"codec {self.name!r}: dimensions {item} do not lie where dimension {i} would be"
+                    )
+        return tuple(out)
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
+        return np.asarray(array).reshape(self.output_shape(spec.shape))
+
+    def decode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
+        return np.asarray(array).reshape(spec.shape)

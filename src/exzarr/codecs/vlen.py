@@ -1,0 +1,108 @@
+"""vlen-utf8 and vlen-bytes: strings and byte strings of any length, each behind its length.
+
+https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/vlen-utf8,
+https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/vlen-bytes. A chunk is the number of
+elements (u32, little-endian), then for each in C order its number of bytes (u32) and its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from exzarr.codecs._config import build
+from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
+from exzarr.errors import CodecError, MetadataError
+
+__all__ = ["VLenBytes", "VLenUTF8", "check_count"]
+
+
+def check_count(name: str, data: Buffer, spec: ChunkSpec) -> None:
+    """CodecError where the chunk does not tell of ``spec.size`` elements.
+
+    To be called before numcodecs sees `data`: it allocates room for whatever number stands there.
+    """
+    told = int.from_bytes(data[:4], "little") if len(data) >= 4 else -1
+    if told != spec.size or len(data) < 4 + 4 * told:
+        raise CodecError(
+            f"{name}: {len(data)} bytes that tell of {max(told, 0)} elements, {spec.size} were expected"
+        )
+
+
+class _VLen(ArrayBytesCodec):
+    """What the two have in common."""
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {}
+
+    def encoded_size(self, spec: ChunkSpec) -> int | None:
+        return None
+
+
+@dataclass(frozen=True)
+class VLenUTF8(_VLen):
+    """Strings as UTF-8."""
+
+    name: ClassVar[str] = "vlen-utf8"
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        if spec.dtype.kind not in "TO" and spec.dtype.kind != "U":
+            raise MetadataError(f"codec {self.name!r} stores strings, the array has {spec.dtype}")
+        return self
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        from numcodecs.vlen import VLenUTF8 as Other
+
+        flat = np.ascontiguousarray(array).reshape(-1)
+        encoded: Buffer = Other().encode(flat if flat.dtype == object else flat.astype(object))
+        return encoded
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        from numcodecs.vlen import VLenUTF8 as Other
+
+        check_count(self.name, data, spec)
+        if not spec.size:
+            return np.empty(spec.shape, spec.dtype)
+        try:
+            array: AnyArray = Other().decode(data)
+        except (ValueError, TypeError, MemoryError) as exc:
+            raise CodecError(f"{self.name}: {exc}") from None
+        return array.astype(spec.dtype, copy=False).reshape(spec.shape)
+
+
+@dataclass(frozen=True)
+class VLenBytes(_VLen):
+    """Byte strings as they are."""
+
+    name: ClassVar[str] = "vlen-bytes"
+
+    def evolve(self, spec: ChunkSpec) -> Self:
+        if spec.dtype.kind not in "OS":
+            raise MetadataError(f"codec {self.name!r} stores byte strings, the array has {spec.dtype}")
+        return self
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        from numcodecs.vlen import VLenBytes as Other
+
+        flat = np.ascontiguousarray(array).reshape(-1)
+        encoded: Buffer = Other().encode(flat if flat.dtype == object else flat.astype(object))
+        return encoded
+
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        from numcodecs.vlen import VLenBytes as Other
+
+        check_count(self.name, data, spec)
+        if not spec.size:
+            return np.empty(spec.shape, spec.dtype)
+        try:
+            array: AnyArray = Other().decode(data)
+        except (ValueError, TypeError, MemoryError) as exc:
+            raise CodecError(f"{self.name}: {exc}") from None
+        return array.astype(spec.dtype, copy=False).reshape(spec.shape)

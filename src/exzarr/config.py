@@ -1,0 +1,135 @@
+"""Settings: one frozen dataclass, from the environment, for the process or for a block.
+
+>>> import exzarr
+>>> exzarr.config.get().workers >= 1
+True
+>>> with exzarr.config.override(workers=1):
+...     exzarr.config.get().workers
+1
+
+Each field can be set by an environment variable: ``EXZARR_WORKERS=4``,
+``EXZARR_WRITE_EMPTY_CHUNKS=1``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from exzarr.errors import ArgumentError
+
+__all__ = ["Config", "get", "override", "set"]
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity
+        return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What can be set.
+
+    Attributes
+    ----------
+    workers
+        Threads that read, decode, encode and write, for the whole process; the caller's
+        own thread is one of them. Default: the cores this process may use.
+    inline_bytes
+        A selection that decodes to fewer bytes than this, or has only one chunk, is done
+        in the caller's thread alone: handing it over would cost more than it saves.
+    coalesce_gap
+        Ranges of one shard that lie no further apart than this many bytes are read at once.
+    coalesce_max
+        Never read more than this many bytes of a shard at once (an inner chunk that is
+        larger excepted). Bounds the memory of a worker.
+    shard_index_cache
+        Bytes of shard indexes that one open array keeps.
+    write_empty_chunks
+        Store chunks that hold nothing but the fill value. The default leaves them out.
+    allow_pickle
+        Permit the ``pickle`` codec of Zarr v2. Reading a pickle runs whatever code its
+        writer chose: only for stores you wrote yourself.
+    """
+
+    workers: int = 0
+    inline_bytes: int = 256 * 1024
+    coalesce_gap: int = 16 * 1024
+    coalesce_max: int = 8 * 1024 * 1024
+    shard_index_cache: int = 16 * 1024 * 1024
+    write_empty_chunks: bool = False
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            wanted = bool if field.type == "bool" else int
+            if type(value) is not wanted:
+                raise ArgumentError(f"config {field.name} must be {wanted.__name__}, not {value!r}")
+            if wanted is int and value < 0:
+                raise ArgumentError(f"config {field.name} must not be negative, got {value}")
+        if self.workers == 0:
+            object.__setattr__(self, "workers", _cores())
+
+
+def from_environment(environ: Mapping[str, str]) -> Config:
+    """The settings that the variables ``EXZARR_*`` of `environ` ask for."""
+    changes: dict[str, Any] = {}
+    for field in fields(Config):
+        variable = f"EXZARR_{field.name.upper()}"
+        text = environ.get(variable)
+        if text is None:
+            continue
+        try:
+            changes[field.name] = _BOOLS[text.strip().lower()] if field.type == "bool" else int(text)
+        except (KeyError, ValueError):
+            wanted = "0 or 1" if field.type == "bool" else "a whole number"
+            raise ArgumentError(f"environment variable {variable} must be {wanted}, not {text!r}") from None
+    return Config(**changes)
+
+
+_BOOLS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_process: Config | None = None
+_block: ContextVar[Config | None] = ContextVar("exzarr_config", default=None)
+
+
+def get() -> Config:
+    """The settings in force here."""
+    found = _block.get()
+    if found is not None:
+        return found
+    global _process
+    if _process is None:
+        _process = from_environment(os.environ)
+    return _process
+
+
+def set(**changes: Any) -> Config:  # noqa: A001 - reads as exzarr.config.set(...)
+    """Change settings for the whole process, from now on; returns them."""
+    global _process
+    _process = _changed(_process or from_environment(os.environ), changes)
+    return _process
+
+
+@contextmanager
+def override(**changes: Any) -> Iterator[Config]:
+    """Change settings inside a ``with`` block, for this thread (or task) only."""
+    token = _block.set(_changed(get(), changes))
+    try:
+        yield get()
+    finally:
+        _block.reset(token)
+
+
+def _changed(config: Config, changes: dict[str, Any]) -> Config:
+    known = {field.name for field in fields(Config)}
+    for name in changes:
+        if name not in known:
+            raise ArgumentError(f"there is no setting {name!r}; known: {', '.join(sorted(known))}")
+    return replace(config, **changes)

@@ -1,0 +1,1 @@
+"""New arrays: what users ask for, made into metadata, stored, and filled."""

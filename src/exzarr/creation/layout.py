@@ -1,0 +1,253 @@
+"""``chunks=`` and ``shards=``, as users write them, made into a chunk grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from exzarr.creation.auto_chunks import (
+    CHUNK_TARGET,
+    SHARD_TARGET,
+    auto_chunks,
+    auto_shards,
+    dividing_chunks,
+    parse_size,
+)
+from exzarr.errors import ArgumentError
+from exzarr.format.chunk_grids import ChunkGrid, RectilinearDimension
+
+__all__ = ["ChunksLike", "Layout", "ShardsLike", "chunk_layout", "parse_shape"]
+
+ChunksLike = int | bool | str | Sequence[Any] | None
+"""What `chunk_layout` takes as chunks."""
+
+ShardsLike = int | str | Sequence[Any] | Mapping[str, Any] | None
+"""What `chunk_layout` takes as shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a new array is cut.
+
+    Attributes
+    ----------
+    grid
+        The chunk grid: of shards, where there are shards.
+    chunks
+        Shape of what is encoded on its own: the chunks, or the inner chunks; of the largest, where
+        they vary.
+    shards
+        Shape of the shards (of the largest, where they vary); None where there are none.
+    index_location
+        Where shards have their index.
+    """
+
+    grid: ChunkGrid
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None = None
+    index_location: str = "end"
+
+
+def parse_shape(shape: Any) -> tuple[int, ...]:
+    """A shape, given as one integer or several; ArgumentError where it is none."""
+    try:
+        parts = (index(shape),) if hasattr(shape, "__index__") else tuple([index(n) for n in shape])
+    except TypeError:
+        raise ArgumentError(f"shape={shape!r}: a shape is an integer or a sequence of integers") from None
+    if any(not 0 <= n < 2**63 for n in parts):
+        raise ArgumentError(f"shape={parts}: lengths are from 0 to 2**63 - 1")
+    if len(parts) > 64:
+        raise ArgumentError(f"an array has at most 64 dimensions, not {len(parts)}")
+    return parts
+
+
+def chunk_layout(
+    shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: ShardsLike, zarr_format: int
+) -> Layout:
+    """The chunks of a new array.
+
+    Parameters
+    ----------
+    shape, itemsize
+        Of the array; bytes.
+    chunks
+        - ``"auto"``, True or None: see `auto_chunks.auto_chunks`
+        - ``"4MiB"``: the same, with another size to aim at
+        - False: one chunk
+        - an integer: that length in every dimension
+        - a sequence with a length for each dimension; -1 or None is the whole dimension
+        - a sequence that holds sequences: the length of every chunk of that dimension (as dask has
+          them). Where they come to chunks of one shape, they become a regular grid; else the grid is
+          rectilinear, which only Zarr format 3 has.
+    shards
+        None; ``"auto"`` or a size in words: see `auto_chunks.auto_shards`; or as for chunks, each
+        length a multiple of the chunk's (-1: the whole dimension, rounded up). Also
+        ``{"shape": ..., "index_location": "start"}``.
+
+    Raises
+    ------
+    ArgumentError
+        They do not fit the shape, or each other, or the format.
+    """
+    itemsize = max(1, itemsize)
+    if shards is None or shards is False:
+        grid = _grid(_chunk_spec(chunks, shape, itemsize), shape, zarr_format, "chunks")
+        return Layout(grid, grid.max_chunk_shape)
+    if zarr_format == 2:
+        raise ArgumentError(f"shards={shards!r}: Zarr format 2 has no shards; leave them out, or use zarr_format=3")
+    shards, index_location = _index_location(shards)
+    if isinstance(shards, str) or shards is True:
+        inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
+        target = SHARD_TARGET if shards is True or shards == "auto" else parse_size(str(shards), "shards")
+        outer: Sequence[Any] = auto_shards(shape, inner, itemsize, target)
+    else:
+        inner, outer = _explicit_shards(shape, itemsize, chunks, shards)
+    grid = _grid(outer, shape, 3, "shards")
+    return Layout(grid, inner, grid.max_chunk_shape, index_location)
+
+
+def _index_location(shards: Any) -> tuple[Any, str]:
+    if not isinstance(shards, Mapping):
+        return shards, "end"
+    unknown = shards.keys() - {"shape", "index_location"}
+    if unknown or "shape" not in shards:
+        raise ArgumentError(f"shards={dict(shards)!r}: a dict has a 'shape', and may have an 'index_location'")
+    where = shards.get("index_location") or "end"
+    return shards["shape"], str(getattr(where, "value", where))
+
+
+def _explicit_shards(
+    shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: Any
+) -> tuple[tuple[int, ...], Sequence[Any]]:
+    """The shape of inner chunks, and the shards as `_grid` takes them."""
+    given = _per_dimension(shards, shape, "shards")
+    target = _target(chunks)
+    if target is not None:
+        # Chunks that divide the shards, since these were said and those were not.
+        sizes = [_first(entry, n) for entry, n in zip(given, shape, strict=True)]
+        inner = dividing_chunks(sizes, itemsize, target)
+    else:
+        inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
+    outer: list[Any] = []
+    for axis, (entry, unit, n) in enumerate(zip(given, inner, shape, strict=True)):
+        if entry is None:
+            outer.append(max(1, -(-n // unit)) * unit)
+            continue
+        sizes = [entry] if isinstance(entry, int) else [part[0] if isinstance(part, tuple) else part for part in entry]
+        for size in sizes:
+            if size % unit:
+                low, high = size // unit * unit, -(-size // unit) * unit
+                near = f"{low} or {high}" if low else str(high)
+                raise ArgumentError(
+                    f"shards of {size} elements in dimension {axis} are not whole chunks of {unit}: "
+                    f"use {near}, or chunks that divide {size}"
+                )
+        outer.append(entry)
+    return inner, outer
+
+
+def _target(chunks: Any) -> int | None:
+    """The size to aim at in bytes; None where chunks are said outright."""
+    if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
+        return CHUNK_TARGET
+    return parse_size(chunks, "chunks") if isinstance(chunks, str) else None
+
+
+def _chunk_spec(chunks: Any, shape: tuple[int, ...], itemsize: int) -> Sequence[Any]:
+    target = _target(chunks)
+    if target is not None:
+        return auto_chunks(shape, itemsize, target)
+    whole = -1 if chunks is False else chunks
+    return [max(1, n) if entry is None else entry for entry, n in zip(_per_dimension(whole, shape, "chunks"), shape)]
+
+
+def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:
+    """For each dimension a positive integer, a list of them (or of ``(size, count)``), or None: the whole."""
+    if isinstance(sizes, (int, np.integer)) and not isinstance(sizes, bool):
+        sizes = [sizes] * len(shape)
+    if isinstance(sizes, (str, bytes, Mapping, bool)) or not isinstance(sizes, Iterable):
+        raise ArgumentError(
+            f"{what}={sizes!r}: expected 'auto', a size such as '1MiB', an integer, or a sequence with an entry "
+            f"for each of the {len(shape)} dimensions"
+        )
+    entries = [*sizes]
+    if len(entries) != len(shape):
+        raise ArgumentError(
+            f"{what}={tuple(entries)} has {len(entries)} entries, but the shape {shape} has {len(shape)} dimensions; "
+            "-1 stands for a whole dimension"
+        )
+    return [_entry(entry, axis, what) for axis, entry in enumerate(entries)]
+
+
+def _entry(entry: Any, axis: int, what: str) -> Any:
+    if entry is None:
+        return None
+    if isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
+        parts = [tuple(part) if isinstance(part, (list, tuple)) else part for part in entry]
+        if not parts:
+            raise ArgumentError(f"{what}: dimension {axis} has an empty list of sizes")
+        return [
+            (_size(part[0], axis, what), _size(part[1], axis, what))
+            if isinstance(part, tuple) and len(part) == 2
+            else _size(part, axis, what)
+            for part in parts
+        ]
+    if not isinstance(entry, bool) and hasattr(entry, "__index__") and index(entry) == -1:
+        return None
+    return _size(entry, axis, what)
+
+
+def _size(size: Any, axis: int, what: str) -> int:
+    if isinstance(size, bool) or not hasattr(size, "__index__") or not 0 < index(size) < 2**63:
+        raise ArgumentError(
+            f"{what}: {size!r} in dimension {axis} is no size; sizes are positive integers, and -1 for the whole dimension"
+        )
+    return index(size)
+
+
+def _first(entry: Any, length: int) -> int:
+    """A size that stands for the dimension where chunks that divide it are looked for."""
+    if entry is None:
+        return max(1, length)
+    if isinstance(entry, list):
+        import math
+
+        return math.gcd(*[part[0] if isinstance(part, tuple) else part for part in entry])
+    return int(entry)
+
+
+def _regular(spec: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    collapsed = [_collapse(entry, n) for entry, n in zip(spec, shape, strict=True)]
+    if None in collapsed:
+        raise ArgumentError(
+            "the chunks inside shards are all of one shape: give a length for each dimension, "
+            "and the lists of varying sizes as shards"
+        )
+    return tuple([int(size) for size in collapsed if size is not None])
+
+
+def _grid(spec: Sequence[Any], shape: tuple[int, ...], zarr_format: int, what: str) -> ChunkGrid:
+    collapsed = [_collapse(entry, n) for entry, n in zip(spec, shape, strict=True)]
+    if None not in collapsed:
+        return ChunkGrid.from_regular(shape, [int(size) for size in collapsed if size is not None])
+    if zarr_format == 2:
+        raise ArgumentError(f"{what} of varying sizes need zarr_format=3; Zarr format 2 has only chunks of one shape")
+    return ChunkGrid.from_rectilinear(shape, spec)
+
+
+def _collapse(entry: Any, length: int) -> int | None:
+    """The one chunk length that a list of lengths comes to; None where it comes to none."""
+    if isinstance(entry, int):
+        return entry
+    dim = RectilinearDimension(entry)
+    (size, count), *rest = dim.runs
+    last = rest[0] if rest else None
+    # All alike, or a last one that ends where the array ends, as dask has it.
+    if len(rest) > 1 or (last is not None and (last[1] > 1 or last[0] > size or dim.total != length)):
+        return None
+    # Sizes that end before the array, or go on after it, are for `from_rectilinear` to judge.
+    return size if last is not None or size * (count - 1) < max(1, length) <= dim.total else None

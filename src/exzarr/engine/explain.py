@@ -1,0 +1,140 @@
+"""What reading a selection would cost, before it is read. Nothing but sizes and shard indexes is looked at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from exzarr import config
+from exzarr.engine.plan import Plan
+from exzarr.engine.shards import ShardLayout, coalesce
+from exzarr.engine.source import ChunkSource
+from exzarr.errors import CodecError, StoreError
+
+__all__ = ["Explanation", "explain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a read would do. Printing it shows it.
+
+    Attributes
+    ----------
+    array
+        The array's path.
+    result_bytes
+        Bytes of the selected elements in memory.
+    chunks
+        Chunks that must be decoded (inner chunks, where there are shards).
+    missing
+        How many of them are not stored, and so read as the fill value.
+    shards
+        Shards they lie in; None where the array has none.
+    requests
+        Reads the store is asked for, shard indexes that are not cached included.
+    fetch_bytes
+        Bytes these reads fetch; None where the store cannot tell without reading.
+    decode_bytes
+        Bytes of all decoded chunks.
+    amplification
+        ``decode_bytes / result_bytes``: how much is decoded for each byte that is wanted.
+    """
+
+    array: str
+    result_bytes: int
+    chunks: int
+    missing: int
+    shards: int | None
+    requests: int
+    fetch_bytes: int | None
+    decode_bytes: int
+
+    @property
+    def amplification(self) -> float:
+        return self.decode_bytes / self.result_bytes if self.result_bytes else 0.0
+
+    def asdict(self) -> dict[str, Any]:
+        """The figures as a plain dict."""
+        return {**asdict(self), "amplification": round(self.amplification, 3)}
+
+    def __str__(self) -> str:
+        fetched = "not known" if self.fetch_bytes is None else human_bytes(self.fetch_bytes)
+        lines = [
+            ("wanted", human_bytes(self.result_bytes)),
+            ("chunks", f"{self.chunks:,}" + (f" ({self.missing:,} not stored)" if self.missing else "")),
+            *([("shards", f"{self.shards:,}")] if self.shards is not None else []),
+            ("requests", f"{self.requests:,}"),
+            ("to fetch", fetched),
+            ("to decode", f"{human_bytes(self.decode_bytes)} ({self.amplification:.3g} x what is wanted)"),
+        ]
+        return "\n".join([f"reading from {self.array or '/'}", *[f"  {name:<10} {text}" for name, text in lines]])
+
+    __repr__ = __str__
+
+
+def human_bytes(n: int) -> str:
+    """``1536`` → ``1.5 KiB``."""
+    size = float(n)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            return f"{n} B" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.4g} PiB"
+
+
+def explain(source: ChunkSource, plan: Plan) -> Explanation:
+    """What reading `plan` from `source` would do."""
+    wanted = math.prod(plan.work_shape) * source.dtype.itemsize
+    if not wanted:
+        return Explanation(source.path, 0, 0, 0, 0 if source.sharded else None, 0, 0, 0)
+    if source.sharded:
+        return _explain_shards(source, plan, wanted)
+    chunks = missing = fetch = decode = 0
+    for key, *_ in source.items(plan):
+        size = source.store.size(key)
+        chunks += 1
+        if size is None:
+            missing += 1
+        else:
+            fetch += size
+            decode += (source.pipeline or source.pipeline_at(key)).spec.nbytes
+    return Explanation(source.path, wanted, chunks, missing, None, chunks, fetch, decode)
+
+
+def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:
+    settings = config.get()
+    shards = chunks = missing = requests = fetch = decode = 0
+    for item in source.items(plan):
+        key = item[0]
+        layout = source.layout or source.layout_at(key)
+        shards += 1
+        numbers = [n for n, *_ in plan.within(item, layout.dims, layout.shape).walk(layout.labels, sum)]
+        chunks += len(numbers)
+        ranges = _ranges(source, layout, key, numbers)
+        if ranges is None:
+            requests += 1
+            missing += len(numbers)
+            continue
+        missing += len(numbers) - len(ranges)
+        decode += len(ranges) * layout.inner.spec.nbytes
+        runs = [*coalesce(sorted(ranges), settings.coalesce_gap, settings.coalesce_max)]
+        requests += 1 + len(runs)
+        fetch += layout.shards.index_size + sum(end - begin for begin, end, _, _ in runs)
+    return Explanation(source.path, wanted, chunks, missing, shards, requests, fetch, decode)
+
+
+def _ranges(
+    source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]
+) -> list[tuple[int, int]] | None:
+    """Start and length of the stored ones among inner chunks; None where there is no shard."""
+    value = source.store.open_value(key)
+    if value is None:
+        return None
+    try:
+        starts, lengths = layout.index(key, value)
+    except (CodecError, StoreError) as error:
+        raise layout.corrupt(source, key, -1, error) from error
+    finally:
+        value.close()
+    return [(starts[n], lengths[n]) for n in numbers if lengths[n] >= 0]

@@ -1,0 +1,469 @@
+"""Selections: what stands between the brackets, turned into plain numbers once.
+
+NumPy's rules (https://numpy.org/doc/stable/user/basics.indexing.html) decide what a
+selection means. Whatever it was, it comes out in one of two forms:
+
+`GridSelection`
+    one *axis* (`Span` or `Picks`) per dimension of the array; the result is their product.
+    Integers, slices, ellipsis, ``oindex``, ``blocks``.
+`PointSelection`
+    some dimensions are indexed together, point by point; the others by `Span`.
+    ``vindex``, masks, several index arrays.
+
+Both describe a *work array*, the layout in which the engine moves data (every dimension
+kept, steps positive), and how the work array and the user's array view one another.
+Pure: nothing here touches a store.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr.errors import SelectionError
+
+__all__ = ["Axis", "GridSelection", "Picks", "PointSelection", "Selection", "Span"]
+
+AnyArray = npt.NDArray[Any]
+IntArray = npt.NDArray[np.int64]
+
+
+class Span:
+    """Evenly spaced positions: ``start, start + step, …``, `count` of them, `step` ≥ 1.
+
+    `at` is where the first of them lies along the axis of the work array.
+    """
+
+    __slots__ = ("at", "count", "start", "step")
+
+    def __init__(self, start: int, step: int, count: int, at: int = 0) -> None:
+        self.start = start
+        self.step = step
+        self.count = count
+        self.at = at
+
+    def __repr__(self) -> str:
+        return f"Span(start={self.start}, step={self.step}, count={self.count}, at={self.at})"
+
+
+class Picks:
+    """Positions in any order, repeats allowed: the integer arrays of ``oindex``.
+
+    `at` says where each lies along the axis of the work array; None: in their own order.
+    """
+
+    __slots__ = ("at", "count", "positions")
+
+    def __init__(self, positions: IntArray, at: IntArray | None = None) -> None:
+        self.positions = positions
+        self.at = at
+        self.count = len(positions)
+
+    def __repr__(self) -> str:
+        return f"Picks({self.positions!r})"
+
+
+Axis = Span | Picks
+
+
+@dataclass(frozen=True, slots=True)
+class GridSelection:
+    """The product of one axis per dimension.
+
+    Attributes
+    ----------
+    axes
+        One per dimension of the array.
+    result_shape
+        Shape of what the user gets or gives.
+    view
+        An index that makes the work array's view of an array of `result_shape`
+        (drops what ``None`` added, restores what integers dropped, flips what has a
+        negative step); None where the two are the same.
+    scalar
+        The user gets a scalar, not an array.
+    """
+
+    axes: tuple[Axis, ...]
+    result_shape: tuple[int, ...]
+    view: tuple[Any, ...] | None = None
+    scalar: bool = False
+
+    @property
+    def work_shape(self) -> tuple[int, ...]:
+        return tuple([axis.count for axis in self.axes])
+
+    def to_work(self, array: AnyArray) -> AnyArray:
+        """`array`, of `result_shape`, seen in the work layout. Always a view."""
+        return array if self.view is None else array[self.view]
+
+
+@dataclass(frozen=True, slots=True)
+class PointSelection:
+    """Points over some dimensions, spans over the others.
+
+    The work array has the points as its first dimension, then the spans, in order.
+
+    Attributes
+    ----------
+    point_dims, points
+        The dimensions that are indexed together, and for each the positions, one per point.
+    span_dims, spans
+        The other dimensions.
+    point_shape
+        What the points' shape was before they were laid in a row.
+    position
+        Where `point_shape` stands among the result's dimensions.
+    flips
+        For each of `spans`, whether the user's step was negative.
+    """
+
+    point_dims: tuple[int, ...]
+    points: tuple[IntArray, ...]
+    span_dims: tuple[int, ...]
+    spans: tuple[Span, ...]
+    point_shape: tuple[int, ...]
+    position: int
+    flips: tuple[bool, ...]
+    scalar: bool = False
+
+    @property
+    def work_shape(self) -> tuple[int, ...]:
+        return (math.prod(self.point_shape), *[span.count for span in self.spans])
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        counts = tuple([span.count for span in self.spans])
+        return counts[: self.position] + self.point_shape + counts[self.position :]
+
+    def to_work(self, array: AnyArray) -> AnyArray:
+        """`array`, of `result_shape`, in the work layout: a copy where it cannot be a view."""
+        n = len(self.point_shape)
+        moved = np.moveaxis(array, range(self.position, self.position + n), range(n))
+        return moved.reshape(self.work_shape)[self._flip]
+
+    def from_work(self, work: AnyArray) -> AnyArray:
+        """The user's array for a work array: a view."""
+        shaped = work[self._flip].reshape(self.point_shape + work.shape[1:])
+        n = len(self.point_shape)
+        return np.moveaxis(shaped, range(n), range(self.position, self.position + n))
+
+    @property
+    def _flip(self) -> tuple[slice, ...]:
+        return (slice(None), *[slice(None, None, -1 if flip else None) for flip in self.flips])
+
+
+Selection = GridSelection | PointSelection
+_ALL = slice(None)
+
+
+# -- the five ways to select --------------------------------------------------------
+
+
+def basic(selection: Any, shape: tuple[int, ...]) -> Selection:
+    """``a[...]``: NumPy's own rules, index arrays and masks included."""
+    parts = selection if isinstance(selection, tuple) else (selection,)
+    for part in parts:
+        kind = type(part)
+        if kind is not int and kind is not slice and part is not Ellipsis and part is not None:
+            if _is_array_like(part):
+                return _advanced(parts, shape)
+    return _basic(parts, shape)
+
+
+def orthogonal(selection: Any, shape: tuple[int, ...]) -> GridSelection:
+    """``a.oindex[...]``: each dimension is indexed on its own."""
+    parts = _expand(selection if isinstance(selection, tuple) else (selection,), shape)
+    axes: list[Axis] = []
+    view: list[Any] = []
+    result: list[int] = []
+    scalar = True
+    for dim, (part, length) in enumerate(zip(parts, shape, strict=True)):
+        if part is None:
+            raise SelectionError("oindex does not take None; add dimensions to the result instead")
+        if _is_array_like(part):
+            array = np.asarray(part)
+            if array.ndim != 1:
+                raise SelectionError(
+                    f"oindex takes index arrays of one dimension, got {array.ndim} for dimension {dim}; "
+                    "use vindex to pick single points"
+                )
+            picks = Picks(_positions(array, length, dim))
+            axes.append(picks)
+            view.append(_ALL)
+            result.append(picks.count)
+            scalar = False
+        else:
+            axis, index = _axis(part, length, dim)
+            axes.append(axis)
+            view.append(index)
+            if index is not None:
+                result.append(axis.count)
+                scalar = False
+    scalar = scalar and not _has_ellipsis(selection)
+    return GridSelection(tuple(axes), tuple(result), _view(view), scalar)
+
+
+def coordinate(selection: Any, shape: tuple[int, ...]) -> Selection:
+    """``a.vindex[...]``: the index arrays are broadcast and walked together.
+
+    Slices may stand beside them. As in NumPy, the points' dimensions stand where the
+    arrays stood if those are neighbours, else first.
+    """
+    parts = selection if isinstance(selection, tuple) else (selection,)
+    if not any(_is_array_like(part) for part in parts):
+        parts = tuple([np.asarray(p) if _is_integer(p) else p for p in parts])
+        if not any(isinstance(p, np.ndarray) for p in parts):
+            raise SelectionError("vindex takes at least one index array or a mask; use a[...] for slices")
+    return _advanced(parts, shape)
+
+
+def mask(selection: Any, shape: tuple[int, ...]) -> Selection:
+    """A boolean array of the array's own shape."""
+    array = np.asarray(selection)
+    if array.dtype != np.bool_:
+        raise SelectionError(f"a mask has data type bool, not {array.dtype}")
+    if array.shape != shape:
+        raise SelectionError(f"a mask of shape {array.shape} does not fit an array of shape {shape}")
+    return _advanced((array,), shape)
+
+
+def block(selection: Any, dims: Sequence[Any], shape: tuple[int, ...]) -> GridSelection:
+    """``a.blocks[...]``: integers and slices count chunks, not elements.
+
+    `dims` are the chunk grid's dimensions (`format.chunk_grids`).
+    """
+    counts = tuple([dim.count(n) for dim, n in zip(dims, shape, strict=True)])
+    parts = _expand(selection if isinstance(selection, tuple) else (selection,), counts)
+    axes: list[Axis] = []
+    for axis, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        if isinstance(part, slice):
+            first, stop, step = part.indices(count)
+            if step != 1:
+                raise SelectionError(f"a slice of blocks must have step 1, got {step} for dimension {axis}")
+        elif _is_integer(part):
+            first = _integer(part, count, axis, "block")
+            stop = first + 1
+        else:
+            raise SelectionError(f"blocks are chosen by integers and slices, not {part!r}")
+        if stop <= first:
+            axes.append(Span(0, 1, 0))
+            continue
+        start = dims[axis].offset(first)
+        end = min(shape[axis], dims[axis].offset(stop - 1) + dims[axis].size(stop - 1))
+        axes.append(Span(start, 1, end - start))
+    return GridSelection(tuple(axes), tuple([axis.count for axis in axes]))
+
+
+def everything(shape: tuple[int, ...]) -> GridSelection:
+    """``a[...]``."""
+    return GridSelection(tuple([Span(0, 1, n) for n in shape]), shape)
+
+
+# -- one dimension --------------------------------------------------------------------
+
+
+def _axis(part: Any, length: int, dim: int) -> tuple[Span, slice | None]:
+    """The span of an integer or slice, and how the work array views that dimension."""
+    if isinstance(part, slice):
+        try:
+            start, stop, step = part.indices(length)
+        except (TypeError, ValueError) as error:
+            raise SelectionError(f"slice {part} for dimension {dim}: {error}") from None
+        if step > 0:
+            count = (stop - start + step - 1) // step if stop > start else 0
+            return Span(start, step, count), _ALL
+        count = (start - stop - step - 1) // -step if start > stop else 0
+        return Span(start + (count - 1) * step if count else 0, -step, count), slice(None, None, -1)
+    return Span(_integer(part, length, dim), 1, 1), None
+
+
+def _integer(part: Any, length: int, dim: int, what: str = "index") -> int:
+    try:
+        if isinstance(part, (bool, np.bool_)):
+            raise TypeError
+        index = operator.index(part)
+    except TypeError:
+        raise SelectionError(
+            f"{part!r} for dimension {dim}: expected an integer, a slice, an ellipsis or an index array"
+        ) from None
+    if index < 0:
+        index += length
+    if not 0 <= index < length:
+        raise SelectionError(f"{what} {part} is out of bounds for dimension {dim} of length {length}")
+    return index
+
+
+def _positions(array: AnyArray, length: int, dim: int) -> IntArray:
+    """Non-negative positions for an integer or boolean index array."""
+    if array.dtype == np.bool_:
+        if array.shape != (length,):
+            raise SelectionError(
+                f"a mask of shape {array.shape} does not fit dimension {dim} of length {length}"
+            )
+        return np.flatnonzero(array).astype(np.int64, copy=False)
+    if array.size == 0:
+        return np.zeros(array.shape, np.int64)
+    if array.dtype.kind not in "iu":
+        raise SelectionError(f"index arrays hold integers or booleans, not {array.dtype} (dimension {dim})")
+    low, high = int(array.min()), int(array.max())
+    if low < -length or high >= length:
+        wrong = low if low < -length else high
+        raise SelectionError(f"index {wrong} is out of bounds for dimension {dim} of length {length}")
+    positions = array.astype(np.int64)
+    if low < 0:
+        positions[positions < 0] += length
+    return positions
+
+
+# -- all dimensions -------------------------------------------------------------------
+
+
+def _basic(parts: tuple[Any, ...], shape: tuple[int, ...]) -> GridSelection:
+    expanded = _expand(parts, shape)
+    axes: list[Axis] = []
+    view: list[Any] = []
+    result: list[int] = []
+    for part in expanded:
+        if part is None:  # a new dimension of length 1
+            view.append(0)
+            result.append(1)
+            continue
+        dim = len(axes)
+        axis, index = _axis(part, shape[dim], dim)
+        axes.append(axis)
+        view.append(index)
+        if index is not None:
+            result.append(axis.count)
+    scalar = not result and not _has_ellipsis(parts)
+    return GridSelection(tuple(axes), tuple(result), _view(view), scalar)
+
+
+def _view(view: list[Any]) -> tuple[Any, ...] | None:
+    for index in view:
+        if index is not _ALL:
+            return tuple(view)
+    return None
+
+
+def _advanced(parts: tuple[Any, ...], shape: tuple[int, ...]) -> Selection:
+    """Index arrays among the parts: NumPy's advanced indexing."""
+    arrays: list[tuple[int, Any]] = []  # (dimension, index array or integer)
+    spans: list[tuple[int, Span, bool]] = []
+    place: list[int] = []  # for each advanced index, how many spans stand before it
+    dim = 0
+    for part, took in _expand_counted(parts, shape):
+        if part is None:
+            raise SelectionError("None cannot stand beside index arrays; reshape the result instead")
+        if isinstance(part, np.ndarray) and part.dtype == np.bool_ and part.ndim:
+            if part.shape != shape[dim : dim + took]:
+                raise SelectionError(
+                    f"a mask of shape {part.shape} does not fit dimensions {dim} to {dim + took - 1} "
+                    f"of shape {shape[dim : dim + took]}"
+                )
+            for offset, positions in enumerate(part.nonzero()):
+                arrays.append((dim + offset, positions.astype(np.int64, copy=False)))
+                place.append(len(spans))
+        elif isinstance(part, slice):
+            span, index = _axis(part, shape[dim], dim)
+            spans.append((dim, span, index is not _ALL))
+        elif _is_array_like(part):
+            arrays.append((dim, _positions(np.asarray(part), shape[dim], dim)))
+            place.append(len(spans))
+        else:
+            arrays.append((dim, np.asarray(_integer(part, shape[dim], dim), dtype=np.int64)))
+            place.append(len(spans))
+        dim += took
+    try:
+        points = np.broadcast_arrays(*[array for _, array in arrays])
+    except ValueError:
+        shapes = ", ".join(str(np.shape(array)) for _, array in arrays)
+        raise SelectionError(f"index arrays of shapes {shapes} cannot be broadcast together") from None
+    if len(arrays) == 1 and points[0].ndim == 1:
+        # One index array in one dimension means the same as oindex, which plans better.
+        return _one_array(arrays[0][0], points[0], spans)
+    together = place[0] == place[-1]
+    return PointSelection(
+        point_dims=tuple([d for d, _ in arrays]),
+        points=tuple([np.ascontiguousarray(p).reshape(-1) for p in points]),
+        span_dims=tuple([d for d, _, _ in spans]),
+        spans=tuple([span for _, span, _ in spans]),
+        point_shape=points[0].shape,
+        position=place[0] if together else 0,
+        flips=tuple([flip for _, _, flip in spans]),
+        scalar=not spans and points[0].ndim == 0,
+    )
+
+
+def _one_array(dim: int, positions: IntArray, spans: list[tuple[int, Span, bool]]) -> GridSelection:
+    axes: list[Axis] = [span for _, span, _ in spans]
+    view: list[Any] = [slice(None, None, -1) if flip else _ALL for _, _, flip in spans]
+    axes.insert(dim, Picks(positions))
+    view.insert(dim, _ALL)
+    return GridSelection(tuple(axes), tuple([axis.count for axis in axes]), _view(view))
+
+
+def _expand(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:
+    """Replace the ellipsis, and fill up with full slices."""
+    ndim = len(shape)
+    given = 0
+    ellipsis = -1
+    for at, part in enumerate(parts):
+        if part is Ellipsis:
+            if ellipsis >= 0:
+                raise SelectionError("a selection can hold only one ellipsis (...)")
+            ellipsis = at
+        elif part is not None:
+            given += 1
+    if given > ndim:
+        raise SelectionError(f"too many indices: the array has {ndim} dimensions, {given} were indexed")
+    fill = [_ALL] * (ndim - given)
+    if ellipsis < 0:
+        return [*parts, *fill]
+    return [*parts[:ellipsis], *fill, *parts[ellipsis + 1 :]]
+
+
+def _expand_counted(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[tuple[Any, int]]:
+    """Like `_expand`, each part with the number of dimensions it indexes (a mask has several)."""
+    counted: list[tuple[Any, int]] = []
+    stand_in: list[Any] = []  # one entry for each dimension that is indexed, for the checks of `_expand`
+    for part in parts:
+        found = _as_mask(part)
+        took = 0 if part is None else 1 if found is None else found.ndim
+        counted.append((part if found is None else found, took))
+        stand_in.extend([part] if took == 0 or part is Ellipsis else [0] * took)
+    missing = len(_expand(tuple(stand_in), shape)) - sum(1 for part in stand_in if part is not Ellipsis)
+    fill: list[tuple[Any, int]] = [(_ALL, 1)] * missing
+    for at, part in enumerate(parts):
+        if part is Ellipsis:
+            return counted[:at] + fill + counted[at + 1 :]
+    return counted + fill
+
+
+def _is_array_like(part: Any) -> bool:
+    return isinstance(part, (list, np.ndarray)) or (
+        not isinstance(part, (int, np.generic, slice, str, bytes, type(None), type(Ellipsis)))
+        and hasattr(part, "__array__")
+    )
+
+
+def _is_integer(part: Any) -> bool:
+    return not isinstance(part, (bool, np.bool_)) and hasattr(part, "__index__")
+
+
+def _as_mask(part: Any) -> AnyArray | None:
+    if _is_array_like(part):
+        array = np.asarray(part)
+        if array.dtype == np.bool_ and array.ndim:
+            return array
+    return None
+
+
+def _has_ellipsis(parts: Any) -> bool:
+    return any(part is Ellipsis for part in parts) if isinstance(parts, tuple) else parts is Ellipsis

@@ -1,0 +1,167 @@
+"""Shards as the engine sees them: where in a value each inner chunk lies.
+
+The codec itself (`codecs.sharding`) turns whole shards into arrays and back. Reading one
+inner chunk needs less: the shard's index, kept here between reads, and one range.
+Specification: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr import config
+from exzarr.codecs.shards import MISSING, BoundShards
+from exzarr.errors import ChunkCorruptError, CodecError
+from exzarr.format.chunk_grids import RegularDimension
+from exzarr.stores.base import ValueReader
+
+if TYPE_CHECKING:
+    from exzarr.engine.source import ChunkSource
+
+__all__ = ["ShardLayout", "coalesce", "split_shards"]
+
+Index = tuple[memoryview, memoryview]
+"""Start and length in bytes of each inner chunk; the length is -1 where it is not stored."""
+
+
+class ShardLayout:
+    """How shards of one shape are built, and a bounded cache of their indexes.
+
+    Attributes
+    ----------
+    shards
+        The codec, bound to the shard's shape.
+    shape, counts
+        Shape of the shard in elements, and in inner chunks.
+    dims, labels
+        The shard's grid of inner chunks, for `plan.within`; a label is what a coordinate
+        adds to the inner chunk's number.
+    inner
+        The bound pipeline of an inner chunk.
+    width
+        Its length along the last dimension.
+    """
+
+    __slots__ = ("_cache", "_cached", "_lock", "counts", "dims", "inner", "labels", "shape", "shards", "width")
+
+    def __init__(self, shards: BoundShards) -> None:
+        self.shards = shards
+        self.shape = shards.spec.shape
+        self.counts = shards.grid
+        self.inner = shards.inner
+        self.width = self.inner.spec.shape[-1] if self.inner.spec.shape else 1
+        self.dims = [RegularDimension(size) for size in self.inner.spec.shape]
+        strides = [math.prod(self.counts[d + 1 :]) for d in range(len(self.counts))]
+        self.labels: list[Callable[[int], int]] = [stride.__mul__ for stride in strides]
+        self._cache: dict[str, tuple[Hashable, Index]] = {}
+        self._cached = 0
+        self._lock = threading.Lock()
+
+    def index(self, key: str, value: ValueReader) -> Index:
+        """The index of the shard at `key`; from the cache while `value.version` is the same."""
+        version = value.version
+        found = self._cache.get(key)
+        if found is not None and found[0] == version and version is not None:
+            return found[1]
+        index = self._read_index(value)
+        if version is not None:
+            self._remember(key, version, index)
+        return index
+
+    def _read_index(self, value: ValueReader) -> Index:
+        size = self.shards.index_size
+        if value.size < size:
+            raise CodecError(
+                f"a shard of {value.size} bytes is shorter than its own index ({size} bytes): "
+                "it was truncated, or is no shard"
+            )
+        data = bytearray(size)
+        value.read_into(memoryview(data), value.size - size if self.shards.index_location == "end" else 0)
+        table = self.shards.decode_index(data, value.size)
+        starts, lengths = table[:, 0], table[:, 1]
+        absent = (starts == MISSING) & (lengths == MISSING)
+        # Both fit: `decode_index` has seen to it that no entry goes past the shard's end.
+        where, long = starts.astype(np.int64), lengths.astype(np.int64)
+        long[absent] = -1
+        return memoryview(where), memoryview(long)
+
+    def _remember(self, key: str, version: Hashable, index: Index) -> None:
+        cost = 16 * self.shards.count + 200
+        with self._lock:
+            limit = config.get().shard_index_cache
+            if key not in self._cache:
+                self._cached += cost
+            self._cache[key] = (version, index)
+            while self._cached > limit and self._cache:
+                self._cache.pop(next(iter(self._cache)))  # the oldest
+                self._cached -= cost
+
+    def corrupt(self, source: ChunkSource, key: str, number: int, reason: object) -> ChunkCorruptError:
+        """The error for inner chunk `number`, or for the shard as a whole where `number` is -1."""
+        shard = source.index(key)
+        if number < 0:
+            return ChunkCorruptError(source.path, shard, key, f"shard {shard}: {reason}")
+        local = np.unravel_index(number, self.counts) if self.counts else ()
+        index = tuple([int(s * c + i) for s, c, i in zip(shard, self.counts, local, strict=True)])
+        return ChunkCorruptError(source.path, index, key, f"inner chunk {number} of shard {shard}: {reason}")
+
+
+def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, int, int, int]]:
+    """Join ranges that lie close together, as long as the whole stays small.
+
+    `wanted` holds tuples that begin with start and length, sorted. Yields ``(begin, end, first,
+    until)``: one range of bytes, and the slice of `wanted` that lies in it.
+    """
+    first, total = 0, len(wanted)
+    while first < total:
+        begin = wanted[first][0]
+        end = begin + wanted[first][1]
+        until = first + 1
+        while until < total:
+            start, length = wanted[until][:2]
+            if start > end + gap or start + length - begin > most:
+                break
+            end = max(end, start + length)
+            until += 1
+        yield begin, end, first, until
+        first = until
+
+
+def split_shards(
+    items: Iterator[Any], shards: int, layout: ShardLayout, workers: int
+) -> tuple[Iterator[Any], int]:
+    """Cut the items of few shards along inner chunks, so that every worker has something to do."""
+    pieces = -(-2 * workers // max(1, shards))
+    if pieces < 2:
+        return items, shards
+    cut = [part for item in items for part in _split(item, layout, pieces)]
+    return iter(cut), len(cut)
+
+
+def _split(item: Any, layout: ShardLayout, pieces: int) -> Iterator[Any]:
+    key, chunk_index, work_index = item
+    for d, (here, dim) in enumerate(zip(chunk_index, layout.dims, strict=False)):
+        if type(here) is not slice or type(work_index[d]) is not slice:
+            break
+        size = dim.size(0)
+        rows = (here.stop - 1) // size - here.start // size + 1
+        if here.step != 1 or rows < 2:
+            continue
+        band = -(-rows // pieces) * size
+        low, at = here.start, work_index[d].start
+        while low < here.stop:
+            high = min(here.stop, (low // size) * size + band)
+            yield (
+                key,
+                (*chunk_index[:d], slice(low, high, 1), *chunk_index[d + 1 :]),
+                (*work_index[:d], slice(at, at + high - low), *work_index[d + 1 :]),
+            )
+            at += high - low
+            low = high
+        return
+    yield item

@@ -1,0 +1,191 @@
+"""What the engine knows of one array: bound once, then only read.
+
+A `ChunkSource` joins a store, a path, and a metadata document into the things a read or
+write needs for every chunk: how to make its key, how to decode it, what stands for it where
+it is absent. It is made anew when the metadata changes (resize).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from exzarr.codecs.base import ChunkSpec
+from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline, pipeline_for
+from exzarr.engine.plan import Dimension, Plan
+from exzarr.engine.shards import ShardLayout
+from exzarr.engine.stack import slots_for
+from exzarr.errors import ChunkCorruptError
+from exzarr.format import fill_values
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.stores.base import Store
+
+__all__ = ["ChunkSource", "open_source"]
+
+
+LIGHT_NBYTES = 48 * 1024
+"""Up to this size, chunks of quick codecs are not worth several decoding threads."""
+
+
+class ChunkSource:
+    """One array's chunks in one store.
+
+    Attributes
+    ----------
+    store, path
+        Where the array is; `path` is ``""`` for a root array.
+    shape, dims
+        The array's shape and its chunk grid's dimensions.
+    fill
+        What absent chunks read as.
+    missing_error
+        Absent chunks are errors instead.
+    pipeline
+        For a regular grid, the bound pipeline of all chunks; None for others (`pipeline_at`).
+    layout
+        Where chunks are shards, how they are built (regular grids; else `layout_at`).
+    sharded
+        Chunks are shards whose inner chunks can be read one by one.
+    nbytes
+        Bytes of a decoded chunk (inner chunk, where there are shards); of the largest, in
+        a grid that is not regular.
+    slots
+        How many neighbouring chunks are worth moving together (`engine.stack`).
+    light
+        Decoding a chunk takes hardly longer than the calls around it.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_encoding",
+        "_layouts",
+        "_prefix",
+        "_spec",
+        "chain",
+        "dims",
+        "fill",
+        "grid",
+        "join",
+        "labels",
+        "layout",
+        "light",
+        "missing_error",
+        "nbytes",
+        "path",
+        "pipeline",
+        "sharded",
+        "slots",
+        "shape",
+        "store",
+    )
+
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        meta: ArrayMetadata,
+        chain: ChunkPipeline,
+        fill: Any,
+        *,
+        missing_error: bool = False,
+    ) -> None:
+        self.store = store
+        self.path = path
+        self.shape = meta.shape
+        self.grid = meta.chunk_grid
+        self.dims: Sequence[Dimension] = meta.chunk_grid.dims
+        self.fill = fill
+        self.missing_error = missing_error
+        self.chain = chain
+        self._prefix = f"{path}/" if path else ""
+        self._encoding = meta.chunk_key_encoding
+        self.labels, self.join = _key_makers(self._prefix, meta)
+        self._bound: dict[tuple[int, ...], BoundPipeline] = {}
+        self._layouts: dict[tuple[int, ...], ShardLayout] = {}
+        regular = meta.chunk_grid.regular
+        largest = meta.chunk_grid.chunk_shape if regular else meta.chunk_grid.max_chunk_shape
+        self._spec = ChunkSpec(largest, meta.data_type, fill)
+        bound = self._bind(largest)
+        self.sharded = bound.shards is not None
+        unit = bound.shards.inner if bound.shards else bound
+        self.nbytes = unit.spec.nbytes
+        self.slots = slots_for(unit.spec)
+        self.light = False
+        self.layout = self._layout_for(largest) if self.sharded and regular else None
+        self.pipeline = bound if regular and not self.sharded else None
+
+    # -- keys ------------------------------------------------------------------------
+
+    def key(self, index: tuple[int, ...]) -> str:
+        """The store key of the chunk (or shard) at `index`."""
+        return self._prefix + self._encoding.encode(index)
+
+    def index(self, key: str) -> tuple[int, ...]:
+        """The chunk index of a key that `labels` and `join` made."""
+        return self._encoding.decode(key[len(self._prefix) :], len(self.shape)) or ()
+
+    # -- chunks ----------------------------------------------------------------------
+
+    def pipeline_at(self, key: str) -> BoundPipeline:
+        """The bound pipeline of the chunk at `key`."""
+        return self.pipeline or self._bind(self.grid.chunk_shape_at(self.index(key)))
+
+    def layout_at(self, key: str) -> ShardLayout:
+        """The layout of the shard at `key`."""
+        return self.layout or self._layout_for(self.grid.chunk_shape_at(self.index(key)))
+
+    def _bind(self, shape: tuple[int, ...]) -> BoundPipeline:
+        bound = self._bound.get(shape)
+        if bound is None:
+            bound = self._bound[shape] = self.chain.bind(self._spec.with_(shape=shape))
+        return bound
+
+    def _layout_for(self, shape: tuple[int, ...]) -> ShardLayout:
+        layout = self._layouts.get(shape)
+        if layout is None:
+            shards = self._bind(shape).shards
+            assert shards is not None
+            layout = self._layouts[shape] = ShardLayout(shards)
+        return layout
+
+    # -- walking ---------------------------------------------------------------------
+
+    def items(self, plan: Plan, *, covers: bool = False) -> Any:
+        """``(key, chunk index, work index[, covers])`` for every chunk of a plan."""
+        return plan.walk(self.labels, self.join, covers=covers)
+
+    def runs(self, plan: Plan) -> Any:
+        """``(keys, chunk index, work index)``: like `items`, small neighbours together."""
+        return plan.runs(self.labels, self.join, self.slots if self.pipeline is not None else 1)
+
+    def corrupt(self, key: str, reason: object) -> ChunkCorruptError:
+        """The error for a chunk that cannot be decoded."""
+        return ChunkCorruptError(self.path, self.index(key), key, str(reason))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._spec.dtype
+
+
+def _key_makers(
+    prefix: str, meta: ArrayMetadata
+) -> tuple[Sequence[Callable[[int], str]], Callable[[tuple[str, ...]], str]]:
+    """How a chunk's coordinates become its key: a label for each dimension, and how to join them."""
+    encoding = meta.chunk_key_encoding
+    if not meta.shape:
+        only = prefix + encoding.encode(())
+        return (), lambda _: only
+    # What each dimension adds to the key, so that keys are put together by concatenation.
+    head, separator = prefix + encoding.prefix, encoding.separator
+    labels: list[Callable[[int], str]] = [lambda coord: f"{separator}{coord}"] * len(meta.shape)
+    labels[0] = lambda coord: f"{head}{coord}"
+    return labels, "".join
+
+
+def open_source(store: Store, path: str, meta: ArrayMetadata, *, missing_error: bool = False) -> ChunkSource:
+    """The source of the array that `meta` describes."""
+    chain = pipeline_for(meta)
+    fill = fill_values.default(meta.data_type) if meta.fill_value is None else meta.fill_value
+    return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error)

@@ -1,0 +1,135 @@
+"""Every exception exzarr raises on purpose.
+
+All of them derive from `ExzarrError` *and* from the builtin that a caller of
+plain Python or NumPy would catch::
+
+    ExzarrError
+    ├── NodeNotFoundError            (FileNotFoundError, KeyError)  no array or group at this path
+    ├── NodeExistsError              (FileExistsError)     something is there already
+    ├── NodeTypeError                (TypeError)           an array was asked for, a group is there, or the reverse
+    ├── MetadataError                (ValueError)          a metadata document is invalid
+    │   └── UnsupportedError         (NotImplementedError) valid, but needs something exzarr (or this install) lacks
+    ├── CodecError                   (ValueError)          bytes that a codec cannot turn into what was promised
+    ├── ChunkError                                         one chunk, named by array, index and key
+    │   ├── ChunkCorruptError        (ValueError)          it cannot be decoded, or has the wrong size
+    │   └── ChunkMissingError        (KeyError)            it is absent, and the array was opened with missing="error"
+    ├── SelectionError               (IndexError)          what stands between the brackets does not fit the array
+    ├── ArgumentError                (ValueError)          any other argument that makes no sense
+    ├── StoreError                   (OSError)             the store failed
+    │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
+    │   └── ReadOnlyError            (PermissionError)     a write to something opened for reading
+    └── MissingDependencyError       (ImportError)         an optional library is needed; the message names the extra
+
+Messages say what was wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "ChunkCorruptError",
+    "ChunkError",
+    "ChunkMissingError",
+    "CodecError",
+    "ExzarrError",
+    "InvalidKeyError",
+    "MetadataError",
+    "MissingDependencyError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "NodeTypeError",
+    "ReadOnlyError",
+    "SelectionError",
+    "StoreError",
+    "UnsupportedError",
+]
+
+
+class ExzarrError(Exception):
+    """The root of everything exzarr raises on purpose."""
+
+    def __str__(self) -> str:
+        # KeyError would quote its message; ours are sentences.
+        return str(self.args[0]) if self.args else ""
+
+
+class NodeNotFoundError(ExzarrError, FileNotFoundError, KeyError):
+    """No array or group at this path."""
+
+
+class NodeExistsError(ExzarrError, FileExistsError):
+    """An array or group is there already."""
+
+
+class NodeTypeError(ExzarrError, TypeError):
+    """The node is of the other kind: a group where an array was asked for, or the reverse."""
+
+
+class MetadataError(ExzarrError, ValueError):
+    """A metadata document is not what the specification allows."""
+
+
+class UnsupportedError(MetadataError, NotImplementedError):
+    """Valid metadata that asks for something this installation does not have."""
+
+
+class CodecError(ExzarrError, ValueError):
+    """Bytes a codec cannot decode, or an array it cannot encode."""
+
+
+class ChunkError(ExzarrError):
+    """Something is wrong with one chunk.
+
+    Attributes
+    ----------
+    array
+        Path of the array in its store.
+    index
+        The chunk's index in the chunk grid.
+    key
+        The store key that holds the chunk (the shard's, where there are shards).
+    reason
+        What went wrong, in one sentence.
+    """
+
+    def __init__(self, array: str, index: tuple[int, ...], key: str, reason: str) -> None:
+        super().__init__(f"chunk {index} of array {array or '/'!r} (key {key!r}): {reason}")
+        self.array = array
+        self.index = index
+        self.key = key
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.array, self.index, self.key, self.reason))
+
+
+class ChunkCorruptError(ChunkError, ValueError):
+    """A chunk that cannot be decoded, or that has the wrong size."""
+
+
+class ChunkMissingError(ChunkError, KeyError):
+    """A chunk that is not stored, read from an array opened with ``missing="error"``."""
+
+
+class SelectionError(ExzarrError, IndexError):
+    """A selection that does not fit the array."""
+
+
+class ArgumentError(ExzarrError, ValueError):
+    """An argument that makes no sense."""
+
+
+class StoreError(ExzarrError, OSError):
+    """A store could not do what was asked."""
+
+
+class InvalidKeyError(StoreError, ValueError):
+    """A key or path that is malformed, or that would leave the store."""
+
+
+class ReadOnlyError(StoreError, PermissionError):
+    """A write to a store, array or group that was opened for reading."""
+
+
+class MissingDependencyError(ExzarrError, ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""

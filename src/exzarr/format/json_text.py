@@ -1,0 +1,69 @@
+"""JSON documents as bytes: strict where it matters, and bounded.
+
+RFC 8259 with two liberties that documents in the wild take: the tokens ``NaN`` and
+``Infinity`` are read (attributes of v2 arrays have them; where a number is expected the
+parsers refuse them), and attributes that hold them are written so.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from exzarr.errors import ArgumentError, MetadataError
+
+__all__ = ["decode", "encode"]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise MetadataError(f"the key {twice[:80]!r} occurs twice in one object")
+    return members
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def decode(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
+    """The object in a JSON document; MetadataError naming `where` if there is none."""
+    try:
+        value = _DECODER.decode(str(data, "utf-8"))
+    except MetadataError as error:
+        raise MetadataError(f"{where}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"{where}: not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise MetadataError(f"{where}: nested too deeply") from None
+    except ValueError as error:  # syntax, and integers of more digits than Python reads
+        raise MetadataError(f"{where}: not valid JSON: {error}") from None
+    if type(value) is not dict:
+        raise MetadataError(f"{where}: a metadata document is a JSON object")
+    return value
+
+
+def encode(document: Any, *, indent: int | None = 2) -> bytes:
+    """A document as UTF-8 JSON. NumPy scalars and arrays (in attributes) become numbers and lists.
+
+    ArgumentError where something in it is no JSON.
+    """
+    try:
+        return json.dumps(document, indent=indent, default=_plain).encode("ascii")
+    except RecursionError:
+        raise ArgumentError("attributes are nested too deeply to be stored as JSON") from None
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"attributes must be JSON (numbers, strings, lists, dicts, None): {error}"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored")

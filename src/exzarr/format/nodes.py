@@ -1,0 +1,52 @@
+"""The metadata of a node out of consolidated metadata: parsed when it is asked for."""
+
+from __future__ import annotations
+
+from exzarr.errors import MetadataError
+from exzarr.format import v2, v3
+from exzarr.format.consolidated import Consolidated
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+
+__all__ = ["consolidate", "consolidated_node"]
+
+
+def consolidated_node(consolidated: Consolidated, path: str) -> ArrayMetadata | GroupMetadata | None:
+    """The metadata of the node at `path`, a group's with what lies below it; None where there is none.
+
+    Raises MetadataError, naming the path, where the document is invalid.
+    """
+    kind = consolidated.kind(path)
+    if kind is None:
+        return None
+    document = consolidated.documents[path]
+    try:
+        if consolidated.zarr_format == 3:
+            node = v3.parse({key: value for key, value in document.items() if key != "consolidated_metadata"})
+        elif kind == "array":
+            return v2.parse_array(document[v2.ZARRAY], document.get(v2.ZATTRS))
+        else:
+            node = v2.parse_group(document[v2.ZGROUP], document.get(v2.ZATTRS))
+    except MetadataError as error:
+        raise type(error)(f"consolidated metadata of {path or '/'!r}: {error}") from error
+    if isinstance(node, GroupMetadata):
+        return node.with_(consolidated=consolidated.below(path))
+    return node
+
+
+def consolidate(nodes: dict[str, ArrayMetadata | GroupMetadata], zarr_format: int) -> Consolidated:
+    """Consolidated metadata of `nodes`, by path relative to the group that will hold it.
+
+    In v2 the group itself is among them, under ``""``. All nodes are of one version.
+    """
+    documents = {}
+    for path, node in nodes.items():
+        if zarr_format == 3:
+            plain = node.with_(consolidated=None) if isinstance(node, GroupMetadata) else node
+            documents[path] = v3.to_json(plain)
+        elif isinstance(node, GroupMetadata):
+            zgroup, zattrs = v2.group_json(node)
+            documents[path] = {v2.ZGROUP: zgroup, v2.ZATTRS: zattrs}
+        else:
+            zarray, zattrs = v2.array_json(node)
+            documents[path] = {v2.ZARRAY: zarray, v2.ZATTRS: zattrs}
+    return Consolidated(3 if zarr_format == 3 else 2, documents)

@@ -1,0 +1,275 @@
+"""What a store is: keys ↔ bytes.
+
+A key is a ``/``-separated string without a leading slash (Zarr v3 core, "Stores",
+https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#abstract-store-interface).
+A store is written by deriving from `Store` and giving it five methods: `get`, `put`,
+`delete`, `list` and `list_dir`. The rest has a default in terms of these; a store that knows
+a faster way overrides it, and the engine, which calls only what stands here, gets
+faster without knowing which store it has.
+
+All methods may be called from many threads at once. `exzarr.testing.store_suite` holds the
+tests that a store should pass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
+
+__all__ = [
+    "TEMPORARY_SUFFIX",
+    "Buffer",
+    "ByteRange",
+    "BytesReader",
+    "Store",
+    "ValueReader",
+    "check_key",
+    "check_prefix",
+    "is_reserved",
+    "resolve_range",
+]
+
+Buffer = bytes | bytearray | memoryview
+"""Flat bytes. A memoryview has the format ``B`` and is contiguous."""
+
+ByteRange = tuple[int, int | None]
+"""``(start, length)``; ``length`` None means to the end. A negative start counts from the end."""
+
+TEMPORARY_SUFFIX = ".exzarr-tmp"
+"""What the names of half-written files end with. They start with a dot."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a path component is exzarr's own (temporary and lock files), and so no part of a key.
+
+    These are the names that start with a dot and hold ``.exzarr-``: ``.exzarr-lock``,
+    ``.4711-1f2e3d4c-0.exzarr-tmp``.
+    """
+    return name[:1] == "." and ".exzarr-" in name
+
+
+def check_key(key: str) -> str:
+    """Return `key`, or raise InvalidKeyError if it could name something outside a store."""
+    # The common key holds none of these, and pays for nothing else.
+    if (
+        not key
+        or key[-1] == "/"
+        or key[0] in "/."
+        or "/." in key
+        or "//" in key
+        or "\\" in key
+        or "\0" in key
+    ):
+        _check_parts(key)
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix`, which is a key or ``""`` for the whole store, or raise InvalidKeyError."""
+    return check_key(prefix) if prefix else prefix
+
+
+def _check_parts(key: str) -> None:
+    if "\\" in key or "\0" in key:
+        raise InvalidKeyError(f"invalid key {key!r}: it may hold neither a backslash nor a NUL")
+    for part in key.split("/"):
+        if part in ("", ".", ".."):
+            raise InvalidKeyError(
+                f"invalid key {key!r}: {part!r} is no name; keys are relative, their parts separated by one '/'"
+            )
+        if is_reserved(part):
+            raise InvalidKeyError(
+                f"invalid key {key!r}: names like {part!r} are kept for exzarr's temporary and lock files"
+            )
+
+
+def resolve_range(byte_range: ByteRange, size: int) -> tuple[int, int]:
+    """Begin and end, in bytes, of `byte_range` in a value of `size` bytes; cut to the value."""
+    start, length = byte_range
+    if length is not None and length < 0:
+        raise ArgumentError(f"byte range {byte_range}: the length may not be negative")
+    begin = max(0, size + start) if start < 0 else min(start, size)
+    return begin, size if length is None else min(begin + length, size)
+
+
+class ValueReader(Protocol):
+    """One value, opened: what `Store.open_value` gives."""
+
+    size: int
+    """Its length in bytes."""
+    version: Hashable
+    """Two readers of one key with the same version read the same bytes; None where that is not known."""
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        """Fill `buffer` from byte `start` on; StoreError where the value ends before."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BytesReader:
+    """A value that lies in memory, opened."""
+
+    __slots__ = ("_value", "size", "version")
+
+    def __init__(self, value: Buffer, version: Hashable = None) -> None:
+        self._value = value
+        self.size = len(value)
+        self.version = version
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        end = start + len(buffer)
+        if end > self.size:
+            raise StoreError(f"bytes {start} to {end} were wanted of a value of {self.size} bytes")
+        buffer[:] = self._value[start:end]
+
+    def close(self) -> None:
+        pass
+
+
+class Store(ABC):
+    """Keys ↔ bytes."""
+
+    read_only: bool = False
+
+    # -- the five ----------------------------------------------------------------
+
+    @abstractmethod
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        """The value at `key`, or the part of it that `byte_range` names; None if absent.
+
+        A range that starts past the end gives ``b""``; one that ends past it is cut short.
+        """
+
+    @abstractmethod
+    def put(self, key: str, value: Buffer) -> None:
+        """Store `value` at `key`, atomically: readers see the old value or the new one."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove `key`; nothing happens where it is absent."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Every key that starts with ``prefix + "/"`` (every key for ``""``), in no set order."""
+
+    @abstractmethod
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        """``(keys, prefixes)`` directly under `prefix`, as last path components, sorted.
+
+        A store that has folders may name a prefix under which there is no key any more.
+        """
+
+    # -- what the engine calls, with defaults -------------------------------------
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        """Read the value at `key`, from byte `start`, into `buffer` (flat, writable bytes).
+
+        Returns how many bytes there were, -1 where the key is absent. Where the value is
+        longer than the buffer, the result is larger than ``len(buffer)`` (by how much is
+        not said) and what was put into the buffer is undefined. A store may stop early
+        where its medium does (a network file system): what looks too short is read again,
+        with `get`, by whoever finds it so.
+        """
+        value = self.get(key, (start, len(buffer) + 1) if start else None)
+        if value is None:
+            return -1
+        n = len(value)
+        if n <= len(buffer):
+            buffer[:n] = value
+        return n
+
+    def open_value(self, key: str) -> ValueReader | None:
+        """Open the value at `key`, to read parts of it; None where it is absent.
+
+        All parts come from one value, also where another is put meanwhile.
+        """
+        value = self.get(key)
+        return None if value is None else BytesReader(value)
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        """Read ``(start, length)`` ranges of one value, one after the other, into `buffer`.
+
+        False where the key is absent. StoreError where the value ends before a range does.
+        """
+        at = 0
+        for start, length in ranges:
+            part = self.get(key, (start, length))
+            if part is None:
+                return False
+            if len(part) != length:
+                raise range_error(self, key, start, length, len(part))
+            buffer[at : at + length] = part
+            at += length
+        return True
+
+    def size(self, key: str) -> int | None:
+        """Length of the value at `key` in bytes; None if absent."""
+        value = self.get(key)
+        return None if value is None else len(value)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a value at `key`."""
+        return self.size(key) is not None
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Remove every key that starts with ``prefix + "/"`` (every key for ``""``)."""
+        for key in [*self.list(prefix)]:
+            self.delete(key)
+
+    def local_path(self, key: str) -> str | None:
+        """The file or folder that is `key` (a key, a prefix, or ``""``), whether it exists or not.
+
+        None where the store is no folder of files. The value at a key is exactly the bytes of that
+        file; a lock on it, or beside it, holds for everyone who uses the folder.
+        """
+        return None
+
+    def as_read_only(self) -> Store:
+        """This store, refusing writes."""
+        if self.read_only:
+            return self
+        from exzarr.stores.wrappers import ReadOnlyStore
+
+        return ReadOnlyStore(self)
+
+    def close(self) -> None:
+        """Finish what is pending. A closed store may not be used."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where the store is, for people: ``file:///data/cube.zarr``, ``memory://…``."""
+        return f"<{type(self).__name__}>"
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+
+def range_error(store: Store, key: str, start: int, length: int, got: int) -> StoreError:
+    """What `read_ranges` raises where a value is shorter than was promised."""
+    return StoreError(
+        f"key {key!r} in {store} ends before byte {start + length}: "
+        f"the range from {start} gave {got} of {length} bytes"
+    )
+
+
+def read_only_error(store: Store, what: str) -> ReadOnlyError:
+    """What writes to a read-only store raise; `what` is the key or the prefix."""
+    return ReadOnlyError(
+        f"cannot write {what!r}: {store} was opened for reading; open it with mode 'r+' or 'a'"
+    )

@@ -1,0 +1,211 @@
+"""Reading files in as few system calls as the platform has.
+
+Nothing here knows about keys or stores. Whatever the system refuses, a missing file too, comes
+out as the OSError it gave.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Hashable, Sequence
+from stat import S_ISREG
+
+from exzarr.errors import StoreError
+from exzarr.stores.base import ByteRange, resolve_range
+
+Shortfall = tuple[int, int, int]
+
+__all__ = ["OpenFile", "file_size", "merge_adjacent", "read_file", "read_into", "read_ranges"]
+
+# O_NONBLOCK does nothing to files and keeps a FIFO that somebody left in a store from
+# hanging whoever opens it. Descriptors are close-on-exec by Python's default.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+
+# Linux reads at most 0x7ffff000 bytes in one call, others 2 GiB - 1.
+_ONE_READ = 0x7FFF_F000
+
+# One byte after the buffer tells a value that fits from one that is longer. What lands here
+# is never looked at, so all threads share it.
+_SPARE = bytearray(1)
+
+
+def _preadv_into(path: str, buffer: memoryview, start: int = 0) -> int:
+    """Read the file from byte `start` on into `buffer`, in one go: how many bytes that gave.
+
+    One more than the buffer's length where the file is longer.
+    """
+    fd = os.open(path, _READ)
+    try:
+        n = os.preadv(fd, (buffer, _SPARE), start)
+        more = n
+        while more >= _ONE_READ and n < len(buffer):
+            more = os.preadv(fd, (buffer[n:], _SPARE), start + n)
+            n += more
+        return n
+    finally:
+        os.close(fd)
+
+
+def _portable_into(path: str, buffer: memoryview, start: int = 0) -> int:
+    """`_preadv_into` for systems without preadv (Windows, old macOS)."""
+    with open(path, "rb", buffering=0) as file:
+        if start:
+            file.seek(start)
+        n, size = 0, buffer.nbytes
+        while n < size:
+            more = file.readinto(buffer[n:])
+            if not more:
+                return n
+            n += more
+        return n + len(file.read(1))
+
+
+def _preadv_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> Shortfall | None:
+    """Read ``(start, length)`` ranges of the file, one after the other, into `buffer`.
+
+    None where all went well; else the range that the file ended in, and how much of it there was.
+    """
+    fd = os.open(path, _READ)
+    try:
+        at = 0
+        for start, length in merge_adjacent(ranges):
+            end = at + length
+            n = os.preadv(fd, (buffer[at:end],), start)
+            while n < length:
+                more = os.preadv(fd, (buffer[at + n : end],), start + n)
+                if not more:
+                    return start, length, n
+                n += more
+            at = end
+        return None
+    finally:
+        os.close(fd)
+
+
+def _portable_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> Shortfall | None:
+    """`_preadv_ranges` for systems without preadv."""
+    with open(path, "rb", buffering=0) as file:
+        at = 0
+        for start, length in merge_adjacent(ranges):
+            file.seek(start)
+            n = 0
+            while n < length:
+                more = file.readinto(buffer[at + n : at + length])
+                if not more:
+                    return start, length, n
+                n += more
+            at += length
+        return None
+
+
+class OpenFile:
+    """A file, opened to read parts of it. Replacing the file does not change what it reads.
+
+    A `stores.base.ValueReader`.
+    """
+
+    __slots__ = ("_fd", "size", "version")
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, _READ)
+        try:
+            status = os.fstat(self._fd)
+            if not S_ISREG(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, "not a file", path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.size = status.st_size
+        # Who replaces a file gives it another inode; who writes into it, another ctime (whatever
+        # mtime is set to), unless within one tick of the kernel's clock.
+        self.version: Hashable = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        got = _pread_into(self._fd, buffer, start)
+        while got < len(buffer):
+            more = _pread_into(self._fd, buffer[got:], start + got)
+            if not more:
+                raise StoreError(f"the file ends at byte {start + got}, {len(buffer) - got} bytes short")
+            got += more
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _preadv_once(fd: int, buffer: memoryview, start: int) -> int:
+    return os.preadv(fd, (buffer,), start)
+
+
+def _seek_and_read(fd: int, buffer: memoryview, start: int) -> int:
+    os.lseek(fd, start, os.SEEK_SET)
+    data = os.read(fd, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)
+
+
+_pread_into = _preadv_once if hasattr(os, "preadv") else _seek_and_read
+
+
+def merge_adjacent(ranges: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    """`ranges` with those that follow one another in the file made one: they do in the buffer, too."""
+    if len(ranges) < 2:
+        return ranges
+    merged: list[tuple[int, int]] = []
+    begin, end = ranges[0][0], ranges[0][0] + ranges[0][1]
+    for start, length in ranges[1:]:
+        if start == end:
+            end += length
+        else:
+            merged.append((begin, end - begin))
+            begin, end = start, start + length
+    merged.append((begin, end - begin))
+    return merged
+
+
+if hasattr(os, "preadv"):
+    read_into = _preadv_into
+    read_ranges = _preadv_ranges
+else:
+    read_into = _portable_into
+    read_ranges = _portable_ranges
+
+
+def read_file(path: str, byte_range: ByteRange | None = None) -> bytes | None:
+    """The file's bytes, or those of `byte_range`; None where it is no file (a FIFO, a device)."""
+    fd = os.open(path, _READ)
+    try:
+        status = os.fstat(fd)
+        if not S_ISREG(status.st_mode):
+            return None
+        size = status.st_size
+        if byte_range is None:
+            # One byte more than there should be: getting less than asked for then means the end.
+            data = os.read(fd, size + 1)
+            return data if len(data) == size < _ONE_READ else _read_on(fd, data, None)
+        begin, end = resolve_range(byte_range, size)
+        if begin >= end:
+            return b""
+        if begin:
+            os.lseek(fd, begin, os.SEEK_SET)
+        data = os.read(fd, end - begin)
+        return data if len(data) == end - begin else _read_on(fd, data, end - begin)
+    finally:
+        os.close(fd)
+
+
+def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
+    """`data` and what follows it, up to `size` bytes in all or to the end."""
+    parts = [data]
+    got = len(data)
+    while data and (size is None or got < size):
+        data = os.read(fd, 1 << 24 if size is None else size - got)
+        parts.append(data)
+        got += len(data)
+    return b"".join(parts)
+
+
+def file_size(path: str) -> int | None:
+    """The file's length in bytes; None where it is no file (a folder, a FIFO)."""
+    status = os.stat(path)
+    return status.st_size if S_ISREG(status.st_mode) else None

@@ -1,0 +1,258 @@
+"""Keys ↔ files in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from exzarr.errors import ArgumentError
+from exzarr.stores import files, local_write
+from exzarr.stores.base import (
+    Buffer,
+    ByteRange,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    is_reserved,
+    range_error,
+    read_only_error,
+)
+from exzarr.stores.os_errors import is_absence, store_error
+
+__all__ = ["LocalStore"]
+
+
+class LocalStore(Store):
+    """A folder of files: key ``a/c/0/1`` is the file ``<path>/a/c/0/1``.
+
+    `path` is the root of the hierarchy. It need not exist: reading from a folder that is not
+    there finds nothing, and the first write makes it.
+
+    A value is replaced by writing a temporary file beside it and renaming that, so that
+    readers, in this process or any other, see the old value or the new one, and a writer that
+    dies leaves at most a temporary file (a hidden one, never listed as a key).
+    ``durability="fsync"`` also waits until the file and its folder are on the disk: what was
+    put survives a power cut. It is as slow as the disk.
+
+    Symbolic links are read and listed as what they point to, inside the store or outside:
+    whoever can put a link into the folder could put a copy there just as well. Listings don't
+    follow a link to a folder that they meet inside a linked folder, so that loops end. Putting
+    to a key that is a link replaces the link, deleting removes the link: a file that a link
+    points to is never written to, a folder that a link points to is never emptied.
+
+    Two stores are equal, and hash alike, where their paths are the same. Pickling one keeps its
+    path (made absolute when the store was), not its content.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        durability: Literal["rename", "fsync"] = "rename",
+    ) -> None:
+        text = os.fsdecode(path)
+        if not text or "\0" in text:
+            raise ArgumentError(f"a LocalStore needs the path of a folder, not {text!r}")
+        if durability not in ("rename", "fsync"):
+            raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
+        self.path = os.path.abspath(text)
+        self.read_only = read_only
+        self.durability: Literal["rename", "fsync"] = durability
+        # Windows takes '/' as well, and keys are joined to this by mere concatenation.
+        self._base = self.path.replace(os.sep, "/").rstrip("/") + "/"
+        self._sync = durability == "fsync"
+
+    # -- reading -----------------------------------------------------------------
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        check_key(key)
+        try:
+            return files.read_into(self._base + key, buffer, start)
+        except FileNotFoundError:
+            return -1
+        except (OSError, UnicodeError) as error:
+            self._raise_unless_absent(error, key)
+            return -1
+
+    def open_value(self, key: str) -> ValueReader | None:
+        check_key(key)
+        try:
+            return files.OpenFile(self._base + key)
+        except (OSError, UnicodeError) as error:
+            self._raise_unless_absent(error, key)
+            return None
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        check_key(key)
+        try:
+            short = files.read_ranges(self._base + key, ranges, buffer)
+        except (OSError, UnicodeError) as error:
+            self._raise_unless_absent(error, key)
+            return False
+        if short is not None:
+            raise range_error(self, key, *short)
+        return True
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        check_key(key)
+        try:
+            return files.read_file(self._base + key, byte_range)
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeError) as error:
+            self._raise_unless_absent(error, key)
+            return None
+
+    def size(self, key: str) -> int | None:
+        check_key(key)
+        try:
+            return files.file_size(self._base + key)
+        except (OSError, UnicodeError) as error:
+            self._raise_unless_absent(error, key)
+            return None
+
+    def _raise_unless_absent(self, error: OSError | UnicodeError, key: str) -> None:
+        if isinstance(error, UnicodeError) or not is_absence(error, self._base + key):
+            raise store_error(error, self, key) from error
+
+    # -- writing -----------------------------------------------------------------
+
+    def put(self, key: str, value: Buffer) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            local_write.replace_file(self._base + key, value, sync=self._sync)
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, key, writing=True) from error
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            local_write.delete_file(self._base + key)
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, key, writing=True) from error
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Remove every key under `prefix`, and the folder; for ``""`` all but the store's own folder.
+
+        For readers all keys under `prefix` go at once. Temporary and lock files go, too.
+        """
+        check_prefix(prefix)
+        if self.read_only:
+            raise read_only_error(self, prefix)
+        try:
+            if prefix:
+                local_write.delete_tree(self._base + prefix)
+            else:
+                local_write.delete_content(self._base)
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, prefix, writing=True) from error
+
+    # -- listing -----------------------------------------------------------------
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        return self._walk(prefix + "/" if prefix else "")
+
+    def _walk(self, top: str) -> Iterator[str]:
+        # (folder, whether a link led there)
+        pending = [(top, False)]
+        while pending:
+            folder, linked = pending.pop()
+            try:
+                with os.scandir(self._base + folder) as entries:
+                    for entry in entries:
+                        name = entry.name
+                        if not _is_name(name):
+                            continue
+                        kind = _kind(entry)
+                        if kind is _FOLDER:
+                            if not entry.is_symlink():
+                                pending.append((f"{folder}{name}/", linked))
+                            elif not linked:
+                                pending.append((f"{folder}{name}/", True))
+                        elif kind is _FILE:
+                            yield folder + name
+            except (OSError, UnicodeError) as error:
+                self._raise_unless_absent(error, folder)
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        check_prefix(prefix)
+        keys: list[str] = []
+        prefixes: list[str] = []
+        try:
+            with os.scandir(self._base + prefix) as entries:
+                for entry in entries:
+                    if _is_name(entry.name):
+                        kind = _kind(entry)
+                        if kind is _FOLDER:
+                            prefixes.append(entry.name)
+                        elif kind is _FILE:
+                            keys.append(entry.name)
+        except (OSError, UnicodeError) as error:
+            self._raise_unless_absent(error, prefix)
+        return sorted(keys), sorted(prefixes)
+
+    # -- what it is --------------------------------------------------------------
+
+    def local_path(self, key: str) -> str:
+        return self._base + check_prefix(key)
+
+    def as_read_only(self) -> LocalStore:
+        return self if self.read_only else type(self)(self.path, read_only=True, durability=self.durability)
+
+    @property
+    def url(self) -> str:
+        from urllib.parse import quote
+
+        path = self._base[:-1] or "/"
+        return "file://" + quote(
+            path if path.startswith("/") else "/" + path, safe="/:", errors="surrogateescape"
+        )
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self.path!r}{', read_only=True' if self.read_only else ''})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, LocalStore) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash((LocalStore, self.path))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.path, self.read_only, self.durability)
+
+
+def _restore(
+    kind: type[LocalStore], path: str, read_only: bool, durability: Literal["rename", "fsync"]
+) -> LocalStore:
+    return kind(path, read_only=read_only, durability=durability)
+
+
+_FILE, _FOLDER, _OTHER = "file", "folder", "other"
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        return _FOLDER if entry.is_dir() else _FILE if entry.is_file() else _OTHER
+    except OSError:  # links in a circle, or to where one may not look
+        return _OTHER
+
+
+def _is_name(name: str) -> bool:
+    """Whether a file may be a key: not ours, and something that can be asked for and printed."""
+    if is_reserved(name) or "\\" in name:
+        return False
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+    return True

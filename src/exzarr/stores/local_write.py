@@ -1,0 +1,202 @@
+"""Replacing and removing files so that nobody ever sees half of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from itertools import count
+
+from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer
+
+__all__ = ["delete_content", "delete_file", "delete_tree", "make_folders", "replace_file", "temporary_name"]
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+# How often a folder may be deleted under a writer before it gives up.
+_ATTEMPTS = 100
+
+_counter = count()
+_process = ""
+
+
+def _name_process() -> None:
+    # Process ids are not unique where several machines or containers share a folder.
+    global _process
+    _process = f".{os.getpid()}-{os.urandom(4).hex()}-"
+
+
+_name_process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_name_process)
+
+
+def temporary_name() -> str:
+    """A file name that no other thread, process or machine has: ``.<pid>-<random>-<n>.exzarr-tmp``."""
+    return f"{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
+
+
+def replace_file(path: str, value: Buffer, *, sync: bool = False) -> None:
+    """Make `value` the content of the file at `path`, at once; make its folders where they lack.
+
+    With `sync`, return only when the file and its place in the folder are on the disk.
+    """
+    folder = path[: path.rindex("/") + 1]
+    for attempt in range(_ATTEMPTS):
+        temporary = f"{folder}{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
+        try:
+            fd = os.open(temporary, _CREATE, 0o666)
+        except FileNotFoundError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            make_folders(folder, sync)
+            continue
+        try:
+            try:
+                n = os.write(fd, value)
+                if n != len(value):
+                    _write_rest(fd, value, n)
+                if sync:
+                    _fsync(fd)
+            finally:
+                os.close(fd)
+            _rename(temporary, path)
+        except BaseException as error:
+            try:
+                os.unlink(temporary)
+            except OSError:
+                pass
+            # Somebody deleted the folder, and our temporary file with it: begin again.
+            if isinstance(error, FileNotFoundError) and attempt < _ATTEMPTS - 1:
+                continue
+            raise
+        if sync:
+            _fsync_folder(folder)
+        return
+
+
+def _write_rest(fd: int, value: Buffer, done: int) -> None:
+    with memoryview(value) as view, view.cast("B") as flat:
+        while done < len(flat):
+            done += os.write(fd, flat[done:])
+
+
+def make_folders(folder: str, sync: bool = False) -> None:
+    missing = []
+    folder = folder.rstrip("/")
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = folder.rpartition("/")[0]
+    for path in reversed(missing):
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        except FileNotFoundError:
+            return  # deleted again; whoever called begins anew
+        if sync:
+            _fsync_folder(path.rpartition("/")[0] + "/")
+
+
+def _fsync_posix(fd: int) -> None:
+    os.fsync(fd)
+
+
+def _fsync_apple(fd: int) -> None:
+    # fsync on macOS leaves the data in the drive's cache.
+    import fcntl
+
+    try:
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]
+    except OSError:  # file systems that don't know it
+        os.fsync(fd)
+
+
+def _fsync_folder_posix(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        _fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _fsync_folder_windows(folder: str) -> None:
+    pass  # there is no such thing: NTFS logs its folders
+
+
+def _rename_windows(temporary: str, path: str) -> None:
+    # A file that somebody has open for reading can't be replaced; readers are quick.
+    import time
+
+    for attempt in range(50):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            if attempt == 49 or os.path.isdir(path):
+                raise
+            time.sleep(0.001 * (attempt + 1))
+
+
+_rename: Callable[[str, str], None] = _rename_windows if os.name == "nt" else os.rename
+_fsync_folder = _fsync_folder_windows if os.name == "nt" else _fsync_folder_posix
+_fsync = _fsync_apple if hasattr(os, "uname") and os.uname().sysname == "Darwin" else _fsync_posix
+
+
+def delete_file(path: str) -> None:
+    """Remove the file or link at `path`; folders and what is absent are left alone."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        pass
+    except PermissionError:
+        if os.path.islink(path) or not os.path.isdir(path):  # what macOS and Windows say of a folder
+            raise
+
+
+def delete_tree(path: str) -> None:
+    """Remove the folder at `path` and all in it. Of a link to a folder, only the link goes.
+
+    The folder is renamed first, so that for readers everything in it goes at once, and so
+    that writers who come meanwhile begin a new folder.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
+        if os.path.isdir(path):
+            delete_file(path)
+        return
+    if not stat.S_ISDIR(mode):
+        return
+    aside = path[: path.rindex("/") + 1] + temporary_name()
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    except OSError:
+        aside = path  # a mount point, say: what is in it can go, even so
+    _remove_tree(aside)
+
+
+def delete_content(folder: str) -> None:
+    """Remove everything in `folder`, but not the folder itself."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        path = f"{folder}{name}"
+        if os.path.isdir(path):
+            delete_tree(path)
+        else:
+            delete_file(path)
+
+
+def _remove_tree(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path)

@@ -1,0 +1,178 @@
+"""Keys ↔ bytes in a dict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import count
+from weakref import WeakValueDictionary
+
+from exzarr.errors import StoreError
+from exzarr.stores.base import (
+    Buffer,
+    ByteRange,
+    BytesReader,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    read_only_error,
+    resolve_range,
+)
+from exzarr.stores.listing import keys_directly_under, keys_under
+
+__all__ = ["MemoryStore"]
+
+
+class _Values(dict[str, "tuple[bytes, int]"]):
+    """What a store holds, shared by the store and its read-only views: value and version."""
+
+    __slots__ = ("__weakref__", "name", "ordered", "state", "token", "version")
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.name = name
+        self.token = next(_tokens)
+        self.version = count()
+        # Another object after every change, by which a listing knows that what it sorted is out of date.
+        self.state = object()
+        self.ordered: tuple[object, Sequence[str]] = (None, ())
+        _living[self.token] = self
+
+    def keys_in_order(self) -> Sequence[str]:
+        # Listing goes over a copy, which the dict makes in one step, as others may change it.
+        state = self.state
+        known, keys = self.ordered
+        if known is not state:
+            keys = sorted([*self])
+            self.ordered = (state, keys)
+        return keys
+
+
+_tokens = count()
+_living: WeakValueDictionary[int, _Values] = WeakValueDictionary()
+_named: dict[str, _Values] = {}
+
+
+class MemoryStore(Store):
+    """A store in this process's memory, gone when nobody refers to it any more.
+
+    Values are kept as immutable bytes: what is put is copied unless it is bytes already. With a
+    `name` the store is the one that ``memory://name`` stands for in this process; it lives as
+    long as the process.
+
+    Two stores are equal if they hold the same content (the same, not the like of it): a store
+    and its read-only view are. Pickled and unpickled in one process, a store shares its content
+    with the first. Elsewhere the content is out of reach, in a forked child too (that has a copy,
+    in which writes would be lost without notice): unpickling there raises StoreError.
+    """
+
+    def __init__(self, name: str | None = None, *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        if name is None:
+            self._values = _Values()
+        elif name in _named:
+            self._values = _named[name]
+        else:  # one step, so that threads that come at once get the same
+            self._values = _named.setdefault(name, _Values(name))
+
+    # Each access to the dict is one step: no lock is needed.
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        found = self._values.get(check_key(key))
+        if found is None:
+            return None
+        value = found[0]
+        if byte_range is None:
+            return value
+        begin, end = resolve_range(byte_range, len(value))
+        return memoryview(value)[begin:end]
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        found = self._values.get(check_key(key))
+        if found is None:
+            return -1
+        value = found[0]
+        n = max(0, len(value) - start)
+        if n <= len(buffer):
+            buffer[:n] = memoryview(value)[start:] if start else value
+        return n
+
+    def open_value(self, key: str) -> ValueReader | None:
+        found = self._values.get(check_key(key))
+        return None if found is None else BytesReader(memoryview(found[0]), found[1])
+
+    def size(self, key: str) -> int | None:
+        found = self._values.get(check_key(key))
+        return None if found is None else len(found[0])
+
+    def put(self, key: str, value: Buffer) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        values = self._values
+        values[key] = value if type(value) is bytes else bytes(memoryview(value)), next(values.version)
+        values.state = object()
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        self._values.pop(key, None)
+        self._values.state = object()
+
+    def delete_prefix(self, prefix: str) -> None:
+        check_prefix(prefix)
+        if self.read_only:
+            raise read_only_error(self, prefix)
+        for key in keys_under(self._values.keys_in_order(), prefix):
+            self._values.pop(key, None)
+        self._values.state = object()
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        return iter(keys_under(self._values.keys_in_order(), prefix))
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        check_prefix(prefix)
+        return keys_directly_under(self._values.keys_in_order(), prefix)
+
+    def as_read_only(self) -> MemoryStore:
+        if self.read_only:
+            return self
+        return _over(self._values, True)
+
+    @property
+    def url(self) -> str:
+        return f"memory://{self._values.name or f'#{self._values.token}'}"
+
+    def __repr__(self) -> str:
+        name = repr(self._values.name) if self._values.name else ""
+        return f"<MemoryStore({name}) of {len(self._values)} keys>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MemoryStore) and other._values is self._values
+
+    def __hash__(self) -> int:
+        return id(self._values)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _find, (os.getpid(), self._values.token, self.read_only)
+
+
+def _over(values: _Values, read_only: bool) -> MemoryStore:
+    store = MemoryStore.__new__(MemoryStore)
+    store.read_only = read_only
+    store._values = values
+    return store
+
+
+def _find(process: int, token: int, read_only: bool) -> MemoryStore:
+    values = _living.get(token) if process == os.getpid() else None
+    if values is None:
+        raise StoreError(
+            "a MemoryStore lives in the process that made it, as long as something there refers to it: "
+            f"the one pickled in process {process} can't be had in process {os.getpid()}; "
+            "use a LocalStore to share arrays between processes"
+        )
+    return _over(values, read_only)

@@ -1,0 +1,193 @@
+"""From what users write (a path, a URL, a store) to a store and the path in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+from exzarr.errors import (
+    ArgumentError,
+    NodeExistsError,
+    NodeNotFoundError,
+    ReadOnlyError,
+    StoreError,
+    UnsupportedError,
+)
+from exzarr.stores.base import Store, check_prefix
+from exzarr.stores.local import LocalStore
+from exzarr.stores.memory import MemoryStore
+
+__all__ = ["Mode", "StoreLike", "resolve_store"]
+
+Mode = Literal["r", "r+", "a", "w", "w-"]
+"""``r`` reads; ``r+`` also writes, to what exists; ``a`` creates what is missing; ``w`` replaces; ``w-`` must create."""
+
+StoreLike = str | os.PathLike[str] | Store
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_SUPPORTED = "a path, a file:// URL, a path that ends in .zip, memory://name/path, or an exzarr Store"
+
+
+def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[Store, str]:
+    """The store that `store_like` means, and the path in it (``""`` is its root).
+
+    Parameters
+    ----------
+    store_like
+        A path (str or os.PathLike) of the folder that is the root of the hierarchy (``~`` is the
+        home folder), or of a ``.zip`` file, or into one (``cube.zip/group/array``); a ``file://``
+        URL (percent-decoded); ``memory://name/path``; a Store.
+    mode
+        Says whether the store can be written: not with ``"r"``. None means as far as
+        the place allows (a zip file: not). Nothing is created in any mode; a folder comes into
+        being with the first put.
+
+    Raises
+    ------
+    ReadOnlyError
+        For a mode that writes, of a store that cannot be written.
+    UnsupportedError
+        For URLs that exzarr has no store for.
+    """
+    if mode not in (None, "r", "r+", "a", "w", "w-"):
+        raise ArgumentError(f"mode is 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
+    if isinstance(store_like, Store):
+        return _given_store(store_like, mode), ""
+    if type(store_like).__module__.partition(".")[0] == "zarr":
+        return _from_zarr_python(store_like, mode)
+    if isinstance(store_like, os.PathLike):
+        return _from_path(os.fsdecode(store_like), mode)
+    if not isinstance(store_like, str):
+        raise ArgumentError(f"no store can be made of a {type(store_like).__name__}; give {_SUPPORTED}")
+    match = _URL.match(store_like)
+    if match is None:
+        if store_like.startswith("file:/"):
+            return _from_file_url(store_like.removeprefix("file:"), mode)
+        return _from_path(os.path.expanduser(store_like), mode)
+    scheme = match[1].lower()
+    opener = _SCHEMES.get(scheme)
+    if opener is None:
+        raise UnsupportedError(f"no store for {scheme}:// URLs ({store_like!r}); give {_SUPPORTED}")
+    return opener(match[2], mode)
+
+
+def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
+    """What a store of zarr-python's stands for, where that is a file or folder."""
+    name = type(theirs).__name__
+    if name == "StorePath":
+        store, _ = _from_zarr_python(theirs.store, mode)
+        return store, check_prefix(theirs.path)
+    if name not in ("LocalStore", "ZipStore"):
+        raise UnsupportedError(f"zarr-python's {name} has no counterpart here; give {_SUPPORTED}")
+    if theirs.read_only:
+        if mode not in (None, "r"):
+            raise ReadOnlyError(f"mode {mode!r} needs a store that can be written, and {theirs} is read-only")
+        mode = "r"
+    return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode)
+
+
+def _given_store(store: Store, mode: Mode | None) -> Store:
+    if mode == "r":
+        return store.as_read_only()
+    if mode is not None and store.read_only:
+        raise ReadOnlyError(
+            f"mode {mode!r} needs a store that can be written, and {store} is read-only; use mode 'r'"
+        )
+    return store
+
+
+def _from_file_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
+    from urllib.parse import unquote
+
+    host, slash, path = (
+        rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "/", rest[1:])
+    )
+    if host not in ("", "localhost") or not slash:
+        raise UnsupportedError(
+            f"file://{rest.removeprefix('//')} names the host {host!r}; a local path has three slashes: file:///data/x.zarr"
+        )
+    path = unquote(path, errors="surrogateescape")
+    # file:///C:/data
+    return _from_path(path if os.name == "nt" and path[1:2] == ":" else "/" + path, mode)
+
+
+def _from_memory_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
+    name, _, path = rest.partition("/")
+    return _given_store(MemoryStore(name), mode), check_prefix(path.strip("/"))
+
+
+def _from_file_scheme(rest: str, mode: Mode | None) -> tuple[Store, str]:
+    return _from_file_url("//" + rest, mode)
+
+
+_SCHEMES: dict[str, Callable[[str, Mode | None], tuple[Store, str]]] = {
+    "file": _from_file_scheme,
+    "memory": _from_memory_url,
+}
+
+
+def _from_path(text: str, mode: Mode | None) -> tuple[Store, str]:
+    if not text or "\0" in text:
+        raise ArgumentError(f"{text!r} is no path; give {_SUPPORTED}")
+    path = os.path.abspath(text)
+    if ".zip" in path.lower():
+        inside = _split_zip(path)
+        if inside is not None:
+            return _open_zip(*inside, mode)
+    if os.path.isfile(path):
+        if _is_zip(path):
+            return _open_zip(path, "", mode)
+        raise StoreError(
+            f"{path!r} is a file; a Zarr hierarchy is a folder or a .zip file"
+            + (f": open {os.path.dirname(path)!r}" if _is_metadata(os.path.basename(path)) else "")
+        )
+    read_only = mode == "r" or (mode is None and os.path.isdir(path) and not os.access(path, os.W_OK))
+    return LocalStore(path, read_only=read_only), ""
+
+
+def _is_zip(file: str) -> bool:
+    try:
+        with open(file, "rb") as start:
+            return start.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError:
+        return False
+
+
+def _is_metadata(name: str) -> bool:
+    return name in ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+
+
+def _split_zip(path: str) -> tuple[str, str] | None:
+    """The ``.zip`` file that `path` is, or leads into, and the path in it; None where there is none."""
+    parts = path.replace(os.sep, "/").split("/")
+    for end in range(1, len(parts) + 1):
+        if parts[end - 1].lower().endswith(".zip"):
+            file = "/".join(parts[:end])
+            # A folder may be called x.zip, too. A file that is yet to be made is what is last.
+            if os.path.isfile(file) or (end == len(parts) and not os.path.exists(file)):
+                return file, "/".join(parts[end:])
+    return None
+
+
+def _open_zip(file: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
+    from exzarr.stores.zip import ZipStore
+
+    path = check_prefix(inside)
+    if mode in (None, "r"):
+        if not os.path.exists(file):
+            raise NodeNotFoundError(f"there is no zip file {file!r}")
+        return ZipStore(file), path
+    if mode == "w":
+        return ZipStore(file, mode="w"), path
+    if not os.path.exists(file):
+        if mode == "r+":
+            raise NodeNotFoundError(f"there is no zip file {file!r}")
+        return ZipStore(file, mode="x"), path
+    if mode == "w-":
+        raise NodeExistsError(f"{file!r} is there already; use mode 'w' to replace it")
+    raise ReadOnlyError(
+        f"mode {mode!r} would change the zip file {file!r}, and a zip can only be written as a whole: "
+        "use mode 'r' to read it, 'w' to replace it"
+    )

@@ -1,0 +1,158 @@
+"""Stores around stores: a part of one, one that refuses writes.
+
+`StoreWrapper` hands everything on; a wrapper overrides what it changes. Since it hands on every
+method, a store that has a faster way keeps it inside a wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader, check_key, check_prefix, read_only_error
+
+__all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
+
+
+class StoreWrapper(Store):
+    """Hands everything on to the store `inner`."""
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+        self.read_only = inner.read_only
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        return self.inner.get(key, byte_range)
+
+    def put(self, key: str, value: Buffer) -> None:
+        self.inner.put(key, value)
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(key)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        return self.inner.list(prefix)
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        return self.inner.list_dir(prefix)
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        return self.inner.read_into(key, buffer, start)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        return self.inner.open_value(key)
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        return self.inner.read_ranges(key, ranges, buffer)
+
+    def size(self, key: str) -> int | None:
+        return self.inner.size(key)
+
+    def exists(self, key: str) -> bool:
+        return self.inner.exists(key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        self.inner.delete_prefix(prefix)
+
+    def local_path(self, key: str) -> str | None:
+        return self.inner.local_path(key)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    @property
+    def url(self) -> str:
+        return self.inner.url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.inner!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoreWrapper) and type(other) is type(self) and other.inner == self.inner
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.inner))
+
+
+class ReadOnlyStore(StoreWrapper):
+    """Another store, refusing writes with ReadOnlyError."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.read_only = True
+
+    def put(self, key: str, value: Buffer) -> None:
+        raise read_only_error(self, key)
+
+    def delete(self, key: str) -> None:
+        raise read_only_error(self, key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        raise read_only_error(self, prefix)
+
+
+class PrefixStore(StoreWrapper):
+    """The keys of another store that lie under `prefix`, as a store of their own."""
+
+    def __init__(self, inner: Store, prefix: str) -> None:
+        super().__init__(inner)
+        self.prefix = check_prefix(prefix)
+        self._base = prefix + "/" if prefix else ""
+
+    def _key(self, key: str) -> str:
+        return self._base + check_key(key)
+
+    def _prefix(self, prefix: str) -> str:
+        return self._base + check_prefix(prefix) if prefix else self.prefix
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        return self.inner.get(self._key(key), byte_range)
+
+    def put(self, key: str, value: Buffer) -> None:
+        self.inner.put(self._key(key), value)
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(self._key(key))
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        skip = len(self._base)
+        return (key[skip:] for key in self.inner.list(self._prefix(prefix)))
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        return self.inner.list_dir(self._prefix(prefix))
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        return self.inner.read_into(self._key(key), buffer, start)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        return self.inner.open_value(self._key(key))
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        return self.inner.read_ranges(self._key(key), ranges, buffer)
+
+    def size(self, key: str) -> int | None:
+        return self.inner.size(self._key(key))
+
+    def exists(self, key: str) -> bool:
+        return self.inner.exists(self._key(key))
+
+    def delete_prefix(self, prefix: str) -> None:
+        self.inner.delete_prefix(self._prefix(prefix))
+
+    def local_path(self, key: str) -> str | None:
+        return self.inner.local_path(self._prefix(key))
+
+    def as_read_only(self) -> Store:
+        return self if self.read_only else PrefixStore(self.inner.as_read_only(), self.prefix)
+
+    @property
+    def url(self) -> str:
+        return f"{self.inner.url.rstrip('/')}/{self.prefix}" if self.prefix else self.inner.url
+
+    def __repr__(self) -> str:
+        return f"PrefixStore({self.inner!r}, {self.prefix!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, PrefixStore) and other.prefix == self.prefix
+
+    def __hash__(self) -> int:
+        return hash((PrefixStore, self.inner, self.prefix))

@@ -1,0 +1,37 @@
+"""What the parts of the store suite share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exzarr.stores.base import Store
+
+__all__ = ["StoreCase", "as_bytes", "buffer_of"]
+
+
+class StoreCase:
+    """A class of tests of a store. A subclass gives `make_store`."""
+
+    def make_store(self, tmp_path: Path) -> Store:
+        """An empty store that can be written, a new one for each folder."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        """The store under test."""
+        store = self.make_store(tmp_path)
+        yield store
+        store.close()
+
+
+def buffer_of(size: int) -> memoryview:
+    """Some bytes to read into."""
+    return memoryview(bytearray(size))
+
+
+def as_bytes(value: bytes | bytearray | memoryview | None) -> bytes | None:
+    """What a store gave, to compare."""
+    return None if value is None else bytes(value)

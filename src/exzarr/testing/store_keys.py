@@ -1,0 +1,217 @@
+"""The part of the store suite about keys: which there may be, listing and deleting them."""
+
+from __future__ import annotations
+
+import pytest
+
+from exzarr.errors import InvalidKeyError
+from exzarr.stores.base import Store
+from exzarr.testing.store_case import StoreCase, as_bytes, buffer_of
+
+__all__ = ["BAD_KEYS", "UNUSUAL_KEYS", "StoreKeys"]
+
+BAD_KEYS = [
+    "",
+    "/",
+    "/a",
+    "a/",
+    "a//b",
+    ".",
+    "..",
+    "../a",
+    "a/../b",
+    "a/..",
+    "a/./b",
+    "./a",
+    "a\\b",
+    "..\\a",
+    "a\0b",
+    ".1-2-3.exzarr-tmp",
+    "a/.1-2-3.exzarr-tmp",
+    "a/.exzarr-lock/b",
+]
+
+UNUSUAL_KEYS = [
+    "...",
+    "..a",
+    ".zarray",
+    "a b/c d",
+    "grüße/ζ/世界",
+    "100%/%2e%2e",
+    "a?b#c&d=e+f",
+    "a'b\"c",
+    "~/x",
+    "-rf",
+    "$HOME/*",
+    "a;b|c",
+    "x" * 200,
+    "deep/" * 30 + "key",
+    "c.exzarr-tmp",
+]
+
+
+class StoreKeys(StoreCase):
+    """Keys are found, listed and deleted, and no other is touched."""
+
+    unusual_keys = UNUSUAL_KEYS
+    """Keys that are no use to most people and must work all the same."""
+
+    # -- deleting ----------------------------------------------------------------
+
+    def test_deleting_removes_one_key(self, store: Store) -> None:
+        for key in ("a", "ab", "b/c"):
+            store.put(key, key.encode())
+        store.delete("a")
+        store.delete("b/c")
+        assert store.get("a") is None
+        assert store.get("b/c") is None
+        assert as_bytes(store.get("ab")) == b"ab"
+        assert [*store.list()] == ["ab"]
+
+    def test_deleting_what_is_absent_does_nothing(self, store: Store) -> None:
+        store.put("a/b", b"1")
+        for key in ("x", "a", "a/c", "a/b/c", "x/y/z"):
+            store.delete(key)
+        assert [*store.list()] == ["a/b"]
+
+    def test_a_deleted_key_can_be_put_again(self, store: Store) -> None:
+        store.put("a/b", b"1")
+        store.delete("a/b")
+        store.put("a/b", b"2")
+        assert as_bytes(store.get("a/b")) == b"2"
+
+    def test_deleting_a_prefix_removes_what_is_under_it_and_nothing_beside(self, store: Store) -> None:
+        gone = ["a/1", "a/2", "a/b/3", "a/b/c/d/4"]
+        kept = ["ab/1", "a-b/1", "b/a/1", "zarr.json", "aa"]
+        for key in gone + kept:
+            store.put(key, b"1")
+        store.delete_prefix("a")
+        assert sorted(store.list()) == sorted(kept)
+        assert all(store.get(key) is None for key in gone)
+        store.put("a/b/3", b"2")
+        assert as_bytes(store.get("a/b/3")) == b"2"
+
+    def test_deleting_an_absent_prefix_does_nothing(self, store: Store) -> None:
+        store.put("a", b"1")
+        for prefix in ("a", "b", "b/c"):
+            store.delete_prefix(prefix)
+        assert [*store.list()] == ["a"]
+
+    def test_deleting_the_empty_prefix_empties_the_store(self, store: Store) -> None:
+        store.delete_prefix("")
+        for key in ("a/1", "b", "c/d/e"):
+            store.put(key, b"1")
+        store.delete_prefix("")
+        assert [*store.list()] == []
+        store.put("a/1", b"2")
+        assert [*store.list()] == ["a/1"]
+
+    # -- listing -----------------------------------------------------------------
+
+    KEYS = (
+        "zarr.json",
+        "a/zarr.json",
+        "a/c/0/0",
+        "a/c/0/1",
+        "a/c/10/0",
+        "a-b/x",
+        "ab/zarr.json",
+        "b/c",
+        "é/x",
+    )
+
+    @pytest.fixture
+    def filled(self, store: Store) -> Store:
+        for key in self.KEYS:
+            store.put(key, b"1")
+        return store
+
+    @pytest.mark.parametrize(
+        "prefix", ["", "a", "a/c", "a/c/0", "ab", "b", "é", "x", "a/c/1", "b/c", "zarr.json"]
+    )
+    def test_list_gives_what_is_under_a_prefix(self, filled: Store, prefix: str) -> None:
+        expected = [key for key in self.KEYS if not prefix or key.startswith(prefix + "/")]
+        assert sorted(filled.list(prefix)) == sorted(expected)
+
+    @pytest.mark.parametrize(
+        ("prefix", "keys", "prefixes"),
+        [
+            ("", ["zarr.json"], ["a", "a-b", "ab", "b", "é"]),
+            ("a", ["zarr.json"], ["c"]),
+            ("a/c", [], ["0", "10"]),
+            ("a/c/0", ["0", "1"], []),
+            ("ab", ["zarr.json"], []),
+            ("b", ["c"], []),
+            ("x", [], []),
+            ("a/c/1", [], []),
+            ("b/c", [], []),
+        ],
+    )
+    def test_list_dir_gives_names_in_order(
+        self, filled: Store, prefix: str, keys: list[str], prefixes: list[str]
+    ) -> None:
+        found = filled.list_dir(prefix)
+        assert ([*found[0]], [*found[1]]) == (keys, prefixes)
+
+    def test_an_empty_store_lists_nothing(self, store: Store) -> None:
+        assert [*store.list()] == []
+        assert [[*names] for names in store.list_dir()] == [[], []]
+
+    def test_many_keys_under_one_prefix_are_all_listed(self, store: Store) -> None:
+        keys = [f"a/c/{i}" for i in range(1100)]
+        for key in keys:
+            store.put(key, b"")
+        assert sorted(store.list("a")) == sorted(keys)
+        assert [*store.list_dir("a/c")[0]] == sorted(key.removeprefix("a/c/") for key in keys)
+
+    def test_keys_may_be_deleted_while_they_are_listed(self, store: Store) -> None:
+        keys = [f"{i % 7}/{i}" for i in range(50)]
+        for key in keys:
+            store.put(key, b"")
+        for key in store.list():
+            store.delete(key)
+        assert [*store.list()] == []
+
+    # -- keys --------------------------------------------------------------------
+
+    @pytest.mark.parametrize("key", BAD_KEYS, ids=repr)
+    def test_a_bad_key_is_refused_by_everything(self, store: Store, key: str) -> None:
+        store.put("a/b", b"1")
+        with pytest.raises(InvalidKeyError):
+            store.get(key)
+        with pytest.raises(InvalidKeyError):
+            store.get(key, (0, 1))
+        with pytest.raises(InvalidKeyError):
+            store.put(key, b"")
+        with pytest.raises(InvalidKeyError):
+            store.delete(key)
+        with pytest.raises(InvalidKeyError):
+            store.read_into(key, buffer_of(1))
+        with pytest.raises(InvalidKeyError):
+            store.read_ranges(key, [(0, 1)], buffer_of(1))
+        with pytest.raises(InvalidKeyError):
+            store.open_value(key)
+        with pytest.raises(InvalidKeyError):
+            store.size(key)
+        with pytest.raises(InvalidKeyError):
+            store.exists(key)
+        if key:
+            with pytest.raises(InvalidKeyError):
+                [*store.list(key)]
+            with pytest.raises(InvalidKeyError):
+                store.list_dir(key)
+            with pytest.raises(InvalidKeyError):
+                store.delete_prefix(key)
+        assert [*store.list()] == ["a/b"]
+
+    def test_unusual_keys_work(self, store: Store) -> None:
+        for number, key in enumerate(self.unusual_keys):
+            store.put(key, b"%d" % number)
+        for number, key in enumerate(self.unusual_keys):
+            assert as_bytes(store.get(key)) == b"%d" % number, key
+        assert sorted(store.list()) == sorted(self.unusual_keys)
+        for key in self.unusual_keys:
+            above, _, name = key.rpartition("/")
+            assert name in store.list_dir(above)[0], key
+            store.delete(key)
+        assert [*store.list()] == []

@@ -1,0 +1,190 @@
+"""The part of the store suite about values: putting them, reading all or parts of them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from exzarr.errors import ArgumentError, ExzarrError, StoreError
+from exzarr.stores.base import Store
+from exzarr.testing.store_case import StoreCase, as_bytes, buffer_of
+
+__all__ = ["StoreValues"]
+
+
+class StoreValues(StoreCase):
+    """Values come out as they went in."""
+
+    # -- one value ---------------------------------------------------------------
+
+    def test_an_absent_key_is_absent_for_every_way_to_read(self, store: Store) -> None:
+        store.put("a/b", b"here")
+        for key in ("a", "a/c", "a/b/c", "b", "a/bb"):
+            assert store.get(key) is None, key
+            assert store.get(key, (0, 1)) is None, key
+            assert store.get(key, (-1, None)) is None, key
+            assert store.read_into(key, buffer_of(4)) == -1, key
+            assert store.read_ranges(key, [(0, 1)], buffer_of(1)) is False, key
+            assert store.open_value(key) is None, key
+            assert store.size(key) is None, key
+            assert store.exists(key) is False, key
+
+    @pytest.mark.parametrize("size", [0, 1, 100, 1 << 20], ids=str)
+    def test_what_was_put_is_what_is_read(self, store: Store, size: int) -> None:
+        value = random.Random(size).randbytes(size)  # noqa: S311 - no secret
+        store.put("a/c/0/1/2", value)
+        assert as_bytes(store.get("a/c/0/1/2")) == value
+        assert store.size("a/c/0/1/2") == size
+        assert store.exists("a/c/0/1/2") is True
+        buffer = buffer_of(size)
+        assert store.read_into("a/c/0/1/2", buffer) == size
+        assert bytes(buffer) == value
+
+    @pytest.mark.parametrize(
+        "value",
+        [b"abc", bytearray(b"abc"), memoryview(b"abc"), memoryview(bytearray(b"xabcx"))[1:4]],
+        ids=["bytes", "bytearray", "memoryview", "slice"],
+    )
+    def test_every_kind_of_buffer_can_be_put(
+        self, store: Store, value: bytes | bytearray | memoryview
+    ) -> None:
+        store.put("k", value)
+        assert as_bytes(store.get("k")) == b"abc"
+
+    def test_what_was_put_does_not_change_with_thebuffer_of(self, store: Store) -> None:
+        buffer = bytearray(b"before")
+        store.put("k", buffer)
+        store.put("v", memoryview(buffer))
+        buffer[:] = b"after!"
+        assert as_bytes(store.get("k")) == b"before"
+        assert as_bytes(store.get("v")) == b"before"
+
+    def test_putting_again_replaces_the_value_whether_it_grows_or_shrinks(self, store: Store) -> None:
+        for value in (b"abc", b"", b"a longer one", b"ab"):
+            store.put("k", value)
+            assert as_bytes(store.get("k")) == value
+            assert store.size("k") == len(value)
+        assert [*store.list()] == ["k"]
+
+    def test_text_is_not_bytes(self, store: Store) -> None:
+        with pytest.raises((TypeError, ExzarrError)):
+            store.put("k", "text")  # type: ignore[arg-type]
+        assert store.get("k") is None
+        assert [*store.list()] == []
+
+    # -- parts of a value --------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("byte_range", "expected"),
+        [
+            ((0, None), b"0123456789"),
+            ((0, 10), b"0123456789"),
+            ((3, 4), b"3456"),
+            ((3, None), b"3456789"),
+            ((0, 0), b""),
+            ((9, 1), b"9"),
+            ((8, 100), b"89"),
+            ((10, None), b""),
+            ((10, 1), b""),
+            ((1000, 5), b""),
+            ((1 << 40, None), b""),
+            ((0, 1 << 40), b"0123456789"),
+            ((-3, None), b"789"),
+            ((-3, 2), b"78"),
+            ((-10, None), b"0123456789"),
+            ((-100, None), b"0123456789"),
+            ((-1, 100), b"9"),
+        ],
+        ids=str,
+    )
+    def test_a_range_gives_the_bytes_that_are_there(
+        self, store: Store, byte_range: tuple[int, int | None], expected: bytes
+    ) -> None:
+        store.put("k", b"0123456789")
+        assert as_bytes(store.get("k", byte_range)) == expected
+
+    def test_a_range_of_an_empty_value_is_empty(self, store: Store) -> None:
+        store.put("k", b"")
+        for byte_range in ((0, None), (0, 5), (-5, None), (3, 1)):
+            assert as_bytes(store.get("k", byte_range)) == b""
+
+    def test_a_negative_length_is_refused(self, store: Store) -> None:
+        store.put("k", b"0123456789")
+        with pytest.raises(ArgumentError):
+            store.get("k", (0, -1))
+
+    @pytest.mark.parametrize("start", [0, 1, 9, 10, 11, 1000])
+    @pytest.mark.parametrize("length", [0, 1, 5, 9, 10, 11, 100])
+    def test_read_into_says_how_much_there_was(self, store: Store, start: int, length: int) -> None:
+        value = b"0123456789"
+        store.put("k", value)
+        buffer = buffer_of(length)
+        there = value[start:]
+        n = store.read_into("k", buffer, start)
+        if len(there) > length:
+            assert n > length
+        else:
+            assert n == len(there)
+            assert bytes(buffer[:n]) == there
+
+    @pytest.mark.parametrize(
+        "ranges",
+        [
+            [],
+            [(0, 10)],
+            [(2, 3)],
+            [(0, 2), (2, 2), (4, 1)],
+            [(0, 2), (2, 2), (7, 3)],
+            [(8, 2), (0, 2)],
+            [(0, 5), (3, 5), (3, 5)],
+            [(4, 0), (5, 1)],
+        ],
+        ids=str,
+    )
+    def test_ranges_are_read_one_after_the_other(self, store: Store, ranges: list[tuple[int, int]]) -> None:
+        value = b"0123456789"
+        store.put("k", value)
+        expected = b"".join([value[start : start + length] for start, length in ranges])
+        buffer = buffer_of(len(expected))
+        assert store.read_ranges("k", ranges, buffer) is True
+        assert bytes(buffer) == expected
+
+    @pytest.mark.parametrize("ranges", [[(0, 11)], [(9, 2)], [(0, 2), (8, 4)], [(20, 1)], [(0, 10), (10, 1)]])
+    def test_a_value_that_ends_before_a_range_does_is_an_error_naming_the_key(
+        self, store: Store, ranges: list[tuple[int, int]]
+    ) -> None:
+        store.put("some/key", b"0123456789")
+        with pytest.raises(StoreError, match="some/key"):
+            store.read_ranges("some/key", ranges, buffer_of(sum(length for _, length in ranges)))
+
+    def test_an_opened_value_gives_its_parts(self, store: Store) -> None:
+        store.put("k", b"0123456789")
+        value = store.open_value("k")
+        assert value is not None
+        try:
+            assert value.size == 10
+            for start, length in ((0, 10), (3, 4), (9, 1), (0, 0)):
+                buffer = buffer_of(length)
+                value.read_into(buffer, start)
+                assert bytes(buffer) == b"0123456789"[start : start + length]
+            with pytest.raises(StoreError):
+                value.read_into(buffer_of(4), 8)
+        finally:
+            value.close()
+
+    def test_an_opened_value_is_one_value_though_another_is_put(self, store: Store) -> None:
+        store.put("k", b"old old old")
+        value = store.open_value("k")
+        assert value is not None
+        try:
+            store.put("k", b"new new new")
+            buffer = buffer_of(11)
+            value.read_into(buffer, 0)
+            assert bytes(buffer) == b"old old old"
+        finally:
+            value.close()
+        again = store.open_value("k")
+        assert again is not None
+        assert again.version is None or again.version != value.version
+        again.close()

@@ -1,0 +1,184 @@
+"""Copying arrays, groups and hierarchies from any store to any store.
+
+Everything is planned before anything is written: whatever cannot be copied is an error that leaves
+the destination untouched. Where nothing about an array's encoding changes, its stored chunks are
+moved as they are; otherwise it is read and written block by block. Metadata documents come last.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr import hierarchy
+from exzarr.array import Array
+from exzarr.errors import ArgumentError, NodeExistsError
+from exzarr.group import Group
+from exzarr.hierarchy import Location
+from exzarr.stores.base import Store
+from exzarr.stores.resolve import Mode, StoreLike, resolve_store
+from exzarr.tools.chunk_moves import move_chunks
+from exzarr.tools.copy_plan import NodePlan, plan_copy, refuse_overlap
+from exzarr.tools.recipe import KEEP, Keep, Recipe
+from exzarr.tools.reencode import reencode
+from exzarr.tools.report import CopyProgress, CopyReport, Tally
+
+if TYPE_CHECKING:
+    from exzarr.tools.sizes import Sizes
+
+__all__ = ["CopyProgress", "CopyReport", "copy"]
+
+MEMORY = 256 * 2**20
+"""Bytes of the array that are in memory at once where chunks are re-encoded."""
+
+
+def copy(
+    source: Array | Group | StoreLike,
+    destination: Group | StoreLike,
+    *,
+    source_path: str = "",
+    path: str = "",
+    chunks: Sizes | Keep = KEEP,
+    shards: Sizes | Keep | None = KEEP,
+    filters: Any = KEEP,
+    serializer: Any = KEEP,
+    compressors: Any = KEEP,
+    dtype: Any = KEEP,
+    zarr_format: Literal[2, 3] | Keep | None = KEEP,
+    overwrite: bool = False,
+    memory: int = MEMORY,
+    progress: Callable[[CopyProgress], object] | None = None,
+) -> CopyReport:
+    """Copy an array, or a group with everything below it.
+
+    What is not named stays as it is. Where an array's encoding stays, its stored chunks are moved byte
+    for byte; chunks that are not stored are not stored in the copy either. Attributes and dimension
+    names come along; where the source's metadata is consolidated, the copy's is.
+
+    Parameters
+    ----------
+    source, source_path
+        What to copy: an array or a group; or a store (or a path, or URL) and a path in it.
+    destination, path
+        Where to: a store (or a path, or URL) and the path in it that the copy will have; or a group, and
+        the copy's path below it (by default the source's own name).
+    chunks, shards
+        One length for all dimensions, one for each, or a dict of lengths by dimension name; -1 is the
+        whole dimension. ``shards=None`` is for no shards.
+    filters, serializer, compressors
+        As for `exzarr.create_array`.
+    dtype
+        Convert the elements, as NumPy's ``astype`` does.
+    zarr_format
+        2 or 3.
+    overwrite
+        Replace what is at the destination.
+    memory
+        Most bytes of an array's elements that are in memory at once (one destination chunk, or shard, at
+        least), where chunks have to be re-encoded.
+    progress
+        Called with a `CopyProgress` after every few chunks.
+
+    Raises
+    ------
+    NodeNotFoundError
+        There is nothing at the source.
+    NodeExistsError
+        There is something at the destination.
+    ArgumentError
+        What is asked for makes no sense, or cannot be said in `zarr_format`.
+    """
+    recipe = Recipe(
+        chunks, shards, filters, serializer, compressors, dtype, KEEP if zarr_format is None else zarr_format
+    )
+    with ExitStack() as opened:
+        from_ = locate(source, source_path, "r", opened)
+        to = _target(destination, path, from_, opened, overwrite=overwrite)
+        refuse_overlap(from_, to)
+        plan = plan_copy(from_, to, recipe)
+        return execute(plan, overwrite=overwrite, memory=memory, progress=progress)
+
+
+def execute(
+    plan: list[NodePlan],
+    *,
+    overwrite: bool,
+    memory: int = MEMORY,
+    progress: Callable[[CopyProgress], object] | None = None,
+) -> CopyReport:
+    """Carry out what `plan_copy` planned. Its first node is the root of what is copied."""
+    started = time.perf_counter()
+    root = plan[0]
+    hierarchy.make_room(root.target, root.target_meta.zarr_format, overwrite=overwrite)
+    tally = Tally(sum(node.nbytes for node in plan), progress)
+    try:
+        # From the leaves up: a group is there only when all of it is.
+        for node in reversed(plan):
+            _copy_node(node, tally, memory)
+    except BaseException:
+        hierarchy.delete(root.target)
+        raise
+    return CopyReport(
+        source=str(root.source),
+        destination=str(root.target),
+        arrays=sum(node.is_array for node in plan),
+        groups=sum(not node.is_array for node in plan),
+        arrays_moved=sum(node.is_array and node.same_bytes for node in plan),
+        chunks=tally.chunks,
+        bytes_stored=tally.stored,
+        bytes_data=tally.total,
+        seconds=time.perf_counter() - started,
+        notes=tuple([f"{node.target.path or '/'}: {note}" for node in plan for note in node.notes]),
+    )
+
+
+def _copy_node(node: NodePlan, tally: Tally, memory: int) -> None:
+    if node.is_array:
+        tally.start(node.target.path, node.nbytes)
+        if node.same_bytes:
+            move_chunks(node, tally)
+        else:
+            reencode(node, tally, memory)
+        tally.finish()
+    hierarchy.save(node.target, node.target_meta)
+    if node.consolidated_v2 is not None:
+        from exzarr.consolidation import write
+
+        write(node.target.store, node.target.path, node.consolidated_v2)
+
+
+def locate(source: Any, path: str, mode: Literal["r", "r+"], opened: ExitStack) -> Location:
+    """Where `source` is. A store that is opened for it is put into `opened`.
+
+    Not through consolidated metadata: what is there counts, not what is said of it.
+    """
+    if isinstance(source, Array | Group):
+        return Location(source.store, source.path).child(path)
+    store, base_path = resolve_store(source, mode=mode)
+    if not isinstance(source, Store):
+        opened.enter_context(store)
+    return Location(store, base_path).child(path)
+
+
+def _target(destination: Any, path: str, source: Location, opened: ExitStack, *, overwrite: bool) -> Location:
+    if isinstance(destination, Array):
+        raise ArgumentError("the destination is an array; give a group, a store or a path")
+    if isinstance(destination, Group):
+        name = path or source.path.rpartition("/")[2]
+        if not name:
+            raise ArgumentError("the source is the root of its store and has no name: say path=, the copy's name")
+        # The group's own location: consolidated metadata it was opened with is kept in step.
+        return destination._location.child(name)
+    mode: Mode = "a"
+    if isinstance(destination, str | os.PathLike) and os.fspath(destination).lower().endswith(".zip"):
+        if not overwrite and Path(destination).is_file():
+            raise NodeExistsError(f"there is a zip file {os.fspath(destination)!r} already; overwrite=True replaces it")
+        mode = "w"
+    store, base_path = resolve_store(destination, mode=mode)
+    if not isinstance(destination, Store):
+        opened.enter_context(store)  # a zip file is there when it is closed, and not where copying fails
+    return Location(store, base_path).child(path)

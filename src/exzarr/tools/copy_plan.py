@@ -1,0 +1,178 @@
+"""Which nodes a copy comes to, and how each is done. Reads metadata, writes nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exzarr import hierarchy
+from exzarr.errors import ArgumentError, ExzarrError, MetadataError
+from exzarr.format import v2
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.format.nodes import consolidate
+from exzarr.hierarchy import Location, Metadata
+from exzarr.tools.recipe import KEEP, Recipe, apply
+from exzarr.tools.translate import translate_group
+
+if TYPE_CHECKING:
+    from exzarr.format.consolidated import Consolidated
+
+__all__ = ["NodePlan", "plan_copy", "refuse_overlap", "walk"]
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """One node of a copy.
+
+    Attributes
+    ----------
+    source, target
+        Where it is and where it goes.
+    meta, target_meta
+        Its metadata here and there.
+    same_bytes
+        Whether an array's chunks are moved as they are.
+    notes
+        What is different about the copy.
+    consolidated_v2
+        The consolidated metadata that a v2 group will have beside its own documents.
+    """
+
+    source: Location
+    target: Location
+    meta: Metadata
+    target_meta: Metadata
+    same_bytes: bool = True
+    notes: tuple[str, ...] = ()
+    consolidated_v2: Consolidated | None = None
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.meta, ArrayMetadata)
+
+    @property
+    def array_meta(self) -> ArrayMetadata:
+        assert isinstance(self.meta, ArrayMetadata)
+        return self.meta
+
+    @property
+    def target_array_meta(self) -> ArrayMetadata:
+        assert isinstance(self.target_meta, ArrayMetadata)
+        return self.target_meta
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of an array's elements in memory; 0 for a group."""
+        if not isinstance(self.meta, ArrayMetadata):
+            return 0
+        return math.prod(self.meta.shape) * self.meta.data_type.dtype.itemsize
+
+
+def plan_copy(
+    source: Location, target: Location, recipe: Recipe, *, keep_keys: bool = False
+) -> list[NodePlan]:
+    """The nodes to copy, each group before what lies below it.
+
+    With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys.
+    """
+    plans = [
+        _plan_node(node, _target(node, source, target), meta, recipe, keep_keys) for node, meta in walk(source)
+    ]
+    return _with_consolidated(plans)
+
+
+def walk(location: Location) -> list[tuple[Location, Metadata]]:
+    """A node and all below it, each group before its members."""
+    found: list[tuple[Location, Metadata]] = []
+    pending: list[tuple[Location, Metadata]] = [(location, hierarchy.load(location))]
+    while pending:
+        here, meta = pending.pop()
+        found.append((here, meta))
+        if isinstance(meta, GroupMetadata):
+            members = []
+            for name in hierarchy.child_names(here):
+                child = here.child(name)
+                child_meta = hierarchy.find(child)
+                if child_meta is not None:
+                    members.append((child, child_meta))
+            pending += reversed(members)
+    return found
+
+
+def _target(node: Location, source: Location, target: Location) -> Location:
+    below = node.path[len(source.path) :].lstrip("/")
+    return target.child(below) if below else target
+
+
+def _plan_node(
+    source: Location, target: Location, meta: Metadata, recipe: Recipe, keep_keys: bool
+) -> NodePlan:
+    if isinstance(meta, GroupMetadata):
+        zarr_format = meta.zarr_format if recipe.zarr_format is KEEP else recipe.zarr_format
+        return NodePlan(source, target, meta, translate_group(meta, zarr_format))
+    try:
+        translation = apply(recipe, meta)
+    except ExzarrError as error:
+        if isinstance(error, ArgumentError | MetadataError):
+            raise type(error)(f"array {source.path or '/'!r}: {error}") from error
+        raise
+    made = translation.metadata
+    if made.zarr_format == 3 and meta.zarr_format == 2 and not keep_keys:
+        # New keys cost nothing here, and the default ones are what v3 software expects.
+        from exzarr.format.chunk_keys import ChunkKeyEncoding
+
+        made = made.with_(chunk_key_encoding=ChunkKeyEncoding())
+    return NodePlan(source, target, meta, made, translation.same_bytes, translation.notes)
+
+
+def _with_consolidated(plans: list[NodePlan]) -> list[NodePlan]:
+    """The plans, with new consolidated metadata for each group whose source has some."""
+    made = []
+    for plan in plans:
+        if isinstance(plan.target_meta, GroupMetadata) and _is_consolidated(plan.source, plan.meta):
+            zarr_format = plan.target_meta.zarr_format
+            head = plan.target.key("")
+            below = {
+                other.target.path[len(head) :]: other.target_meta
+                for other in plans
+                if other is not plan and other.target.path.startswith(head)
+            }
+            if zarr_format == 3:
+                inline = consolidate(below, 3)
+                plan = replace(plan, target_meta=plan.target_meta.with_(consolidated=inline))
+            else:
+                plan = replace(plan, consolidated_v2=consolidate({"": plan.target_meta, **below}, 2))
+        made.append(plan)
+    return made
+
+
+def _is_consolidated(location: Location, meta: Metadata) -> bool:
+    if not isinstance(meta, GroupMetadata):
+        return False
+    if meta.zarr_format == 3:
+        return meta.consolidated is not None
+    return location.store.exists(location.key(v2.ZMETADATA))
+
+
+def refuse_overlap(source: Location, target: Location) -> None:
+    """ArgumentError where a copy would be written into its own source, or over what holds it."""
+    here, there = _place(source), _place(target)
+    if here is None or there is None:
+        if source.store != target.store:
+            return
+        here, there = ("", *source.path.split("/")), ("", *target.path.split("/"))
+        here, there = tuple(p for p in here if p), tuple(p for p in there if p)
+    shorter = min(len(here), len(there))
+    if here[:shorter] == there[:shorter]:
+        raise ArgumentError(
+            f"cannot copy {source} to {target}: one lies within the other; copy to another place"
+        )
+
+
+def _place(location: Location) -> tuple[str, ...] | None:
+    """The parts of a local node's path, without links; None for other stores."""
+    folder = location.store.local_path(location.path)
+    return None if folder is None else Path(os.path.realpath(folder)).parts

@@ -1,0 +1,78 @@
+"""Arrays that are read and written anew, block by block, in bounded memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exzarr.array import Array
+from exzarr.hierarchy import Location
+from exzarr.stores.base import Buffer, Store
+from exzarr.stores.wrappers import StoreWrapper
+from exzarr.tools.blocks import BlockPlan, plan_blocks
+from exzarr.tools.chunk_moves import stored_indices
+from exzarr.tools.sizes import inner_chunks
+
+if TYPE_CHECKING:
+    from exzarr.tools.copy_plan import NodePlan
+    from exzarr.tools.report import Tally
+
+__all__ = ["reencode"]
+
+_VARIABLE = 64
+"""Bytes that an element of variable length is reckoned to need in memory."""
+
+
+class _Counting(StoreWrapper):
+    """A store that reports every value put."""
+
+    def __init__(self, inner: Store, tally: Tally) -> None:
+        super().__init__(inner)
+        self._tally = tally
+
+    def put(self, key: str, value: Buffer) -> None:
+        self.inner.put(key, value)
+        self._tally.written(1, len(value))
+
+
+def reencode(node: NodePlan, tally: Tally, memory: int) -> None:
+    """Write the source array's elements in the target's chunks. Blocks of which nothing is stored are left out."""
+    meta, target_meta = node.array_meta, node.target_array_meta
+    source = Array(node.source, meta, read_only=True)
+    # No metadata document is there yet, and no other writer: nobody knows of the array.
+    target = Array(Location(_Counting(node.target.store, tally), node.target.path), target_meta)
+    variable = meta.data_type.variable_length or target_meta.data_type.variable_length
+    itemsize = _VARIABLE if variable else max(source.itemsize, target.itemsize)
+    blocks = plan_blocks(meta.shape, inner_chunks(meta), target_meta.chunk_grid, itemsize, memory)
+    stored = _touched(node, blocks)
+    convert = target.dtype if target.dtype != source.dtype else None
+    for number, region in enumerate(blocks):
+        if number not in stored:
+            continue
+        shape = [here.stop - here.start for here in region]
+        values = source.get(region, out=np.empty(shape, source.dtype))
+        target[region] = values if convert is None else values.astype(convert)
+        tally.advance(values.size * source.itemsize)
+
+
+def _touched(node: NodePlan, blocks: BlockPlan) -> set[int]:
+    """Numbers of the blocks in which some chunk of the source is stored."""
+    grid = node.array_meta.chunk_grid
+    counts = [len(cuts) - 1 for cuts in blocks.cuts]
+    found: set[int] = set()
+    for _, index in stored_indices(node.source, node.array_meta):
+        spans = [
+            range(bisect_right(cuts, here.start) - 1, bisect_right(cuts, here.stop - 1))
+            for cuts, here in zip(blocks.cuts, grid.region(index), strict=True)
+        ]
+        for block in product(*spans):
+            number = 0
+            for i, n in zip(block, counts, strict=True):
+                number = number * n + i
+            found.add(number)
+        if len(found) == blocks.count:
+            break
+    return found

@@ -1,0 +1,219 @@
+"""The pipeline gives back what it was given, through every way in and out of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exzarr.codecs.base import BytesBytesCodec
+from exzarr.errors import CodecError, MetadataError
+from tests.codecs.tools import (
+    BIG, CRC, FIXED, GZIP, LITTLE, ZSTD, blosc, bound, chain, codec, data_of, shapes, spec_of,
+)  # fmt: skip
+
+TAILS: list[list[Any]] = [
+    [], [CRC], [ZSTD], [blosc()], [GZIP], [ZSTD, CRC], [CRC, blosc("zstd")], [GZIP, ZSTD, CRC],
+    [codec("numcodecs.shuffle", elementsize=1), codec("numcodecs.lz4")],
+]  # fmt: skip
+
+
+def strided(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array of the same shape and type that is contiguous in no way."""
+    return np.empty(tuple(2 * n + 1 for n in array.shape), array.dtype)[
+        (*(slice(1, 2 * n + 1, 2) for n in array.shape), ...)
+    ]
+
+
+@given(shapes, st.sampled_from(FIXED), st.sampled_from([LITTLE, BIG]), st.sampled_from(TAILS), st.data())
+@settings(max_examples=150)
+def test_every_way_in_and_out_agrees_with_numpy(
+    shape: tuple[int, ...], dtype: str, serializer: Any, tail: list[Any], draw: st.DataObject
+) -> None:
+    spec = spec_of(shape, dtype)
+    order = draw.draw(st.permutations(range(len(shape))))
+    head = [codec("transpose", order=list(order))] if draw.draw(st.booleans()) else []
+    pipeline = bound(spec, *head, serializer, *tail)
+    array = data_of(spec)
+
+    encoded = bytes(pipeline.encode(array))
+    swapped = serializer is BIG and array.dtype.byteorder != "|"
+    memory = array.transpose(order) if head else array
+    if not tail:
+        assert encoded == memory.astype(array.dtype.newbyteorder(">") if swapped else array.dtype).tobytes()
+        assert pipeline.encoded_size == len(encoded)
+    assert len(encoded) <= pipeline.max_encoded_size
+    if pipeline.raw:
+        assert encoded == array.tobytes()
+    for view in (np.asfortranarray(array), strided(array)):
+        view[...] = array
+        assert bytes(pipeline.encode(view)) == encoded
+
+    for data in (encoded, bytearray(encoded), memoryview(encoded)):
+        decoded = pipeline.decode(data)
+        assert decoded.dtype == array.dtype
+        np.testing.assert_array_equal(decoded, array)
+    for out in (np.empty(shape, array.dtype), np.empty(shape, array.dtype, order="F"), strided(array)):
+        pipeline.decode_into(memoryview(encoded), out)
+        np.testing.assert_array_equal(out, array)
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("dtype", ["f4", "datetime64[ns]", "i1"])
+def test_large_chunks_go_the_way_that_decodes_in_place(tail: list[Any], dtype: str) -> None:
+    spec = spec_of((70, 50, 31), dtype)
+    pipeline, array = bound(spec, LITTLE, *tail), data_of(spec)
+    encoded = pipeline.encode(array)
+    out = np.empty_like(array)
+    pipeline.decode_into(encoded, out)
+    np.testing.assert_array_equal(out, array)
+    np.testing.assert_array_equal(pipeline.decode(encoded), array)
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("head", [[], [codec("transpose", order=[1, 0])]])
+def test_only_raw_chunks_share_memory_with_the_array(tail: list[Any], head: list[Any]) -> None:
+    spec = spec_of((3, 4))
+    pipeline, array = bound(spec, *head, LITTLE, *tail), data_of(spec)
+    for given_array in (array, np.asfortranarray(array)):
+        before = bytes(encoded := pipeline.encode(given_array))
+        given_array += 1
+        assert pipeline.raw or bytes(encoded) == before
+        given_array -= 1
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_empty_chunks_pass(tail: list[Any]) -> None:
+    spec = spec_of((0, 3))
+    pipeline = bound(spec, LITTLE, *tail)
+    encoded = pipeline.encode(np.empty((0, 3), "f4"))
+    assert pipeline.decode(encoded).shape == (0, 3)
+    pipeline.decode_into(encoded, np.empty((0, 3), "f4"))
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_a_chunk_of_another_size_is_refused(tail: list[Any]) -> None:
+    small, large = spec_of((2, 3)), spec_of((4, 3))
+    encoded = bytes(bound(small, LITTLE, *tail).encode(data_of(small)))
+    pipeline = bound(large, LITTLE, *tail)
+    with pytest.raises(CodecError):
+        pipeline.decode(encoded)
+    with pytest.raises(CodecError):
+        pipeline.decode_into(encoded, np.empty((4, 3), "f4"))
+    encoded = bytes(pipeline.encode(data_of(large)))
+    with pytest.raises(CodecError):
+        bound(small, LITTLE, *tail).decode(encoded)
+
+
+def test_many_threads_share_one_pipeline() -> None:
+    spec = spec_of((40, 40, 20))
+    pipelines = [bound(spec, LITTLE, *tail) for tail in TAILS]
+    arrays = [data_of(spec, seed) for seed in range(4)]
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        out = np.empty(spec.shape, spec.dtype)
+        for pipeline in pipelines * 3:
+            encoded = pipeline.encode(arrays[seed])
+            pipeline.decode_into(encoded, out)
+            if not (np.array_equal(out, arrays[seed]) and np.array_equal(pipeline.decode(encoded), out)):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        [],
+        [ZSTD],
+        [LITTLE, LITTLE],
+        [ZSTD, LITTLE],
+        [LITTLE, codec("transpose", order=[0])],
+        [LITTLE, ZSTD, codec("transpose", order=[0])],
+    ],
+)
+def test_a_chain_out_of_order_is_refused(codecs: list[Any]) -> None:
+    with pytest.raises(MetadataError):
+        chain(*codecs)
+
+
+def test_what_a_library_raises_becomes_a_codec_error() -> None:
+    class Broken(BytesBytesCodec):
+        name = "broken"
+
+        @classmethod
+        def from_config(cls, configuration: Any) -> Broken:
+            return cls()
+
+        def to_config(self) -> dict[str, Any]:
+            return {}
+
+        def encode(self, data: Any) -> Any:
+            raise RuntimeError("boom")
+
+        def decode(self, data: Any, size: int | None, limit: int) -> Any:
+            raise KeyError("boom")
+
+    array = data_of(spec_of((2,)))
+    for codecs in ([LITTLE, Broken()], [LITTLE, Broken(), CRC], [codec("bitround", keepbits=3), LITTLE, Broken()]):
+        pipeline = bound(spec_of((2,)), *codecs)
+        with pytest.raises(CodecError, match="'broken' cannot encode"):
+            pipeline.encode(array)
+    for codecs in ([LITTLE, Broken()], [codec("bitround", keepbits=3), LITTLE, Broken()]):
+        with pytest.raises(CodecError, match="'broken' cannot decode"):
+            bound(spec_of((2,)), *codecs).decode(b"x")
+
+
+def test_a_result_of_the_wrong_length_is_noticed() -> None:
+    class Longer(BytesBytesCodec):
+        name = "longer"
+
+        @classmethod
+        def from_config(cls, configuration: Any) -> Longer:
+            return cls()
+
+        def to_config(self) -> dict[str, Any]:
+            return {}
+
+        def encode(self, data: Any) -> Any:
+            return bytes(data)
+
+        def decode(self, data: Any, size: int | None, limit: int) -> Any:
+            return bytes(data) + b"x"
+
+    pipeline = bound(spec_of((2,)), LITTLE, Longer())
+    encoded = pipeline.encode(data_of(spec_of((2,))))
+    with pytest.raises(CodecError):
+        pipeline.decode(encoded)
+    with pytest.raises(CodecError):
+        pipeline.decode_into(encoded, np.empty(2, "f4"))
+
+
+def test_checks_tells_whether_damage_is_noticed() -> None:
+    spec = spec_of((4,))
+    assert bound(spec, LITTLE, ZSTD).checks
+    assert bound(spec, LITTLE, CRC).checks
+    assert bound(spec, LITTLE, GZIP).checks
+    assert not bound(spec, LITTLE).checks
+    assert not bound(spec, LITTLE, blosc()).checks
+    assert not bound(spec, LITTLE, codec("zstd", level=1)).checks
+
+
+def test_structured_data_is_swapped_field_by_field() -> None:
+    dtype = np.dtype([("a", "<i4"), ("b", "<f8"), ("c", "S3"), ("d", [("e", "<u2")])])
+    spec = spec_of((5,), dtype)
+    array = data_of(spec)
+    pipeline = bound(spec, BIG)
+    encoded = bytes(pipeline.encode(array))
+    assert encoded == array.astype(dtype.newbyteorder(">")).tobytes()
+    np.testing.assert_array_equal(pipeline.decode(encoded), array)

@@ -1,0 +1,95 @@
+"""What all tests share: how hypothesis runs, and oracles that are not Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Which examples hypothesis draws. No profile has a deadline: the machines that run this are shared.
+#   ci    (default) the same examples in every run, so that a red run is red for everyone
+#   dev   new examples in every run; failures are remembered in .hypothesis/
+#   soak  as dev, and many more of them: `make soak`
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "dev",
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("soak", settings.get_profile("dev"), max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+JS = Path(__file__).parent / "js"
+
+
+class Zarrita:
+    """Reads stores on disk with zarrita.js, under node."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+
+    def read(self, store: str | os.PathLike[str], *paths: str) -> list[dict[str, Any]]:
+        """Each array of `paths` (the root where there are none) as zarrita.js sees it.
+
+        The dicts have `shape`, `dtype` (zarrita's name), `dimension_names`, `attributes`, and `data`: an
+        ndarray of that shape, of objects where zarrita's data type is a string or unknown to NumPy.
+        """
+        command = [self._node, str(JS / "read.mjs"), os.fspath(store), *paths]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"zarrita.js could not read {store} {list(paths)}:\n{done.stderr}")
+        return [self._decode(json.loads(line)) for line in done.stdout.splitlines()]
+
+    @staticmethod
+    def _decode(array: dict[str, Any]) -> dict[str, Any]:
+        try:
+            dtype = np.dtype(array["dtype"])
+        except TypeError:  # "string", "v2:U5", "v2:object": zarrita's own names
+            dtype = np.dtype(object)
+        values = array["data"]
+        if dtype.kind in "iu":
+            values = [int(value) for value in values]
+        elif dtype.kind == "f":
+            values = [float(value) for value in values]
+        data = np.empty(len(values), dtype)
+        data[:] = values
+        return {**array, "data": data.reshape(array["shape"])}
+
+
+@pytest.fixture(scope="session")
+def zarrita() -> Zarrita:
+    """zarrita.js as an oracle; skips where node or zarrita is not installed (`make test` installs it)."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    if not (JS / "node_modules" / "zarrita").is_dir():
+        pytest.skip("zarrita.js is not installed: `npm ci` in tests/js")
+    return Zarrita(node)
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run Python source in a process of its own, with this process's interpreter."""
+
+    def run(source: str, *args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", source, *args]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run

@@ -1,0 +1,121 @@
+"""Every store of ours passes the suite that plug-in authors run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from exzarr.stores.base import Buffer, ByteRange, Store, check_key, check_prefix, resolve_range
+from exzarr.stores.local import LocalStore
+from exzarr.stores.memory import MemoryStore
+from exzarr.stores.wrappers import PrefixStore, StoreWrapper
+from exzarr.stores.zip import ZipStore
+from exzarr.testing.store_suite import StoreSuite
+
+
+class TestLocalStore(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return LocalStore(tmp_path / "not" / "yet" / "there")
+
+
+class TestLocalStoreWithFsync(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return LocalStore(tmp_path / "data", durability="fsync")
+
+    @pytest.mark.skip("as slow as the disk")
+    def test_many_keys_under_one_prefix_are_all_listed(self): ...
+
+    @pytest.mark.skip("as slow as the disk")
+    def test_it_behaves_as_a_dict_does(self): ...
+
+    @pytest.mark.skip("as slow as the disk")
+    def test_a_reader_sees_the_old_value_or_the_new_one(self): ...
+
+
+class TestLocalStoreWithoutPreadv(StoreSuite):
+    """As on Windows, as far as that can be had elsewhere."""
+
+    @pytest.fixture(autouse=True)
+    def portable(self, monkeypatch):
+        from exzarr.stores import files
+
+        monkeypatch.setattr(files, "read_into", files._portable_into)
+        monkeypatch.setattr(files, "read_ranges", files._portable_ranges)
+        monkeypatch.setattr(files, "_pread_into", files._seek_and_read)
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return LocalStore(tmp_path / "data")
+
+
+class TestMemoryStore(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return MemoryStore()
+
+
+class TestNamedMemoryStore(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return MemoryStore(str(tmp_path))
+
+
+class TestZipStore(StoreSuite):
+    pickles = False  # while it is being written
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return ZipStore(tmp_path / "new" / "data.zip", mode="w")
+
+
+class TestPrefixOfLocalStore(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        inner = LocalStore(tmp_path / "data")
+        inner.put("beside", b"1")
+        inner.put("a/beside", b"1")
+        inner.put("a/bc", b"1")
+        return PrefixStore(inner, "a/b")
+
+
+class TestPrefixOfMemoryStore(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return PrefixStore(MemoryStore(), "")
+
+
+class TestWrapper(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return StoreWrapper(LocalStore(tmp_path / "data"))
+
+
+class FiveMethods(Store):
+    """What the documentation promises: five methods make a store."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        value = self.values.get(check_key(key))
+        if value is None or byte_range is None:
+            return value
+        begin, end = resolve_range(byte_range, len(value))
+        return value[begin:end]
+
+    def put(self, key: str, value: Buffer) -> None:
+        self.values[check_key(key)] = bytes(memoryview(value))
+
+    def delete(self, key: str) -> None:
+        self.values.pop(check_key(key), None)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        start = check_prefix(prefix) and prefix + "/"
+        return iter([key for key in self.values if key.startswith(start)])
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        skip = len(prefix) + bool(prefix)
+        names = [key[skip:].partition("/") for key in self.list(prefix)]
+        return sorted(n[0] for n in names if not n[1]), sorted({n[0] for n in names if n[1]})
+
+
+class TestAStoreOfFiveMethods(StoreSuite):
+    pickles = False
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return FiveMethods()

@@ -51,10 +51,10 @@ def _publish(run: Run) -> None:
     docs, raw = ROOT / "docs", ROOT / "benchmarks" / "results"
     docs.mkdir(exist_ok=True)
     raw.mkdir(exist_ok=True)
-    draw(run, docs / "benchmarks.svg")
-    (docs / "benchmarks.md").write_text(report.as_markdown(run, "benchmarks.svg"), encoding="utf-8")
+    draw(run, docs / "benchmarks.png")
+    (docs / "benchmarks.md").write_text(report.as_markdown(run, "benchmarks.png"), encoding="utf-8")
     (raw / "latest.json").write_text(report.as_json(run), encoding="utf-8")
-    print("written: docs/benchmarks.md, docs/benchmarks.svg, benchmarks/results/latest.json")
+    print("written: docs/benchmarks.md, docs/benchmarks.png, benchmarks/results/latest.json")
 
 
 def _options() -> argparse.Namespace:

@@ -84,7 +84,9 @@ def as_text(run: Run) -> str:
     for figure_group in dict.fromkeys(figure.group for figure in run.figures):
         figures = [figure for figure in run.figures if figure.group == figure_group]
         lines += [figure_group, *_aligned(figure_table(figures, run.labels)), ""]
-    lines += ["Targets", *_aligned(target_table(run), left=3), "", *problems(run)]
+    head, *verdict_rows = target_table(run)
+    told = [head, *[row for row in verdict_rows if row[2] != "not measured"]]
+    lines += ["Targets", *_aligned(told, left=3), "", *problems(run)]
     return "\n".join(lines).rstrip()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks import cells, floor
 from benchmarks.harness import Result
-from benchmarks.peers import BASELINE, ZARR
+from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
 
 TENSORSTORE = "TensorStore"
@@ -37,9 +37,14 @@ class Run:
 
     @property
     def labels(self) -> list[str]:
-        """Those that stand beside exzarr, in order of appearance."""
-        seen = dict.fromkeys(label for result in self.results for label in result.times)
-        return [label for label in seen if label not in (BASELINE, floor.LABEL)]
+        """Those that stand beside exzarr."""
+        rows: list[Result | Figures] = [*self.results, *self.figures]
+        seen = {label for row in rows for label in (*_measured(row), *row.problems)}
+        return [label for label in FACTORIES if label in seen and label != BASELINE]
+
+
+def _measured(row: Result | Figures) -> Iterable[str]:
+    return row.times if isinstance(row, Result) else row.values
 
 
 Ratio = Callable[[Result], float | None]

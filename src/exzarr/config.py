@@ -47,8 +47,8 @@ class Config:
     coalesce_gap
         Ranges of one shard that lie no further apart than this many bytes are read at once.
     coalesce_max
-        Never read more than this many bytes of a shard at once (an inner chunk that is
-        larger excepted). Bounds the memory of a worker.
+        All workers together never read more than this many bytes of shards at once (inner
+        chunks that are larger excepted). Bounds their memory.
     shard_index_cache
         Bytes of shard indexes that one open array keeps.
     write_empty_chunks
@@ -61,7 +61,7 @@ class Config:
     workers: int = 0
     inline_bytes: int = 256 * 1024
     coalesce_gap: int = 16 * 1024
-    coalesce_max: int = 8 * 1024 * 1024
+    coalesce_max: int = 16 * 1024 * 1024
     shard_index_cache: int = 16 * 1024 * 1024
     write_empty_chunks: bool = False
     allow_pickle: bool = False

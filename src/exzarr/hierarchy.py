@@ -13,6 +13,8 @@ from typing import Literal
 
 from exzarr.consolidation import ConsolidatedRoot
 from exzarr.errors import (
+    ArgumentError,
+    ExzarrError,
     InvalidKeyError,
     MetadataError,
     NodeExistsError,
@@ -25,18 +27,27 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.stores.base import Store, check_key
 
 __all__ = [
+    "DOCUMENTS",
     "Location",
     "Metadata",
     "ZarrFormat",
     "child_names",
+    "copy",
     "delete",
+    "documents",
     "find",
+    "load",
     "load_array",
     "load_group",
     "make_room",
+    "nodes_below",
     "normalize_path",
+    "same",
     "save",
 ]
+
+DOCUMENTS = (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
+"""Names of all metadata documents."""
 
 Metadata = ArrayMetadata | GroupMetadata
 ZarrFormat = Literal[2, 3]
@@ -50,7 +61,7 @@ def normalize_path(path: str) -> str:
     if path:
         check_key(path)
         for part in path.split("/"):
-            if part == "zarr.json" or part in (v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA):
+            if part in DOCUMENTS:
                 raise InvalidKeyError(f"{part!r} in path {path!r} is the name of a metadata document")
             if part.startswith("__"):
                 raise InvalidKeyError(f"{part!r} in path {path!r}: names that start with '__' are reserved")
@@ -86,6 +97,11 @@ class Location:
         if not self.path:
             return None
         return Location(self.store, self.path.rpartition("/")[0], self.root)
+
+    @property
+    def direct(self) -> Location:
+        """The same place, seen without consolidated metadata: what the store says now."""
+        return self if self.root is None else Location(self.store, self.path)
 
     def __str__(self) -> str:
         return f"{str(self.store).rstrip('/')}/{self.path}" if self.path else str(self.store)
@@ -123,9 +139,22 @@ def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
     """Like `find`; NodeNotFoundError where there is no node."""
     found = find(location, zarr_format)
     if found is None:
-        looked = {3: "zarr.json", 2: ".zarray and .zgroup", None: "zarr.json, .zarray and .zgroup"}[zarr_format]
-        raise NodeNotFoundError(f"there is no array or group at {location} (looked for {looked})")
+        raise not_found(location, zarr_format)
+    if zarr_format is not None and found.zarr_format != zarr_format:  # only consolidated metadata gives another
+        raise NodeNotFoundError(f"the node at {location} has Zarr format {found.zarr_format}, not {zarr_format}")
     return found
+
+
+def not_found(location: Location, zarr_format: ZarrFormat | None = None) -> NodeNotFoundError:
+    """The error for a place where there is no node: it says what was looked for, and what may help."""
+    looked = {3: "zarr.json", 2: ".zarray and .zgroup", None: "zarr.json, .zarray and .zgroup"}[zarr_format]
+    text = f"there is no array or group at {location} (looked for {looked}"
+    if location.root is not None and location.root.decides(location.path):
+        return NodeNotFoundError(
+            f"{text} in the consolidated metadata of {location.root}). If the node was written since: "
+            "open the group with use_consolidated=False, or consolidate the metadata again"
+        )
+    return NodeNotFoundError(text + ")")
 
 
 def load_array(location: Location, zarr_format: ZarrFormat | None = None) -> ArrayMetadata:
@@ -157,63 +186,139 @@ def child_names(location: Location) -> Iterator[str]:
             yield name
 
 
+def nodes_below(location: Location) -> Iterator[tuple[str, Metadata]]:
+    """Path relative to the group at `location`, and metadata, of every node below it; parents first."""
+    for name in child_names(location):
+        child = location.child(name)
+        found = find(child)
+        if found is None:
+            continue
+        yield name, found
+        if isinstance(found, GroupMetadata):
+            for path, meta in nodes_below(child):
+                yield f"{name}/{path}", meta
+
+
 # -- writing ---------------------------------------------------------------------------
+
+
+def documents(meta: Metadata) -> dict[str, bytes]:
+    """The documents of a node by name, in the order in which to store them."""
+    if meta.zarr_format == 3:
+        return {v3.DOCUMENT: v3.dumps(meta)}
+    # .zarray or .zgroup last: the node is there only when all of it is.
+    made = v2.array_documents(meta) if isinstance(meta, ArrayMetadata) else v2.group_documents(meta)
+    return {name: made[name] for name in sorted(made, key=lambda name: name != v2.ZATTRS)}
 
 
 def save(location: Location, meta: Metadata) -> None:
     """Write the documents of a node, and bring the consolidated metadata it was found through in step."""
-    store = location.store
-    if meta.zarr_format == 3:
-        store.put(location.key(v3.DOCUMENT), v3.dumps(meta))
-    else:
-        is_array = isinstance(meta, ArrayMetadata)
-        documents = v2.array_documents(meta) if is_array else v2.group_documents(meta)  # type: ignore[arg-type]
-        # .zarray or .zgroup last: the node is there only when all of it is.
-        for name in sorted(documents, key=lambda name: name != v2.ZATTRS):
-            store.put(location.key(name), documents[name])
+    for name, document in documents(meta).items():
+        location.store.put(location.key(name), document)
     if location.root is not None:
         location.root.record(location.path, meta)
 
 
 def delete(location: Location) -> None:
     """Remove a node with everything below it. The documents go first: what is half removed is no node."""
-    for name in (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA):
+    for name in DOCUMENTS:
         location.store.delete(location.key(name))
     location.store.delete_prefix(location.path)
     if location.root is not None:
         location.root.forget(location.path)
 
 
-def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -> None:
-    """Prepare `location` for a new node.
+def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
+    """Copy a node with everything below it inside one store, key by key.
 
-    NodeExistsError where there is one and it may not be overwritten, or where a parent is an
-    array; parents that are missing are made groups.
+    Metadata documents come last, the topmost after all others: the copy is there when all of it is.
     """
-    if location.store.read_only:
+    found = load(source.direct)
+    inside, outside = f"{dest.path}/", f"{source.path}/"
+    if source.path == dest.path or inside.startswith(outside) or outside.startswith(inside) or not source.path:
+        raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
+    make_room(dest, found.zarr_format, overwrite=overwrite)
+    keys = [key[len(source.path) + 1 :] for key in source.store.list(source.path)]
+    metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
+    values = sorted(set(keys).difference(metadata))
+    for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
+        value = source.store.get(source.key(key))
+        if value is not None:  # else somebody deleted it since it was listed
+            dest.store.put(dest.key(key), value)
+    if dest.root is not None:
+        dest.root.record(dest.path, found)
+        if isinstance(found, GroupMetadata):
+            for path, meta in nodes_below(dest.direct):
+                dest.root.record(dest.key(path), meta)
+
+
+def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -> None:
+    """Prepare `location` for a new node. With `overwrite`, what is there is deleted.
+
+    NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
+    or where overwriting would delete a folder that holds something else; parents that are
+    missing are made groups. What consolidated metadata says does not count here: it may be stale.
+    """
+    store, direct = location.store, location.direct
+    if store.read_only:
         raise ReadOnlyError(f"cannot create {location}: the store is read-only")
-    if overwrite:
-        delete(location)
-    else:
-        try:
-            found = find(location)
-        except MetadataError as error:
+    try:
+        found = find(direct)
+    except MetadataError as error:
+        if not overwrite:
             raise NodeExistsError(f"something is at {location} already, and cannot be read: {error}") from error
-        if found is not None:
-            kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
-            raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
+        found = GroupMetadata(zarr_format)  # whatever it is
+    if found is not None and not overwrite:
+        kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
+        raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
+    missing = _missing_parents(location)
+    if overwrite:
+        if found is None:
+            _refuse_foreign(direct)
+        delete(location)
+    for place in reversed(missing):
+        save(place, GroupMetadata(zarr_format))
+
+
+def _missing_parents(location: Location) -> list[Location]:
+    """The places above `location` that are no groups yet, nearest first."""
     missing: list[Location] = []
     parent = location.parent
     while parent is not None:
-        found = find(parent)
+        found = find(parent.direct)
         if isinstance(found, ArrayMetadata):
-            raise NodeExistsError(f"cannot create {location}: {parent} is an array, and arrays have no children")
+            raise NodeExistsError(
+                f"cannot create {location}: {parent} is an array, and arrays have no children"
+            )
         if found is not None:
             break
         missing.append(parent)
         parent = parent.parent
-    for place in reversed(missing):
-        save(place, GroupMetadata(zarr_format))
+    return missing
+
+
+def _refuse_foreign(location: Location) -> None:
+    """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
+    keys, prefixes = location.store.list_dir(location.path)
+    # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
+    ours = any(name in DOCUMENTS for name in keys) or any(_looks_like_chunk(name) for name in (*keys, *prefixes))
+    if not (keys or prefixes) or ours or any(_is_node(location.child(name)) for name in prefixes):
+        return
+    raise NodeExistsError(
+        f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
+        "or empty it yourself"
+    )
+
+
+def _looks_like_chunk(name: str) -> bool:
+    return name == "c" or name.removeprefix("c").replace(".", "").isdigit()
+
+
+def _is_node(location: Location) -> bool:
+    try:
+        return find(location) is not None
+    except ExzarrError:
+        return True
 
 
 def same(one: Metadata, other: Metadata) -> bool:

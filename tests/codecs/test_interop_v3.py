@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 import zarr.codecs as zc
 import zarr.codecs.numcodecs as zn
 from hypothesis import given, settings
@@ -37,7 +38,8 @@ CHAINS: dict[str, tuple[dict[str, Any], bool]] = {
     "numcodecs.lzma": ({"compressors": [zn.LZMA(preset=1)]}, True),
     "numcodecs.zstd": ({"compressors": [zn.Zstd(level=4, checksum=True)]}, True),
     "numcodecs.gzip": ({"compressors": [zn.GZip(level=4)]}, False),
-    "numcodecs.blosc": ({"compressors": [zn.Blosc(cname="lz4", shuffle=2)]}, True),
+    # zarr-python shuffles single bytes here, whatever the data type
+    "numcodecs.blosc": ({"compressors": [zn.Blosc(cname="lz4", shuffle=2)]}, False),
     "numcodecs.shuffle": ({"compressors": [zn.Shuffle(), zn.Zlib(level=1)]}, True),
     "numcodecs.crc32": ({"compressors": [zn.CRC32()]}, True),
     "numcodecs.crc32c": ({"compressors": [zn.CRC32C()]}, True),
@@ -106,6 +108,8 @@ def test_chunks_of_any_shape(shape: tuple[int, ...], dtype: str, name: str) -> N
 @pytest.mark.parametrize("name", FILTERS)
 def test_chunks_through_numcodecs_filters(name: str) -> None:
     dtype, options = FILTERS[name]
+    if name in ("delta-big", "after transpose") and not hasattr(zarr.codecs, "CastValue"):
+        pytest.skip("zarr-python before 3.4 cannot read what it writes itself here")
     check(data_of(spec_of((6, 8), dtype)), {**options, "compressors": None}, True)
 
 

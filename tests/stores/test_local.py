@@ -257,7 +257,9 @@ def test_a_read_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
     real = os.preadv
 
     def short(fd, buffers, start):
-        return real(fd, [memoryview(buffers[0])[:700]], start) if len(buffers[0]) else real(fd, buffers, start)
+        return (
+            real(fd, [memoryview(buffers[0])[:700]], start) if len(buffers[0]) else real(fd, buffers, start)
+        )
 
     real_read = os.read
     monkeypatch.setattr(os, "preadv", short)

@@ -66,7 +66,9 @@ def test_members_read_alike_however_they_are_compressed(tmp_path, method):
         assert store.read_only is True
 
 
-@pytest.mark.parametrize("name", ["v2/data.zipped_from_within", "v3/data.zipped_from_within", "v3/data.uncompressed"])
+@pytest.mark.parametrize(
+    "name", ["v2/data.zipped_from_within", "v3/data.zipped_from_within", "v3/data.uncompressed"]
+)
 def test_fixtures_of_others_hold_what_their_folder_holds(name):
     path = FIXTURES / f"{name}.zarr.zip"
     if not path.exists():
@@ -77,7 +79,9 @@ def test_fixtures_of_others_hold_what_their_folder_holds(name):
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
 def test_a_hierarchy_under_a_folder_in_the_zip_is_reached_by_its_path(version):
-    within, parent = (FIXTURES / version / f"data.zipped_from_{kind}.zarr.zip" for kind in ("within", "parent"))
+    within, parent = (
+        FIXTURES / version / f"data.zipped_from_{kind}.zarr.zip" for kind in ("within", "parent")
+    )
     if not parent.exists():
         pytest.skip("the fixtures are not here")
     with ZipStore(parent) as store, ZipStore(within) as other:
@@ -114,7 +118,9 @@ def test_what_zarr_python_wrote_reads_back(tmp_path):
     import numpy as np
 
     with zarr.storage.ZipStore(tmp_path / "x.zip", mode="w") as theirs:
-        array = zarr.create_array(theirs, name="g/a", shape=(10, 10), chunks=(5, 5), dtype="i4", compressors=None)
+        array = zarr.create_array(
+            theirs, name="g/a", shape=(10, 10), chunks=(5, 5), dtype="i4", compressors=None
+        )
         array[:] = np.arange(100).reshape(10, 10)
     with ZipStore(tmp_path / "x.zip") as store:
         chunk = np.frombuffer(store.get("g/a/c/1/0"), "<i4").reshape(5, 5)
@@ -338,7 +344,12 @@ def test_a_closed_store_says_so_and_closes_twice(tmp_path, mode):
     store = ZipStore(path, mode=mode)
     store.close()
     store.close()
-    for use in (lambda: store.get("a"), lambda: store.put("a", b""), lambda: store.list(), lambda: store.size("a")):
+    for use in (
+        lambda: store.get("a"),
+        lambda: store.put("a", b""),
+        lambda: store.list(),
+        lambda: store.size("a"),
+    ):
         with pytest.raises(StoreError, match="closed"):
             use()
 

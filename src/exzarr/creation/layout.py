@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
@@ -214,8 +215,6 @@ def _first(entry: Any, length: int) -> int:
     if entry is None:
         return max(1, length)
     if isinstance(entry, list):
-        import math
-
         return math.gcd(*[part[0] if isinstance(part, tuple) else part for part in entry])
     return int(entry)
 
@@ -234,9 +233,12 @@ def _grid(spec: Sequence[Any], shape: tuple[int, ...], zarr_format: int, what: s
     collapsed = [_collapse(entry, n) for entry, n in zip(spec, shape, strict=True)]
     if None not in collapsed:
         return ChunkGrid.from_regular(shape, [int(size) for size in collapsed if size is not None])
+    grid = ChunkGrid.from_rectilinear(shape, spec)
     if zarr_format == 2:
-        raise ArgumentError(f"{what} of varying sizes need zarr_format=3; Zarr format 2 has only chunks of one shape")
-    return ChunkGrid.from_rectilinear(shape, spec)
+        raise ArgumentError(
+            f"{what} of varying sizes need zarr_format=3; Zarr format 2 has only chunks of one shape"
+        )
+    return grid
 
 
 def _collapse(entry: Any, length: int) -> int | None:
@@ -244,10 +246,10 @@ def _collapse(entry: Any, length: int) -> int | None:
     if isinstance(entry, int):
         return entry
     dim = RectilinearDimension(entry)
-    (size, count), *rest = dim.runs
-    last = rest[0] if rest else None
-    # All alike, or a last one that ends where the array ends, as dask has it.
-    if len(rest) > 1 or (last is not None and (last[1] > 1 or last[0] > size or dim.total != length)):
+    (size, _), *rest = dim.runs
+    if dim.total < length:
         return None
-    # Sizes that end before the array, or go on after it, are for `from_rectilinear` to judge.
-    return size if last is not None or size * (count - 1) < max(1, length) <= dim.total else None
+    # All alike, or a last one that ends where the array ends, as dask has it.
+    if not rest or (len(rest) == 1 and rest[0][1] == 1 and rest[0][0] < size and dim.total == length):
+        return size
+    return None

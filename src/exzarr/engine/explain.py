@@ -118,7 +118,7 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
             continue
         missing += len(numbers) - len(ranges)
         decode += len(ranges) * layout.inner.spec.nbytes
-        runs = [*coalesce(sorted(ranges), settings.coalesce_gap, settings.coalesce_max)]
+        runs = [*coalesce(sorted(ranges), settings.coalesce_gap, settings.coalesce_max // settings.workers)]
         requests += 1 + len(runs)
         fetch += layout.shards.index_size + sum(end - begin for begin, end, _, _ in runs)
     return Explanation(source.path, wanted, chunks, missing, shards, requests, fetch, decode)

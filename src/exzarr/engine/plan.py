@@ -160,7 +160,7 @@ class GridPlan:
         self, labels: Sequence[Callable[[int], Any]], join: Callable[[Any], Any], most: int
     ) -> Iterator[Run]:
         last = len(self.axes) - 1
-        if most <= 1 or self.rows or self.crossed or last < 1 or _long(self.axes[last], self.dims[last]):
+        if most <= 1 or self.rows or not self.sliced or last < 1 or _long(self.axes[last], self.dims[last]):
             return _single(self.walk(labels, join))
         ends = [*_merge(self._parts(last), self.dims[last], labels[last], most)]
         heads = GridPlan(self.axes[:last], self.dims[:last], self.extents[:last], self.work_shape[:last])

@@ -16,9 +16,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Feed", "run", "submit"]
+__all__ = ["Feed", "run"]
 
 
 class Feed:
@@ -69,11 +69,6 @@ def _guarded(work: Callable[[Feed], None], feed: Feed) -> None:
     except BaseException:
         feed.stop()
         raise
-
-
-def submit(work: Callable[[], None]) -> Future[None]:
-    """Run `work` in a thread of the pool, once one is free."""
-    return _pool(1).submit(work)
 
 
 _executor: ThreadPoolExecutor | None = None

@@ -22,7 +22,7 @@ from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
 from exzarr.engine.shards import coalesce, split_shards
 from exzarr.engine.source import ChunkSource
-from exzarr.engine.stack import Mover, neighbours
+from exzarr.engine.stack import Stack, neighbours
 from exzarr.errors import ChunkMissingError, CodecError, StoreError
 
 __all__ = ["read", "read_chunk"]
@@ -38,19 +38,19 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     settings = config.get()
     # Handing a little work over would cost more than it saves.
     workers = settings.workers if _load(source, work, chunks) >= settings.inline_bytes else 1
-    # Small chunks that are quickly decoded keep one thread busy, and another one that moves them.
-    moving = workers > 1 and source.light
-    if moving:
+    if source.light:
         workers = 1
     if source.sharded:
         items = source.items(plan)
         if workers > 1 and source.layout is not None:
             items, chunks = split_shards(items, chunks, source.layout, workers)
-        job = partial(_sharded, source, plan, work, moving)
-    elif source.pipeline is not None and source.pipeline.raw and work.dtype == source.dtype:
-        items, job = source.runs(plan), partial(_raw, source, plan, work, moving)
+        job = partial(_sharded, source, plan, work)
+    elif source.pipeline is None:
+        items, job = source.items(plan), partial(_varied, source, plan, work)
+    elif source.pipeline.raw and work.dtype == source.dtype:
+        items, job = source.runs(plan), partial(_raw, source, plan, work)
     else:
-        items, job = source.runs(plan), partial(_encoded, source, plan, work, moving)
+        items, job = source.runs(plan), partial(_encoded, source, plan, work)
     run(job, items, chunks, workers)
 
 
@@ -59,175 +59,180 @@ def _load(source: ChunkSource, work: AnyArray, chunks: int) -> int:
     return max(work.nbytes, source.nbytes if chunks == 1 else chunks * min(source.nbytes, 2048))
 
 
-# -- the three workers ---------------------------------------------------------------
+# -- the workers -----------------------------------------------------------------------
 
 
-def _raw(source: ChunkSource, plan: Plan, work: AnyArray, moving: bool, feed: Feed) -> None:
+def _raw(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
     """Chunks that are stored as they lie in memory."""
     pipeline = source.pipeline
     assert pipeline is not None
-    permutation = plan.permutation
     nbytes = source.nbytes
-    read_into = source.store.read_into
+    read_into, read_each = source.store.read_into, source.store.read_each
     # Where the chunks are bands of whole rows, they are read straight into place.
     target = _bytes_of(work) if plan.rows and work.ndim else None
     row = nbytes // pipeline.spec.shape[0] if target is not None else 0
-    mover = Mover(pipeline.spec, work, threaded=moving and target is None)
-    try:
-        batch = feed.take()
-        while batch:
-            for keys, chunk_index, work_index in batch:
-                if target is not None and _is_band(chunk_index[0]):
-                    here, key = chunk_index[0], keys[0]
-                    start, length = here.start * row, (here.stop - here.start) * row
-                    at = work_index[0].start * row
-                    place = target[at : at + length]
-                    got = read_into(key, place, start)
-                    if 0 <= got < length:
-                        got = _again(source, key, place, start)
+    stack = Stack(pipeline.spec, plan)
+    batch = feed.take()
+    while batch:
+        for keys, chunk_index, work_index in batch:
+            if target is not None and _is_band(chunk_index[0]):
+                here, key = chunk_index[0], keys[0]
+                start, length = here.start * row, (here.stop - here.start) * row
+                at = work_index[0].start * row
+                place = target[at : at + length]
+                got = read_into(key, place, start)
+                if 0 <= got < length:
+                    got = _again(source, key, place, start)
+                if got < 0:
+                    work[work_index] = _absent(source, key)
+                elif got < length or (got != length and length == nbytes):
+                    raise source.corrupt(key, _wrong_size(start + got, nbytes))
+                continue
+            stack.reserve(len(keys))
+            for slot, got in enumerate(read_each(keys, stack.buffers)):
+                if got != nbytes:
+                    key = keys[slot]
+                    if 0 <= got < nbytes:
+                        got = _again(source, key, stack.buffers[slot])
                     if got < 0:
-                        work[work_index] = _absent(source, key)
-                    elif got < length or (got != length and length == nbytes):
-                        raise source.corrupt(key, _wrong_size(start + got, nbytes))
-                    continue
-                stack = mover.stack(len(keys))
-                for key, buffer, chunk in zip(keys, stack.buffers, stack.chunks, strict=False):
-                    got = read_into(key, buffer)
-                    if got != nbytes:
-                        if 0 <= got < nbytes:
-                            got = _again(source, key, buffer)
-                        if got < 0:
-                            chunk[...] = _absent(source, key)
-                        elif got != nbytes:
-                            raise source.corrupt(key, _wrong_size(got, nbytes))
-                if permutation is None:
-                    mover.move(stack, len(keys), chunk_index, work_index)
-                else:
-                    work[work_index] = stack.chunks[0].transpose(permutation)[chunk_index]
-            batch = feed.take()
-    finally:
-        mover.finish()
-
-
-def _encoded(source: ChunkSource, plan: Plan, work: AnyArray, moving: bool, feed: Feed) -> None:
-    """Chunks that must be decoded."""
-    pipeline = source.pipeline
-    store = source.store
-    read_into = store.read_into
-    permutation = plan.permutation
-    scratch = np.empty(pipeline.max_encoded_size if pipeline else 1 << 16, np.uint8)
-    buffer = memoryview(scratch)
-    room = len(buffer)
-    mover = Mover(pipeline.spec, work, threaded=moving) if source.slots > 1 and pipeline else None
-    # Where the chunks are bands of whole rows, they are decoded straight into place.
-    in_place = plan.rows and pipeline is not None and work.dtype == source.dtype and work.flags.c_contiguous
-    height = pipeline.spec.shape[0] if pipeline is not None and pipeline.spec.shape else 1
-    try:
+                        stack.chunks[slot][...] = _absent(source, key)
+                    elif got != nbytes:
+                        raise source.corrupt(key, _wrong_size(got, nbytes))
+            stack.move(len(keys), chunk_index, work, work_index)
         batch = feed.take()
-        while batch:
-            for keys, chunk_index, work_index in batch:
-                stack = mover.stack(len(keys)) if mover is not None and len(keys) > 1 else None
-                for slot, key in enumerate(keys):
-                    got = read_into(key, buffer)
-                    data: Any = buffer[:got] if got <= room else store.get(key)
-                    if got < 0 or data is None:
-                        place = work[work_index] if stack is None else stack.chunks[slot]
-                        place[...] = _absent(source, key)
+
+
+def _encoded(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
+    """Chunks that must be decoded, all of one shape."""
+    pipeline = source.pipeline
+    assert pipeline is not None
+    store, read_each = source.store, source.store.read_each
+    decode_into = pipeline.decode_into
+    permutation = plan.permutation
+    room = pipeline.max_encoded_size
+    buffers = [memoryview(bytearray(room))]
+    stack = Stack(pipeline.spec, plan) if source.slots > 1 else None
+    # Where the chunks are bands of whole rows, they are decoded straight into place.
+    in_place = plan.rows and work.ndim and work.dtype == source.dtype and work.flags.c_contiguous
+    height = pipeline.spec.shape[0] if work.ndim else 0
+    batch = feed.take()
+    while batch:
+        for keys, chunk_index, work_index in batch:
+            many = len(keys)
+            while len(buffers) < many:
+                buffers.append(memoryview(bytearray(room)))
+            if stack is not None:
+                stack.reserve(many)
+            for slot, got in enumerate(read_each(keys, buffers)):
+                data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
+                if got < 0 or data is None:
+                    if many == 1:
+                        work[work_index] = _absent(source, keys[slot])
+                    else:
+                        stack.chunks[slot][...] = _absent(source, keys[slot])
+                    continue
+                try:
+                    if many > 1:
+                        decode_into(data, stack.chunks[slot])
                         continue
-                    try:
-                        if stack is not None:
-                            pipeline.decode_into(data, stack.chunks[slot])
-                            continue
-                        if in_place and _fills(work_index, height):
-                            pipeline.decode_into(data, work[work_index])
-                            continue
-                        chunk = (pipeline or source.pipeline_at(key)).decode(data)
-                    except CodecError as error:
-                        chunk = _decode_again(source, key, len(data), error)
-                        if stack is not None:
-                            stack.chunks[slot][...] = chunk
-                            continue
-                    if permutation is not None:
-                        chunk = chunk.transpose(permutation)
-                    work[work_index] = chunk[chunk_index]
-                if stack is not None:
-                    mover.move(stack, len(keys), chunk_index, work_index)
-            batch = feed.take()
-    finally:
-        if mover is not None:
-            mover.finish()
+                    if in_place and _fills(work_index, height):
+                        decode_into(data, work[work_index])
+                        continue
+                    chunk = pipeline.decode(data)
+                except CodecError as error:
+                    chunk = _decode_again(source, keys[slot], len(data), error)
+                    if many > 1:
+                        stack.chunks[slot][...] = chunk
+                        continue
+                if permutation is not None:
+                    chunk = chunk.transpose(permutation)
+                work[work_index] = chunk[chunk_index]
+            if many > 1:
+                stack.move(many, chunk_index, work, work_index)
+        batch = feed.take()
 
 
-def _sharded(source: ChunkSource, plan: Plan, work: AnyArray, moving: bool, feed: Feed) -> None:
+def _varied(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
+    """Chunks of a grid that is not regular: each may have a shape of its own."""
+    batch = feed.take()
+    while batch:
+        for key, chunk_index, work_index in batch:
+            chunk = read_chunk(source, key, source.pipeline_at(key))
+            if chunk is None:
+                work[work_index] = _absent(source, key)
+                continue
+            if plan.permutation is not None:
+                chunk = chunk.transpose(plan.permutation)
+            work[work_index] = chunk[chunk_index]
+        batch = feed.take()
+
+
+def _sharded(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
     """Inner chunks of shards: one index, then few coalesced ranges, for each shard.
 
     All ranges come from one opened value, so that a shard that is replaced meanwhile is
     read as it was or as it is, never as a mixture.
     """
     settings = config.get()
-    gap, most = settings.coalesce_gap, settings.coalesce_max
+    gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
     store = source.store
     permutation = plan.permutation
     scratch = memoryview(bytearray(1 << 16))
     slots = source.slots if plan.sliced and not plan.rows else 1
-    mover: Mover | None = None
-    try:
-        batch = feed.take()
-        while batch:
-            for item in batch:
-                key = item[0]
-                value = store.open_value(key)
-                if value is None:
-                    work[item[2]] = _absent(source, key)
-                    continue
-                layout = source.layout or source.layout_at(key)
-                inner = layout.inner
-                if slots > 1 and mover is None:
-                    mover = Mover(inner.spec, work, threaded=moving)
-                number = -1
-                try:
-                    starts, lengths = layout.index(key, value)
-                    wanted = []
-                    sub = plan.within(item, layout.dims, layout.shape)
-                    for number, chunk_index, work_index in sub.walk(layout.labels, sum):
-                        length = lengths[number]
-                        if length < 0:
-                            work[work_index] = _absent(source, key)
-                        else:
-                            wanted.append((starts[number], length, number, chunk_index, work_index))
-                    wanted.sort(key=itemgetter(0))
-                    for begin, end, first, until in coalesce(wanted, gap, most):
-                        if end - begin > len(scratch):
-                            scratch = memoryview(bytearray(end - begin))
-                        value.read_into(scratch[: end - begin], begin)
-                        # From the order in the shard back to that in the array: it makes neighbours.
-                        group = sorted(wanted[first:until], key=itemgetter(2))
-                        at = 0
-                        while at < len(group):
-                            many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
-                            stack = mover.stack(many) if mover is not None and many > 1 else None
+    stack: Stack | None = None
+    batch = feed.take()
+    while batch:
+        for item in batch:
+            key = item[0]
+            value = store.open_value(key)
+            if value is None:
+                work[item[2]] = _absent(source, key)
+                continue
+            layout = source.layout or source.layout_at(key)
+            if stack is None and slots > 1:
+                stack = Stack(layout.inner.spec, plan)
+            decode, decode_into = layout.inner.decode, layout.inner.decode_into
+            number = -1
+            try:
+                wanted = []
+                starts, lengths = layout.index(key, value)
+                sub = plan.within(item, layout.dims, layout.shape)
+                for number, chunk_index, work_index in sub.walk(layout.labels, sum):
+                    length = lengths[number]
+                    if length < 0:
+                        work[work_index] = _absent(source, key)
+                    else:
+                        wanted.append((starts[number], length, number, chunk_index, work_index))
+                wanted.sort(key=itemgetter(0))
+                for begin, end, first, until in coalesce(wanted, gap, most):
+                    if end - begin > len(scratch):
+                        scratch = memoryview(bytearray(end - begin))
+                    value.read_into(scratch[: end - begin], begin)
+                    # From the order in the shard back to that in the array: it makes neighbours.
+                    group = sorted(wanted[first:until], key=itemgetter(2))
+                    at = 0
+                    while at < len(group):
+                        many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
+                        if many == 1:
+                            start, length, number, chunk_index, work_index = group[at]
+                            chunk = decode(scratch[start - begin : start - begin + length])
+                            if permutation is not None:
+                                chunk = chunk.transpose(permutation)
+                            work[work_index] = chunk[chunk_index]
+                        elif stack is not None:
+                            stack.reserve(many)
                             for slot in range(many):
                                 start, length, number, chunk_index, work_index = group[at + slot]
                                 data = scratch[start - begin : start - begin + length]
-                                if stack is not None:
-                                    inner.decode_into(data, stack.chunks[slot])
-                                    continue
-                                chunk = inner.decode(data)
-                                if permutation is not None:
-                                    chunk = chunk.transpose(permutation)
-                                work[work_index] = chunk[chunk_index]
-                            if stack is not None:
-                                band = slice(group[at][4][-1].start, work_index[-1].stop)
-                                mover.move(stack, many, chunk_index, (*work_index[:-1], band))
-                            at += many
-                except (CodecError, StoreError) as error:
-                    raise layout.corrupt(source, key, number, error) from error
-                finally:
-                    value.close()
-            batch = feed.take()
-    finally:
-        if mover is not None:
-            mover.finish()
+                                decode_into(data, stack.chunks[slot])
+                            band = slice(group[at][4][-1].start, work_index[-1].stop)
+                            stack.move(many, chunk_index, work, (*work_index[:-1], band))
+                        at += many
+            except (CodecError, StoreError) as error:
+                raise layout.corrupt(source, key, number, error) from error
+            finally:
+                value.close()
+        batch = feed.take()
 
 
 # -- one chunk -----------------------------------------------------------------------
@@ -280,8 +285,6 @@ def _is_band(index: Any) -> bool:
 
 def _fills(work_index: Any, height: int) -> bool:
     """Whether a band of rows is a whole chunk's."""
-    if not work_index:
-        return True
     there = work_index[0]
     return type(there) is slice and there.stop - there.start == height
 

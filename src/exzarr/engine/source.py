@@ -112,7 +112,7 @@ class ChunkSource:
         unit = bound.shards.inner if bound.shards else bound
         self.nbytes = unit.spec.nbytes
         self.slots = slots_for(unit.spec)
-        self.light = False
+        self.light = unit.quick and not unit.raw and self.nbytes <= LIGHT_NBYTES
         self.layout = self._layout_for(largest) if self.sharded and regular else None
         self.pipeline = bound if regular and not self.sharded else None
 

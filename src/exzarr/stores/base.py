@@ -183,6 +183,11 @@ class Store(ABC):
             buffer[:n] = value
         return n
 
+    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
+        """`read_into` for several keys, each into its own buffer."""
+        read_into = self.read_into
+        return [read_into(key, buffer) for key, buffer in zip(keys, buffers, strict=False)]
+
     def open_value(self, key: str) -> ValueReader | None:
         """Open the value at `key`, to read parts of it; None where it is absent.
 

@@ -99,6 +99,36 @@ def _portable_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memor
         return None
 
 
+def _preadv_each(paths: Sequence[str], buffers: Sequence[memoryview]) -> list[int]:
+    """`read_into` for several files; -1 for those that are missing."""
+    opened, preadv, close = os.open, os.preadv, os.close
+    sizes: list[int] = []
+    for path, buffer in zip(paths, buffers, strict=False):
+        try:
+            fd = opened(path, _READ)
+        except FileNotFoundError:
+            sizes.append(-1)
+            continue
+        try:
+            sizes.append(preadv(fd, (buffer, _SPARE), 0))
+        finally:
+            close(fd)
+    return sizes
+
+
+def _portable_each(paths: Sequence[str], buffers: Sequence[memoryview]) -> list[int]:
+    sizes: list[int] = []
+    for path, buffer in zip(paths, buffers, strict=False):
+        try:
+            sizes.append(_portable_into(path, buffer))
+        except FileNotFoundError:
+            sizes.append(-1)
+    return sizes
+
+
+read_each = _preadv_each if hasattr(os, "preadv") else _portable_each
+
+
 class OpenFile:
     """A file, opened to read parts of it. Replacing the file does not change what it reads.
 

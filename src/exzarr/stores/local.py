@@ -13,13 +13,16 @@ from exzarr.stores.base import (
     ByteRange,
     Store,
     ValueReader,
-    check_key,
-    check_prefix,
     is_reserved,
     range_error,
     read_only_error,
 )
 from exzarr.stores.os_errors import is_absence, store_error
+
+if os.name == "nt":
+    from exzarr.stores.windows import check_windows_key as check_key
+else:
+    from exzarr.stores.base import check_key
 
 __all__ = ["LocalStore"]
 
@@ -76,6 +79,15 @@ class LocalStore(Store):
         except (OSError, UnicodeError) as error:
             self._raise_unless_absent(error, key)
             return -1
+
+    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
+        for key in keys:
+            check_key(key)
+        base = self._base
+        try:
+            return files.read_each([base + key for key in keys], buffers)
+        except (OSError, UnicodeError):  # whatever it is, `read_into` says it better
+            return super().read_each(keys, buffers)
 
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)
@@ -143,7 +155,7 @@ class LocalStore(Store):
 
         For readers all keys under `prefix` go at once. Temporary and lock files go, too.
         """
-        check_prefix(prefix)
+        _check_prefix(prefix)
         if self.read_only:
             raise read_only_error(self, prefix)
         try:
@@ -157,7 +169,7 @@ class LocalStore(Store):
     # -- listing -----------------------------------------------------------------
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        check_prefix(prefix)
+        _check_prefix(prefix)
         return self._walk(prefix + "/" if prefix else "")
 
     def _walk(self, top: str) -> Iterator[str]:
@@ -183,7 +195,7 @@ class LocalStore(Store):
                 self._raise_unless_absent(error, folder)
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
-        check_prefix(prefix)
+        _check_prefix(prefix)
         keys: list[str] = []
         prefixes: list[str] = []
         try:
@@ -202,7 +214,7 @@ class LocalStore(Store):
     # -- what it is --------------------------------------------------------------
 
     def local_path(self, key: str) -> str:
-        return self._base + check_prefix(key)
+        return self._base + _check_prefix(key)
 
     def as_read_only(self) -> LocalStore:
         return self if self.read_only else type(self)(self.path, read_only=True, durability=self.durability)
@@ -233,6 +245,10 @@ def _restore(
     kind: type[LocalStore], path: str, read_only: bool, durability: Literal["rename", "fsync"]
 ) -> LocalStore:
     return kind(path, read_only=read_only, durability=durability)
+
+
+def _check_prefix(prefix: str) -> str:
+    return check_key(prefix) if prefix else prefix
 
 
 _FILE, _FOLDER, _OTHER = "file", "folder", "other"

@@ -38,6 +38,9 @@ class StoreWrapper(Store):
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self.inner.read_into(key, buffer, start)
 
+    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
+        return self.inner.read_each(keys, buffers)
+
     def open_value(self, key: str) -> ValueReader | None:
         return self.inner.open_value(key)
 
@@ -122,6 +125,9 @@ class PrefixStore(StoreWrapper):
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self.inner.read_into(self._key(key), buffer, start)
+
+    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
+        return self.inner.read_each([self._key(key) for key in keys], buffers)
 
     def open_value(self, key: str) -> ValueReader | None:
         return self.inner.open_value(self._key(key))

@@ -21,8 +21,9 @@ from exzarr.stores.base import (
     range_error,
     read_only_error,
 )
+from exzarr.stores.file_at import FileAt
 from exzarr.stores.listing import keys_directly_under, keys_under
-from exzarr.stores.zip_archive import Archive, FileAt, open_archive
+from exzarr.stores.zip_archive import Archive, open_archive
 from exzarr.stores.zip_writer import ZipWriter
 
 __all__ = ["ZipStore"]

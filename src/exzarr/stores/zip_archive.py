@@ -8,21 +8,19 @@ stops at the size that the directory promised.
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Hashable, Sequence
-from io import SEEK_CUR, SEEK_END, RawIOBase
-from threading import Lock
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from exzarr.errors import StoreError, UnsupportedError
 from exzarr.stores.base import Buffer, ByteRange, BytesReader, ValueReader, resolve_range
+from exzarr.stores.file_at import FileAt, Positioned
 from exzarr.stores.files import merge_adjacent
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
 
-__all__ = ["Archive", "FileAt", "open_archive"]
+__all__ = ["Archive", "open_archive"]
 
 ZIP_STORED, ZIP_DEFLATED = 0, 8
 
@@ -33,90 +31,6 @@ _ENCRYPTED = 1
 # this ratio may unpack to no more than _ANY_RATIO bytes.
 _MAX_RATIO = 1032
 _ANY_RATIO = 1 << 26
-
-
-class FileAt:
-    """Reads an open file at given places, from any number of threads."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._lock = Lock()
-
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
-
-    def read(self, start: int, length: int) -> bytes:
-        """`length` bytes from `start` on, less only where the file ends."""
-        parts = []
-        while length > 0:
-            part = self._read(start, length)
-            if not part:
-                break
-            parts.append(part)
-            start += len(part)
-            length -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    if hasattr(os, "pread"):
-
-        def _read(self, start: int, length: int) -> bytes:
-            return os.pread(self.fd, length, start)
-
-    else:
-
-        def _read(self, start: int, length: int) -> bytes:
-            with self._lock:
-                os.lseek(self.fd, start, os.SEEK_SET)
-                return os.read(self.fd, length)
-
-    if hasattr(os, "preadv"):
-
-        def read_into(self, start: int, buffer: memoryview) -> int:
-            """Fill `buffer` from `start` on; how many bytes there were."""
-            done = 0
-            while done < len(buffer):
-                n = os.preadv(self.fd, (buffer[done:] if done else buffer,), start + done)
-                if not n:
-                    break
-                done += n
-            return done
-
-    else:
-
-        def read_into(self, start: int, buffer: memoryview) -> int:
-            data = self.read(start, len(buffer))
-            buffer[: len(data)] = data
-            return len(data)
-
-
-class _Positioned(RawIOBase):
-    """A file object on a `FileAt`, for the standard library: its position is its own."""
-
-    def __init__(self, file: FileAt) -> None:
-        self._file = file
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = {SEEK_CUR: self._at, SEEK_END: self._file.size() if whence == SEEK_END else 0}.get(whence, 0)
-        if base + offset < 0:
-            raise OSError("seek before the start of the file")
-        self._at = base + offset
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._file.size() - self._at)
-        data = self._file.read(self._at, left if size < 0 else min(size, left))
-        self._at += len(data)
-        return data
 
 
 class Archive:
@@ -198,13 +112,9 @@ class Archive:
 
     def _whole(self, info: ZipInfo) -> bytes | bytearray:
         at = self._find(info)
-        method = info.compress_type
-        if method == ZIP_STORED:
-            data: bytes | bytearray = self.file.read(at, info.file_size)
-        elif method == ZIP_DEFLATED:
-            data = self._inflate(info, self.file.read(at, info.compress_size))
-        else:
-            return self._unpack_otherwise(info)
+        data: bytes | bytearray = self.file.read(at, info.compress_size)
+        if info.compress_type != ZIP_STORED:
+            data = self._unpack(info, data)
         if len(data) != info.file_size:
             raise self._error(info, f"it holds {len(data)} bytes, where the directory says {info.file_size}")
         if _crc32(data) != info.CRC:
@@ -242,30 +152,17 @@ class Archive:
             )
         return at
 
-    def _inflate(self, info: ZipInfo, packed: bytes) -> bytes | bytearray:
-        import deflate
-
-        if not info.file_size:  # which the library takes for: any size
-            return b""
+    def _unpack(self, info: ZipInfo, packed: bytes | bytearray) -> bytes | bytearray:
+        unpack = _UNPACK.get(info.compress_type)
+        if unpack is None:
+            raise UnsupportedError(
+                f"{info.filename!r} in {self.where} is compressed by method {info.compress_type}; "
+                "exzarr reads members that are stored, deflated, or compressed by bzip2 or lzma"
+            )
         try:
-            data: bytearray = deflate.deflate_decompress(packed, info.file_size)
-        except deflate.DeflateError as error:
+            return unpack(packed, info.file_size) if info.file_size else b""
+        except Exception as error:  # each library has exceptions of its own
             raise self._error(info, f"it cannot be unpacked: {error}") from error
-        return data
-
-    def _unpack_otherwise(self, info: ZipInfo) -> bytes:
-        # Rare (bzip2, lzma): left to the standard library, which unpacks piece by piece, checks the
-        # checksum, and stops at the promised size.
-        from zipfile import ZipFile
-
-        try:
-            with ZipFile(_Positioned(self.file)) as archive, archive.open(info) as member:
-                data = member.read(info.file_size + 1)
-        except Exception as error:
-            raise self._error(info, f"it cannot be unpacked: {error}") from error
-        if len(data) != info.file_size:
-            raise self._error(info, f"it holds {len(data)} bytes, where the directory says {info.file_size}")
-        return data
 
     def _error(self, info: ZipInfo, reason: str) -> StoreError:
         return StoreError(f"cannot read {info.filename!r} in {self.where}: {reason}")
@@ -297,7 +194,7 @@ def open_archive(file: FileAt, where: str) -> Archive:
     from zipfile import BadZipFile, ZipFile
 
     try:
-        infos = ZipFile(_Positioned(file)).infolist()
+        infos = ZipFile(Positioned(file)).infolist()
     # What the standard library lets out of a malformed directory is more than BadZipFile.
     except (
         BadZipFile,
@@ -312,6 +209,45 @@ def open_archive(file: FileAt, where: str) -> Archive:
     # Of members with one name the last counts, as it does for the standard library: a writer
     # that appended has replaced the others. Names that are no keys can't be asked for.
     return Archive(file, where, {i.filename.removeprefix("./"): i for i in infos if not i.is_dir()})
+
+
+# The standard library's own way to read members does not bound what bzip2 and lzma give. These give
+# no more than `size` bytes, whatever is in the archive; less is for the caller to see.
+
+
+def _inflate(packed: bytes | bytearray, size: int) -> bytearray:
+    from deflate import deflate_decompress
+
+    data: bytearray = deflate_decompress(packed, size)
+    return data
+
+
+def _unpack_bzip2(packed: bytes | bytearray, size: int) -> bytes:
+    from bz2 import BZ2Decompressor
+
+    return BZ2Decompressor().decompress(packed, size)
+
+
+def _unpack_lzma(packed: bytes | bytearray, size: int) -> bytes:
+    """Zip's lzma: a version, the length of the properties (5), these, and the bare stream (APPNOTE 5.8.8)."""
+    from lzma import FILTER_LZMA1, FORMAT_RAW, LZMADecompressor
+
+    length, properties, dictionary = struct.unpack("<HBI", packed[2:9])
+    if length != 5:
+        raise ValueError(f"its lzma properties are {length} bytes long, not 5")
+    rest, lc = divmod(properties, 9)
+    pb, lp = divmod(rest, 5)
+    # No match reaches back further than there are bytes: a dictionary that is larger is never filled.
+    reach = min(dictionary, max(size, 4096))
+    filters = [{"id": FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": reach}]
+    return LZMADecompressor(FORMAT_RAW, filters=filters).decompress(packed[9:], size)
+
+
+_UNPACK: dict[int, Callable[[bytes | bytearray, int], bytes | bytearray]] = {
+    ZIP_DEFLATED: _inflate,
+    12: _unpack_bzip2,
+    14: _unpack_lzma,
+}
 
 
 def _crc32(data: Buffer) -> int:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from exzarr.errors import StoreError
 from exzarr.stores.base import Buffer
+from exzarr.stores.file_at import FileAt
 from exzarr.stores.local_write import make_folders, temporary_name
-from exzarr.stores.zip_archive import Archive, FileAt
+from exzarr.stores.zip_archive import Archive
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo

@@ -20,7 +20,7 @@ from exzarr.tools.translate import translate_group
 if TYPE_CHECKING:
     from exzarr.format.consolidated import Consolidated
 
-__all__ = ["NodePlan", "plan_copy", "refuse_overlap", "walk"]
+__all__ = ["NodePlan", "is_consolidated", "plan_copy", "refuse_overlap", "walk"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _with_consolidated(plans: list[NodePlan]) -> list[NodePlan]:
     """The plans, with new consolidated metadata for each group whose source has some."""
     made = []
     for plan in plans:
-        if isinstance(plan.target_meta, GroupMetadata) and _is_consolidated(plan.source, plan.meta):
+        if isinstance(plan.target_meta, GroupMetadata) and is_consolidated(plan.source, plan.meta):
             zarr_format = plan.target_meta.zarr_format
             head = plan.target.key("")
             below = {
@@ -149,7 +149,7 @@ def _with_consolidated(plans: list[NodePlan]) -> list[NodePlan]:
     return made
 
 
-def _is_consolidated(location: Location, meta: Metadata) -> bool:
+def is_consolidated(location: Location, meta: Metadata) -> bool:
     if not isinstance(meta, GroupMetadata):
         return False
     if meta.zarr_format == 3:

@@ -151,6 +151,8 @@ class JenkinsLookup3(_Checksum):
                 return b""
             if isinstance(self.prefix, str):
                 return base64.b64decode(self.prefix, validate=True)
+            if isinstance(self.prefix, int):  # bytes(n) would be n zeros
+                raise TypeError("an integer")
             return bytes(self.prefix)
         except (TypeError, ValueError, binascii.Error) as exc:
             raise ArgumentError(

@@ -48,6 +48,7 @@ class Zlib(BytesBytesCodec):
             except (deflate.DeflateError, ValueError):
                 pass  # zlib will find words for what is wrong
             else:
-                if len(decoded) == size:
+                # It does not say where the stream ended: the checksum has to be the last thing
+                if len(decoded) == size and int.from_bytes(data[-4:], "big") == deflate.adler32(decoded):
                     return decoded  # type: ignore[no-any-return]
         return inflate("zlib", data, ZLIB, size, limit)

@@ -1,0 +1,20 @@
+"""The command line: ``exzarr demo``, ``info``, ``tree``, ``head``, ``copy``, ``convert``. One file per command."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """The ``exzarr`` command; ends the process."""
+    try:
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ImportError as error:
+        print(f"error: the command line needs {error.name}: pip install 'exzarr[cli]'", file=sys.stderr)
+        raise SystemExit(1) from None
+    from exzarr.cli.app import app
+
+    app()

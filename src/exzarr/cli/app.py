@@ -1,0 +1,87 @@
+"""The commands put together, and what becomes of errors: one line on stderr, exit status 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from exzarr.cli import convert, copy, head, info, tree
+from exzarr.cli.demo import command as demo
+
+__all__ = ["app"]
+
+
+class _Commands(TyperGroup):
+    """Runs a command; nobody ever sees a traceback, unless EXZARR_DEBUG asks for it."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        except (KeyboardInterrupt, typer.Abort):
+            _fail("interrupted", 130)
+        except Exception as error:  # noqa: BLE001 - the last one who could turn it into a message
+            if os.environ.get("EXZARR_DEBUG", "0") not in ("", "0"):
+                raise
+            _fail(_message(error), 1)
+        raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _message(error: Exception) -> str:
+    from exzarr.errors import ExzarrError
+
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        return f"{usage()} (exzarr --help)"
+    if isinstance(error, ExzarrError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error} (EXZARR_DEBUG=1 shows where)"
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import exzarr
+
+        print(f"exzarr {exzarr.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="exzarr",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Zarr arrays and hierarchies: look into them, copy and convert them.",
+    epilog="A PATH is a folder, a .zip file, a path into either (cube.zarr/group/array), or a file:// URL.",
+)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _command in (demo, info, tree, head, copy, convert):
+    _command.register(app)

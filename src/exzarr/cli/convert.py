@@ -1,0 +1,46 @@
+"""``exzarr convert``: from Zarr v2 to v3 and back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("convert")(convert)
+
+
+def convert(
+    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    destination: Annotated[
+        str | None, typer.Argument(help="Where a converted copy goes. Without it, PATH itself is converted.")
+    ] = None,
+    to: Annotated[int, typer.Option("--to", "-t", min=2, max=3, help="The version to convert to.")] = 3,
+    remove_v2: Annotated[
+        bool, typer.Option("--remove-v2", help="In place, to v3: remove the v2 metadata documents.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at DESTINATION.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Convert an array, or a group with all below it, from Zarr v2 to v3 or back.
+
+    In place only metadata documents are written wherever the chunks' bytes stay valid.
+    """
+    from exzarr.cli.copy import print_report
+    from exzarr.cli.options import progress_bar
+    from exzarr.tools.convert import convert as convert_nodes
+
+    with progress_bar("converting", quiet=as_json) as progress:
+        report = convert_nodes(
+            path,
+            cast("Literal[2, 3]", to),
+            destination=destination,
+            overwrite=overwrite,
+            remove_v2=remove_v2,
+            progress=progress,
+        )
+    print_report(report, as_json)

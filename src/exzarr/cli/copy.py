@@ -1,0 +1,72 @@
+"""``exzarr copy``: arrays and hierarchies, to anywhere, in other chunks if need be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from exzarr.cli.output import console, human_bytes, print_json
+
+if TYPE_CHECKING:
+    from exzarr.tools.report import CopyReport
+
+__all__ = ["print_report", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("copy")(copy)
+
+
+def copy(
+    source: Annotated[str, typer.Argument(help="An array or a group.")],
+    destination: Annotated[str, typer.Argument(help="Where the copy goes: a folder or a .zip file.")],
+    chunks: Annotated[
+        str | None, typer.Option(help="New chunks: 100,100 (-1: the whole dimension) or time=12,lat=90.")
+    ] = None,
+    shards: Annotated[str | None, typer.Option(help="New shards, or none.")] = None,
+    compressors: Annotated[str | None, typer.Option(help="zstd, gzip, blosc, none, or JSON.")] = None,
+    filters: Annotated[str | None, typer.Option(help="Names, none, or JSON.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Convert the elements to this data type.")] = None,
+    zarr_format: Annotated[int | None, typer.Option("--zarr-format", help="2 or 3.")] = None,
+    memory: Annotated[str, typer.Option(help="Most memory for re-encoding.")] = "256MiB",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Copy an array, or a group with all below it.
+
+    Chunks are moved as they are where nothing about their encoding changes, and re-encoded otherwise.
+    """
+    from exzarr.cli.options import parse_bytes, parse_codecs, parse_sizes, progress_bar
+    from exzarr.tools.copy import copy as copy_nodes
+
+    changes: dict[str, Any] = {}
+    if chunks is not None:
+        changes["chunks"] = parse_sizes(chunks, "--chunks")
+    if shards is not None:
+        changes["shards"] = parse_sizes(shards, "--shards")
+    if compressors is not None:
+        changes["compressors"] = parse_codecs(compressors, "--compressors")
+    if filters is not None:
+        changes["filters"] = parse_codecs(filters, "--filters")
+    if dtype is not None:
+        changes["dtype"] = dtype
+    if zarr_format is not None:
+        changes["zarr_format"] = zarr_format
+    most = parse_bytes(memory, "--memory")
+    with progress_bar("copying", quiet=as_json) as progress:
+        report = copy_nodes(source, destination, overwrite=overwrite, memory=most, progress=progress, **changes)
+    print_report(report, as_json)
+
+
+def print_report(report: CopyReport, as_json: bool) -> None:
+    """What was done, for people or as JSON."""
+    if as_json:
+        print_json(report.asdict())
+        return
+    out = console()
+    out.print(str(report), markup=False)
+    if report.seconds > 0 and report.bytes_data > 2**20:
+        speed = human_bytes(int(report.bytes_data / report.seconds))
+        out.print(f"  {human_bytes(report.bytes_data)} of elements, {speed}/s", markup=False)

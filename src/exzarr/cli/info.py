@@ -1,0 +1,169 @@
+"""``exzarr info``: the facts about an array or a group."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from exzarr.cli.output import console, facts, human_bytes, print_json, ratio, times
+
+__all__ = ["array_facts", "group_facts", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("info")(info)
+
+
+def info(
+    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    scan: Annotated[
+        bool, typer.Option("--scan/--no-scan", help="Look at what is stored: chunks, bytes, compression.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The facts about an array or a group: shape, data type, chunks, codecs, sizes, attributes."""
+    from exzarr.cli.nodes import find_node
+    from exzarr.format.metadata import ArrayMetadata
+
+    location, meta = find_node(path)
+    found = array_facts(location, meta, scan) if isinstance(meta, ArrayMetadata) else group_facts(location, meta, scan)
+    if as_json:
+        print_json(found)
+        return
+    rows = _array_rows(found) if found["node_type"] == "array" else _group_rows(found)
+    out = console()
+    out.print(facts([(name, value) for name, value in rows if value]))
+    if found["attributes"]:
+        from exzarr.cli.output import plain_json
+
+        out.print("\n[bold]attributes[/bold]")
+        out.print(facts((f"  {name}", _short(plain_json(value))) for name, value in found["attributes"].items()))
+
+
+def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
+    """What there is to say about an array, JSON-like."""
+    from exzarr.cli.nodes import array_at, codecs_of, stored
+    from exzarr.format import fill_values
+
+    array = array_at(location, meta)
+    regular = meta.chunk_grid.regular
+    fill_of = fill_values.to_v3 if meta.data_type.v3 is not None and meta.fill_value is not None else None
+    found: dict[str, Any] = {
+        "path": str(location),
+        "node_type": "array",
+        "zarr_format": meta.zarr_format,
+        "shape": [*meta.shape],
+        "dimension_names": None if meta.dimension_names is None else [*meta.dimension_names],
+        "data_type": meta.data_type.name,
+        "dtype": str(array.dtype),
+        "fill_value": fill_of(meta.fill_value, meta.data_type) if fill_of else meta.fill_value,
+        "chunks": [*array.chunks] if regular else [[*sizes] for sizes in array.chunk_sizes],
+        "shards": None if array.shards is None else [*array.shards],
+        "order": meta.order,
+        "codecs": codecs_of(meta),
+        "nbytes": array.nbytes,
+        "nchunks": array.nchunks if regular else meta.chunk_grid.nchunks,
+        "nshards": meta.chunk_grid.nchunks if array.shards is not None else None,
+        "attributes": meta.attributes,
+    }
+    if scan:
+        there = stored(location, meta)
+        found["stored_objects"] = there.chunks
+        found["nbytes_stored"] = there.nbytes
+        found["compression_ratio"] = round(array.nbytes / there.nbytes, 4) if there.nbytes else None
+    return found
+
+
+def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
+    """What there is to say about a group, JSON-like."""
+    from exzarr.cli.nodes import stored
+    from exzarr.format.metadata import ArrayMetadata
+    from exzarr.tools.copy_plan import is_consolidated, walk
+
+    found: dict[str, Any] = {
+        "path": str(location),
+        "node_type": "group",
+        "zarr_format": meta.zarr_format,
+        "consolidated": is_consolidated(location, meta),
+        "attributes": meta.attributes,
+    }
+    if scan:
+        below = walk(location)[1:]
+        arrays = [(place, node) for place, node in below if isinstance(node, ArrayMetadata)]
+        found["arrays"] = len(arrays)
+        found["groups"] = len(below) - len(arrays)
+        found["nbytes"] = sum(_nbytes(node) for _, node in arrays)
+        found["nbytes_stored"] = sum(stored(place, node).nbytes for place, node in arrays)
+        depth = len(location.key(""))
+        found["members"] = sorted({place.path[depth:].split("/")[0] for place, _ in below})
+    return found
+
+
+def _nbytes(meta: Any) -> int:
+    import math
+
+    return math.prod(meta.shape) * int(meta.data_type.dtype.itemsize)
+
+
+def _array_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    from exzarr.cli.nodes import codec_text
+
+    names = found["dimension_names"]
+    shape = times(found["shape"])
+    if names and any(names):
+        shape = ", ".join(
+            f"{name}: {n}" if name else str(n) for name, n in zip(names, found["shape"], strict=True)
+        )
+    rows = [
+        ("array", found["path"]),
+        ("format", f"Zarr v{found['zarr_format']}"),
+        ("shape", shape),
+        ("data type", found["data_type"] + (" (big-endian)" if found["dtype"].startswith(">") else "")),
+        ("fill value", "undefined" if found["fill_value"] is None else _short(found["fill_value"])),
+        ("chunks", _chunks(found)),
+        ("shards", f"{times(found['shards'])} ({found['nshards']:,} of them)" if found["shards"] else ""),
+        ("order", found["order"] if found["order"] != "C" else ""),
+        ("codecs", " → ".join(codec_text(codec) for codec in found["codecs"]) or "none"),
+        ("in memory", human_bytes(found["nbytes"])),
+    ]
+    if "nbytes_stored" in found:
+        what = "shards" if found["shards"] else "chunks"
+        total = found["nshards"] or found["nchunks"]
+        rows.append((
+            "stored",
+            f"{human_bytes(found['nbytes_stored'])} in {found['stored_objects']:,} of {total:,} {what}",
+        ))
+        rows.append(("compression", ratio(found["nbytes"], found["nbytes_stored"])))
+    return rows
+
+
+def _chunks(found: dict[str, Any]) -> str:
+    chunks = found["chunks"]
+    if any(isinstance(size, list) for size in chunks):
+        return f"of varying shape ({found['nchunks']:,} of them)"
+    return f"{times(chunks)} ({found['nchunks']:,} of them)"
+
+
+def _group_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("group", found["path"]),
+        ("format", f"Zarr v{found['zarr_format']}" + (", consolidated" if found["consolidated"] else "")),
+    ]
+    if "arrays" in found:
+        rows += [
+            ("holds", f"{found['arrays']:,} arrays, {found['groups']:,} groups"),
+            ("members", ", ".join(found["members"])),
+            ("in memory", human_bytes(found["nbytes"])),
+            ("stored", human_bytes(found["nbytes_stored"])),
+            ("compression", ratio(found["nbytes"], found["nbytes_stored"])),
+        ]
+    return rows
+
+
+def _short(value: Any, limit: int = 200) -> str:
+    import json
+
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

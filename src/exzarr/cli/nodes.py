@@ -1,0 +1,76 @@
+"""Nodes as the commands see them: opened for reading, with what is stored of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from exzarr import hierarchy
+from exzarr.array import Array
+from exzarr.format.metadata import ArrayMetadata, CodecConfig
+from exzarr.hierarchy import Location, Metadata
+from exzarr.stores.resolve import resolve_store
+from exzarr.tools.chunk_moves import stored_indices
+
+__all__ = ["Stored", "array_at", "codec_text", "codecs_of", "find_node", "stored"]
+
+
+def find_node(path: str) -> tuple[Location, Metadata]:
+    """The node at `path`; NodeNotFoundError where there is none."""
+    store, inside = resolve_store(path, mode="r")
+    location = Location(store, inside)
+    return location, hierarchy.load(location)
+
+
+def array_at(location: Location, meta: ArrayMetadata) -> Array:
+    """The array, for reading."""
+    return Array(location, meta, read_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored of an array.
+
+    Attributes
+    ----------
+    chunks
+        Stored chunks (shards, where there are shards).
+    nbytes
+        Their bytes.
+    """
+
+    chunks: int
+    nbytes: int
+
+
+def stored(location: Location, meta: ArrayMetadata) -> Stored:
+    """What is stored of an array. Lists its keys and asks for their sizes."""
+    chunks = nbytes = 0
+    for key, _ in stored_indices(location, meta):
+        chunks += 1
+        nbytes += location.store.size(key) or 0
+    return Stored(chunks, nbytes)
+
+
+def codecs_of(meta: ArrayMetadata) -> list[dict[str, Any]]:
+    """The codecs, in the order of encoding, as the document has them."""
+    if meta.zarr_format == 3:
+        return [codec.to_json() for codec in meta.codecs]
+    return [*meta.filters, *([meta.compressor] if meta.compressor is not None else [])]
+
+
+def codec_text(codec: Any) -> str:
+    """A codec in a few characters: ``zstd(level=3)``."""
+    if isinstance(codec, CodecConfig):
+        codec = codec.to_json()
+    if not isinstance(codec, dict):
+        return str(codec)
+    name = codec.get("name") or codec.get("id")
+    options = codec.get("configuration") or {
+        key: value for key, value in codec.items() if key not in ("id", "name", "configuration")
+    }
+    if name == "sharding_indexed":
+        inner = " → ".join(codec_text(item) for item in options.get("codecs", []))
+        return f"shards of [{inner}]"
+    inside = ", ".join(f"{key}={value}" for key, value in options.items() if value is not None)
+    return f"{name}({inside})" if inside else str(name)

@@ -1,0 +1,93 @@
+"""How results are printed: for people, with colours in a terminal and plain in a pipe; or as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr.engine.explain import human_bytes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["console", "facts", "human_bytes", "plain_json", "print_json", "ratio", "times"]
+
+WIDE = 10_000
+"""Columns of a pipe: nothing is cut or wrapped in it."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print. Looked up anew, for the streams may have been exchanged."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    terminal = stream.isatty()
+    return Console(file=stream, highlight=False, width=None if terminal else WIDE, soft_wrap=not terminal)
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values in two columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, Text(value))
+    return table
+
+
+def times(sizes: Sequence[object]) -> str:
+    """``54 × 18 × 432``."""
+    return " × ".join(str(size) for size in sizes) or "()"
+
+
+def ratio(data: int, stored: int) -> str:
+    """How many times smaller stored bytes are than those in memory."""
+    return f"{data / stored:.3g} ×" if stored else "–"
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON on stdout."""
+    print(json.dumps(plain_json(value), indent=2, allow_nan=False))
+
+
+def plain_json(value: Any) -> Any:
+    """`value` as strict JSON has it. What numbers it lacks are strings, as in Zarr's fill values."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        if value.ndim:
+            return [plain_json(item) for item in value]
+        value = value[()]
+    if isinstance(value, np.void):
+        if value.dtype.names is None:
+            return value.tobytes().hex()
+        return {name: plain_json(value[name]) for name in value.dtype.names}
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, complex):
+        return [plain_json(value.real), plain_json(value.imag)]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    try:
+        return plain_json(float(value))  # the number types of ml_dtypes
+    except (TypeError, ValueError):
+        return str(value)

@@ -1,0 +1,124 @@
+"""``exzarr tree``: a hierarchy at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from exzarr.cli.output import console, human_bytes, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["register", "tree_rows", "tree_table"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("tree")(tree)
+
+
+def tree(
+    path: Annotated[str, typer.Argument(help="A group, or an array.")],
+    depth: Annotated[int | None, typer.Option("--depth", "-d", min=0, help="Levels to show below PATH.")] = None,
+    scan: Annotated[bool, typer.Option("--scan/--no-scan", help="Look at what is stored, for its size.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The groups and arrays below PATH, with shapes, data types, chunks and sizes."""
+    rows = tree_rows(path, depth, scan)
+    if as_json:
+        print_json({"nodes": [{key: value for key, value in row.items() if key != "guide"} for row in rows]})
+    else:
+        console().print(tree_table(rows))
+
+
+def tree_rows(path: str, depth: int | None = None, scan: bool = True) -> list[dict[str, Any]]:
+    """One dict per node, in the order of the tree; `guide` is what is drawn before its name."""
+    from exzarr.cli.nodes import array_at, find_node, stored
+    from exzarr.format.metadata import ArrayMetadata
+    from exzarr.tools.copy_plan import walk
+
+    location, _ = find_node(path)
+    head = len(location.key(""))
+    nodes = [(place.path[head:], place, meta) for place, meta in walk(location)]
+    if depth is not None:
+        nodes = [node for node in nodes if not node[0] or node[0].count("/") < depth]
+    rows: list[dict[str, Any]] = []
+    for (inside, place, meta), guide in zip(nodes, _guides([node[0] for node in nodes]), strict=True):
+        name = inside.rpartition("/")[2] or path.rstrip("/").rpartition("/")[2] or "/"
+        row: dict[str, Any] = {"path": inside, "name": name, "guide": guide, "node_type": "group"}
+        if isinstance(meta, ArrayMetadata):
+            array = array_at(place, meta)
+            regular = meta.chunk_grid.regular
+            row |= {
+                "node_type": "array",
+                "shape": [*meta.shape],
+                "dimension_names": None if meta.dimension_names is None else [*meta.dimension_names],
+                "data_type": meta.data_type.name,
+                "chunks": [*array.chunks] if regular else [[*sizes] for sizes in array.chunk_sizes],
+                "shards": None if array.shards is None else [*array.shards],
+                "nbytes": array.nbytes,
+            }
+            if scan:
+                row["nbytes_stored"] = stored(place, meta).nbytes
+        rows.append(row | {"zarr_format": meta.zarr_format})
+    return rows
+
+
+def tree_table(rows: list[dict[str, Any]]) -> Table:
+    """The rows as a table whose first column is the tree."""
+    from rich.table import Table
+    from rich.text import Text
+
+    scanned = any("nbytes_stored" in row for row in rows)
+    sharded = any(row.get("shards") for row in rows)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("", "shape", "type", "chunks", *(["shards"] if sharded else [])):
+        table.add_column(title, overflow="fold")
+    for title in ("in memory", *(["stored"] if scanned else [])):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        is_array = row["node_type"] == "array"
+        name = Text.assemble((row["guide"], "dim"), (row["name"], "bold" if not is_array else "cyan"))
+        if not is_array:
+            table.add_row(name)
+            continue
+        cells: list[Any] = [name, _shape(row), row["data_type"], _sizes(row["chunks"])]
+        if sharded:
+            cells.append(_sizes(row["shards"]) if row["shards"] else "")
+        cells.append(human_bytes(row["nbytes"]))
+        if scanned:
+            cells.append(human_bytes(row["nbytes_stored"]))
+        table.add_row(*cells)
+    return table
+
+
+def _shape(row: dict[str, Any]) -> str:
+    names = row["dimension_names"] or [None] * len(row["shape"])
+    return ", ".join(f"{name} {n}" if name else str(n) for name, n in zip(names, row["shape"], strict=True)) or "()"
+
+
+def _sizes(sizes: list[Any]) -> str:
+    return "×".join("…" if isinstance(size, list) else str(size) for size in sizes) or "()"
+
+
+def _guides(paths: list[str]) -> list[str]:
+    """The lines before each name. `paths` are in tree order; the first is the root."""
+    parents = [path.rpartition("/")[0] if path else None for path in paths]
+    last: dict[str, str] = {}
+    for path, parent in zip(paths, parents, strict=True):
+        if parent is not None:
+            last[parent] = path
+    guides = []
+    for path in paths:
+        if not path:
+            guides.append("")
+            continue
+        guide = "└── " if last[path.rpartition("/")[0]] == path else "├── "
+        above = path.rpartition("/")[0]
+        while above:
+            guide = ("    " if last[above.rpartition("/")[0]] == above else "│   ") + guide
+            above = above.rpartition("/")[0]
+        guides.append(guide)
+    return guides

@@ -1,0 +1,103 @@
+"""Several processes on one folder: nobody sees half of a value, nobody fails for the other's sake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exzarr.stores.base import is_reserved
+from exzarr.stores.local import LocalStore
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+# A value says how long it is: byte i, (i + 1) * 1000 times.
+PUT = """
+import sys
+from exzarr.stores.local import LocalStore
+store, times = LocalStore(sys.argv[1]), int(sys.argv[2])
+print("ready", flush=True)
+for i in range(times):
+    n = i % 50
+    store.put("a/b/value", bytes([n]) * ((n + 1) * 1000))
+"""
+
+DELETE = """
+import sys
+from exzarr.stores.local import LocalStore
+store = LocalStore(sys.argv[1])
+print("ready", flush=True)
+for i in range(int(sys.argv[2])):
+    store.delete_prefix(["a", "a/b", ""][i % 3])
+"""
+
+
+def start(source: str, folder: Path, times: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", source, str(folder), str(times)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def end(process: subprocess.Popen) -> None:
+    _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+
+
+def is_whole(value) -> bool:
+    return len(value) == (value[0] + 1) * 1000 and set(value) == {value[0]}
+
+
+def test_a_reader_in_another_process_sees_whole_values(tmp_path):
+    store = LocalStore(tmp_path)
+    store.put("a/b/value", bytes(1000))
+    writers = [start(PUT, tmp_path, 1500) for _ in range(2)]
+    buffer = memoryview(bytearray(60_000))
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        n = store.read_into("a/b/value", buffer)
+        assert is_whole(bytes(buffer[:n]))
+        seen.add(n)
+        assert is_whole(store.get("a/b/value"))
+        opened = store.open_value("a/b/value")
+        opened.read_into(buffer[: opened.size], 0)
+        assert is_whole(bytes(buffer[: opened.size]))
+        opened.close()
+    for writer in writers:
+        end(writer)
+    assert len(seen) > 1
+    assert [*store.list()] == ["a/b/value"]
+    assert os.listdir(tmp_path / "a" / "b") == ["value"]
+
+
+def test_writers_and_deleters_of_one_folder_do_not_make_each_other_fail(tmp_path):
+    store = LocalStore(tmp_path)
+    others = [start(PUT, tmp_path, 1000), start(DELETE, tmp_path, 1000), start(DELETE, tmp_path, 1000)]
+    while any(other.poll() is None for other in others):
+        value = store.get("a/b/value")
+        assert value is None or is_whole(value)
+        assert {*store.list()} <= {"a/b/value"}
+        store.list_dir("a")
+    for other in others:
+        end(other)
+    store.delete_prefix("")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_writer_that_is_killed_leaves_the_old_value_or_the_new_one(tmp_path):
+    store = LocalStore(tmp_path)
+    store.put("a/b/value", bytes(1000))
+    for _ in range(15):
+        writer = start(PUT, tmp_path, 1_000_000)
+        before = store.get("a/b/value")
+        while store.get("a/b/value") == before:
+            pass
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        assert is_whole(store.get("a/b/value"))
+        assert [*store.list()] == ["a/b/value"]
+    assert all(name == "value" or is_reserved(name) for name in os.listdir(tmp_path / "a" / "b"))

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Attributes"]
+from exzarr import hierarchy
+from exzarr.errors import ArgumentError, MetadataError, NodeTypeError
+from exzarr.format import json_text
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.hierarchy import Location
+
+__all__ = ["Attributes", "as_stored", "change"]
+
+M = TypeVar("M", ArrayMetadata, GroupMetadata)
 
 
 class Attributes(MutableMapping[str, Any]):
@@ -44,7 +52,7 @@ class Attributes(MutableMapping[str, Any]):
         self[key]  # KeyError before anything is written
         self._change(lambda stored: stored.__delitem__(key))
 
-    def update(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def update(self, *args: Any, **kwargs: Any) -> None:
         """Add or replace several attributes in one write."""
         changes = dict(*args, **kwargs)
         self._change(lambda stored: stored.update(changes))
@@ -64,3 +72,29 @@ class Attributes(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(self.asdict())
+
+
+def as_stored(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """`attributes` as they will be read back: what JSON has no word for is turned into what it has.
+
+    ArgumentError where something in them is no JSON.
+    """
+    try:
+        return json_text.decode(json_text.encode(dict(attributes), indent=None), "attributes")
+    except MetadataError as error:  # 1 and "1" are one key in JSON
+        raise ArgumentError(str(error)) from error
+
+
+def change(location: Location, known: M, change: Callable[[dict[str, Any]], None]) -> M:
+    """Change the attributes of the node at `location`, of which `known` is known; returns its metadata.
+
+    The document is read anew, not out of consolidated metadata: what others wrote meanwhile stays.
+    """
+    found = hierarchy.load(location.direct, known.zarr_format)
+    if not isinstance(found, type(known)):
+        raise NodeTypeError(f"what is at {location} is of another kind now: open it again")
+    changed = dict(found.attributes)
+    change(changed)
+    meta = found.with_(attributes=as_stored(changed))
+    hierarchy.save(location, meta)
+    return meta

@@ -42,8 +42,8 @@ class Config:
         Threads that read, decode, encode and write, for the whole process; the caller's
         own thread is one of them. Default: the cores this process may use.
     inline_bytes
-        A selection that decodes to fewer bytes than this, or has only one chunk, is done
-        in the caller's thread alone: handing it over would cost more than it saves.
+        A selection that has only one chunk, or fewer bytes of compressed chunks than this, is
+        done in the caller's thread alone: handing it over would cost more than it saves.
     coalesce_gap
         Ranges of one shard that lie no further apart than this many bytes are read at once.
     coalesce_max
@@ -94,7 +94,16 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     return Config(**changes)
 
 
-_BOOLS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_BOOLS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 _process: Config | None = None
 _block: ContextVar[Config | None] = ContextVar("exzarr_config", default=None)
 

@@ -1,15 +1,18 @@
-"""Consolidated metadata in use: found through it, kept in step with what is written through it.
+"""Consolidated metadata in use: read through it, kept in step with what is written.
 
 A group that was opened with consolidated metadata hands its `ConsolidatedRoot` to every node
-found below it. Whoever then changes such a node - creates, resizes, sets attributes, deletes -
-tells the root, which changes its own copy and the stored one. So consolidated metadata is
-never trusted over a node that was written through it.
+found below it: they are found there, and not in the store. Whoever changes a node - creates,
+resizes, sets attributes, deletes - calls `record` or `forget`, which change the consolidated
+metadata of every group above it in the same store, whether the node was found through it or not.
+So consolidated metadata is never staler than the last write by exzarr to the same store.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from exzarr.errors import MetadataError
 from exzarr.format import consolidated as formats
@@ -19,97 +22,152 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node
 from exzarr.stores.base import Store
 
-__all__ = ["ConsolidatedRoot", "open_root"]
+__all__ = ["ConsolidatedRoot", "forget", "read_v2", "record", "write"]
 
 Metadata = ArrayMetadata | GroupMetadata
+Documents = dict[str, dict[str, Any]]
 
 
 class ConsolidatedRoot:
     """The consolidated metadata of one group, shared by all nodes that were found through it."""
 
-    __slots__ = ("_consolidated", "_lock", "_path", "_store", "_zarr_format")
+    __slots__ = ("_consolidated", "_path", "_store")
 
     def __init__(self, store: Store, path: str, consolidated: Consolidated) -> None:
         self._store = store
         self._path = path
         self._consolidated = consolidated
-        self._zarr_format = consolidated.zarr_format
-        self._lock = threading.Lock()
 
-    def _relative(self, path: str) -> str | None:
-        """`path` as seen from the group; None where it is not below it."""
-        if path == self._path:
-            return ""
-        head = f"{self._path}/" if self._path else ""
-        return path[len(head) :] if path.startswith(head) else None
+    def __str__(self) -> str:
+        return f"{str(self._store).rstrip('/')}/{self._path}"
 
-    def find(self, path: str) -> tuple[bool, Metadata | None]:
-        """(whether the consolidated metadata decides, the node at `path` in the store or None)."""
-        relative = self._relative(path)
-        if not relative:
-            return False, None  # the group's own document is always read
-        return True, consolidated_node(self._consolidated, relative)
+    def decides(self, path: str) -> bool:
+        """Whether a node at `path` would be found here. The group's own document never is."""
+        return bool(_relative(path, self._path))
+
+    def find(self, path: str) -> Metadata | None:
+        """The node at `path`, of which `decides` is true."""
+        relative = _relative(path, self._path) or ""
+        return consolidated_node(self._consolidated, relative, below=False)
+
+    def own(self) -> GroupMetadata | None:
+        """The group's own metadata, where it is kept here (v2)."""
+        found = consolidated_node(self._consolidated, "", below=False)
+        return found if isinstance(found, GroupMetadata) else None
 
     def children(self, path: str) -> Sequence[str] | None:
         """Names of the nodes right below `path`, sorted; None where it is not below the group."""
-        relative = self._relative(path)
+        relative = _relative(path, self._path)
         return None if relative is None else sorted(self._consolidated.children(relative))
 
-    def record(self, path: str, meta: Metadata) -> None:
-        """The node at `path` was written: change the copy here and the stored one."""
-        relative = self._relative(path)
-        if relative is None or meta.zarr_format != self._zarr_format:
+    def note(self, path: str, meta: Metadata | None) -> None:
+        """The node at `path` was written, or removed with all below it (None)."""
+        relative = _relative(path, self._path)
+        old = self._consolidated
+        if relative is None or (meta is not None and meta.zarr_format != old.zarr_format):
             return
-        if not relative and self._zarr_format == 3:
-            return  # the group's own document holds the consolidated metadata, and was just written
-        with self._lock:
-            self._consolidated.documents.update(consolidate({relative: meta}, self._zarr_format).documents)
-            self._store_again()
-
-    def forget(self, path: str) -> None:
-        """The node at `path` was removed, with all below it."""
-        relative = self._relative(path)
-        if not relative:
-            return
-        with self._lock:
-            documents = self._consolidated.documents
-            gone = [p for p in documents if p == relative or p.startswith(f"{relative}/")]
-            for p in gone:
-                del documents[p]
-            if gone:
-                self._store_again()
-
-    def _store_again(self) -> None:
-        write(self._store, self._path, self._consolidated, only_if_there=True)
+        # Replaced as a whole: other threads may be reading the old one.
+        self._consolidated = Consolidated(old.zarr_format, _changed(old.documents, relative, meta), old.extra)
 
 
-def open_root(store: Store, path: str, meta: GroupMetadata) -> ConsolidatedRoot | None:
-    """The consolidated metadata of the group at `path`; None where it has none."""
-    if meta.zarr_format == 3:
-        found = meta.consolidated
-    else:
-        key = f"{path}/{v2.ZMETADATA}" if path else v2.ZMETADATA
-        document = store.get(key)
-        if document is None:
-            return None
-        try:
-            found = formats.from_v2(json_text.decode(document, key))
-        except MetadataError as error:
-            raise type(error)(f"{key}: {error}; open with use_consolidated=False to do without") from error
-    return None if found is None else ConsolidatedRoot(store, path, found)
+def record(store: Store, path: str, meta: Metadata) -> None:
+    """The node at `path` was written: bring the consolidated metadata above it in step."""
+    for group in _groups_above(path):
+        _change(store, group, path, meta, meta.zarr_format)
+    if meta.zarr_format == 2 and isinstance(meta, GroupMetadata):
+        _change(store, path, path, meta, 2)  # in v2, a group's own documents are among them
 
 
-def write(store: Store, path: str, consolidated: Consolidated, *, only_if_there: bool = False) -> None:
+def forget(store: Store, path: str) -> None:
+    """The node at `path` was removed, with all below it."""
+    for group in _groups_above(path):
+        _change(store, group, path, None, 3)
+        _change(store, group, path, None, 2)
+
+
+def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
+    """What the ``.zmetadata`` of the group at `path` says; None where there is none."""
+    key = _join(path, v2.ZMETADATA)
+    document = store.get(key)
+    if document is None:
+        return None
+    try:
+        return ConsolidatedRoot(store, path, formats.from_v2(json_text.decode(document, key)))
+    except MetadataError as error:
+        raise type(error)(f"{key}: {error}; open with use_consolidated=False to do without") from error
+
+
+def write(store: Store, path: str, consolidated: Consolidated) -> None:
     """Store the consolidated metadata of the group at `path`."""
-    head = f"{path}/" if path else ""
     if consolidated.zarr_format == 2:
-        key = head + v2.ZMETADATA
-        if not only_if_there or store.exists(key):
-            store.put(key, json_text.encode(formats.to_v2(consolidated)))
+        store.put(_join(path, v2.ZMETADATA), json_text.encode(formats.to_v2(consolidated)))
         return
-    key = head + v3.DOCUMENT
+    key = _join(path, v3.DOCUMENT)
     document = store.get(key)
     group = None if document is None else v3.loads(document, key)
     # The group's own document is read anew: its attributes may have changed meanwhile.
-    if isinstance(group, GroupMetadata) and (group.consolidated is not None or not only_if_there):
+    if isinstance(group, GroupMetadata):
         store.put(key, v3.dumps(group.with_(consolidated=consolidated)))
+
+
+def _change(store: Store, group: str, path: str, meta: Metadata | None, zarr_format: int) -> None:
+    """Change what the consolidated metadata of `group` says of `path`, where there is any."""
+    relative = _relative(path, group)
+    key = _join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
+    with _lock:
+        document = store.get(key)
+        # Most groups have none: they are not worth parsing.
+        if document is None or (zarr_format == 3 and b'"consolidated_metadata"' not in bytes(document)):
+            return
+        if zarr_format == 3:
+            found = v3.loads(document, key)
+            old = found.consolidated if isinstance(found, GroupMetadata) else None
+        else:
+            old = formats.from_v2(json_text.decode(document, key))
+        if old is None or (meta is None and not [*_gone(old.documents, relative or "")]):
+            return
+        changed = _changed(old.documents, relative or "", meta)
+        write(store, group, Consolidated(old.zarr_format, changed, old.extra))
+
+
+def _changed(documents: Documents, relative: str, meta: Metadata | None) -> Documents:
+    """`documents` with another node at `relative`, or without it and what lies below it."""
+    if meta is not None:
+        return documents | consolidate({relative: meta}, meta.zarr_format).documents
+    gone = {*_gone(documents, relative)}
+    return {path: document for path, document in documents.items() if path not in gone}
+
+
+def _gone(documents: Documents, relative: str) -> Iterator[str]:
+    return (path for path in documents if path == relative or path.startswith(f"{relative}/"))
+
+
+def _relative(path: str, group: str) -> str | None:
+    """`path` as seen from `group`, ``""`` for the group itself; None where it is not below it."""
+    if path == group:
+        return ""
+    head = f"{group}/" if group else ""
+    return path[len(head) :] if path.startswith(head) else None
+
+
+def _groups_above(path: str) -> list[str]:
+    """The paths of all groups above `path`, the root of the store first."""
+    parts = path.split("/") if path else []
+    return ["/".join(parts[:n]) for n in range(len(parts))]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+_lock = threading.Lock()
+"""One change at a time in this process: what is stored is read, changed and written."""
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from exzarr import consolidation
 from exzarr.consolidation import ConsolidatedRoot
 from exzarr.errors import (
     ArgumentError,
-    ExzarrError,
     InvalidKeyError,
     MetadataError,
     NodeExistsError,
     NodeNotFoundError,
     NodeTypeError,
     ReadOnlyError,
+    StoreError,
 )
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
@@ -115,10 +116,8 @@ def find(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata 
 
     Where both versions lie side by side, v3 is taken.
     """
-    if location.root is not None:
-        known, found = location.root.find(location.path)
-        if known:
-            return found
+    if location.root is not None and location.root.decides(location.path):
+        return location.root.find(location.path)
     store = location.store
     if zarr_format != 2:
         key = location.key(v3.DOCUMENT)
@@ -140,8 +139,12 @@ def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
     found = find(location, zarr_format)
     if found is None:
         raise not_found(location, zarr_format)
-    if zarr_format is not None and found.zarr_format != zarr_format:  # only consolidated metadata gives another
-        raise NodeNotFoundError(f"the node at {location} has Zarr format {found.zarr_format}, not {zarr_format}")
+    if (
+        zarr_format is not None and found.zarr_format != zarr_format
+    ):  # only consolidated metadata gives another
+        raise NodeNotFoundError(
+            f"the node at {location} has Zarr format {found.zarr_format}, not {zarr_format}"
+        )
     return found
 
 
@@ -182,7 +185,7 @@ def child_names(location: Location) -> Iterator[str]:
             return
     _, prefixes = location.store.list_dir(location.path)
     for name in prefixes:
-        if not name.startswith("__"):
+        if not name.startswith("__") and name not in DOCUMENTS:
             yield name
 
 
@@ -215,8 +218,13 @@ def save(location: Location, meta: Metadata) -> None:
     """Write the documents of a node, and bring the consolidated metadata it was found through in step."""
     for name, document in documents(meta).items():
         location.store.put(location.key(name), document)
+    _record(location, meta)
+
+
+def _record(location: Location, meta: Metadata) -> None:
+    consolidation.record(location.store, location.path, meta)
     if location.root is not None:
-        location.root.record(location.path, meta)
+        location.root.note(location.path, meta)
 
 
 def delete(location: Location) -> None:
@@ -224,8 +232,9 @@ def delete(location: Location) -> None:
     for name in DOCUMENTS:
         location.store.delete(location.key(name))
     location.store.delete_prefix(location.path)
+    consolidation.forget(location.store, location.path)
     if location.root is not None:
-        location.root.forget(location.path)
+        location.root.note(location.path, None)
 
 
 def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
@@ -234,8 +243,7 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     Metadata documents come last, the topmost after all others: the copy is there when all of it is.
     """
     found = load(source.direct)
-    inside, outside = f"{dest.path}/", f"{source.path}/"
-    if source.path == dest.path or inside.startswith(outside) or outside.startswith(inside) or not source.path:
+    if _within(source.path, dest.path) or _within(dest.path, source.path):
         raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
     make_room(dest, found.zarr_format, overwrite=overwrite)
     keys = [key[len(source.path) + 1 :] for key in source.store.list(source.path)]
@@ -245,11 +253,14 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
         value = source.store.get(source.key(key))
         if value is not None:  # else somebody deleted it since it was listed
             dest.store.put(dest.key(key), value)
-    if dest.root is not None:
-        dest.root.record(dest.path, found)
-        if isinstance(found, GroupMetadata):
-            for path, meta in nodes_below(dest.direct):
-                dest.root.record(dest.key(path), meta)
+    _record(dest, found)
+    if isinstance(found, GroupMetadata):
+        for path, meta in nodes_below(dest.direct):
+            _record(dest.child(path), meta)
+
+
+def _within(path: str, group: str) -> bool:
+    return not group or path == group or path.startswith(f"{group}/")
 
 
 def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -> None:
@@ -266,7 +277,9 @@ def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -
         found = find(direct)
     except MetadataError as error:
         if not overwrite:
-            raise NodeExistsError(f"something is at {location} already, and cannot be read: {error}") from error
+            raise NodeExistsError(
+                f"something is at {location} already, and cannot be read: {error}"
+            ) from error
         found = GroupMetadata(zarr_format)  # whatever it is
     if found is not None and not overwrite:
         kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
@@ -301,8 +314,10 @@ def _refuse_foreign(location: Location) -> None:
     """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
     keys, prefixes = location.store.list_dir(location.path)
     # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
-    ours = any(name in DOCUMENTS for name in keys) or any(_looks_like_chunk(name) for name in (*keys, *prefixes))
-    if not (keys or prefixes) or ours or any(_is_node(location.child(name)) for name in prefixes):
+    ours = any(name in DOCUMENTS for name in keys) or any(
+        _looks_like_chunk(name) for name in (*keys, *prefixes)
+    )
+    if not (keys or prefixes) or ours or any(_is_node(location, name) for name in prefixes):
         return
     raise NodeExistsError(
         f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
@@ -314,22 +329,23 @@ def _looks_like_chunk(name: str) -> bool:
     return name == "c" or name.removeprefix("c").replace(".", "").isdigit()
 
 
-def _is_node(location: Location) -> bool:
+def _is_node(group: Location, name: str) -> bool:
     try:
-        return find(location) is not None
-    except ExzarrError:
+        return find(group.child(name)) is not None
+    except StoreError:  # a name that no node has
+        return False
+    except MetadataError:
         return True
 
 
 def same(one: Metadata, other: Metadata) -> bool:
-    """Whether two nodes' documents say the same."""
+    """Whether two nodes' documents say the same of the nodes themselves."""
     if one is other:
         return True
     if type(one) is not type(other) or one.zarr_format != other.zarr_format:
         return False
-    if one.zarr_format == 3:
-        return v3.dumps(one) == v3.dumps(other)
-    if isinstance(one, ArrayMetadata) and isinstance(other, ArrayMetadata):
-        return v2.array_documents(one) == v2.array_documents(other)
-    assert isinstance(one, GroupMetadata) and isinstance(other, GroupMetadata)
-    return v2.group_documents(one) == v2.group_documents(other)
+    return documents(_plain(one)) == documents(_plain(other))
+
+
+def _plain(meta: Metadata) -> Metadata:
+    return meta if isinstance(meta, ArrayMetadata) else meta.with_(consolidated=None)

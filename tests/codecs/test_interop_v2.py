@@ -71,7 +71,9 @@ def bind(metadata: Any) -> BoundPipeline:
     return pipeline_for(metadata).bind(ChunkSpec(metadata.chunk_grid.chunk_shape, metadata.data_type, fill))
 
 
-def metadata(dtype: Any, shape: tuple[int, ...], filters: list[Any], compressor: Any, order: str = "C") -> Any:
+def metadata(
+    dtype: Any, shape: tuple[int, ...], filters: list[Any], compressor: Any, order: str = "C"
+) -> Any:
     return v2.parse_array(
         {
             "zarr_format": 2,
@@ -285,7 +287,11 @@ def test_a_codec_that_another_package_registered_works(order: str) -> None:
     numcodecs.register_codec(Reversed)
     try:
         array = data_of(spec_of((3, 4), "<i4", zarr_format=2))
-        for filters, compressor in [([], Reversed()), ([Reversed()], numcodecs.Zlib(1)), ([numcodecs.Zlib(1)], Reversed())]:
+        for filters, compressor in [
+            ([], Reversed()),
+            ([Reversed()], numcodecs.Zlib(1)),
+            ([numcodecs.Zlib(1)], Reversed()),
+        ]:
             pipeline = bind(metadata("<i4", array.shape, filters, compressor, order))
             encoded = bytes(pipeline.encode(array))
             np.testing.assert_array_equal(pipeline.decode(encoded), array)

@@ -60,7 +60,12 @@ FILTERS: dict[str, tuple[str, dict[str, Any]]] = {
     "packbits": ("bool", {"filters": [zn.PackBits()]}),
     "two": (
         "f8",
-        {"filters": [zn.FixedScaleOffset(offset=0, scale=10, dtype="<f8", astype="<i4"), zn.Delta(dtype="<i4")]},
+        {
+            "filters": [
+                zn.FixedScaleOffset(offset=0, scale=10, dtype="<f8", astype="<i4"),
+                zn.Delta(dtype="<i4"),
+            ]
+        },
     ),
     "after transpose": (
         "i4",

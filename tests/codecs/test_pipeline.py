@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 from exzarr.codecs.base import BytesBytesCodec
 from exzarr.errors import CodecError, MetadataError
 from tests.codecs.tools import (
-    BIG, CRC, FIXED, GZIP, LITTLE, ZSTD, blosc, bound, chain, codec, data_of, shapes, spec_of,
+    BIG,
+    CRC,
+    FIXED,
+    GZIP,
+    LITTLE,
+    ZSTD,
+    blosc,
+    bound,
+    chain,
+    codec,
+    data_of,
+    shapes,
+    spec_of,
 )  # fmt: skip
 
 TAILS: list[list[Any]] = [
@@ -24,9 +36,8 @@ TAILS: list[list[Any]] = [
 
 def strided(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """An array of the same shape and type that is contiguous in no way."""
-    return np.empty(tuple(2 * n + 1 for n in array.shape), array.dtype)[
-        (*(slice(1, 2 * n + 1, 2) for n in array.shape), ...)
-    ]
+    every_second: tuple[Any, ...] = tuple(slice(1, 2 * n + 1, 2) for n in array.shape)
+    return np.empty([2 * n + 1 for n in array.shape], array.dtype)[(*every_second, ...)]
 
 
 @given(shapes, st.sampled_from(FIXED), st.sampled_from([LITTLE, BIG]), st.sampled_from(TAILS), st.data())
@@ -54,6 +65,8 @@ def test_every_way_in_and_out_agrees_with_numpy(
         assert bytes(pipeline.encode(view)) == encoded
 
     for data in (encoded, bytearray(encoded), memoryview(encoded)):
+        if pipeline.plain:
+            assert bytes(pipeline.decode_bytes(data)) == array.tobytes()
         decoded = pipeline.decode(data)
         assert decoded.dtype == array.dtype
         np.testing.assert_array_equal(decoded, array)
@@ -100,8 +113,9 @@ def test_a_chunk_of_another_size_is_refused(tail: list[Any]) -> None:
     small, large = spec_of((2, 3)), spec_of((4, 3))
     encoded = bytes(bound(small, LITTLE, *tail).encode(data_of(small)))
     pipeline = bound(large, LITTLE, *tail)
-    with pytest.raises(CodecError):
-        pipeline.decode(encoded)
+    for decode in (pipeline.decode, pipeline.decode_bytes):
+        with pytest.raises(CodecError):
+            decode(encoded)
     with pytest.raises(CodecError):
         pipeline.decode_into(encoded, np.empty((4, 3), "f4"))
     encoded = bytes(pipeline.encode(data_of(large)))
@@ -165,7 +179,11 @@ def test_what_a_library_raises_becomes_a_codec_error() -> None:
             raise KeyError("boom")
 
     array = data_of(spec_of((2,)))
-    for codecs in ([LITTLE, Broken()], [LITTLE, Broken(), CRC], [codec("bitround", keepbits=3), LITTLE, Broken()]):
+    for codecs in (
+        [LITTLE, Broken()],
+        [LITTLE, Broken(), CRC],
+        [codec("bitround", keepbits=3), LITTLE, Broken()],
+    ):
         pipeline = bound(spec_of((2,)), *codecs)
         with pytest.raises(CodecError, match="'broken' cannot encode"):
             pipeline.encode(array)
@@ -217,3 +235,19 @@ def test_structured_data_is_swapped_field_by_field() -> None:
     encoded = bytes(pipeline.encode(array))
     assert encoded == array.astype(dtype.newbyteorder(">")).tobytes()
     np.testing.assert_array_equal(pipeline.decode(encoded), array)
+
+
+def test_plain_tells_whether_the_decoded_bytes_are_the_memory() -> None:
+    spec = spec_of((3, 4))
+    assert bound(spec, LITTLE, ZSTD).plain
+    assert bound(spec, codec("transpose", order=[0, 1]), LITTLE).plain
+    others = (
+        [BIG],
+        [codec("transpose", order=[1, 0]), LITTLE, ZSTD],
+        [codec("bitround", keepbits=2), LITTLE],
+    )
+    for codecs in others:
+        pipeline = bound(spec, *codecs)
+        assert not pipeline.plain
+        with pytest.raises(CodecError, match="plain"):
+            pipeline.decode_bytes(pipeline.encode(data_of(spec)))

@@ -68,7 +68,12 @@ def _data(spec: ChunkSpec, seed: int) -> np.ndarray[Any, Any]:
     if dtype.kind == "U":
         return np.array(["", "a", "é", "abc"], dtype)[rng.integers(0, 4, spec.shape)]
     if dtype.kind in "iumM":
-        return rng.integers(0, 100, spec.shape).astype(f"i{dtype.itemsize}").view(dtype.newbyteorder("=")).astype(dtype)
+        return (
+            rng.integers(0, 100, spec.shape)
+            .astype(f"i{dtype.itemsize}")
+            .view(dtype.newbyteorder("="))
+            .astype(dtype)
+        )
     raw = rng.integers(0, 3, (*spec.shape, dtype.itemsize)).astype(np.uint8)
     return np.ascontiguousarray(raw).view(dtype).reshape(spec.shape)
 

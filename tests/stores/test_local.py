@@ -23,6 +23,10 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @contextmanager
 def unprivileged():
     """As somebody whom permissions bind: root is not."""
@@ -228,7 +232,7 @@ def test_durability_fsync_syncs_the_file_before_the_rename_and_the_folders_after
     real_fsync, real_rename = os.fsync, os.rename
 
     def fsync(fd):
-        done.append(os.readlink(f"/proc/self/fd/{fd}"))
+        done.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
         real_fsync(fd)
 
     def rename(source, target):
@@ -279,7 +283,7 @@ def test_a_read_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
 def test_no_descriptor_is_left_open(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b", b"0123456789")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(names_in(Path("/proc/self/fd")))
     for key in ("a/b", "a", "x"):
         store.get(key)
         store.get(key, (3, 3))
@@ -290,7 +294,7 @@ def test_no_descriptor_is_left_open(tmp_path):
     listing = store.list()
     next(listing)
     del listing
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(names_in(Path("/proc/self/fd"))) == before
 
 
 @posix
@@ -339,10 +343,9 @@ def test_names_that_cannot_be_keys_are_not_listed(tmp_path):
     store = LocalStore(tmp_path)
     store.put("good", b"1")
     for name in (b"\xff\xfe", b"back\\slash", b"dir\xff/x"):
-        path = os.path.join(os.fsencode(tmp_path), name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb"):
-            pass
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
     (tmp_path / "new\nline").write_bytes(b"2")
     assert sorted(store.list()) == ["good", "new\nline"]
     assert store.list_dir() == (["good", "new\nline"], [])
@@ -423,7 +426,7 @@ def test_writing_and_deleting_links_leaves_what_they_point_to(linked):
 def test_deleting_everything_leaves_what_links_point_to(linked):
     store, outside = linked
     store.delete_prefix("")
-    assert os.listdir(store.path) == []
+    assert names_in(Path(store.path)) == []
     assert files_in(outside) == ["file", "folder/x"]
 
 
@@ -469,9 +472,9 @@ def test_deleting_a_prefix_removes_its_folder(tmp_path):
     store.put("a/b/c", b"1")
     store.put("d", b"1")
     store.delete_prefix("a")
-    assert os.listdir(tmp_path) == ["d"]
+    assert names_in(tmp_path) == ["d"]
     store.delete_prefix("d")  # a key, and so no prefix
-    assert os.listdir(tmp_path) == ["d"]
+    assert names_in(tmp_path) == ["d"]
 
 
 def test_a_folder_that_cannot_be_renamed_is_emptied_all_the_same(tmp_path, monkeypatch):

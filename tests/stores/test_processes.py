@@ -39,6 +39,7 @@ for i in range(int(sys.argv[2])):
 def start(source: str, folder: Path, times: int) -> subprocess.Popen:
     command = [sys.executable, "-c", source, str(folder), str(times)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -71,7 +72,7 @@ def test_a_reader_in_another_process_sees_whole_values(tmp_path):
         end(writer)
     assert len(seen) > 1
     assert [*store.list()] == ["a/b/value"]
-    assert os.listdir(tmp_path / "a" / "b") == ["value"]
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["value"]
 
 
 def test_writers_and_deleters_of_one_folder_do_not_make_each_other_fail(tmp_path):
@@ -85,7 +86,7 @@ def test_writers_and_deleters_of_one_folder_do_not_make_each_other_fail(tmp_path
     for other in others:
         end(other)
     store.delete_prefix("")
-    assert os.listdir(tmp_path) == []
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_writer_that_is_killed_leaves_the_old_value_or_the_new_one(tmp_path):
@@ -100,4 +101,4 @@ def test_a_writer_that_is_killed_leaves_the_old_value_or_the_new_one(tmp_path):
         writer.communicate()
         assert is_whole(store.get("a/b/value"))
         assert [*store.list()] == ["a/b/value"]
-    assert all(name == "value" or is_reserved(name) for name in os.listdir(tmp_path / "a" / "b"))
+    assert all(p.name == "value" or is_reserved(p.name) for p in (tmp_path / "a" / "b").iterdir())

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, ReadOnlyError, StoreError
-from exzarr.stores.wrappers import PrefixStore
+from exzarr.stores.wrappers import PrefixStore, StoreWrapper
 from exzarr.stores.zip import ZipStore
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures" / "zarrita"
@@ -243,9 +243,15 @@ def test_until_it_is_closed_the_old_archive_is_there(tmp_path):
 
 def test_a_with_block_that_fails_leaves_the_old_archive_and_nothing_else(tmp_path):
     path = written(tmp_path / "x.zip", {"a": b"old"})
-    with pytest.raises(RuntimeError, match="mine"), ZipStore(path, mode="w") as store:
-        store.put("a", b"new")
-        raise RuntimeError("mine")
+
+    def fail(store):
+        with store:
+            store.put("a", b"new")
+            raise RuntimeError("mine")
+
+    for wrap in (lambda store: store, StoreWrapper, lambda store: PrefixStore(store, "p")):
+        with pytest.raises(RuntimeError, match="mine"):
+            fail(wrap(ZipStore(path, mode="w")))
     assert everything(ZipStore(path)) == {"a": b"old"}
     assert [*tmp_path.iterdir()] == [path]
 
@@ -263,11 +269,11 @@ def test_a_writer_that_is_killed_leaves_the_old_archive(tmp_path, run_python):
 
 def test_a_store_that_is_never_closed_says_so_and_leaves_the_old_archive(tmp_path, run_python):
     path = written(tmp_path / "x.zip", {"a": b"old"})
-    store = ZipStore(path, mode="w")
-    store.put("a", b"new")
+    drop = [ZipStore(path, mode="w")]
+    drop[0].put("a", b"new")
     with pytest.warns(RuntimeWarning, match="never closed"):
-        del store
-        gc.collect()
+        drop.pop()
+    gc.collect()
     done = run_python(
         "import sys; from exzarr.stores.zip import ZipStore; s = ZipStore(sys.argv[1], mode='w'); s.put('a', b'')",
         str(path),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -18,18 +20,29 @@ __all__ = ["app"]
 class _Commands(TyperGroup):
     """Runs a command; nobody ever sees a traceback, unless EXZARR_DEBUG asks for it."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return run()
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = run()
             sys.stdout.flush()
         except BrokenPipeError:  # the reader of a pipe has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted", 130)
-        except Exception as error:  # noqa: BLE001 - the last one who could turn it into a message
+        except Exception as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
+                raise SystemExit(0) from None
             if os.environ.get("EXZARR_DEBUG", "0") not in ("", "0"):
                 raise
             _fail(_message(error), 1)

@@ -56,7 +56,9 @@ def copy(
         changes["zarr_format"] = zarr_format
     most = parse_bytes(memory, "--memory")
     with progress_bar("copying", quiet=as_json) as progress:
-        report = copy_nodes(source, destination, overwrite=overwrite, memory=most, progress=progress, **changes)
+        report = copy_nodes(
+            source, destination, overwrite=overwrite, memory=most, progress=progress, **changes
+        )
     print_report(report, as_json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,6 @@ import typer
 from exzarr.cli.output import console, print_json
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
     from rich.console import Console
 
@@ -39,7 +39,7 @@ def head(
     """A corner of an array, or any region of it."""
     import numpy as np
 
-    from exzarr.cli.nodes import array_at, find_node
+    from exzarr.cli.nodes import array_at, find_node, place_of
     from exzarr.cli.region import corner, parse_region
     from exzarr.engine import indexing
     from exzarr.errors import ArgumentError, NodeTypeError
@@ -47,24 +47,30 @@ def head(
 
     location, meta = find_node(path)
     if not isinstance(meta, ArrayMetadata):
-        raise NodeTypeError(f"{path} is a group; head prints arrays: `exzarr tree {path}` shows which there are")
+        raise NodeTypeError(
+            f"{path} is a group; head prints arrays: `exzarr tree {path}` shows which there are"
+        )
     array = array_at(location, meta)
     selection = corner(array.shape, rows, columns) if region is None else parse_region(region)
     wanted = math.prod(indexing.basic(selection, array.shape).result_shape)
     if wanted > MOST:
-        raise ArgumentError(f"that are {wanted:,} elements, and head prints {MOST:,} at most: narrow the --region")
+        raise ArgumentError(
+            f"that are {wanted:,} elements, and head prints {MOST:,} at most: narrow the --region"
+        )
     values = np.asarray(array[selection])
     if array.dtype.kind == "T" and not values.ndim:
         values = np.asarray(str(values), dtype=array.dtype)
     text = selection_text(selection)
     if as_json:
-        print_json({
-            "path": str(location),
-            "region": text,
-            "shape": [*values.shape],
-            "data_type": meta.data_type.name,
-            "values": values,
-        })
+        print_json(
+            {
+                "path": place_of(location),
+                "region": text,
+                "shape": [*values.shape],
+                "data_type": meta.data_type.name,
+                "values": values,
+            }
+        )
         return
     out = console()
     name = location.path or path.rstrip("/").rpartition("/")[2]
@@ -107,9 +113,10 @@ def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
         out.print("[dim]no elements[/dim]")
         return
     if values.ndim == 1:
-        _table(out, values.reshape(1, -1) if values.dtype.kind in "biufc" and values.size <= COLUMNS else values[:, None],
-               [None] if values.dtype.kind in "biufc" and values.size <= COLUMNS else [*axes[0]],
-               [*axes[0]] if values.dtype.kind in "biufc" and values.size <= COLUMNS else [None])
+        if values.dtype.kind in "biufc" and values.size <= COLUMNS:
+            _table(out, values.reshape(1, -1), [None], axes[0])
+        else:
+            _table(out, values[:, None], axes[0], [None])
         return
     leading = values.shape[:-2]
     for number, index in enumerate(np.ndindex(leading)):
@@ -119,16 +126,20 @@ def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
         if leading:
             place = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=False))
             out.print(f"\n[dim]\\[{place}, :, :][/dim]")
-        _table(out, values[index], [*axes[-2]], [*axes[-1]])
+        _table(out, values[index], axes[-2], axes[-1])
 
 
-def _table(out: Console, values: npt.NDArray[Any], rows: list[int | None] | list[int], columns: list[Any]) -> None:
+def _table(
+    out: Console, values: npt.NDArray[Any], rows: Sequence[int | None], columns: Sequence[int | None]
+) -> None:
+    """A two-dimensional array, with the indices of its rows and columns (None: nothing)."""
     from rich.table import Table
     from rich.text import Text
 
     at_rows, at_columns = _cut(len(rows), ROWS), _cut(len(columns), COLUMNS)
     digits = _digits(values)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    named = any(column is not None for column in columns)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=named)
     table.add_column("", style="dim", justify="right")
     for c in at_columns:
         table.add_column("…" if c is None else "" if columns[c] is None else str(columns[c]), justify="right")
@@ -161,7 +172,9 @@ def _digits(values: npt.NDArray[Any]) -> int | None:
     usual = finite[(finite < 1e7) & (finite >= 1e-4)]
     if usual.size < 0.5 * finite.size or not finite.size:
         return None if finite.size else 1
-    return max(0, 5 - max(0, math.floor(math.log10(float(usual.max())))))
+    most = max(0, 5 - max(0, math.floor(math.log10(float(usual.max())))))
+    rounded = usual.round(most)
+    return next(n for n in range(most + 1) if n == most or (usual.round(n) == rounded).all())
 
 
 def _text(value: Any, digits: int | None) -> str:

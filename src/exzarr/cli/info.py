@@ -28,7 +28,11 @@ def info(
     from exzarr.format.metadata import ArrayMetadata
 
     location, meta = find_node(path)
-    found = array_facts(location, meta, scan) if isinstance(meta, ArrayMetadata) else group_facts(location, meta, scan)
+    found = (
+        array_facts(location, meta, scan)
+        if isinstance(meta, ArrayMetadata)
+        else group_facts(location, meta, scan)
+    )
     if as_json:
         print_json(found)
         return
@@ -39,19 +43,21 @@ def info(
         from exzarr.cli.output import plain_json
 
         out.print("\n[bold]attributes[/bold]")
-        out.print(facts((f"  {name}", _short(plain_json(value))) for name, value in found["attributes"].items()))
+        out.print(
+            facts((f"  {name}", _short(plain_json(value))) for name, value in found["attributes"].items())
+        )
 
 
 def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
     """What there is to say about an array, JSON-like."""
-    from exzarr.cli.nodes import array_at, codecs_of, stored
+    from exzarr.cli.nodes import array_at, codecs_of, place_of, stored
     from exzarr.format import fill_values
 
     array = array_at(location, meta)
     regular = meta.chunk_grid.regular
     fill_of = fill_values.to_v3 if meta.data_type.v3 is not None and meta.fill_value is not None else None
     found: dict[str, Any] = {
-        "path": str(location),
+        "path": place_of(location),
         "node_type": "array",
         "zarr_format": meta.zarr_format,
         "shape": [*meta.shape],
@@ -78,12 +84,12 @@ def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
 
 def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
     """What there is to say about a group, JSON-like."""
-    from exzarr.cli.nodes import stored
+    from exzarr.cli.nodes import place_of, stored
     from exzarr.format.metadata import ArrayMetadata
     from exzarr.tools.copy_plan import is_consolidated, walk
 
     found: dict[str, Any] = {
-        "path": str(location),
+        "path": place_of(location),
         "node_type": "group",
         "zarr_format": meta.zarr_format,
         "consolidated": is_consolidated(location, meta),
@@ -104,7 +110,7 @@ def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
 def _nbytes(meta: Any) -> int:
     import math
 
-    return math.prod(meta.shape) * int(meta.data_type.dtype.itemsize)
+    return int(math.prod(meta.shape) * meta.data_type.dtype.itemsize)
 
 
 def _array_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -121,7 +127,7 @@ def _array_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("format", f"Zarr v{found['zarr_format']}"),
         ("shape", shape),
         ("data type", found["data_type"] + (" (big-endian)" if found["dtype"].startswith(">") else "")),
-        ("fill value", "undefined" if found["fill_value"] is None else _short(found["fill_value"])),
+        ("fill value", "undefined" if found["fill_value"] is None else _short(found["fill_value"]) or "''"),
         ("chunks", _chunks(found)),
         ("shards", f"{times(found['shards'])} ({found['nshards']:,} of them)" if found["shards"] else ""),
         ("order", found["order"] if found["order"] != "C" else ""),
@@ -131,10 +137,12 @@ def _array_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     if "nbytes_stored" in found:
         what = "shards" if found["shards"] else "chunks"
         total = found["nshards"] or found["nchunks"]
-        rows.append((
-            "stored",
-            f"{human_bytes(found['nbytes_stored'])} in {found['stored_objects']:,} of {total:,} {what}",
-        ))
+        rows.append(
+            (
+                "stored",
+                f"{human_bytes(found['nbytes_stored'])} in {found['stored_objects']:,} of {total:,} {what}",
+            )
+        )
         rows.append(("compression", ratio(found["nbytes"], found["nbytes_stored"])))
     return rows
 

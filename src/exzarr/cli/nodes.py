@@ -11,8 +11,9 @@ from exzarr.format.metadata import ArrayMetadata, CodecConfig
 from exzarr.hierarchy import Location, Metadata
 from exzarr.stores.resolve import resolve_store
 from exzarr.tools.chunk_moves import stored_indices
+from exzarr.tools.copy_plan import place_of
 
-__all__ = ["Stored", "array_at", "codec_text", "codecs_of", "find_node", "stored"]
+__all__ = ["Stored", "array_at", "codec_text", "codecs_of", "find_node", "place_of", "stored"]
 
 
 def find_node(path: str) -> tuple[Location, Metadata]:

@@ -27,7 +27,9 @@ def _part(part: str, text: str) -> Any:
     if part == "...":
         return ...
     pieces = [piece.strip() for piece in part.split(":")]
-    if len(pieces) <= 3 and all(_NUMBER.fullmatch(piece) or (not piece and len(pieces) > 1) for piece in pieces):
+    if len(pieces) <= 3 and all(
+        _NUMBER.fullmatch(piece) or (not piece and len(pieces) > 1) for piece in pieces
+    ):
         numbers = [int(piece) if piece else None for piece in pieces]
         return numbers[0] if len(numbers) == 1 else slice(*numbers)
     raise ArgumentError(

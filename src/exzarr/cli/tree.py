@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from exzarr.cli.output import console, human_bytes, print_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 __all__ = ["register", "tree_rows", "tree_table"]
@@ -21,8 +23,12 @@ def register(app: typer.Typer) -> None:
 
 def tree(
     path: Annotated[str, typer.Argument(help="A group, or an array.")],
-    depth: Annotated[int | None, typer.Option("--depth", "-d", min=0, help="Levels to show below PATH.")] = None,
-    scan: Annotated[bool, typer.Option("--scan/--no-scan", help="Look at what is stored, for its size.")] = True,
+    depth: Annotated[
+        int | None, typer.Option("--depth", "-d", min=0, help="Levels to show below PATH.")
+    ] = None,
+    scan: Annotated[
+        bool, typer.Option("--scan/--no-scan", help="Look at what is stored, for its size.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The groups and arrays below PATH, with shapes, data types, chunks and sizes."""
@@ -30,7 +36,8 @@ def tree(
     if as_json:
         print_json({"nodes": [{key: value for key, value in row.items() if key != "guide"} for row in rows]})
     else:
-        console().print(tree_table(rows))
+        out = console()
+        out.print(tree_table(rows, out))
 
 
 def tree_rows(path: str, depth: int | None = None, scan: bool = True) -> list[dict[str, Any]]:
@@ -61,42 +68,72 @@ def tree_rows(path: str, depth: int | None = None, scan: bool = True) -> list[di
                 "nbytes": array.nbytes,
             }
             if scan:
-                row["nbytes_stored"] = stored(place, meta).nbytes
+                there = stored(place, meta)
+                row |= {"stored_objects": there.chunks, "nbytes_stored": there.nbytes}
         rows.append(row | {"zarr_format": meta.zarr_format})
     return rows
 
 
-def tree_table(rows: list[dict[str, Any]]) -> Table:
-    """The rows as a table whose first column is the tree."""
-    from rich.table import Table
-    from rich.text import Text
+def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
+    """The rows as a table whose first column is the tree; with as many columns as `out` is wide enough for."""
+    from rich.measure import Measurement
 
-    scanned = any("nbytes_stored" in row for row in rows)
-    sharded = any(row.get("shards") for row in rows)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("", "shape", "type", "chunks", *(["shards"] if sharded else [])):
-        table.add_column(title, overflow="fold")
-    for title in ("in memory", *(["stored"] if scanned else [])):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        is_array = row["node_type"] == "array"
-        name = Text.assemble((row["guide"], "dim"), (row["name"], "bold" if not is_array else "cyan"))
-        if not is_array:
-            table.add_row(name)
-            continue
-        cells: list[Any] = [name, _shape(row), row["data_type"], _sizes(row["chunks"])]
-        if sharded:
-            cells.append(_sizes(row["shards"]) if row["shards"] else "")
-        cells.append(human_bytes(row["nbytes"]))
-        if scanned:
-            cells.append(human_bytes(row["nbytes_stored"]))
-        table.add_row(*cells)
+    table = _table(rows, _COLUMNS)
+    for left_out in range(1, len(_LESS) + 1):
+        if Measurement.get(out, out.options, table).maximum <= out.width - indent:
+            break
+        table = _table(rows, [column for column in _COLUMNS if column not in _LESS[:left_out]])
     return table
 
 
-def _shape(row: dict[str, Any]) -> str:
+_COLUMNS = ("names", "shape", "type", "chunks", "shards", "in memory", "stored")
+_LESS = ("names", "in memory", "shards", "chunks")
+"""What is left out in a narrow terminal, first things first."""
+
+
+def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    names = "names" in columns
+    scanned = any("nbytes_stored" in row for row in rows)
+    sharded = any(row.get("shards") for row in rows)
+    columns = [
+        c for c in columns if c != "names" and (c != "stored" or scanned) and (c != "shards" or sharded)
+    ]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
+    for title in columns:
+        right = title in ("in memory", "stored")
+        table.add_column(title, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in rows:
+        is_array = row["node_type"] == "array"
+        name = Text.assemble((row["guide"], "dim"), (row["name"], "bold" if not is_array else "cyan"))
+        table.add_row(name, *[Text(_cell(row, title, names)) for title in columns] if is_array else [])
+    return table
+
+
+def _cell(row: dict[str, Any], title: str, names: bool) -> str:
+    match title:
+        case "shape":
+            return _shape(row, names)
+        case "type":
+            return str(row["data_type"])
+        case "chunks" | "shards":
+            return "" if row[title] is None else _sizes(row[title])
+        case "in memory":
+            return human_bytes(row["nbytes"])
+    return human_bytes(row["nbytes_stored"])
+
+
+def _shape(row: dict[str, Any], with_names: bool) -> str:
     names = row["dimension_names"] or [None] * len(row["shape"])
-    return ", ".join(f"{name} {n}" if name else str(n) for name, n in zip(names, row["shape"], strict=True)) or "()"
+    if not with_names or not any(names):
+        return _sizes(row["shape"])
+    return (
+        ", ".join(f"{name} {n}" if name else str(n) for name, n in zip(names, row["shape"], strict=True))
+        or "()"
+    )
 
 
 def _sizes(sizes: list[Any]) -> str:
@@ -106,10 +143,7 @@ def _sizes(sizes: list[Any]) -> str:
 def _guides(paths: list[str]) -> list[str]:
     """The lines before each name. `paths` are in tree order; the first is the root."""
     parents = [path.rpartition("/")[0] if path else None for path in paths]
-    last: dict[str, str] = {}
-    for path, parent in zip(paths, parents, strict=True):
-        if parent is not None:
-            last[parent] = path
+    last = {parent: path for path, parent in zip(paths, parents, strict=True) if parent is not None}
     guides = []
     for path in paths:
         if not path:

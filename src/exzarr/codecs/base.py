@@ -118,6 +118,10 @@ class ArrayArrayCodec(Codec, Protocol):
         """The spec of what `encode` gives for a chunk of `spec`; MetadataError if it cannot be."""
         return spec
 
+    def permutation(self, ndim: int) -> tuple[int, ...] | None:
+        """The order it puts `ndim` dimensions into, where it does nothing else; None otherwise."""
+        return None
+
     def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
         """`array` is a chunk of `spec`, of any strides. May return a view of it."""
         ...

@@ -156,7 +156,7 @@ def _to_float(array: AnyArray, target: np.dtype[Any], rounding: str, out_of_rang
     else:
         near = np.clip(values, low, high).astype(target)
         truth, back = np.clip(values, low, high), near.astype(np.float64)
-    result = _directed(near, truth, back, rounding)
+    result = _directed(near, truth, back, rounding, info)
     outside = _beyond(values, info, rounding)
     if outside.any():
         if out_of_range != "clamp":
@@ -176,13 +176,12 @@ def _to_float(array: AnyArray, target: np.dtype[Any], rounding: str, out_of_rang
     return result
 
 
-def _directed(near: AnyArray, truth: AnyArray, back: AnyArray, rounding: str) -> AnyArray:
+def _directed(near: AnyArray, truth: AnyArray, back: AnyArray, rounding: str, info: Any) -> AnyArray:
     """`near`, the nearest of the target's values (`back` in wider numbers), moved as `rounding` has it."""
     if rounding == "nearest-even":
         return near
-    kind = near.dtype.type
     less, more = (back < truth).astype(bool), (back > truth).astype(bool)
-    up, down = np.nextafter(near, kind(np.inf)), np.nextafter(near, kind(-np.inf))
+    up, down = np.nextafter(near, info.max), np.nextafter(near, info.min)
     if rounding == "towards-positive":
         return np.where(less, up, near)
     if rounding == "towards-negative":

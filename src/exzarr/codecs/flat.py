@@ -9,14 +9,12 @@ here are called once per chunk: everything is a local, nothing is looked up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ArrayBytesCodec, Buffer, BytesBytesCodec, ChunkSpec
 from exzarr.codecs.memory import as_buffer, exports_buffer
-from exzarr.codecs.transpose import Transpose
 from exzarr.errors import CodecError
 
 __all__ = ["Layout", "bind_flat"]
@@ -25,7 +23,6 @@ Stage = tuple[BytesBytesCodec, int | None, int]
 _BYTE = np.dtype(np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
 class Layout:
     """How a chunk array lies in its decompressed bytes.
 
@@ -43,12 +40,22 @@ class Layout:
         Bytes in all.
     """
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    stored: np.dtype[Any]
-    axes: tuple[int, ...] | None
-    strides: tuple[int, ...]
-    size: int
+    __slots__ = ("axes", "dtype", "shape", "size", "stored", "strides")
+
+    def __init__(self, spec: ChunkSpec, stored: np.dtype[Any], axes: tuple[int, ...]) -> None:
+        self.shape = spec.shape
+        self.dtype = spec.dtype
+        self.stored = stored
+        self.size = spec.nbytes
+        step = stored.itemsize
+        strides = [0] * len(axes)
+        for axis in reversed(axes):
+            strides[axis] = step
+            step *= max(1, spec.shape[axis])
+        self.strides = tuple(strides)
+        # Dimensions of length one may stand anywhere
+        moved = [axis for axis in axes if spec.shape[axis] != 1]
+        self.axes = axes if moved != sorted(moved) and self.size else None
 
     @property
     def plain(self) -> bool:
@@ -60,36 +67,50 @@ class Layout:
         array_array: Sequence[ArrayArrayCodec], array_bytes: ArrayBytesCodec, specs: Sequence[ChunkSpec]
     ) -> Layout | None:
         """The layout for a chain; None where its bytes are not the chunk's memory."""
-        if not all(isinstance(codec, Transpose) for codec in array_array):
-            return None
         stored = array_bytes.stored_dtype(specs[-1])
         if stored is None:
             return None
-        spec = specs[0]
-        axes = tuple(range(len(spec.shape)))
+        axes = tuple(range(len(specs[0].shape)))
         for codec in array_array:
-            assert isinstance(codec, Transpose)
-            axes = tuple(axes[axis] for axis in codec.axes(len(axes)))
-        step = stored.itemsize
-        strides = [0] * len(axes)
-        for axis in reversed(axes):
-            strides[axis] = step
-            step *= max(1, spec.shape[axis])
-        # Dimensions of length one may stand anywhere
-        moved = [axis for axis in axes if spec.shape[axis] != 1]
-        transposed = moved != sorted(moved) and spec.size > 0
-        return Layout(
-            spec.shape, spec.dtype, stored, axes if transposed else None, tuple(strides), spec.nbytes
-        )
+            order = codec.permutation(len(axes))
+            if order is None:
+                return None
+            axes = tuple([axes[axis] for axis in order])
+        return Layout(specs[0], stored, axes)
 
 
-def bind_flat(layout: Layout, stages: Sequence[Stage], raw: bool) -> dict[str, Callable[..., Any]]:
-    """The functions `decode`, `decode_into` and `encode` for chunks of `layout`."""
+def bind_flat(layout: Layout, stages: Sequence[Stage], raw: bool) -> dict[str, Any]:
+    """`BoundPipeline`'s functions for chunks of `layout`."""
     decode = _decoder(layout, stages, layout.dtype)
     # Copying converts the byte order anyway
     copy_from = decode if layout.dtype == layout.stored else _decoder(layout, stages, layout.stored)
     decode_into = _decoder_into(layout, stages, copy_from)
-    return {"decode": decode, "decode_into": decode_into, "encode": _encoder(layout, stages, raw)}
+    return {
+        "decode": decode,
+        "decode_bytes": _bytes_decoder(layout, stages) if layout.plain else None,
+        "decode_into": decode_into,
+        "encode": _encoder(layout, stages, raw),
+    }
+
+
+def _bytes_decoder(layout: Layout, stages: Sequence[Stage]) -> Callable[[Buffer], Buffer]:
+    total = layout.size
+    unstages = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages)]
+
+    def decode_bytes(data: Buffer) -> Buffer:
+        at: Any = None
+        try:
+            for at, codec_decode, size, limit in unstages:  # noqa: B007 - the handler names it
+                data = codec_decode(data, size, limit)
+        except (CodecError, MemoryError):
+            raise
+        except Exception as exc:
+            raise _failed(at, exc) from exc
+        if len(data) != total:
+            raise CodecError(f"{len(data)} bytes where a chunk of {total} bytes was expected")
+        return data
+
+    return decode_bytes
 
 
 def _decoder(layout: Layout, stages: Sequence[Stage], wanted: np.dtype[Any]) -> Callable[[Buffer], AnyArray]:

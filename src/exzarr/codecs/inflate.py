@@ -11,7 +11,7 @@ __all__ = ["GZIP", "ZLIB", "inflate"]
 
 ZLIB, GZIP = 15, 31
 """zlib's ``wbits``."""
-_WINDOW = 1 << 16
+_WINDOW = 1 << 10
 
 
 def inflate(name: str, data: Buffer, wbits: int, size: int | None, limit: int) -> bytes:
@@ -26,11 +26,12 @@ def inflate(name: str, data: Buffer, wbits: int, size: int | None, limit: int) -
     total = position = 0
     while True:
         stream = zlib.decompressobj(wbits)
-        # zlib copies what lies behind a member: later members get small windows, that
-        # a file of a million of them does not take time with the square of its size.
+        # zlib copies what lies behind a member: later members get windows that start
+        # small, so that a file of a million of them does not take time with the square of its size.
         window = _WINDOW if position else len(view)
         while not stream.eof:
             piece = view[position : position + window]
+            window *= 4
             if not piece:
                 raise CodecError(f"{name}: the data ends in the middle of a stream")
             try:

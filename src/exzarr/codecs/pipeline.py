@@ -48,6 +48,10 @@ class BoundPipeline:
         Whether decoding notices any damage to the bytes (there is a checksum).
     shards
         The way to a shard's inner chunks, where the chain is one ``sharding_indexed``; else None.
+    plain
+        Whether decoding gives the C-contiguous memory of the chunk array: there is `decode_bytes`.
+    decode_bytes
+        ``decode_bytes(data) -> bytes-like``: that memory. Only where `plain` is true.
     decode
         ``decode(data) -> array``: of ``spec.shape`` and ``spec.dtype``; may be a read-only
         view of `data`. CodecError where `data` is not an encoded chunk.
@@ -63,10 +67,12 @@ class BoundPipeline:
     __slots__ = (
         "checks",
         "decode",
+        "decode_bytes",
         "decode_into",
         "encode",
         "encoded_size",
         "max_encoded_size",
+        "plain",
         "quick",
         "raw",
         "shards",
@@ -82,6 +88,7 @@ class BoundPipeline:
         encode: Callable[[AnyArray], Buffer],
         encoded_size: int | None,
         max_encoded_size: int,
+        decode_bytes: Callable[[Buffer], Buffer] | None = None,
         raw: bool = False,
         quick: bool = False,
         checks: bool = False,
@@ -89,6 +96,8 @@ class BoundPipeline:
     ) -> None:
         self.spec = spec
         self.decode = decode
+        self.plain = decode_bytes is not None
+        self.decode_bytes: Callable[[Buffer], Buffer] = decode_bytes or _no_bytes
         self.decode_into = decode_into
         self.encode = encode
         self.encoded_size = encoded_size
@@ -179,6 +188,10 @@ class ChunkPipeline:
         shards = bind_shards(spec)
         common.update(decode=shards.decode, decode_into=shards.decode_into, encode=shards.encode)
         return BoundPipeline(spec, shards=shards, **common)
+
+
+def _no_bytes(_: Buffer) -> Buffer:
+    raise CodecError("the decoded bytes of this chunk are not its memory: see BoundPipeline.plain")
 
 
 def _bind(

@@ -55,16 +55,18 @@ def register(name: str, codec: type[Codec]) -> None:
     Raises
     ------
     ArgumentError
-        It lacks ``kind``, ``from_config`` or ``to_config``.
+        It is no codec, or has another name.
     """
-    kind = getattr(codec, "kind", None)
-    if kind not in ("array_array", "array_bytes", "bytes_bytes"):
+    from exzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+
+    bases = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
+    if not isinstance(codec, type) or not any(base in codec.__mro__ for base in bases):
         raise ArgumentError(
-            f"codec {name!r}: kind must be 'array_array', 'array_bytes' or 'bytes_bytes', got {kind!r}"
+            f"codec {name!r}: {codec!r} must be a class that derives from one of "
+            + ", ".join(f"exzarr.codecs.base.{base.__name__}" for base in bases)
         )
-    for method in ("from_config", "to_config", "encode", "decode"):
-        if not callable(getattr(codec, method, None)):
-            raise ArgumentError(f"codec {name!r}: {codec!r} has no method {method!r}")
+    if getattr(codec, "name", None) != name:
+        raise ArgumentError(f"codec {name!r}: the class calls itself {getattr(codec, 'name', None)!r}")
     with _lock:
         _classes[name] = codec
 

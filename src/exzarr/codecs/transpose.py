@@ -65,6 +65,9 @@ class Transpose(ArrayArrayCodec):
             raise MetadataError(f"codec 'transpose': order {list(order)} for an array of {ndim} dimensions")
         return order
 
+    def permutation(self, ndim: int) -> tuple[int, ...] | None:
+        return self.axes(ndim)
+
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         return spec.with_(shape=tuple(spec.shape[axis] for axis in self.axes(len(spec.shape))))
 

@@ -17,7 +17,7 @@ from exzarr.codecs._config import build
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
 from exzarr.errors import CodecError, MetadataError
 
-__all__ = ["VLenBytes", "VLenUTF8", "check_count"]
+__all__ = ["VLenBytes", "VLenUTF8", "check_count", "flat_writable"]
 
 
 def check_count(name: str, data: Buffer, spec: ChunkSpec) -> None:
@@ -30,6 +30,11 @@ def check_count(name: str, data: Buffer, spec: ChunkSpec) -> None:
         raise CodecError(
             f"{name}: {len(data)} bytes that tell of {max(told, 0)} elements, {spec.size} were expected"
         )
+
+
+def flat_writable(array: AnyArray) -> AnyArray:
+    """The elements in C order, in memory that may be written to: numcodecs asks for that, though it only reads."""
+    return np.require(array, requirements="CW").reshape(-1)
 
 
 class _VLen(ArrayBytesCodec):
@@ -60,7 +65,7 @@ class VLenUTF8(_VLen):
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
         from numcodecs.vlen import VLenUTF8 as Other
 
-        flat = np.ascontiguousarray(array).reshape(-1)
+        flat = flat_writable(array)
         encoded: Buffer = Other().encode(flat if flat.dtype == object else flat.astype(object))
         return encoded
 
@@ -91,7 +96,7 @@ class VLenBytes(_VLen):
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
         from numcodecs.vlen import VLenBytes as Other
 
-        flat = np.ascontiguousarray(array).reshape(-1)
+        flat = flat_writable(array)
         encoded: Buffer = Other().encode(flat if flat.dtype == object else flat.astype(object))
         return encoded
 

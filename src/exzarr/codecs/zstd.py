@@ -24,6 +24,8 @@ _local = threading.local()
 _SMALL = 1 << 16
 # What RFC 8878 asks every decoder to support; only frames that do not tell their size need it.
 _WINDOW = 1 << 23
+_LARGE = 1 << 16
+_numcodecs: Any = None
 _frame_size = zstandard.frame_content_size
 
 
@@ -86,9 +88,11 @@ def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
         told = _frame_size(data)
         if told == size and size <= limit:
             # One frame that holds just what is wanted, and nothing behind it
+            if size >= _LARGE:
+                return _large(data)  # type: ignore[no-any-return]
             return _decompressor().decompress(data, 0, False, False)  # type: ignore[no-any-return]
         return _stream(data, size, limit)
-    except zstandard.ZstdError as exc:
+    except (zstandard.ZstdError, RuntimeError) as exc:
         raise CodecError(f"zstd: {exc}") from None
 
 
@@ -96,17 +100,32 @@ def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:
     """The frames in `data`, decompressed to exactly ``out.nbytes`` bytes."""
     size = out.nbytes
     try:
+        if size >= _LARGE and _frame_size(data) == size:
+            _large(data, out)
+            return
         if size > _SMALL and _frame_size(data) == size and _whole_frames(data) == 1:
             # The whole frame is there and `out` has room for it: libzstd then decodes in one
             # go, straight into `out`, and verifies the checksum.
             if _decompressor().stream_reader(data).readinto(out) != size:
                 raise CodecError(f"zstd: the frame holds less than the {size} bytes it promises")
             return
-    except zstandard.ZstdError as exc:
+    except (zstandard.ZstdError, RuntimeError) as exc:
         raise CodecError(f"zstd: {exc}") from None
     decoded = decompress(data, size, size)
     if size:
         memoryview(out).cast("B")[:] = decoded
+
+
+def _large(data: Buffer, out: Any = None) -> Any:
+    """One large frame that tells its size, decompressed by numcodecs.
+
+    Its build of libzstd is 5 to 8 % faster than zstandard's; a context made anew for each
+    chunk, which costs some microseconds, makes up for that where chunks are small.
+    """
+    global _numcodecs
+    if _numcodecs is None:
+        from numcodecs.zstd import decompress as _numcodecs
+    return _numcodecs(data, out)
 
 
 def _decompressor() -> Any:

@@ -105,7 +105,7 @@ def _divisor(n: int, wanted: int) -> int:
 
 def _root(n: int, k: int) -> int:
     """The largest integer whose `k`-th power is at most `n`."""
-    root = round(n ** (1 / k))
+    root: int = round(n ** (1 / k))
     while root**k > n:
         root -= 1
     while (root + 1) ** k <= n:

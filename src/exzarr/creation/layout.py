@@ -99,7 +99,9 @@ def chunk_layout(
         grid = _grid(_chunk_spec(chunks, shape, itemsize), shape, zarr_format, "chunks")
         return Layout(grid, grid.max_chunk_shape)
     if zarr_format == 2:
-        raise ArgumentError(f"shards={shards!r}: Zarr format 2 has no shards; leave them out, or use zarr_format=3")
+        raise ArgumentError(
+            f"shards={shards!r}: Zarr format 2 has no shards; leave them out, or use zarr_format=3"
+        )
     shards, index_location = _index_location(shards)
     if isinstance(shards, str) or shards is True:
         inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
@@ -116,7 +118,9 @@ def _index_location(shards: Any) -> tuple[Any, str]:
         return shards, "end"
     unknown = shards.keys() - {"shape", "index_location"}
     if unknown or "shape" not in shards:
-        raise ArgumentError(f"shards={dict(shards)!r}: a dict has a 'shape', and may have an 'index_location'")
+        raise ArgumentError(
+            f"shards={dict(shards)!r}: a dict has a 'shape', and may have an 'index_location'"
+        )
     where = shards.get("index_location") or "end"
     return shards["shape"], str(getattr(where, "value", where))
 
@@ -138,7 +142,11 @@ def _explicit_shards(
         if entry is None:
             outer.append(max(1, -(-n // unit)) * unit)
             continue
-        sizes = [entry] if isinstance(entry, int) else [part[0] if isinstance(part, tuple) else part for part in entry]
+        sizes = (
+            [entry]
+            if isinstance(entry, int)
+            else [part[0] if isinstance(part, tuple) else part for part in entry]
+        )
         for size in sizes:
             if size % unit:
                 low, high = size // unit * unit, -(-size // unit) * unit
@@ -163,7 +171,8 @@ def _chunk_spec(chunks: Any, shape: tuple[int, ...], itemsize: int) -> Sequence[
     if target is not None:
         return auto_chunks(shape, itemsize, target)
     whole = -1 if chunks is False else chunks
-    return [max(1, n) if entry is None else entry for entry, n in zip(_per_dimension(whole, shape, "chunks"), shape)]
+    given = _per_dimension(whole, shape, "chunks")
+    return [max(1, n) if entry is None else entry for entry, n in zip(given, shape, strict=True)]
 
 
 def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:

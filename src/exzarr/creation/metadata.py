@@ -15,7 +15,7 @@ from exzarr.format.chunk_keys import ChunkKeyEncoding
 from exzarr.format.dtypes import DataType
 from exzarr.format.metadata import ARRAY_DIMENSIONS, ArrayMetadata, CodecConfig, v2_dimension_names
 
-__all__ = ["DEFAULT_FILL_VALUE", "ArrayOptions", "array_metadata"]
+__all__ = ["DEFAULT_FILL_VALUE", "ArrayOptions", "FilledOptions", "array_metadata"]
 
 VARIABLE_ITEMSIZE = 64
 """Bytes that an element of variable length counts as, where chunk shapes are chosen."""
@@ -34,19 +34,24 @@ DEFAULT_FILL_VALUE: Final = _Default()
 """Zero, empty, or not-a-time."""
 
 
-class ArrayOptions(TypedDict, total=False):
-    """The keywords that everything takes that makes an array; `array_metadata` says what they mean."""
+class FilledOptions(TypedDict, total=False):
+    """`ArrayOptions` for what chooses the fill value itself."""
 
     chunks: ChunksLike
     shards: ShardsLike
     filters: Any
     compressors: Any
     serializer: Any
-    fill_value: Any
     order: Literal["C", "F"] | None
     attributes: Mapping[str, Any] | None
     chunk_key_encoding: Any
     dimension_names: Sequence[str | None] | None
+
+
+class ArrayOptions(FilledOptions, total=False):
+    """The keywords that everything takes that makes an array; `array_metadata` says what they mean."""
+
+    fill_value: Any
 
 
 def array_metadata(
@@ -112,7 +117,19 @@ def array_metadata(
         raise ArgumentError(f"order is 'C' or 'F', not {order!r}")
     own = dict(attributes or {})
     if zarr_format == 2:
-        return _v2(lengths, layout, spec, fill, filters, compressors, serializer, order, chunk_key_encoding, own, names)
+        return _v2(
+            lengths,
+            layout,
+            spec,
+            fill,
+            filters,
+            compressors,
+            serializer,
+            order,
+            chunk_key_encoding,
+            own,
+            names,
+        )
     if order == "F" and len(lengths) > 1:
         filters = _transposed(filters, len(lengths))
     from exzarr.codecs.parse import v3_codecs
@@ -185,7 +202,9 @@ def _v2(
 def _fill_value(value: Any, data_type: DataType, zarr_format: int) -> Any:
     if value is None:
         return None if zarr_format == 2 else fill_values.default(data_type)
-    return fill_values.default(data_type) if value is DEFAULT_FILL_VALUE else fill_values.cast(value, data_type)
+    return (
+        fill_values.default(data_type) if value is DEFAULT_FILL_VALUE else fill_values.cast(value, data_type)
+    )
 
 
 def _dimension_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:

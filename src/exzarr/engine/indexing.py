@@ -348,7 +348,7 @@ def _basic(parts: tuple[Any, ...], shape: tuple[int, ...]) -> GridSelection:
 def _view(view: list[Any]) -> tuple[Any, ...] | None:
     for index in view:
         if index is not _ALL:
-            return tuple(view)
+            return (*view, Ellipsis)  # without it, integers alone would give a scalar: no view
     return None
 
 

@@ -380,13 +380,15 @@ def _pick_parts(picks: Picks, dim: Dimension, extent: int) -> Iterator[Part]:
         at = np.arange(len(positions))
     starts = (np.flatnonzero(coords[1:] != coords[:-1]) + 1).tolist()
     bounds = [0, *starts, len(positions)]
-    chunks = coords[bounds[:-1]].tolist()
-    for begin, end, coord in zip(bounds, bounds[1:], chunks, strict=False):
-        low = dim.offset(coord)
+    # As Python numbers: taking them out of the arrays one by one would cost more than all the rest.
+    firsts = zip(coords[bounds[:-1]].tolist(), positions[bounds[:-1]].tolist(), at[bounds[:-1]].tolist(), strict=True)
+    offset, size = dim.offset, dim.size
+    for begin, end, (coord, here, there) in zip(bounds, bounds[1:], firsts, strict=False):
+        low = offset(coord)
         if end - begin == 1:  # a slice moves one row at a fraction of what an index array costs
-            here, there = int(positions[begin]) - low, int(at[begin])
-            only = dim.size(coord) == 1 or extent - low == 1
-            yield coord, slice(here, here + 1, 1), slice(there, there + 1), only
+            here -= low
+            covers = not here and (size(coord) == 1 or extent - low == 1)
+            yield coord, slice(here, here + 1, 1), slice(there, there + 1), covers
         else:
             yield coord, positions[begin:end] - low, at[begin:end], False
 

@@ -17,7 +17,7 @@ from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline, pipeline_for
 from exzarr.engine.plan import Dimension, Plan
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.stack import slots_for
-from exzarr.errors import ChunkCorruptError
+from exzarr.errors import ChunkCorruptError, ChunkMissingError
 from exzarr.format import fill_values
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
@@ -25,8 +25,15 @@ from exzarr.stores.base import Store
 __all__ = ["ChunkSource", "open_source"]
 
 
+CHUNK_LOAD = 4096
+"""What a chunk costs however small it is, in bytes of a compressed chunk that could be decoded instead."""
+
 LIGHT_NBYTES = 48 * 1024
-"""Up to this size, chunks of quick codecs are not worth several decoding threads."""
+"""Up to this size, chunks of quick codecs are not worth several threads (up to a sixth of it, any chunks).
+
+Each system call and each codec lets go of the interpreter lock and has to win it back; where they
+are this short, threads would mostly wait for one another.
+"""
 
 
 class ChunkSource:
@@ -53,6 +60,8 @@ class ChunkSource:
         a grid that is not regular.
     slots
         How many neighbouring chunks are worth moving together (`engine.stack`).
+    load
+        What reading one chunk costs, in bytes of a compressed chunk.
     light
         Decoding a chunk takes hardly longer than the calls around it.
     """
@@ -71,6 +80,7 @@ class ChunkSource:
         "labels",
         "layout",
         "light",
+        "load",
         "missing_error",
         "nbytes",
         "path",
@@ -112,7 +122,9 @@ class ChunkSource:
         unit = bound.shards.inner if bound.shards else bound
         self.nbytes = unit.spec.nbytes
         self.slots = slots_for(unit.spec)
-        self.light = unit.quick and not unit.raw and self.nbytes <= LIGHT_NBYTES
+        weight = 8 if unit.raw else 2 if unit.quick else 1
+        self.load = CHUNK_LOAD + self.nbytes // weight
+        self.light = self.nbytes <= (LIGHT_NBYTES if unit.quick and not unit.raw else LIGHT_NBYTES // 6)
         self.layout = self._layout_for(largest) if self.sharded and regular else None
         self.pipeline = bound if regular and not self.sharded else None
 
@@ -156,9 +168,16 @@ class ChunkSource:
         """``(key, chunk index, work index[, covers])`` for every chunk of a plan."""
         return plan.walk(self.labels, self.join, covers=covers)
 
-    def runs(self, plan: Plan) -> Any:
-        """``(keys, chunk index, work index)``: like `items`, small neighbours together."""
-        return plan.runs(self.labels, self.join, self.slots if self.pipeline is not None else 1)
+    def runs(self, plan: Plan, most: int) -> Any:
+        """``(keys, chunk index, work index)``: like `items`, up to `most` neighbours together."""
+        return plan.runs(self.labels, self.join, most)
+
+    def absent(self, key: str) -> Any:
+        """What stands for the chunk at `key`, which is not stored."""
+        if self.missing_error:
+            reason = 'it is not stored, and the array was opened with missing="error"'
+            raise ChunkMissingError(self.path, self.index(key), key, reason)
+        return self.fill
 
     def corrupt(self, key: str, reason: object) -> ChunkCorruptError:
         """The error for a chunk that cannot be decoded."""

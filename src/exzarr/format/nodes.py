@@ -10,9 +10,12 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 __all__ = ["consolidate", "consolidated_node"]
 
 
-def consolidated_node(consolidated: Consolidated, path: str) -> ArrayMetadata | GroupMetadata | None:
-    """The metadata of the node at `path`, a group's with what lies below it; None where there is none.
+def consolidated_node(
+    consolidated: Consolidated, path: str, *, below: bool = True
+) -> ArrayMetadata | GroupMetadata | None:
+    """The metadata of the node at `path`; None where there is none.
 
+    With `below`, a group's has what the documents say of the nodes below it.
     Raises MetadataError, naming the path, where the document is invalid.
     """
     kind = consolidated.kind(path)
@@ -28,7 +31,7 @@ def consolidated_node(consolidated: Consolidated, path: str) -> ArrayMetadata | 
             node = v2.parse_group(document[v2.ZGROUP], document.get(v2.ZATTRS))
     except MetadataError as error:
         raise type(error)(f"consolidated metadata of {path or '/'!r}: {error}") from error
-    if isinstance(node, GroupMetadata):
+    if below and isinstance(node, GroupMetadata):
         return node.with_(consolidated=consolidated.below(path))
     return node
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import repeat
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -183,10 +184,11 @@ class Store(ABC):
             buffer[:n] = value
         return n
 
-    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
-        """`read_into` for several keys, each into its own buffer."""
-        read_into = self.read_into
-        return [read_into(key, buffer) for key, buffer in zip(keys, buffers, strict=False)]
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        """`read_into` for several keys, each into its own buffer (there may be more buffers than keys)."""
+        return [*map(self.read_into, keys, buffers, starts or repeat(0))]
 
     def open_value(self, key: str) -> ValueReader | None:
         """Open the value at `key`, to read parts of it; None where it is absent.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from stat import S_ISREG
 
 from exzarr.errors import StoreError
@@ -99,28 +99,28 @@ def _portable_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memor
         return None
 
 
-def _preadv_each(paths: Sequence[str], buffers: Sequence[memoryview]) -> list[int]:
+def _preadv_each(paths: Sequence[str], buffers: Sequence[memoryview], starts: Iterable[int]) -> list[int]:
     """`read_into` for several files; -1 for those that are missing."""
     opened, preadv, close = os.open, os.preadv, os.close
     sizes: list[int] = []
-    for path, buffer in zip(paths, buffers, strict=False):
+    for path, buffer, start in zip(paths, buffers, starts, strict=False):
         try:
             fd = opened(path, _READ)
         except FileNotFoundError:
             sizes.append(-1)
             continue
         try:
-            sizes.append(preadv(fd, (buffer, _SPARE), 0))
+            sizes.append(preadv(fd, (buffer, _SPARE), start))
         finally:
             close(fd)
     return sizes
 
 
-def _portable_each(paths: Sequence[str], buffers: Sequence[memoryview]) -> list[int]:
+def _portable_each(paths: Sequence[str], buffers: Sequence[memoryview], starts: Iterable[int]) -> list[int]:
     sizes: list[int] = []
-    for path, buffer in zip(paths, buffers, strict=False):
+    for path, buffer, start in zip(paths, buffers, starts, strict=False):
         try:
-            sizes.append(_portable_into(path, buffer))
+            sizes.append(_portable_into(path, buffer, start))
         except FileNotFoundError:
             sizes.append(-1)
     return sizes

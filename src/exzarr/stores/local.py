@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Literal
 
 from exzarr.errors import ArgumentError
@@ -80,14 +81,16 @@ class LocalStore(Store):
             self._raise_unless_absent(error, key)
             return -1
 
-    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
         for key in keys:
             check_key(key)
         base = self._base
         try:
-            return files.read_each([base + key for key in keys], buffers)
+            return files.read_each([base + key for key in keys], buffers, starts or repeat(0))
         except (OSError, UnicodeError):  # whatever it is, `read_into` says it better
-            return super().read_each(keys, buffers)
+            return super().read_each(keys, buffers, starts)
 
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)

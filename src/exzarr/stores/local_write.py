@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from itertools import count
 
-from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer
+from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer, is_reserved
 
 __all__ = ["delete_content", "delete_file", "delete_tree", "make_folders", "replace_file", "temporary_name"]
 
@@ -172,7 +172,11 @@ def delete_tree(path: str) -> None:
         return
     if not stat.S_ISDIR(mode):
         return
-    aside = path[: path.rindex("/") + 1] + temporary_name()
+    folder, _, name = path.rpartition("/")
+    if is_reserved(name):  # left over by a deleter that died
+        _remove_tree(path)
+        return
+    aside = f"{folder}/{temporary_name()}"
     try:
         os.rename(path, aside)
     except FileNotFoundError:
@@ -199,4 +203,15 @@ def delete_content(folder: str) -> None:
 def _remove_tree(path: str) -> None:
     import shutil
 
-    shutil.rmtree(path)
+    for attempt in range(_ATTEMPTS):
+        try:
+            shutil.rmtree(path)
+            return
+        except FileNotFoundError:
+            # Gone, or a part of it: somebody else deletes the same folder.
+            if not os.path.isdir(path):
+                return
+        except OSError as error:
+            # Somebody puts into a folder that could not be renamed away.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == _ATTEMPTS - 1:
+                raise

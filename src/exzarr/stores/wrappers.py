@@ -7,6 +7,7 @@ method, a store that has a faster way keeps it inside a wrapper.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 
 from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader, check_key, check_prefix, read_only_error
 
@@ -38,8 +39,10 @@ class StoreWrapper(Store):
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self.inner.read_into(key, buffer, start)
 
-    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
-        return self.inner.read_each(keys, buffers)
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        return self.inner.read_each(keys, buffers, starts)
 
     def open_value(self, key: str) -> ValueReader | None:
         return self.inner.open_value(key)
@@ -61,6 +64,12 @@ class StoreWrapper(Store):
 
     def close(self) -> None:
         self.inner.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The inner store may have its own mind about blocks that fail.
+        self.inner.__exit__(kind, error, trace)
 
     @property
     def url(self) -> str:
@@ -126,8 +135,10 @@ class PrefixStore(StoreWrapper):
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self.inner.read_into(self._key(key), buffer, start)
 
-    def read_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int]:
-        return self.inner.read_each([self._key(key) for key in keys], buffers)
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        return self.inner.read_each([self._key(key) for key in keys], buffers, starts)
 
     def open_value(self, key: str) -> ValueReader | None:
         return self.inner.open_value(self._key(key))

@@ -23,7 +23,7 @@ from exzarr.hierarchy import Location
 from exzarr.stores.local import LocalStore
 from exzarr.tools.chunk_moves import move_chunks, stored_indices
 from exzarr.tools.copy import copy, execute, locate
-from exzarr.tools.copy_plan import NodePlan, plan_copy
+from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy
 from exzarr.tools.recipe import Recipe
 from exzarr.tools.report import CopyProgress, CopyReport, Tally
 
@@ -123,8 +123,8 @@ def _in_place(
             _delete(node.source, _V2_DOCUMENTS)
     root = plan[0]
     return CopyReport(
-        source=str(root.source),
-        destination=str(root.target),
+        source=place_of(root.source),
+        destination=place_of(root.target),
         arrays=sum(node.is_array for node in todo),
         groups=sum(not node.is_array for node in todo),
         arrays_moved=sum(node.is_array for node in todo),

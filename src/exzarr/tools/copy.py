@@ -22,7 +22,7 @@ from exzarr.hierarchy import Location
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import Mode, StoreLike, resolve_store
 from exzarr.tools.chunk_moves import move_chunks
-from exzarr.tools.copy_plan import NodePlan, plan_copy, refuse_overlap
+from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy, refuse_overlap
 from exzarr.tools.recipe import KEEP, Keep, Recipe
 from exzarr.tools.reencode import reencode
 from exzarr.tools.report import CopyProgress, CopyReport, Tally
@@ -123,8 +123,8 @@ def execute(
         hierarchy.delete(root.target)
         raise
     return CopyReport(
-        source=str(root.source),
-        destination=str(root.target),
+        source=place_of(root.source),
+        destination=place_of(root.target),
         arrays=sum(node.is_array for node in plan),
         groups=sum(not node.is_array for node in plan),
         arrays_moved=sum(node.is_array and node.same_bytes for node in plan),
@@ -170,13 +170,17 @@ def _target(destination: Any, path: str, source: Location, opened: ExitStack, *,
     if isinstance(destination, Group):
         name = path or source.path.rpartition("/")[2]
         if not name:
-            raise ArgumentError("the source is the root of its store and has no name: say path=, the copy's name")
+            raise ArgumentError(
+                "the source is the root of its store and has no name: say path=, the copy's name"
+            )
         # The group's own location: consolidated metadata it was opened with is kept in step.
         return destination._location.child(name)
     mode: Mode = "a"
     if isinstance(destination, str | os.PathLike) and os.fspath(destination).lower().endswith(".zip"):
         if not overwrite and Path(destination).is_file():
-            raise NodeExistsError(f"there is a zip file {os.fspath(destination)!r} already; overwrite=True replaces it")
+            raise NodeExistsError(
+                f"there is a zip file {os.fspath(destination)!r} already; overwrite=True replaces it"
+            )
         mode = "w"
     store, base_path = resolve_store(destination, mode=mode)
     if not isinstance(destination, Store):

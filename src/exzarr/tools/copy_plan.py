@@ -20,7 +20,7 @@ from exzarr.tools.translate import translate_group
 if TYPE_CHECKING:
     from exzarr.format.consolidated import Consolidated
 
-__all__ = ["NodePlan", "is_consolidated", "plan_copy", "refuse_overlap", "walk"]
+__all__ = ["NodePlan", "is_consolidated", "place_of", "plan_copy", "refuse_overlap", "walk"]
 
 
 @dataclass(frozen=True)
@@ -79,27 +79,17 @@ def plan_copy(
     With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys.
     """
     plans = [
-        _plan_node(node, _target(node, source, target), meta, recipe, keep_keys) for node, meta in walk(source)
+        _plan_node(node, _target(node, source, target), meta, recipe, keep_keys)
+        for node, meta in walk(source)
     ]
     return _with_consolidated(plans)
 
 
 def walk(location: Location) -> list[tuple[Location, Metadata]]:
     """A node and all below it, each group before its members."""
-    found: list[tuple[Location, Metadata]] = []
-    pending: list[tuple[Location, Metadata]] = [(location, hierarchy.load(location))]
-    while pending:
-        here, meta = pending.pop()
-        found.append((here, meta))
-        if isinstance(meta, GroupMetadata):
-            members = []
-            for name in hierarchy.child_names(here):
-                child = here.child(name)
-                child_meta = hierarchy.find(child)
-                if child_meta is not None:
-                    members.append((child, child_meta))
-            pending += reversed(members)
-    return found
+    found = hierarchy.load(location)
+    below = hierarchy.nodes_below(location) if isinstance(found, GroupMetadata) else ()
+    return [(location, found), *[(location.child(path), meta) for path, meta in below]]
 
 
 def _target(node: Location, source: Location, target: Location) -> Location:
@@ -155,6 +145,12 @@ def is_consolidated(location: Location, meta: Metadata) -> bool:
     if meta.zarr_format == 3:
         return meta.consolidated is not None
     return location.store.exists(location.key(v2.ZMETADATA))
+
+
+def place_of(location: Location) -> str:
+    """Where a node is, for people: a plain path, where it is a folder."""
+    folder = location.store.local_path(location.path)
+    return str(location) if folder is None else folder.rstrip("/") or "/"
 
 
 def refuse_overlap(source: Location, target: Location) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from exzarr.codecs import registry
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import pipeline_for
 from exzarr.errors import ArgumentError
 from exzarr.format import dtypes, fill_values
 from exzarr.format.chunk_grids import ChunkGrid
-from exzarr.tools.sizes import KEEP, Keep, Sizes, inner_chunks, resolve_sizes
+from exzarr.format.metadata import CodecConfig
+from exzarr.tools.sizes import KEEP, Keep, Sizes, inner_chunks, new_layout
 from exzarr.tools.to_v2 import innermost, v2_members
-from exzarr.tools.to_v3 import v3_members
+from exzarr.tools.to_v3 import native_filter, v3_members
 from exzarr.tools.translate import Translation, translate
 
 if TYPE_CHECKING:
@@ -68,48 +70,50 @@ def apply(recipe: Recipe, meta: ArrayMetadata) -> Translation:
     members, notes = _members(meta, data_type, zarr_format)
     if recipe.dtype is not KEEP:
         members.update(data_type=data_type, fill_value=_fill(meta, data_type, zarr_format))
-    codecs = _Codecs(meta, recipe)
-    chunks, shards = resolve_sizes(meta, recipe.chunks, recipe.shards, zarr_format)
-    outer = chunks if shards is None else shards
-    if any(isinstance(size, tuple) for size in outer):
-        grid = ChunkGrid.from_rectilinear(meta.shape, outer)
-    else:
-        grid = ChunkGrid.from_regular(meta.shape, outer)
-    members["chunk_grid"] = grid
+    codecs = _Codecs(meta, recipe, zarr_format)
+    layout = new_layout(meta, recipe.chunks, recipe.shards, data_type, zarr_format)
+    members["chunk_grid"] = layout.grid
     fill = members.get("fill_value", meta.fill_value)
-    spec = ChunkSpec(
-        grid.max_chunk_shape if shards is None else chunks,
-        data_type,
-        fill_values.default(data_type) if fill is None else fill,
-    )
+    spec = ChunkSpec(layout.chunks, data_type, fill_values.default(data_type) if fill is None else fill)
     if zarr_format == 3:
         from exzarr.codecs.parse import v3_codecs
 
-        members["codecs"] = v3_codecs(spec, **codecs.v3(), shard_shape=shards, endian=codecs.endian)
+        members["codecs"] = v3_codecs(
+            spec,
+            **codecs.v3(),
+            shard_shape=layout.shards,
+            index_location=layout.index_location,
+            endian=codecs.endian,
+        )
     else:
         from exzarr.codecs.parse import v2_codecs
 
-        if not grid.regular:
-            raise ArgumentError("Zarr v2 has only chunks of one shape; give one length for each dimension")
         members["order"] = codecs.order
         members["filters"], members["compressor"] = v2_codecs(spec, **codecs.v2())
     made = meta.with_(**members)
     return Translation(made, made.zarr_format == meta.zarr_format and _same_encoding(made, meta), notes)
 
 
+_IMPLIED = ("bytes", "memory", "vlen-utf8", "vlen-bytes")
+"""array → bytes codecs that v2 arrays have without being told."""
+
+
 class _Codecs:
     """The source's codecs, with those replaced that the user names."""
 
-    def __init__(self, meta: ArrayMetadata, recipe: Recipe) -> None:
+    def __init__(self, meta: ArrayMetadata, recipe: Recipe, zarr_format: int) -> None:
         chain = pipeline_for(_unsharded(meta) if meta.zarr_format == 3 else meta)
         spec = ChunkSpec(inner_chunks(meta), meta.data_type, fill_values.default(meta.data_type))
         chain = chain.evolve(spec)
         self.transposes: list[Any] = [codec for codec in chain.array_array if codec.name == "transpose"]
-        rest = [codec for codec in chain.array_array if codec.name != "transpose"]
+        rest: list[Any] = [codec for codec in chain.array_array if codec.name != "transpose"]
         reverse = tuple(reversed(range(meta.ndim)))
         self.order: Literal["C", "F"] = meta.order
         if any(codec.axes(meta.ndim) == reverse for codec in self.transposes):
             self.order = "F"
+        if zarr_format == 3 and meta.zarr_format == 2:
+            configs = [CodecConfig(codec.name, codec.to_config()) for codec in rest]
+            rest = [registry.from_config(native_filter(config)) for config in configs]
         self.filters = rest if recipe.filters is KEEP else recipe.filters
         self.keeps_filters = recipe.filters is KEEP
         # A new data type may need another serializer (strings), and has elements of another size.
@@ -122,18 +126,16 @@ class _Codecs:
             compressors = [replace(c, typesize=None) if hasattr(c, "typesize") else c for c in compressors]
         self.compressors = compressors if recipe.compressors is KEEP else recipe.compressors
         self.endian = "big" if meta.data_type.dtype.byteorder == ">" and recipe.dtype is KEEP else "little"
-        self._serializes = chain.array_bytes.name not in ("memory", "bytes", "vlen-utf8", "vlen-bytes")
 
     def v3(self) -> dict[str, Any]:
         filters = [*self.transposes, *self.filters] if self.keeps_filters else self.filters
         return {"filters": filters, "serializer": self.serializer, "compressors": self.compressors}
 
     def v2(self) -> dict[str, Any]:
-        if self.serializer != "auto" and self._serializes:
-            raise ArgumentError(
-                f"Zarr v2 has no codec {self.serializer.name!r}; give serializer='auto' to leave it out"
-            )
-        return {"filters": self.filters, "compressors": self.compressors}
+        filters = self.filters
+        if self.keeps_filters and getattr(self.serializer, "name", "bytes") not in _IMPLIED:
+            filters = [*filters, self.serializer]  # in v2 a filter does its work
+        return {"filters": filters, "compressors": self.compressors}
 
 
 def _unsharded(meta: ArrayMetadata) -> ArrayMetadata:

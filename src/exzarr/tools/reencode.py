@@ -14,16 +14,13 @@ from exzarr.stores.base import Buffer, Store
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.tools.blocks import BlockPlan, plan_blocks
 from exzarr.tools.chunk_moves import stored_indices
-from exzarr.tools.sizes import inner_chunks
+from exzarr.tools.sizes import inner_chunks, itemsize_of
 
 if TYPE_CHECKING:
     from exzarr.tools.copy_plan import NodePlan
     from exzarr.tools.report import Tally
 
 __all__ = ["reencode"]
-
-_VARIABLE = 64
-"""Bytes that an element of variable length is reckoned to need in memory."""
 
 
 class _Counting(StoreWrapper):
@@ -44,8 +41,7 @@ def reencode(node: NodePlan, tally: Tally, memory: int) -> None:
     source = Array(node.source, meta, read_only=True)
     # No metadata document is there yet, and no other writer: nobody knows of the array.
     target = Array(Location(_Counting(node.target.store, tally), node.target.path), target_meta)
-    variable = meta.data_type.variable_length or target_meta.data_type.variable_length
-    itemsize = _VARIABLE if variable else max(source.itemsize, target.itemsize)
+    itemsize = max(itemsize_of(meta.data_type), itemsize_of(target_meta.data_type))
     blocks = plan_blocks(meta.shape, inner_chunks(meta), target_meta.chunk_grid, itemsize, memory)
     stored = _touched(node, blocks)
     convert = target.dtype if target.dtype != source.dtype else None

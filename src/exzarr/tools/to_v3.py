@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from exzarr.format.dtypes import DataType
     from exzarr.format.metadata import ArrayMetadata
 
-__all__ = ["to_v3", "v3_members"]
+__all__ = ["native_filter", "to_v3", "v3_members"]
 
 # v2 codecs that no other v3 software knows, by any name
 _V2_ONLY = (OBJECT_CODECS - {"vlen-utf8", "vlen-bytes"}) | {"base64"}
@@ -53,7 +53,7 @@ def to_v3(meta: ArrayMetadata) -> Translation:
     codecs = []
     for codec in chain.codecs:
         config = _codec(codec, spec, endian if same_bytes else sys.byteorder)
-        codecs.append(config if same_bytes or codec.kind != "array_array" else _native(config))
+        codecs.append(config if same_bytes or codec.kind != "array_array" else native_filter(config))
     members, notes = v3_members(meta, data_type)
     return Translation(meta.with_(**members, codecs=tuple(codecs)), same_bytes, notes)
 
@@ -99,10 +99,10 @@ def _codec(codec: Any, spec: ChunkSpec, endian: str | None) -> CodecConfig:
         codec = codec.evolve(spec)  # v3 always says the size of the elements
     elif codec.name not in registry.BUILTIN and codec.name not in NAMES:
         raise UnsupportedError(f"Zarr v3 has no codec {codec.name!r}")
-    # numcodecs leaves out what is None
-    return CodecConfig(
-        codec.name, {key: value for key, value in codec.to_config().items() if value is not None}
-    )
+    # numcodecs leaves out what is None; zarr-python wants a configuration, were it an empty one.
+    config = {key: value for key, value in codec.to_config().items() if value is not None}
+    empty: dict[str, Any] = {"configuration": {}} if codec.name.startswith(PREFIX) and not config else {}
+    return CodecConfig(codec.name, config, empty)
 
 
 def _byte_order(dtype: np.dtype[Any]) -> tuple[str | None, bool]:
@@ -123,7 +123,7 @@ def _leaves(dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
     return [leaf for name in dtype.names for leaf in _leaves(dtype[name])]
 
 
-def _native(config: CodecConfig) -> CodecConfig:
+def native_filter(config: CodecConfig) -> CodecConfig:
     """A filter's configuration with its data types in this machine's byte order."""
     changed = dict(config.configuration)
     for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):

@@ -52,8 +52,10 @@ def compare(path: Path, sources: Iterable[Source], monthly_mean: str) -> tuple[s
     try:
         import zarr
     except ImportError:
-        raise MissingDependencyError("the demo compares with zarr-python: pip install 'exzarr[demo]'") from None
-    found = []
+        raise MissingDependencyError(
+            "the demo compares with zarr-python: pip install 'exzarr[demo]'"
+        ) from None
+    found: list[Comparison] = []
     with warnings.catch_warnings():
         # zarr-python says of every v3 hierarchy that consolidated metadata is no part of the specification yet.
         warnings.simplefilter("ignore")
@@ -68,10 +70,12 @@ def compare(path: Path, sources: Iterable[Source], monthly_mean: str) -> tuple[s
                 if dict(array.attrs) != stored_attributes(variable):
                     faults.append("attributes differ")
                 found.append(_compare(where, array[...], variable.values, faults))
-            found.append(_attributes(source, root[source.name]))
-        expected = _monthly_means(next(s for s in sources if s.name == monthly_mean.split("/")[0]))
+            found += _attributes(source, root[source.name])
+        expected = _monthly_means(
+            next(s for s in sources if s.name == monthly_mean.split("/", maxsplit=1)[0])
+        )
         found.append(_compare(monthly_mean, root[monthly_mean][...], expected, []))
-    return str(zarr.__version__), [comparison for comparison in found if comparison is not None]
+    return str(zarr.__version__), found
 
 
 def _compare(where: str, got: Any, wanted: npt.NDArray[Any], faults: list[str]) -> Comparison:
@@ -83,11 +87,11 @@ def _compare(where: str, got: Any, wanted: npt.NDArray[Any], faults: list[str]) 
     return Comparison(where, wanted.size, int(wanted.size - np.count_nonzero(same)), tuple(faults))
 
 
-def _attributes(source: Source, group: Any) -> Comparison | None:
+def _attributes(source: Source, group: Any) -> list[Comparison]:
     """Only where something is wrong: a group has no values to list."""
     attributes = dict(group.attrs)
     wrong = [key for key, value in source.attributes.items() if attributes.get(key) != value]
-    return Comparison(source.name, 0, 0, (f"attributes differ: {', '.join(wrong)}",)) if wrong else None
+    return [Comparison(source.name, 0, 0, (f"attributes differ: {', '.join(wrong)}",))] if wrong else []
 
 
 def _monthly_means(source: Source) -> npt.NDArray[Any]:

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from exzarr.array import Array
     from exzarr.group import Group
 
-__all__ = ["KELVIN", "NINO_34", "MonthlyMeans", "monthly_means", "months_of", "period_means", "stream", "window_of"]
+__all__ = [
+    "KELVIN",
+    "NINO_34",
+    "MonthlyMeans",
+    "monthly_means",
+    "months_of",
+    "period_means",
+    "stream",
+    "window_of",
+]
 
 AnyArray = npt.NDArray[Any]
 
@@ -83,11 +92,10 @@ def monthly_means(array: Array, months: AnyArray) -> MonthlyMeans:
     return MonthlyMeans(np.where(count > 0, means, fill).astype(array.dtype), blocks, largest)
 
 
-def write_monthly_means(group: Group, of: str, means: MonthlyMeans) -> Array:
-    """Store the means beside the array called `of`."""
-    source = group[of]
-    array: Array = group.create_array(
-        f"{of}_monthly_mean",
+def write_monthly_means(group: Group, source: Array, means: MonthlyMeans) -> Array:
+    """Store the means of `source` in its group."""
+    array = group.create_array(
+        f"{source.basename}_monthly_mean",
         shape=means.values.shape,
         dtype=means.values.dtype,
         chunks=(1, *means.values.shape[1:]),

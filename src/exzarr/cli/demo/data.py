@@ -17,7 +17,11 @@ SST, AIR = "surface_temperature", "air_temperature"
 
 _FILES = (
     ("ocean", "ostia_monthly.nc", "monthly sea-surface temperature around the equator, 2006 to 2010 (OSTIA)"),
-    ("north_america", "E1_north_america.nc", "yearly air temperature, 1861 to 2099, from a climate model (E1)"),
+    (
+        "north_america",
+        "E1_north_america.nc",
+        "yearly air temperature, 1861 to 2099, from a climate model (E1)",
+    ),
 )
 
 
@@ -78,7 +82,9 @@ def read_sources() -> list[Source]:
     for name, file, about in _FILES:
         path = folder / file
         if not path.is_file():
-            raise NodeNotFoundError(f"iris-sample-data has no {file} in {folder}; install version 2.5 or newer")
+            raise NodeNotFoundError(
+                f"iris-sample-data has no {file} in {folder}; install version 2.5 or newer"
+            )
         with h5netcdf.File(path, "r") as opened:
             variables = tuple([_variable(key, item) for key, item in opened.variables.items()])
             sources.append(Source(name, path, about, _json(opened.attrs), variables))

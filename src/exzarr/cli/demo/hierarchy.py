@@ -37,7 +37,9 @@ def new_root(path: Path) -> Group:
         except exzarr.ExzarrError:
             attributes = {}
         if attributes.get("created_by") != MARK["created_by"] and any(path.iterdir()):
-            raise NodeExistsError(f"{path} was not made by this demo, and is left alone: give another --output")
+            raise NodeExistsError(
+                f"{path} was not made by this demo, and is left alone: give another --output"
+            )
     root = exzarr.open_group(path, mode="w", zarr_format=3)
     root.attrs.update({**MARK, "title": "Two climate data sets from netCDF, as Zarr"})
     return root

@@ -45,6 +45,10 @@ class Blosc(BytesBytesCodec):
         if self.typesize is not None:
             integer(self.name, "typesize", self.typesize, 1, 2**31 - 1)
 
+    @property
+    def quick(self) -> bool:
+        return self.cname not in ("zlib", "zstd")
+
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Self:
         return build(cls, configuration, (), ("cname", "clevel", "shuffle", "blocksize", "typesize"))

@@ -28,6 +28,10 @@ class LZ4(BytesBytesCodec):
     def __post_init__(self) -> None:
         integer(self.name, "acceleration", self.acceleration, -(2**31), 2**31 - 1)
 
+    @property
+    def quick(self) -> bool:
+        return True
+
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Self:
         return build(cls, configuration, (), ("acceleration",))

@@ -13,7 +13,7 @@ import numpy as np
 
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
 from exzarr.codecs.numcodecs.wrapped import make
-from exzarr.codecs.vlen import check_count
+from exzarr.codecs.vlen import check_count, flat_writable
 from exzarr.errors import CodecError, MetadataError, UnsupportedError
 
 __all__ = ["JSON", "MsgPack", "Pickle", "VLenArray"]
@@ -150,7 +150,7 @@ class VLenArray(_Objects):
         return self
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
-        return super().encode(np.ascontiguousarray(array).reshape(-1), spec)
+        return super().encode(flat_writable(array), spec)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         check_count(self.name, data, spec)

@@ -10,7 +10,7 @@ from exzarr.errors import CodecError
 
 __all__ = ["drain"]
 
-_WINDOW = 1 << 16
+_WINDOW = 1 << 10
 
 
 def drain(
@@ -35,6 +35,7 @@ def drain(
         window = _WINDOW if position else len(view)
         while not decompressor.eof:
             piece = view[position : position + window]
+            window *= 4
             if not piece and decompressor.needs_input:
                 raise CodecError(f"{name}: the data ends in the middle of a stream")
             try:

@@ -1,0 +1,175 @@
+"""exzarr: Zarr v2 and v3 arrays for Python, at the speed of the disk.
+
+>>> import exzarr
+>>> a = exzarr.zeros((1000, 1000), chunks=(100, 100), dtype="f4")
+>>> a[10, :5] = 1
+>>> a[10, 3:7]
+array([1., 1., 0., 0.], dtype=float32)
+
+Everything here is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from exzarr import codecs, config, errors, stores
+    from exzarr.api import (
+        array,
+        consolidate_metadata,
+        create,
+        create_array,
+        create_group,
+        create_hierarchy,
+        empty,
+        empty_like,
+        from_array,
+        full,
+        full_like,
+        group,
+        load,
+        ones,
+        ones_like,
+        open,  # noqa: A004
+        open_array,
+        open_consolidated,
+        open_group,
+        open_like,
+        save,
+        save_array,
+        save_group,
+        tree,
+        zeros,
+        zeros_like,
+    )
+    from exzarr.array import Array
+    from exzarr.creation.metadata import array_metadata
+    from exzarr.errors import (
+        ArgumentError,
+        ChunkCorruptError,
+        ChunkError,
+        ChunkMissingError,
+        CodecError,
+        ExzarrError,
+        InvalidKeyError,
+        MetadataError,
+        MissingDependencyError,
+        NodeExistsError,
+        NodeNotFoundError,
+        NodeTypeError,
+        ReadOnlyError,
+        SelectionError,
+        StoreError,
+        UnsupportedError,
+    )
+    from exzarr.group import Group
+    from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
+    from exzarr.tools.convert import convert
+    from exzarr.tools.copy import copy
+
+__all__ = [
+    "__version__",
+    # what there is
+    "Array",
+    "Group",
+    # open and create
+    "open",
+    "open_array",
+    "open_group",
+    "open_consolidated",
+    "open_like",
+    "create",
+    "create_array",
+    "create_group",
+    "create_hierarchy",
+    "from_array",
+    "array",
+    "group",
+    "zeros",
+    "ones",
+    "full",
+    "empty",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "empty_like",
+    "array_metadata",
+    # whole arrays and hierarchies
+    "save",
+    "save_array",
+    "save_group",
+    "load",
+    "copy",
+    "convert",
+    "tree",
+    "consolidate_metadata",
+    # stores
+    "Store",
+    "LocalStore",
+    "MemoryStore",
+    "ZipStore",
+    # errors
+    "ExzarrError",
+    "ArgumentError",
+    "ChunkError",
+    "ChunkCorruptError",
+    "ChunkMissingError",
+    "CodecError",
+    "InvalidKeyError",
+    "MetadataError",
+    "MissingDependencyError",
+    "NodeExistsError",
+    "NodeNotFoundError",
+    "NodeTypeError",
+    "ReadOnlyError",
+    "SelectionError",
+    "StoreError",
+    "UnsupportedError",
+    # rooms
+    "codecs",
+    "config",
+    "errors",
+    "stores",
+]
+
+_ROOMS = ("codecs", "config", "errors", "stores")
+_HOMES = {
+    "Array": "exzarr.array",
+    "Group": "exzarr.group",
+    "array_metadata": "exzarr.creation.metadata",
+    "convert": "exzarr.tools.convert",
+    "copy": "exzarr.tools.copy",
+    **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
+    **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},
+}
+
+
+class _Package(ModuleType):
+    """Keeps `exzarr.array` and `exzarr.group` the functions, also once the modules of these names are imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in ("array", "group") and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    value = globals()[name] = getattr(import_module(_HOMES.get(name, "exzarr.api")), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -1,0 +1,82 @@
+"""New arrays like others: the same shape, data type, chunks and codecs, but not what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import numpy as np
+
+from exzarr.api.creating import CreateOptions, FullOptions, create, number
+from exzarr.api.opening import open_array
+from exzarr.array import Array
+from exzarr.creation.likeness import likeness
+from exzarr.creation.metadata import ArrayOptions
+from exzarr.errors import NodeNotFoundError
+from exzarr.nodes.locating import StoreLike
+
+__all__ = ["empty_like", "full_like", "ones_like", "open_like", "zeros_like"]
+
+
+class LikeOptions(CreateOptions, total=False):
+    """What `create` takes, and another shape."""
+
+    shape: Any
+
+
+class FullLikeOptions(FullOptions, total=False):
+    """The same, but the fill value."""
+
+    shape: Any
+
+
+def empty_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
+    """A new array like `a`, with its fill value in it; in memory, unless a store is given.
+
+    `a` is anything array-like. What is not said in the options, which are those of `create`, is as in
+    `a`, where that is an exzarr array.
+    """
+    return _like(a, options)
+
+
+def zeros_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
+    """A new array like `a` with nothing but zeros; see `empty_like`."""
+    return _like(a, {**options, "fill_value": number(0, _dtype(a, options))})
+
+
+def ones_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
+    """A new array like `a` with nothing but ones; see `empty_like`."""
+    return _like(a, {**options, "fill_value": number(1, _dtype(a, options))})
+
+
+def full_like(a: Any, fill_value: Any = None, **options: Unpack[FullLikeOptions]) -> Array:
+    """A new array like `a` with nothing but `fill_value`; see `empty_like`."""
+    return _like(a, options if fill_value is None else {**options, "fill_value": fill_value})
+
+
+def open_like(a: Any, path: StoreLike, **options: Unpack[ArrayOptions]) -> Array:
+    """The array that is stored at `path`, made like `a` where there is none."""
+    try:
+        return open_array(path)
+    except NodeNotFoundError:
+        return _like(a, {**options, "store": path})
+
+
+def _dtype(a: Any, options: Mapping[str, Any]) -> Any:
+    dtype = options.get("dtype")
+    return (a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype) if dtype is None else dtype
+
+
+def _like(a: Any, options: Mapping[str, Any]) -> Array:
+    said: dict[str, Any] = {**options}
+    zarr_format = said.get("zarr_format") or (a.zarr_format if isinstance(a, Array) else 3)
+    if not hasattr(a, "shape"):
+        a = np.asarray(a)
+    kept, dtype = likeness(a, zarr_format, said)
+    made: Any = {"shape": tuple(a.shape), "dtype": dtype, **kept, "zarr_format": zarr_format}
+    if "dtype" in said:
+        # Codecs that were chosen for another data type, and its fill value, may not fit.
+        for name in ("filters", "serializer", "fill_value"):
+            if name not in said:
+                made.pop(name, None)
+    return create(**made)

@@ -1,0 +1,258 @@
+"""Opening what is stored, and making it where the mode says so.
+
+The modes, everywhere: ``"r"`` reads; ``"r+"`` also writes, and creates nothing; ``"a"`` creates what is missing;
+``"w"`` replaces what is there; ``"w-"`` creates, and fails where something is there. None is ``"r+"`` where the
+store can be written, else ``"r"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+from exzarr.array import Array
+from exzarr.creation.metadata import ArrayOptions, array_metadata
+from exzarr.creation.storing import AccessOptions, describe, new_array, new_group
+from exzarr.errors import ArgumentError, NodeTypeError
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.group import Group
+from exzarr.hierarchy import Location, Metadata, ZarrFormat
+from exzarr.nodes.locating import (
+    Kind,
+    Mode,
+    StoreLike,
+    check_format,
+    check_kind,
+    find_node,
+    locate,
+    open_node,
+)
+from exzarr.stores.base import Store
+
+if TYPE_CHECKING:
+    from exzarr.nodes.tree import Tree
+
+__all__ = [
+    "closed_if_it_fails",
+    "consolidate_metadata",
+    "node",
+    "open",
+    "open_array",
+    "open_consolidated",
+    "open_group",
+    "tree",
+]
+
+
+class OpenOptions(ArrayOptions, total=False):
+    """What `open` and `open_array` take for the modes that create."""
+
+    shape: int | Sequence[int] | None
+    dtype: Any
+
+
+def open(  # noqa: A001
+    store: StoreLike | None = None,
+    *,
+    mode: Mode | None = None,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    missing: Literal["fill", "error"] = "fill",
+    write_empty_chunks: bool = False,
+    use_consolidated: bool | None = None,
+    **options: Unpack[OpenOptions],
+) -> Array | Group:
+    """The array or group that is stored at a place.
+
+    Parameters
+    ----------
+    store
+        A path or ``file://`` URL of a folder or ``.zip`` file, ``memory://name``, or a `Store`. None is a new
+        store in memory, for the modes that create.
+    mode
+        ``"r"`` reads; ``"r+"`` also writes, and creates nothing; ``"a"`` creates what is missing;
+        ``"w"`` replaces what is there; ``"w-"`` creates, and fails where something is there. None is
+        ``"r+"`` where the store can be written, else ``"r"``.
+    zarr_format
+        Take only this version. By default v3, where there is none v2; new nodes are v3.
+    path
+        Path of the node in the store.
+    missing
+        What chunks are that are not stored: ``"fill"`` reads them as the fill value, ``"error"`` raises
+        ChunkMissingError.
+    write_empty_chunks
+        Store chunks that hold nothing but the fill value.
+    use_consolidated
+        None uses a group's consolidated metadata where there is some, False does without, True insists.
+    options
+        For the modes that create, what `create_array` takes. With a `shape` an array is made, else a group.
+
+    Raises
+    ------
+    NodeNotFoundError
+        Nothing is there, and `mode` does not create. (It is a FileNotFoundError and a KeyError.)
+    NodeExistsError
+        Something is there, and the mode is ``"w-"``.
+    ReadOnlyError
+        `mode` writes, and the store cannot be written.
+    """
+    access: AccessOptions = {"missing": missing, "write_empty_chunks": write_empty_chunks}
+    kind: Kind | None = "array" if options.get("shape") is not None else None
+    # An array's shape only says what to make, not what must be there already.
+    wanted = None if mode == "a" else kind
+    location, meta, access = _open(
+        store, path, mode, zarr_format, wanted, kind or "group", access, use_consolidated, options
+    )
+    return node(location, meta, access)
+
+
+def open_array(
+    store: StoreLike | None = None,
+    *,
+    mode: Mode | None = None,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    missing: Literal["fill", "error"] = "fill",
+    write_empty_chunks: bool = False,
+    **options: Unpack[OpenOptions],
+) -> Array:
+    """The array that is stored at a place. Everything is as for `open`.
+
+    NodeTypeError where a group is there.
+    """
+    access: AccessOptions = {"missing": missing, "write_empty_chunks": write_empty_chunks}
+    location, meta, access = _open(store, path, mode, zarr_format, "array", "array", access, False, options)
+    assert isinstance(meta, ArrayMetadata)
+    return Array(location, meta, **access)
+
+
+def open_group(
+    store: StoreLike | None = None,
+    *,
+    mode: Mode | None = None,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    missing: Literal["fill", "error"] = "fill",
+    write_empty_chunks: bool = False,
+    use_consolidated: bool | None = None,
+) -> Group:
+    """The group that is stored at a place. Everything is as for `open`.
+
+    `attributes` are those of a group that is made. `missing` and `write_empty_chunks` hold for the
+    arrays in the group. NodeTypeError where an array is there.
+    """
+    access: AccessOptions = {"missing": missing, "write_empty_chunks": write_empty_chunks}
+    options: OpenOptions = {} if attributes is None else {"attributes": attributes}
+    location, meta, access = _open(
+        store, path, mode, zarr_format, "group", "group", access, use_consolidated, options
+    )
+    assert isinstance(meta, GroupMetadata)
+    return Group(location, meta, **access)
+
+
+def open_consolidated(
+    store: StoreLike,
+    *,
+    mode: Mode | None = None,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    missing: Literal["fill", "error"] = "fill",
+) -> Group:
+    """`open_group`, insisting on consolidated metadata: MetadataError where the group has none."""
+    if mode in ("a", "w", "w-"):
+        raise ArgumentError(f"open_consolidated opens what is there: its mode is 'r' or 'r+', not {mode!r}")
+    return open_group(
+        store, mode=mode, zarr_format=zarr_format, path=path, missing=missing, use_consolidated=True
+    )
+
+
+def consolidate_metadata(
+    store: StoreLike | Group, path: str | None = None, zarr_format: ZarrFormat | None = None
+) -> Group:
+    """Store the metadata of all nodes below a group in the group's own document; returns the group.
+
+    `store` may be a group; `path` leads to one below it. What exzarr writes afterwards in the same
+    store keeps consolidated metadata in step.
+    """
+    if isinstance(store, Group):
+        group = store if not path else store[path]
+        if isinstance(group, Array):
+            raise NodeTypeError(
+                f"{group.name!r} in {group.store} is an array: only groups have consolidated metadata"
+            )
+        return group.consolidate_metadata()
+    return open_group(
+        store, mode="r+", path=path, zarr_format=zarr_format, use_consolidated=False
+    ).consolidate_metadata()
+
+
+def tree(grp: Group | StoreLike, expand: Any = None, level: int | None = None) -> Tree:  # noqa: ARG001
+    """The hierarchy below a group, to print; `level` groups deep. `expand` is for zarr-python's sake."""
+    group = grp if isinstance(grp, Group) else open_group(grp, mode="r")
+    return group.tree(level)
+
+
+def node(location: Location, meta: Metadata, access: AccessOptions) -> Array | Group:
+    """What users hold of a node."""
+    if isinstance(meta, ArrayMetadata):
+        return Array(location, meta, **access)
+    return Group(location, meta, **access)
+
+
+@contextmanager
+def closed_if_it_fails(given: StoreLike | None, store: Store) -> Iterator[None]:
+    """Close `store` where the block raises, unless it is the user's own. A zip that was begun is dropped."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(given, Store):
+            store.__exit__(type(error), error, error.__traceback__)
+        raise
+
+
+def _open(
+    store: StoreLike | None,
+    path: str | None,
+    mode: Mode | None,
+    zarr_format: ZarrFormat | None,
+    kind: Kind | None,
+    new: Kind,
+    access: AccessOptions,
+    use_consolidated: bool | None,
+    options: OpenOptions,
+) -> tuple[Location, Metadata, AccessOptions]:
+    """Open a node of `kind` (None: any), or make one of the kind `new`, as `mode` says."""
+    check_format(zarr_format)
+    creates = mode in ("a", "w", "w-")
+    if options and not creates:
+        raise ArgumentError(
+            f"{next(iter(options))}= is for making something new, which mode {mode or 'r+'!r} never does: "
+            "use mode 'a', 'w' or 'w-', or leave it out"
+        )
+    location, read_only = locate(store, path, mode)
+    access = {**access, "read_only": read_only}
+    with closed_if_it_fails(store, location.store):
+        if not creates:
+            return *open_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated), access
+        if mode == "a":
+            found = find_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated)
+            if found is not None:
+                check_kind(*found, kind)
+                return *found, access
+        return location, _make(location, new, zarr_format or 3, mode == "w", options), access
+
+
+def _make(
+    location: Location, kind: Kind, zarr_format: ZarrFormat, overwrite: bool, options: OpenOptions
+) -> Metadata:
+    if kind == "group":
+        unfit = options.keys() - {"attributes", "shape"}
+        if unfit:
+            raise ArgumentError(f"{', '.join(sorted(unfit))}: to make an array give its shape, too")
+        return new_group(location, zarr_format, options.get("attributes"), overwrite=overwrite)
+    described: dict[str, Any] = {**options}
+    source = describe(None, described.pop("shape", None), described.pop("dtype", "f8"), zarr_format)
+    meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **described)
+    return new_array(location, meta, overwrite=overwrite).metadata

@@ -1,0 +1,98 @@
+"""Whole arrays in one call: NumPy arrays to a store, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr.api.creating import create_array
+from exzarr.api.opening import closed_if_it_fails
+from exzarr.api.opening import open as open_
+from exzarr.array import Array
+from exzarr.creation.metadata import ArrayOptions
+from exzarr.creation.storing import new_group
+from exzarr.errors import ArgumentError
+from exzarr.group import Group
+from exzarr.hierarchy import ZarrFormat
+from exzarr.nodes.locating import StoreLike, locate
+from exzarr.stores.base import Store
+
+__all__ = ["load", "save", "save_array", "save_group"]
+
+
+def save(
+    store: StoreLike,
+    *args: Any,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save one array, or several in a group, in place of what is there.
+
+    One array without a name is stored at `path` itself; several become ``arr_0``, ``arr_1``, ..., and the
+    ones given by keyword have that name, as with ``numpy.savez``. A ``.zip`` file is finished.
+    """
+    if not args and not kwargs:
+        raise ArgumentError("there is nothing to save: give one array, or several")
+    if len(args) == 1 and not kwargs:
+        save_array(store, args[0], zarr_format=zarr_format, path=path)
+    else:
+        save_group(store, *args, zarr_format=zarr_format, path=path, **kwargs)
+
+
+def save_array(
+    store: StoreLike,
+    arr: Any,
+    *,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    **options: Unpack[ArrayOptions],
+) -> None:
+    """Save `arr` at `path` in `store`, in place of what is there. Options are those of `create_array`."""
+    array = create_array(store, name=path, data=arr, zarr_format=zarr_format, overwrite=True, **options)
+    _finish(store, array.store)
+
+
+def save_group(
+    store: StoreLike,
+    *args: Any,
+    zarr_format: ZarrFormat | None = None,
+    path: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """Save several arrays in a group at `path` in `store`, in place of what is there; see `save`."""
+    named = {**{f"arr_{i}": array for i, array in enumerate(args)}, **kwargs}
+    if not named:
+        raise ArgumentError("there is nothing to save: give one array, or several")
+    if len(named) < len(args) + len(kwargs):
+        raise ArgumentError("arr_0, arr_1, ... are the names of arrays without one: choose others")
+    location, _ = locate(store, path, "a" if path else "w")
+    with closed_if_it_fails(store, location.store):
+        meta = new_group(location, 3 if zarr_format is None else zarr_format, overwrite=True)
+        group = Group(location, meta)
+        for name, data in named.items():
+            group.create_array(name, data=data)
+    _finish(store, location.store)
+
+
+def load(
+    store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
+) -> npt.NDArray[Any] | Any | dict[str, Any]:
+    """What is stored at `path`, in memory: an array as a NumPy array (of no dimensions: a scalar), a group as
+    a dict of these by path.
+    """
+    found = open_(store, mode="r", path=path, zarr_format=zarr_format)
+    try:
+        if isinstance(found, Array):
+            return found[()] if not found.shape else found[...]
+        return {name: np.asarray(member[...]) for name, member in found.walk() if isinstance(member, Array)}
+    finally:
+        _finish(store, found.store)
+
+
+def _finish(given: StoreLike, store: Store) -> None:
+    """Close a store that nobody else has: a zip file is there only when it is closed."""
+    if not isinstance(given, Store):
+        store.close()

@@ -1,0 +1,191 @@
+"""The demo's steps, in order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from exzarr.cli.output import print_json
+
+if TYPE_CHECKING:
+    from exzarr.cli.demo.climate import MonthlyMeans
+    from exzarr.cli.demo.story import Story
+    from exzarr.group import Group
+
+__all__ = ["register", "run"]
+
+STORE, PICTURE = "climate.zarr", "map.png"
+PERIODS = ((1861, 1890), (2070, 2099))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("demo")(demo)
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for what is written.")] = Path(
+        "exzarr-demo"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the story.")] = False,
+) -> None:
+    """The whole of exzarr in ten seconds, on real climate data.
+
+    Writes two netCDF files as one Zarr hierarchy, opens it, reads a window, computes block by block,
+    compares every value with zarr-python, and draws a map. Succeeds only if every comparison held.
+    """
+    from exzarr.cli.demo.story import Story
+
+    result = run(output, Story(quiet=as_json))
+    if as_json:
+        print_json(asdict(result))
+    if not result.held:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo did.
+
+    Attributes
+    ----------
+    store, picture
+        Where it lies.
+    arrays, bytes_data, bytes_stored
+        What was written.
+    write_seconds, read_seconds
+        How long it took to write everything with exzarr, and to read it.
+    values, different
+        Values that were compared with what zarr-python read, and how many of them differ.
+    held
+        Whether nothing differs, attributes and dimension names included.
+    zarr_python
+        The version compared with.
+    """
+
+    store: str
+    picture: str
+    arrays: int
+    bytes_data: int
+    bytes_stored: int
+    write_seconds: float
+    read_seconds: float
+    values: int
+    different: int
+    held: bool
+    zarr_python: str
+
+
+def run(output: Path, story: Story) -> Result:
+    """All steps; what is written lies in the folder `output`."""
+    import exzarr
+    from exzarr.cli.demo import check, climate, data, figure, hierarchy
+    from exzarr.cli.tree import tree_rows
+
+    folder = output.expanduser().resolve()
+    store, picture = folder / STORE, folder / PICTURE
+    sources = data.read_sources()
+    story.begin(sources)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    root = hierarchy.new_root(store)
+    started = time.perf_counter()
+    for source in sources:
+        hierarchy.write_source(root, source)
+    write_seconds = time.perf_counter() - started
+    exzarr.consolidate_metadata(root)
+    rows = tree_rows(str(store))
+    story.written(store, rows, write_seconds)
+
+    root = exzarr.open_group(store, mode="r+")
+    ocean, land = root["ocean"], root["north_america"]
+    sst, air = ocean[data.SST], land[data.AIR]
+    months, longitude = climate.months_of(ocean["time"][...]), ocean["longitude"][...]
+    window = climate.window_of(months, longitude, "2009-12", "2010-02")
+    story.window(window, sst.explain[window], sst[window])
+
+    means = climate.monthly_means(sst, months)
+    mean_array = climate.write_monthly_means(ocean, sst, means)
+    year = _usual_year(means, sst, window)
+    usual = (year[11] + year[0] + year[1]) / 3
+    story.means(sst, means, year, float(sst[window].mean()) - climate.KELVIN - usual)
+
+    read_seconds, read_bytes = _read_all(root)
+    version, comparisons = check.compare(store, sources, f"ocean/{mean_array.basename}")
+    story.compared(version, comparisons, read_bytes, read_seconds)
+
+    figure.draw(_picture(sst, air, ocean, land, months, means), picture)
+    held = all(comparison.held for comparison in comparisons)
+    story.end(folder, store, picture, held=held)
+    rows = tree_rows(str(store))
+    arrays = [row for row in rows if row["node_type"] == "array"]
+    return Result(
+        store=str(store),
+        picture=str(picture),
+        arrays=len(arrays),
+        bytes_data=sum(row["nbytes"] for row in arrays),
+        bytes_stored=sum(row["nbytes_stored"] for row in arrays),
+        write_seconds=round(write_seconds, 6),
+        read_seconds=round(read_seconds, 6),
+        values=sum(comparison.values for comparison in comparisons),
+        different=sum(comparison.different for comparison in comparisons),
+        held=held,
+        zarr_python=version,
+    )
+
+
+def _read_all(root: Group) -> tuple[float, int]:
+    """Seconds that reading every array takes, and how many bytes that are."""
+    from exzarr.array import Array
+
+    nbytes = 0
+    started = time.perf_counter()
+    for _, node in root.walk():
+        if isinstance(node, Array):
+            nbytes += np.asarray(node[...]).nbytes
+    return time.perf_counter() - started, nbytes
+
+
+def _usual_year(means: MonthlyMeans, sst: Any, window: tuple[slice, ...]) -> list[float]:
+    """The usual year in the Niño 3.4 region, in °C, January to December."""
+    from exzarr.cli.demo.climate import KELVIN
+
+    region = means.values[(slice(None), *window[1:])]
+    masked = np.ma.masked_equal(region, sst.fill_value).astype("f8")
+    return [float(month.mean()) - KELVIN for month in masked]
+
+
+def _picture(sst: Any, air: Any, ocean: Any, land: Any, months: Any, means: MonthlyMeans) -> Any:
+    """What the figure shows, computed block by block from the arrays."""
+    from exzarr.cli.demo import climate, figure
+
+    fill = sst.fill_value
+    usual = np.where(means.values == fill, np.nan, means.values)
+    calendar = months.astype("M8[M]").astype(int) % 12
+    anomaly = np.full((sst.shape[0], sst.shape[2]), np.nan)
+    for rows, block in climate.stream(sst):
+        difference = np.where(block == fill, np.nan, block) - usual[calendar[rows]]
+        wet = ~np.isnan(difference)
+        with np.errstate(invalid="ignore"):
+            anomaly[rows] = np.where(wet, difference, 0).sum(axis=1) / wet.sum(axis=1)
+    cold, warm = [int(np.flatnonzero(months == np.datetime64(m))[0]) for m in (figure.COLD, figure.WARM)]
+    # A calendar of twelve months of thirty days
+    years = 1970 + np.floor(land["time"][...] / (360 * 24)).astype(int)
+    first, last = climate.period_means(air, years, *PERIODS)
+    return figure.Picture(
+        months=months,
+        latitude=ocean["latitude"][...],
+        longitude=ocean["longitude"][...],
+        cold=np.where(sst[cold] == fill, np.nan, sst[cold]),
+        warm=np.where(sst[warm] == fill, np.nan, sst[warm]),
+        anomaly=anomaly,
+        air_latitude=land["latitude"][...],
+        air_longitude=land["longitude"][...],
+        warming=last - first,
+        periods=(f"{PERIODS[0][0]}–{PERIODS[0][1]}", f"{PERIODS[1][0]}–{PERIODS[1][1]}"),
+    )

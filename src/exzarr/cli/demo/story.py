@@ -1,0 +1,220 @@
+"""What the demo prints: numbered steps, a sentence or two on what happens, and the figures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from exzarr.cli.output import console, human_bytes, ratio, times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from exzarr.array import Array
+    from exzarr.cli.demo.check import Comparison
+    from exzarr.cli.demo.climate import MonthlyMeans
+    from exzarr.cli.demo.data import Source
+    from exzarr.engine.explain import Explanation
+
+__all__ = ["Story"]
+
+_TEXT_WIDTH = 88
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+class Story:
+    """Prints step after step; a quiet one prints nothing."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._out = console()
+        self._out.quiet = quiet
+        self._steps = 0
+
+    # -- the steps -----------------------------------------------------------------
+
+    def begin(self, sources: Sequence[Source]) -> None:
+        """The data are read."""
+        self._out.print()
+        self._out.print(
+            "[bold]exzarr demo[/bold]  [dim]real climate data: from netCDF to Zarr, and everything checked[/dim]"
+        )
+        self._step("The data")
+        self._say("Two netCDF files of the Met Office, from the Python package iris-sample-data.")
+        for source in sources:
+            self._out.print(
+                f"   [cyan]{source.path.name:<20}[/cyan] {source.about}\n"
+                f"   {'':<20} [dim]{len(source.variables)} variables, {human_bytes(source.nbytes)} in memory[/dim]"
+            )
+
+    def written(self, store: Path, rows: list[dict[str, Any]], seconds: float) -> None:
+        """The hierarchy is written and consolidated."""
+        from exzarr.cli.tree import tree_table
+
+        arrays = [row for row in rows if row["node_type"] == "array"]
+        data, stored = sum(row["nbytes"] for row in arrays), sum(row["nbytes_stored"] for row in arrays)
+        chunks = sum(_count(row["shape"], row["chunks"]) for row in arrays)
+        files = sum(row["stored_objects"] for row in arrays)
+        self._step("Written as one Zarr v3 hierarchy")
+        self._say(
+            "A group for each file, an array for each variable. Arrays are cut into chunks, the pieces that are "
+            "compressed and read one by one. Many chunks can share one file, a shard, so that there are few files. "
+            "Chunks that hold nothing but the fill value are not stored at all."
+        )
+        self._out.print(_indented(tree_table(rows, self._out, indent=3)))
+        self._out.print()
+        self._figures(
+            ("written", f"{human_bytes(data)} in {_ms(seconds)}, that is {_speed(data, seconds)}"),
+            ("stored", f"{human_bytes(stored)}: {ratio(data, stored)} smaller, zstd with checksums"),
+            (
+                "files",
+                f"{files} for {chunks} chunks, and one metadata document for each of the {len(rows)} nodes",
+            ),
+        )
+        self._say(
+            "Then the metadata is consolidated: the root's document holds a copy of all others, and opening "
+            "the hierarchy takes one read."
+        )
+
+    def window(self, window: tuple[slice, ...], explanation: Explanation, values: Any) -> None:
+        """A window was explained and read."""
+        from exzarr.cli.demo.climate import KELVIN
+        from exzarr.cli.head import selection_text
+
+        self._step("Opened anew, and a window read")
+        self._say(
+            "The Pacific where El Niño is measured, 170° W to 120° W, in the winter of 2009/10. Before reading, "
+            "`explain` says what it will cost:"
+        )
+        brackets = f"[{selection_text(window)}]"
+        self._out.print(f"   >>> sst.explain{brackets}", markup=False, style="green")
+        for line in str(explanation).splitlines()[1:]:
+            self._out.print(f"   {line}", markup=False)
+        self._out.print(f"   >>> sst{brackets}.mean()", markup=False, style="green")
+        self._out.print(
+            f"     {float(values.mean()) - KELVIN:.2f} °C   [dim]of {times(values.shape)} values[/dim]"
+        )
+
+    def means(self, array: Array, means: MonthlyMeans, year: list[float], warmer: float) -> None:
+        """The monthly means are computed and stored. `year` is in °C; `warmer`, of the window, in K."""
+        self._step("A mean for each month of the year, block by block")
+        self._say(
+            f"The array streams through memory one row of shards at a time: {means.blocks} blocks of "
+            f"{human_bytes(means.block_bytes)} at most, where the whole is {human_bytes(array.nbytes)}. It would be "
+            "the same for a terabyte. Land is masked. The means are a new array beside their source, and the "
+            "consolidated metadata knows of it at once."
+        )
+        low, high = min(year), max(year)
+        bars = "  ".join(_BARS[round((t - low) / (high - low) * (len(_BARS) - 1))] for t in year)
+        self._out.print(f"   [dim]{'':<22}J  F  M  A  M  J  J  A  S  O  N  D[/dim]")
+        self._out.print(
+            f"   {'a usual Pacific year':<22}[yellow]{bars}[/yellow]   {low:.1f} to {high:.1f} °C"
+        )
+
+    def compared(self, version: str, comparisons: Sequence[Comparison], nbytes: int, seconds: float) -> None:
+        """Everything was read with zarr-python and compared."""
+        from rich.table import Table
+
+        self._step(f"Read back with zarr-python {version}, value by value")
+        self._say(
+            "Another implementation reads the same files. Each value, missing ones included, is compared with "
+            "the netCDF files, and with them data types, dimension names and attributes."
+        )
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column()
+        table.add_column(style="cyan")
+        table.add_column(justify="right")
+        table.add_column()
+        for comparison in comparisons:
+            what = "; ".join(comparison.faults)
+            if comparison.different:
+                what = f"{comparison.different:,} differ" + (f"; {what}" if what else "")
+            table.add_row(
+                "[green]✓[/green]" if comparison.held else "[red]✗[/red]",
+                comparison.path,
+                f"{comparison.values:,}",
+                what or "[dim]equal[/dim]",
+            )
+        self._out.print(_indented(table))
+        values = sum(comparison.values for comparison in comparisons)
+        wrong = [comparison for comparison in comparisons if not comparison.held]
+        verdict = f"[bold red]{len(wrong)} of {len(comparisons)} arrays differ[/bold red]"
+        if not wrong:
+            verdict = f"[bold green]all {values:,} values of {len(comparisons)} arrays are equal[/bold green]"
+        self._out.print(f"\n   {verdict}")
+        self._out.print(
+            f"   [dim]exzarr reads all of it in {_ms(seconds)}, that is {_speed(nbytes, seconds)}[/dim]"
+        )
+
+    def end(self, folder: Path, store: Path, picture: Path, *, held: bool) -> None:
+        """Everything is done; where it lies, and what to try next."""
+        self._step("A picture, and where everything lies")
+        self._figures(("hierarchy", f"{store}"), ("picture", f"{picture}"))
+        where = _relative(store)
+        commands = (
+            (f"exzarr tree {where}", "the hierarchy again"),
+            (f"exzarr info {where}/ocean/surface_temperature", "all about one array"),
+            (f'exzarr head {where}/ocean/surface_temperature -r "45, :4, 228:234"', "some values"),
+            (f'python -c "import exzarr; print(exzarr.open({where!r}).tree())"', "in Python"),
+        )
+        width = max(len(command) for command, _ in commands)
+        self._out.print("\n   [bold]Now you[/bold]")
+        for command, what in commands:
+            comment = f"  [dim]# {what}[/dim]" if width + 28 <= self._out.width else ""
+            self._out.print(
+                f"   [green]{_escaped(f'{command:<{width}}' if comment else command)}[/green]{comment}"
+            )
+        if not held:
+            self._out.print(
+                "\n   [bold red]Not everything is equal: see step 5. This is a bug, please report it.[/bold red]"
+            )
+        self._out.print()
+
+    # -- how they are printed ------------------------------------------------------
+
+    def _step(self, title: str) -> None:
+        self._steps += 1
+        self._out.print(f"\n[bold blue]{self._steps}[/bold blue]  [bold]{title}[/bold]")
+
+    def _say(self, text: str) -> None:
+        import textwrap
+
+        width = min(_TEXT_WIDTH, self._out.width - 4)
+        for line in textwrap.wrap(text, width):
+            self._out.print(f"   {line}", style="dim", markup=False)
+
+    def _figures(self, *rows: tuple[str, str]) -> None:
+        for name, value in rows:
+            self._out.print(f"   [dim]{name:<10}[/dim] {_escaped(value)}")
+
+
+def _indented(table: Any) -> Any:
+    from rich.padding import Padding
+
+    return Padding(table, (0, 0, 0, 3), expand=False)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _count(shape: Sequence[int], chunks: Sequence[int]) -> int:
+    return math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _speed(nbytes: int, seconds: float) -> str:
+    return f"{human_bytes(int(nbytes / seconds))}/s" if seconds > 0 else "no time at all"
+
+
+def _relative(path: Path) -> str:
+    """As short as the shell takes it."""
+    from pathlib import Path
+
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,142 @@
+"""New nodes in a store, and data put into new arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+
+from exzarr import hierarchy
+from exzarr.array import Array
+from exzarr.attributes import as_stored
+from exzarr.creation.auto_chunks import auto_shards
+from exzarr.creation.layout import parse_shape
+from exzarr.errors import ArgumentError
+from exzarr.format.dtypes import from_numpy
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.hierarchy import Location
+from exzarr.nodes.indexers import as_values
+
+__all__ = ["AccessOptions", "Source", "describe", "new_array", "new_group"]
+
+BLOCK = 64 * 2**20
+"""Bytes of what is not in memory yet that are read at once."""
+
+
+class AccessOptions(TypedDict, total=False):
+    """How an open array behaves; a group hands them on to the arrays in it."""
+
+    read_only: bool
+    missing: Literal["fill", "error"]
+    write_empty_chunks: bool
+
+
+class Source:
+    """What a new array is to hold: an array-like, and the shape and data type the array will have."""
+
+    __slots__ = ("data", "dtype", "shape")
+
+    def __init__(self, data: Any, shape: tuple[int, ...], dtype: Any) -> None:
+        self.data = data
+        self.shape = shape
+        self.dtype = dtype
+
+
+def describe(data: Any, shape: Any, dtype: Any, zarr_format: int) -> Source:
+    """Join what a user says of a new array: by its `data`, or by `shape` and `dtype`.
+
+    ArgumentError where something is missing, or contradicts itself. Data that is already in memory
+    is converted to `dtype`; what is not (arrays of exzarr, h5py, dask) stays where it is.
+    """
+    if data is None:
+        if shape is None or dtype is None:
+            absent = "shape" if shape is None else "dtype"
+            raise ArgumentError(f"{absent} is missing: a new array needs shape and dtype, or data")
+        return Source(None, parse_shape(shape), dtype)
+    if not (_is_lazy(data) or isinstance(data, np.ndarray)):
+        data = np.asarray(data) if dtype is None else as_values(data, from_numpy(dtype, zarr_format).dtype)
+    if shape is not None and parse_shape(shape) != tuple(data.shape):
+        raise ArgumentError(
+            f"shape={shape} contradicts data of shape {tuple(data.shape)}; leave shape out, "
+            "or give a scalar as fill_value"
+        )
+    wanted = data.dtype if dtype is None else dtype
+    if isinstance(data, np.ndarray):
+        # What cannot be converted is refused before anything is stored.
+        data = as_values(data, from_numpy(wanted, zarr_format).dtype)
+    return Source(data, tuple(data.shape), wanted)
+
+
+def new_array(
+    location: Location,
+    meta: ArrayMetadata,
+    data: Any = None,
+    *,
+    overwrite: bool = False,
+    access: AccessOptions | None = None,
+) -> Array:
+    """Store the array that `meta` describes, filled with `data` unless that is None.
+
+    Raises NodeExistsError where there is a node already and `overwrite` is false. Where writing the
+    data fails, the array is removed again.
+    """
+    meta = meta.with_(attributes=as_stored(meta.attributes))
+    hierarchy.documents(meta)  # what has no document is refused before anything is deleted
+    hierarchy.make_room(location, meta.zarr_format, overwrite=overwrite)
+    hierarchy.save(location, meta)
+    array = Array(location, meta, **(access or {}))
+    if data is not None and array.size:
+        try:
+            _fill(array, data)
+        except BaseException:
+            hierarchy.delete(location)
+            raise
+    return array
+
+
+def new_group(
+    location: Location,
+    zarr_format: Literal[2, 3],
+    attributes: Mapping[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+) -> GroupMetadata:
+    """Store a group; returns its metadata."""
+    meta = GroupMetadata(zarr_format, as_stored(attributes or {}))
+    hierarchy.make_room(location, zarr_format, overwrite=overwrite)
+    hierarchy.save(location, meta)
+    return meta
+
+
+def _is_lazy(data: Any) -> bool:
+    """Whether `data` is an array that is not in memory and can be read in parts."""
+    return (
+        not isinstance(data, (np.ndarray, np.generic))
+        and hasattr(data, "shape")
+        and hasattr(data, "dtype")
+        and hasattr(data, "__getitem__")
+    )
+
+
+def _fill(array: Array, data: Any) -> None:
+    if isinstance(data, np.ndarray):
+        array[...] = data
+        return
+    for region in _blocks(array):
+        array[region] = np.asarray(data[region])
+
+
+def _blocks(array: Array) -> Iterator[tuple[slice, ...]]:
+    """Regions of whole chunks that together are the array, each of at most `BLOCK` bytes where chunks are smaller."""
+    grid = array.metadata.chunk_grid
+    if not grid.regular:
+        yield from (grid.region(index) for index in product(*[range(n) for n in grid.chunk_counts]))
+        return
+    block = auto_shards(array.shape, grid.chunk_shape, array.itemsize, BLOCK)
+    starts = [range(0, n, size) for n, size in zip(array.shape, block, strict=True)]
+    for corner in product(*starts):
+        yield tuple(
+            [slice(at, min(at + size, n)) for at, size, n in zip(corner, block, array.shape, strict=True)]
+        )

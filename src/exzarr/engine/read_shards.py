@@ -1,0 +1,88 @@
+"""Inner chunks of shards → array."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any
+
+import numpy.typing as npt
+
+from exzarr import config
+from exzarr.engine.plan import Plan
+from exzarr.engine.pool import Feed
+from exzarr.engine.shards import coalesce
+from exzarr.engine.source import ChunkSource
+from exzarr.engine.stack import Stack, neighbours
+from exzarr.errors import CodecError, StoreError
+
+__all__ = ["read_shards"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
+    """Inner chunks of shards: one index, then few coalesced ranges, for each shard.
+
+    All ranges come from one opened value, so that a shard that is replaced meanwhile is
+    read as it was or as it is, never as a mixture.
+    """
+    settings = config.get()
+    gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
+    store = source.store
+    permutation = plan.permutation
+    scratch = memoryview(bytearray(1 << 16))
+    slots = source.slots if plan.sliced and not plan.rows else 1
+    stack: Stack | None = None
+    batch = feed.take()
+    while batch:
+        for item in batch:
+            key = item[0]
+            value = store.open_value(key)
+            if value is None:
+                work[item[2]] = source.absent(key)
+                continue
+            layout = source.layout or source.layout_at(key)
+            if stack is None and slots > 1:
+                stack = Stack(layout.inner.spec, plan)
+            decode, decode_into = layout.inner.decode, layout.inner.decode_into
+            number = -1
+            try:
+                wanted = []
+                starts, lengths = layout.index(key, value)
+                sub = plan.within(item, layout.dims, layout.shape)
+                for number, chunk_index, work_index in sub.walk(layout.labels, sum):
+                    length = lengths[number]
+                    if length < 0:
+                        work[work_index] = source.absent(key)
+                    else:
+                        wanted.append((starts[number], length, number, chunk_index, work_index))
+                wanted.sort(key=itemgetter(0))
+                for begin, end, first, until in coalesce(wanted, gap, most):
+                    if end - begin > len(scratch):
+                        scratch = memoryview(bytearray(end - begin))
+                    value.read_into(scratch[: end - begin], begin)
+                    # From the order in the shard back to that in the array: it makes neighbours.
+                    group = sorted(wanted[first:until], key=itemgetter(2))
+                    at = 0
+                    while at < len(group):
+                        many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
+                        if many == 1:
+                            start, length, number, chunk_index, work_index = group[at]
+                            chunk = decode(scratch[start - begin : start - begin + length])
+                            if permutation is not None:
+                                chunk = chunk.transpose(permutation)
+                            work[work_index] = chunk[chunk_index]
+                        elif stack is not None:
+                            stack.reserve(many)
+                            for slot in range(many):
+                                start, length, number, chunk_index, work_index = group[at + slot]
+                                data = scratch[start - begin : start - begin + length]
+                                decode_into(data, stack.chunks[slot])
+                            band = slice(group[at][4][-1].start, work_index[-1].stop)
+                            stack.move(many, chunk_index, work, (*work_index[:-1], band))
+                        at += many
+            except (CodecError, StoreError) as error:
+                raise layout.corrupt(source, key, number, error) from error
+            finally:
+                value.close()
+        batch = feed.take()

@@ -1,0 +1,1 @@
+"""What `Array` and `Group` are made of, and how they are found."""

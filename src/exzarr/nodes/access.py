@@ -1,0 +1,199 @@
+"""Reading and writing an array by selections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr.engine import indexing
+from exzarr.engine.explain import Explanation, explain
+from exzarr.engine.plan import make_plan
+from exzarr.engine.read import read
+from exzarr.engine.source import ChunkSource, open_source
+from exzarr.engine.write import write
+from exzarr.errors import ArgumentError, ReadOnlyError, SelectionError
+from exzarr.nodes.facts import ArrayFacts
+from exzarr.nodes.indexers import Explainer, Indexer, as_values, field_dtype, split_fields
+
+if TYPE_CHECKING:
+    from exzarr.format.metadata import ArrayMetadata
+    from exzarr.hierarchy import Location
+
+__all__ = ["ArrayAccess", "Missing"]
+
+AnyArray = npt.NDArray[Any]
+Missing = Literal["fill", "error"]
+
+
+class ArrayAccess(ArrayFacts):
+    """The part of `exzarr.array.Array` that moves elements."""
+
+    __slots__ = ("_missing", "_source", "_write_empty")
+
+    def __init__(
+        self,
+        location: Location,
+        meta: ArrayMetadata,
+        *,
+        read_only: bool = False,
+        missing: Missing = "fill",
+        write_empty_chunks: bool = False,
+    ) -> None:
+        if missing not in ("fill", "error"):
+            raise ArgumentError(f"missing is 'fill' or 'error', not {missing!r}")
+        self._location = location
+        self._meta = meta
+        self._read_only = read_only
+        self._missing: Missing = missing
+        self._write_empty = write_empty_chunks
+        self._source: tuple[ArrayMetadata, ChunkSource] | None = None
+
+    # -- reading -------------------------------------------------------------------
+
+    def __getitem__(self, selection: Any) -> Any:
+        """NumPy's indexing. Field names of structured types pick those fields."""
+        fields, selection = split_fields(selection)
+        return self._get(indexing.basic(selection, self._meta.shape), fields=fields)
+
+    def get(self, selection: Any = Ellipsis, *, out: AnyArray | None = None) -> Any:
+        """``a[selection]``, put into `out` where that is given.
+
+        `out` has the selection's shape, any strides, and any data type that the array's
+        converts to; it is returned.
+        """
+        fields, selection = split_fields(selection)
+        return self._get(indexing.basic(selection, self._meta.shape), fields=fields, out=out)
+
+    def isel(self, indexers: Mapping[str, Any] | None = None, **by_name: Any) -> Any:
+        """Read by dimension name: ``a.isel(time=0, x=slice(10, 20), y=[1, 5])``.
+
+        Dimensions that are not named are read whole; index arrays act on their own dimension.
+        """
+        return self.oindex[self._by_name({**(indexers or {}), **by_name})]
+
+    def _by_name(self, indexers: Mapping[str, Any]) -> tuple[Any, ...]:
+        names = self._meta.dimension_names or ()
+        for name in indexers:
+            if name not in names:
+                known = ", ".join(repr(n) for n in names) or "none: the array has no dimension names"
+                raise SelectionError(f"there is no dimension {name!r}; dimensions: {known}")
+        return tuple([indexers.get(name, slice(None)) if name else slice(None) for name in names])
+
+    @property
+    def oindex(self) -> Indexer:
+        """Orthogonal indexing, for reading and writing."""
+        return Indexer(self, lambda s: indexing.orthogonal(s, self._meta.shape))
+
+    @property
+    def vindex(self) -> Indexer:
+        """Point-by-point indexing (and masks), for reading and writing."""
+        return Indexer(self, lambda s: indexing.coordinate(s, self._meta.shape))
+
+    @property
+    def blocks(self) -> Indexer:
+        """Indexing by chunk (by shard, where there are shards), for reading and writing."""
+        return Indexer(self, lambda s: indexing.block(s, self._meta.chunk_grid.dims, self._meta.shape))
+
+    def _get(
+        self,
+        selection: indexing.Selection,
+        *,
+        fields: str | list[str] | None = None,
+        out: AnyArray | None = None,
+    ) -> Any:
+        source = self._bound
+        plan = make_plan(selection, source.dims, source.shape)
+        if out is not None:
+            return self._get_out(selection, plan, source, fields, out)
+        if isinstance(selection, indexing.GridSelection):
+            result: AnyArray = np.empty(selection.result_shape, source.dtype)
+            read(source, plan, selection.to_work(result))
+        else:
+            work: AnyArray = np.empty(plan.work_shape, source.dtype)
+            read(source, plan, work)
+            result = selection.from_work(work)
+        if fields is not None:
+            result = result[fields].copy()
+        return result[()] if selection.scalar else result
+
+    def _get_out(
+        self,
+        selection: indexing.Selection,
+        plan: Any,
+        source: ChunkSource,
+        fields: str | list[str] | None,
+        out: AnyArray,
+    ) -> AnyArray:
+        if not isinstance(out, np.ndarray):
+            raise ArgumentError(f"out must be a NumPy array, not {type(out).__name__}")
+        if out.shape != selection.result_shape:
+            raise ArgumentError(f"out has shape {out.shape}, the selection {selection.result_shape}")
+        if not out.flags.writeable:
+            raise ArgumentError("out is read-only")
+        wanted = source.dtype if fields is None else np.empty(0, source.dtype)[fields].dtype
+        if out.dtype != wanted and not np.can_cast(wanted, out.dtype, "same_kind"):
+            raise ArgumentError(f"out has data type {out.dtype}, which {wanted} does not convert to")
+        if fields is None and isinstance(selection, indexing.GridSelection):
+            read(source, plan, selection.to_work(out))
+        else:
+            out[...] = self._get(selection, fields=fields)
+        return out
+
+    # -- writing -------------------------------------------------------------------
+
+    def __setitem__(self, selection: Any, value: Any) -> None:
+        """Write a scalar, or anything that broadcasts to the selection's shape."""
+        fields, selection = split_fields(selection)
+        self._set(indexing.basic(selection, self._meta.shape), value, fields)
+
+    def _set(self, selection: indexing.Selection, value: Any, fields: str | list[str] | None = None) -> None:
+        self._require_writable()
+        if isinstance(fields, list):
+            values = np.asarray(value)
+            for field in fields:
+                self._set(selection, values[field], field)
+            return
+        source = self._bound
+        dtype = source.dtype if fields is None else field_dtype(source.dtype, fields)
+        shape = selection.result_shape
+        values = as_values(value, dtype)
+        try:
+            values = np.broadcast_to(values, shape)
+        except ValueError:
+            raise SelectionError(
+                f"a value of shape {np.shape(value)} cannot be broadcast to the selection's shape {shape}"
+            ) from None
+        plan = make_plan(selection, source.dims, source.shape)
+        write(source, plan, selection.to_work(values), field=fields, write_empty=self._write_empty)
+
+    # -- explaining ----------------------------------------------------------------
+
+    @property
+    def explain(self) -> Explainer:
+        """What reading a selection would cost: ``print(a.explain[0:100, 3])``. Reads only sizes."""
+        return Explainer(self)
+
+    def _explain(self, selection: indexing.Selection) -> Explanation:
+        source = self._bound
+        return explain(source, make_plan(selection, source.dims, source.shape))
+
+    # -- inside --------------------------------------------------------------------
+
+    @property
+    def _bound(self) -> ChunkSource:
+        """The array as the engine sees it, bound when it is first needed, and again for other metadata."""
+        meta, bound = self._meta, self._source
+        if bound is None or bound[0] is not meta:
+            bound = self._source = meta, self._rebound(meta)
+        return bound[1]
+
+    def _rebound(self, meta: ArrayMetadata) -> ChunkSource:
+        location = self._location
+        return open_source(location.store, location.path, meta, missing_error=self._missing == "error")
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyError(f"array {self.name!r} in {self.store} is read-only: open it with mode='r+'")

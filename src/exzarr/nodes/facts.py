@@ -1,0 +1,150 @@
+"""What an array's metadata says about it. Nothing here reads a chunk."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from exzarr.nodes.codec_parts import codec_parts, inner_chunks
+
+if TYPE_CHECKING:
+    from exzarr.format.metadata import ArrayMetadata
+    from exzarr.hierarchy import Location
+    from exzarr.stores.base import Store
+
+__all__ = ["ArrayFacts"]
+
+
+class ArrayFacts:
+    """The part of `exzarr.array.Array` that only looks at the metadata."""
+
+    __slots__ = ("_location", "_meta", "_read_only")
+
+    _location: Location
+    _meta: ArrayMetadata
+    _read_only: bool
+
+    @property
+    def metadata(self) -> ArrayMetadata:
+        """The metadata document, parsed."""
+        return self._meta
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._meta.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self._meta.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self._meta.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._meta.data_type.dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements in memory (pointers, for variable-length types)."""
+        return self.size * self.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Shape of the chunks that are encoded on their own: inner chunks, where there are shards.
+
+        ArgumentError where chunks vary in shape (rectilinear grid): see `chunk_sizes`.
+        """
+        return inner_chunks(self._meta) or self._meta.chunk_grid.chunk_shape
+
+    @property
+    def shards(self) -> tuple[int, ...] | None:
+        """Shape of the shards; None where there are none."""
+        return None if inner_chunks(self._meta) is None else self._meta.chunk_grid.chunk_shape
+
+    @property
+    def chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """For each dimension the length of every chunk (shard, where there are shards)."""
+        grid = self._meta.chunk_grid
+        return tuple(
+            [
+                tuple([min(d.size(i), n - d.offset(i)) for i in range(c)])
+                for d, n, c in zip(grid.dims, grid.shape, grid.chunk_counts, strict=True)
+            ]
+        )
+
+    @property
+    def cdata_shape(self) -> tuple[int, ...]:
+        """Number of chunks along each dimension (inner chunks, where there are shards)."""
+        inner = inner_chunks(self._meta)
+        if inner is None:
+            return self._meta.chunk_grid.chunk_counts
+        return tuple([-(-n // c) for n, c in zip(self.shape, inner, strict=True)])
+
+    @property
+    def nchunks(self) -> int:
+        """Number of chunks in the grid (inner chunks, where there are shards), stored or not."""
+        return math.prod(self.cdata_shape)
+
+    @property
+    def fill_value(self) -> Any:
+        """What elements are that were never written; None where a v2 array leaves it open."""
+        return self._meta.fill_value
+
+    @property
+    def order(self) -> Literal["C", "F"]:
+        """v2: the order of elements inside a chunk. v3 arrays say ``"C"``; see the transpose codec."""
+        return self._meta.order
+
+    @property
+    def dimension_names(self) -> tuple[str | None, ...] | None:
+        return self._meta.dimension_names
+
+    @property
+    def zarr_format(self) -> Literal[2, 3]:
+        return self._meta.zarr_format
+
+    @property
+    def filters(self) -> tuple[Any, ...]:
+        """v3: the array → array codecs (of inner chunks, where there are shards); v2: the filters."""
+        return codec_parts(self._meta).filters
+
+    @property
+    def serializer(self) -> Any:
+        """v3: the array → bytes codec (of inner chunks, where there are shards); v2: None."""
+        return codec_parts(self._meta).serializer
+
+    @property
+    def compressors(self) -> tuple[Any, ...]:
+        """v3: the bytes → bytes codecs (of inner chunks, where there are shards); v2: the compressor."""
+        return codec_parts(self._meta).compressors
+
+    @property
+    def store(self) -> Store:
+        return self._location.store
+
+    @property
+    def path(self) -> str:
+        """Path in the store, without a leading slash; ``""`` for a root array."""
+        return self._location.path
+
+    @property
+    def name(self) -> str:
+        """Path with a leading slash, as in h5py."""
+        return "/" + self._location.path
+
+    @property
+    def basename(self) -> str:
+        return self._location.path.rpartition("/")[2]
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only or self._location.store.read_only

@@ -1,0 +1,60 @@
+"""zarr-python's names for what brackets do, so that changing the import is most of a migration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from exzarr.engine import indexing
+from exzarr.nodes.access import ArrayAccess
+
+__all__ = ["ZarrNames"]
+
+AnyArray = npt.NDArray[Any]
+
+
+class ZarrNames(ArrayAccess):
+    """The part of `exzarr.array.Array` that has another, shorter spelling as well."""
+
+    __slots__ = ()
+
+    def get_basic_selection(self, selection: Any = Ellipsis, *, out: AnyArray | None = None) -> Any:
+        """zarr-python's name for `get`."""
+        return self.get(selection, out=out)
+
+    def get_orthogonal_selection(self, selection: Any, *, out: AnyArray | None = None) -> Any:
+        """zarr-python's name for ``oindex``."""
+        return self._get(indexing.orthogonal(selection, self._meta.shape), out=out)
+
+    def get_coordinate_selection(self, selection: Any, *, out: AnyArray | None = None) -> Any:
+        """zarr-python's name for ``vindex``."""
+        return self._get(indexing.coordinate(selection, self._meta.shape), out=out)
+
+    def get_mask_selection(self, mask: Any, *, out: AnyArray | None = None) -> Any:
+        """zarr-python's name for ``a[mask]``."""
+        return self._get(indexing.mask(mask, self._meta.shape), out=out)
+
+    def get_block_selection(self, selection: Any, *, out: AnyArray | None = None) -> Any:
+        """zarr-python's name for ``blocks``."""
+        return self._get(indexing.block(selection, self._meta.chunk_grid.dims, self._meta.shape), out=out)
+
+    def set_basic_selection(self, selection: Any, value: Any) -> None:
+        """zarr-python's name for ``a[selection] = value``."""
+        self[selection] = value
+
+    def set_orthogonal_selection(self, selection: Any, value: Any) -> None:
+        """zarr-python's name for ``oindex``."""
+        self.oindex[selection] = value
+
+    def set_coordinate_selection(self, selection: Any, value: Any) -> None:
+        """zarr-python's name for ``vindex``."""
+        self.vindex[selection] = value
+
+    def set_mask_selection(self, mask: Any, value: Any) -> None:
+        """zarr-python's name for ``a[mask] = value``."""
+        self._set(indexing.mask(mask, self._meta.shape), value)
+
+    def set_block_selection(self, selection: Any, value: Any) -> None:
+        """zarr-python's name for ``blocks``."""
+        self.blocks[selection] = value

@@ -1,0 +1,96 @@
+"""A hierarchy, printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from exzarr import hierarchy
+from exzarr.errors import MetadataError
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.hierarchy import Location
+from exzarr.nodes.codec_parts import inner_chunks
+
+__all__ = ["Tree", "tree_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One node of a printed hierarchy, and those below it.
+
+    Attributes
+    ----------
+    name
+        The node's name; ``"/"`` for the root of a store.
+    kind
+        ``"array"``, ``"group"``, or ``"unreadable"``.
+    facts
+        What stands behind the name: shape and data type of an array, what is wrong with an unreadable node.
+    children
+        What is below a group, sorted by name.
+    cut
+        There is more below, deeper than was asked for.
+    """
+
+    name: str
+    kind: str
+    facts: str = ""
+    children: tuple[Tree, ...] = field(default=())
+    cut: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join([self._line(), *self._below("")])
+
+    __repr__ = __str__
+
+    def _line(self) -> str:
+        return f"{self.name} {self.facts}".rstrip() + (" ..." if self.cut else "")
+
+    def _below(self, indent: str) -> list[str]:
+        lines = []
+        for child in self.children:
+            last = child is self.children[-1]
+            lines.append(f"{indent}{'└── ' if last else '├── '}{child._line()}")
+            lines.extend(child._below(indent + ("    " if last else "│   ")))
+        return lines
+
+    def _repr_html_(self) -> str:
+        from exzarr.html import tree_html
+
+        return tree_html(self)
+
+
+def tree_of(location: Location, level: int | None = None) -> Tree:
+    """The tree of a group, `level` groups deep (None: all the way)."""
+    name = location.path.rpartition("/")[2] or "/"
+    return _group(name, location, level)
+
+
+def _group(name: str, location: Location, level: int | None) -> Tree:
+    if level is not None and level <= 0:
+        return Tree(name, "group", cut=any(True for _ in hierarchy.child_names(location)))
+    children = []
+    for child in hierarchy.child_names(location):
+        below = location.child(child)
+        try:
+            meta = hierarchy.find(below)
+        except MetadataError as error:
+            children.append(Tree(child, "unreadable", f"(unreadable: {error})"))
+            continue
+        if isinstance(meta, ArrayMetadata):
+            children.append(Tree(child, "array", _facts(meta)))
+        elif meta is not None:
+            children.append(_group(child, below, None if level is None else level - 1))
+    return Tree(name, "group", children=tuple(children))
+
+
+def _facts(meta: ArrayMetadata) -> str:
+    shape = ", ".join([str(n) for n in meta.shape]) + ("," if meta.ndim == 1 else "")
+    names = meta.dimension_names
+    if names is not None and any(names):
+        shape = ", ".join([f"{name or '-'}: {n}" for name, n in zip(names, meta.shape, strict=True)])
+    grid = meta.chunk_grid
+    if not grid.regular:
+        return f"({shape}) {meta.data_type.dtype}"
+    inner = inner_chunks(meta)
+    chunks = f"chunks {inner or grid.chunk_shape}"
+    return f"({shape}) {meta.data_type.dtype} {chunks}" + (f" shards {grid.chunk_shape}" if inner else "")

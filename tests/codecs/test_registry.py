@@ -1,0 +1,102 @@
+"""Codecs are found by name: built-in ones, registered ones, and those of installed packages."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+import pytest
+
+import exzarr.codecs as ec
+from exzarr.codecs import registry
+from exzarr.codecs.base import BytesBytesCodec
+from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+from tests.codecs.tools import LITTLE, bound, data_of, spec_of
+
+
+class Flipped(BytesBytesCodec):
+    """Every bit the other way round."""
+
+    name = "test.flipped"
+
+    @classmethod
+    def from_config(cls, configuration: Any) -> Flipped:
+        return cls()
+
+    def to_config(self) -> dict[str, Any]:
+        return {}
+
+    def encode(self, data: Any) -> bytes:
+        return bytes(255 - byte for byte in data)
+
+    def decode(self, data: Any, size: int | None, limit: int) -> bytes:
+        return bytes(255 - byte for byte in data)
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_classes", {})
+
+
+def test_every_known_codec_has_a_class_of_its_name(clean: None) -> None:
+    for name in ec.known():
+        found = ec.get(name)
+        assert found.name == name
+        assert found.kind in ("array_array", "array_bytes", "bytes_bytes")
+        assert found.__doc__, name
+
+
+def test_every_public_name_is_there() -> None:
+    for name in ec.__all__:
+        assert getattr(ec, name) is not None
+    with pytest.raises(AttributeError, match="Nope"):
+        _ = ec.Nope
+
+
+def test_a_registered_codec_is_used(clean: None) -> None:
+    ec.register("test.flipped", Flipped)
+    spec = spec_of((3,), "u1")
+    pipeline = bound(spec, {"name": "bytes"}, "test.flipped")
+    array = data_of(spec)
+    assert bytes(pipeline.encode(array)) == bytes(255 - array)
+    assert pipeline.decode(pipeline.encode(array)).tolist() == array.tolist()
+    assert "test.flipped" in ec.known()
+
+
+def test_a_codec_of_an_installed_package_is_found(clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = importlib.metadata.EntryPoint(
+        "test.flipped", "tests.codecs.test_registry:Flipped", "exzarr.codecs"
+    )
+    monkeypatch.setattr(registry, "_entry_points", lambda: [point])
+    assert ec.get("test.flipped").name == "test.flipped"
+    assert "test.flipped" in ec.known()
+
+
+def test_an_unknown_codec_is_unsupported_and_names_the_known(clean: None) -> None:
+    with pytest.raises(UnsupportedError, match=r"'nope' is not known.*blosc.*zstd"):
+        ec.get("nope")
+    with pytest.raises(UnsupportedError):
+        bound(spec_of((2,)), LITTLE, "numcodecs.nope")
+
+
+@pytest.mark.parametrize("bad", [int, object(), type("Plain", (), {"kind": "bytes_bytes"}), Flipped])
+def test_what_is_no_codec_is_not_registered(clean: None, bad: Any) -> None:
+    with pytest.raises(ArgumentError):
+        ec.register("test.bad", bad)
+
+
+@pytest.mark.parametrize(
+    "json", [5, None, {}, {"name": 5}, [], {"name": "zstd", "configuration": []}, {"configuration": {}}]
+)
+def test_what_is_no_codec_in_a_document_is_a_metadata_error(json: Any) -> None:
+    with pytest.raises(MetadataError):
+        registry.from_json(json)
+
+
+def test_importing_the_package_imports_no_compression_library(run_python: Any) -> None:
+    done = run_python(
+        "import sys; sys.path.insert(0, 'src')\n"
+        "import exzarr.codecs, exzarr.codecs.pipeline\n"
+        "print([m for m in ('numcodecs', 'zstandard', 'deflate', 'google_crc32c', 'ml_dtypes') if m in sys.modules])"
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -33,6 +33,7 @@ __all__ = [
     "Metadata",
     "ZarrFormat",
     "child_names",
+    "children",
     "copy",
     "delete",
     "documents",
@@ -176,23 +177,27 @@ def load_group(location: Location, zarr_format: ZarrFormat | None = None) -> Gro
     return found
 
 
+def children(location: Location) -> Iterator[tuple[str, Location]]:
+    """Name and place of whatever may be a node right below a group, sorted. One listing at most."""
+    names = None if location.root is None else location.root.children(location.path)
+    if names is None:
+        _, names = location.store.list_dir(location.path)
+    for name in names:
+        try:
+            normalize_path(name)
+        except InvalidKeyError:  # reserved, or not a name at all
+            continue
+        yield name, Location(location.store, location.key(name), location.root)
+
+
 def child_names(location: Location) -> Iterator[str]:
-    """Names of whatever may be a node right below a group, sorted. One listing."""
-    if location.root is not None:
-        names = location.root.children(location.path)
-        if names is not None:
-            yield from names
-            return
-    _, prefixes = location.store.list_dir(location.path)
-    for name in prefixes:
-        if not name.startswith("__") and name not in DOCUMENTS:
-            yield name
+    """The names alone."""
+    return (name for name, _ in children(location))
 
 
 def nodes_below(location: Location) -> Iterator[tuple[str, Metadata]]:
     """Path relative to the group at `location`, and metadata, of every node below it; parents first."""
-    for name in child_names(location):
-        child = location.child(name)
+    for name, child in children(location):
         found = find(child)
         if found is None:
             continue

@@ -8,13 +8,17 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 from typer.testing import CliRunner
 
+import exzarr
 from exzarr.cli.app import app
+
+SOURCE = str(Path(exzarr.__file__).parents[1])
 
 
 @pytest.fixture
@@ -150,6 +154,25 @@ def test_tree_to_a_depth(tree):
     assert [node["path"] for node in parsed("tree", tree, "-d", 0)["nodes"]] == [""]
 
 
+def test_one_broken_node_does_not_hide_the_others(tree):
+    (tree / "ocean" / "time" / "zarr.json").write_text("{")
+    nodes = {node["path"]: node for node in parsed("tree", tree)["nodes"]}
+    assert nodes["ocean/time"]["node_type"] == "unreadable"
+    assert "not valid JSON" in nodes["ocean/time"]["error"]
+    assert nodes["ocean/sst"]["shape"] == [6, 5, 4]
+    assert "unreadable" in invoke("tree", tree).stdout
+
+
+def test_a_codec_that_is_not_known_is_shown_all_the_same(tree):
+    path = tree / "ocean" / "time" / "zarr.json"
+    document = json.loads(path.read_text())
+    document["codecs"].append({"name": "of the future", "configuration": {"x": 1}})
+    path.write_text(json.dumps(document))
+    assert parsed("info", tree / "ocean/time")["chunks"] == [6]
+    assert "of the future(x=1)" in invoke("info", tree / "ocean/time").stdout
+    assert "of the future" in invoke("head", tree / "ocean/time", code=1).stderr
+
+
 # -- head ------------------------------------------------------------------------------
 
 
@@ -187,7 +210,7 @@ def test_head_names_rows_and_columns_by_their_index(tree):
     rows = text.splitlines()
     header = next(i for i, line in enumerate(rows) if "[2, :, :]" in line) + 1
     assert rows[header].split() == ["3", "1"]
-    assert rows[header + 1].split() == ["1", "11.7500", "11.2500"]
+    assert rows[header + 1].split() == ["1", "11.75", "11.25"]
 
 
 @pytest.mark.parametrize("region", ["a", "1:2:3:4", "1.5", ":;", "0,,1", "99", "0,0,0,0", "::0"])
@@ -301,7 +324,7 @@ def run(*arguments, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": "src", **environment},
+        env={**os.environ, "PYTHONPATH": SOURCE, **environment},
     )
 
 
@@ -327,7 +350,7 @@ def test_a_pipe_that_closes_early_is_no_error(tree):
     source = "from exzarr.cli import main; main()"
     command = [sys.executable, "-c", source, "tree", str(tree)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "src"}
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": SOURCE}
     )
     process.stdout.close()
     _, errors = process.communicate()
@@ -339,7 +362,7 @@ def test_without_its_libraries_the_command_line_says_which_extra_has_them(missin
     done = run_python(
         "import sys\n"
         f"sys.modules[{missing!r}] = None\n"
-        "sys.path.insert(0, 'src')\n"
+        f"sys.path.insert(0, {SOURCE!r})\n"
         "from exzarr.cli import main\n"
         "main()\n"
     )
@@ -350,7 +373,7 @@ def test_without_its_libraries_the_command_line_says_which_extra_has_them(missin
 
 def test_neither_typer_nor_rich_is_imported_by_exzarr(run_python):
     done = run_python(
-        "import sys; sys.path.insert(0, 'src'); import exzarr, exzarr.cli\n"
+        f"import sys; sys.path.insert(0, {SOURCE!r}); import exzarr, exzarr.cli\n"
         "print([name for name in ('typer', 'rich', 'matplotlib', 'h5netcdf', 'zarr') if name in sys.modules])"
     )
     assert done.stdout.strip() == "[]", done.stderr

@@ -74,11 +74,11 @@ class Model(RuleBasedStateMachine):
             assert n == -1
             return
         expected = self.model[key][start:]
+        assert buffer[: len(expected)] == expected[:length]
         if len(expected) > length:
             assert n > length
         else:
             assert n == len(expected)
-            assert buffer[:n] == expected
 
     @rule(prefix=prefixes)
     def list(self, prefix):

@@ -282,6 +282,36 @@ def test_the_mark_of_missing_values_stays_what_xarray_takes_it_for(tmp_path):
     assert back.fill_value == np.float32(1e20)
 
 
+@pytest.mark.parametrize("shards", [None, (4,)])
+def test_in_v2_the_fill_value_is_the_mark_and_what_was_not_stored_is(tmp_path, shards):
+    # As xarray writes v3: zeros that were never stored, and NaN for what is missing
+    mark = base64.b64encode(struct.pack("<d", np.nan)).decode()
+    array = zarr.create_array(
+        tmp_path / "a",
+        shape=(7,),
+        chunks=(2,),
+        shards=shards,
+        dtype="f4",
+        dimension_names=("x",),
+        attributes={"_FillValue": mark},
+    )
+    array[0:2] = [1, np.nan]
+    convert(tmp_path / "a", 2)
+    back = with_zarr(tmp_path / "a", 2)
+    assert np.isnan(back.fill_value)
+    assert dict(back.attrs) == {"_ARRAY_DIMENSIONS": ["x"]}
+    np.testing.assert_array_equal(back[...], np.array([1, np.nan, 0, 0, 0, 0, 0], "f4"))
+
+
+def test_a_fill_value_that_marks_nothing_is_null_in_v2(tmp_path):
+    # xarray would take 0 for missing
+    zarr.create_array(tmp_path / "a", data=np.arange(3), dimension_names=("x",))
+    convert(tmp_path / "a", 2)
+    assert json.loads((tmp_path / "a" / ".zarray").read_text())["fill_value"] is None
+    convert(tmp_path / "a", 3)
+    assert with_zarr(tmp_path / "a", 3).attrs.asdict() == {}
+
+
 # -- what cannot be --------------------------------------------------------------------
 
 

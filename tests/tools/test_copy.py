@@ -11,6 +11,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import exzarr
 from exzarr.errors import ArgumentError, ChunkCorruptError, NodeExistsError, NodeNotFoundError
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
@@ -272,6 +273,31 @@ def test_a_part_of_a_hierarchy_can_be_copied_into_another(tmp_path, tree):
     copy(tree / "a", tmp_path / "other", path="new/place")
     other = zarr.open_group(tmp_path / "other", mode="r")
     assert dict(other["new/place/b"].attrs) == {"n": 1}
+
+
+def test_nodes_can_be_given_in_place_of_paths(tmp_path, tree):
+    root = exzarr.open_group(tree, mode="r+")
+    copy(root["a/b/x"], tmp_path / "x", chunks=(20, 30))
+    assert zarr.open_array(tmp_path / "x").chunks == (20, 30)
+    copy(root["a"], root, path="again")
+    same_members(tree / "a", tree / "again")
+    other = exzarr.open_group(tmp_path / "other", mode="w")
+    copy(root["a/b"], other)
+    np.testing.assert_array_equal(other["b/x"][...], root["a/b/x"][...])
+    with pytest.raises(ArgumentError, match="no name"):
+        copy(root, other)
+    with pytest.raises(ArgumentError, match="is an array"):
+        copy(root, root["a/b/x"])
+
+
+def test_the_consolidated_metadata_of_the_group_it_goes_into_is_kept_in_step(tmp_path, tree):
+    target = exzarr.consolidate_metadata(exzarr.open_group(tmp_path / "target", mode="w"))
+    copy(tree / "a", target, path="new")
+    assert target["new/b/x"].shape == (20, 30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = zarr.open_consolidated(tmp_path / "target")
+    assert {name for name, _ in theirs.members(max_depth=None)} == {"new", "new/b", "new/b/x"}
 
 
 def test_progress_goes_from_nothing_to_all(tree, tmp_path):

@@ -69,6 +69,6 @@ def print_report(report: CopyReport, as_json: bool) -> None:
         return
     out = console()
     out.print(str(report), markup=False)
-    if report.seconds > 0 and report.bytes_data > 2**20:
+    if report.chunks and report.seconds > 0 and report.bytes_data > 2**20:
         speed = human_bytes(int(report.bytes_data / report.seconds))
         out.print(f"  {human_bytes(report.bytes_data)} of elements, {speed}/s", markup=False)

@@ -50,12 +50,13 @@ def info(
 
 def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
     """What there is to say about an array, JSON-like."""
-    from exzarr.cli.nodes import array_at, codecs_of, place_of, stored
+    from exzarr.cli.nodes import codecs_of, layout_of, place_of, stored
     from exzarr.format import fill_values
 
-    array = array_at(location, meta)
-    regular = meta.chunk_grid.regular
-    fill_of = fill_values.to_v3 if meta.data_type.v3 is not None and meta.fill_value is not None else None
+    layout = layout_of(meta)
+    fill = meta.fill_value
+    if fill is not None and meta.data_type.v3 is not None:
+        fill = fill_values.to_v3(fill, meta.data_type)
     found: dict[str, Any] = {
         "path": place_of(location),
         "node_type": "array",
@@ -63,28 +64,28 @@ def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
         "shape": [*meta.shape],
         "dimension_names": None if meta.dimension_names is None else [*meta.dimension_names],
         "data_type": meta.data_type.name,
-        "dtype": str(array.dtype),
-        "fill_value": fill_of(meta.fill_value, meta.data_type) if fill_of else meta.fill_value,
-        "chunks": [*array.chunks] if regular else [[*sizes] for sizes in array.chunk_sizes],
-        "shards": None if array.shards is None else [*array.shards],
+        "dtype": str(meta.data_type.dtype),
+        "fill_value": fill,
+        "chunks": layout.chunks,
+        "shards": layout.shards,
         "order": meta.order,
         "codecs": codecs_of(meta),
-        "nbytes": array.nbytes,
-        "nchunks": array.nchunks if regular else meta.chunk_grid.nchunks,
-        "nshards": meta.chunk_grid.nchunks if array.shards is not None else None,
+        "nbytes": layout.nbytes,
+        "nchunks": layout.nchunks,
+        "nshards": layout.nshards,
         "attributes": meta.attributes,
     }
     if scan:
         there = stored(location, meta)
         found["stored_objects"] = there.chunks
         found["nbytes_stored"] = there.nbytes
-        found["compression_ratio"] = round(array.nbytes / there.nbytes, 4) if there.nbytes else None
+        found["compression_ratio"] = round(layout.nbytes / there.nbytes, 4) if there.nbytes else None
     return found
 
 
 def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
     """What there is to say about a group, JSON-like."""
-    from exzarr.cli.nodes import place_of, stored
+    from exzarr.cli.nodes import layout_of, place_of, stored
     from exzarr.format.metadata import ArrayMetadata
     from exzarr.tools.copy_plan import is_consolidated, walk
 
@@ -100,17 +101,11 @@ def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
         arrays = [(place, node) for place, node in below if isinstance(node, ArrayMetadata)]
         found["arrays"] = len(arrays)
         found["groups"] = len(below) - len(arrays)
-        found["nbytes"] = sum(_nbytes(node) for _, node in arrays)
+        found["nbytes"] = sum(layout_of(node).nbytes for _, node in arrays)
         found["nbytes_stored"] = sum(stored(place, node).nbytes for place, node in arrays)
         depth = len(location.key(""))
         found["members"] = sorted({place.path[depth:].split("/")[0] for place, _ in below})
     return found
-
-
-def _nbytes(meta: Any) -> int:
-    import math
-
-    return int(math.prod(meta.shape) * meta.data_type.dtype.itemsize)
 
 
 def _array_rows(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,22 @@ from exzarr import hierarchy
 from exzarr.array import Array
 from exzarr.format.metadata import ArrayMetadata, CodecConfig
 from exzarr.hierarchy import Location, Metadata
+from exzarr.nodes.codec_parts import inner_chunks
 from exzarr.stores.resolve import resolve_store
 from exzarr.tools.chunk_moves import stored_indices
 from exzarr.tools.copy_plan import place_of
 
-__all__ = ["Stored", "array_at", "codec_text", "codecs_of", "find_node", "place_of", "stored"]
+__all__ = [
+    "Layout",
+    "Stored",
+    "array_at",
+    "codec_text",
+    "codecs_of",
+    "find_node",
+    "layout_of",
+    "place_of",
+    "stored",
+]
 
 
 def find_node(path: str) -> tuple[Location, Metadata]:
@@ -26,6 +38,46 @@ def find_node(path: str) -> tuple[Location, Metadata]:
 def array_at(location: Location, meta: ArrayMetadata) -> Array:
     """The array, for reading."""
     return Array(location, meta, read_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How an array is cut, also where one of its codecs is not known here.
+
+    Attributes
+    ----------
+    chunks
+        Shape of the chunks (inner chunks, where there are shards); for each dimension a list of lengths,
+        where they vary.
+    shards
+        Shape of the shards; None where there are none.
+    nchunks, nshards
+        How many there are in the grid.
+    nbytes
+        Bytes of all elements in memory.
+    """
+
+    chunks: list[Any]
+    shards: list[int] | None
+    nchunks: int
+    nshards: int | None
+    nbytes: int
+
+
+def layout_of(meta: ArrayMetadata) -> Layout:
+    """How the array is cut."""
+    grid = meta.chunk_grid
+    nbytes = math.prod(meta.shape) * meta.data_type.dtype.itemsize
+    if not grid.regular:
+        counts = zip(grid.dims, grid.chunk_counts, strict=True)
+        return Layout(
+            [[dim.size(i) for i in range(n)] for dim, n in counts], None, grid.nchunks, None, nbytes
+        )
+    inner = inner_chunks(meta)
+    if inner is None:
+        return Layout([*grid.chunk_shape], None, grid.nchunks, None, nbytes)
+    nchunks = math.prod(-(-n // c) for n, c in zip(meta.shape, inner, strict=True))
+    return Layout([*inner], [*grid.chunk_shape], nchunks, grid.nchunks, nbytes)
 
 
 @dataclass(frozen=True, slots=True)

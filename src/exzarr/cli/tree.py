@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +12,9 @@ from exzarr.cli.output import console, human_bytes, print_json
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from exzarr.errors import MetadataError
+    from exzarr.hierarchy import Location, Metadata
 
 __all__ = ["register", "tree_rows", "tree_table"]
 
@@ -42,36 +45,62 @@ def tree(
 
 def tree_rows(path: str, depth: int | None = None, scan: bool = True) -> list[dict[str, Any]]:
     """One dict per node, in the order of the tree; `guide` is what is drawn before its name."""
-    from exzarr.cli.nodes import array_at, find_node, stored
-    from exzarr.format.metadata import ArrayMetadata
-    from exzarr.tools.copy_plan import walk
+    from exzarr.cli.nodes import find_node
 
-    location, _ = find_node(path)
-    head = len(location.key(""))
-    nodes = [(place.path[head:], place, meta) for place, meta in walk(location)]
-    if depth is not None:
-        nodes = [node for node in nodes if not node[0] or node[0].count("/") < depth]
+    location, meta = find_node(path)
+    nodes = [*_walk(location, meta, "", depth)]
     rows: list[dict[str, Any]] = []
-    for (inside, place, meta), guide in zip(nodes, _guides([node[0] for node in nodes]), strict=True):
+    for (inside, place, found), guide in zip(nodes, _guides([node[0] for node in nodes]), strict=True):
         name = inside.rpartition("/")[2] or path.rstrip("/").rpartition("/")[2] or "/"
-        row: dict[str, Any] = {"path": inside, "name": name, "guide": guide, "node_type": "group"}
-        if isinstance(meta, ArrayMetadata):
-            array = array_at(place, meta)
-            regular = meta.chunk_grid.regular
-            row |= {
-                "node_type": "array",
-                "shape": [*meta.shape],
-                "dimension_names": None if meta.dimension_names is None else [*meta.dimension_names],
-                "data_type": meta.data_type.name,
-                "chunks": [*array.chunks] if regular else [[*sizes] for sizes in array.chunk_sizes],
-                "shards": None if array.shards is None else [*array.shards],
-                "nbytes": array.nbytes,
-            }
-            if scan:
-                there = stored(place, meta)
-                row |= {"stored_objects": there.chunks, "nbytes_stored": there.nbytes}
-        rows.append(row | {"zarr_format": meta.zarr_format})
+        rows.append({"path": inside, "name": name, "guide": guide, **_facts(place, found, scan)})
     return rows
+
+
+def _walk(
+    location: Location, meta: Metadata, path: str, depth: int | None
+) -> Iterator[tuple[str, Location, Metadata | MetadataError]]:
+    """A node and all below it, in the order of the tree; what is wrong, in place of metadata that cannot be read."""
+    from exzarr import hierarchy
+    from exzarr.errors import MetadataError
+    from exzarr.format.metadata import GroupMetadata
+
+    yield path, location, meta
+    if not isinstance(meta, GroupMetadata) or depth == 0:
+        return
+    for name in hierarchy.child_names(location):
+        child, inside = location.child(name), f"{path}/{name}" if path else name
+        try:
+            found = hierarchy.find(child)
+        except MetadataError as error:
+            yield inside, child, error
+            continue
+        if found is not None:
+            yield from _walk(child, found, inside, None if depth is None else depth - 1)
+
+
+def _facts(place: Location, meta: Metadata | MetadataError, scan: bool) -> dict[str, Any]:
+    from exzarr.cli.nodes import layout_of, stored
+    from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+
+    if isinstance(meta, GroupMetadata):
+        return {"node_type": "group", "zarr_format": meta.zarr_format}
+    if not isinstance(meta, ArrayMetadata):
+        return {"node_type": "unreadable", "error": str(meta)}
+    layout = layout_of(meta)
+    facts = {
+        "node_type": "array",
+        "zarr_format": meta.zarr_format,
+        "shape": [*meta.shape],
+        "dimension_names": None if meta.dimension_names is None else [*meta.dimension_names],
+        "data_type": meta.data_type.name,
+        "chunks": layout.chunks,
+        "shards": layout.shards,
+        "nbytes": layout.nbytes,
+    }
+    if scan:
+        there = stored(place, meta)
+        facts |= {"stored_objects": there.chunks, "nbytes_stored": there.nbytes}
+    return facts
 
 
 def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
@@ -91,6 +120,9 @@ _LESS = ("names", "in memory", "shards", "chunks")
 """What is left out in a narrow terminal, first things first."""
 
 
+_STYLES = {"group": "bold", "array": "cyan", "unreadable": "red"}
+
+
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
     from rich.table import Table
     from rich.text import Text
@@ -107,9 +139,10 @@ def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
         right = title in ("in memory", "stored")
         table.add_column(title, justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in rows:
-        is_array = row["node_type"] == "array"
-        name = Text.assemble((row["guide"], "dim"), (row["name"], "bold" if not is_array else "cyan"))
-        table.add_row(name, *[Text(_cell(row, title, names)) for title in columns] if is_array else [])
+        kind = row["node_type"]
+        name = Text.assemble((row["guide"], "dim"), (row["name"], _STYLES[kind]))
+        cells = [Text(_cell(row, title, names)) for title in columns] if kind == "array" else []
+        table.add_row(name, *cells, *([Text("unreadable")] if kind == "unreadable" else []))
     return table
 
 

@@ -138,6 +138,10 @@ class BoundShards:
 
     def assemble(self, chunks: Sequence[Buffer | None]) -> bytes:
         """A shard of `count` encoded inner chunks in C order; None for those not to be stored."""
+        return b"".join(self.parts(chunks))
+
+    def parts(self, chunks: Sequence[Buffer | None]) -> list[Buffer]:
+        """Like `assemble`, in pieces that are yet to be joined."""
         index = np.full((self.count, 2), MISSING, np.uint64)
         position = self.index_size if self.index_location == "start" else 0
         parts: list[Buffer] = []
@@ -147,7 +151,7 @@ class BoundShards:
                 position += len(chunk)
                 parts.append(chunk)
         encoded = self.encode_index(index)
-        return b"".join((encoded, *parts) if self.index_location == "start" else (*parts, encoded))
+        return [encoded, *parts] if self.index_location == "start" else [*parts, encoded]
 
     def regions(self) -> Iterator[tuple[slice, ...]]:
         """The regions of the inner chunks in the shard array, in C order."""

@@ -24,6 +24,7 @@ _local = threading.local()
 _SMALL = 1 << 16
 # What RFC 8878 asks every decoder to support; only frames that do not tell their size need it.
 _WINDOW = 1 << 23
+_MAX_WINDOW_LOG = 31  # what libzstd takes on 64-bit machines
 _LARGE = 1 << 16
 _numcodecs: Any = None
 _frame_size = zstandard.frame_content_size
@@ -175,7 +176,8 @@ def _stream(data: Buffer, size: int | None, limit: int) -> bytes:
     if not _whole_frames(data):
         raise CodecError("zstd: the data is cut short, or more than frames")
     most = limit if size is None else min(size, limit)
-    decompressor = zstandard.ZstdDecompressor(max_window_size=max(_WINDOW, 1 << most.bit_length()))
+    window = max(_WINDOW, 1 << min(_MAX_WINDOW_LOG, most.bit_length()))
+    decompressor = zstandard.ZstdDecompressor(max_window_size=window)
     reader = decompressor.stream_reader(data, read_across_frames=True)
     parts: list[bytes] = []
     total = 0

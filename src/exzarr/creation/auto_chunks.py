@@ -98,7 +98,7 @@ def dividing_chunks(shards: Sequence[int], itemsize: int, target: int = CHUNK_TA
 def _divisor(n: int, wanted: int) -> int:
     """The divisor of `n` whose ratio to `wanted` is nearest to 1."""
     # Bounded: a shard may be as long as a dimension of 2**60.
-    small = [d for d in range(1, min(math.isqrt(n), 2**16) + 1) if n % d == 0]
+    small = [d for d in range(1, min(math.isqrt(n), 2**20) + 1) if n % d == 0]
     divisors = [*small, *[n // d for d in small]]
     return min(divisors, key=lambda d: (max(d, wanted) / min(d, wanted), d))
 

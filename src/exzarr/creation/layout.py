@@ -56,7 +56,8 @@ class Layout:
 def parse_shape(shape: Any) -> tuple[int, ...]:
     """A shape, given as one integer or several; ArgumentError where it is none."""
     try:
-        parts = (index(shape),) if hasattr(shape, "__index__") else tuple([index(n) for n in shape])
+        one = isinstance(shape, (int, np.integer))
+        parts = (int(shape),) if one else tuple([index(n) for n in shape])
     except TypeError:
         raise ArgumentError(f"shape={shape!r}: a shape is an integer or a sequence of integers") from None
     if any(not 0 <= n < 2**63 for n in parts):

@@ -22,10 +22,10 @@ def likeness(source: Any, zarr_format: int, said: dict[str, Any]) -> tuple[Array
     Of an exzarr array, everything is taken over that `zarr_format` has a word for; of other
     libraries' arrays, the chunk shape.
     """
-    options: dict[str, Any] = _foreign(source)
-    dtype = getattr(source, "dtype", None)
     if isinstance(source, Array):
         options, dtype = _options(source, zarr_format), source.metadata.data_type
+    else:
+        options, dtype = _foreign(source), getattr(source, "dtype", None)
     # Chunks and shards belong together, and so do codecs: half of the old with half of the new may not fit.
     if "chunks" in said and "shards" not in said:
         options.pop("shards", None)

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from exzarr.engine.indexing import Axis, GridSelection, Picks, PointSelection, Selection, Span
+from exzarr.engine.indexing import Axis, GridSelection, Picks, Selection, Span
 
 __all__ = ["Dimension", "GridPlan", "Plan", "PointPlan", "make_plan"]
 

@@ -62,7 +62,7 @@ def _chunks(
         for key, chunk_index, work_index, covers in batch:
             pipeline = fixed or source.pipeline_at(key)
             shape = pipeline.spec.shape
-            values = work[work_index]
+            values = work[work_index] if work_index else work  # work[()] is a scalar
             try:
                 if covers and field is None:
                     if values.shape == shape and values.flags.c_contiguous and values.dtype == source.dtype:
@@ -110,7 +110,7 @@ def _shards(
             pieces = {**old, **new}
             if any(piece is not None for piece in pieces.values()):
                 count = layout.shards.count
-                store.put(key, layout.shards.assemble([pieces.get(number) for number in range(count)]))
+                store.put_parts(key, layout.shards.parts([pieces.get(number) for number in range(count)]))
             else:
                 store.delete(key)
         batch = feed.take()
@@ -132,13 +132,15 @@ def _inner(
     inner = layout.inner
     shape = inner.spec.shape
     number = -1
+    chunk: AnyArray | None = None
     batch = feed.take()
     try:
         while batch:
             for number, chunk_index, work_index, covers in batch:
-                values = work[work_index]
+                values = work[work_index] if work_index else work  # work[()] is a scalar
                 if covers and field is None:
-                    chunk = np.empty(shape, source.dtype)
+                    if chunk is None or inner.raw:  # what a raw pipeline gives is the chunk's own memory
+                        chunk = np.empty(shape, source.dtype)
                     if values.shape != shape:
                         chunk[...] = source.fill
                     _patch(chunk, plan, chunk_index, values, None)

@@ -91,7 +91,7 @@ def as_values(value: Any, dtype: np.dtype[Any]) -> AnyArray:
         values = np.asarray(value)
         if values.dtype == dtype:
             return values
-        if not isinstance(value, np.ndarray) or values.dtype == object or dtype.kind in "TOSUVMm":
+        if not isinstance(value, np.ndarray) or values.dtype.kind in "TOSU" or dtype.kind in "TOSUVMm":
             # Python numbers convert as NumPy converts them on assignment: loudly, if they don't fit.
             return np.asarray(value, dtype=dtype)
         if not np.can_cast(values.dtype, dtype, "unsafe"):

@@ -125,8 +125,8 @@ class GroupListing:
 
     def __iter__(self) -> Iterator[str]:
         """The names of the arrays and groups right below."""
-        for name in hierarchy.child_names(self._location):
-            if _is_node(self._location.child(name)):
+        for name, location in hierarchy.children(self._location):
+            if _is_node(location):
                 yield name
 
     def __len__(self) -> int:
@@ -139,8 +139,7 @@ class GroupListing:
 
     def items(self) -> Iterator[tuple[str, Array | Self]]:
         """Names and nodes right below."""
-        for name in hierarchy.child_names(self._location):
-            location = self._location.child(name)
+        for name, location in hierarchy.children(self._location):
             found = hierarchy.find(location)
             if found is not None:
                 yield name, self._open(location, found)

@@ -114,14 +114,14 @@ def _not_found(location: Location, zarr_format: ZarrFormat | None) -> NodeNotFou
     if zarr_format is not None and hierarchy.find(location) is not None:
         other = 5 - zarr_format
         return NodeNotFoundError(f"{error}; the node there has Zarr format {other}")
-    below = [name for name in hierarchy.child_names(location) if _holds_node(location, name)]
+    below = [name for name, child in hierarchy.children(location) if _holds_node(child)]
     if below:
         return NodeNotFoundError(f"{error}; below it there is {below[0]!r}")
     return NodeNotFoundError(f"{error}; mode 'a' or 'w' would create one")
 
 
-def _holds_node(location: Location, name: str) -> bool:
+def _holds_node(location: Location) -> bool:
     try:
-        return hierarchy.find(location.child(name)) is not None
+        return hierarchy.find(location) is not None
     except MetadataError:
         return True

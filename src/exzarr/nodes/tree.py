@@ -69,8 +69,7 @@ def _group(name: str, location: Location, level: int | None) -> Tree:
     if level is not None and level <= 0:
         return Tree(name, "group", cut=any(True for _ in hierarchy.child_names(location)))
     children = []
-    for child in hierarchy.child_names(location):
-        below = location.child(child)
+    for child, below in hierarchy.children(location):
         try:
             meta = hierarchy.find(below)
         except MetadataError as error:

@@ -170,18 +170,19 @@ class Store(ABC):
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         """Read the value at `key`, from byte `start`, into `buffer` (flat, writable bytes).
 
-        Returns how many bytes there were, -1 where the key is absent. Where the value is
-        longer than the buffer, the result is larger than ``len(buffer)`` (by how much is
-        not said) and what was put into the buffer is undefined. A store may stop early
-        where its medium does (a network file system): what looks too short is read again,
-        with `get`, by whoever finds it so.
+        Returns how many bytes there were, -1 where the key is absent. Where the value goes
+        on after the buffer is full, the result is larger than ``len(buffer)`` (by how much is
+        not said). A store may stop early where its medium does (a network file system): what
+        looks too short is read again, with `get`, by whoever finds it so.
         """
         value = self.get(key, (start, len(buffer) + 1) if start else None)
         if value is None:
             return -1
-        n = len(value)
-        if n <= len(buffer):
+        n, room = len(value), len(buffer)
+        if n <= room:
             buffer[:n] = value
+        else:
+            buffer[:] = value[:room]
         return n
 
     def read_each(
@@ -213,6 +214,10 @@ class Store(ABC):
             buffer[at : at + length] = part
             at += length
         return True
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        """`put` of one value that lies in several pieces."""
+        self.put(key, b"".join(parts))
 
     def size(self, key: str) -> int | None:
         """Length of the value at `key` in bytes; None if absent."""

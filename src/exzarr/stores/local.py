@@ -144,6 +144,15 @@ class LocalStore(Store):
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, key, writing=True) from error
 
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            local_write.replace_file(self._base + key, [*parts], sync=self._sync)
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, key, writing=True) from error
+
     def delete(self, key: str) -> None:
         check_key(key)
         if self.read_only:

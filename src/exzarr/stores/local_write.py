@@ -14,6 +14,9 @@ __all__ = ["delete_content", "delete_file", "delete_tree", "make_folders", "repl
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
+# Linux and macOS take so many pieces (IOV_MAX) in one call.
+_ONE_WRITEV = 1024
+
 # How often a folder may be deleted under a writer before it gives up.
 _ATTEMPTS = 100
 
@@ -37,10 +40,10 @@ def temporary_name() -> str:
     return f"{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
 
 
-def replace_file(path: str, value: Buffer, *, sync: bool = False) -> None:
+def replace_file(path: str, value: Buffer | list[Buffer], *, sync: bool = False) -> None:
     """Make `value` the content of the file at `path`, at once; make its folders where they lack.
 
-    With `sync`, return only when the file and its place in the folder are on the disk.
+    A list holds the pieces of one value. With `sync`, return only when the file and its place in the folder are on the disk.
     """
     folder = path[: path.rindex("/") + 1]
     for attempt in range(_ATTEMPTS):
@@ -54,9 +57,12 @@ def replace_file(path: str, value: Buffer, *, sync: bool = False) -> None:
             continue
         try:
             try:
-                n = os.write(fd, value)
-                if n != len(value):
-                    _write_rest(fd, value, n)
+                if type(value) is list:
+                    _write_parts(fd, value)
+                else:
+                    n = os.write(fd, value)
+                    if n != len(value):
+                        _write_rest(fd, value, n)
                 if sync:
                     _fsync(fd)
             finally:
@@ -74,6 +80,22 @@ def replace_file(path: str, value: Buffer, *, sync: bool = False) -> None:
         if sync:
             _fsync_folder(folder)
         return
+
+
+def _write_parts(fd: int, parts: list[Buffer]) -> None:
+    for first in range(0, len(parts), _ONE_WRITEV):
+        some = parts[first : first + _ONE_WRITEV]
+        done = os.writev(fd, some)
+        for part in some:
+            if done < len(part):
+                _write_rest(fd, part, max(done, 0))
+            done -= len(part)
+
+
+if not hasattr(os, "writev"):  # Windows
+
+    def _write_parts(fd: int, parts: list[Buffer]) -> None:
+        _write_rest(fd, b"".join(parts), 0)
 
 
 def _write_rest(fd: int, value: Buffer, done: int) -> None:

@@ -93,9 +93,11 @@ class MemoryStore(Store):
         if found is None:
             return -1
         value = found[0]
-        n = max(0, len(value) - start)
-        if n <= len(buffer):
+        n, room = max(0, len(value) - start), len(buffer)
+        if n <= room:
             buffer[:n] = memoryview(value)[start:] if start else value
+        else:
+            buffer[:] = memoryview(value)[start : start + room]
         return n
 
     def open_value(self, key: str) -> ValueReader | None:

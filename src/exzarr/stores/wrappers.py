@@ -27,6 +27,9 @@ class StoreWrapper(Store):
     def put(self, key: str, value: Buffer) -> None:
         self.inner.put(key, value)
 
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        self.inner.put_parts(key, parts)
+
     def delete(self, key: str) -> None:
         self.inner.delete(key)
 
@@ -95,6 +98,9 @@ class ReadOnlyStore(StoreWrapper):
     def put(self, key: str, value: Buffer) -> None:
         raise read_only_error(self, key)
 
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        raise read_only_error(self, key)
+
     def delete(self, key: str) -> None:
         raise read_only_error(self, key)
 
@@ -121,6 +127,9 @@ class PrefixStore(StoreWrapper):
 
     def put(self, key: str, value: Buffer) -> None:
         self.inner.put(self._key(key), value)
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        self.inner.put_parts(self._key(key), parts)
 
     def delete(self, key: str) -> None:
         self.inner.delete(self._key(key))

@@ -62,15 +62,15 @@ class Archive:
         if info is None:
             return -1
         length = max(0, info.file_size - start)
-        if not 0 < length <= len(buffer):
+        part = buffer[:length] if length < len(buffer) else buffer
+        if not part:
             return length
         if info.compress_type != ZIP_STORED:
-            buffer[:length] = memoryview(self._whole(info))[start:]
+            part[:] = memoryview(self._whole(info))[start : start + len(part)]
             return length
-        part = buffer[:length] if length < len(buffer) else buffer
-        if self.file.read_into(self._find(info) + start, part) != length:
+        if self.file.read_into(self._find(info) + start, part) != len(part):
             raise self._error(info, "the file ends in the midst of it")
-        if not start and _crc32(part) != info.CRC:
+        if len(part) == info.file_size and _crc32(part) != info.CRC:
             raise self._error(info, "its checksum is wrong: it was damaged after it was written")
         return length
 

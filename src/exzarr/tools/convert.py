@@ -25,6 +25,7 @@ from exzarr.tools.chunk_moves import move_chunks, stored_indices
 from exzarr.tools.copy import copy, execute, locate
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy
 from exzarr.tools.recipe import Recipe
+from exzarr.tools.reencode import store_missing
 from exzarr.tools.report import CopyProgress, CopyReport, Tally
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ def _in_place(
             tally.start(node.target.path, node.nbytes)
             if _other_keys(node):
                 move_chunks(node, tally)
+            if node.other_fill:
+                store_missing(node, tally)
             tally.finish()
         hierarchy.save(node.target, node.target_meta)
         if node.consolidated_v2 is not None:

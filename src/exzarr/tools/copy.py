@@ -24,7 +24,7 @@ from exzarr.stores.resolve import Mode, StoreLike, resolve_store
 from exzarr.tools.chunk_moves import move_chunks
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy, refuse_overlap
 from exzarr.tools.recipe import KEEP, Keep, Recipe
-from exzarr.tools.reencode import reencode
+from exzarr.tools.reencode import reencode, store_missing
 from exzarr.tools.report import CopyProgress, CopyReport, Tally
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ def _copy_node(node: NodePlan, tally: Tally, memory: int) -> None:
         tally.start(node.target.path, node.nbytes)
         if node.same_bytes:
             move_chunks(node, tally)
+            if node.other_fill:
+                store_missing(node, tally)
         else:
             reencode(node, tally, memory)
         tally.finish()

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exzarr import hierarchy
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError
-from exzarr.format import v2
+from exzarr.format import fill_values, v2
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
@@ -64,11 +66,26 @@ class NodePlan:
         return self.target_meta
 
     @property
+    def other_fill(self) -> bool:
+        """Whether what is not stored would read as something else in the copy, and so has to be stored."""
+        return self.is_array and not _same_fill(self.array_meta, self.target_array_meta)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of an array's elements in memory; 0 for a group."""
         if not isinstance(self.meta, ArrayMetadata):
             return 0
         return math.prod(self.meta.shape) * self.meta.data_type.dtype.itemsize
+
+
+def _same_fill(one: ArrayMetadata, other: ArrayMetadata) -> bool:
+    a, b = [fill_values.default(m.data_type) if m.fill_value is None else m.fill_value for m in (one, other)]
+    if isinstance(b, np.generic):
+        try:
+            a = np.asarray(a).astype(b.dtype)[()]
+        except (TypeError, ValueError):  # strings that become numbers: "" is as good as 0
+            return True
+    return bool(a == b or (a != a and b != b))
 
 
 def plan_copy(

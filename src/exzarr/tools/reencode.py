@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exzarr.tools.copy_plan import NodePlan
     from exzarr.tools.report import Tally
 
-__all__ = ["reencode"]
+__all__ = ["reencode", "store_missing"]
 
 
 class _Counting(StoreWrapper):
@@ -39,19 +39,33 @@ def reencode(node: NodePlan, tally: Tally, memory: int) -> None:
     """Write the source array's elements in the target's chunks. Blocks of which nothing is stored are left out."""
     meta, target_meta = node.array_meta, node.target_array_meta
     source = Array(node.source, meta, read_only=True)
-    # No metadata document is there yet, and no other writer: nobody knows of the array.
-    target = Array(Location(_Counting(node.target.store, tally), node.target.path), target_meta)
+    target = _target(node, tally)
     itemsize = max(itemsize_of(meta.data_type), itemsize_of(target_meta.data_type))
     blocks = plan_blocks(meta.shape, inner_chunks(meta), target_meta.chunk_grid, itemsize, memory)
-    stored = _touched(node, blocks)
+    stored = None if node.other_fill else _touched(node, blocks)
     convert = target.dtype if target.dtype != source.dtype else None
     for number, region in enumerate(blocks):
-        if number not in stored:
+        if stored is not None and number not in stored:
             continue
         shape = [here.stop - here.start for here in region]
         values = source.get(region, out=np.empty(shape, source.dtype))
         target[region] = values if convert is None else values.astype(convert)
         tally.advance(values.size * source.itemsize)
+
+
+def store_missing(node: NodePlan, tally: Tally) -> None:
+    """Store the chunks that the source array lacks, where they would read as another fill value in the copy."""
+    grid = node.target_array_meta.chunk_grid
+    stored = {index for _, index in stored_indices(node.source, node.array_meta)}
+    target, fill = _target(node, tally), node.array_meta.fill_value
+    for index in np.ndindex(grid.chunk_counts):
+        if index not in stored:
+            target[grid.region(index)] = fill
+
+
+def _target(node: NodePlan, tally: Tally) -> Array:
+    # No metadata document is there yet, and no other writer: nobody knows of the array.
+    return Array(Location(_Counting(node.target.store, tally), node.target.path), node.target_array_meta)
 
 
 def _touched(node: NodePlan, blocks: BlockPlan) -> set[int]:

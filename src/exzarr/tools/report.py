@@ -74,24 +74,29 @@ class CopyReport:
             for n, word in ((self.groups, "group"), (self.arrays, "array"))
             if n
         ]
+        in_place = self.source == self.destination
+        verb = "converted" if in_place else "copied"
+        lines = [f"{verb} {' and '.join(counts) or 'nothing'} in {self.seconds:.3g} s: {self._how(in_place)}"]
+        places = (
+            [f"  in   {self.source}"] if in_place else [f"  from {self.source}", f"  to   {self.destination}"]
+        )
+        return "\n".join([*lines, *places, *[f"  note: {note}" for note in self.notes]])
+
+    def _how(self, in_place: bool) -> str:
+        if in_place and not self.chunks:
+            return "metadata only, the chunks stay as they are"
         how = (
             f"{self.chunks:,} stored chunk{'' if self.chunks == 1 else 's'}, {human_bytes(self.bytes_stored)}"
         )
-        if self.arrays:
-            recoded = self.arrays - self.arrays_moved
-            if not recoded:
-                how += ", moved as they are"
-            elif self.arrays_moved:
-                how += f", those of {self.arrays_moved} arrays moved as they are"
-            else:
-                how += ", re-encoded"
-        lines = [f"copied {' and '.join(counts) or 'nothing'} in {self.seconds:.3g} s: {how}"]
-        lines += [
-            f"  from {self.source}",
-            f"  to   {self.destination}",
-            *[f"  note: {note}" for note in self.notes],
-        ]
-        return "\n".join(lines)
+        if not self.arrays:
+            return how
+        if self.arrays_moved == self.arrays:
+            return f"{how}, moved as they are"
+        return (
+            f"{how}, those of {self.arrays_moved} arrays moved as they are"
+            if self.arrays_moved
+            else f"{how}, re-encoded"
+        )
 
 
 class Tally:

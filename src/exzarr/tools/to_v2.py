@@ -18,12 +18,12 @@ from exzarr.codecs.equivalents import v2_codec
 from exzarr.codecs.pipeline import ChunkPipeline
 from exzarr.codecs.v2 import to_id
 from exzarr.errors import ArgumentError
-from exzarr.format import dtypes, v3
+from exzarr.format import dtypes, fill_values, v3
 from exzarr.format.chunk_grids import ChunkGrid
 from exzarr.format.chunk_keys import ChunkKeyEncoding
 from exzarr.format.metadata import ARRAY_DIMENSIONS
 from exzarr.tools.translate import Translation
-from exzarr.tools.xarray_fill import FILL_ATTRIBUTE, as_attribute
+from exzarr.tools.xarray_fill import FILL_ATTRIBUTE, from_attribute
 
 if TYPE_CHECKING:
     from exzarr.format.dtypes import DataType
@@ -110,12 +110,11 @@ def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
         names = None
     if names is not None:
         attributes[ARRAY_DIMENSIONS] = [*names]
-    mark = as_attribute(meta.fill_value, meta.data_type.dtype)
-    if mark is not None and attributes.get(FILL_ATTRIBUTE) == mark:
-        del attributes[FILL_ATTRIBUTE]  # in v2 the fill value says so itself
     fill = meta.fill_value
     if isinstance(fill, np.void) and fill.dtype != data_type.dtype:
         fill = np.asarray(fill).astype(data_type.dtype)[()]
+    if names is not None:
+        fill = _marking_fill(fill, attributes, meta.data_type)
     return {
         "zarr_format": 2,
         "data_type": data_type,
@@ -126,6 +125,25 @@ def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
         "attributes": attributes,
         "extra": {},
     }, tuple(notes)
+
+
+def _marking_fill(fill: Any, attributes: dict[str, Any], data_type: DataType) -> Any:
+    """The fill value of a v2 array that xarray is to read; takes the mark of missing data out of `attributes`.
+
+    There xarray takes it for that mark, where v3 arrays have the attribute ``_FillValue``, and a fill
+    value (zero, by default) that marks nothing.
+    """
+    mark = from_attribute(attributes.get(FILL_ATTRIBUTE), data_type.dtype)
+    if mark is not None:
+        del attributes[FILL_ATTRIBUTE]
+        return mark
+    if (
+        data_type.kind == "fixed"
+        and FILL_ATTRIBUTE not in attributes
+        and fill == fill_values.default(data_type)
+    ):
+        return None  # reads as zero, too
+    return fill
 
 
 def innermost(meta: ArrayMetadata) -> tuple[tuple[int, ...], tuple[CodecConfig, ...], bool]:

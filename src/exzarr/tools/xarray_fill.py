@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILL_ATTRIBUTE", "as_attribute"]
+__all__ = ["FILL_ATTRIBUTE", "as_attribute", "from_attribute"]
 
 FILL_ATTRIBUTE = "_FillValue"
 
@@ -24,4 +24,16 @@ def as_attribute(value: Any, dtype: np.dtype[Any]) -> Any:
         return int(value)
     if dtype.kind == "f" and dtype.itemsize <= 8:
         return base64.standard_b64encode(struct.pack("<d", float(value))).decode("ascii")
+    return None
+
+
+def from_attribute(attribute: Any, dtype: np.dtype[Any]) -> Any:
+    """The scalar of `dtype` that the attribute stands for; None where it is no such mark."""
+    try:
+        if dtype.kind in "iu" and type(attribute) is int:
+            return dtype.type(attribute)
+        if dtype.kind == "f" and dtype.itemsize <= 8 and isinstance(attribute, str):
+            return dtype.type(struct.unpack("<d", base64.b64decode(attribute, validate=True))[0])
+    except (ValueError, OverflowError, struct.error):
+        pass
     return None

@@ -92,10 +92,10 @@ def monthly_means(array: Array, months: AnyArray) -> MonthlyMeans:
     return MonthlyMeans(np.where(count > 0, means, fill).astype(array.dtype), blocks, largest)
 
 
-def write_monthly_means(group: Group, source: Array, means: MonthlyMeans) -> Array:
-    """Store the means of `source` in its group."""
-    array = group.create_array(
-        f"{source.basename}_monthly_mean",
+def write_monthly_means(root: Group, source: Array, means: MonthlyMeans) -> Array:
+    """Store the means of `source` beside it."""
+    array = root.create_array(
+        f"{source.path}_monthly_mean",
         shape=means.values.shape,
         dtype=means.values.dtype,
         chunks=(1, *means.values.shape[1:]),

@@ -13,7 +13,9 @@ import typer
 from exzarr.cli.output import print_json
 
 if TYPE_CHECKING:
+    from exzarr.array import Array
     from exzarr.cli.demo.climate import MonthlyMeans
+    from exzarr.cli.demo.figure import Picture
     from exzarr.cli.demo.story import Story
     from exzarr.group import Group
 
@@ -59,7 +61,7 @@ class Result:
     arrays, bytes_data, bytes_stored
         What was written.
     write_seconds, read_seconds
-        How long it took to write everything with exzarr, and to read it.
+        How long it took to write all values with exzarr, and to read them.
     values, different
         Values that were compared with what zarr-python read, and how many of them differ.
     held
@@ -95,31 +97,30 @@ def run(output: Path, story: Story) -> Result:
     folder.mkdir(parents=True, exist_ok=True)
     root = hierarchy.new_root(store)
     started = time.perf_counter()
-    for source in sources:
-        hierarchy.write_source(root, source)
-    write_seconds = time.perf_counter() - started
+    write_seconds = sum([hierarchy.write_source(root, source) for source in sources])
+    all_seconds = time.perf_counter() - started
     exzarr.consolidate_metadata(root)
     rows = tree_rows(str(store))
-    story.written(store, rows, write_seconds)
+    story.written(store, rows, write_seconds, all_seconds)
 
     root = exzarr.open_group(store, mode="r+")
-    ocean, land = root["ocean"], root["north_america"]
-    sst, air = ocean[data.SST], land[data.AIR]
-    months, longitude = climate.months_of(ocean["time"][...]), ocean["longitude"][...]
-    window = climate.window_of(months, longitude, "2009-12", "2010-02")
+    sst, air = _arrays(root, f"ocean/{data.SST}", f"north_america/{data.AIR}")
+    time_, longitude = _arrays(root, "ocean/time", "ocean/longitude")
+    months = climate.months_of(time_[...])
+    window = climate.window_of(months, longitude[...], "2009-12", "2010-02")
     story.window(window, sst.explain[window], sst[window])
 
     means = climate.monthly_means(sst, months)
-    mean_array = climate.write_monthly_means(ocean, sst, means)
+    mean_array = climate.write_monthly_means(root, sst, means)
     year = _usual_year(means, sst, window)
     usual = (year[11] + year[0] + year[1]) / 3
     story.means(sst, means, year, float(sst[window].mean()) - climate.KELVIN - usual)
 
     read_seconds, read_bytes = _read_all(root)
-    version, comparisons = check.compare(store, sources, f"ocean/{mean_array.basename}")
+    version, comparisons = check.compare(store, sources, mean_array.path)
     story.compared(version, comparisons, read_bytes, read_seconds)
 
-    figure.draw(_picture(sst, air, ocean, land, months, means), picture)
+    figure.draw(_picture(root, sst, air, months, means), picture)
     held = all(comparison.held for comparison in comparisons)
     story.end(folder, store, picture, held=held)
     rows = tree_rows(str(store))
@@ -160,7 +161,14 @@ def _usual_year(means: MonthlyMeans, sst: Any, window: tuple[slice, ...]) -> lis
     return [float(month.mean()) - KELVIN for month in masked]
 
 
-def _picture(sst: Any, air: Any, ocean: Any, land: Any, months: Any, means: MonthlyMeans) -> Any:
+def _arrays(root: Group, *paths: str) -> list[Array]:
+    from exzarr.array import Array
+
+    found = [root[path] for path in paths]
+    return [node for node in found if isinstance(node, Array)]
+
+
+def _picture(root: Group, sst: Array, air: Array, months: Any, means: MonthlyMeans) -> Picture:
     """What the figure shows, computed block by block from the arrays."""
     from exzarr.cli.demo import climate, figure
 
@@ -175,17 +183,25 @@ def _picture(sst: Any, air: Any, ocean: Any, land: Any, months: Any, means: Mont
             anomaly[rows] = np.where(wet, difference, 0).sum(axis=1) / wet.sum(axis=1)
     cold, warm = [int(np.flatnonzero(months == np.datetime64(m))[0]) for m in (figure.COLD, figure.WARM)]
     # A calendar of twelve months of thirty days
-    years = 1970 + np.floor(land["time"][...] / (360 * 24)).astype(int)
+    latitude, longitude, air_time, air_latitude, air_longitude = _arrays(
+        root,
+        "ocean/latitude",
+        "ocean/longitude",
+        "north_america/time",
+        "north_america/latitude",
+        "north_america/longitude",
+    )
+    years = 1970 + np.floor(air_time[...] / (360 * 24)).astype(int)
     first, last = climate.period_means(air, years, *PERIODS)
     return figure.Picture(
         months=months,
-        latitude=ocean["latitude"][...],
-        longitude=ocean["longitude"][...],
+        latitude=latitude[...],
+        longitude=longitude[...],
         cold=np.where(sst[cold] == fill, np.nan, sst[cold]),
         warm=np.where(sst[warm] == fill, np.nan, sst[warm]),
         anomaly=anomaly,
-        air_latitude=land["latitude"][...],
-        air_longitude=land["longitude"][...],
+        air_latitude=air_latitude[...],
+        air_longitude=air_longitude[...],
         warming=last - first,
         periods=(f"{PERIODS[0][0]}–{PERIODS[0][1]}", f"{PERIODS[1][0]}–{PERIODS[1][1]}"),
     )

@@ -16,11 +16,11 @@ __all__ = ["AIR", "SST", "Source", "Variable", "read_sources"]
 SST, AIR = "surface_temperature", "air_temperature"
 
 _FILES = (
-    ("ocean", "ostia_monthly.nc", "monthly sea-surface temperature around the equator, 2006 to 2010 (OSTIA)"),
+    ("ocean", "ostia_monthly.nc", "sea-surface temperature by month, 2006 to 2010 (OSTIA)"),
     (
         "north_america",
         "E1_north_america.nc",
-        "yearly air temperature, 1861 to 2099, from a climate model (E1)",
+        "air temperature by year, 1860 to 2099, of a climate model",
     ),
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from exzarr.cli.output import console, human_bytes, ratio, times
@@ -43,12 +45,13 @@ class Story:
         self._say("Two netCDF files of the Met Office, from the Python package iris-sample-data.")
         for source in sources:
             self._out.print(
-                f"   [cyan]{source.path.name:<20}[/cyan] {source.about}\n"
-                f"   {'':<20} [dim]{len(source.variables)} variables, {human_bytes(source.nbytes)} in memory[/dim]"
+                f"   [cyan]{source.path.name:<20}[/cyan] "
+                f"[dim]{len(source.variables)} variables, {human_bytes(source.nbytes)} in memory[/dim]\n"
+                f"   {'':<20} {source.about}"
             )
 
-    def written(self, store: Path, rows: list[dict[str, Any]], seconds: float) -> None:
-        """The hierarchy is written and consolidated."""
+    def written(self, store: Path, rows: list[dict[str, Any]], seconds: float, altogether: float) -> None:
+        """The hierarchy is written and consolidated. Seconds: for the values alone, and with the metadata."""
         from exzarr.cli.tree import tree_table
 
         arrays = [row for row in rows if row["node_type"] == "array"]
@@ -64,12 +67,12 @@ class Story:
         self._out.print(_indented(tree_table(rows, self._out, indent=3)))
         self._out.print()
         self._figures(
-            ("written", f"{human_bytes(data)} in {_ms(seconds)}, that is {_speed(data, seconds)}"),
-            ("stored", f"{human_bytes(stored)}: {ratio(data, stored)} smaller, zstd with checksums"),
             (
-                "files",
-                f"{files} for {chunks} chunks, and one metadata document for each of the {len(rows)} nodes",
+                "written",
+                f"{human_bytes(data)} at {_speed(data, seconds)}; with the metadata in {_ms(altogether)}",
             ),
+            ("stored", f"{human_bytes(stored)}: {ratio(data, stored)} smaller, zstd with checksums"),
+            ("files", f"{files} for {chunks} chunks, and {len(rows)} metadata documents"),
         )
         self._say(
             "Then the metadata is consolidated: the root's document holds a copy of all others, and opening "
@@ -110,6 +113,7 @@ class Story:
         self._out.print(
             f"   {'a usual Pacific year':<22}[yellow]{bars}[/yellow]   {low:.1f} to {high:.1f} °C"
         )
+        self._out.print(f"   {'the winter of 2009/10':<22}{warmer:.1f} K warmer than usual: El Niño")
 
     def compared(self, version: str, comparisons: Sequence[Comparison], nbytes: int, seconds: float) -> None:
         """Everything was read with zarr-python and compared."""
@@ -151,11 +155,12 @@ class Story:
         self._step("A picture, and where everything lies")
         self._figures(("hierarchy", f"{store}"), ("picture", f"{picture}"))
         where = _relative(store)
+        exzarr, python = _command(sys.argv[0], "exzarr"), _command(sys.executable, "python")
         commands = (
-            (f"exzarr tree {where}", "the hierarchy again"),
-            (f"exzarr info {where}/ocean/surface_temperature", "all about one array"),
-            (f'exzarr head {where}/ocean/surface_temperature -r "45, :4, 228:234"', "some values"),
-            (f'python -c "import exzarr; print(exzarr.open({where!r}).tree())"', "in Python"),
+            (f"{exzarr} tree {where}", "the hierarchy again"),
+            (f"{exzarr} info {where}/ocean/surface_temperature", "all about one array"),
+            (f'{exzarr} head {where}/ocean/surface_temperature -r "45, :4, 228:234"', "some values"),
+            (f'{python} -c "import exzarr; print(exzarr.open({where!r}).tree())"', "in Python"),
         )
         width = max(len(command) for command, _ in commands)
         self._out.print("\n   [bold]Now you[/bold]")
@@ -180,7 +185,7 @@ class Story:
         import textwrap
 
         width = min(_TEXT_WIDTH, self._out.width - 4)
-        for line in textwrap.wrap(text, width):
+        for line in textwrap.wrap(text, width, break_on_hyphens=False):
             self._out.print(f"   {line}", style="dim", markup=False)
 
     def _figures(self, *rows: tuple[str, str]) -> None:
@@ -210,6 +215,17 @@ def _ms(seconds: float) -> str:
 
 def _speed(nbytes: int, seconds: float) -> str:
     return f"{human_bytes(int(nbytes / seconds))}/s" if seconds > 0 else "no time at all"
+
+
+def _command(program: str, name: str) -> str:
+    """What to type for `program`: its plain name, where the shell finds it by that."""
+    from pathlib import Path
+
+    found = shutil.which(name)
+    here = Path(program).absolute()
+    if not here.name.startswith(name) or (found is not None and Path(found).absolute().parent == here.parent):
+        return name
+    return _relative(here)
 
 
 def _relative(path: Path) -> str:

@@ -209,7 +209,9 @@ def test_likes(zarr_format: Any) -> None:
         assert b.compressors == a.compressors
         np.testing.assert_array_equal(b[:], value)
     np.testing.assert_array_equal(exzarr.full_like(a, 5)[:], 5)
-    np.testing.assert_array_equal(exzarr.full_like(a, fill_value=5, shape=(2,), chunks=(2,), dimension_names=["t"])[:], 5)
+    np.testing.assert_array_equal(
+        exzarr.full_like(a, fill_value=5, shape=(2,), chunks=(2,), dimension_names=["t"])[:], 5
+    )
     assert exzarr.zeros_like(a, dtype="f4").dtype == np.float32
     assert exzarr.zeros_like(a, chunks=4).chunks == (4, 4)
     for given in (np.ones((2, 3), "u2"), [[1, 2, 3]], zarr.ones((2, 3), dtype="u2")):
@@ -233,7 +235,9 @@ def test_create_by_older_arguments() -> None:
     with pytest.raises(ArgumentError, match="exactly one of them"):
         exzarr.create(10, codecs=["zstd"])
     inner = {"chunk_shape": [5], "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}
-    c = exzarr.create(20, chunks=10, codecs=[{"name": "sharding_indexed", "configuration": inner}], dtype="i2")
+    c = exzarr.create(
+        20, chunks=10, codecs=[{"name": "sharding_indexed", "configuration": inner}], dtype="i2"
+    )
     assert (c.chunks, c.shards) == ((5,), (10,))
 
 

@@ -20,6 +20,7 @@ LEFT_OUT = {
     "read_only", "storage_options", "synchronizer", "zarr_version",
 }  # fmt: skip
 
+
 def parameters(function: Any) -> set[str]:
     found = set()
     for name, parameter in signature(function).parameters.items():

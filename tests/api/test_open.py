@@ -30,7 +30,9 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("mode", [None, "r", "r+"])
 @pytest.mark.parametrize("opener", [exzarr.open, exzarr.open_array, exzarr.open_group])
 def test_nothing_is_made_in_reading_modes(place: Path, opener: Any, mode: Any) -> None:
-    with pytest.raises(NodeNotFoundError, match=r"looked for zarr.json, .zarray and .zgroup\); mode 'a' or 'w'"):
+    with pytest.raises(
+        NodeNotFoundError, match=r"looked for zarr.json, .zarray and .zgroup\); mode 'a' or 'w'"
+    ):
         opener(place, mode=mode)
     with pytest.raises(FileNotFoundError):
         opener(place, mode=mode, path="a/b")
@@ -92,7 +94,13 @@ def test_reading_mode_refuses_every_write(place: Path) -> None:
 def test_mode_a_makes_what_is_missing_and_keeps_what_is_there(place: Path, zarr_format: Any) -> None:
     a = exzarr.open(place, mode="a", shape=(4,), dtype="i2", chunks=2, fill_value=7, zarr_format=zarr_format)
     assert isinstance(a, Array)
-    assert (a.shape, a.dtype, a.chunks, a.fill_value, a.zarr_format) == ((4,), np.dtype("i2"), (2,), 7, zarr_format)
+    assert (a.shape, a.dtype, a.chunks, a.fill_value, a.zarr_format) == (
+        (4,),
+        np.dtype("i2"),
+        (2,),
+        7,
+        zarr_format,
+    )
     a[:] = 1
     again = exzarr.open_array(place, mode="a", shape=(9,), dtype="f8")
     assert again == a
@@ -232,7 +240,9 @@ def test_zips_are_written_once_and_dropped_when_that_fails(tmp_path: Path) -> No
         exzarr.open_array(place, mode="w", shape=(1,), dtype="nonsense")
     with pytest.raises(PermissionError):
         exzarr.open_group(place, mode="a")
-    np.testing.assert_array_equal(zarr.open_group(zarr.storage.ZipStore(place), mode="r")["a"][:], np.arange(3))
+    np.testing.assert_array_equal(
+        zarr.open_group(zarr.storage.ZipStore(place), mode="r")["a"][:], np.arange(3)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
 
 
@@ -240,5 +250,10 @@ def test_open_like(place: Path) -> None:
     model = exzarr.zeros((3, 4), chunks=2, dtype="i2", fill_value=1, dimension_names=["a", "b"])
     made = exzarr.open_like(model, place)
     made[0] = 5
-    assert (made.shape, made.chunks, made.dtype, made.dimension_names) == ((3, 4), (2, 2), np.dtype("i2"), ("a", "b"))
+    assert (made.shape, made.chunks, made.dtype, made.dimension_names) == (
+        (3, 4),
+        (2, 2),
+        np.dtype("i2"),
+        ("a", "b"),
+    )
     np.testing.assert_array_equal(exzarr.open_like(model, place)[0], 5)

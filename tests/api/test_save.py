@@ -14,7 +14,9 @@ import exzarr
 
 @pytest.fixture(params=["folder", "zip", "memory"])
 def place(request: Any, tmp_path: Path) -> Any:
-    return {"folder": tmp_path / "x", "zip": tmp_path / "x.zip", "memory": exzarr.MemoryStore()}[request.param]
+    return {"folder": tmp_path / "x", "zip": tmp_path / "x.zip", "memory": exzarr.MemoryStore()}[
+        request.param
+    ]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -29,7 +29,7 @@ def test_chunks_stay_under_the_target_and_inside_the_array(
 ) -> None:
     chunks = auto_chunks(shape, itemsize, target)
     assert math.prod(chunks) * itemsize <= max(target, itemsize)
-    assert all(1 <= c and (c <= n or n == 0) for c, n in zip(chunks, shape, strict=True))
+    assert all(c >= 1 and (c <= n or n == 0) for c, n in zip(chunks, shape, strict=True))
 
 
 @given(shapes, itemsizes, targets)

@@ -108,7 +108,12 @@ def test_shards_of_varying_sizes() -> None:
         (((), 30), None, 3, "dimension 0 has an empty list"),
         (((10, 90), 30), None, 2, "need zarr_format=3"),
         (((10, 90), 30), (100, 30), 3, "inside shards are all of one shape"),
-        ((30, 30), (100, 30), 3, "shards of 100 elements in dimension 0 are not whole chunks of 30: use 90 or 120"),
+        (
+            (30, 30),
+            (100, 30),
+            3,
+            "shards of 100 elements in dimension 0 are not whole chunks of 30: use 90 or 120",
+        ),
         ((30, 30), (10, 30), 3, "use 30, or chunks that divide 10"),
         ((30, 30), ((60, 40), 30), 3, "shards of 40 elements"),
         ((10, 10), (50, 30), 2, "Zarr format 2 has no shards"),
@@ -126,7 +131,8 @@ def test_what_does_not_fit_is_an_error_with_a_remedy(
 @given(st.data())
 def test_lists_of_sizes_say_what_they_say(data: Any) -> None:
     edges = [
-        data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=6)) for _ in range(data.draw(st.integers(1, 3)))
+        data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=6))
+        for _ in range(data.draw(st.integers(1, 3)))
     ]
     shape = tuple([sum(part) for part in edges])
     grid = chunk_layout(shape, 4, edges, None, 3).grid
@@ -136,7 +142,8 @@ def test_lists_of_sizes_say_what_they_say(data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [(5, (5,)), ((), ()), ([2, 3], (2, 3)), (np.array([2, 3]), (2, 3)), (np.uint8(4), (4,))]
+    ("shape", "expected"),
+    [(5, (5,)), ((), ()), ([2, 3], (2, 3)), (np.array([2, 3]), (2, 3)), (np.uint8(4), (4,))],
 )
 def test_shape(shape: Any, expected: tuple[int, ...]) -> None:
     assert parse_shape(shape) == expected

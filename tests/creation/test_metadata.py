@@ -163,7 +163,14 @@ def test_codecs_in_every_form() -> None:
 
     from exzarr.codecs import Gzip
 
-    forms = ["gzip", {"name": "gzip", "configuration": {"level": 2}}, Gzip(), [Gzip()], numcodecs.GZip(level=1), {"id": "gzip", "level": 1}]
+    forms = [
+        "gzip",
+        {"name": "gzip", "configuration": {"level": 2}},
+        Gzip(),
+        [Gzip()],
+        numcodecs.GZip(level=1),
+        {"id": "gzip", "level": 1},
+    ]
     for form in forms:
         a = exzarr.create_array(None, data=np.arange(100), compressors=form)
         assert [codec.name for codec in a.compressors] == ["gzip"]

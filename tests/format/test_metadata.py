@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -88,3 +89,16 @@ def test_arrays_of_a_grid_without_chunks_have_no_largest_chunk_but_a_shape() -> 
     grid = ChunkGrid.from_rectilinear((0, 4), ([3, 9], 2))
     assert grid.max_chunk_shape == (3, 2)
     assert np.prod(grid.chunk_counts) == 0
+
+
+def test_an_empty_configuration_of_a_numcodecs_codec_is_written_since_zarr_python_wants_it(tmp_path) -> None:
+    zarr = pytest.importorskip("zarr")
+    import exzarr
+
+    array = exzarr.create_array(
+        tmp_path / "a.zarr", shape=(4,), dtype="i4", compressors={"name": "numcodecs.crc32"}
+    )
+    array[:] = [1, 2, 3, 4]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert zarr.open_array(tmp_path / "a.zarr", mode="r")[...].tolist() == [1, 2, 3, 4]

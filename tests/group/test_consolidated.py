@@ -109,7 +109,10 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
     "shrink": (lambda g: g["g0/a2"].resize((1,)), {**BEGIN, "g0/a2": [1]}),
     "append": (lambda g: g["g0"]["a2"].append([1, 2]), {**BEGIN, "g0/a2": [5]}),
     "delete": (lambda g: g.__delitem__("g0"), {"g1": None, "g1/a1": [2]}),
-    "move": (lambda g: g.move("g1", "g3"), {"g0": None, "g0/a0": [1], "g0/a2": [3], "g3": None, "g3/a1": [2]}),
+    "move": (
+        lambda g: g.move("g1", "g3"),
+        {"g0": None, "g0/a0": [1], "g0/a2": [3], "g3": None, "g3/a1": [2]},
+    ),
     "copy": (lambda g: g.copy("g0/a0", "b"), {**BEGIN, "b": [1]}),
     "own attributes": (lambda g: g.attrs.update(new=1), BEGIN),
     "attributes": (lambda g: g["g0/a2"].attrs.update(new=1), BEGIN),
@@ -157,7 +160,10 @@ def test_groups_that_are_consolidated_inside_others(root: Group) -> None:
     inner = root.get_group("g0").consolidate_metadata()
     inner.create_array("new", shape=(1,), dtype="i1")
     root.get_array("g0/a0").resize((8,))
-    for group, prefix in ((exzarr.open_consolidated(root.store), "g0/"), (exzarr.open_consolidated(root.store, path="g0"), "")):
+    for group, prefix in (
+        (exzarr.open_consolidated(root.store), "g0/"),
+        (exzarr.open_consolidated(root.store, path="g0"), ""),
+    ):
         assert group.get_array(f"{prefix}a0").shape == (8,)
         assert group.get_array(f"{prefix}new").shape == (1,)
 

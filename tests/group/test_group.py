@@ -26,7 +26,13 @@ def test_nodes_are_found_by_path(root: Group) -> None:
     fill(root)
     assert isinstance(root["g"], Group)
     assert isinstance(root["g/h"], Group)
-    for found in (root["g/b"], root["/g/b/"], root.get("g/b"), root.get_group("g")["b"], root.get_array("g/b")):
+    for found in (
+        root["g/b"],
+        root["/g/b/"],
+        root.get("g/b"),
+        root.get_group("g")["b"],
+        root.get_array("g/b"),
+    ):
         assert isinstance(found, Array)
         assert (found.path, found.name, found.basename) == ("g/b", "/g/b", "b")
         assert found.attrs.asdict() == {"unit": "m"}
@@ -124,7 +130,11 @@ def test_overwriting_deletes_what_was_there(root: Group) -> None:
     root["a"] = [True]
     np.testing.assert_array_equal(root.get_array("a")[:], [True])
     root.create_group("a", overwrite=True)
-    assert not [key for key in root.store.list("a") if key.rpartition("/")[2] not in ("zarr.json", ".zgroup", ".zattrs")]
+    assert not [
+        key
+        for key in root.store.list("a")
+        if key.rpartition("/")[2] not in ("zarr.json", ".zgroup", ".zattrs")
+    ]
 
 
 def test_require(root: Group) -> None:
@@ -298,7 +308,11 @@ def test_tree(root: Group) -> None:
         "    └── h",
         "        └── c (5,) uint8 chunks (5,)",
     ]
-    assert str(root.tree(level=1)).splitlines()[1:] == ["├── a (2, 3) int64 chunks (2, 3)", "├── e", "└── g ..."]
+    assert str(root.tree(level=1)).splitlines()[1:] == [
+        "├── a (2, 3) int64 chunks (2, 3)",
+        "├── e",
+        "└── g ...",
+    ]
     assert str(exzarr.tree(root)) == repr(root.tree()) == str(exzarr.tree(root.store))
     html = root.tree()._repr_html_()
     assert html.count("<details open>") == 3

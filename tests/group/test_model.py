@@ -99,7 +99,9 @@ class Hierarchy(RuleBasedStateMachine):
     @precondition(lambda self: any("data" in node for node in self.model.values()))
     @rule(data=st.data(), more=st.lists(numbers, max_size=3), length=st.integers(0, 6), append=st.booleans())
     def change_shape(self, data: Any, more: list[int], length: int, append: bool) -> None:
-        path = data.draw(st.sampled_from([path for path, node in sorted(self.model.items()) if "data" in node]))
+        path = data.draw(
+            st.sampled_from([path for path, node in sorted(self.model.items()) if "data" in node])
+        )
         node = self.model[path]
         array = self.root.get_array(path)
         if append:

@@ -110,8 +110,10 @@ def from_json(json: Any) -> Codec:
 
 def to_json(codec: Codec) -> dict[str, Any]:
     """The entry of a ``codecs`` list that describes `codec`."""
+    from exzarr.format.metadata import CodecConfig
+
     configuration = codec.to_config()
-    return {"name": codec.name, "configuration": configuration} if configuration else {"name": codec.name}
+    return CodecConfig(codec.name, configuration).to_json()
 
 
 def _find(name: str) -> type[Any]:

@@ -22,6 +22,7 @@ def likeness(source: Any, zarr_format: int, said: dict[str, Any]) -> tuple[Array
     Of an exzarr array, everything is taken over that `zarr_format` has a word for; of other
     libraries' arrays, the chunk shape.
     """
+    dtype: Any
     if isinstance(source, Array):
         options, dtype = _options(source, zarr_format), source.metadata.data_type
     else:

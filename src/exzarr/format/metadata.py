@@ -38,9 +38,12 @@ class CodecConfig:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The codec as a document names it; without ``configuration`` where that is empty."""
+        """The codec as a document names it; without ``configuration`` where that is empty.
+
+        Only numcodecs' codecs keep an empty one: zarr-python does not read them without.
+        """
         json: dict[str, Any] = {"name": self.name}
-        if self.configuration:
+        if self.configuration or self.name.startswith("numcodecs."):
             json["configuration"] = self.configuration
         return {**json, **self.extra} if self.extra else json
 

@@ -99,10 +99,9 @@ def _codec(codec: Any, spec: ChunkSpec, endian: str | None) -> CodecConfig:
         codec = codec.evolve(spec)  # v3 always says the size of the elements
     elif codec.name not in registry.BUILTIN and codec.name not in NAMES:
         raise UnsupportedError(f"Zarr v3 has no codec {codec.name!r}")
-    # numcodecs leaves out what is None; zarr-python wants a configuration, were it an empty one.
+    # numcodecs leaves out what is None.
     config = {key: value for key, value in codec.to_config().items() if value is not None}
-    empty: dict[str, Any] = {"configuration": {}} if codec.name.startswith(PREFIX) and not config else {}
-    return CodecConfig(codec.name, config, empty)
+    return CodecConfig(codec.name, config)
 
 
 def _byte_order(dtype: np.dtype[Any]) -> tuple[str | None, bool]:

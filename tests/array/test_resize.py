@@ -1,0 +1,240 @@
+"""Arrays that change their shape: what was cut off never comes back, what is appended is there at once."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import exzarr
+from exzarr import ArgumentError, MemoryStore
+from exzarr.stores.wrappers import StoreWrapper
+
+FILL = -1
+
+
+@st.composite
+def arrays(draw: Any, store: Any = None) -> exzarr.Array:
+    """Any small array: both versions, shards, chunks of varying sizes."""
+    ndim = draw(st.integers(1, 3))
+    shape = tuple([draw(st.integers(0, 9)) for _ in range(ndim)])
+    chunks = tuple([draw(st.integers(1, 4)) for _ in range(ndim)])
+    options: dict[str, Any] = {"chunks": chunks}
+    kind = draw(st.sampled_from(["v2", "v3", "shards", "rectilinear"]))
+    if kind == "shards":
+        options["shards"] = tuple([c * draw(st.integers(1, 3)) for c in chunks])
+    if kind == "rectilinear":
+        options["chunks"] = [_edges(draw, n) for n in shape]
+    return exzarr.create_array(
+        store,
+        shape=shape,
+        dtype="i2",
+        fill_value=FILL,
+        zarr_format=2 if kind == "v2" else 3,
+        compressors=draw(st.sampled_from(["auto", None])),
+        **options,
+    )
+
+
+def _edges(draw: Any, length: int) -> list[int]:
+    edges = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    return [*edges, length - sum(edges)] if sum(edges) < length else edges
+
+
+def resized(model: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What `model` is when it is given another shape."""
+    new = np.full(shape, FILL, model.dtype)
+    kept = tuple([slice(min(n, m)) for n, m in zip(shape, model.shape, strict=True)])
+    new[kept] = model[kept]
+    return new
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_done_it_is_what_numpy_has(data: Any) -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        array = data.draw(arrays(folder))
+        model = np.full(array.shape, FILL, "i2")
+        for step in range(data.draw(st.integers(1, 6))):
+            what = data.draw(st.sampled_from(["write", "resize", "append", "reopen"]))
+            if what == "write" and model.size:
+                region = tuple(
+                    [slice(*sorted(data.draw(st.tuples(*[st.integers(0, n)] * 2)))) for n in model.shape]
+                )
+                array[region] = model[region] = step * 10
+            elif what == "resize":
+                shape = tuple([data.draw(st.integers(0, 12)) for _ in model.shape])
+                array.resize(shape)
+                model = resized(model, shape)
+            elif what == "append":
+                axis = data.draw(st.integers(-model.ndim, model.ndim - 1))
+                part = np.full([3 if d == axis % model.ndim else n for d, n in enumerate(model.shape)], step)
+                part[...] = part * 100 + np.arange(part.size).reshape(part.shape)
+                array.append(part, axis)
+                model = np.concatenate([model, part.astype("i2")], axis)
+            elif what == "reopen":
+                array = exzarr.open_array(folder)
+            np.testing.assert_array_equal(array[...], model)
+        np.testing.assert_array_equal(exzarr.open_array(folder)[...], model)
+        everything = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        chunks = everything - {"zarr.json", ".zarray", ".zattrs"}
+        inside = {array._bound.key(index) for index in np.ndindex(array.metadata.chunk_grid.chunk_counts)}
+        assert chunks <= inside, "no chunk is left outside"
+        if array.metadata.chunk_grid.regular:
+            np.testing.assert_array_equal(zarr.open_array(folder, mode="r")[...], model)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("few", [0, 100])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_what_is_cut_off_is_gone(monkeypatch: Any, few: int, zarr_format: Any) -> None:
+    monkeypatch.setattr("exzarr.resize.FEW", few)
+    store = MemoryStore()
+    a = exzarr.create_array(
+        store, name="x/a", data=np.ones((10, 10), "i1"), chunks=(3, 3), zarr_format=zarr_format
+    )
+    exzarr.create_array(
+        store, name="x/a2", data=np.ones((10, 10), "i1"), chunks=(3, 3), zarr_format=zarr_format
+    )
+    other = [*store.list("x/a2")]
+    a.resize((4, 5))
+    assert a.nchunks_initialized == 4
+    a.resize((10, 10))
+    assert a[:].sum() == 20
+    assert a[:4, :5].all()
+    assert [*store.list("x/a2")] == other
+    a.resize((0, 10))
+    assert a.nchunks_initialized == 0
+    a.resize((10, 10))
+    assert not a[:].any()
+
+
+def test_absent_chunks_stay_absent_and_empty_ones_go() -> None:
+    a = exzarr.create_array(None, shape=(10, 10), chunks=(4, 4), dtype="i1", write_empty_chunks=True)
+    a[7, 7] = 1
+    with exzarr.config.override(write_empty_chunks=True):
+        a.resize((6, 10))
+    assert a.nchunks_initialized == 0
+
+
+class Recorder(StoreWrapper):
+    """Keeps what was written, in order."""
+
+    def __init__(self, inner: exzarr.Store) -> None:
+        super().__init__(inner)
+        self.log: list[str] = []
+
+    def put(self, key: str, value: Any) -> None:
+        self.log.append(key)
+        super().put(key, value)
+
+    def delete(self, key: str) -> None:
+        self.log.append(key)
+        super().delete(key)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_document_is_written_last(zarr_format: Any) -> None:
+    store = Recorder(MemoryStore())
+    a = exzarr.create_array(store, data=np.ones(10), chunks=4, zarr_format=zarr_format)
+    for change in (lambda: a.append(np.ones(7)), lambda: a.resize(6)):
+        store.log.clear()
+        change()
+        assert store.log[-1] == ("zarr.json" if zarr_format == 3 else ".zarray")
+        assert len(store.log) > 2
+
+
+def test_an_append_that_fails_leaves_the_array_as_it_was() -> None:
+    class Full(StoreWrapper):
+        full = False
+
+        def put(self, key: str, value: Any) -> None:
+            if self.full:
+                raise exzarr.StoreError("no space left")
+            super().put(key, value)
+
+    store = Full(MemoryStore())
+    a = exzarr.create_array(store, data=np.arange(10), chunks=5)
+    store.full = True
+    with pytest.raises(exzarr.StoreError, match="no space"):
+        a.append(np.arange(5))
+    assert a.shape == (10,)
+    store.full = False
+    np.testing.assert_array_equal(exzarr.open_array(store)[:], np.arange(10))
+    a.append([7])
+    np.testing.assert_array_equal(a[:], [*range(10), 7])
+
+
+def test_appending_to_what_others_appended_to() -> None:
+    store = MemoryStore()
+    first = exzarr.create_array(store, data=np.arange(3), chunks=2)
+    second = exzarr.open_array(store)
+    assert second.append([3, 4]) == (5,)
+    assert first.append([5]) == (6,)
+    np.testing.assert_array_equal(first[:], np.arange(6))
+    assert second.shape == (5,)
+    assert second.refresh().shape == (6,)
+
+
+def test_strings_and_structures_are_appended() -> None:
+    a = exzarr.create_array(None, data=["a", "bc"], dtype=str, chunks=3)
+    a.append(["def", "g"])
+    assert a[:].tolist() == ["a", "bc", "def", "g"]
+    a.resize(1)
+    a.resize(3)
+    assert a[:].tolist() == ["a", "", ""]
+    record = np.dtype([("x", "i4"), ("y", "f4")])
+    b = exzarr.create_array(None, data=np.ones(2, record), chunks=2)
+    b.append(np.zeros(3, record))
+    np.testing.assert_array_equal(b[:], np.concatenate([np.ones(2, record), np.zeros(3, record)]))
+
+
+def test_nothing_to_do_writes_nothing() -> None:
+    store = Recorder(MemoryStore())
+    a = exzarr.create_array(store, data=np.ones((4, 3)), chunks=2)
+    store.log.clear()
+    a.resize((4, 3))
+    a.append(np.ones((0, 3)))
+    assert store.log == []
+
+
+def test_shape_can_be_assigned() -> None:
+    a = exzarr.zeros((4, 3))
+    a.shape = (5, 2)
+    assert a.shape == exzarr.open_array(a.store).shape == (5, 2)
+    b = exzarr.zeros(4)
+    b.shape = 6  # type: ignore[assignment]
+    assert b.shape == (6,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.resize(3), "the array has 2 dimensions, the new shape"),
+        (lambda a: a.resize((3, 4, 5)), "resize keeps the number of dimensions"),
+        (lambda a: a.resize((-1, 3)), "lengths are from 0"),
+        (lambda a: a.resize("ab"), "a shape is an integer or a sequence"),
+        (lambda a: a.append(np.ones((2, 4))), r"of shape \(2, 4\) .* it must have the shape \(any, 3\)"),
+        (lambda a: a.append(np.ones(3)), r"must have the shape \(any, 3\)"),
+        (lambda a: a.append(np.ones((4, 4, 3))), r"must have the shape \(any, 3\)"),
+        (lambda a: a.append(np.ones((2, 3)), axis=1), r"must have the shape \(4, any\)"),
+        (lambda a: a.append(np.ones((2, 3)), axis=2), "axis 2 does not exist"),
+        (lambda a: a.append([["a", "b", "c"]]), "cannot store this"),
+        (lambda a: exzarr.zeros(()).append(1), "0-dimensional array cannot be appended to"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(change: Any, message: str) -> None:
+    a = exzarr.create_array(None, data=np.ones((4, 3)))
+    with pytest.raises(ArgumentError, match=message):
+        change(a)
+    assert math.prod(a.shape) == exzarr.open_array(a.store)[:].sum() == 12

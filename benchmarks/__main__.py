@@ -34,7 +34,7 @@ def main() -> None:
                 print(f"[{perf_counter() - started:4.0f} s] {cell.group}: {cell.name}", flush=True)
                 results.append(measure(cell, entrants, rounds, floor.LABEL))
         if options.only in probe.IMPORTS:
-            figures.append(probe.import_times(entrants, 5 if options.quick else 15))
+            figures += probe.import_times(work, entrants, 3 if options.quick else 15)
         if options.only in probe.MEMORY:
             figures += probe.peak_memory(work, entrants, quick=options.quick)
     results.sort(key=lambda result: cells.GROUPS.index(result.group))

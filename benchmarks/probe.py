@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import subprocess
 import sys
@@ -28,9 +29,16 @@ MIB = 2**20
 IMPORT = """
 import numpy, time
 start = time.perf_counter()
-import {}
+{}
 print(time.perf_counter() - start)
 """
+# Where a package imports its modules when they are asked for, `import` alone says little.
+ENTRIES = {
+    "exzarr": "open_array",
+    "tensorstore": "open",
+    "zarr": "open_array",
+    "zarrs": "ZarrsCodecPipeline",
+}
 
 MEASURED = [cube(64, "raw"), cube(64, "zstd"), cube(32, "blosc"), cube(32, "blosc", 128)]
 
@@ -50,28 +58,34 @@ class Figures:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def import_times(peers: Sequence[Peer], rounds: int) -> Figures:
-    """The first import with bytecode in the cache, after numpy's."""
-    figures = Figures(IMPORTS, "import", bound=30)
-    packages = list(dict.fromkeys(peer.package for peer in peers))
-    problems: dict[str, str] = {}
-    times: dict[str, list[float]] = {package: [] for package in packages}
-    for turn in range(rounds + 1):
-        for package in packages:
-            try:
-                seconds = _probe("-c", IMPORT.format(package))
-            except (ProbeError, subprocess.TimeoutExpired) as error:
-                problems[package] = describe(error)
+def import_times(work: Workspace, peers: Sequence[Peer], rounds: int) -> list[Figures]:
+    """The first import with bytecode in the cache, after numpy's; alone, and up to a function to open with."""
+    packages = {peer.package for peer in peers}
+    rows: list[Figures] = []
+    for name, code in (
+        ("import", "import {0}"),
+        ("import, reach what opens an array", "import {0}; {0}.{1}"),
+    ):
+        row = Figures(IMPORTS, name, bound=30)
+        times: dict[str, list[float]] = {package: [] for package in packages}
+        problems: dict[str, str] = {}
+        for turn in range(rounds + 1):
+            for package in packages - set(problems):
+                try:
+                    statement = code.format(package, ENTRIES[package])
+                    seconds = _probe(work.folder, "-c", IMPORT.format(statement))
+                except (ProbeError, subprocess.TimeoutExpired) as error:
+                    problems[package] = describe(error)
+                else:
+                    if turn:  # the first one fills the caches
+                        times[package].append(seconds * 1e3)
+        for peer in peers:  # one import serves all pipelines of a package
+            if peer.package in problems:
+                row.problems[peer.label] = problems[peer.package]
             else:
-                if turn:  # the first one fills the caches
-                    times[package].append(seconds * 1e3)
-    # One import serves all pipelines of a package.
-    for peer in peers:
-        if peer.package in problems:
-            figures.problems[peer.label] = problems[peer.package]
-        else:
-            figures.values[peer.label] = statistics.median(times[peer.package])
-    return figures
+                row.values[peer.label] = statistics.median(times[peer.package])
+        rows.append(row)
+    return rows
 
 
 def peak_memory(work: Workspace, peers: Sequence[Peer], *, quick: bool) -> list[Figures]:
@@ -83,7 +97,8 @@ def peak_memory(work: Workspace, peers: Sequence[Peer], *, quick: bool) -> list[
             try:
                 path = str(work.store(layout))
                 tries = [
-                    _probe("-m", "benchmarks.probe", peer.label, path) / MIB for _ in range(1 if quick else 3)
+                    _probe(work.folder, "-m", "benchmarks.probe", peer.label, path) / MIB
+                    for _ in range(1 if quick else 3)
                 ]
             except (ProbeError, subprocess.TimeoutExpired, OSError) as error:
                 row.problems[peer.label] = describe(error)
@@ -94,9 +109,18 @@ def peak_memory(work: Workspace, peers: Sequence[Peer], *, quick: bool) -> list[
     return rows
 
 
-def _probe(*arguments: str) -> float:
+def _probe(folder: Path, *arguments: str) -> float:
+    environment = dict(os.environ)
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     if done.returncode:
         raise ProbeError(done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}")

@@ -75,7 +75,7 @@ def test_shape_and_data_may_not_contradict_each_other() -> None:
     assert exzarr.create_array(None, shape=(3,), data=[1, 2, 3]).shape == (3,)
     with pytest.raises(ArgumentError, match="contradicts data of shape"):
         exzarr.create_array(None, shape=(4,), data=[1, 2, 3])
-    with pytest.raises(ArgumentError, match="contradicts.*fill_value"):
+    with pytest.raises(ArgumentError, match=r"contradicts.*fill_value"):
         exzarr.create_array(None, shape=(4,), data=0)
 
 

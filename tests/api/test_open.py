@@ -132,9 +132,14 @@ def test_mode_w_replaces_what_is_there(place: Path, zarr_format: Any) -> None:
 def test_mode_w_minus_makes_and_never_replaces(place: Path) -> None:
     assert isinstance(exzarr.open(place, mode="w-", shape=(2,)), Array)
     before = files(place)
-    for opener, options in ((exzarr.open, {}), (exzarr.open_group, {}), (exzarr.open_array, {"shape": 3})):
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (exzarr.open, {}),
+        (exzarr.open_group, {}),
+        (exzarr.open_array, {"shape": 3}),
+    ]
+    for opener, options in calls:
         with pytest.raises(NodeExistsError, match="there is an array at"):
-            opener(place, mode="w-", **options)  # type: ignore[operator]
+            opener(place, mode="w-", **options)
     assert files(place) == before
 
 

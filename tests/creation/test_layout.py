@@ -151,5 +151,5 @@ def test_shape(shape: Any, expected: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [1.5, "ab", (1, 2.5), (-1,), (2**63,), None, [1] * 65])
 def test_what_is_no_shape(shape: Any) -> None:
-    with pytest.raises(ArgumentError, match="shape|dimensions"):
+    with pytest.raises(ArgumentError, match=r"shape|dimensions"):
         parse_shape(shape)

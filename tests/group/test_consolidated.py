@@ -218,7 +218,7 @@ def test_nodes_that_only_consolidated_metadata_has_can_be_deleted(root: Group) -
 
 def test_insisting_on_consolidated_metadata(store: exzarr.Store) -> None:
     exzarr.create_group(store)
-    with pytest.raises(ValueError, match="exzarr.consolidate_metadata writes it"):
+    with pytest.raises(ValueError, match=r"exzarr.consolidate_metadata writes it"):
         exzarr.open_consolidated(store)
     with pytest.raises(exzarr.ArgumentError, match="its mode is"):
         exzarr.open_consolidated(store, mode="a")

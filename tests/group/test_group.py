@@ -44,8 +44,9 @@ def test_membership(root: Group) -> None:
     fill(root)
     for path in ("a", "g", "g/b", "g/h/c", "e", "g/h/"):
         assert path in root
-    for path in ("b", "g/a", "a/a", "../a", "", 5, "g//b", "zarr.json"):
-        assert (path in root) == (path == "")
+    absent: tuple[Any, ...] = ("b", "g/a", "a/a", "../a", 5, "g//b", "zarr.json")
+    for path in absent:
+        assert path not in root
     assert root.get("nothing") is None
     assert root.get("nothing", 5) == 5
 
@@ -106,9 +107,9 @@ def test_what_is_not_there_says_what_was_looked_for(root: Group) -> None:
 
 def test_the_other_kind_of_node(root: Group) -> None:
     fill(root)
-    with pytest.raises(NodeTypeError, match="a group at .*, not an array"):
+    with pytest.raises(NodeTypeError, match=r"a group at .*, not an array"):
         root.get_array("g")
-    with pytest.raises(NodeTypeError, match="an array at .*, not a group"):
+    with pytest.raises(NodeTypeError, match=r"an array at .*, not a group"):
         root.get_group("a")
 
 
@@ -246,7 +247,7 @@ def test_read_only_groups_refuse_every_change(root: Group) -> None:
         lambda: group.get_array("a").resize((1, 1)),
     ]
     for change in changes:
-        with pytest.raises(PermissionError, match="read|open it with"):
+        with pytest.raises(PermissionError, match=r"read|open it with"):
             change()
     assert [path for path, _ in group.walk()] == ["a", "e", "g", "g/b", "g/h", "g/h/c"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr.api.creating import create_array
 from exzarr.api.opening import closed_if_it_fails
@@ -77,9 +76,7 @@ def save_group(
     _finish(store, location.store)
 
 
-def load(
-    store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None
-) -> npt.NDArray[Any] | Any | dict[str, Any]:
+def load(store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None) -> Any:
     """What is stored at `path`, in memory: an array as a NumPy array (of no dimensions: a scalar), a group as
     a dict of these by path.
     """

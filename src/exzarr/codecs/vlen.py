@@ -34,7 +34,7 @@ def check_count(name: str, data: Buffer, spec: ChunkSpec) -> None:
 
 def flat_writable(array: AnyArray) -> AnyArray:
     """The elements in C order, in memory that may be written to: numcodecs asks for that, though it only reads."""
-    return np.require(array, requirements="CW").reshape(-1)
+    return np.require(array, requirements=("C", "W")).reshape(-1)
 
 
 class _VLen(ArrayBytesCodec):

@@ -171,9 +171,9 @@ def basic(selection: Any, shape: tuple[int, ...]) -> Selection:
     parts = selection if isinstance(selection, tuple) else (selection,)
     for part in parts:
         kind = type(part)
-        if kind is not int and kind is not slice and part is not Ellipsis and part is not None:
-            if _is_array_like(part):
-                return _advanced(parts, shape)
+        plain = kind is int or kind is slice or part is Ellipsis or part is None
+        if not plain and _is_array_like(part):
+            return _advanced(parts, shape)
     return _basic(parts, shape)
 
 

@@ -125,7 +125,7 @@ class GridPlan:
         picks = 0
         rows = True
         for at, axis in enumerate(axes):
-            if type(axis) is Picks:
+            if not isinstance(axis, Span):
                 picks += 1
                 rows = rows and at == 0
             elif at:

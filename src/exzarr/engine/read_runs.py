@@ -72,37 +72,35 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
     decode_into = pipeline.decode_into
     permutation = plan.permutation
     room = pipeline.max_encoded_size
-    buffers = [memoryview(bytearray(room))]
+    buffers: list[memoryview] = []
     stack = Stack(pipeline.spec, plan) if source.slots > 1 else None
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
-            many = len(keys)
-            while len(buffers) < many:
+            while len(buffers) < len(keys):
                 buffers.append(memoryview(bytearray(room)))
-            if stack is not None:
-                stack.reserve(many)
+            slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
             for slot, got in enumerate(read_each(keys, buffers)):
                 data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
                 if got < 0 or data is None:
-                    if many > 1:
-                        stack.chunks[slot][...] = source.absent(keys[slot])
-                    else:
+                    if slots is None:
                         work[work_index] = source.absent(keys[slot])
+                    else:
+                        slots[slot][...] = source.absent(keys[slot])
                     continue
                 try:
-                    if many > 1:
-                        decode_into(data, stack.chunks[slot])
+                    if slots is not None:
+                        decode_into(data, slots[slot])
                         continue
                     chunk = pipeline.decode(data)
                 except CodecError as error:
                     chunk = decode_again(source, keys[slot], len(data), error)
-                    if many > 1:
-                        stack.chunks[slot][...] = chunk
+                    if slots is not None:
+                        slots[slot][...] = chunk
                         continue
                 if permutation is not None:
                     chunk = chunk.transpose(permutation)
                 work[work_index] = chunk[chunk_index]
-            if many > 1:
-                stack.move(many, chunk_index, work, work_index)
+            if slots is not None and stack is not None:
+                stack.move(len(keys), chunk_index, work, work_index)
         batch = feed.take()

@@ -148,6 +148,11 @@ class ChunkSource:
         """The layout of the shard at `key`."""
         return self.layout or self._layout_for(self.grid.chunk_shape_at(self.index(key)))
 
+    def extents_at(self, key: str, layout: ShardLayout) -> list[int]:
+        """How much of the shard at `key` lies inside the array, in elements."""
+        corner = [dim.offset(i) for dim, i in zip(self.dims, self.index(key), strict=True)]
+        return [min(size, n - at) for size, n, at in zip(layout.shape, self.shape, corner, strict=True)]
+
     def _bind(self, shape: tuple[int, ...]) -> BoundPipeline:
         bound = self._bound.get(shape)
         if bound is None:

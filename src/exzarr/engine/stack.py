@@ -45,10 +45,10 @@ class Stack:
         self.chunks: list[AnyArray] = []
         self.reserve(1)
 
-    def reserve(self, slots: int) -> None:
-        """Make room for `slots` chunks; where there was less, what was in the stack is lost."""
+    def reserve(self, slots: int) -> list[AnyArray]:
+        """Make room for `slots` chunks, and return them; where there was less, what was there is lost."""
         if slots <= len(self.chunks):
-            return
+            return self.chunks
         spec = self._spec
         memory = np.empty(slots * spec.nbytes, np.uint8)
         self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
@@ -57,6 +57,7 @@ class Stack:
         self.chunks = [self._all[i, ...] for i in range(slots)]
         # Every row of a chunk as one element, slots last: as they lie in the work array.
         self._rows = np.moveaxis(np.ndarray((slots, *spec.shape[:-1]), self._row, memory), 0, -1)
+        return self.chunks
 
     def move(self, slots: int, chunk_index: Any, work: AnyArray, work_index: Any) -> None:
         """Assign the first `slots` chunks to where they belong in `work`."""

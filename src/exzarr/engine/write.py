@@ -20,11 +20,45 @@ from exzarr.engine.pool import Feed, run
 from exzarr.engine.read import read_chunk
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
-from exzarr.errors import CodecError
+from exzarr.errors import CodecError, StoreError
 
 __all__ = ["write"]
 
 AnyArray = npt.NDArray[Any]
+
+
+class _Values:
+    """What is to be written: the work array, and how."""
+
+    __slots__ = ("field", "keep_empty", "plan", "source", "work")
+
+    def __init__(
+        self, source: ChunkSource, plan: Plan, work: AnyArray, field: str | None, keep_empty: bool
+    ) -> None:
+        self.source = source
+        self.plan = plan
+        self.work = work
+        self.field = field
+        self.keep_empty = keep_empty
+
+    def patch(self, chunk: AnyArray, chunk_index: Any, work_index: Any) -> None:
+        """Put the values for one chunk into it."""
+        target = chunk if self.plan.permutation is None else chunk.transpose(self.plan.permutation)
+        if self.field is not None:
+            target = target[self.field]
+        target[chunk_index] = self.work[work_index]
+
+    def blank(self, shape: tuple[int, ...]) -> AnyArray:
+        """A chunk full of the fill value."""
+        chunk = np.empty(shape, self.source.dtype)
+        chunk[...] = self.source.fill
+        return chunk
+
+    def to_patch(self, old: AnyArray) -> AnyArray:
+        """A chunk that was decoded, in memory that may be changed."""
+        if old.flags.writeable and old.flags.c_contiguous:
+            return old
+        return np.array(old, dtype=self.source.dtype, order="C")
 
 
 def write(
@@ -42,19 +76,19 @@ def write(
     # A chunk's cost is its file's; threads pay from the second chunk on, unless all is tiny.
     if work.nbytes < settings.inline_bytes // 8 and chunks < 8:
         workers = 1
-    keep_empty = write_empty or settings.write_empty_chunks
-    if source.sharded:
-        inner_workers = workers if chunks < workers else 1
-        job = partial(_shards, source, plan, work, field, keep_empty, inner_workers)
-        workers = 1 if inner_workers > 1 else workers
+    values = _Values(source, plan, work, field, write_empty or settings.write_empty_chunks)
+    if not source.sharded:
+        job = partial(_chunks, values)
+    elif chunks < workers:  # then the inner chunks of each shard keep the workers busy
+        job = partial(_shards, values, workers)
+        workers = 1
     else:
-        job = partial(_chunks, source, plan, work, field, keep_empty)
+        job = partial(_shards, values, 1)
     run(job, source.items(plan, covers=True), chunks, workers)
 
 
-def _chunks(
-    source: ChunkSource, plan: Plan, work: AnyArray, field: str | None, keep_empty: bool, feed: Feed
-) -> None:
+def _chunks(values: _Values, feed: Feed) -> None:
+    source, work = values.source, values.work
     store, fixed = source.store, source.pipeline
     scratch: AnyArray | None = None
     batch = feed.take()
@@ -62,52 +96,42 @@ def _chunks(
         for key, chunk_index, work_index, covers in batch:
             pipeline = fixed or source.pipeline_at(key)
             shape = pipeline.spec.shape
-            values = work[work_index] if work_index else work  # work[()] is a scalar
             try:
-                if covers and field is None:
-                    if values.shape == shape and values.flags.c_contiguous and values.dtype == source.dtype:
-                        chunk = values
-                    else:
+                if covers and values.field is None:
+                    chunk = work[work_index]
+                    if chunk.shape != shape:  # at the array's edge: the rest of the chunk lies outside
+                        chunk = values.blank(shape)
+                        values.patch(chunk, chunk_index, work_index)
+                    elif not chunk.flags.c_contiguous or chunk.dtype != source.dtype:
                         if scratch is None or scratch.shape != shape:
                             scratch = np.empty(shape, source.dtype)
                         chunk = scratch
-                        if values.shape != shape:  # the part of an edge chunk that lies outside the array
-                            chunk[...] = source.fill
-                        _patch(chunk, plan, chunk_index, values, None)
+                        values.patch(chunk, chunk_index, work_index)
                 else:
                     old = read_chunk(source, key, pipeline)
-                    chunk = _writable(old, shape, source)
-                    _patch(chunk, plan, chunk_index, values, field)
-                if not keep_empty and is_fill(chunk, pipeline.spec):
+                    chunk = values.blank(shape) if old is None else values.to_patch(old)
+                    values.patch(chunk, chunk_index, work_index)
+                if not values.keep_empty and is_fill(chunk, pipeline.spec):
                     store.delete(key)
                 else:
                     store.put(key, pipeline.encode(chunk))
             except CodecError as error:
-                raise CodecError(f"{_where(source, key)}: {error}") from error
+                raise _not_encoded(source, source.index(key), key, error) from error
         batch = feed.take()
 
 
-def _shards(
-    source: ChunkSource,
-    plan: Plan,
-    work: AnyArray,
-    field: str | None,
-    keep_empty: bool,
-    inner_workers: int,
-    feed: Feed,
-) -> None:
+def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
+    source = values.source
     store = source.store
     batch = feed.take()
     while batch:
         for item in batch:
-            key, covers = item[0], item[3] and field is None
+            key, covers = item[0], item[3] and values.field is None
             layout = source.layout or source.layout_at(key)
-            old = {} if covers else _old_pieces(source, layout, key)
-            sub = plan.within(item, layout.dims, _extents(source, layout, key))
-            new: dict[int, Any] = {}
-            job = partial(_inner, source, layout, key, sub, work, field, keep_empty, old, new)
-            run(job, sub.walk(layout.labels, sum, covers=True), sub.chunks, inner_workers)
-            pieces = {**old, **new}
+            pieces = {} if covers else _stored_pieces(source, layout, key)
+            plan = values.plan.within(item, layout.dims, source.extents_at(key, layout))
+            job = partial(_inner_chunks, values, layout, key, pieces)
+            run(job, plan.walk(layout.labels, sum, covers=True), plan.chunks, inner_workers)
             if any(piece is not None for piece in pieces.values()):
                 count = layout.shards.count
                 store.put_parts(key, layout.shards.parts([pieces.get(number) for number in range(count)]))
@@ -116,45 +140,38 @@ def _shards(
         batch = feed.take()
 
 
-def _inner(
-    source: ChunkSource,
-    layout: ShardLayout,
-    key: str,
-    plan: Plan,
-    work: AnyArray,
-    field: str | None,
-    keep_empty: bool,
-    old: dict[int, Any],
-    new: dict[int, Any],
-    feed: Feed,
+def _inner_chunks(
+    values: _Values, layout: ShardLayout, key: str, pieces: dict[int, Any], feed: Feed
 ) -> None:
-    """Encode the inner chunks of one shard that `plan` touches, from `old` into `new`."""
+    """Encode the inner chunks of one shard into `pieces`, which holds those that are stored now."""
+    source, work = values.source, values.work
     inner = layout.inner
     shape = inner.spec.shape
+    scratch: AnyArray | None = None
     number = -1
-    chunk: AnyArray | None = None
     batch = feed.take()
     try:
         while batch:
             for number, chunk_index, work_index, covers in batch:
-                values = work[work_index] if work_index else work  # work[()] is a scalar
-                if covers and field is None:
-                    if chunk is None or inner.raw:  # what a raw pipeline gives is the chunk's own memory
-                        chunk = np.empty(shape, source.dtype)
-                    if values.shape != shape:
-                        chunk[...] = source.fill
-                    _patch(chunk, plan, chunk_index, values, None)
+                if covers and values.field is None:
+                    if work[work_index].shape != shape:
+                        chunk = values.blank(shape)
+                    elif scratch is None or inner.raw:  # raw pieces are the chunk's own memory
+                        chunk = scratch = np.empty(shape, source.dtype)
+                    else:
+                        chunk = scratch
                 else:
-                    data = old.get(number)
-                    chunk = _writable(None if data is None else inner.decode(data), shape, source)
-                    _patch(chunk, plan, chunk_index, values, field)
-                new[number] = None if not keep_empty and is_fill(chunk, inner.spec) else inner.encode(chunk)
+                    data = pieces.get(number)
+                    chunk = values.blank(shape) if data is None else values.to_patch(inner.decode(data))
+                values.patch(chunk, chunk_index, work_index)
+                empty = not values.keep_empty and is_fill(chunk, inner.spec)
+                pieces[number] = None if empty else inner.encode(chunk)
             batch = feed.take()
     except CodecError as error:
         raise layout.corrupt(source, key, number, error) from error
 
 
-def _old_pieces(source: ChunkSource, layout: ShardLayout, key: str) -> dict[int, Any]:
+def _stored_pieces(source: ChunkSource, layout: ShardLayout, key: str) -> dict[int, Any]:
     """The encoded inner chunks that the shard at `key` holds now."""
     value = source.store.open_value(key)
     if value is None:
@@ -163,7 +180,7 @@ def _old_pieces(source: ChunkSource, layout: ShardLayout, key: str) -> dict[int,
         starts, lengths = layout.index(key, value)
         whole = memoryview(bytearray(value.size))
         value.read_into(whole, 0)
-    except CodecError as error:
+    except (CodecError, StoreError) as error:
         raise layout.corrupt(source, key, -1, error) from error
     finally:
         value.close()
@@ -174,33 +191,5 @@ def _old_pieces(source: ChunkSource, layout: ShardLayout, key: str) -> dict[int,
     }
 
 
-def _extents(source: ChunkSource, layout: ShardLayout, key: str) -> list[int]:
-    """How much of the shard at `key` lies inside the array, in elements."""
-    return [
-        min(size, extent - dim.offset(i))
-        for i, dim, size, extent in zip(
-            source.index(key), source.dims, layout.shape, source.shape, strict=True
-        )
-    ]
-
-
-def _patch(chunk: AnyArray, plan: Plan, chunk_index: Any, values: AnyArray, field: str | None) -> None:
-    target = chunk if plan.permutation is None else chunk.transpose(plan.permutation)
-    if field is not None:
-        target = target[field]
-    target[chunk_index] = values
-
-
-def _writable(old: AnyArray | None, shape: tuple[int, ...], source: ChunkSource) -> AnyArray:
-    """A chunk array to patch: the old one, or one full of the fill value."""
-    if old is None:
-        chunk = np.empty(shape, source.dtype)
-        chunk[...] = source.fill
-        return chunk
-    if old.flags.writeable and old.flags.c_contiguous:
-        return old
-    return np.array(old, dtype=source.dtype, order="C")
-
-
-def _where(source: ChunkSource, key: str) -> str:
-    return f"chunk {source.index(key)} of array {source.path or '/'!r} (key {key!r})"
+def _not_encoded(source: ChunkSource, index: tuple[int, ...], key: str, error: CodecError) -> CodecError:
+    return CodecError(f"chunk {index} of array {source.path or '/'!r} (key {key!r}): {error}")

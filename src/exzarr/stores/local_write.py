@@ -57,7 +57,7 @@ def replace_file(path: str, value: Buffer | list[Buffer], *, sync: bool = False)
             continue
         try:
             try:
-                if type(value) is list:
+                if isinstance(value, list):
                     _write_parts(fd, value)
                 else:
                     n = os.write(fd, value)

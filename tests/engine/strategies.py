@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from exzarr.array import Array
-from tests.engine.tools import make
+from tests.engine.tools import data_for, make
 
 __all__ = ["Pick", "arrays", "configs", "grids", "picks", "values_for"]
 
@@ -400,8 +400,13 @@ def picks(draw: Any, array: Array) -> Pick:
 @st.composite
 def values_for(draw: Any, array: Array, shape: tuple[int, ...]) -> Any:
     """Something that broadcasts to `shape`: a scalar, an array, one of fewer dimensions, a list, a view."""
-    from tests.engine.tools import data_for
+    value = draw(_values(array, shape))
+    # NumPy stores a 0-dimensional array of objects as an object.
+    return value[()] if array.dtype == object and isinstance(value, np.ndarray) and not value.ndim else value
 
+
+@st.composite
+def _values(draw: Any, array: Array, shape: tuple[int, ...]) -> Any:
     seed = draw(st.integers(0, 2**16))
     kind = draw(st.sampled_from(["full", "full", "scalar", "zero-dimensional", "thin", "short", "strided", "list"]))
     if kind == "scalar":

@@ -1,0 +1,1 @@
+"""Moves chunks between a store and NumPy arrays."""

@@ -41,6 +41,9 @@ Run = tuple[list[Any], Any, Any]
 LAZY = 1024
 """Dimensions that touch more chunks than this are walked lazily, part by part."""
 
+_WHOLE = (Ellipsis,)
+"""All of a 0-dimensional work array, as an array: ``()`` would make it a scalar."""
+
 
 class Dimension(Protocol):
     """One dimension of a chunk grid (`format.chunk_grids`)."""
@@ -145,6 +148,8 @@ class GridPlan:
     def walk(
         self, labels: Sequence[Callable[[int], Any]], join: Callable[[Any], Any], *, covers: bool = False
     ) -> Iterator[Item]:
+        if not self.axes:
+            return iter([(join(()), (), _WHOLE, True)[: 4 if covers else 3]])
         # The dimensions up to the last long one are walked in Python, one part at a time;
         # those after it are short enough to be listed, and their product is made in C.
         dims = range(len(self.axes))
@@ -200,7 +205,7 @@ class GridPlan:
 
     def within(self, item: Item, dims: Sequence[Dimension], extents: Sequence[int]) -> GridPlan:
         axes: list[Axis] = []
-        for chunk, work in zip(item[1], item[2], strict=True):
+        for chunk, work in zip(item[1], item[2], strict=False):
             if type(chunk) is slice:
                 axes.append(Span(chunk.start, chunk.step, work.stop - work.start, work.start))
             else:

@@ -77,10 +77,10 @@ def _encoded(source: ChunkSource, bands: list[Band], work: AnyArray, target: mem
     pipeline = source.pipeline
     assert pipeline is not None
     read_each, decode_bytes = source.store.read_each, pipeline.decode_bytes
-    nbytes, room = source.nbytes, pipeline.max_encoded_size
+    nbytes, room = source.nbytes, source.room
     row = nbytes // source.dims[0].size(0)
     count = min(len(bands), max(1, BUFFER_NBYTES // room))
-    buffers = [memoryview(bytearray(room)) for _ in range(count)]
+    buffers = [memoryview(np.empty(room, np.uint8)) for _ in range(count)]
     for first in range(0, len(bands), count):
         part = bands[first : first + count]
         for (key, here, there), buffer, got in zip(

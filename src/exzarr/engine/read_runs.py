@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from exzarr.engine.plan import Plan
@@ -71,14 +72,14 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
     store, read_each = source.store, source.store.read_each
     decode_into = pipeline.decode_into
     permutation = plan.permutation
-    room = pipeline.max_encoded_size
+    room = source.room
     buffers: list[memoryview] = []
     stack = Stack(pipeline.spec, plan) if source.slots > 1 else None
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
             while len(buffers) < len(keys):
-                buffers.append(memoryview(bytearray(room)))
+                buffers.append(memoryview(np.empty(room, np.uint8)))
             slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
             for slot, got in enumerate(read_each(keys, buffers)):
                 data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from exzarr.errors import CodecError
+
 if TYPE_CHECKING:
     from exzarr.engine.source import ChunkSource
-    from exzarr.errors import CodecError
 
 __all__ = ["decode_again", "read_again", "wrong_size"]
 
@@ -33,7 +34,10 @@ def decode_again(source: ChunkSource, key: str, got: int, error: CodecError) -> 
     data = source.store.get(key)
     if data is None or len(data) == got:
         raise source.corrupt(key, error) from error
-    return source.pipeline_at(key).decode(data)
+    try:
+        return source.pipeline_at(key).decode(data)
+    except CodecError as again:
+        raise source.corrupt(key, again) from again
 
 
 def wrong_size(got: int, wanted: int) -> str:

@@ -28,6 +28,12 @@ __all__ = ["ChunkSource", "open_source"]
 CHUNK_LOAD = 4096
 """What a chunk costs however small it is, in bytes of a compressed chunk that could be decoded instead."""
 
+VARIABLE_ROOM = 64 * 1024
+"""Where the size of a chunk is anyone's guess, larger ones cost another look at the store."""
+
+MAX_ROOM = 64 * 1024 * 1024
+"""No metadata document makes a buffer larger than this; only chunks that are there do."""
+
 LIGHT_NBYTES = 48 * 1024
 """Up to this size, chunks of quick codecs are not worth several threads (up to a sixth of it, any chunks).
 
@@ -58,6 +64,8 @@ class ChunkSource:
     nbytes
         Bytes of a decoded chunk (inner chunk, where there are shards); of the largest, in
         a grid that is not regular.
+    room
+        Bytes of a buffer that encoded chunks normally fit in.
     slots
         How many neighbouring chunks are worth moving together (`engine.stack`).
     load
@@ -85,6 +93,7 @@ class ChunkSource:
         "nbytes",
         "path",
         "pipeline",
+        "room",
         "sharded",
         "slots",
         "shape",
@@ -122,6 +131,7 @@ class ChunkSource:
         unit = bound.shards.inner if bound.shards else bound
         self.nbytes = unit.spec.nbytes
         self.slots = slots_for(unit.spec)
+        self.room = min(unit.max_encoded_size, VARIABLE_ROOM if meta.data_type.variable_length else MAX_ROOM)
         weight = 8 if unit.raw else 2 if unit.quick else 1
         self.load = CHUNK_LOAD + self.nbytes // weight
         self.light = self.nbytes <= (LIGHT_NBYTES if unit.quick and not unit.raw else LIGHT_NBYTES // 6)

@@ -1,0 +1,1 @@
+"""What authors of plug-ins run: conformance suites for stores."""

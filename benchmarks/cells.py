@@ -170,7 +170,7 @@ def random_rows(work: Workspace, layout: Layout) -> Cell:
 
 def opening(work: Workspace, layout: Layout) -> Cell:
     """Up to knowing shape, data type and chunks."""
-    wanted = Facts(layout.shape, "float32", layout.chunks)
+    wanted = Facts(layout.shape, np.dtype("float32"), layout.chunks)
 
     def contest(peer: Peer) -> Contest:
         path = work.store(layout)
@@ -196,7 +196,7 @@ def first_element(work: Workspace, layout: Layout) -> Cell:
 
 def listing(work: Workspace) -> Cell:
     """200 arrays in one group, up to knowing shape, data type and chunks of each."""
-    wanted = Facts((365, 180, 360), "float32", (1, 180, 360))
+    wanted = Facts((365, 180, 360), np.dtype("float32"), (1, 180, 360))
     path = work.folder / "hierarchy.zarr"
 
     def contest(peer: Peer) -> Contest:

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from benchmarks.data import AnyArray, Layout
 
 Selection = tuple[int | slice, ...]
@@ -28,7 +30,7 @@ class Facts(NamedTuple):
     """What one looks at after opening an array. Asking for it keeps a library from only pretending to."""
 
     shape: tuple[int, ...]
-    dtype: str
+    dtype: np.dtype[Any]
     chunks: tuple[int, ...]
 
 
@@ -222,14 +224,14 @@ class TensorStore:
 
     def facts(self, path: Path) -> Facts:
         array = self.open(path)
-        return Facts(array.shape, str(array.dtype.numpy_dtype), array.chunk_layout.read_chunk.shape)
+        return Facts(array.shape, array.dtype.numpy_dtype, array.chunk_layout.read_chunk.shape)
 
     def listing(self, path: Path) -> dict[str, Facts]:
         raise NotSupportedError("TensorStore knows no hierarchies")
 
 
 def _facts(array: Any) -> Facts:
-    return Facts(array.shape, str(array.dtype), array.chunks)
+    return Facts(array.shape, array.dtype, array.chunks)
 
 
 def _zarrs() -> Peer:

@@ -26,7 +26,11 @@ VARIABLE = ["string", bytes]
 numbers = st.sampled_from(PLAIN)
 fixed = st.one_of(numbers, st.sampled_from(BYTES), st.sampled_from([RECORD, NESTED]))
 v3_types = st.one_of(fixed, st.sampled_from(ML), st.sampled_from(VARIABLE))
-v2_types = st.one_of(fixed.filter(lambda dtype: dtype != "r24"), st.sampled_from([">i4", ">f8", ">U2", ">M8[s]"]), st.sampled_from(VARIABLE))
+v2_types = st.one_of(
+    fixed.filter(lambda dtype: dtype != "r24"),
+    st.sampled_from([">i4", ">f8", ">U2", ">M8[s]"]),
+    st.sampled_from(VARIABLE),
+)
 
 COMPRESSORS: list[Any] = [
     None,
@@ -37,7 +41,14 @@ COMPRESSORS: list[Any] = [
     [{"name": "crc32c"}],
     [{"name": "zstd", "configuration": {"level": 1, "checksum": False}}, {"name": "crc32c"}],
 ]
-V2_COMPRESSORS: list[Any] = [None, "zstd", {"id": "zlib", "level": 1}, {"id": "blosc"}, {"id": "lz4"}, {"id": "bz2"}]
+V2_COMPRESSORS: list[Any] = [
+    None,
+    "zstd",
+    {"id": "zlib", "level": 1},
+    {"id": "blosc"},
+    {"id": "lz4"},
+    {"id": "bz2"},
+]
 
 shapes = st.one_of(
     st.lists(st.integers(0, 5), max_size=4).map(tuple),
@@ -62,15 +73,27 @@ def grids(draw: Any, shape: tuple[int, ...], zarr_format: int) -> dict[str, Any]
     inner = tuple([draw(st.integers(1, 3)) for _ in shape])
     location = draw(st.sampled_from(["start", "end"]))
     if kind == "rectilinear shards":
-        return {"chunks": inner, "shards": tuple([draw(edges(n, size)) for n, size in zip(shape, inner, strict=True)])}
+        return {
+            "chunks": inner,
+            "shards": tuple([draw(edges(n, size)) for n, size in zip(shape, inner, strict=True)]),
+        }
     if kind == "sharded":
         outer = tuple([size * draw(st.integers(1, 4)) for size in inner])
         return {"chunks": inner, "shards": {"shape": outer, "index_location": location}}
     middle = tuple([size * draw(st.integers(1, 2)) for size in inner])
     outer = tuple([size * draw(st.integers(1, 2)) for size in middle])
     crc, little = {"name": "crc32c"}, {"name": "bytes", "configuration": {"endian": "little"}}
-    nested = {"chunk_shape": inner, "codecs": "inner", "index_codecs": [little, crc], "index_location": location}
-    return {"chunks": middle, "shards": outer, "serializer": {"name": "sharding_indexed", "configuration": nested}}
+    nested = {
+        "chunk_shape": inner,
+        "codecs": "inner",
+        "index_codecs": [little, crc],
+        "index_location": location,
+    }
+    return {
+        "chunks": middle,
+        "shards": outer,
+        "serializer": {"name": "sharding_indexed", "configuration": nested},
+    }
 
 
 @st.composite
@@ -85,7 +108,9 @@ def edges(draw: Any, length: int, unit: int) -> list[int]:
 
 
 @st.composite
-def arrays(draw: Any, types: Any = None, shape: Any = shapes, formats: Any = (3, 3, 2), **options: Any) -> Array:
+def arrays(
+    draw: Any, types: Any = None, shape: Any = shapes, formats: Any = (3, 3, 2), **options: Any
+) -> Array:
     """A new, empty array in memory."""
     zarr_format = draw(st.sampled_from(formats))
     lengths = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
@@ -101,7 +126,10 @@ def arrays(draw: Any, types: Any = None, shape: Any = shapes, formats: Any = (3,
         if variable:
             inner = {"name": "vlen-utf8" if dtype == "string" else "vlen-bytes"}
         configuration = layout["serializer"]["configuration"]
-        chosen["serializer"] = {"name": "sharding_indexed", "configuration": {**configuration, "codecs": [inner]}}
+        chosen["serializer"] = {
+            "name": "sharding_indexed",
+            "configuration": {**configuration, "codecs": [inner]},
+        }
     elif zarr_format == 3 and not variable and draw(st.booleans()):
         chosen["serializer"] = {"name": "bytes", "configuration": {"endian": "big"}}
     # A transposed chunk would need transposed shards inside it.
@@ -113,7 +141,11 @@ def arrays(draw: Any, types: Any = None, shape: Any = shapes, formats: Any = (3,
             st.sampled_from([("default", "/"), ("default", "."), ("v2", "."), ("v2", "/")])
         )
     fill = draw(st.sampled_from(FILLS)) if isinstance(dtype, str) and dtype in PLAIN[1:] else None
-    if fill is not None and not (dtype[0] == "u" and fill < 0) and not (dtype[0] in "iu" and fill != int(fill)):
+    if (
+        fill is not None
+        and not (dtype[0] == "u" and fill < 0)
+        and not (dtype[0] in "iu" and fill != int(fill))
+    ):
         chosen["fill_value"] = fill
     chosen.update(options)
     write_empty = draw(st.booleans())
@@ -338,7 +370,7 @@ def _outer_read(model: np.ndarray, parts: tuple[Any, ...]) -> Any:
 
 def _outer_write(model: np.ndarray, parts: tuple[Any, ...], value: Any) -> None:
     index, full, shape = outer(model, parts)
-    model[index] = np.broadcast_to(np.asarray(value, model.dtype), shape).reshape(full)
+    model[index or ...] = np.broadcast_to(np.asarray(value, model.dtype), shape).reshape(full)
 
 
 @st.composite
@@ -408,7 +440,9 @@ def values_for(draw: Any, array: Array, shape: tuple[int, ...]) -> Any:
 @st.composite
 def _values(draw: Any, array: Array, shape: tuple[int, ...]) -> Any:
     seed = draw(st.integers(0, 2**16))
-    kind = draw(st.sampled_from(["full", "full", "scalar", "zero-dimensional", "thin", "short", "strided", "list"]))
+    kind = draw(
+        st.sampled_from(["full", "full", "scalar", "zero-dimensional", "thin", "short", "strided", "list"])
+    )
     if kind == "scalar":
         return data_for(array, seed, (1,))[0]
     if kind == "zero-dimensional":

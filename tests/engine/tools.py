@@ -30,7 +30,13 @@ def store_array(store: Store, meta: ArrayMetadata, path: str = "", **access: Any
 
 
 def make(
-    shape: Any, dtype: Any = "i4", *, store: Store | None = None, path: str = "", access: Any = None, **options: Any
+    shape: Any,
+    dtype: Any = "i4",
+    *,
+    store: Store | None = None,
+    path: str = "",
+    access: Any = None,
+    **options: Any,
 ) -> Array:
     """A new array; `options` are those of `array_metadata`."""
     meta = array_metadata(shape=shape, dtype=dtype, **options)
@@ -99,7 +105,9 @@ def _pool(array: Array) -> np.ndarray:
         pool = np.zeros(5, dtype)
         for name in dtype.names:
             field = pool[name]
-            field[...] = rng.integers(0, 100, field.shape).astype(field.dtype if field.dtype.kind != "S" else "S2")
+            field[...] = rng.integers(0, 100, field.shape).astype(
+                field.dtype if field.dtype.kind != "S" else "S2"
+            )
         return pool
     return rng.integers(0, 256, (5, dtype.itemsize)).astype(np.uint8).view(dtype).reshape(5)
 

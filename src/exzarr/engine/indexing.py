@@ -188,7 +188,7 @@ def orthogonal(selection: Any, shape: tuple[int, ...]) -> GridSelection:
         if part is None:
             raise SelectionError("oindex does not take None; add dimensions to the result instead")
         if _is_array_like(part):
-            array = np.asarray(part)
+            array = _as_array(part)
             if array.ndim != 1:
                 raise SelectionError(
                     f"oindex takes index arrays of one dimension, got {array.ndim} for dimension {dim}; "
@@ -226,7 +226,7 @@ def coordinate(selection: Any, shape: tuple[int, ...]) -> Selection:
 
 def mask(selection: Any, shape: tuple[int, ...]) -> Selection:
     """A boolean array of the array's own shape."""
-    array = np.asarray(selection)
+    array = _as_array(selection)
     if array.dtype != np.bool_:
         raise SelectionError(f"a mask has data type bool, not {array.dtype}")
     if array.shape != shape:
@@ -244,7 +244,7 @@ def block(selection: Any, dims: Sequence[Any], shape: tuple[int, ...]) -> GridSe
     axes: list[Axis] = []
     for axis, (part, count) in enumerate(zip(parts, counts, strict=True)):
         if isinstance(part, slice):
-            first, stop, step = part.indices(count)
+            first, stop, step = _indices(part, count, axis)
             if step != 1:
                 raise SelectionError(f"a slice of blocks must have step 1, got {step} for dimension {axis}")
         elif _is_integer(part):
@@ -261,27 +261,26 @@ def block(selection: Any, dims: Sequence[Any], shape: tuple[int, ...]) -> GridSe
     return GridSelection(tuple(axes), tuple([axis.count for axis in axes]))
 
 
-def everything(shape: tuple[int, ...]) -> GridSelection:
-    """``a[...]``."""
-    return GridSelection(tuple([Span(0, 1, n) for n in shape]), shape)
-
-
 # -- one dimension --------------------------------------------------------------------
 
 
 def _axis(part: Any, length: int, dim: int) -> tuple[Span, slice | None]:
     """The span of an integer or slice, and how the work array views that dimension."""
     if isinstance(part, slice):
-        try:
-            start, stop, step = part.indices(length)
-        except (TypeError, ValueError) as error:
-            raise SelectionError(f"slice {part} for dimension {dim}: {error}") from None
+        start, stop, step = _indices(part, length, dim)
         if step > 0:
             count = (stop - start + step - 1) // step if stop > start else 0
             return Span(start, step, count), _ALL
         count = (start - stop - step - 1) // -step if start > stop else 0
         return Span(start + (count - 1) * step if count else 0, -step, count), slice(None, None, -1)
     return Span(_integer(part, length, dim), 1, 1), None
+
+
+def _indices(part: slice, length: int, dim: int) -> tuple[int, int, int]:
+    try:
+        return part.indices(length)
+    except (TypeError, ValueError) as error:
+        raise SelectionError(f"slice {part} for dimension {dim}: {error}") from None
 
 
 def _integer(part: Any, length: int, dim: int, what: str = "index") -> int:
@@ -374,7 +373,7 @@ def _advanced(parts: tuple[Any, ...], shape: tuple[int, ...]) -> Selection:
             span, index = _axis(part, shape[dim], dim)
             spans.append((dim, span, index is not _ALL))
         elif _is_array_like(part):
-            arrays.append((dim, _positions(np.asarray(part), shape[dim], dim)))
+            arrays.append((dim, _positions(_as_array(part), shape[dim], dim)))
             place.append(len(spans))
         else:
             arrays.append((dim, np.asarray(_integer(part, shape[dim], dim), dtype=np.int64)))
@@ -457,9 +456,16 @@ def _is_integer(part: Any) -> bool:
     return not isinstance(part, (bool, np.bool_)) and hasattr(part, "__index__")
 
 
+def _as_array(part: Any) -> AnyArray:
+    try:
+        return np.asarray(part)
+    except ValueError as error:  # lists of unequal length
+        raise SelectionError(f"{part!r} is no index array: {error}") from None
+
+
 def _as_mask(part: Any) -> AnyArray | None:
     if _is_array_like(part):
-        array = np.asarray(part)
+        array = _as_array(part)
         if array.dtype == np.bool_ and array.ndim:
             return array
     return None

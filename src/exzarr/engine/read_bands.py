@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from exzarr.engine.pool import Feed
 from exzarr.engine.reread import decode_again, read_again, wrong_size
+from exzarr.engine.scratch import pieces
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError
 
@@ -80,7 +81,7 @@ def _encoded(source: ChunkSource, bands: list[Band], work: AnyArray, target: mem
     nbytes, room = source.nbytes, source.room
     row = nbytes // source.dims[0].size(0)
     count = min(len(bands), max(1, BUFFER_NBYTES // room))
-    buffers = [memoryview(np.empty(room, np.uint8)) for _ in range(count)]
+    buffers = pieces(count, room)
     for first in range(0, len(bands), count):
         part = bands[first : first + count]
         for (key, here, there), buffer, got in zip(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed
 from exzarr.engine.reread import decode_again, read_again, wrong_size
+from exzarr.engine.scratch import pieces
 from exzarr.engine.source import ChunkSource
 from exzarr.engine.stack import Stack
 from exzarr.errors import CodecError
@@ -74,13 +74,15 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
     permutation = plan.permutation
     room = source.room
     buffers: list[memoryview] = []
-    stack = Stack(pipeline.spec, plan) if source.slots > 1 else None
+    stack = Stack(pipeline.spec, plan) if source.slots else None
+    large = source.slots == 1
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
-            while len(buffers) < len(keys):
-                buffers.append(memoryview(np.empty(room, np.uint8)))
-            slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
+            if len(buffers) < len(keys):
+                buffers = pieces(len(keys), room)
+            # A large chunk goes to kept memory as well: fresh memory costs page faults.
+            slots = stack.reserve(len(keys)) if stack is not None and (large or len(keys) > 1) else None
             for slot, got in enumerate(read_each(keys, buffers)):
                 data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
                 if got < 0 or data is None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from exzarr import config
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed
+from exzarr.engine.scratch import scratch
 from exzarr.engine.shards import coalesce
 from exzarr.engine.source import ChunkSource
 from exzarr.engine.stack import Stack, neighbours
@@ -30,8 +31,8 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
     gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
     store = source.store
     permutation = plan.permutation
-    scratch = memoryview(bytearray(1 << 16))
-    slots = source.slots if plan.sliced and not plan.rows else 1
+    buffer = memoryview(b"")
+    slots = source.slots if plan.sliced and not plan.rows else min(source.slots, 1)
     stack: Stack | None = None
     batch = feed.take()
     while batch:
@@ -42,7 +43,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                 work[item[2]] = source.absent(key)
                 continue
             layout = source.layout or source.layout_at(key)
-            if stack is None and slots > 1:
+            if stack is None and slots:
                 stack = Stack(layout.inner.spec, plan)
             decode, decode_into = layout.inner.decode, layout.inner.decode_into
             number = -1
@@ -58,28 +59,30 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                         wanted.append((starts[number], length, number, chunk_index, work_index))
                 wanted.sort(key=itemgetter(0))
                 for begin, end, first, until in coalesce(wanted, gap, most):
-                    if end - begin > len(scratch):
-                        scratch = memoryview(bytearray(end - begin))
-                    value.read_into(scratch[: end - begin], begin)
+                    if end - begin > len(buffer):
+                        buffer = memoryview(scratch("encoded", end - begin))
+                    value.read_into(buffer[: end - begin], begin)
                     # From the order in the shard back to that in the array: it makes neighbours.
                     group = sorted(wanted[first:until], key=itemgetter(2))
                     at = 0
                     while at < len(group):
                         many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
-                        if many == 1:
+                        if stack is None or (many == 1 and source.slots > 1):
                             start, length, number, chunk_index, work_index = group[at]
-                            chunk = decode(scratch[start - begin : start - begin + length])
+                            chunk = decode(buffer[start - begin : start - begin + length])
                             if permutation is not None:
                                 chunk = chunk.transpose(permutation)
                             work[work_index] = chunk[chunk_index]
-                        elif stack is not None:
-                            stack.reserve(many)
+                        else:
+                            chunks = stack.reserve(many)
                             for slot in range(many):
                                 start, length, number, chunk_index, work_index = group[at + slot]
-                                data = scratch[start - begin : start - begin + length]
-                                decode_into(data, stack.chunks[slot])
-                            band = slice(group[at][4][-1].start, work_index[-1].stop)
-                            stack.move(many, chunk_index, work, (*work_index[:-1], band))
+                                data = buffer[start - begin : start - begin + length]
+                                decode_into(data, chunks[slot])
+                            if many > 1:
+                                band = slice(group[at][4][-1].start, work_index[-1].stop)
+                                work_index = (*work_index[:-1], band)
+                            stack.move(many, chunk_index, work, work_index)
                         at += many
             except (CodecError, StoreError) as error:
                 raise layout.corrupt(source, key, number, error) from error

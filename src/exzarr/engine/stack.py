@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from exzarr.codecs.base import ChunkSpec
 from exzarr.engine.plan import Plan
+from exzarr.engine.scratch import scratch
 
 __all__ = ["Stack", "neighbours", "slots_for"]
 
@@ -50,7 +51,7 @@ class Stack:
         if slots <= len(self.chunks):
             return self.chunks
         spec = self._spec
-        memory = np.empty(slots * spec.nbytes, np.uint8)
+        memory = scratch("decoded", slots * spec.nbytes)
         self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
         view = memoryview(memory)
         self.buffers = [view[i * spec.nbytes : (i + 1) * spec.nbytes] for i in range(slots)]
@@ -83,9 +84,9 @@ class Stack:
 
 
 def slots_for(spec: ChunkSpec) -> int:
-    """How many neighbouring chunks of `spec` to move together; 1 where it does not pay."""
+    """How many neighbouring chunks of `spec` to move together; 0 where a stack can't hold them."""
     if spec.data_type.variable_length or not spec.nbytes:
-        return 1
+        return 0
     return max(1, RUN_NBYTES // spec.nbytes)
 
 

@@ -105,6 +105,8 @@ class ArrayAccess(ArrayFacts):
         out: AnyArray | None = None,
     ) -> Any:
         source = self._bound
+        if fields is not None:
+            field_dtype(source.dtype, fields)  # before anything is read
         plan = make_plan(selection, source.dims, source.shape)
         if out is not None:
             return self._get_out(selection, plan, source, fields, out)
@@ -133,7 +135,7 @@ class ArrayAccess(ArrayFacts):
             raise ArgumentError(f"out has shape {out.shape}, the selection {selection.result_shape}")
         if not out.flags.writeable:
             raise ArgumentError("out is read-only")
-        wanted = source.dtype if fields is None else np.empty(0, source.dtype)[fields].dtype
+        wanted = source.dtype if fields is None else field_dtype(source.dtype, fields)
         if out.dtype != wanted and not np.can_cast(wanted, out.dtype, "same_kind"):
             raise ArgumentError(f"out has data type {out.dtype}, which {wanted} does not convert to")
         if fields is None and isinstance(selection, indexing.GridSelection):
@@ -151,12 +153,15 @@ class ArrayAccess(ArrayFacts):
 
     def _set(self, selection: indexing.Selection, value: Any, fields: str | list[str] | None = None) -> None:
         self._require_writable()
+        source = self._bound
         if isinstance(fields, list):
+            field_dtype(source.dtype, fields)
             values = np.asarray(value)
+            if values.dtype.names is None or not set(fields) <= set(values.dtype.names):
+                raise ArgumentError(f"several fields are written from a structured value that has {fields}")
             for field in fields:
                 self._set(selection, values[field], field)
             return
-        source = self._bound
         dtype = source.dtype if fields is None else field_dtype(source.dtype, fields)
         shape = selection.result_shape
         values = as_values(value, dtype)

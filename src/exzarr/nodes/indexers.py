@@ -46,7 +46,9 @@ class Explainer:
         self._array = array
 
     def __getitem__(self, selection: Any) -> Explanation:
-        _, selection = split_fields(selection)
+        fields, selection = split_fields(selection)
+        if fields is not None:
+            field_dtype(self._array.dtype, fields)
         return self._array._explain(indexing.basic(selection, self._array.shape))
 
     def oindex(self, *selection: Any) -> Explanation:
@@ -72,11 +74,13 @@ def split_fields(selection: Any) -> tuple[str | list[str] | None, Any]:
     return None, selection
 
 
-def field_dtype(dtype: np.dtype[Any], field: str) -> np.dtype[Any]:
-    if dtype.names is None or field not in dtype.names:
-        known = ", ".join(repr(name) for name in dtype.names or ()) or "none"
-        raise SelectionError(f"there is no field {field!r}; fields of {dtype}: {known}")
-    return np.empty(0, dtype)[field].dtype
+def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
+    """The data type of one field, or of several, of a structured one; SelectionError where there is none."""
+    for field in [fields] if isinstance(fields, str) else fields:
+        if dtype.names is None or field not in dtype.names:
+            known = ", ".join(repr(name) for name in dtype.names or ()) or "none"
+            raise SelectionError(f"there is no field {field!r}; fields of {dtype}: {known}")
+    return np.empty(0, dtype)[fields].dtype
 
 
 def as_values(value: Any, dtype: np.dtype[Any]) -> AnyArray:

@@ -27,12 +27,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_QUICK = json.JSONDecoder()
+
+STRICT_NBYTES = 1 << 16
+"""Larger documents (consolidated metadata, which programs write) are not searched for keys that occur twice."""
 
 
 def decode(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     """The object in a JSON document; MetadataError naming `where` if there is none."""
     try:
-        value = _DECODER.decode(str(data, "utf-8"))
+        decoder = _DECODER if len(data) <= STRICT_NBYTES else _QUICK
+        value = decoder.decode(str(data, "utf-8"))
     except MetadataError as error:
         raise MetadataError(f"{where}: {error}") from None
     except UnicodeDecodeError as error:

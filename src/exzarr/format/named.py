@@ -86,7 +86,7 @@ def named_config(value: object, what: str) -> tuple[str, dict[str, Any]]:
     if type(value) is str:
         name: object = value
         configuration: object = {}
-    elif isinstance(value, Mapping):
+    elif type(value) is dict or isinstance(value, Mapping):
         name = value.get("name")
         configuration = value.get("configuration", {})
         if type(value.get("must_understand", True)) is not bool:

@@ -1,0 +1,256 @@
+"""What the documentation says is done, not only read: snippets run, commands too, links lead somewhere.
+
+The Python blocks of a file run one after the other in one namespace, in an empty folder, `pycon`
+blocks as doctests, and of `console` blocks the lines that start with ``$ exzarr``. What is shown as output
+must be what comes out (``...`` stands for anything).
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import exzarr
+from exzarr import config
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "src" / "exzarr"
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OPTIONAL = {"dask", "matplotlib", "ml_dtypes", "rich", "tensorstore", "typer", "xarray", "zarr"}
+"""Blocks that import one of these are left out where it is not installed."""
+GENERATED = {ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"}
+"""Written by ``make bench``."""
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@dataclass(frozen=True)
+class Block:
+    """What stands between two fences; `line` is the number of its first line."""
+
+    language: str
+    text: str
+    line: int
+
+    @property
+    def missing(self) -> bool:
+        """Whether it needs a library that is not installed."""
+        wanted = set(re.findall(r"^(?:>>> )?\s*(?:import|from)\s+(\w+)", self.text, re.MULTILINE))
+        return any(importlib.util.find_spec(module) is None for module in wanted & OPTIONAL)
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    language: str | None = None
+    lines: list[str] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.startswith("```"):
+            lines.append(line)
+        elif language is None:
+            language, lines = line[3:].strip(), []
+        else:
+            yield Block(language, "\n".join(lines) + "\n", number - len(lines))
+            language = None
+    assert language is None, f"{path} ends inside a block"
+
+
+# -- snippets --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=name_of)
+def test_what_stands_in_it_works(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if any(block.language == "console" for block in blocks(path)):
+        pytest.importorskip("typer")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "_process", None)
+    namespace: dict[str, Any] = {"__name__": "docs"}
+    for block in blocks(path):
+        if block.missing:
+            continue
+        match block.language:
+            case "python":
+                run_python_block(path, block, namespace)
+            case "pycon":
+                run_doctest(path, block, namespace)
+            case "console":
+                for command, shown in commands(block):
+                    run_command(f"{name_of(path)}:{block.line}", command, shown)
+        capsys.readouterr()
+
+
+def run_python_block(path: Path, block: Block, namespace: dict[str, Any]) -> None:
+    tree = ast.increment_lineno(ast.parse(block.text), block.line - 1)
+    exec(compile(tree, str(path), "exec"), namespace)
+
+
+def run_doctest(path: Path, block: Block, namespace: dict[str, Any]) -> None:
+    test = doctest.DocTestParser().get_doctest(block.text, namespace, path.name, str(path), block.line - 1)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(Checker(), optionflags=FLAGS)
+    result = runner.run(test, out=report.append, clear_globs=False)
+    assert not result.failed, "".join(report)
+    namespace.update(test.globs)
+
+
+class Checker(doctest.OutputChecker):
+    """Takes any figure where it depends on how well a compressor did."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        return super().check_output(sizeless(want), sizeless(got), optionflags)
+
+
+def sizeless(text: str) -> str:
+    return re.sub(r"^(\s*(?:to fetch|stored|compression|Bytes stored|Storage ratio)\s+).*", r"\1", text, flags=re.MULTILINE)
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """The commands of a console block, each with the output that is shown."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.replace("\\\n", " ").partition("\n")
+        yield command, shown
+
+
+def run_command(where: str, command: str, shown: str) -> None:
+    """Run a line that starts with exzarr. Where an error is shown, it must fail."""
+    words = shlex.split(command, comments=True)
+    if words[0] != "exzarr":
+        assert words[0] in ("make", "pip", "python", "git", "cd"), f"{where}: {command}"
+        return
+    run = [sys.executable, "-W", "error", "-c", "from exzarr.cli import main; main()", *words[1:]]
+    done = subprocess.run(run, capture_output=True, text=True, encoding="utf-8", check=False)
+    fails = shown.startswith("error:")
+    assert done.returncode == fails, f"{where}: {command}\n{done.stdout}{done.stderr}"
+    printed = done.stderr if fails else done.stdout
+    if shown.strip() and not Checker().check_output(shown, printed, FLAGS):
+        pytest.fail(f"{where}: {command} prints\n{printed}")
+
+
+def modules_with_examples() -> list[str]:
+    found = []
+    for path in sorted(SOURCES.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if ">>> " not in source:
+            continue
+        nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef))]
+        if any(">>> " in (ast.get_docstring(node) or "") for node in nodes):
+            parts = path.relative_to(SOURCES.parent).with_suffix("").parts
+            found.append(".".join(part for part in parts if part != "__init__"))
+    return found
+
+
+@pytest.mark.parametrize("module", modules_with_examples())
+def test_examples_in_docstrings_work(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(module), optionflags=FLAGS)
+    assert result.attempted
+    assert not result.failed
+
+
+def test_the_store_of_the_guide_passes_the_suite_for_stores(tmp_path: Path) -> None:
+    path = ROOT / "docs" / "guides" / "stores.md"
+    block = next(block for block in blocks(path) if "(exzarr.Store)" in block.text)
+    namespace: dict[str, Any] = {"__name__": "docs"}
+    run_python_block(path, block, namespace)
+    (tmp_path / "test_it.py").write_text(
+        f"{block.text}\n"
+        "from exzarr.testing.store_suite import StoreSuite\n\n"
+        "class TestSQLiteStore(StoreSuite):\n"
+        "    pickles = False\n"
+        "    def make_store(self, tmp_path):\n"
+        "        tmp_path.mkdir(exist_ok=True)\n"
+        "        return SQLiteStore(tmp_path / 'data.sqlite')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# -- links and names -------------------------------------------------------------------
+
+
+def prose(path: Path) -> str:
+    """A page without its blocks."""
+    return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: Path) -> set[str]:
+    """What headings are called in links, by GitHub's rules."""
+    headings = re.findall(r"^#+ +(.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_relative_links_lead_somewhere(path: Path) -> None:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        there = (path.parent / target).resolve() if target else path
+        if there in GENERATED and not there.exists():
+            continue
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            wrong.append(link)
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_name_of_exzarr_exists(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    # Not in paths and addresses: `src/exzarr/...`, `.exzarr-tmp`.
+    names = set(re.findall(r"(?<![\w./-])exzarr\.([a-z_][\w.]*\w)", text, re.IGNORECASE))
+    assert [name for name in sorted(names) if not resolves(name)] == []
+
+
+def resolves(name: str) -> bool:
+    found: Any = exzarr
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            if not isinstance(found, ModuleType):
+                return False
+            try:
+                found = importlib.import_module(f"{found.__name__}.{part}")
+            except ModuleNotFoundError:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_make_target_exists(path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"(?:`|^\$ )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
+
+
+def test_the_map_has_every_room() -> None:
+    drawn = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = [entry for entry in SOURCES.iterdir() if entry.name[:1].isalpha()]
+    names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in rooms]
+    assert [name for name in sorted(names) if name not in drawn] == []
+
+
+def test_the_map_has_no_file_that_is_not_there() -> None:
+    drawn = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"(?<![\w*/])((?:\w+/)*\w+\.py)\b", drawn))
+    known = {path.as_posix() for path in (*SOURCES.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))}
+    known |= {path.as_posix() for path in (ROOT / "benchmarks").rglob("*.py")}
+    assert [name for name in sorted(files) if not any(path.endswith(f"/{name}") for path in known)] == []

@@ -118,7 +118,12 @@ class Checker(doctest.OutputChecker):
 
 
 def sizeless(text: str) -> str:
-    return re.sub(r"^(\s*(?:to fetch|stored|compression|Bytes stored|Storage ratio)\s+).*", r"\1", text, flags=re.MULTILINE)
+    return re.sub(
+        r"^(\s*(?:to fetch|stored|compression|Bytes stored|Storage ratio)\s+).*",
+        r"\1",
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:
@@ -149,7 +154,11 @@ def modules_with_examples() -> list[str]:
         source = path.read_text(encoding="utf-8")
         if ">>> " not in source:
             continue
-        nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef))]
+        nodes = [
+            n
+            for n in ast.walk(ast.parse(source))
+            if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        ]
         if any(">>> " in (ast.get_docstring(node) or "") for node in nodes):
             parts = path.relative_to(SOURCES.parent).with_suffix("").parts
             found.append(".".join(part for part in parts if part != "__init__"))
@@ -238,7 +247,9 @@ def resolves(name: str) -> bool:
 def test_every_make_target_exists(path: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    assert set(re.findall(r"(?:`|^\$ )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
+    assert (
+        set(re.findall(r"(?:`|^\$ )make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
+    )
 
 
 def test_the_map_has_every_room() -> None:

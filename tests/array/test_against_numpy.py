@@ -59,9 +59,7 @@ def outs(draw: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An array of `shape` in any order of memory, with gaps, or turned round."""
     kind = draw(st.sampled_from(["C", "F", "gaps", "reversed"]))
     if kind == "gaps":
-        return np.zeros([2 * n for n in shape], dtype)[tuple([slice(None, None, 2)] * len(shape))].reshape(
-            shape
-        )
+        return np.zeros([2 * n for n in shape], dtype)[(*[slice(None, None, 2)] * len(shape), ...)]
     if kind == "reversed" and shape:
         return np.zeros(shape, dtype)[::-1]
     return np.zeros(shape, dtype, order="F" if kind == "F" else "C")

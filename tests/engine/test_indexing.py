@@ -131,9 +131,9 @@ def test_what_blocks_refuses(selection: Any, message: str) -> None:
 @pytest.mark.parametrize("mask", [np.zeros(4, bool), np.zeros((4, 6), int), [[True]], [[1, [2]]]], ids=repr)
 def test_what_a_mask_must_be(mask: Any) -> None:
     array = make(SHAPE)
-    with pytest.raises(SelectionError, match="mask|index array"):
+    with pytest.raises(SelectionError, match=r"mask|index array"):
         array.get_mask_selection(mask)
-    with pytest.raises(SelectionError, match="mask|index array"):
+    with pytest.raises(SelectionError, match=r"mask|index array"):
         array.set_mask_selection(mask, 1)
 
 
@@ -190,7 +190,8 @@ def test_one_index_array_is_planned_like_oindex() -> None:
 
 
 @pytest.mark.parametrize(
-    "selection", [(...,), (slice(1, 3), 2), (None, 0, slice(None, None, -2)), ([2, 1], [0, 5]), ([[1], [2]], slice(1, 4))]
+    "selection",
+    [(...,), (slice(1, 3), 2), (None, 0, slice(None, None, -2)), ([2, 1], [0, 5]), ([[1], [2]], slice(1, 4))],
 )
 def test_work_arrays_are_views_where_they_can_be(selection: Any) -> None:
     found = indexing.basic(selection, SHAPE)

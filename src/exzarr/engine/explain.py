@@ -68,7 +68,9 @@ class Explanation:
             ("to fetch", fetched),
             ("to decode", f"{human_bytes(self.decode_bytes)} ({self.amplification:.3g} x what is wanted)"),
         ]
-        return "\n".join([f"reading from {self.array or '/'}", *[f"  {name:<10} {text}" for name, text in lines]])
+        return "\n".join(
+            [f"reading from {self.array or '/'}", *[f"  {name:<10} {text}" for name, text in lines]]
+        )
 
     __repr__ = __str__
 

@@ -51,7 +51,9 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         job = partial(read_shards, source, plan, work)
     elif pipeline is None:
         items, job = source.items(plan), partial(_varied, source, plan, work)
-    elif plan.rows and pipeline.plain and work.ndim and work.dtype == source.dtype and work.flags.c_contiguous:
+    elif (
+        plan.rows and pipeline.plain and work.ndim and work.dtype == source.dtype and work.flags.c_contiguous
+    ):
         items, job = source.items(plan), partial(read_bands, source, work)
     elif pipeline.raw and work.dtype == source.dtype:
         # Where little of each chunk is wanted, only the bytes from the first to the last are read.

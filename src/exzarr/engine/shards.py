@@ -47,7 +47,18 @@ class ShardLayout:
         Its length along the last dimension.
     """
 
-    __slots__ = ("_cache", "_cached", "_lock", "counts", "dims", "inner", "labels", "shape", "shards", "width")
+    __slots__ = (
+        "_cache",
+        "_cached",
+        "_lock",
+        "counts",
+        "dims",
+        "inner",
+        "labels",
+        "shape",
+        "shards",
+        "width",
+    )
 
     def __init__(self, shards: BoundShards) -> None:
         self.shards = shards

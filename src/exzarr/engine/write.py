@@ -140,9 +140,7 @@ def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
         batch = feed.take()
 
 
-def _inner_chunks(
-    values: _Values, layout: ShardLayout, key: str, pieces: dict[int, Any], feed: Feed
-) -> None:
+def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[int, Any], feed: Feed) -> None:
     """Encode the inner chunks of one shard into `pieces`, which holds those that are stored now."""
     source, work = values.source, values.work
     inner = layout.inner

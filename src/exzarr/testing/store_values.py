@@ -116,7 +116,9 @@ class StoreValues(StoreCase):
 
     @pytest.mark.parametrize("start", [0, 1, 9, 10, 11, 1000])
     @pytest.mark.parametrize("length", [0, 1, 5, 9, 10, 11, 100])
-    def test_read_into_fills_the_buffer_and_says_how_much_there_was(self, store: Store, start: int, length: int) -> None:
+    def test_read_into_fills_the_buffer_and_says_how_much_there_was(
+        self, store: Store, start: int, length: int
+    ) -> None:
         value = b"0123456789"
         store.put("k", value)
         buffer = buffer_of(length)

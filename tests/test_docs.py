@@ -81,7 +81,10 @@ def test_what_stands_in_it_works(
         pytest.importorskip("typer")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config, "_process", None)
-    namespace: dict[str, Any] = {"__name__": "docs"}
+    # A module, as dataclasses look for the one they are defined in.
+    module = ModuleType("snippets")
+    monkeypatch.setitem(sys.modules, "snippets", module)
+    namespace = vars(module)
     for block in blocks(path):
         if block.missing:
             continue
@@ -175,8 +178,6 @@ def test_examples_in_docstrings_work(module: str) -> None:
 def test_the_store_of_the_guide_passes_the_suite_for_stores(tmp_path: Path) -> None:
     path = ROOT / "docs" / "guides" / "stores.md"
     block = next(block for block in blocks(path) if "(exzarr.Store)" in block.text)
-    namespace: dict[str, Any] = {"__name__": "docs"}
-    run_python_block(path, block, namespace)
     (tmp_path / "test_it.py").write_text(
         f"{block.text}\n"
         "from exzarr.testing.store_suite import StoreSuite\n\n"

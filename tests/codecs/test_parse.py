@@ -69,7 +69,7 @@ BLOSC = {"typesize": 4, "cname": "lz4", "clevel": 5, "shuffle": "shuffle", "bloc
         (["gzip", numcodecs.CRC32()], [("gzip", {"level": 5}), ("numcodecs.crc32", {})]),
         ((numcodecs.Shuffle(4), "zstd"), [("numcodecs.shuffle", {"elementsize": 4}), ("zstd", {"level": 3, "checksum": True})]),
     ],
-    ids=repr,
+
 )  # fmt: skip
 def test_compressors(given: Any, expected: list[Any]) -> None:
     assert v3(compressors=given) == [LITTLE, *expected]
@@ -131,7 +131,7 @@ def test_shards_wrap_the_chain() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["zstd", "lz4", numcodecs.Blosc(), zc.BloscCodec(), ["numcodecs.shuffle", "gzip"]], ids=repr
+    "given", ["zstd", "lz4", numcodecs.Blosc(), zc.BloscCodec(), ["numcodecs.shuffle", "gzip"]]
 )
 def test_what_is_parsed_works(given: Any) -> None:
     spec = spec_of((4, 6), "f4")
@@ -159,7 +159,7 @@ def test_what_is_parsed_works(given: Any) -> None:
         ({"serializer": "vlen-utf8"}, ArgumentError, "strings"),
         ({"serializer": None}, ArgumentError, "codec"),
     ],
-    ids=repr,
+
 )
 def test_what_makes_no_sense_is_told(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
@@ -199,7 +199,7 @@ def v2(spec: Any = None, **options: Any) -> Any:
         (zc.GzipCodec(level=3), (), {"id": "gzip", "level": 3}),
         ([numcodecs.Shuffle(4), "bz2"], ({"id": "shuffle", "elementsize": 4},), {"id": "bz2", "level": 1}),
     ],
-    ids=repr,
+
 )
 def test_compressors_of_v2(given: Any, filters: Any, compressor: Any) -> None:
     assert v2(compressors=given) == (filters, compressor)
@@ -229,7 +229,7 @@ def test_filters_of_v2() -> None:
         {"filters": ec.Reshape([24])},
         {"filters": "nope"},
     ],
-    ids=repr,
+
 )
 def test_what_v2_does_not_have_is_told(options: dict[str, Any]) -> None:
     with pytest.raises((ArgumentError, UnsupportedError)):

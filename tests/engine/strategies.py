@@ -109,7 +109,7 @@ def edges(draw: Any, length: int, unit: int) -> list[int]:
 
 @st.composite
 def arrays(
-    draw: Any, types: Any = None, shape: Any = shapes, formats: Any = (3, 3, 2), **options: Any
+    draw: Any, /, types: Any = None, shape: Any = shapes, formats: Any = (3, 3, 2), **options: Any
 ) -> Array:
     """A new, empty array in memory."""
     zarr_format = draw(st.sampled_from(formats))
@@ -237,7 +237,7 @@ def index_lists(n: int, size: Any = None) -> Any:
 
 
 def _as_index(items: list[int]) -> Any:
-    kinds = [list, lambda x: np.array(x, np.int64), lambda x: np.array(x, np.int16)]
+    kinds: list[Any] = [list, lambda x: np.array(x, np.int64), lambda x: np.array(x, np.int16)]
     return kinds[len(items) % 3](items)
 
 

@@ -29,7 +29,7 @@ SHAPE = (4, 6)
         (b"x", "expected an integer"),
         (True, "expected an integer"),
         (np.True_, "expected an integer"),
-        (object(), "expected an integer"),
+        (int, "expected an integer"),
         ({}, "expected an integer"),
         (slice("a", None), "slice"),
         (slice(0, 4, 0), "slice step cannot be zero"),

@@ -91,9 +91,7 @@ def test_following_a_plan_gives_what_numpy_gives(case: Any, lazy: int) -> None:
         patch.setattr(parts, "LAZY", lazy)
         plan = make_plan(selection, dims, model.shape)
         items = [*plan.walk(labels(model.ndim), join)]
-        assert_same(
-            np.array(result_of(selection, gather(plan, model, dims, items))), np.array(wanted)
-        )
+        assert_same(np.array(result_of(selection, gather(plan, model, dims, items))), np.array(wanted))
         touched = [item[0] for item in items]
         assert len(set(touched)) == len(touched) <= plan.chunks
         if isinstance(selection, GridSelection):
@@ -217,22 +215,22 @@ def test_planning_a_million_chunks_allocates_no_million_objects(selection: Any, 
 
 
 def test_walking_a_long_plan_keeps_nothing() -> None:
-    plan = make_plan(indexing.basic(np.s_[7, :300_000], HUGE), [RegularDimension(1)] * 2, HUGE)
+    plan = make_plan(indexing.basic(np.s_[7, :20_000], HUGE), [RegularDimension(1)] * 2, HUGE)
 
     def walk() -> None:
-        assert sum(1 for _ in plan.walk([str, str], ".".join)) == 300_000
+        assert sum(1 for _ in plan.walk([str, str], ".".join)) == 20_000
 
-    assert peak(walk) < MIB
+    assert peak(walk) < MIB // 4
 
 
 def test_a_read_of_many_absent_chunks_holds_no_list_of_them() -> None:
-    array = make((200_000,), "u1", chunks=(1,), fill_value=3, compressors=None)
-    out = np.empty(200_000, "u1")
+    array = make((20_000,), "u1", chunks=(1,), fill_value=3, compressors=None)
+    out = np.empty(20_000, "u1")
 
     def read() -> None:
         array.get(out=out)
 
-    assert peak(read) < MIB
+    assert peak(read) < MIB // 4
     assert (out == 3).all()
 
 

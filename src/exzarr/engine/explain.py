@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
 
 __all__ = ["Explanation", "explain"]
+
+MANY = 100_000
+"""Of more chunks than this it is not asked one by one whether they are stored: the array's keys are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,38 +96,52 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
         return Explanation(source.path, 0, 0, 0, 0 if source.sharded else None, 0, 0, 0)
     if source.sharded:
         return _explain_shards(source, plan, wanted)
-    chunks = missing = fetch = decode = 0
-    for key, *_ in source.items(plan):
+    looked = found = fetch = decode = 0
+    for key, *_ in _items(source, plan):
+        looked += 1
         size = source.store.size(key)
-        chunks += 1
-        if size is None:
-            missing += 1
-        else:
+        if size is not None:
+            found += 1
             fetch += size
             decode += (source.pipeline or source.pipeline_at(key)).spec.nbytes
-    return Explanation(source.path, wanted, chunks, missing, None, chunks, fetch, decode)
+    chunks = looked if plan.chunks <= MANY else plan.chunks
+    return Explanation(source.path, wanted, chunks, chunks - found, None, chunks, fetch, decode)
 
 
 def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:
     settings = config.get()
-    shards = chunks = missing = requests = fetch = decode = 0
-    for item in source.items(plan):
+    looked = chunks = found = more = fetch = decode = 0
+    for item in _items(source, plan):
         key = item[0]
         layout = source.layout or source.layout_at(key)
-        shards += 1
+        looked += 1
         numbers = [n for n, *_ in plan.within(item, layout.dims, layout.shape).walk(layout.labels, sum)]
         chunks += len(numbers)
         ranges = _ranges(source, layout, key, numbers)
         if ranges is None:
-            requests += 1
-            missing += len(numbers)
             continue
-        missing += len(numbers) - len(ranges)
+        found += len(ranges)
         decode += len(ranges) * layout.inner.spec.nbytes
         runs = [*coalesce(sorted(ranges), settings.coalesce_gap, settings.coalesce_max // settings.workers)]
-        requests += 1 + len(runs)
+        more += len(runs)
         fetch += layout.shards.index_size + sum(end - begin for begin, end, _, _ in runs)
-    return Explanation(source.path, wanted, chunks, missing, shards, requests, fetch, decode)
+    shards = looked
+    if plan.chunks > MANY:
+        shards = plan.chunks
+        layout = source.layout or source.layout_at(source.key((0,) * len(source.shape)))
+        chunks = plan.over(layout.dims).chunks
+    return Explanation(source.path, wanted, chunks, chunks - found, shards, shards + more, fetch, decode)
+
+
+def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
+    """The items of a plan; if there are very many, of those chunks only that are stored."""
+    if plan.chunks <= MANY:
+        yield from source.items(plan)
+        return
+    for key in source.store.list(source.path):
+        index = source.index(key)
+        if index and source.key(index) == key:
+            yield from source.items(plan.only(index))
 
 
 def _ranges(

@@ -136,6 +136,9 @@ class GridPlan:
                 axes.append(Picks(chunk.reshape(-1), work.reshape(-1)))
         return GridPlan(axes, dims, extents, self.work_shape)
 
+    def over(self, dims: Sequence[Dimension]) -> GridPlan:
+        return GridPlan(self.axes, dims, self.extents, self.work_shape)
+
     def only(self, chunk: Sequence[int]) -> GridPlan:
         axes = [*map(clip, self.axes, self.dims, chunk)]
         return GridPlan(axes, self.dims, self.extents, self.work_shape)

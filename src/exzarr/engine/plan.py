@@ -66,6 +66,10 @@ class Plan(Protocol):
         """The plan of one item of this plan over a finer grid inside its chunk."""
         ...
 
+    def over(self, dims: Sequence[Dimension]) -> Plan:
+        """The plan of the same selection over another grid."""
+        ...
+
     def only(self, chunk: Sequence[int]) -> Plan:
         """The part of the plan that touches `chunk`, a chunk's coordinates: one item, or none."""
         ...

@@ -127,6 +127,18 @@ class PointPlan:
             self.point_dims, item[1][:n], item[2][0], self.span_dims, spans, dims, extents, self.work_shape
         )
 
+    def over(self, dims: Sequence[Dimension]) -> PointPlan:
+        return PointPlan(
+            self.point_dims,
+            self.points,
+            self.at,
+            self.span_dims,
+            self.spans,
+            dims,
+            self.extents,
+            self.work_shape,
+        )
+
     def only(self, chunk: Sequence[int]) -> PointPlan:
         inside = np.ones(self.work_shape[:1] if self.at is None else len(self.at), bool)
         for d, points in zip(self.point_dims, self.points, strict=True):

@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 __all__ = ["Feed", "run"]
 
@@ -52,8 +53,7 @@ def run(work: Callable[[Feed], None], items: Iterator[Any], count: int, workers:
         return
     # Batches small enough to share out the tail evenly, large enough to take the lock rarely.
     feed = Feed(items, min(64, max(1, count // (workers * 8))))
-    threads = _pool(workers - 1)
-    futures = [threads.submit(_guarded, work, feed) for _ in range(min(workers, count) - 1)]
+    futures = _submit(work, feed, min(workers, count) - 1)
     try:
         _guarded(work, feed)
     finally:
@@ -61,6 +61,15 @@ def run(work: Callable[[Feed], None], items: Iterator[Any], count: int, workers:
     for error in errors:
         if error is not None:
             raise error
+
+
+def _submit(work: Callable[[Feed], None], feed: Feed, count: int) -> list[Future[None]]:
+    """Have `work` done by `count` more threads, each with the caller's context (`exzarr.config.override`)."""
+    threads = _pool(count)
+    try:
+        return [threads.submit(copy_context().run, _guarded, work, feed) for _ in range(count)]
+    except RuntimeError:  # the interpreter is ending and starts no threads: the caller does it alone
+        return []
 
 
 def _guarded(work: Callable[[Feed], None], feed: Feed) -> None:
@@ -86,9 +95,8 @@ def _pool(size: int) -> ThreadPoolExecutor:
 
     with _guard:
         if _executor is None or _size < size:
-            old, _executor, _size = _executor, ThreadPoolExecutor(size, thread_name_prefix="exzarr"), size
-            if old is not None:
-                old.shutdown(wait=False)
+            # Who has the smaller one may still submit to it; its threads end when the last one lets go of it.
+            _executor, _size = ThreadPoolExecutor(size, thread_name_prefix="exzarr"), size
         return _executor
 
 

@@ -54,10 +54,10 @@ def test_a_file_url_is_percent_decoded(tmp_path):
     odd = tmp_path / "a b" / "100% ü?#"
     assert resolve_store(odd.as_uri())[0] == LocalStore(odd)
     assert resolve_store(LocalStore(odd).url)[0] == LocalStore(odd)
-    assert resolve_store("file:///tmp/x")[0] == LocalStore("/tmp/x")
-    assert resolve_store("file://localhost/tmp/x")[0] == LocalStore("/tmp/x")
-    assert resolve_store("FILE:///tmp/x")[0] == LocalStore("/tmp/x")
-    assert resolve_store("file:/tmp/x")[0] == LocalStore("/tmp/x")
+    assert resolve_store("file:///nowhere/x")[0] == LocalStore("/nowhere/x")
+    assert resolve_store("file://localhost/nowhere/x")[0] == LocalStore("/nowhere/x")
+    assert resolve_store("FILE:///nowhere/x")[0] == LocalStore("/nowhere/x")
+    assert resolve_store("file:/nowhere/x")[0] == LocalStore("/nowhere/x")
 
 
 @pytest.mark.parametrize("url", ["file://server/share", "file://relative"])

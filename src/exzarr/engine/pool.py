@@ -53,8 +53,9 @@ def run(work: Callable[[Feed], None], items: Iterator[Any], count: int, workers:
         return
     # Batches small enough to share out the tail evenly, large enough to take the lock rarely.
     feed = Feed(items, min(64, max(1, count // (workers * 8))))
-    futures = _submit(work, feed, min(workers, count) - 1)
+    futures: list[Future[None]] = []
     try:
+        _submit(futures, min(workers, count) - 1, _pool(workers - 1), work, feed)
         _guarded(work, feed)
     finally:
         errors = [future.exception() for future in futures if not future.cancel()]
@@ -63,13 +64,19 @@ def run(work: Callable[[Feed], None], items: Iterator[Any], count: int, workers:
             raise error
 
 
-def _submit(work: Callable[[Feed], None], feed: Feed, count: int) -> list[Future[None]]:
+def _submit(
+    futures: list[Future[None]],
+    count: int,
+    threads: ThreadPoolExecutor,
+    work: Callable[[Feed], None],
+    feed: Feed,
+) -> None:
     """Have `work` done by `count` more threads, each with the caller's context (`exzarr.config.override`)."""
-    threads = _pool(count)
     try:
-        return [threads.submit(copy_context().run, _guarded, work, feed) for _ in range(count)]
-    except RuntimeError:  # the interpreter is ending and starts no threads: the caller does it alone
-        return []
+        # One by one: what was submitted before an exception must be waited for.
+        futures.extend(threads.submit(copy_context().run, _guarded, work, feed) for _ in range(count))
+    except RuntimeError:
+        pass  # the interpreter is ending and starts no more threads: the caller's own will do
 
 
 def _guarded(work: Callable[[Feed], None], feed: Feed) -> None:

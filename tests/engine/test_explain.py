@@ -1,0 +1,171 @@
+"""`explain` says what a read does; the store is asked what was done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exzarr import config
+from exzarr.array import Array
+from exzarr.engine.explain import human_bytes
+from exzarr.errors import ChunkCorruptError
+from exzarr.hierarchy import Location
+from exzarr.stores.memory import MemoryStore
+from tests.engine.spy import Spy
+from tests.engine.strategies import arrays, basic, masked, pointwise
+from tests.engine.tools import data_for, make, numbered, raw
+
+ENCODED = [{"name": "gzip", "configuration": {"level": 1}}]
+
+
+def spied(array: Array) -> tuple[Array, Spy]:
+    spy = Spy(array.store)
+    return Array(Location(spy, array.path), array.metadata), spy
+
+
+def written(array: Array) -> None:
+    """About half of the chunks are there."""
+    array[...] = data_for(array, 3)
+    for key in sorted(array.store.list())[::2]:
+        if not key.endswith(("json", ".zarray", ".zattrs")):
+            array.store.delete(key)
+
+
+@given(st.data())
+@settings(max_examples=120)
+def test_requests_and_chunks_are_those_of_the_read(data: Any) -> None:
+    array = data.draw(
+        arrays(types=st.sampled_from(["i4", "f8"]), compressors=ENCODED, fill_value=1, formats=(3,))
+    )
+    written(array)
+    selection = data.draw(
+        st.one_of(basic(array.shape), pointwise(array.shape), masked(array.shape))
+        if array.shape
+        else basic(())
+    )
+    array, spy = spied(array)
+    with config.override(workers=1, coalesce_gap=data.draw(st.sampled_from([0, 1 << 14]))):
+        told = array.explain[selection]
+        array, spy = spied(array)  # no shard index is cached
+        result = array[selection]
+        assert told.result_bytes == np.asarray(result).nbytes
+        assert told.requests == len(spy.reads)
+        assert told.fetch_bytes == sum(n for _, n in spy.reads)
+        keys = {key for key, _ in spy.reads}
+        assert (told.chunks if told.shards is None else told.shards) == len(keys)
+        assert (
+            told.decode_bytes == (told.chunks - told.missing) * int(np.prod(array.chunks)) * array.itemsize
+            if (array.metadata.chunk_grid.regular)
+            else True
+        )
+
+
+def test_figures_of_a_window() -> None:
+    array = raw((100, 100), "f8", chunks=(10, 10))
+    array[...] = numbered((100, 100), "f8")
+    array.store.delete("c/0/1")
+    told = array.explain[5:15, 0:20]
+    assert (told.chunks, told.missing, told.requests, told.shards) == (4, 1, 4, None)
+    assert told.result_bytes == 10 * 20 * 8
+    assert told.decode_bytes == told.fetch_bytes == 3 * 800
+    assert told.amplification == pytest.approx(3 * 800 / 1600)
+    assert told.asdict()["amplification"] == 1.5
+    text = str(told)
+    assert repr(told) == text
+    for part in ("reading from /", "4 (1 not stored)", "1.56 KiB", "2.34 KiB", "1.5 x what is wanted"):
+        assert part in text
+
+
+def test_figures_of_shards() -> None:
+    array = make((64, 64), "u2", chunks=(8, 8), shards=(32, 32), compressors=None)
+    array[:32] = 7
+    told = array.explain[::8, 0]
+    assert (told.shards, told.chunks, told.missing) == (2, 8, 4)
+    assert told.decode_bytes == 4 * 128
+    assert "shards     2\n" in str(told)
+
+
+def test_every_kind_of_selection_can_be_explained() -> None:
+    array = make((9, 9), "i2", chunks=(3, 3))
+    array[...] = 5
+    assert array.explain.oindex([0, 8], slice(3, 6)).chunks == 2
+    assert array.explain.vindex([0, 1, 8], [0, 1, 0]).chunks == 2
+    assert array.explain[np.eye(9, dtype=bool)].chunks == 3
+    assert array.explain[3].requests == 3
+
+
+def test_an_empty_selection_costs_nothing() -> None:
+    for array in (make((9, 9), chunks=(3, 3)), make((9, 9), chunks=(3, 3), shards=(9, 9))):
+        told = array.explain[4:4]
+        assert (told.chunks, told.requests, told.fetch_bytes, told.amplification) == (0, 0, 0, 0.0)
+
+
+def test_nothing_is_read_but_sizes_and_shard_indexes() -> None:
+    array, spy = spied(make((16, 16), chunks=(4, 4)))
+    array[...] = numbered((16, 16))
+    spy.reads.clear()
+    assert array.explain[...].chunks == 16
+    assert not spy.reads
+    sharded, spy = spied(make((16, 16), chunks=(4, 4), shards=(8, 8)))
+    sharded[...] = numbered((16, 16))
+    spy.reads.clear()
+    assert sharded.explain[...].chunks == 16
+    assert {n for _, n in spy.reads} == {4 * 16 + 4}
+
+
+@pytest.mark.parametrize("shards", [None, (2, 4)])
+def test_a_huge_sparse_array_is_explained_at_once(shards: Any) -> None:
+    """Of 10**12 chunks four are stored: they are listed, not asked for."""
+    array = make((10**6, 10**6), "u1", chunks=(1, 1), shards=shards, path="deep/a")
+    stored = [(0, 0), (3, 999_999), (500_000, 2), (500_001, 2)]
+    for index in stored:
+        array[index] = 1
+    array.store.put("deep/a/c/2000000/0", b"left over from a larger array")
+    array.store.put("deep/a/notes", b"no chunk")
+    told = array.explain[...]
+    assert (told.chunks, told.chunks - told.missing) == (10**12, 4)
+    assert told.decode_bytes == 4
+    some = array.explain[500_000:, ::2]
+    assert (some.chunks, some.chunks - some.missing) == (500_000 * 500_000, 2)
+    points = array.explain[[[0, 500_000], [3, 5]], :]
+    assert (points.chunks, points.chunks - points.missing) == (4 * 10**6, 3)
+    if shards is not None:
+        assert told.shards == 5 * 10**5 * 25 * 10**4
+        assert told.requests == told.shards + 3
+
+
+def test_a_damaged_shard_index_is_named() -> None:
+    array = make((8, 8), chunks=(4, 4), shards=(8, 8))
+    array[...] = 1
+    array.store.put("c/0/0", b"short")
+    with pytest.raises(
+        ChunkCorruptError, match=r"chunk \(0, 0\) of array '/' \(key 'c/0/0'\): .*shorter than its own"
+    ):
+        array.explain[...]
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1536, "1.5 KiB"),
+        (5 << 20, "5 MiB"),
+        (3 << 30, "3 GiB"),
+        (1 << 40, "1 TiB"),
+        (7 << 50, "7 PiB"),
+    ],
+)
+def test_sizes_are_told_in_words(n: int, text: str) -> None:
+    assert human_bytes(n) == text
+
+
+def test_a_rectilinear_array_is_explained() -> None:
+    array = make((10,), "u1", chunks=([2, 3, 5],), compressors=None, store=MemoryStore())
+    array[...] = numbered((10,), "u1")
+    told = array.explain[4:]
+    assert (told.chunks, told.fetch_bytes, told.decode_bytes) == (2, 8, 8)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exzarr.engine import indexing
-from exzarr.engine.indexing import GridSelection, PointSelection
+from exzarr.engine.selections import GridSelection, PointSelection
 from exzarr.errors import ExzarrError, SelectionError
 from tests.engine.tools import assert_same, make, numbered
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exzarr.engine import indexing, parts
-from exzarr.engine.indexing import GridSelection, Span
 from exzarr.engine.plan import make_plan
+from exzarr.engine.selections import GridSelection, Span
 from exzarr.format.dimensions import RectilinearDimension, RegularDimension
 from tests.engine.strategies import basic, edges, masked, orthogonal, outer, pointwise
 from tests.engine.tools import assert_same, make, numbered

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from exzarr.engine.indexing import Axis, Picks, Span
 from exzarr.engine.parts import (
     Dimension,
     Item,
@@ -22,6 +21,7 @@ from exzarr.engine.parts import (
     single,
     span_parts,
 )
+from exzarr.engine.selections import Axis, Picks, Span
 
 __all__ = ["GridPlan"]
 

@@ -1,165 +1,25 @@
-"""Selections: what stands between the brackets, turned into plain numbers once.
+"""What stands between the brackets, turned into plain numbers once.
 
-NumPy's rules (https://numpy.org/doc/stable/user/basics.indexing.html) decide what a
-selection means. Whatever it was, it comes out in one of two forms:
-
-`GridSelection`
-    one *axis* (`Span` or `Picks`) per dimension of the array; the result is their product.
-    Integers, slices, ellipsis, ``oindex``, ``blocks``.
-`PointSelection`
-    some dimensions are indexed together, point by point; the others by `Span`.
-    ``vindex``, masks, several index arrays.
-
-Both describe a *work array*, the layout in which the engine moves data (every dimension
-kept, steps positive), and how the work array and the user's array view one another.
-Pure: nothing here touches a store.
+NumPy's rules (https://numpy.org/doc/stable/user/basics.indexing.html) decide what it means.
+Integers, slices, ellipsis, ``oindex`` and ``blocks`` come out as a `GridSelection`;
+``vindex``, masks and several index arrays as a `PointSelection`. Pure: nothing here touches a store.
 """
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from exzarr.engine.selections import Axis, GridSelection, IntArray, Picks, PointSelection, Selection, Span
 from exzarr.errors import SelectionError
 
-__all__ = ["Axis", "GridSelection", "Picks", "PointSelection", "Selection", "Span"]
+__all__ = ["basic", "block", "coordinate", "mask", "orthogonal"]
 
 AnyArray = npt.NDArray[Any]
-IntArray = npt.NDArray[np.int64]
-
-
-class Span:
-    """Evenly spaced positions: ``start, start + step, …``, `count` of them, `step` ≥ 1.
-
-    `at` is where the first of them lies along the axis of the work array.
-    """
-
-    __slots__ = ("at", "count", "start", "step")
-
-    def __init__(self, start: int, step: int, count: int, at: int = 0) -> None:
-        self.start = start
-        self.step = step
-        self.count = count
-        self.at = at
-
-    def __repr__(self) -> str:
-        return f"Span(start={self.start}, step={self.step}, count={self.count}, at={self.at})"
-
-
-class Picks:
-    """Positions in any order, repeats allowed: the integer arrays of ``oindex``.
-
-    `at` says where each lies along the axis of the work array; None: in their own order.
-    """
-
-    __slots__ = ("at", "count", "positions")
-
-    def __init__(self, positions: IntArray, at: IntArray | None = None) -> None:
-        self.positions = positions
-        self.at = at
-        self.count = len(positions)
-
-    def __repr__(self) -> str:
-        return f"Picks({self.positions!r})"
-
-
-Axis = Span | Picks
-
-
-@dataclass(frozen=True, slots=True)
-class GridSelection:
-    """The product of one axis per dimension.
-
-    Attributes
-    ----------
-    axes
-        One per dimension of the array.
-    result_shape
-        Shape of what the user gets or gives.
-    view
-        An index that makes the work array's view of an array of `result_shape`
-        (drops what ``None`` added, restores what integers dropped, flips what has a
-        negative step); None where the two are the same.
-    scalar
-        The user gets a scalar, not an array.
-    """
-
-    axes: tuple[Axis, ...]
-    result_shape: tuple[int, ...]
-    view: tuple[Any, ...] | None = None
-    scalar: bool = False
-
-    @property
-    def work_shape(self) -> tuple[int, ...]:
-        return tuple([axis.count for axis in self.axes])
-
-    def to_work(self, array: AnyArray) -> AnyArray:
-        """`array`, of `result_shape`, seen in the work layout. Always a view."""
-        return array if self.view is None else array[self.view]
-
-
-@dataclass(frozen=True, slots=True)
-class PointSelection:
-    """Points over some dimensions, spans over the others.
-
-    The work array has the points as its first dimension, then the spans, in order.
-
-    Attributes
-    ----------
-    point_dims, points
-        The dimensions that are indexed together, and for each the positions, one per point.
-    span_dims, spans
-        The other dimensions.
-    point_shape
-        What the points' shape was before they were laid in a row.
-    position
-        Where `point_shape` stands among the result's dimensions.
-    flips
-        For each of `spans`, whether the user's step was negative.
-    """
-
-    point_dims: tuple[int, ...]
-    points: tuple[IntArray, ...]
-    span_dims: tuple[int, ...]
-    spans: tuple[Span, ...]
-    point_shape: tuple[int, ...]
-    position: int
-    flips: tuple[bool, ...]
-    scalar: bool = False
-
-    @property
-    def work_shape(self) -> tuple[int, ...]:
-        return (math.prod(self.point_shape), *[span.count for span in self.spans])
-
-    @property
-    def result_shape(self) -> tuple[int, ...]:
-        counts = tuple([span.count for span in self.spans])
-        return counts[: self.position] + self.point_shape + counts[self.position :]
-
-    def to_work(self, array: AnyArray) -> AnyArray:
-        """`array`, of `result_shape`, in the work layout: a copy where it cannot be a view."""
-        n = len(self.point_shape)
-        moved = np.moveaxis(array, range(self.position, self.position + n), range(n))
-        return moved.reshape(self.work_shape)[self._flip]
-
-    def from_work(self, work: AnyArray) -> AnyArray:
-        """The user's array for a work array: a view."""
-        shaped = work[self._flip].reshape(self.point_shape + work.shape[1:])
-        n = len(self.point_shape)
-        return np.moveaxis(shaped, range(n), range(self.position, self.position + n))
-
-    @property
-    def _flip(self) -> tuple[slice, ...]:
-        return (slice(None), *[slice(None, None, -1 if flip else None) for flip in self.flips])
-
-
-Selection = GridSelection | PointSelection
 _ALL = slice(None)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from exzarr.engine.indexing import Axis, Picks, Span
+from exzarr.engine.selections import Axis, Picks, Span
 
 __all__ = [
     "LAZY",

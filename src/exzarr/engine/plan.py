@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from exzarr.engine.grid_plan import GridPlan
-from exzarr.engine.indexing import GridSelection, Selection
 from exzarr.engine.parts import Dimension, Item, Run
 from exzarr.engine.point_plan import PointPlan
+from exzarr.engine.selections import GridSelection, Selection
 
 __all__ = ["Dimension", "Plan", "make_plan"]
 

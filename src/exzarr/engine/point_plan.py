@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exzarr.engine.indexing import Span
 from exzarr.engine.parts import Dimension, Item, Part, Run, chunk_count, clip, is_long, single, span_parts
+from exzarr.engine.selections import Span
 
 __all__ = ["PointPlan"]
 

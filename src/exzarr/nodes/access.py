@@ -12,6 +12,7 @@ from exzarr.engine import indexing
 from exzarr.engine.explain import Explanation, explain
 from exzarr.engine.plan import make_plan
 from exzarr.engine.read import read
+from exzarr.engine.selections import GridSelection, Selection
 from exzarr.engine.source import ChunkSource, open_source
 from exzarr.engine.write import write
 from exzarr.errors import ArgumentError, ReadOnlyError, SelectionError
@@ -99,7 +100,7 @@ class ArrayAccess(ArrayFacts):
 
     def _get(
         self,
-        selection: indexing.Selection,
+        selection: Selection,
         *,
         fields: str | list[str] | None = None,
         out: AnyArray | None = None,
@@ -110,7 +111,7 @@ class ArrayAccess(ArrayFacts):
         plan = make_plan(selection, source.dims, source.shape)
         if out is not None:
             return self._get_out(selection, plan, source, fields, out)
-        if isinstance(selection, indexing.GridSelection):
+        if isinstance(selection, GridSelection):
             result: AnyArray = np.empty(selection.result_shape, source.dtype)
             read(source, plan, selection.to_work(result))
         else:
@@ -123,7 +124,7 @@ class ArrayAccess(ArrayFacts):
 
     def _get_out(
         self,
-        selection: indexing.Selection,
+        selection: Selection,
         plan: Any,
         source: ChunkSource,
         fields: str | list[str] | None,
@@ -138,7 +139,7 @@ class ArrayAccess(ArrayFacts):
         wanted = source.dtype if fields is None else field_dtype(source.dtype, fields)
         if out.dtype != wanted and not np.can_cast(wanted, out.dtype, "same_kind"):
             raise ArgumentError(f"out has data type {out.dtype}, which {wanted} does not convert to")
-        if fields is None and isinstance(selection, indexing.GridSelection):
+        if fields is None and isinstance(selection, GridSelection):
             read(source, plan, selection.to_work(out))
         else:
             out[...] = self._get(selection, fields=fields)
@@ -151,7 +152,7 @@ class ArrayAccess(ArrayFacts):
         fields, selection = split_fields(selection)
         self._set(indexing.basic(selection, self._meta.shape), value, fields)
 
-    def _set(self, selection: indexing.Selection, value: Any, fields: str | list[str] | None = None) -> None:
+    def _set(self, selection: Selection, value: Any, fields: str | list[str] | None = None) -> None:
         self._require_writable()
         source = self._bound
         if isinstance(fields, list):
@@ -181,7 +182,7 @@ class ArrayAccess(ArrayFacts):
         """What reading a selection would cost: ``print(a.explain[0:100, 3])``. Reads only sizes."""
         return Explainer(self)
 
-    def _explain(self, selection: indexing.Selection) -> Explanation:
+    def _explain(self, selection: Selection) -> Explanation:
         source = self._bound
         return explain(source, make_plan(selection, source.dims, source.shape))
 

@@ -93,7 +93,7 @@ class CopyReport:
         if self.arrays_moved == self.arrays:
             return f"{how}, moved as they are"
         return (
-            f"{how}, those of {self.arrays_moved} arrays moved as they are"
+            f"{how}, those of {self.arrays_moved} of {self.arrays} arrays moved as they are"
             if self.arrays_moved
             else f"{how}, re-encoded"
         )

@@ -128,7 +128,7 @@ def written_well(work: Workspace, layout: Layout, peer: Peer, path: Path) -> Non
     with other.settings():
         same(other.read(other.open(path)), work.data(layout))
     size, usual = stored_bytes(path), stored_bytes(work.store(layout))
-    if not 0.9 < size / usual < 1.1:
+    if not 0.8 < size / usual < 1.25:  # gzip's level 5 is not the same in every implementation
         raise AssertionError(f"{size} bytes stored, where {usual} are usual: not the same codec settings")
 
 

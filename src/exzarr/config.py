@@ -61,7 +61,7 @@ class Config:
     workers: int = 0
     inline_bytes: int = 256 * 1024
     coalesce_gap: int = 16 * 1024
-    coalesce_max: int = 16 * 1024 * 1024
+    coalesce_max: int = 4 * 1024 * 1024
     shard_index_cache: int = 16 * 1024 * 1024
     write_empty_chunks: bool = False
     allow_pickle: bool = False

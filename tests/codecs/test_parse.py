@@ -159,7 +159,6 @@ def test_what_is_parsed_works(given: Any) -> None:
         ({"serializer": "vlen-utf8"}, ArgumentError, "strings"),
         ({"serializer": None}, ArgumentError, "codec"),
     ],
-
 )
 def test_what_makes_no_sense_is_told(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
@@ -199,7 +198,6 @@ def v2(spec: Any = None, **options: Any) -> Any:
         (zc.GzipCodec(level=3), (), {"id": "gzip", "level": 3}),
         ([numcodecs.Shuffle(4), "bz2"], ({"id": "shuffle", "elementsize": 4},), {"id": "bz2", "level": 1}),
     ],
-
 )
 def test_compressors_of_v2(given: Any, filters: Any, compressor: Any) -> None:
     assert v2(compressors=given) == (filters, compressor)
@@ -229,7 +227,6 @@ def test_filters_of_v2() -> None:
         {"filters": ec.Reshape([24])},
         {"filters": "nope"},
     ],
-
 )
 def test_what_v2_does_not_have_is_told(options: dict[str, Any]) -> None:
     with pytest.raises((ArgumentError, UnsupportedError)):

@@ -36,6 +36,10 @@ def take_all(feed: Feed) -> list[Any]:
     return taken
 
 
+def drain(feed: Feed) -> None:
+    take_all(feed)
+
+
 # -- the feed ------------------------------------------------------------------------------------
 
 
@@ -108,7 +112,7 @@ def test_an_exception_of_the_plan_itself_is_raised() -> None:
         raise Once
 
     with pytest.raises(Once):
-        run(take_all, items(), 100, 2)
+        run(drain, items(), 100, 2)
 
 
 @pytest.mark.parametrize("compressors", [None, "zstd"])
@@ -214,11 +218,18 @@ def test_reads_with_different_numbers_of_workers_at_once() -> None:
     assert not failures
 
 
+def test_who_was_about_to_submit_to_a_pool_that_was_outgrown_still_can() -> None:
+    pool._forget()
+    small = pool._pool(1)
+    assert pool._pool(3) is not small
+    assert small.submit(lambda: 7).result() == 7
+
+
 def test_a_pool_that_was_outgrown_ends_its_threads() -> None:
     pool._forget()
-    run(take_all, iter(range(100)), 100, 2)
+    run(drain, iter(range(100)), 100, 2)
     (old,) = [t for t in threading.enumerate() if t.name.startswith("exzarr")][-1:]
-    run(take_all, iter(range(100)), 100, 4)
+    run(drain, iter(range(100)), 100, 4)
     gc.collect()
     old.join(30)
     assert not old.is_alive()
@@ -231,14 +242,13 @@ def test_nested_use_neither_blocks_nor_adds_threads() -> None:
     array[...] = model
     pool._forget()
 
+    def window(feed: Feed) -> None:
+        for _ in take_all(feed):
+            assert_same(array[4:9], model[4:9])
+
     def inner(feed: Feed) -> None:
         for _ in take_all(feed):
-            run(
-                lambda feed: [assert_same(array[4:9], model[4:9]) for _ in take_all(feed)],
-                iter(range(4)),
-                4,
-                2,
-            )
+            run(window, iter(range(4)), 4, 2)
 
     before = threading.active_count()
     with config.override(**SHARES):

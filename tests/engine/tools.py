@@ -14,7 +14,18 @@ from exzarr.hierarchy import Location
 from exzarr.stores.base import Store
 from exzarr.stores.memory import MemoryStore
 
-__all__ = ["assert_same", "bits", "contents", "data_for", "make", "open_array", "raw", "store_array"]
+__all__ = [
+    "SHARES",
+    "assert_same",
+    "bits",
+    "contents",
+    "data_for",
+    "make",
+    "numbered",
+    "open_array",
+    "raw",
+    "store_array",
+]
 
 Options = dict[str, Any]
 

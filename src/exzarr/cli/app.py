@@ -56,7 +56,7 @@ def _message(error: Exception) -> str:
     if usage is not None:
         return f"{usage()} (exzarr --help)"
     if isinstance(error, ExzarrError):
-        return str(error)
+        return str(error).replace("overwrite=True", "--overwrite")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error} (EXZARR_DEBUG=1 shows where)"

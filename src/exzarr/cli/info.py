@@ -156,13 +156,17 @@ def _group_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if "arrays" in found:
         rows += [
-            ("holds", f"{found['arrays']:,} arrays, {found['groups']:,} groups"),
+            ("holds", f"{_count(found['arrays'], 'array')}, {_count(found['groups'], 'group')}"),
             ("members", ", ".join(found["members"])),
             ("in memory", human_bytes(found["nbytes"])),
             ("stored", human_bytes(found["nbytes_stored"])),
             ("compression", ratio(found["nbytes"], found["nbytes_stored"])),
         ]
     return rows
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _short(value: Any, limit: int = 200) -> str:

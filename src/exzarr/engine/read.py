@@ -4,7 +4,7 @@
 chosen once, by how the chunks are stored and how they lie in the result:
 
 `read_bands`   chunks that are bands of whole rows of the result: read or decoded straight into place
-`read_runs`    all other chunks of a regular grid, neighbours together
+`read_runs`    all other chunks of a regular grid: neighbours together, or of raw chunks a window each
 `read_shards`  inner chunks of shards
 `_varied`      chunks of a grid that is not regular
 
@@ -24,8 +24,9 @@ from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
 from exzarr.engine.read_bands import read_bands
-from exzarr.engine.read_runs import read_encoded_runs, read_raw_runs
+from exzarr.engine.read_runs import read_encoded_runs, read_raw_runs, read_raw_windows
 from exzarr.engine.read_shards import read_shards
+from exzarr.engine.scratch import with_scratch
 from exzarr.engine.shards import split_shards
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError
@@ -56,13 +57,13 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     ):
         items, job = source.items(plan), partial(read_bands, source, work)
     elif pipeline.raw and work.dtype == source.dtype:
-        # Where little of each chunk is wanted, only the bytes from the first to the last are read.
-        sparse = plan.sliced and 2 * work.nbytes < chunks * source.nbytes
-        items = source.runs(plan, 1 if sparse else source.slots)
-        job = partial(read_raw_runs, source, plan, work, sparse)
+        if plan.sliced and 2 * work.nbytes < chunks * source.nbytes:
+            items, job = source.items(plan), partial(read_raw_windows, source, work)
+        else:
+            items, job = source.runs(plan, source.slots), partial(read_raw_runs, source, plan, work)
     else:
         items, job = source.runs(plan, source.slots), partial(read_encoded_runs, source, plan, work)
-    run(job, items, chunks, workers)
+    run(partial(with_scratch, job), items, chunks, workers)
 
 
 def _varied(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
@@ -77,6 +78,7 @@ def _varied(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None
             if plan.permutation is not None:
                 chunk = chunk.transpose(plan.permutation)
             work[work_index] = chunk[chunk_index]
+            del chunk  # before the next one is there
         batch = feed.take()
 
 

@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed
 from exzarr.engine.reread import decode_again, read_again, wrong_size
-from exzarr.engine.scratch import pieces
+from exzarr.engine.scratch import pieces, scratch
 from exzarr.engine.source import ChunkSource
-from exzarr.engine.stack import Stack
+from exzarr.engine.stack import LARGE_NBYTES, Stack
 from exzarr.errors import CodecError
 
-__all__ = ["read_encoded_runs", "read_raw_runs"]
+__all__ = ["read_encoded_runs", "read_raw_runs", "read_raw_windows"]
 
 AnyArray = npt.NDArray[Any]
 
 
-def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, sparse: bool, feed: Feed) -> None:
-    """Chunks that are stored as they lie in memory.
-
-    `sparse` reads of each chunk only the bytes from the first to the last that is wanted.
-    """
+def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
+    """Chunks that are stored as they lie in memory."""
     pipeline = source.pipeline
     assert pipeline is not None
     nbytes = source.nbytes
-    read_into, read_each = source.store.read_into, source.store.read_each
+    read_each = source.store.read_each
     stack = Stack(pipeline.spec, plan)
-    strides = stack.chunks[0].strides
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
-            if sparse:
-                start = end = 0
-                for index, stride in zip(chunk_index, strides, strict=True):
-                    start += index.start * stride
-                    end += (index.stop - 1) * stride
-                end += work.itemsize
-                if 2 * (end - start) < nbytes:
-                    key, place = keys[0], stack.buffers[0][start:end]
-                    got = read_into(key, place, start)
-                    if 0 <= got < end - start:
-                        got = read_again(source, key, place, start)
-                    if got < 0:
-                        work[work_index] = source.absent(key)
-                    elif got < end - start:
-                        raise source.corrupt(key, wrong_size(start + got, nbytes))
-                    else:
-                        work[work_index] = stack.chunks[0][chunk_index]
-                    continue
-            stack.reserve(len(keys))
+            slots = stack.reserve(len(keys))
             for slot, got in enumerate(read_each(keys, stack.buffers)):
                 if got != nbytes:
                     key = keys[slot]
                     if 0 <= got < nbytes:
                         got = read_again(source, key, stack.buffers[slot])
                     if got < 0:
-                        stack.chunks[slot][...] = source.absent(key)
+                        slots[slot][...] = source.absent(key)
                     elif got != nbytes:
                         raise source.corrupt(key, wrong_size(got, nbytes))
             stack.move(len(keys), chunk_index, work, work_index)
+        batch = feed.take()
+
+
+def read_raw_windows(source: ChunkSource, work: AnyArray, feed: Feed) -> None:
+    """Of chunks that are stored as they lie in memory, the bytes from the first to the last that is wanted.
+
+    For plans of slices. However large a chunk is, no more than that is held in memory.
+    """
+    pipeline = source.pipeline
+    assert pipeline is not None
+    shape, dtype = pipeline.spec.shape, source.dtype
+    strides = [dtype.itemsize * math.prod(shape[d + 1 :]) for d in range(len(shape))]
+    nbytes, read_into = source.nbytes, source.store.read_into
+    batch = feed.take()
+    while batch:
+        for key, chunk_index, work_index in batch:
+            start, end = 0, dtype.itemsize
+            count, steps = [], []
+            for here, there, stride in zip(chunk_index, work_index, strides, strict=True):
+                start += here.start * stride
+                end += (here.stop - 1) * stride
+                count.append(there.stop - there.start)
+                steps.append(here.step * stride)
+            place = scratch("decoded", end - start)
+            got = read_into(key, memoryview(place), start)
+            if 0 <= got < end - start:
+                got = read_again(source, key, memoryview(place), start)
+            if got < 0:
+                work[work_index] = source.absent(key)
+            elif got < end - start or (end == nbytes and got > end - start):
+                raise source.corrupt(key, wrong_size(start + got, nbytes))
+            else:
+                work[work_index] = np.ndarray(count, dtype, place, 0, steps)
         batch = feed.take()
 
 
@@ -69,21 +82,22 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
     """Chunks that must be decoded."""
     pipeline = source.pipeline
     assert pipeline is not None
-    store, read_each = source.store, source.store.read_each
+    store, read_into, read_each = source.store, source.store.read_into, source.store.read_each
     decode_into = pipeline.decode_into
     permutation = plan.permutation
     room = source.room
     buffers: list[memoryview] = []
     stack = Stack(pipeline.spec, plan) if source.slots else None
-    large = source.slots == 1
+    large = source.nbytes >= LARGE_NBYTES
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
             if len(buffers) < len(keys):
-                buffers = pieces(len(keys), room)
-            # A large chunk goes to kept memory as well: fresh memory costs page faults.
-            slots = stack.reserve(len(keys)) if stack is not None and (large or len(keys) > 1) else None
-            for slot, got in enumerate(read_each(keys, buffers)):
+                # Large chunks are read one by one, each when the one before it has been decoded.
+                buffers = pieces(1, room) * len(keys) if large else pieces(len(keys), room)
+            slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
+            sizes = map(read_into, keys, buffers) if large else read_each(keys, buffers)
+            for slot, got in enumerate(sizes):
                 data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
                 if got < 0 or data is None:
                     if slots is None:
@@ -91,6 +105,9 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
                     else:
                         slots[slot][...] = source.absent(keys[slot])
                     continue
+                if large and stack is not None:
+                    # It goes to kept memory as well: fresh memory costs page faults.
+                    slots = stack.reserve(1)
                 try:
                     if slots is not None:
                         decode_into(data, slots[slot])

@@ -13,7 +13,7 @@ from exzarr.engine.pool import Feed
 from exzarr.engine.scratch import scratch
 from exzarr.engine.shards import coalesce
 from exzarr.engine.source import ChunkSource
-from exzarr.engine.stack import Stack, neighbours
+from exzarr.engine.stack import LARGE_NBYTES, Stack, neighbours
 from exzarr.errors import CodecError, StoreError
 
 __all__ = ["read_shards"]
@@ -54,7 +54,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                 for number, chunk_index, work_index in sub.walk(layout.labels, sum):
                     length = lengths[number]
                     if length < 0:
-                        work[work_index] = source.absent(key)
+                        work[work_index] = layout.absent(source, key, number)
                     else:
                         wanted.append((starts[number], length, number, chunk_index, work_index))
                 wanted.sort(key=itemgetter(0))
@@ -67,7 +67,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                     at = 0
                     while at < len(group):
                         many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
-                        if stack is None or (many == 1 and source.slots > 1):
+                        if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
                             start, length, number, chunk_index, work_index = group[at]
                             chunk = decode(buffer[start - begin : start - begin + length])
                             if permutation is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from exzarr import config
 from exzarr.codecs.shards import MISSING, BoundShards
-from exzarr.errors import ChunkCorruptError, CodecError
+from exzarr.errors import ChunkCorruptError, ChunkMissingError, CodecError
 from exzarr.format.chunk_grids import RegularDimension
 from exzarr.stores.base import ValueReader
 
@@ -117,9 +117,25 @@ class ShardLayout:
         shard = source.index(key)
         if number < 0:
             return ChunkCorruptError(source.path, shard, key, f"shard {shard}: {reason}")
-        local = np.unravel_index(number, self.counts) if self.counts else ()
-        index = tuple([int(s * c + i) for s, c, i in zip(shard, self.counts, local, strict=True)])
+        index = self.index_at(source, key, number)
         return ChunkCorruptError(source.path, index, key, f"inner chunk {number} of shard {shard}: {reason}")
+
+    def absent(self, source: ChunkSource, key: str, number: int) -> Any:
+        """What stands for an inner chunk that is not stored."""
+        try:
+            return source.absent(key)
+        except ChunkMissingError as error:
+            index = self.index_at(source, key, number)
+            reason = f"inner chunk {number} of shard {error.index}: {error.reason}"
+            raise ChunkMissingError(source.path, index, key, reason) from None
+
+    def index_at(self, source: ChunkSource, key: str, number: int) -> tuple[int, ...]:
+        """The index of an inner chunk of the shard at `key` among all inner chunks of the array."""
+        corner = [dim.offset(i) for dim, i in zip(source.dims, source.index(key), strict=True)]
+        local = np.unravel_index(number, self.counts) if self.counts else ()
+        return tuple(
+            [at // dim.uniform + int(i) for at, dim, i in zip(corner, self.dims, local, strict=True)]
+        )
 
 
 def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, int, int, int]]:

@@ -132,7 +132,7 @@ class ChunkSource:
         self.nbytes = unit.spec.nbytes
         self.slots = slots_for(unit.spec)
         self.room = min(unit.max_encoded_size, VARIABLE_ROOM if meta.data_type.variable_length else MAX_ROOM)
-        weight = 8 if unit.raw else 2 if unit.quick else 1
+        weight = 64 if unit.raw else 2 if unit.quick else 1
         self.load = CHUNK_LOAD + self.nbytes // weight
         self.light = self.nbytes <= (LIGHT_NBYTES if unit.quick and not unit.raw else LIGHT_NBYTES // 6)
         self.layout = self._layout_for(largest) if self.sharded and regular else None

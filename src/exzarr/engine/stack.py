@@ -13,16 +13,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr import config
 from exzarr.codecs.base import ChunkSpec
 from exzarr.engine.plan import Plan
 from exzarr.engine.scratch import scratch
 
-__all__ = ["Stack", "neighbours", "slots_for"]
+__all__ = ["LARGE_NBYTES", "Stack", "neighbours", "slots_for"]
 
 AnyArray = npt.NDArray[Any]
 
-RUN_NBYTES = 256 * 1024
-"""Decoded bytes that are moved together: they should stay in a core's own cache."""
+RUN_NBYTES = 4 * 1024 * 1024
+"""Decoded bytes that are moved together, at most: a row of chunks, if it may be."""
+
+ALL_RUNS_NBYTES = 8 * 1024 * 1024
+"""What the workers of one read share for that: it bounds their memory."""
+
+LARGE_NBYTES = 64 * 1024
+"""From this size on, chunks are decoded into kept memory: fresh memory costs page faults."""
 
 
 class Stack:
@@ -44,7 +51,7 @@ class Stack:
         self._permutation = plan.permutation
         self._row = np.dtype((np.void, spec.shape[-1] * spec.dtype.itemsize)) if spec.shape else spec.dtype
         self.chunks: list[AnyArray] = []
-        self.reserve(1)
+        self.buffers: list[memoryview] = []
 
     def reserve(self, slots: int) -> list[AnyArray]:
         """Make room for `slots` chunks, and return them; where there was less, what was there is lost."""
@@ -87,7 +94,7 @@ def slots_for(spec: ChunkSpec) -> int:
     """How many neighbouring chunks of `spec` to move together; 0 where a stack can't hold them."""
     if spec.data_type.variable_length or not spec.nbytes:
         return 0
-    return max(1, RUN_NBYTES // spec.nbytes)
+    return max(1, min(RUN_NBYTES, ALL_RUNS_NBYTES // config.get().workers) // spec.nbytes)
 
 
 def neighbours(items: Sequence[Any], first: int, most: int, width: int) -> int:

@@ -160,13 +160,16 @@ def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[i
                         chunk = scratch
                 else:
                     data = pieces.get(number)
-                    chunk = values.blank(shape) if data is None else values.to_patch(inner.decode(data))
+                    try:
+                        chunk = values.blank(shape) if data is None else values.to_patch(inner.decode(data))
+                    except CodecError as error:
+                        raise layout.corrupt(source, key, number, error) from error
                 values.patch(chunk, chunk_index, work_index)
                 empty = not values.keep_empty and is_fill(chunk, inner.spec)
                 pieces[number] = None if empty else inner.encode(chunk)
             batch = feed.take()
     except CodecError as error:
-        raise layout.corrupt(source, key, number, error) from error
+        raise _not_encoded(source, layout.index_at(source, key, number), key, error) from error
 
 
 def _stored_pieces(source: ChunkSource, layout: ShardLayout, key: str) -> dict[int, Any]:

@@ -53,7 +53,9 @@ class ChunkGrid:
     def chunk_shape(self) -> tuple[int, ...]:
         """The shape of every chunk; ArgumentError where sizes vary (see `regular`)."""
         if not self.regular:
-            raise ArgumentError("the chunks of this array vary in shape; ask chunk_shape_at(index) for one")
+            raise ArgumentError(
+                "the chunks of this array vary in shape: its chunk_sizes has the length of each"
+            )
         return self._sizes  # type: ignore[return-value]  # no None: it is regular
 
     @property

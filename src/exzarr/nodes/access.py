@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr.engine import indexing
-from exzarr.engine.explain import Explanation, explain
 from exzarr.engine.plan import make_plan
 from exzarr.engine.read import read
 from exzarr.engine.selections import GridSelection, Selection
@@ -20,6 +19,7 @@ from exzarr.nodes.facts import ArrayFacts
 from exzarr.nodes.indexers import Explainer, Indexer, as_values, field_dtype, split_fields
 
 if TYPE_CHECKING:
+    from exzarr.engine.explain import Explanation
     from exzarr.format.metadata import ArrayMetadata
     from exzarr.hierarchy import Location
 
@@ -183,6 +183,8 @@ class ArrayAccess(ArrayFacts):
         return Explainer(self)
 
     def _explain(self, selection: Selection) -> Explanation:
+        from exzarr.engine.explain import explain
+
         source = self._bound
         return explain(source, make_plan(selection, source.dims, source.shape))
 

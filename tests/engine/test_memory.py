@@ -71,8 +71,10 @@ def cube() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 1 << 30, (256, 256, 256), dtype="i4")
 
 
-@pytest.mark.parametrize("how", ["out", "new"])
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [*[(name, "new") for name in OPTIONS], *[(name, "out") for name in ("raw", "zstd", "shards")]],
+)
 def test_peak_memory_of_a_whole_read(
     name: str, how: str, cube: np.ndarray, tmp_path: Path, run_python: Callable[..., Any]
 ) -> None:

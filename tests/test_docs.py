@@ -80,7 +80,8 @@ def test_what_stands_in_it_works(
     if any(block.language == "console" for block in blocks(path)):
         pytest.importorskip("typer")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "_process", None)
+    # Some figures depend on the number of threads.
+    monkeypatch.setattr(config, "_process", config.Config(workers=2))
     # A module, as dataclasses look for the one they are defined in.
     module = ModuleType("snippets")
     monkeypatch.setitem(sys.modules, "snippets", module)

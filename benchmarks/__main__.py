@@ -14,7 +14,7 @@ from benchmarks.harness import Result, Rounds, measure
 from benchmarks.targets import Run
 
 ROOT = Path(__file__).resolve().parents[1]
-FULL = Rounds(least=5, most=15, seconds=2.5)
+FULL = Rounds(least=3, most=11, seconds=1.2)
 QUICK = Rounds(least=3, most=9, seconds=0.5)
 
 

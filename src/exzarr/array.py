@@ -191,14 +191,13 @@ class Array(ZarrNames):
         return _reopen, (self._location.store, self._location.path, self._meta.zarr_format, options)
 
     def __repr__(self) -> str:
-        shape = ", ".join(str(n) for n in self.shape)
+        shape = str(self.shape)
         names = self._meta.dimension_names
         if names and any(names):
-            shape = ", ".join(
-                f"{name}: {n}" if name else str(n) for name, n in zip(names, self.shape, strict=True)
-            )
+            named = zip(names, self.shape, strict=True)
+            shape = f"({', '.join(f'{name}: {n}' if name else str(n) for name, n in named)})"
         grid = self._meta.chunk_grid
-        parts = [f"({shape})", str(self.dtype), f"chunks={self.chunks if grid.regular else 'rectilinear'}"]
+        parts = [shape, str(self.dtype), f"chunks={self.chunks if grid.regular else 'rectilinear'}"]
         if self.shards is not None:
             parts.append(f"shards={self.shards}")
         return f"<exzarr.Array {self._location} {' '.join(parts)} v{self.zarr_format}>"

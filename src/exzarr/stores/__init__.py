@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader
+    from exzarr.stores.base import (
+        Buffer,
+        ByteRange,
+        BytesReader,
+        Store,
+        ValueReader,
+        check_key,
+        check_prefix,
+        resolve_range,
+    )
     from exzarr.stores.local import LocalStore
     from exzarr.stores.memory import MemoryStore
     from exzarr.stores.resolve import Mode, StoreLike, resolve_store
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Buffer",
     "ByteRange",
+    "BytesReader",
     "LocalStore",
     "MemoryStore",
     "Mode",
@@ -28,11 +38,23 @@ __all__ = [
     "StoreWrapper",
     "ValueReader",
     "ZipStore",
+    "check_key",
+    "check_prefix",
+    "resolve_range",
     "resolve_store",
 ]
 
 _HOMES = {
-    "base": ("Buffer", "ByteRange", "Store", "ValueReader"),
+    "base": (
+        "Buffer",
+        "ByteRange",
+        "BytesReader",
+        "Store",
+        "ValueReader",
+        "check_key",
+        "check_prefix",
+        "resolve_range",
+    ),
     "local": ("LocalStore",),
     "memory": ("MemoryStore",),
     "resolve": ("Mode", "StoreLike", "resolve_store"),

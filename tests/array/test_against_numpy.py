@@ -345,3 +345,37 @@ def test_chunks_that_are_decoded_in_place() -> None:
     array[...] = model
     assert_same(array[...], model)
     assert_same(array[100:], model[100:])
+
+
+@pytest.mark.parametrize("settings_", [{"workers": 1}, SHARES], ids=["one", "shared"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shards", [None, "regular", "many", "rectilinear"])
+@pytest.mark.parametrize("size", [3, 90])
+def test_points_in_every_layout(size: int, shards: Any, order: Any, settings_: Any) -> None:
+    """From 256 KiB on a chunk is moved by itself."""
+    n = 8 * size
+    layouts: dict[Any, Any] = {
+        None: None,
+        "regular": (8 * size,) * 2,
+        "many": (size,) * 2,
+        "rectilinear": ([size, 3 * size, 4 * size], [8 * size]),
+    }
+    array = make((n, n), "c16", chunks=(size, size), shards=layouts[shards], order=order, compressors=None)
+    if shards is None and size == 3:
+        array = make((n, n), "c16", chunks=([size, n - size], [2 * size] * 4))
+    model = numbered((n, n), "c16")
+    array[...] = model
+    array[size : 2 * size] = model[size : 2 * size] = 0
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(0, n, (2, 5, 4))
+    picked: list[Any] = [
+        np.s_[rows, columns],
+        np.s_[rows[0], 5:],
+        np.s_[::-3, columns[0]],
+        np.s_[..., columns[0]],
+        np.s_[rows[0, 0], columns],
+        model.real % 7 == 0,
+    ]
+    with config.override(**settings_):
+        for selection in picked:
+            assert_same(array[selection], model[selection])

@@ -1,0 +1,43 @@
+"""exzarr, zarr-python and TensorStore read each other's arrays, in every layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.interop.libraries import Case, cases, read, type_cases, write
+
+ALL = [*dict.fromkeys([*cases(), *type_cases()])]
+
+
+def assert_values(got: np.ndarray, wanted: np.ndarray) -> None:
+    assert got.shape == wanted.shape
+    assert got.dtype.newbyteorder("=") == wanted.dtype
+    assert got.astype(wanted.dtype).tobytes() == wanted.tobytes()
+
+
+def chunk_names(folder: Path) -> set[str]:
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if not name.endswith((".json", ".zarray", ".zattrs"))}
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_others_read_what_exzarr_writes(case: Case, tmp_path: Path) -> None:
+    values = write("exzarr", case, tmp_path)
+    for library in ("exzarr", "zarr", "tensorstore"):
+        assert_values(read(library, case.zarr_format, tmp_path), values)
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_exzarr_reads_what_others_write(case: Case, tmp_path: Path) -> None:
+    wrote: dict[str, Any] = {}
+    for library in ("zarr", "tensorstore"):
+        values = write(library, case, tmp_path / library)
+        assert_values(read("exzarr", case.zarr_format, tmp_path / library), values)
+        wrote[library] = chunk_names(tmp_path / library)
+    write("exzarr", case, tmp_path / "exzarr")
+    # The same chunks under the same names: none where there is nothing but the fill value.
+    assert chunk_names(tmp_path / "exzarr") == wrote["zarr"]

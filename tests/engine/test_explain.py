@@ -64,6 +64,26 @@ def test_requests_and_chunks_are_those_of_the_read(data: Any) -> None:
         )
 
 
+@given(st.data())
+@settings(max_examples=100)
+def test_of_raw_chunks_the_bytes_that_are_read_are_told(data: Any) -> None:
+    shape = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple))
+    chunks = tuple([data.draw(st.integers(1, n + 1)) for n in shape])
+    array = raw(shape, "i4", chunks=chunks)
+    written(array)
+    selection = []
+    for n in shape:
+        start = data.draw(st.integers(0, n - 1))
+        selection.append(
+            slice(start, data.draw(st.integers(start + 1, n)), data.draw(st.sampled_from([1, 1, 2, 3])))
+        )
+    array, spy = spied(array)
+    told = array.explain[tuple(selection)]
+    array[tuple(selection)]
+    assert told.fetch_bytes == sum(n for _, n in spy.reads)
+    assert told.requests == len(spy.reads)
+
+
 def test_figures_of_a_window() -> None:
     array = raw((100, 100), "f8", chunks=(10, 10))
     array[...] = numbered((100, 100), "f8")

@@ -129,6 +129,15 @@ def test_the_cache_of_indexes_is_bounded() -> None:
         assert not layout._cache
 
 
+def test_a_cache_that_was_locked_when_the_process_forked_blocks_nobody() -> None:
+    array = make((16, 8), "u1", chunks=(1, 8), shards=(8, 8), compressors=None)
+    array[...] = numbered((16, 8), "u1")
+    layout = array._bound.layout
+    assert layout is not None
+    with layout._lock:
+        assert_same(array[...], numbered((16, 8), "u1"))
+
+
 def test_ranges_of_a_shard_are_joined() -> None:
     array, spy = spied(make((8, 64), "u1", chunks=(1, 64), shards=(8, 64), compressors=None))
     array[...] = numbered((8, 64), "u1")

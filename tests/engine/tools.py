@@ -125,6 +125,8 @@ def _pool(array: Array) -> np.ndarray:
 
 def bits(values: Any) -> Any:
     """What distinguishes values: their bytes, or, of objects and strings, themselves."""
+    if not isinstance(values, np.ndarray | np.generic):
+        return values
     array = np.asarray(values)
     if array.dtype.kind in "OT":
         return array.tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,16 +96,37 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
         return Explanation(source.path, 0, 0, 0, 0 if source.sharded else None, 0, 0, 0)
     if source.sharded:
         return _explain_shards(source, plan, wanted)
+    partly = _reads_parts(source, plan, wanted)
     looked = found = fetch = decode = 0
-    for key, *_ in _items(source, plan):
+    for key, chunk_index, *_ in _items(source, plan):
         looked += 1
         size = source.store.size(key)
         if size is not None:
             found += 1
-            fetch += size
+            fetch += min(size, _window(source, plan, chunk_index)) if partly else size
             decode += (source.pipeline or source.pipeline_at(key)).spec.nbytes
     chunks = looked if plan.chunks <= MANY else plan.chunks
     return Explanation(source.path, wanted, chunks, chunks - found, None, chunks, fetch, decode)
+
+
+def _reads_parts(source: ChunkSource, plan: Plan, wanted: int) -> bool:
+    """Whether of each chunk only the bytes from the first to the last that is wanted are read (`engine.read`)."""
+    pipeline = source.pipeline
+    if pipeline is None or not pipeline.raw or not plan.sliced:
+        return False
+    return (plan.rows and pipeline.plain) or 2 * wanted < plan.chunks * source.nbytes
+
+
+def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> int:
+    """Bytes from the first to the last that a selection takes of a raw chunk."""
+    assert source.pipeline is not None
+    if plan.rows and chunk_index[0].step != 1:  # rows that are no band
+        return source.nbytes
+    span, stride = 0, source.dtype.itemsize
+    for here, length in zip(reversed(chunk_index), reversed(source.pipeline.spec.shape), strict=True):
+        span += (here.stop - 1 - here.start) * stride
+        stride *= length
+    return span + source.dtype.itemsize
 
 
 def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:

@@ -103,7 +103,10 @@ class ShardLayout:
 
     def _remember(self, key: str, version: Hashable, index: Index) -> None:
         cost = 16 * self.shards.count + 200
-        with self._lock:
+        # Never waited for: a fork may have copied the lock while another thread of the parent held it.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             limit = config.get().shard_index_cache
             if key not in self._cache:
                 self._cached += cost
@@ -111,6 +114,8 @@ class ShardLayout:
             while self._cached > limit and self._cache:
                 self._cache.pop(next(iter(self._cache)))  # the oldest
                 self._cached -= cost
+        finally:
+            self._lock.release()
 
     def corrupt(self, source: ChunkSource, key: str, number: int, reason: object) -> ChunkCorruptError:
         """The error for inner chunk `number`, or for the shard as a whole where `number` is -1."""

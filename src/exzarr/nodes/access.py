@@ -165,7 +165,7 @@ class ArrayAccess(ArrayFacts):
             return
         dtype = source.dtype if fields is None else field_dtype(source.dtype, fields)
         shape = selection.result_shape
-        values = as_values(value, dtype)
+        values = as_values(value, dtype, one=not shape)
         try:
             values = np.broadcast_to(values, shape)
         except ValueError:

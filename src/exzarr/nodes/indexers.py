@@ -83,11 +83,15 @@ def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
     return np.empty(0, dtype)[fields].dtype
 
 
-def as_values(value: Any, dtype: np.dtype[Any]) -> AnyArray:
-    """What a user gives, as an array of `dtype` (or one that NumPy converts on assignment)."""
+def as_values(value: Any, dtype: np.dtype[Any], *, one: bool = False) -> AnyArray:
+    """What a user gives, as an array of `dtype` (or one that NumPy converts on assignment).
+
+    `one`: it is for a single element, so that of an array of objects a list is one of them.
+    """
     try:
         if dtype.kind == "O" and not isinstance(value, np.ndarray):
-            if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
+            one = one and isinstance(value, (list, tuple))
+            if one or isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
                 holder: AnyArray = np.empty((), object)
                 holder[()] = value
                 return holder

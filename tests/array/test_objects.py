@@ -1,0 +1,102 @@
+"""Arrays of Python objects, as Zarr format 2 has them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exzarr.array import Array
+from exzarr.errors import ArgumentError, CodecError, SelectionError
+from exzarr.stores.memory import MemoryStore
+from tests.engine.tools import assert_same, make, open_array
+
+
+def objects(shape: list[int], chunks: list[int], codec: str) -> Array:
+    document = {
+        "zarr_format": 2,
+        "shape": shape,
+        "chunks": chunks,
+        "dtype": "|O",
+        "fill_value": None,
+        "order": "C",
+        "filters": [{"id": codec}],
+        "compressor": None,
+    }
+    store = MemoryStore()
+    store.put(".zarray", json.dumps(document).encode())
+    return open_array(store)
+
+
+def column(*items: Any) -> np.ndarray:
+    """An array whose elements are `items`, lists too."""
+    out = np.empty(len(items), object)
+    for i, item in enumerate(items):
+        out[i] = item
+    return out
+
+
+@pytest.mark.parametrize("codec", ["json2", "msgpack2"])
+def test_any_object_in_any_place(codec: str) -> None:
+    pytest.importorskip("msgpack")
+    array, model = objects([3, 2], [2, 2], codec), np.full((3, 2), None, object)
+    assert_same(array[...], model)
+    writes: list[tuple[Any, Any]] = [
+        ((0, 0), {"a": [1, 2]}),
+        ((slice(None), 1), column([1, 2], [3], "s")),
+        (1, column("x", None)),
+        ((2, 0), [[], {}]),
+        (([0, 1], [1, 1]), column("p", ["q"])),
+        (np.array([[False, False], [True, False], [False, True]]), 7),
+    ]
+    for selection, value in writes:
+        array[selection] = value
+        model[selection] = value
+        assert_same(array[...], model)
+        assert_same(array[2, 0], model[2, 0])
+        assert_same(array[::-1, 0], model[::-1, 0])
+    assert_same(open_array(array.store)[...], model)
+
+
+def test_a_single_element_takes_a_list() -> None:
+    single = objects(
+        [], [], "json2"
+    )  # msgpack2, as numcodecs has it, tells [1, 2] from 1 and 2 only in arrays
+    single[()] = [1, [2]]
+    assert single[()] == [1, [2]]
+    single[...] = {"k": None}
+    assert_same(single[...], np.array({"k": None}))
+
+
+@pytest.mark.parametrize("codec", ["json2", "msgpack2"])
+def test_one_element_takes_a_list(codec: str) -> None:
+    pytest.importorskip("msgpack")
+    array = objects([2], [1], codec)
+    array[1] = (1, 2)
+    assert array[1] == [1, 2]
+    array.oindex[0] = [3]
+    assert array[0] == [3]
+
+
+def test_a_list_for_several_elements_is_several_values() -> None:
+    array = objects([2], [1], "json2")
+    array[:] = [1, "x"]
+    assert_same(array[...], column(1, "x"))
+    with pytest.raises(SelectionError, match="cannot be broadcast"):
+        array[:] = [1, 2, 3]
+
+
+def test_what_a_codec_of_objects_cannot_encode() -> None:
+    array = objects([2], [1], "json2")
+    with pytest.raises(CodecError, match=r"chunk \(1,\) of array '/' \(key '1'\)"):
+        array[1] = {1, 2}
+    numbers = make((2,), bytes)
+    with pytest.raises(CodecError, match=r"chunk \(0,\) .*bytes"):
+        numbers[0] = 5
+
+
+def test_objects_need_to_say_what_they_are() -> None:
+    with pytest.raises(ArgumentError, match="says nothing about what the objects are"):
+        make((2,), object)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from exzarr import codecs, config, errors, stores
+    from exzarr import codecs, config, errors, stores, telemetry
     from exzarr.api import (
         array,
         consolidate_metadata,
@@ -135,9 +135,10 @@ __all__ = [
     "config",
     "errors",
     "stores",
+    "telemetry",
 ]
 
-_ROOMS = ("codecs", "config", "errors", "stores")
+_ROOMS = ("codecs", "config", "errors", "stores", "telemetry")
 _HOMES = {
     "Array": "exzarr.array",
     "Group": "exzarr.group",

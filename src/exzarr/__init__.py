@@ -54,6 +54,8 @@ if TYPE_CHECKING:
         ChunkCorruptError,
         ChunkError,
         ChunkMissingError,
+        ChunkStoreError,
+        ChunkTimeoutError,
         CodecError,
         ExzarrError,
         InvalidKeyError,
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
         ReadOnlyError,
         SelectionError,
         StoreError,
+        StreamError,
+        TimedOutError,
         UnsupportedError,
     )
     from exzarr.group import Group
@@ -119,6 +123,8 @@ __all__ = [
     "ChunkError",
     "ChunkCorruptError",
     "ChunkMissingError",
+    "ChunkStoreError",
+    "ChunkTimeoutError",
     "CodecError",
     "InvalidKeyError",
     "MetadataError",
@@ -129,6 +135,8 @@ __all__ = [
     "ReadOnlyError",
     "SelectionError",
     "StoreError",
+    "StreamError",
+    "TimedOutError",
     "UnsupportedError",
     # rooms
     "codecs",

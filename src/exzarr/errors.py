@@ -12,12 +12,16 @@ plain Python or NumPy would catch::
     ├── CodecError                   (ValueError)          bytes that a codec cannot turn into what was promised
     ├── ChunkError                                         one chunk, named by array, index and key
     │   ├── ChunkCorruptError        (ValueError)          it cannot be decoded, or has the wrong size
-    │   └── ChunkMissingError        (KeyError)            it is absent, and the array was opened with missing="error"
+    │   ├── ChunkMissingError        (KeyError)            it is absent, and the array was opened with missing="error"
+    │   ├── ChunkStoreError          (StoreError)          the store failed on it
+    │   └── ChunkTimeoutError        (TimedOutError)       it took longer than it may
     ├── SelectionError               (IndexError)          what stands between the brackets does not fit the array
     ├── ArgumentError                (ValueError)          any other argument that makes no sense
     ├── StoreError                   (OSError)             the store failed
     │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
     │   └── ReadOnlyError            (PermissionError)     a write to something opened for reading
+    ├── StreamError                  (RuntimeError)        a stream that cannot go on
+    ├── TimedOutError                (TimeoutError)        something took longer than it may
     └── MissingDependencyError       (ImportError)         an optional library is needed; the message names the extra
 
 Messages say what was wrong, where, and what to do about it.
@@ -30,6 +34,8 @@ __all__ = [
     "ChunkCorruptError",
     "ChunkError",
     "ChunkMissingError",
+    "ChunkStoreError",
+    "ChunkTimeoutError",
     "CodecError",
     "ExzarrError",
     "InvalidKeyError",
@@ -41,6 +47,8 @@ __all__ = [
     "ReadOnlyError",
     "SelectionError",
     "StoreError",
+    "StreamError",
+    "TimedOutError",
     "UnsupportedError",
 ]
 
@@ -129,6 +137,22 @@ class InvalidKeyError(StoreError, ValueError):
 
 class ReadOnlyError(StoreError, PermissionError):
     """A write to a store, array or group that was opened for reading."""
+
+
+class StreamError(ExzarrError, RuntimeError):
+    """A stream that cannot go on: it was opened in another process, before a fork."""
+
+
+class TimedOutError(ExzarrError, TimeoutError):
+    """Something took longer than the ``timeout`` it was given."""
+
+
+class ChunkStoreError(ChunkError, StoreError):
+    """A chunk that the store failed to read or write; the store's own error is the cause."""
+
+
+class ChunkTimeoutError(ChunkError, TimedOutError):
+    """A chunk that took longer than the ``timeout`` it was given."""
 
 
 class MissingDependencyError(ExzarrError, ImportError):

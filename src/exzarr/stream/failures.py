@@ -1,0 +1,54 @@
+"""What becomes of a chunk that failed: ``on_error="raise"``, ``"skip"``, or a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from exzarr.errors import ArgumentError, ChunkError, ChunkStoreError, ChunkTimeoutError
+
+__all__ = ["Failures", "OnError", "chunk_error"]
+
+OnError = Literal["raise", "skip"] | Callable[[Exception], object]
+"""``"raise"`` ends the stream; ``"skip"`` leaves the chunk out; a callable gets the error, and leaves the
+chunk out if it returns (what it returns is ignored)."""
+
+
+class Failures:
+    """A policy, and how many errors it has let pass."""
+
+    __slots__ = ("_on_error", "count")
+
+    def __init__(self, on_error: OnError) -> None:
+        if not callable(on_error) and on_error not in ("raise", "skip"):
+            raise ArgumentError(f"on_error is 'raise', 'skip', or something to call, not {on_error!r}")
+        self._on_error = on_error
+        self.count = 0
+
+    def __call__(self, error: BaseException) -> None:
+        """Raise `error`, or count it and go on. What is no `Exception` (Ctrl-C, exit) is always raised."""
+        if self._on_error == "raise" or not isinstance(error, Exception):
+            raise error
+        self.count += 1
+        if callable(self._on_error):
+            self._on_error(error)
+
+
+def chunk_error(array: str, index: tuple[int, ...], key: str, error: BaseException) -> BaseException:
+    """`error` as a `ChunkError` that names the chunk, with `error` as its cause.
+
+    As it is where it names a chunk already, or is no `Exception`. One of a store is an OSError still
+    (`ChunkStoreError`), one of a timeout a TimeoutError (`ChunkTimeoutError`).
+    """
+    if isinstance(error, ChunkError) or not isinstance(error, Exception):
+        return error
+    kind, reason = ChunkError, f"{type(error).__name__}: {error}"
+    if isinstance(error, TimeoutError):
+        kind, reason = ChunkTimeoutError, str(error)
+    elif isinstance(error, OSError):
+        kind, reason = ChunkStoreError, str(error)
+    made = kind(array, index, key, reason)
+    if isinstance(made, OSError) and isinstance(error, OSError):
+        made.errno = error.errno
+    made.__cause__ = error
+    return made

@@ -1,0 +1,377 @@
+"""A bounded window over a lazy iterator, mapped in threads of its own.
+
+`Window` is what every stream stands on: a consumer asks for one outcome after the other, threads
+work ahead of it, and never further ahead than the window is wide.
+
+How it is built. The consumer's thread alone takes items from the iterator and decides; the threads
+take tasks from one `queue.SimpleQueue` and give them back on another. Those queues are C, and safe in
+finalizers; so there is no lock, an item costs two puts and two gets, and whoever drops the window, the
+garbage collector too, ends its threads by putting a None, which they hand on to each other. What threads
+share (`_Shared`) knows nothing of the window.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from exzarr.errors import ArgumentError, StreamError, TimedOutError
+from exzarr.stream.retry import Retry, announce
+from exzarr.stream.stop import Stop
+
+__all__ = ["Outcome", "Window"]
+
+I = TypeVar("I")  # noqa: E741
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[I, V]):
+    """What became of one item.
+
+    Attributes
+    ----------
+    item
+        As it came out of the iterator.
+    value
+        What the function returned; None where it failed.
+    error
+        What it raised at last; None where all went well.
+    attempts
+        How often it was tried.
+    """
+
+    item: I
+    value: V | None
+    error: BaseException | None = None
+    attempts: int = 1
+
+
+class _Task:
+    """One item on its way. Only one side writes to a field: the consumer to `done` and `dropped`."""
+
+    __slots__ = ("attempt", "done", "dropped", "error", "item", "pause", "since", "value")
+
+    def __init__(self, item: Any, attempt: int = 1, since: float | None = None, pause: float = 0.0) -> None:
+        self.item = item
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.attempt = attempt
+        self.since = since  # when the first attempt started
+        self.pause = pause  # to wait before this one
+        self.done = False
+        self.dropped = False  # nobody waits for it any more
+
+
+class _Worker:
+    """One thread, as the consumer sees it."""
+
+    __slots__ = ("abandoned", "now", "thread")
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        self.now: tuple[_Task, float] | None = None  # what it works on, since when; only with a timeout
+        self.abandoned = False
+
+
+class _Shared:
+    """What the threads and the window know of each other."""
+
+    __slots__ = ("closed", "done", "fn", "pid", "retry", "stop", "tasks", "timed", "workers")
+
+    def __init__(self, fn: Callable[[Any], Any], retry: Retry | None, timed: bool, stop: Stop) -> None:
+        self.fn = fn
+        self.retry = retry
+        self.timed = timed
+        self.stop = stop
+        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self.done: SimpleQueue[_Task] = SimpleQueue()
+        self.workers: list[_Worker] = []
+        self.closed = False
+        self.pid = os.getpid()
+
+    def cancel(self) -> None:
+        """Let every thread end after the item it has. May be called by anyone, anywhere, any number of times."""
+        if self.closed or self.pid != os.getpid():
+            return  # a forked child has none of the threads, and can't know what state queues are in
+        self.closed = True
+        self.stop.set()
+        try:
+            while True:
+                self.tasks.get_nowait()
+        except Empty:
+            pass
+        self.tasks.put(None)
+
+
+class Window(Generic[I, V]):
+    """``fn(item)`` for every item, in threads, a bounded number of items ahead of who consumes it.
+
+    Iterating gives an `Outcome` for each item. What `fn` raises is in the outcome and raised by nobody;
+    what `items` raises is raised in its place, after the outcomes of the items before.
+
+    An item is *alive* from when it is taken from `items` until the outcome after its own is asked for:
+    in work, waiting to be handed out, or in the consumer's hands. At most ``workers + prefetch`` are
+    (at least two, so that one can be in work while one is in hands). `items` is advanced only by
+    ``next()`` on the window, in the thread that calls it, and only when that leaves room.
+
+    Threads start with the first ``next()``, have the context variables of whoever made the window, and
+    end when the items do, at `close`, or when nobody holds the window any more: what waits is dropped
+    then, what is in work is finished and thrown away. A copy in a forked child is closed.
+
+    Parameters
+    ----------
+    fn
+        Called in the threads. It must not hold on to the window.
+    items
+        Any iterable; read lazily.
+    workers
+        Most items in work at once.
+    prefetch
+        How many more may be alive.
+    ordered
+        Outcomes come in the order of items; else as they become ready.
+    timeout
+        Most seconds for one attempt at an item. A thread can't be killed: one that takes longer is no longer
+        waited for (it ends when `fn` returns), another takes its place, and the item fails with a
+        TimedOutError or is tried again, if `retry` says so.
+    retry
+        When an item that failed is tried again, in the threads.
+    stop
+        Set when the window closes, for an `fn` that waits.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[I], V],
+        items: Iterable[I],
+        *,
+        workers: int,
+        prefetch: int,
+        ordered: bool = True,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        stop: Stop | None = None,
+        name: str = "exzarr-stream",
+    ) -> None:
+        if type(workers) is not int or workers < 1:
+            raise ArgumentError(f"workers must be a positive number, not {workers!r}")
+        if type(prefetch) is not int or prefetch < 0:
+            raise ArgumentError(f"prefetch must not be negative, got {prefetch!r}")
+        if timeout is not None and not timeout > 0:
+            raise ArgumentError(f"timeout is a number of seconds, or None for no limit, not {timeout!r}")
+        self._items: Iterator[I] | None = iter(items)
+        self._failure: BaseException | None = None
+        self._workers = workers
+        self._ordered = ordered
+        self._timeout = timeout
+        self._name = name
+        self._room = max(1, workers + prefetch - 1)
+        self._beside = workers + prefetch - 1
+        self._pending: deque[_Task] = deque()  # in the order of items; unordered: in no order
+        self._context = copy_context()
+        self._shared = _Shared(fn, retry, timeout is not None, stop or Stop())
+        self._finalizer = weakref.finalize(self, self._shared.cancel)
+
+    # -- what the consumer does ------------------------------------------------------
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Outcome[I, V]:
+        shared, pending = self._shared, self._pending
+        if shared.pid != os.getpid():
+            raise StreamError(
+                "this stream was opened before a fork, in the parent process: open it anew here"
+            )
+        if shared.closed:
+            raise StopIteration
+        if not pending:
+            self._fill(self._room)
+            if not pending:
+                self.close()
+                if self._failure is not None:
+                    failure, self._failure = self._failure, None
+                    raise failure
+                raise StopIteration
+        if self._ordered:
+            task = pending[0]
+            while not task.done:
+                self._receive().done = True
+                task = pending[0]  # it may have been replaced
+            pending.popleft()
+        else:
+            task = self._receive()
+            pending.remove(task)
+        self._fill(self._beside)
+        return Outcome(task.item, task.value, task.error, task.attempt)
+
+    def close(self) -> None:
+        """Drop what waits, and wait for what is in work, unless it is overdue."""
+        self._finalizer()
+        self._items = None
+        self._pending.clear()
+        shared = self._shared
+        if shared.pid != os.getpid():
+            return
+        for worker in shared.workers:
+            if worker.thread is not None and worker.thread is not threading.current_thread():
+                self._join(worker, worker.thread)
+
+    def _join(self, worker: _Worker, thread: threading.Thread) -> None:
+        now = worker.now
+        if self._timeout is None or now is None:
+            thread.join()
+        else:
+            thread.join(max(0.0, now[1] + self._timeout - time.monotonic()))
+
+    @property
+    def alive(self) -> int:
+        """How many items are in work or wait to be handed out."""
+        return len(self._pending)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- inside ----------------------------------------------------------------------
+
+    def _fill(self, room: int) -> None:
+        """Take items until `room` of them are in work or waiting."""
+        pending, items, shared = self._pending, self._items, self._shared
+        while items is not None and len(pending) < room:
+            try:
+                item = next(items)
+            except StopIteration:
+                items = self._items = None
+                return
+            except BaseException as error:
+                self._items, self._failure = None, error
+                if not isinstance(error, Exception):
+                    raise  # Ctrl-C, and the like, waits for nothing
+                return
+            task = _Task(item)
+            pending.append(task)
+            if len(shared.workers) < self._workers and not self._start():
+                _attempt(shared, _Worker(), task)
+                shared.done.put(task)
+            else:
+                shared.tasks.put(task)
+
+    def _start(self) -> bool:
+        """Start one more thread; false where there is none and can be none."""
+        worker = _Worker()
+        thread = worker.thread = threading.Thread(
+            target=self._context.copy().run, args=(_work, self._shared, worker), name=self._name, daemon=True
+        )
+        self._shared.workers.append(worker)
+        try:
+            thread.start()
+        except RuntimeError:  # the system, or an interpreter that is ending, has no more threads
+            self._shared.workers.remove(worker)
+        return bool(self._shared.workers)
+
+    def _receive(self) -> _Task:
+        """The next task that somebody waits for and that is done."""
+        done = self._shared.done
+        while True:
+            if self._timeout is None:
+                task = done.get()
+            else:
+                try:
+                    task = done.get(timeout=self._patience(self._timeout))
+                except Empty:
+                    self._give_up_overdue(self._timeout)
+                    continue
+            if not task.dropped:
+                return task
+
+    def _patience(self, timeout: float) -> float:
+        """Seconds until something may be overdue."""
+        started = [now[1] for worker in self._shared.workers if (now := worker.now) is not None]
+        if not started:
+            return timeout
+        return max(0.0, min(started) + timeout - time.monotonic())
+
+    def _give_up_overdue(self, timeout: float) -> None:
+        shared = self._shared
+        for worker in [*shared.workers]:
+            now = worker.now
+            if now is None or time.monotonic() - now[1] < timeout:
+                continue
+            task, since = now[0], now[0].since
+            worker.abandoned = task.dropped = True
+            shared.workers.remove(worker)
+            error = TimedOutError(f"it took longer than {timeout:g} s, and is no longer waited for")
+            elapsed = 0.0 if since is None else time.monotonic() - since
+            wait = None if shared.retry is None else shared.retry.next_wait(error, task.attempt, elapsed)
+            again = _Task(task.item, task.attempt + (wait is not None), since, wait or 0.0)
+            self._pending[self._pending.index(task)] = again
+            if wait is None:
+                again.error = error
+                shared.done.put(again)
+            else:
+                announce(error, task.attempt, wait)
+                shared.tasks.put(again)
+            self._start()
+
+
+def _work(shared: _Shared, worker: _Worker) -> None:
+    """What a thread does."""
+    take, give = shared.tasks.get, shared.done.put
+    while True:
+        task = take()
+        if task is None or worker.abandoned:
+            shared.tasks.put(task)  # for the next thread: None ends them all, a task is done by another
+            return
+        if not shared.closed:
+            _attempt(shared, worker, task)
+            give(task)
+            if worker.abandoned:
+                return  # type: ignore[unreachable]  # the consumer sets it meanwhile
+        del task  # a thread that waits for the next item holds nothing of the last one
+
+
+def _attempt(shared: _Shared, worker: _Worker, task: _Task) -> None:
+    """Bring one task to its end: a value or an error."""
+    retry = shared.retry
+    try:
+        if task.pause and shared.stop.wait(task.pause):
+            return
+        if retry is not None and task.since is None:
+            task.since = time.monotonic()
+        while True:
+            if shared.timed:
+                worker.now = task, time.monotonic()
+            try:
+                task.value = shared.fn(task.item)
+                return
+            except BaseException as error:  # noqa: BLE001 - the consumer raises it
+                task.error = error
+            worker.now = None
+            if retry is None or worker.abandoned or task.since is None:
+                return
+            wait = retry.next_wait(task.error, task.attempt, time.monotonic() - task.since)
+            if wait is None:
+                return
+            announce(task.error, task.attempt, wait)
+            if shared.stop.wait(wait):
+                return
+            task.attempt += 1
+            task.error = None
+    finally:
+        worker.now = None
+        del task  # the error's traceback holds this frame, which must not hold the error in turn

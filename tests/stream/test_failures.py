@@ -1,0 +1,96 @@
+"""What becomes of a chunk that failed, and how its error names it."""
+
+from __future__ import annotations
+
+import errno
+import pickle
+from typing import Any
+
+import pytest
+
+from exzarr.errors import (
+    ArgumentError,
+    ChunkCorruptError,
+    ChunkError,
+    ChunkStoreError,
+    ChunkTimeoutError,
+    StoreError,
+    TimedOutError,
+)
+from exzarr.stream.failures import Failures, chunk_error
+
+
+def test_raise_raises() -> None:
+    failures = Failures("raise")
+    with pytest.raises(ValueError, match="this"):
+        failures(ValueError("this"))
+    assert failures.count == 0
+
+
+def test_skip_counts() -> None:
+    failures = Failures("skip")
+    failures(ValueError())
+    failures(OSError())
+    assert failures.count == 2
+
+
+def test_a_callable_gets_the_error_and_may_raise() -> None:
+    seen: list[Exception] = []
+    failures = Failures(seen.append)
+    error = ValueError()
+    failures(error)
+    assert seen == [error]
+    assert failures.count == 1
+
+    def refuse(error: Exception) -> None:
+        raise RuntimeError("enough") from error
+
+    with pytest.raises(RuntimeError, match="enough"):
+        Failures(refuse)(error)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip", lambda error: None])
+def test_what_is_no_exception_is_raised_in_any_case(on_error: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Failures(on_error)(KeyboardInterrupt())
+
+
+@pytest.mark.parametrize("on_error", ["ignore", None, 1])
+def test_arguments_are_checked(on_error: Any) -> None:
+    with pytest.raises(ArgumentError, match="on_error"):
+        Failures(on_error)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "also"),
+    [
+        (StoreError("503"), ChunkStoreError, OSError),
+        (OSError(errno.EIO, "input/output error"), ChunkStoreError, StoreError),
+        (TimedOutError("slow"), ChunkTimeoutError, TimeoutError),
+        (TimeoutError("slow"), ChunkTimeoutError, TimedOutError),
+        (ValueError("no"), ChunkError, ChunkError),
+    ],
+)
+def test_an_error_names_its_chunk_and_keeps_its_cause(error: Exception, kind: type, also: type) -> None:
+    made = chunk_error("a/b", (1, 2), "a/b/c/1/2", error)
+    assert type(made) is kind
+    assert isinstance(made, (ChunkError, also))
+    assert (made.array, made.index, made.key) == ("a/b", (1, 2), "a/b/c/1/2")  # type: ignore[attr-defined]
+    assert made.__cause__ is error
+    assert "(1, 2)" in str(made)
+    assert str(error) in str(made)
+    again = pickle.loads(pickle.dumps(made))
+    assert (type(again), str(again)) == (type(made), str(made))
+
+
+def test_what_names_a_chunk_already_stays_as_it_is() -> None:
+    error = ChunkCorruptError("a", (0,), "a/c/0", "why")
+    assert chunk_error("a", (9,), "a/c/9", error) is error
+    stop = KeyboardInterrupt()
+    assert chunk_error("a", (9,), "a/c/9", stop) is stop
+
+
+def test_the_systems_number_is_kept() -> None:
+    made = chunk_error("a", (0,), "a/c/0", OSError(errno.EIO, "input/output error"))
+    assert isinstance(made, OSError)
+    assert made.errno == errno.EIO

@@ -1,0 +1,180 @@
+"""Progress comes to whoever asked for it, and ends at its total."""
+
+from __future__ import annotations
+
+import gc
+import io
+import re
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from exzarr.errors import ArgumentError
+from exzarr.stream.progress import Meter, State, open_meter
+from exzarr.stream.terminal_bar import TerminalBar
+
+
+def test_nobody_listens() -> None:
+    assert open_meter(False, 10) is None
+
+
+def test_a_callable_gets_what_is_done_and_the_total() -> None:
+    seen: list[tuple[int, int]] = []
+    meter = open_meter(lambda *now: seen.append(now), 4)
+    assert meter is not None
+    meter.add(nbytes=10)
+    meter.add(2, failed=1)
+    assert seen == [(1, 4), (3, 4)]
+    meter.finish()
+    assert seen == [(1, 4), (3, 4), (4, 4)]
+    meter.finish()
+    meter.close()
+    assert len(seen) == 3
+
+
+def test_the_end_is_told_once() -> None:
+    for total in (0, 1):
+        seen: list[tuple[int, int]] = []
+        meter = open_meter(lambda *now: seen.append(now), total)  # noqa: B023
+        assert meter is not None
+        if total:
+            meter.add()
+        meter.finish()
+        assert seen == [(total, total)]
+
+
+def test_a_stream_that_is_left_early_ends_where_it_is() -> None:
+    seen: list[tuple[int, int]] = []
+    meter = open_meter(lambda *now: seen.append(now), 4)
+    assert meter is not None
+    meter.add()
+    meter.close()
+    assert seen == [(1, 4)]
+
+
+def test_other_things_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="progress"):
+        open_meter(1, 4)  # type: ignore[arg-type]
+
+
+def test_what_stands_beside_a_bar() -> None:
+    assert State(3, 12, 0, 30 * 2**20, 10.0).words == "3/12 · 3 MiB/s · 0:30 left"
+    assert State(12, 12, 2, 7200 * 2**20, 7200.0).words == "12/12 · 2 failed · 1 MiB/s · in 2:00:00"
+    assert State(0, 12, 0, 0, 0.0).words == "0/12 · 0 B/s"
+
+
+def on_a_terminal() -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    return Console(file=text, force_terminal=True, width=100, color_system=None), text
+
+
+def test_a_bar_in_a_terminal() -> None:
+    console, text = on_a_terminal()
+    meter = Meter(3, TerminalBar("reading", console), 0.0)
+    meter.add(nbytes=2**20)
+    assert "reading" in text.getvalue()
+    assert "1/3" in text.getvalue()
+    meter.add(failed=1)
+    meter.add()
+    meter.finish()
+    end = text.getvalue()
+    assert "3/3 · 1 failed" in end
+    assert re.search(r"[KMG]iB/s", end)
+    assert end.count("\x1b[?25l") == end.count("\x1b[?25h") == 1  # the cursor is back
+
+
+def test_a_bar_that_nobody_holds_gives_the_terminal_back() -> None:
+    console, text = on_a_terminal()
+    meter = Meter(3, TerminalBar("reading", console), 0.0)
+    meter.add()
+    del meter
+    gc.collect()
+    assert text.getvalue().count("\x1b[?25h") == 1
+
+
+def test_a_bar_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[State] = []
+
+    class Display:
+        def show(self, state: State) -> None:
+            shown.append(state)
+
+        def stop(self) -> None:
+            pass
+
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    meter = Meter(100, Display(), 0.1)
+    for _ in range(100):
+        clock[0] += 0.03
+        meter.add(nbytes=3)
+    meter.finish()
+    assert 25 <= len(shown) <= 27
+    assert (shown[-1].done, shown[-1].nbytes) == (100, 300)
+    assert shown[-1].seconds == pytest.approx(3.0)
+
+
+def test_a_bar_in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs: list[str] = []
+
+    class Handle:
+        def update(self, html: str) -> None:
+            outputs.append(html)
+
+    def display(first: str, *, display_id: bool) -> Handle:
+        assert display_id
+        return Handle()
+
+    shell = types.SimpleNamespace(kernel=object())
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: shell  # type: ignore[attr-defined]
+    module = types.ModuleType("IPython.display")
+    module.HTML, module.display = str, display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    meter = open_meter(True, 2, "reading <sst>")
+    assert meter is not None
+    meter.add(nbytes=2**20)
+    meter.finish()
+    assert '<progress value="2" max="2">' in outputs[-1]
+    assert "reading &lt;sst&gt;" in outputs[-1]
+    shell.kernel = None  # IPython in a terminal
+    meter = open_meter(True, 2)
+    assert meter is not None
+    assert type(meter._display) is TerminalBar
+    meter.close()
+
+
+def test_without_rich_the_error_names_the_extra(
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = run_python(
+        "import sys\n"
+        "sys.modules['rich'] = None\n"
+        "import exzarr\n"
+        "from exzarr.stream.progress import open_meter\n"
+        "open_meter(lambda done, total: None, 3)\n"
+        "try:\n"
+        "    open_meter(True, 3)\n"
+        "except exzarr.MissingDependencyError as error:\n"
+        "    print(error)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "exzarr[cli]" in done.stdout
+
+
+def test_progress_that_nobody_asked_for_imports_nothing(
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = run_python(
+        "import sys\n"
+        "from exzarr.stream.progress import open_meter\n"
+        "open_meter(False, 3)\n"
+        "print('rich' in sys.modules)\n"
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -70,8 +70,10 @@ if TYPE_CHECKING:
         StreamError,
         TimedOutError,
         UnsupportedError,
+        WorkerDiedError,
     )
     from exzarr.group import Group
+    from exzarr.integrations.dask import to_dask
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.tools.convert import convert
     from exzarr.tools.copy import copy
@@ -112,6 +114,8 @@ __all__ = [
     "convert",
     "tree",
     "consolidate_metadata",
+    # in other libraries' terms
+    "to_dask",
     # stores
     "Store",
     "LocalStore",
@@ -138,6 +142,7 @@ __all__ = [
     "StreamError",
     "TimedOutError",
     "UnsupportedError",
+    "WorkerDiedError",
     # rooms
     "codecs",
     "config",
@@ -153,6 +158,7 @@ _HOMES = {
     "array_metadata": "exzarr.creation.metadata",
     "convert": "exzarr.tools.convert",
     "copy": "exzarr.tools.copy",
+    "to_dask": "exzarr.integrations.dask",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
     **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},
 }

@@ -14,7 +14,8 @@ plain Python or NumPy would catch::
     │   ├── ChunkCorruptError        (ValueError)          it cannot be decoded, or has the wrong size
     │   ├── ChunkMissingError        (KeyError)            it is absent, and the array was opened with missing="error"
     │   ├── ChunkStoreError          (StoreError)          the store failed on it
-    │   └── ChunkTimeoutError        (TimedOutError)       it took longer than it may
+    │   ├── ChunkTimeoutError        (TimedOutError)       it took longer than it may
+    │   └── WorkerDiedError          (RuntimeError)        the process that worked on it died
     ├── SelectionError               (IndexError)          what stands between the brackets does not fit the array
     ├── ArgumentError                (ValueError)          any other argument that makes no sense
     ├── StoreError                   (OSError)             the store failed
@@ -50,6 +51,7 @@ __all__ = [
     "StreamError",
     "TimedOutError",
     "UnsupportedError",
+    "WorkerDiedError",
 ]
 
 
@@ -153,6 +155,10 @@ class ChunkStoreError(ChunkError, StoreError):
 
 class ChunkTimeoutError(ChunkError, TimedOutError):
     """A chunk that took longer than the ``timeout`` it was given."""
+
+
+class WorkerDiedError(ChunkError, RuntimeError):
+    """A chunk whose worker process died over it: killed, out of memory, or ended by what ran in it."""
 
 
 class MissingDependencyError(ExzarrError, ImportError):

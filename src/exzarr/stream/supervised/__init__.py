@@ -1,0 +1,1 @@
+"""Worker processes that may die: each is watched, and replaced when it is lost."""

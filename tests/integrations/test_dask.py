@@ -1,0 +1,184 @@
+"""dask reads arrays block by block, in threads and in the processes of a cluster, and stores into them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exzarr
+from exzarr.errors import ArgumentError, MissingDependencyError
+
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "v3": {"chunks": (7, 5)},
+    "v2": {"chunks": (7, 5), "zarr_format": 2},
+    "shards": {"chunks": (4, 3), "shards": (8, 9)},
+    "rectilinear": {"chunks": ([3, 20], [4, 1, 12])},
+}
+
+
+def numbers(shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(1, 1 + np.prod(shape, dtype=int)).reshape(shape)
+
+
+def stored(store: Any, layout: str, shape: tuple[int, ...] = (23, 17)) -> tuple[exzarr.Array, np.ndarray]:
+    """An array of edges and gaps, and what is in it."""
+    array = exzarr.create_array(store, shape=shape, dtype="i8", fill_value=-1, **LAYOUTS[layout])
+    data = numbers(shape)
+    data[8:16, :9] = -1  # some chunks are not stored
+    array[...] = data
+    return array, data
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """A cluster of two worker processes on this machine."""
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+        ) as cluster,
+        distributed.Client(cluster) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+# -- blocks ------------------------------------------------------------------------------
+
+
+def test_a_block_for_each_chunk_or_shard(layout: str) -> None:
+    array, data = stored(exzarr.MemoryStore(), layout)
+    blocks = exzarr.to_dask(array)
+    assert blocks.chunks == array.chunk_sizes
+    assert blocks.dtype == data.dtype
+    assert type(blocks._meta) is np.ndarray
+    np.testing.assert_array_equal(blocks.compute(), data)
+    np.testing.assert_array_equal(blocks[3:20:2, ::-1].compute(), data[3:20:2, ::-1])
+    np.testing.assert_array_equal(blocks[[22, 1, 9]].compute(), data[[22, 1, 9]])
+    assert blocks.sum().compute() == data.sum()
+
+
+@pytest.mark.parametrize("chunks", [(10, -1), "auto", "256 B", ((1, 22), (17,)), {0: 4}])
+def test_blocks_of_any_other_shape(chunks: Any, layout: str) -> None:
+    array, data = stored(exzarr.MemoryStore(), layout)
+    blocks = exzarr.to_dask(array, chunks=chunks)
+    wanted = da.core.normalize_chunks(chunks, array.shape, dtype="i8", previous_chunks=array.chunk_sizes)
+    assert blocks.chunks == wanted
+    np.testing.assert_array_equal(blocks.compute(), data)
+
+
+def test_blocks_that_do_not_fit_are_an_argument_error() -> None:
+    array, _ = stored(exzarr.MemoryStore(), "v3")
+    with pytest.raises(ArgumentError, match=r"does not fit an array of shape \(23, 17\)"):
+        exzarr.to_dask(array, chunks=((1, 2), (17,)))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 5), (3, 0)])
+def test_arrays_without_elements_or_dimensions(shape: tuple[int, ...]) -> None:
+    array = exzarr.full(shape, fill_value=7, chunks=tuple(2 for _ in shape), dtype="i2")
+    found = exzarr.to_dask(array).compute()
+    assert found.shape == shape
+    assert found.dtype == "i2"
+    np.testing.assert_array_equal(found, array[...])
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[s]", "U3", str, [("x", "f4"), ("n", "i2")], ">c8"])
+def test_every_kind_of_data(dtype: Any) -> None:
+    array = exzarr.zeros((5, 4), chunks=(2, 3), dtype=dtype)
+    found = exzarr.to_dask(array)
+    assert found.dtype == array.dtype
+    computed = found.compute()
+    assert computed.dtype == array.dtype
+    np.testing.assert_array_equal(computed, array[...])
+
+
+NAMES = """
+import sys, exzarr
+array = exzarr.open(sys.argv[1])
+print(exzarr.to_dask(array).name, exzarr.to_dask(array, chunks=(10, 10)).name)
+"""
+
+
+def test_names_tell_arrays_apart_and_are_the_same_in_every_process(tmp_path: Path) -> None:
+    array, _ = stored(tmp_path / "a.zarr", "v3")
+    other, _ = stored(tmp_path / "b.zarr", "v3")
+    names = [
+        exzarr.to_dask(array).name,
+        exzarr.to_dask(array, chunks=(10, 10)).name,
+        exzarr.to_dask(other).name,
+        exzarr.to_dask(exzarr.open_array(tmp_path / "a.zarr", missing="error")).name,
+    ]
+    assert len(set(names)) == 4
+    command = [sys.executable, "-c", NAMES, str(tmp_path / "a.zarr")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [exzarr.to_dask(exzarr.open_array(tmp_path / "a.zarr")).name, names[1]]
+    array.resize((30, 17))
+    assert exzarr.to_dask(array).name not in names
+
+
+def test_memory_stores_are_told_apart() -> None:
+    one, _ = stored(exzarr.MemoryStore(), "v3")
+    two, _ = stored(exzarr.MemoryStore(), "v3")
+    two[...] = 0
+    assert exzarr.to_dask(one).name != exzarr.to_dask(two).name
+    assert (exzarr.to_dask(one) - exzarr.to_dask(two)).any().compute()
+
+
+def test_what_travels_is_the_address(tmp_path: Path) -> None:
+    array, _ = stored(tmp_path / "a.zarr", "v3", (2000, 200))
+    assert len(pickle.dumps(exzarr.to_dask(array, chunks=(1000, 200)))) < 5000
+
+
+def test_without_dask_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask", None)
+    with pytest.raises(MissingDependencyError, match=r"exzarr\[dask\]"):
+        exzarr.to_dask(exzarr.zeros((4,), chunks=(2,)))
+
+
+# -- on a cluster ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["local", "zip"])
+def test_a_cluster_reads(client: Any, tmp_path: Path, layout: str, kind: str) -> None:
+    where = tmp_path / "a.zarr"
+    array, data = stored(where, layout)
+    if kind == "zip":
+        with exzarr.ZipStore(tmp_path / "a.zip", "w") as store:
+            exzarr.copy(array, store)
+        array = exzarr.open_array(tmp_path / "a.zip")
+    blocks = exzarr.to_dask(array)
+    pids = blocks.map_blocks(lambda _: np.full((1, 1), os.getpid()), chunks=(1, 1)).compute()
+    assert os.getpid() not in pids
+    np.testing.assert_array_equal(blocks.compute(), data)
+    np.testing.assert_array_equal((blocks + 1).mean(axis=0).compute(), (data + 1).mean(axis=0))
+
+
+def test_an_array_of_this_processes_memory_is_out_of_a_clusters_reach(client: Any) -> None:
+    array, _ = stored(exzarr.MemoryStore(), "v3")
+    with pytest.raises(Exception, match="MemoryStore lives in the process that made it"):
+        exzarr.to_dask(array).compute()
+
+
+def test_a_cluster_stores_blocks_of_whole_chunks(client: Any, tmp_path: Path, layout: str) -> None:
+    source, data = stored(tmp_path / "source.zarr", layout)
+    target = exzarr.create_array(
+        tmp_path / "target.zarr", shape=data.shape, dtype="i8", fill_value=-1, **LAYOUTS[layout]
+    )
+    da.store(exzarr.to_dask(source) * 2, target, lock=False)
+    np.testing.assert_array_equal(target[...], data * 2)
+    da.store(exzarr.to_dask(source)[:7], target, regions=(slice(0, 7), slice(None)), lock=False)
+    np.testing.assert_array_equal(target[:7], data[:7])

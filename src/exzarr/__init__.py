@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from exzarr.group import Group
     from exzarr.integrations.dask import to_dask
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
+    from exzarr.telemetry.profile import profile
     from exzarr.tools.convert import convert
     from exzarr.tools.copy import copy
 
@@ -116,6 +117,8 @@ __all__ = [
     "consolidate_metadata",
     # in other libraries' terms
     "to_dask",
+    # seeing what happens
+    "profile",
     # stores
     "Store",
     "LocalStore",
@@ -159,6 +162,7 @@ _HOMES = {
     "convert": "exzarr.tools.convert",
     "copy": "exzarr.tools.copy",
     "to_dask": "exzarr.integrations.dask",
+    "profile": "exzarr.telemetry.profile",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
     **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},
 }

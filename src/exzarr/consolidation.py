@@ -21,6 +21,7 @@ from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node
 from exzarr.stores.base import Store
+from exzarr.stores.observed import watched
 
 __all__ = ["ConsolidatedRoot", "forget", "read_v2", "record", "write"]
 
@@ -88,7 +89,7 @@ def forget(store: Store, path: str) -> None:
 def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
     """What the ``.zmetadata`` of the group at `path` says; None where there is none."""
     key = _join(path, v2.ZMETADATA)
-    document = store.get(key)
+    document = watched(store).get(key)
     if document is None:
         return None
     try:
@@ -99,6 +100,7 @@ def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
 
 def write(store: Store, path: str, consolidated: Consolidated) -> None:
     """Store the consolidated metadata of the group at `path`."""
+    store = watched(store)
     if consolidated.zarr_format == 2:
         store.put(_join(path, v2.ZMETADATA), json_text.encode(formats.to_v2(consolidated)))
         return
@@ -112,7 +114,7 @@ def write(store: Store, path: str, consolidated: Consolidated) -> None:
 
 def _change(store: Store, group: str, path: str, meta: Metadata | None, zarr_format: int) -> None:
     """Change what the consolidated metadata of `group` says of `path`, where there is any."""
-    relative = _relative(path, group)
+    store, relative = watched(store), _relative(path, group)
     key = _join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
     with _lock:
         document = store.get(key)

@@ -26,6 +26,7 @@ from exzarr.errors import (
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.stores.base import Store, check_key
+from exzarr.stores.observed import watched
 
 __all__ = [
     "DOCUMENTS",
@@ -119,7 +120,7 @@ def find(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata 
     """
     if location.root is not None and location.root.decides(location.path):
         return location.root.find(location.path)
-    store = location.store
+    store = watched(location.store)
     if zarr_format != 2:
         key = location.key(v3.DOCUMENT)
         document = store.get(key)
@@ -181,7 +182,7 @@ def children(location: Location) -> Iterator[tuple[str, Location]]:
     """Name and place of whatever may be a node right below a group, sorted. One listing at most."""
     names = None if location.root is None else location.root.children(location.path)
     if names is None:
-        _, names = location.store.list_dir(location.path)
+        _, names = watched(location.store).list_dir(location.path)
     for name in names:
         try:
             normalize_path(name)
@@ -221,8 +222,9 @@ def documents(meta: Metadata) -> dict[str, bytes]:
 
 def save(location: Location, meta: Metadata) -> None:
     """Write the documents of a node, and bring the consolidated metadata it was found through in step."""
+    store = watched(location.store)
     for name, document in documents(meta).items():
-        location.store.put(location.key(name), document)
+        store.put(location.key(name), document)
     _record(location, meta)
 
 
@@ -234,9 +236,10 @@ def _record(location: Location, meta: Metadata) -> None:
 
 def delete(location: Location) -> None:
     """Remove a node with everything below it. The documents go first: what is half removed is no node."""
+    store = watched(location.store)
     for name in DOCUMENTS:
-        location.store.delete(location.key(name))
-    location.store.delete_prefix(location.path)
+        store.delete(location.key(name))
+    store.delete_prefix(location.path)
     consolidation.forget(location.store, location.path)
     if location.root is not None:
         location.root.note(location.path, None)
@@ -251,13 +254,14 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     if _within(source.path, dest.path) or _within(dest.path, source.path):
         raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
     make_room(dest, found.zarr_format, overwrite=overwrite)
-    keys = [key[len(source.path) + 1 :] for key in source.store.list(source.path)]
+    store = watched(source.store)
+    keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
     metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
     values = sorted(set(keys).difference(metadata))
     for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
-        value = source.store.get(source.key(key))
+        value = store.get(source.key(key))
         if value is not None:  # else somebody deleted it since it was listed
-            dest.store.put(dest.key(key), value)
+            watched(dest.store).put(dest.key(key), value)
     _record(dest, found)
     if isinstance(found, GroupMetadata):
         for path, meta in nodes_below(dest.direct):
@@ -317,7 +321,7 @@ def _missing_parents(location: Location) -> list[Location]:
 
 def _refuse_foreign(location: Location) -> None:
     """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
-    keys, prefixes = location.store.list_dir(location.path)
+    keys, prefixes = watched(location.store).list_dir(location.path)
     # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
     ours = any(name in DOCUMENTS for name in keys) or any(
         _looks_like_chunk(name) for name in (*keys, *prefixes)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exzarr import hierarchy
-from exzarr.engine.explain import human_bytes
 from exzarr.errors import ExzarrError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.nodes.codec_parts import CodecParts, codec_parts
 from exzarr.nodes.stored import StoredChunks, stored_chunks
+from exzarr.telemetry.units import human_bytes
 
 if TYPE_CHECKING:
     from exzarr.array import Array

@@ -24,6 +24,7 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
+from exzarr.stores.observed import watched
 
 __all__ = ["append", "resize"]
 
@@ -101,14 +102,15 @@ def _axis(axis: int, ndim: int) -> int:
 
 def _delete_outside(source: ChunkSource, shape: tuple[int, ...]) -> None:
     """Delete the chunks that hold nothing of the array once it has `shape`."""
+    store = watched(source.store)
     old = source.grid.chunk_counts
     new = tuple([dim.count(n) for dim, n in zip(source.dims, shape, strict=True)])
     if math.prod(old) - math.prod(new) <= FEW:
         keys = [source.key(index) for index in _outside(old, new)]
     else:
-        keys = [key for key in source.store.list(source.path) if _is_outside(source, key, new)]
+        keys = [key for key in store.list(source.path) if _is_outside(source, key, new)]
     for key in keys:
-        source.store.delete(key)
+        store.delete(key)
 
 
 def _outside(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

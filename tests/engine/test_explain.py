@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from exzarr import config
 from exzarr.array import Array
-from exzarr.engine.explain import human_bytes
 from exzarr.errors import ChunkCorruptError
 from exzarr.hierarchy import Location
 from exzarr.stores.memory import MemoryStore
+from exzarr.telemetry.units import human_bytes
 from tests.engine.spy import Spy
 from tests.engine.strategies import arrays, basic, masked, pointwise
 from tests.engine.tools import data_for, make, numbered, raw

@@ -11,6 +11,7 @@ from exzarr.array import Array
 from exzarr.format.metadata import ArrayMetadata, CodecConfig
 from exzarr.hierarchy import Location, Metadata
 from exzarr.nodes.codec_parts import inner_chunks
+from exzarr.stores.observed import watched
 from exzarr.stores.resolve import resolve_store
 from exzarr.tools.chunk_moves import stored_indices
 from exzarr.tools.copy_plan import place_of
@@ -98,10 +99,11 @@ class Stored:
 
 def stored(location: Location, meta: ArrayMetadata) -> Stored:
     """What is stored of an array. Lists its keys and asks for their sizes."""
+    store = watched(location.store)
     chunks = nbytes = 0
     for key, _ in stored_indices(location, meta):
         chunks += 1
-        nbytes += location.store.size(key) or 0
+        nbytes += store.size(key) or 0
     return Stored(chunks, nbytes)
 
 

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
 
-from exzarr.engine.explain import human_bytes
+from exzarr.telemetry.units import human_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console

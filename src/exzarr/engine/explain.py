@@ -12,6 +12,8 @@ from exzarr.engine.plan import Plan
 from exzarr.engine.shards import ShardLayout, coalesce
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
+from exzarr.stores.observed import watched
+from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Explanation", "explain"]
 
@@ -79,16 +81,6 @@ class Explanation:
     __repr__ = __str__
 
 
-def human_bytes(n: int) -> str:
-    """``1536`` → ``1.5 KiB``."""
-    size = float(n)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            return f"{n} B" if unit == "B" else f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.4g} PiB"
-
-
 def explain(source: ChunkSource, plan: Plan) -> Explanation:
     """What reading `plan` from `source` would do."""
     wanted = math.prod(plan.work_shape) * source.dtype.itemsize
@@ -100,7 +92,7 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
     looked = found = fetch = decode = 0
     for key, chunk_index, *_ in _items(source, plan):
         looked += 1
-        size = source.store.size(key)
+        size = watched(source.store).size(key)
         if size is not None:
             found += 1
             fetch += min(size, _window(source, plan, chunk_index)) if partly else size
@@ -159,7 +151,7 @@ def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
     if plan.chunks <= MANY:
         yield from source.items(plan)
         return
-    for key in source.store.list(source.path):
+    for key in watched(source.store).list(source.path):
         index = source.index(key)
         if index and source.key(index) == key:
             yield from source.items(plan.only(index))
@@ -169,7 +161,7 @@ def _ranges(
     source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]
 ) -> list[tuple[int, int]] | None:
     """Start and length of the stored ones among inner chunks; None where there is no shard."""
-    value = source.store.open_value(key)
+    value = watched(source.store).open_value(key)
     if value is None:
         return None
     try:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from exzarr import config
+from exzarr import config, telemetry
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
@@ -39,6 +39,11 @@ AnyArray = npt.NDArray[Any]
 def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     """Fill `work`, of ``plan.work_shape`` and any strides, with what `plan` selects."""
     if not work.size:
+        return
+    if telemetry.hooks() and not source.observed:
+        from exzarr.engine.observed import observed
+
+        observed(telemetry.SelectionRead, read, source, plan, work)
         return
     chunks = plan.chunks
     settings = config.get()

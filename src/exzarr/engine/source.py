@@ -72,7 +72,11 @@ class ChunkSource:
         What reading one chunk costs, in bytes of a compressed chunk.
     light
         Decoding a chunk takes hardly longer than the calls around it.
+    observed
+        It tells hooks what it does (`engine.observed`).
     """
+
+    observed = False
 
     __slots__ = (
         "_bound",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exzarr import config
+from exzarr import config, telemetry
 from exzarr.codecs.empty import is_fill
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
@@ -69,6 +69,12 @@ def write(
     `field` writes only that field of a structured data type.
     """
     if not work.size:
+        return
+    if telemetry.hooks() and not source.observed:
+        from exzarr.engine.observed import observed
+
+        options = {"field": field, "write_empty": write_empty}
+        observed(telemetry.SelectionWritten, write, source, plan, work, **options)
         return
     chunks = plan.chunks
     settings = config.get()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
+from exzarr.stores.observed import watched
 
 __all__ = ["StoredChunks", "chunk_index", "stored_chunks", "stored_keys"]
 
@@ -40,7 +41,7 @@ def stored_chunks(source: ChunkSource) -> StoredChunks:
                 continue
             chunks += inner
         else:
-            size = source.store.size(key)
+            size = watched(source.store).size(key)
             if size is None:
                 continue
             chunks += 1
@@ -52,7 +53,7 @@ def stored_chunks(source: ChunkSource) -> StoredChunks:
 def stored_keys(source: ChunkSource) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Key and index of every stored chunk (shard) of the grid, in no set order. One listing."""
     counts = source.grid.chunk_counts
-    for key in source.store.list(source.path):
+    for key in watched(source.store).list(source.path):
         index = chunk_index(source, key)
         # What lies outside the grid is left over from before a resize by other software.
         if index is not None and all(i < n for i, n in zip(index, counts, strict=True)):
@@ -67,7 +68,7 @@ def chunk_index(source: ChunkSource, key: str) -> tuple[int, ...] | None:
 
 def _look_into(source: ChunkSource, key: str, index: tuple[int, ...]) -> tuple[int | None, int]:
     """Bytes of the shard at `key` (None where it is absent), and how many of its inner chunks are stored."""
-    value = source.store.open_value(key)
+    value = watched(source.store).open_value(key)
     if value is None:
         return None, 0
     layout = source.layout or source.layout_at(key)

@@ -15,7 +15,9 @@ from exzarr.telemetry.events import (
     StoreRequest,
     StreamProgress,
 )
-from exzarr.telemetry.hooks import Hook, add_hook, emit, hooks, listening, remove_hook
+from exzarr.telemetry.hooks import Hook, Hooks, add_hook, emit, hooks, listening, remove_hook
+from exzarr.telemetry.profile import profile
+from exzarr.telemetry.report import Report
 
 __all__ = [
     # events
@@ -31,9 +33,12 @@ __all__ = [
     "IngestProgress",
     # who gets them
     "Hook",
+    "Hooks",
     "add_hook",
     "remove_hook",
     "listening",
+    "profile",
+    "Report",
     # who makes them
     "emit",
     "hooks",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from exzarr import config
 from exzarr.engine.pool import Feed, run
+from exzarr.stores.observed import watched
 
 if TYPE_CHECKING:
     from exzarr.format.metadata import ArrayMetadata
@@ -26,7 +27,7 @@ def stored_indices(location: Location, meta: ArrayMetadata) -> Iterator[tuple[st
     decode = meta.chunk_key_encoding.decode
     prefix = location.key("")
     ndim, skip = meta.ndim, len(prefix)
-    for key in location.store.list(location.path):
+    for key in watched(location.store).list(location.path):
         index = decode(key[skip:], ndim)
         if index is not None and all(i < n for i, n in zip(index, counts, strict=True)):
             yield key, index
@@ -35,7 +36,7 @@ def stored_indices(location: Location, meta: ArrayMetadata) -> Iterator[tuple[st
 def move_chunks(node: NodePlan, tally: Tally) -> None:
     """Put every stored chunk of the source array where the target keeps it. Memory: a chunk per worker."""
     meta, target = node.array_meta, node.target
-    get, put = node.source.store.get, target.store.put
+    get, put = watched(node.source.store).get, watched(target.store).put
     encode, prefix = node.target_array_meta.chunk_key_encoding.encode, target.key("")
     grid = meta.chunk_grid
     nbytes = meta.data_type.dtype.itemsize

@@ -21,6 +21,7 @@ from exzarr.errors import ArgumentError
 from exzarr.format import v2, v3
 from exzarr.hierarchy import Location
 from exzarr.stores.local import LocalStore
+from exzarr.stores.observed import watched
 from exzarr.tools.chunk_moves import move_chunks, stored_indices
 from exzarr.tools.copy import copy, execute, locate
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy
@@ -121,7 +122,7 @@ def _in_place(
             _delete(node.source, (v3.DOCUMENT,))
             if node.is_array and _other_keys(node):
                 for key, _ in [*stored_indices(node.source, node.array_meta)]:
-                    node.source.store.delete(key)
+                    watched(node.source.store).delete(key)
         elif remove_v2:
             _delete(node.source, _V2_DOCUMENTS)
     root = plan[0]
@@ -145,7 +146,7 @@ def _other_keys(node: NodePlan) -> bool:
 
 def _delete(location: Location, names: tuple[str, ...]) -> None:
     for name in names:
-        location.store.delete(location.key(name))
+        watched(location.store).delete(location.key(name))
 
 
 def _swap(

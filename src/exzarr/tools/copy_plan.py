@@ -16,6 +16,7 @@ from exzarr.format import fill_values, v2
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
+from exzarr.stores.observed import watched
 from exzarr.tools.recipe import KEEP, Recipe, apply
 from exzarr.tools.translate import translate_group
 
@@ -161,7 +162,7 @@ def is_consolidated(location: Location, meta: Metadata) -> bool:
         return False
     if meta.zarr_format == 3:
         return meta.consolidated is not None
-    return location.store.exists(location.key(v2.ZMETADATA))
+    return watched(location.store).exists(location.key(v2.ZMETADATA))
 
 
 def place_of(location: Location) -> str:

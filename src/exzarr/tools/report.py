@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from exzarr.engine.explain import human_bytes
+from exzarr.telemetry.units import human_bytes
 
 __all__ = ["CopyProgress", "CopyReport", "Tally"]
 

@@ -1,0 +1,397 @@
+"""A report: what a block of a program read and wrote, and where its time and its bytes went."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr.telemetry.events import (
+    CacheHit,
+    ChunkRead,
+    ChunkWritten,
+    Event,
+    IngestProgress,
+    Retried,
+    SelectionRead,
+    SelectionWritten,
+    StoreRequest,
+    StreamProgress,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ArrayUse", "READ_PHASES", "Report", "RequestUse", "Span", "WRITE_PHASES"]
+
+READ_PHASES = ("waiting", "fetching", "decoding", "copying")
+WRITE_PHASES = ("waiting", "copying", "encoding", "putting")
+
+SLOWEST = 10
+"""How many of the slowest chunks a report keeps."""
+
+MOST_SPANS = 50_000
+"""How many pieces of the timeline a report keeps; those that come later are only counted."""
+
+
+@dataclass(slots=True)
+class ArrayUse:
+    """What was read of one array, or written to it.
+
+    Attributes
+    ----------
+    selections, failed
+        Reads (writes), and how many of them raised an exception.
+    bytes_wanted
+        Bytes in memory of what was selected.
+    chunks, absent
+        Chunks that were read (written), and how many of them are not stored: they read as the
+        fill value, or held nothing else.
+    bytes_stored, bytes_decoded
+        Bytes of these chunks as they are stored, and in memory.
+    seconds
+        In these reads (writes), from beginning to end.
+    phases
+        Seconds of threads, by what they did.
+    """
+
+    selections: int = 0
+    failed: int = 0
+    bytes_wanted: int = 0
+    chunks: int = 0
+    absent: int = 0
+    bytes_stored: int = 0
+    bytes_decoded: int = 0
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def amplification(self) -> float:
+        """Bytes decoded (encoded) for each byte that was wanted; 0 where none was."""
+        return self.bytes_decoded / self.bytes_wanted if self.bytes_wanted else 0.0
+
+
+@dataclass(slots=True)
+class RequestUse:
+    """What a store was asked.
+
+    Attributes
+    ----------
+    requests, missing, failed
+        How often; how often there was no such key; and how often it ended in an exception.
+    bytes
+        Bytes that came or went.
+    seconds
+        Seconds of threads.
+    """
+
+    requests: int = 0
+    missing: int = 0
+    failed: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class CacheUse:
+    """How often a cache had what was wanted, and how many bytes were not read therefore."""
+
+    hits: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of the timeline: what a thread did from `start` to `end` (seconds since the epoch)."""
+
+    phase: str
+    start: float
+    end: float
+    thread: int
+    process: int
+    bytes: int
+
+
+Place = tuple[str, str]
+"""(store, array's path)"""
+
+
+class Report:
+    """What happened. Printing it shows it; a notebook shows it as tables.
+
+    A hook: it can be called with events. `exzarr.profile` gives one.
+
+    Attributes
+    ----------
+    read, written
+        `ArrayUse` by store and path of the array.
+    requests
+        `RequestUse` by store and kind of request.
+    caches
+        `CacheUse` by the cache's name.
+    streams
+        The last progress of each stream and ingestion.
+    retries
+        How often something was tried again.
+    slowest
+        The chunks that took longest, the slowest first, as events.
+    spans, spans_left_out
+        The timeline, and how many pieces came after it was full.
+    threads
+        Who worked: process and thread.
+    """
+
+    def __init__(self) -> None:
+        self.read: dict[Place, ArrayUse] = {}
+        self.written: dict[Place, ArrayUse] = {}
+        self.requests: dict[tuple[str, str], RequestUse] = {}
+        self.caches: dict[str, CacheUse] = {}
+        self.streams: dict[tuple[str, str], StreamProgress | IngestProgress] = {}
+        self.retries = 0
+        self.spans: list[Span] = []
+        self.spans_left_out = 0
+        self.threads: set[tuple[int, int]] = set()
+        self._slowest: list[tuple[float, int, ChunkRead | ChunkWritten]] = []
+        self._number = count()
+        self._process = os.getpid()
+        self._began = time.perf_counter()
+        self._seconds: float | None = None
+        self._lock = threading.Lock()
+
+    # -- collecting ----------------------------------------------------------------
+
+    def __call__(self, event: Event) -> None:
+        """Take `event` in. What comes after the end, or in a child that was forked, is not."""
+        if self._seconds is not None or os.getpid() != self._process:
+            return
+        with self._lock:
+            self._take(event)
+
+    def end(self) -> None:
+        """Take no more events: what was measured is over."""
+        if self._seconds is None:
+            self._seconds = time.perf_counter() - self._began
+
+    def merge(self, other: Report | Iterable[Event]) -> Report:
+        """Add what another report, or events, say: of another process, most likely. Returns this one.
+
+        `seconds` remain this report's own: others worked meanwhile.
+        """
+        if not isinstance(other, Report):
+            with self._lock:
+                for event in other:
+                    self._take(event)
+            return self
+        with self._lock:
+            for mine, theirs in ((self.read, other.read), (self.written, other.written)):
+                for place, use in theirs.items():
+                    _add(mine.setdefault(place, ArrayUse()), use)
+            for request, asked in other.requests.items():
+                _add(self.requests.setdefault(request, RequestUse()), asked)
+            for cache, hits in other.caches.items():
+                _add(self.caches.setdefault(cache, CacheUse()), hits)
+            self.streams.update(other.streams)
+            self.retries += other.retries
+            self.threads |= other.threads
+            for span in other.spans:
+                self._keep_span(span)
+            self.spans_left_out += other.spans_left_out
+            for event in other.slowest:
+                self._keep_slowest(event)
+        return self
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ChunkRead():
+                self._take_chunk(self.read, event, READ_PHASES)
+                self._span("decoding", event, event.decoding, event.bytes_decoded)
+            case ChunkWritten():
+                self._take_chunk(self.written, event, WRITE_PHASES)
+                self._span("encoding", event, event.encoding, event.bytes_decoded)
+            case StoreRequest():
+                self._take_request(event)
+            case SelectionRead():
+                self._take_selection(self.read, event)
+            case SelectionWritten():
+                self._take_selection(self.written, event)
+            case CacheHit():
+                cache = self.caches.setdefault(event.cache, CacheUse())
+                cache.hits += 1
+                cache.bytes += event.bytes
+            case Retried():
+                self.retries += 1
+            case StreamProgress():
+                self.streams[event.stream, event.array] = event
+            case IngestProgress():
+                self.streams[event.source, event.target] = event
+
+    def _take_chunk(
+        self, uses: dict[Place, ArrayUse], event: ChunkRead | ChunkWritten, phases: tuple[str, ...]
+    ) -> None:
+        use = uses.setdefault((event.store, event.array), ArrayUse())
+        use.chunks += 1
+        use.absent += not event.stored
+        use.bytes_stored += event.bytes_stored
+        use.bytes_decoded += event.bytes_decoded
+        for phase in phases:
+            use.phases[phase] = use.phases.get(phase, 0.0) + getattr(event, phase)
+        self.threads.add((event.process, event.thread))
+        self._keep_slowest(event)
+
+    def _take_selection(self, uses: dict[Place, ArrayUse], event: SelectionRead | SelectionWritten) -> None:
+        use = uses.setdefault((event.store, event.array), ArrayUse())
+        use.selections += 1
+        use.failed += bool(event.error)
+        use.bytes_wanted += event.bytes
+        use.seconds += event.seconds
+
+    def _take_request(self, event: StoreRequest) -> None:
+        use = self.requests.setdefault((event.store, event.kind), RequestUse())
+        use.requests += 1
+        use.missing += not event.found
+        use.failed += bool(event.error)
+        use.bytes += event.bytes
+        use.seconds += event.seconds
+        phase = {"get": "fetching", "range": "fetching", "put": "putting"}.get(event.kind, "asking")
+        self._span(phase, event, event.seconds, event.bytes)
+
+    def _span(self, phase: str, event: Event, seconds: float, nbytes: int) -> None:
+        if seconds:
+            self._keep_span(Span(phase, event.at - seconds, event.at, event.thread, event.process, nbytes))
+
+    def _keep_span(self, span: Span) -> None:
+        if len(self.spans) < MOST_SPANS:
+            self.spans.append(span)
+        else:
+            self.spans_left_out += 1
+
+    def _keep_slowest(self, event: ChunkRead | ChunkWritten) -> None:
+        kept = self._slowest
+        if len(kept) < SLOWEST:
+            heapq.heappush(kept, (event.seconds, next(self._number), event))
+        elif event.seconds > kept[0][0]:
+            heapq.heapreplace(kept, (event.seconds, next(self._number), event))
+
+    # -- asking ----------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from beginning to end, or so far."""
+        return time.perf_counter() - self._began if self._seconds is None else self._seconds
+
+    @property
+    def slowest(self) -> list[ChunkRead | ChunkWritten]:
+        return [event for _, _, event in sorted(self._slowest, key=lambda item: (-item[0], item[1]))]
+
+    @property
+    def phases(self) -> dict[str, dict[str, float]]:
+        """Seconds of threads by phase, of all arrays together, for ``read`` and ``write``."""
+        return {
+            "read": _summed(self.read.values(), READ_PHASES),
+            "write": _summed(self.written.values(), WRITE_PHASES),
+        }
+
+    def total(self, what: Literal["read", "write"]) -> ArrayUse:
+        """All that was read, or written, of all arrays."""
+        whole = ArrayUse()
+        for use in (self.read if what == "read" else self.written).values():
+            _add(whole, use)
+        return whole
+
+    # -- showing ---------------------------------------------------------------------
+
+    def asdict(self) -> dict[str, Any]:
+        """All figures as dicts, lists, strings and numbers. The timeline is left out."""
+        return {
+            "seconds": self.seconds,
+            "threads": len(self.threads),
+            "phases": self.phases,
+            "arrays": [
+                {"operation": operation, "store": store, "array": array, **asdict(use)}
+                | {"amplification": use.amplification}
+                for operation, uses in (("read", self.read), ("write", self.written))
+                for (store, array), use in uses.items()
+            ],
+            "requests": [
+                {"store": store, "kind": kind, **asdict(use)} for (store, kind), use in self.requests.items()
+            ],
+            "caches": {name: asdict(use) for name, use in self.caches.items()},
+            "retries": self.retries,
+            "streams": [asdict(event) for event in self.streams.values()],
+            "slowest": [*map(_chunk_dict, self.slowest)],
+        }
+
+    def to_json(self) -> str:
+        """The figures of `asdict` as JSON."""
+        return json.dumps(self.asdict(), indent=2)
+
+    def plot(self, path: str | os.PathLike[str]) -> Path:
+        """Draw the timeline to the file `path`, whose ending tells the format (``.png``, ``.svg``, ``.pdf``).
+
+        A line for each thread: when it fetched, decoded, encoded and put; and below, how many bytes
+        came out of it. Needs matplotlib (``pip install 'exzarr[demo]'``). Returns the path.
+        """
+        from exzarr.telemetry.plot import plot
+
+        return plot(self, path)
+
+    def __str__(self) -> str:
+        from exzarr.telemetry.show import text
+
+        return text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from exzarr.telemetry.show import html
+
+        return html(self)
+
+    # -- going elsewhere ---------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in vars(self).items() if name not in ("_lock", "_number")}
+        return {**state, "_seconds": self.seconds}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+        self._number = count(SLOWEST)
+
+
+def _add(to: Any, other: Any) -> None:
+    """Add up the figures of two `ArrayUse`, or of two others of a kind."""
+    for each in fields(to):
+        value = getattr(other, each.name)
+        if isinstance(value, dict):
+            mine = getattr(to, each.name)
+            for name, seconds in value.items():
+                mine[name] = mine.get(name, 0.0) + seconds
+        else:
+            setattr(to, each.name, getattr(to, each.name) + value)
+
+
+def _summed(uses: Iterable[ArrayUse], phases: tuple[str, ...]) -> dict[str, float]:
+    known = [*uses]
+    return {phase: sum(use.phases.get(phase, 0.0) for use in known) for phase in phases}
+
+
+def _chunk_dict(event: ChunkRead | ChunkWritten) -> dict[str, Any]:
+    reading = isinstance(event, ChunkRead)
+    return {
+        "operation": "read" if reading else "write",
+        "store": event.store,
+        "array": event.array,
+        "index": [*event.index],
+        "key": event.key,
+        "bytes_stored": event.bytes_stored,
+        "bytes_decoded": event.bytes_decoded,
+        "seconds": event.seconds,
+        **{phase: getattr(event, phase) for phase in (READ_PHASES if reading else WRITE_PHASES)},
+    }

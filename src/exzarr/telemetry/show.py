@@ -1,0 +1,193 @@
+"""A report as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from exzarr.telemetry.events import ChunkRead, ChunkWritten, IngestProgress
+from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES, ArrayUse, Report
+from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
+
+__all__ = ["Table", "html", "summary", "tables", "text"]
+
+BAR = 24
+"""Characters of the longest bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header. Columns whose number is in `words` are text, the others figures."""
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    words: frozenset[int] = frozenset({0})
+
+
+def text(report: Report) -> str:
+    """A report for a terminal."""
+    parts = [summary(report), *map(_text_table, tables(report))]
+    return "\n\n".join(parts)
+
+
+def html(report: Report) -> str:
+    """A report for a notebook; everything escaped."""
+    parts = [f"<p><b>{escape(summary(report))}</b></p>", *map(_html_table, tables(report))]
+    return f"<div>{''.join(parts)}</div>"
+
+
+def summary(report: Report) -> str:
+    """One line."""
+    parts = [f"profile of {human_seconds(report.seconds)}"]
+    read, written = report.total("read"), report.total("write")
+    for use, verb in ((read, "read"), (written, "written")):
+        if use.selections or use.chunks:
+            parts.append(
+                f"{human_bytes(use.bytes_wanted)} {verb} in {human_seconds(use.seconds)} "
+                f"({human_speed(use.bytes_wanted, use.seconds)})"
+            )
+    requests = sum(use.requests for use in report.requests.values())
+    parts.append(f"{requests:,} requests" if requests != 1 else "1 request")
+    if len(report.threads) > 1:
+        parts.append(f"{len(report.threads)} threads")
+    if report.retries:
+        parts.append(f"{report.retries:,} retries")
+    return ", ".join(parts)
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """What there is to say, table by table; none without rows."""
+    yield from _phases(report)
+    yield from _arrays(report)
+    yield from _requests(report)
+    yield from _slowest(report)
+    yield from _others(report)
+
+
+def _phases(report: Report) -> Iterator[Table]:
+    rows: list[tuple[str, ...]] = []
+    for what, phases in report.phases.items():
+        total = sum(phases.values())
+        if not total:
+            continue
+        for number, (phase, seconds) in enumerate(phases.items()):
+            share = seconds / total
+            bar = "▇" * round(BAR * share)
+            rows.append((what if not number else "", phase, human_seconds(seconds), f"{share:.0%}", bar))
+    if rows:
+        yield Table(("threads' time", "phase", "time", "share", ""), rows, frozenset({0, 1, 4}))
+
+
+def _arrays(report: Report) -> Iterator[Table]:
+    rows: list[tuple[str, ...]] = []
+    for verb, uses in (("read", report.read), ("write", report.written)):
+        for (store, array), use in uses.items():
+            rows.append((verb, _place(store, array), *_array_row(use)))
+    if rows:
+        header = (
+            "arrays",
+            "",
+            "calls",
+            "chunks",
+            "absent",
+            "stored",
+            "in memory",
+            "wanted",
+            "÷ wanted",
+            "speed",
+        )
+        yield Table(header, rows, frozenset({0, 1}))
+
+
+def _array_row(use: ArrayUse) -> tuple[str, ...]:
+    return (
+        f"{use.selections:,}",
+        f"{use.chunks:,}",
+        f"{use.absent:,}",
+        human_bytes(use.bytes_stored),
+        human_bytes(use.bytes_decoded),
+        human_bytes(use.bytes_wanted),
+        f"{use.amplification:.3g}" if use.bytes_wanted else "–",
+        human_speed(use.bytes_wanted, use.seconds),
+    )
+
+
+def _requests(report: Report) -> Iterator[Table]:
+    rows: list[tuple[str, ...]] = []
+    before = ""
+    for (store, kind), use in sorted(report.requests.items()):
+        missing = f"{use.missing:,}" + (f" ({use.failed:,} failed)" if use.failed else "")
+        mean = use.seconds / use.requests
+        speed = human_speed(use.bytes, use.seconds) if use.bytes else "–"
+        figures = (f"{use.requests:,}", missing, human_bytes(use.bytes), human_seconds(use.seconds))
+        rows.append((store if store != before else "", kind, *figures, human_seconds(mean), speed))
+        before = store
+    if rows:
+        header = ("requests", "", "number", "not found", "bytes", "time", "each", "speed")
+        yield Table(header, rows, frozenset({0, 1}))
+
+
+def _slowest(report: Report) -> Iterator[Table]:
+    rows = [_slow_row(event) for event in report.slowest[:5]]
+    if rows:
+        yield Table(("slowest chunks", "", "index", "time", "of that"), rows, frozenset({0, 1, 2, 4}))
+
+
+def _slow_row(event: ChunkRead | ChunkWritten) -> tuple[str, ...]:
+    reading = isinstance(event, ChunkRead)
+    parts = [(name, getattr(event, name)) for name in (READ_PHASES if reading else WRITE_PHASES)]
+    told = ", ".join(f"{name} {human_seconds(n)}" for name, n in parts if n >= 0.02 * event.seconds)
+    verb = "read" if reading else "write"
+    return verb, _place(event.store, event.array), str(event.index), human_seconds(event.seconds), told
+
+
+def _others(report: Report) -> Iterator[Table]:
+    if report.caches:
+        rows = [(name, f"{use.hits:,}", human_bytes(use.bytes)) for name, use in report.caches.items()]
+        yield Table(("caches", "hits", "not read"), rows)
+    if report.streams:
+        told: list[tuple[str, ...]] = []
+        for event in report.streams.values():
+            if isinstance(event, IngestProgress):
+                name, array = event.source, event.target
+            else:
+                name, array = event.stream, event.array
+            total = "?" if event.total is None else f"{event.total:,}"
+            figures = (f"{event.done:,} of {total}", f"{event.failed:,}", f"{event.skipped:,}")
+            speed = human_speed(event.bytes, event.seconds)
+            told.append((name, array or "/", *figures, human_bytes(event.bytes), speed))
+        header = ("streams", "", "done", "failed", "skipped", "bytes", "speed")
+        yield Table(header, told, frozenset({0, 1}))
+
+
+def _place(store: str, array: str) -> str:
+    return f"{store.rstrip('/')}/{array}" if array else store
+
+
+def _text_table(table: Table) -> str:
+    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    lines = []
+    for row in (table.header, *table.rows):
+        cells = [
+            cell.ljust(width) if i in table.words else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _html_table(table: Table) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
+        made = [
+            f"<{tag} style='text-align:{'left' if i in table.words else 'right'};padding:1px 10px 1px 0'>"
+            f"{escape(cell)}</{tag}>"
+            for i, cell in enumerate(cells)
+        ]
+        return f"<tr>{''.join(made)}</tr>"
+
+    rows = "".join([row(cells, "td") for cells in table.rows])
+    return (
+        "<table style='border-collapse:collapse;margin:0 0 10px'>"
+        f"<thead>{row(table.header, 'th')}</thead><tbody>{rows}</tbody></table>"
+    )

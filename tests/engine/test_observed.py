@@ -1,0 +1,496 @@
+"""What hooks hear of reads and writes, against what a counting store saw and what lies in the files."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import exzarr
+from exzarr import config, telemetry
+from exzarr.array import Array
+from exzarr.engine import observed
+from exzarr.engine.read import read
+from exzarr.errors import ChunkCorruptError, ChunkMissingError
+from exzarr.hierarchy import Location
+from exzarr.stores.local import LocalStore
+from exzarr.stores.memory import MemoryStore
+from exzarr.stores.zip import ZipStore
+from exzarr.telemetry import (
+    CacheHit,
+    ChunkRead,
+    ChunkWritten,
+    Event,
+    SelectionRead,
+    SelectionWritten,
+    StoreRequest,
+)
+from tests.engine.spy import Hook, Short, Spy
+from tests.engine.strategies import Pick, arrays, blank, configs, picks, values_for
+from tests.engine.tools import assert_same, contents, make, numbered, open_array, raw
+
+GZIP = {"name": "gzip", "configuration": {"level": 1}}
+
+
+class Ears:
+    """A hook that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if type(event) is kind]
+
+
+@pytest.fixture
+def ears() -> Iterator[Ears]:
+    ears = Ears()
+    with telemetry.listening(ears):
+        yield ears
+
+
+def spied(array: Array) -> tuple[Array, Spy]:
+    spy = Spy(array.store)
+    return Array(Location(spy, array.path), array.metadata), spy
+
+
+def requests(ears: Ears, *kinds: str) -> Counter:
+    return Counter([(event.key, event.bytes) for event in ears.of(StoreRequest) if event.kind in kinds])
+
+
+def touched(array: Array, pick: Pick, sizes: Any) -> set[tuple[int, ...]]:
+    """The indexes of the chunks, of these lengths along each dimension, that a selection touches."""
+    counts = [len(lengths) for lengths in sizes]
+    ids = np.zeros(array.shape, "i8")
+    for d, (lengths, n) in enumerate(zip(sizes, array.shape, strict=True)):
+        index = np.repeat(np.arange(len(lengths)), lengths)[:n] * math.prod(counts[d + 1 :])
+        ids += index.reshape([-1 if i == d else 1 for i in range(array.ndim)])
+    found = np.unique(pick.expect(ids)).tolist()
+    return {tuple([int(i) for i in np.unravel_index(n, counts)]) if counts else () for n in found}
+
+
+def inner_sizes(array: Array) -> list[list[int]]:
+    return [[size] * -(-n // size) for size, n in zip(array.chunks, array.shape, strict=True)]
+
+
+def shard_of(array: Array, inner: tuple[int, ...]) -> tuple[int, ...]:
+    ends = [np.cumsum(sizes) for sizes in array.chunk_sizes]
+    starts = [i * size for i, size in zip(inner, array.chunks, strict=True)]
+    return tuple([int(np.searchsorted(e, at, side="right")) for e, at in zip(ends, starts, strict=True)])
+
+
+def length_in_shard(array: Array, event: Any) -> int:
+    """Bytes of an inner chunk as the index at its shard's end (or start) has it."""
+    value = bytes(array.store.get(event.key) or b"")
+    grid, encoding = array.metadata.chunk_grid, array.metadata.chunk_key_encoding
+    shard = encoding.decode(event.key, array.ndim)
+    assert shard is not None
+    size = 16 * math.prod([n // c for n, c in zip(grid.chunk_shape_at(shard), array.chunks, strict=True)])
+    at_start = array.metadata.codecs[0].configuration.get("index_location") == "start"
+    table = value[:size] if at_start else value[-size - 4 : -4]  # and a checksum of 4 bytes
+    return int(np.frombuffer(table, "<u8").reshape(-1, 2)[event.number, 1])
+
+
+@given(st.data())
+def test_the_events_of_a_read_are_what_the_store_saw_and_what_the_selection_touches(data: Any) -> None:
+    array, spy = spied(data.draw(arrays()))
+    model = blank(array)
+    first, pick = data.draw(picks(array)), data.draw(picks(array))
+    value = data.draw(values_for(array, np.shape(first.expect(model))))
+    first.write(array, value)
+    first.assign(model, value)
+    spy.reads.clear()
+    ears = Ears()
+    with config.override(**data.draw(configs)), telemetry.listening(ears):
+        got = pick.read(array)
+    assert_same(got, pick.expect(model))
+    assert requests(ears, "get", "range") == Counter(spy.reads)
+
+    chunks = ears.of(ChunkRead)
+    assert len({(event.key, event.number) for event in chunks}) == len(chunks)
+    whole = {event.index for event in chunks if event.number is None}
+    if array._bound.sharded:
+        inner = {event.index for event in chunks if event.number is not None}
+        wanted = touched(array, pick, inner_sizes(array))
+        assert inner <= wanted
+        assert whole == {shard_of(array, index) for index in wanted - inner}  # shards that are absent
+    else:
+        assert whole == touched(array, pick, array.chunk_sizes)
+    for event in chunks:
+        size = spy.inner.size(event.key)
+        if event.number is not None:
+            length = length_in_shard(array, event)
+            assert event.stored == (length != 2**64 - 1)
+            assert event.bytes_stored == (length if event.stored else 0)
+        else:
+            assert event.stored == (size is not None)
+            if event.bytes_stored != event.bytes_decoded:  # else raw, and maybe read in part
+                assert event.bytes_stored == size
+        assert (event.store, event.array) == (array.store.url, array.path)
+        assert min(event.waiting, event.fetching, event.decoding, event.copying) >= 0
+    selections = ears.of(SelectionRead)
+    assert sum(event.bytes for event in selections) == np.size(got) * array.dtype.itemsize
+    for thread in {event.thread for event in chunks}:
+        own = sum(event.seconds for event in chunks if event.thread == thread)
+        assert own <= sum(event.seconds for event in selections)
+
+
+@given(st.data())
+def test_the_events_of_a_write_are_what_the_store_saw_and_what_it_holds(data: Any) -> None:
+    array, spy = spied(data.draw(arrays()))
+    model = blank(array)
+    unheard = MemoryStore()
+    for key, document in contents(array.store).items():
+        unheard.put(key, document)
+    for _ in range(2):  # the second one finds chunks to patch
+        pick = data.draw(picks(array))
+        value = data.draw(values_for(array, np.shape(pick.expect(model))))
+        spy.reads.clear()
+        spy.writes.clear()
+        ears = Ears()
+        with config.override(**data.draw(configs)), telemetry.listening(ears):
+            pick.write(array, value)
+        pick.write(open_array(unheard), value)
+        assert contents(unheard) == contents(spy.inner)
+        assert requests(ears, "get", "range") == Counter(spy.reads)
+        stored = ears.of(StoreRequest)
+        assert Counter([e.key for e in stored if e.kind in ("put", "delete")]) == Counter(spy.writes)
+        for event in stored:
+            if event.kind in ("put", "delete"):
+                assert spy.inner.size(event.key) == (event.bytes if event.kind == "put" else None)
+        chunks = ears.of(ChunkWritten)
+        assert len({(event.key, event.number) for event in chunks}) == len(chunks)
+        assert {event.key for event in chunks} <= set(spy.writes)
+        if array._bound.sharded:
+            inner = {event.index for event in chunks if event.number is not None}
+            assert inner <= touched(array, pick, inner_sizes(array))
+        else:
+            assert {event.index for event in chunks} == touched(array, pick, array.chunk_sizes)
+        for event in chunks:
+            size = spy.inner.size(event.key)
+            if event.number is not None:
+                assert event.bytes_stored == length_in_shard(array, event)
+            else:
+                assert event.stored == (size is not None)
+                assert event.bytes_stored == (size or 0)
+            assert min(event.waiting, event.copying, event.encoding, event.putting) >= 0
+        for event in ears.of(ChunkRead):  # of what is covered in part
+            assert event.key in spy.writes
+
+
+# -- stores ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("compressors", [None, "zstd"])
+def test_bytes_in_a_folder_are_those_of_its_files(
+    tmp_path: Path, ears: Ears, zarr_format: Any, compressors: Any
+) -> None:
+    array = make(
+        (30, 40), chunks=(8, 8), store=LocalStore(tmp_path), zarr_format=zarr_format, compressors=compressors
+    )
+    array[...] = numbered((30, 40))
+    sizes = {
+        path.relative_to(tmp_path).as_posix(): path.stat().st_size
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.name not in ("zarr.json", ".zarray", ".zattrs")
+    }
+    assert len(sizes) == 4 * 5
+    assert {event.key: event.bytes_stored for event in ears.of(ChunkWritten)} == sizes
+    assert_same(array[...], numbered((30, 40)))
+    assert {event.key: event.bytes_stored for event in ears.of(ChunkRead)} == sizes
+    assert all(event.bytes_decoded == 8 * 8 * 4 for event in ears.of(ChunkRead))
+    assert {event.key: event.bytes for event in ears.of(StoreRequest) if event.key in sizes} == sizes
+
+
+@pytest.mark.parametrize("shards", [None, (16, 16)])
+def test_bytes_in_a_zip_are_those_of_its_members(tmp_path: Path, ears: Ears, shards: Any) -> None:
+    path = tmp_path / "a.zip"
+    with ZipStore(path, mode="w") as store:
+        make((30, 40), chunks=(8, 8), shards=shards, store=store)[...] = numbered((30, 40))
+    written = ears.of(ChunkWritten)
+    with ZipStore(path) as store:
+        array = open_array(store)
+        assert_same(array[...], numbered((30, 40)))
+        read = ears.of(ChunkRead)
+        assert {event.store for event in (*written, *read)} == {store.url}
+        sizes = {key: store.size(key) or 0 for key in store.list("c")}
+        index = 0 if shards is None else 4 * 16 + 4
+        for events in (written, read):
+            assert len(events) == 20
+            for key, size in sizes.items():
+                assert sum(event.bytes_stored for event in events if event.key == key) == size - index
+
+
+def test_of_raw_chunks_the_bytes_are_those_that_were_read(ears: Ears) -> None:
+    array = raw((100, 100), "f8", chunks=(50, 50))
+    array[...] = numbered((100, 100), "f8")
+    for selection, nbytes in [
+        (np.s_[7, 3:20], 17 * 8),
+        (np.s_[7:9, 3], 51 * 8),
+        (np.s_[:50, :50], 50 * 50 * 8),
+    ]:
+        ears.events.clear()
+        array[selection]
+        (event,) = ears.of(ChunkRead)
+        assert (event.bytes_stored, event.bytes_decoded) == (nbytes, nbytes)
+        assert event.decoding == 0
+
+
+def test_a_store_that_stops_early_is_asked_again_and_the_chunk_counts_once(ears: Ears) -> None:
+    for compressors in (None, "zstd", GZIP):
+        array = make((30, 40), chunks=(8, 8), compressors=compressors)
+        array[...] = numbered((30, 40))
+        ears.events.clear()
+        short = open_array(Short(array.store))
+        assert_same(short[...], numbered((30, 40)))
+        assert len(ears.of(ChunkRead)) == 20
+        got = [event for event in ears.of(StoreRequest) if event.key.startswith("c/")]
+        assert len(got) == 40
+
+
+def test_requests_for_metadata_and_listings_are_told(ears: Ears) -> None:
+    store = MemoryStore()
+    root = exzarr.open_group(store, mode="w")
+    root.create_array("a", shape=(3,), dtype="i4")
+    ears.events.clear()
+    assert [*exzarr.open_group(store, mode="r").array_keys()] == ["a"]
+    told = ears.of(StoreRequest)
+    size = store.size("zarr.json")
+    assert ("get", "zarr.json", size) in [(event.kind, event.key, event.bytes) for event in told]
+    assert ("get", "a/zarr.json", store.size("a/zarr.json")) in [(e.kind, e.key, e.bytes) for e in told]
+    assert [(event.kind, event.key) for event in told if event.kind == "list"] == [("list", "")]
+
+
+def test_what_was_not_found_and_what_failed_is_told(ears: Ears) -> None:
+    array = make((20, 20), chunks=(8, 8))
+    array[:8] = 1
+    ears.events.clear()
+    array[...]
+    assert Counter(event.found for event in ears.of(StoreRequest)) == {True: 3, False: 6}
+    assert Counter(event.stored for event in ears.of(ChunkRead)) == {True: 3, False: 6}
+
+    def down(what: str, key: str) -> None:
+        raise OSError("the network is down")
+
+    for shards in (None, (16, 16)):
+        broken = open_array(Hook(make((20, 20), chunks=(8, 8), shards=shards).store, lambda *_: None))
+        broken.store.hook = lambda what, key: down(what, key)  # type: ignore[attr-defined]
+        ears.events.clear()
+        with pytest.raises(OSError, match="down"):
+            broken[...]
+        with pytest.raises(OSError, match="down"):
+            broken[...] = 1
+        assert {event.error for event in ears.of(StoreRequest)} == {"OSError: the network is down"}
+        (read,), (written,) = ears.of(SelectionRead), ears.of(SelectionWritten)
+        assert read.error == written.error == "OSError: the network is down"
+        assert not ears.of(ChunkRead)
+        assert not ears.of(ChunkWritten)
+
+
+# -- shards --------------------------------------------------------------------------------------
+
+
+def test_an_index_that_is_kept_is_a_cache_hit(ears: Ears) -> None:
+    array = make((64, 64), "u1", chunks=(4, 4), shards=(32, 32))
+    array[...] = numbered((64, 64), "u1")
+    ears.events.clear()
+    array[:40, :8]
+    assert not ears.of(CacheHit)
+    array[0, 0]
+    assert [(e.cache, e.key, e.bytes) for e in ears.of(CacheHit)] == [("shard index", "c/0/0", 64 * 16 + 4)]
+
+
+def test_what_lies_between_the_ranges_of_a_shard_is_no_chunks_own(ears: Ears) -> None:
+    array = make((8, 64), "u1", chunks=(1, 64), shards=(8, 64), compressors=None)
+    array[...] = numbered((8, 64), "u1")
+    array[0]  # its index is known
+    ears.events.clear()
+    with config.override(workers=1, coalesce_gap=64):
+        array[1:6:2]
+    (request,) = ears.of(StoreRequest)
+    assert (request.kind, request.bytes) == ("range", 5 * 64)
+    chunks = ears.of(ChunkRead)
+    assert [(event.number, event.index, event.bytes_stored) for event in chunks] == [
+        (n, (n, 0), 64) for n in (1, 3, 5)
+    ]
+    assert sum(event.fetching for event in chunks) == pytest.approx(request.seconds)
+
+
+@pytest.mark.parametrize("shards", [None, (256, 256)])
+def test_a_read_and_a_write_by_many_threads_tell_of_each_chunk_once(ears: Ears, shards: Any) -> None:
+    array = make((512, 512), "f8", chunks=(64, 64), shards=shards, compressors=GZIP)
+    model = np.random.default_rng(0).normal(size=(512, 512))
+    with config.override(workers=4, inline_bytes=0):
+        array[...] = model
+        assert_same(array[...], model)
+    wanted = Counter(dict.fromkeys(np.ndindex(8, 8), 1))
+    assert Counter(event.index for event in ears.of(ChunkWritten)) == wanted
+    assert Counter(event.index for event in ears.of(ChunkRead)) == wanted
+    for kind, done in ((ChunkRead, SelectionRead), (ChunkWritten, SelectionWritten)):
+        (whole,) = ears.of(done)
+        for thread in {event.thread for event in ears.of(kind)}:
+            assert sum(event.seconds for event in ears.of(kind) if event.thread == thread) <= whole.seconds
+
+
+# -- damage ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shards", [None, (8, 8)])
+def test_errors_are_what_they_are_while_nobody_listens(shards: Any) -> None:
+    array = make((8, 8), chunks=(4, 4), shards=shards)
+    array[...] = numbered((8, 8))
+    for key in [*array.store.list("c")]:
+        array.store.put(key, bytes(array.store.get(key) or b"")[:-5])
+    messages = []
+    for listeners in (0, 1):
+        with telemetry.listening(lambda _: None) if listeners else config.override():
+            for act in (lambda: array[...], lambda: array.__setitem__((0, 0), 1)):
+                with pytest.raises(ChunkCorruptError) as caught:
+                    act()
+                messages.append(str(caught.value))
+    assert messages[:2] == messages[2:]
+
+
+@pytest.mark.parametrize("shards", [None, (8, 8)])
+def test_a_missing_chunk_that_is_an_error_is_no_chunk_read(ears: Ears, shards: Any) -> None:
+    array = make((8, 8), chunks=(4, 4), shards=shards, access={"missing": "error"})
+    with pytest.raises(ChunkMissingError):
+        array[...]
+    assert not ears.of(ChunkRead)
+    array[:4, :4] = 1
+    with pytest.raises(ChunkMissingError, match=r"\(0, 1\)"):
+        array[:4]
+
+
+# -- hooks ----------------------------------------------------------------------------------------
+
+
+def test_events_say_which_chunk_it_is_also_in_another_process(ears: Ears) -> None:
+    array = make((20, 30), chunks=(4, 5), shards=(8, 10), path="group/a")
+    array[9:11, 7:23] = 1
+    told = pickle.loads(pickle.dumps(ears.of(ChunkWritten)))
+    assert {event.index for event in told} == {(2, 1), (2, 2), (2, 3), (2, 4)}
+    assert {event.array for event in told} == {"group/a"}
+
+
+def test_a_hook_that_reads_the_array_itself_is_not_told_of_that() -> None:
+    array = make((20, 20), chunks=(8, 8))
+    array[...] = 1
+    seen: list[int] = []
+    with telemetry.listening(lambda event: seen.append(int(array[...].sum())), only=ChunkRead):
+        array[...]
+    assert seen == [400] * 9
+
+
+def test_a_hook_that_fails_breaks_no_read() -> None:
+    def broken(event: Event) -> None:
+        raise RuntimeError("a hook's own mistake")
+
+    for shards in (None, (16, 16)):
+        array = make((20, 20), chunks=(8, 8), shards=shards)
+        with telemetry.listening(broken):
+            array[...] = numbered((20, 20))
+            assert_same(array[...], numbered((20, 20)))
+
+
+def test_two_threads_may_read_one_array_at_the_same_time() -> None:
+    array = make((64, 64), chunks=(8, 8))
+    array[...] = numbered((64, 64))
+    ears = Ears()
+    both = threading.Barrier(2, timeout=60)
+
+    def work() -> None:
+        both.wait()
+        for _ in range(10):
+            assert_same(array[...], numbered((64, 64)))
+
+    with telemetry.listening(ears):
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert Counter(event.index for event in ears.of(ChunkRead)) == dict.fromkeys(np.ndindex(8, 8), 20)
+
+
+# -- nobody listens ---------------------------------------------------------------------------------
+
+
+def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = make((20, 20), chunks=(8, 8))
+
+    def used(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was observed")
+
+    monkeypatch.setattr(observed, "observed", used)
+    monkeypatch.setattr("exzarr.stores.observed.ObservedStore", used)
+    array[...] = 1
+    array[3]
+    array[3:4] = 2
+    array.explain[...]
+    exzarr.open_array(array.store)
+    with telemetry.listening(lambda _: None):
+        for act in (
+            lambda: array[3],
+            lambda: array.__setitem__(3, 1),
+            lambda: exzarr.open_array(array.store),
+        ):
+            with pytest.raises(AssertionError, match="observed"):
+                act()
+    array[3]
+
+
+def test_the_workers_are_the_same_functions_whether_anybody_listens_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    array = make((20, 20), chunks=(8, 8))
+    array[...] = 1
+    jobs: list[tuple[Any, type, type]] = []
+    module = sys.modules[read.__module__]
+    run = module.run  # type: ignore[attr-defined]
+
+    def noting(job: Any, *rest: Any) -> None:
+        worker = job.args[0]
+        source = worker.args[0]
+        jobs.append((worker.func, type(source), type(source.store)))
+        run(job, *rest)
+
+    monkeypatch.setattr(module, "run", noting)
+    array[...]
+    with telemetry.listening(lambda _: None):
+        array[...]
+    (plain, plain_source, plain_store), (told, told_source, _) = jobs
+    assert plain is told
+    assert plain_store is MemoryStore
+    assert plain_source is type(array._bound)
+    assert told_source is observed.ObservedSource
+
+
+def test_a_process_in_which_nobody_listens_loads_nothing_for_it() -> None:
+    code = """
+import sys, exzarr
+a = exzarr.zeros((8, 8), chunks=(4, 4))
+a[:3] = 1
+a[...]
+loaded = [name for name in sys.modules if name.startswith(("exzarr.engine.observed", "exzarr.telemetry.plot"))]
+assert not loaded, loaded
+with exzarr.profile() as report:
+    a[...]
+assert "exzarr.engine.observed" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from exzarr.engine.explain import human_bytes
 from exzarr.errors import ArgumentError, MissingDependencyError
+from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Meter", "Progress", "State", "open_meter"]
 

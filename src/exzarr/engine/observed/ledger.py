@@ -7,7 +7,7 @@ or a range of a shard's, and the codecs are given bytes that lie there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,10 +74,11 @@ class Ledger:
         """The chunk at `key` lies in `data` now, and is yet to be decoded."""
         watch.fetched[_address(data)] = key, watch.seconds
 
-    def fetched_range(self, key: str, data: memoryview, begin: int, numbers: Any) -> None:
-        """Bytes of the shard at `key`, from `begin` on, lie in `data` now."""
+    def fetched_range(self, key: str, data: memoryview, begin: int, numbers: Any) -> int:
+        """Bytes of the shard at `key`, from `begin` on, lie in `data` now. What to `forget` them by."""
         low = _address(data)
         self._ranges[low] = Range(low, low + len(data), begin, key, numbers)
+        return low
 
     def in_place(self, watch: Stopwatch, key: str, nbytes: int) -> None:
         """So much of the chunk at `key` was read to where it belongs, or lies as it belongs."""
@@ -90,11 +91,14 @@ class Ledger:
         else:
             self._missed[key] = watch.seconds
 
-    def forget(self, key: str) -> None:
-        """The memory that the ranges of the shard at `key` lay in is free for others."""
-        for low, there in [*self._ranges.items()]:
-            if there.key == key:
-                self._ranges.pop(low, None)
+    def forget(self, ranges: Iterable[int]) -> None:
+        """The memory that these ranges lay in is free for others."""
+        for low in ranges:
+            self._ranges.pop(low, None)
+
+    def ranges_of(self, key: str) -> list[int]:
+        """The ranges of the shard at `key`."""
+        return [low for low, there in [*self._ranges.items()] if there.key == key]
 
     # -- what the codecs say -------------------------------------------------------
 

@@ -130,7 +130,7 @@ class EngineStore(ObservedStore):
 
     def _shard_is_done(self, watch: Stopwatch, key: str) -> None:
         watch.parts = []
-        self.ledger.forget(key)
+        self.ledger.forget(self.ledger.ranges_of(key))
 
 
 class EngineValue(ObservedValue):
@@ -141,6 +141,7 @@ class EngineValue(ObservedValue):
         self._ledger = store.ledger
         self._numbers: dict[int, int] | None = None
         self._starts: memoryview | None = None
+        self._ranges: set[int] = set()
         self.reads = 0
 
     def read_into(self, buffer: memoryview, start: int) -> None:
@@ -152,7 +153,7 @@ class EngineValue(ObservedValue):
         self.reads += 1
         watch.fetching += watch.seconds
         if self._starts is not None:  # else this is the index
-            self._ledger.fetched_range(self.key, buffer, start, self.numbers)
+            self._ranges.add(self._ledger.fetched_range(self.key, buffer, start, self.numbers))
         watch.resume()
 
     def close(self) -> None:
@@ -160,7 +161,7 @@ class EngineValue(ObservedValue):
         watch.begin()
         if not self._ledger.writing:  # else its inner chunks are yet to be decoded
             self._ledger.settle(watch)
-            self._ledger.forget(self.key)
+            self._ledger.forget(self._ranges)
         super().close()
         watch.resume()
 

@@ -47,8 +47,9 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         return
     chunks = plan.chunks
     settings = config.get()
-    # Handing a little work over would cost more than it saves.
-    workers = settings.workers if chunks * source.load >= settings.inline_bytes and not source.light else 1
+    # Handing a little work over would cost more than it saves. Of shards, inner chunks are the work.
+    pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
+    workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
     pipeline = source.pipeline
     if source.sharded:
         items = source.items(plan)

@@ -70,8 +70,8 @@ class ChunkSource:
         How many neighbouring chunks are worth moving together (`engine.stack`).
     load
         What reading one chunk costs, in bytes of a compressed chunk.
-    light
-        Decoding a chunk takes hardly longer than the calls around it.
+    light, light_to_write
+        Decoding, or encoding, a chunk takes hardly longer than the calls around it.
     observed
         It tells hooks what it does (`engine.observed`).
     """
@@ -92,6 +92,7 @@ class ChunkSource:
         "labels",
         "layout",
         "light",
+        "light_to_write",
         "load",
         "missing_error",
         "nbytes",
@@ -139,6 +140,7 @@ class ChunkSource:
         weight = 64 if unit.raw else 2 if unit.quick else 1
         self.load = CHUNK_LOAD + self.nbytes // weight
         self.light = self.nbytes <= (LIGHT_NBYTES if unit.quick and not unit.raw else LIGHT_NBYTES // 6)
+        self.light_to_write = self.nbytes <= (LIGHT_NBYTES if unit.quick else LIGHT_NBYTES // 6)
         self.layout = self._layout_for(largest) if self.sharded and regular else None
         self.pipeline = bound if regular and not self.sharded else None
 

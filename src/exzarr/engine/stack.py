@@ -1,8 +1,8 @@
-"""A worker's scratch: decoded chunks of one run, moved to the work array by one assignment.
+"""A worker's scratch: the chunks of one run, moved to or from the work array by one assignment.
 
 Neighbours along the last dimension are decoded into the slots of a `Stack` and moved together:
 rows of the work array are then written in long pieces, where chunk after chunk would write
-each row in many small ones.
+each row in many small ones. The same holds the other way round, for chunks to be encoded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exzarr.codecs.base import ChunkSpec
 from exzarr.engine.plan import Plan
 from exzarr.engine.scratch import scratch
 
-__all__ = ["LARGE_NBYTES", "Stack", "neighbours", "slots_for"]
+__all__ = ["LARGE_NBYTES", "Stack", "joined", "neighbours", "neighbours_to_write", "slots_for"]
 
 AnyArray = npt.NDArray[Any]
 
@@ -40,13 +40,14 @@ class Stack:
     chunks
         The slots, as arrays of the chunk's shape.
     buffers
-        Their memory.
+        Their memory: the thread's scratch, or, with ``kept=False``, new memory for each `take`.
     """
 
-    __slots__ = ("_all", "_permutation", "_row", "_rows", "_sliced", "_spec", "buffers", "chunks")
+    __slots__ = ("_all", "_kept", "_permutation", "_row", "_rows", "_sliced", "_spec", "buffers", "chunks")
 
-    def __init__(self, spec: ChunkSpec, plan: Plan) -> None:
+    def __init__(self, spec: ChunkSpec, plan: Plan, *, kept: bool = True) -> None:
         self._spec = spec
+        self._kept = kept
         self._sliced = plan.sliced and len(spec.shape) > 0
         self._permutation = plan.permutation
         self._row = np.dtype((np.void, spec.shape[-1] * spec.dtype.itemsize)) if spec.shape else spec.dtype
@@ -58,7 +59,8 @@ class Stack:
         if slots <= len(self.chunks):
             return self.chunks
         spec = self._spec
-        memory = scratch("decoded", slots * spec.nbytes)
+        nbytes = slots * spec.nbytes
+        memory = scratch("decoded", nbytes) if self._kept else np.empty(nbytes, np.uint8)
         self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
         view = memoryview(memory)
         self.buffers = [view[i * spec.nbytes : (i + 1) * spec.nbytes] for i in range(slots)]
@@ -88,6 +90,20 @@ class Stack:
             # Splitting a dimension never copies: slot i is the i-th piece of every row.
             pieces = target.reshape(*shape, slots, length // slots)
             pieces[...] = np.moveaxis(self._all[(slice(0, slots), *chunk_index)], 0, -2)
+
+    def take(self, slots: int, work: AnyArray, work_index: Any) -> list[AnyArray]:
+        """The reverse: fill the first `slots` chunks, whole ones, from where they lie in `work`; returns them."""
+        if not self._kept:
+            self.chunks = []
+        chunks = self.reserve(slots)
+        given = work[work_index]
+        spec = self._spec
+        if given.dtype == spec.dtype and given.strides[-1] == spec.dtype.itemsize:
+            self._rows[..., :slots] = given.view(self._row)
+        else:
+            *shape, length = given.shape
+            self._all[:slots] = np.moveaxis(given.reshape(*shape, slots, length // slots), -2, 0)
+        return chunks
 
 
 def slots_for(spec: ChunkSpec) -> int:
@@ -119,6 +135,31 @@ def neighbours(items: Sequence[Any], first: int, most: int, width: int) -> int:
             break
         n += 1
     return n
+
+
+def neighbours_to_write(items: Sequence[Any], first: int, most: int, shape: tuple[int, ...]) -> int:
+    """How many of `items`, from `first` on, are whole chunks of `shape` that lie side by side.
+
+    Items are ``(label, chunk_index, work_index, covers)``; all indexes are slices.
+    """
+    _, _, index, covers = items[first]
+    if not covers or [here.stop - here.start for here in index] != [*shape]:
+        return 1
+    most = min(most, len(items) - first)
+    head, stop, width = index[:-1], index[-1].stop, shape[-1]
+    n = 1
+    while n < most:
+        _, _, index, covers = items[first + n]
+        if not covers or index[-1].start != stop or index[-1].stop != stop + width or index[:-1] != head:
+            break
+        stop += width
+        n += 1
+    return n
+
+
+def joined(first: Any, last: Any) -> Any:
+    """The index in the work array of neighbours, from that of the first and the last one."""
+    return (*first[:-1], slice(first[-1].start, last[-1].stop))
 
 
 def _whole(index: Any, width: int) -> bool:

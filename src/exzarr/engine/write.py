@@ -15,22 +15,28 @@ import numpy.typing as npt
 
 from exzarr import config, telemetry
 from exzarr.codecs.empty import is_fill
+from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
 from exzarr.engine.read import read_chunk
+from exzarr.engine.scratch import with_scratch
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
+from exzarr.engine.stack import Stack, joined, neighbours_to_write, slots_for
 from exzarr.errors import CodecError, StoreError
 
 __all__ = ["write"]
 
 AnyArray = npt.NDArray[Any]
 
+GATHERED_NBYTES = 256 * 1024
+"""Neighbouring chunks of up to this size together are gathered at once: more would leave a core's cache."""
+
 
 class _Values:
     """What is to be written: the work array, and how."""
 
-    __slots__ = ("field", "keep_empty", "plan", "source", "work")
+    __slots__ = ("field", "keep_empty", "plan", "shape", "source", "work")
 
     def __init__(
         self, source: ChunkSource, plan: Plan, work: AnyArray, field: str | None, keep_empty: bool
@@ -40,6 +46,7 @@ class _Values:
         self.work = work
         self.field = field
         self.keep_empty = keep_empty
+        self.shape: tuple[int, ...] = () if source.pipeline is None else source.pipeline.spec.shape
 
     def patch(self, chunk: AnyArray, chunk_index: Any, work_index: Any) -> None:
         """Put the values for one chunk into it."""
@@ -53,6 +60,19 @@ class _Values:
         chunk = np.empty(shape, self.source.dtype)
         chunk[...] = self.source.fill
         return chunk
+
+    def together(self, pipeline: BoundPipeline | None) -> int:
+        """How many neighbouring chunks to gather at once: one pass over long rows, instead of many over short ones."""
+        if pipeline is None or not pipeline.spec.shape or not self.plan.sliced or self.field is not None:
+            return 1
+        return max(1, GATHERED_NBYTES // pipeline.spec.nbytes) if slots_for(pipeline.spec) else 1
+
+    def put(self, key: str, chunk: AnyArray, pipeline: BoundPipeline) -> None:
+        """Store a chunk, or nothing where it holds but the fill value."""
+        if not self.keep_empty and is_fill(chunk, pipeline.spec):
+            self.source.store.delete(key)
+        else:
+            self.source.store.put(key, pipeline.encode(chunk))
 
     def to_patch(self, old: AnyArray) -> AnyArray:
         """A chunk that was decoded, in memory that may be changed."""
@@ -78,13 +98,12 @@ def write(
         return
     chunks = plan.chunks
     settings = config.get()
-    workers = settings.workers
     # A chunk's cost is its file's; threads pay from the second chunk on, unless all is tiny.
-    if work.nbytes < settings.inline_bytes // 8 and chunks < 8:
-        workers = 1
+    few = work.nbytes < settings.inline_bytes // 8 and chunks < 8
+    workers = 1 if few or source.light_to_write else settings.workers
     values = _Values(source, plan, work, field, write_empty or settings.write_empty_chunks)
     if not source.sharded:
-        job = partial(_chunks, values)
+        job = partial(with_scratch, partial(_chunks, values))
     elif chunks < workers:  # then the inner chunks of each shard keep the workers busy
         job = partial(_shards, values, workers)
         workers = 1
@@ -96,13 +115,24 @@ def write(
 def _chunks(values: _Values, feed: Feed) -> None:
     source, work = values.source, values.work
     store, fixed = source.store, source.pipeline
+    most = values.together(fixed)
+    stack = Stack(fixed.spec, values.plan) if fixed is not None and most > 1 else None
     scratch: AnyArray | None = None
     batch = feed.take()
     while batch:
-        for key, chunk_index, work_index, covers in batch:
+        at = 0
+        while at < len(batch):
+            key, chunk_index, work_index, covers = batch[at]
+            many = neighbours_to_write(batch, at, most, values.shape) if stack is not None else 1
             pipeline = fixed or source.pipeline_at(key)
             shape = pipeline.spec.shape
             try:
+                if stack is not None and many > 1:
+                    for chunk in stack.take(many, work, joined(work_index, batch[at + many - 1][2]))[:many]:
+                        key = batch[at][0]
+                        at += 1
+                        values.put(key, chunk, pipeline)
+                    continue
                 if covers and values.field is None:
                     chunk = work[work_index]
                     if chunk.shape != shape:  # at the array's edge: the rest of the chunk lies outside
@@ -117,10 +147,8 @@ def _chunks(values: _Values, feed: Feed) -> None:
                     old = read_chunk(source, key, pipeline)
                     chunk = values.blank(shape) if old is None else values.to_patch(old)
                     values.patch(chunk, chunk_index, work_index)
-                if not values.keep_empty and is_fill(chunk, pipeline.spec):
-                    store.delete(key)
-                else:
-                    store.put(key, pipeline.encode(chunk))
+                values.put(key, chunk, pipeline)
+                at += 1
             except CodecError as error:
                 raise _not_encoded(source, source.index(key), key, error) from error
         batch = feed.take()
@@ -137,7 +165,7 @@ def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
             pieces = {} if covers else _stored_pieces(source, layout, key)
             plan = values.plan.within(item, layout.dims, source.extents_at(key, layout))
             job = partial(_inner_chunks, values, layout, key, pieces)
-            run(job, plan.walk(layout.labels, sum, covers=True), plan.chunks, inner_workers)
+            run(partial(with_scratch, job), plan.walk(layout.labels, sum, covers=True), plan.chunks, inner_workers)
             if any(piece is not None for piece in pieces.values()):
                 count = layout.shards.count
                 store.put_parts(key, layout.shards.parts([pieces.get(number) for number in range(count)]))
@@ -151,16 +179,29 @@ def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[i
     source, work = values.source, values.work
     inner = layout.inner
     shape = inner.spec.shape
+    most = values.together(inner)
+    # Raw pieces are the chunk's own memory.
+    stack = Stack(inner.spec, values.plan, kept=not inner.raw) if most > 1 else None
     scratch: AnyArray | None = None
     number = -1
     batch = feed.take()
     try:
         while batch:
-            for number, chunk_index, work_index, covers in batch:
+            at = 0
+            while at < len(batch):
+                number, chunk_index, work_index, covers = batch[at]
+                many = neighbours_to_write(batch, at, most, shape) if stack is not None else 1
+                if stack is not None and many > 1:
+                    for chunk in stack.take(many, work, joined(work_index, batch[at + many - 1][2]))[:many]:
+                        number = batch[at][0]
+                        at += 1
+                        empty = not values.keep_empty and is_fill(chunk, inner.spec)
+                        pieces[number] = None if empty else inner.encode(chunk)
+                    continue
                 if covers and values.field is None:
                     if work[work_index].shape != shape:
                         chunk = values.blank(shape)
-                    elif scratch is None or inner.raw:  # raw pieces are the chunk's own memory
+                    elif scratch is None or inner.raw:
                         chunk = scratch = np.empty(shape, source.dtype)
                     else:
                         chunk = scratch
@@ -173,6 +214,7 @@ def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[i
                 values.patch(chunk, chunk_index, work_index)
                 empty = not values.keep_empty and is_fill(chunk, inner.spec)
                 pieces[number] = None if empty else inner.encode(chunk)
+                at += 1
             batch = feed.take()
     except CodecError as error:
         raise _not_encoded(source, layout.index_at(source, key, number), key, error) from error

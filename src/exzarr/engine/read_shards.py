@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -13,7 +14,7 @@ from exzarr.engine.pool import Feed
 from exzarr.engine.scratch import scratch
 from exzarr.engine.shards import coalesce
 from exzarr.engine.source import ChunkSource
-from exzarr.engine.stack import LARGE_NBYTES, Stack, neighbours
+from exzarr.engine.stack import LARGE_NBYTES, Stack, joined, neighbours
 from exzarr.errors import CodecError, StoreError
 
 __all__ = ["read_shards"]
@@ -45,7 +46,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
             layout = source.layout or source.layout_at(key)
             if stack is None and slots:
                 stack = Stack(layout.inner.spec, plan)
-            decode, decode_into = layout.inner.decode, layout.inner.decode_into
+            decode, decode_into, raw = layout.inner.decode, layout.inner.decode_into, layout.inner.raw
             number = -1
             try:
                 wanted = []
@@ -67,7 +68,14 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                     at = 0
                     while at < len(group):
                         many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
-                        if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
+                        start = group[at][0] - begin
+                        if stack is not None and raw and _in_a_row(group, at, many, source.nbytes):
+                            _, _, number, chunk_index, work_index = group[at]
+                            stack.lay(many, buffer[start : start + many * source.nbytes])
+                            if many > 1:
+                                work_index = joined(work_index, group[at + many - 1][4])
+                            stack.move(many, chunk_index, work, work_index)
+                        elif stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
                             start, length, number, chunk_index, work_index = group[at]
                             chunk = decode(buffer[start - begin : start - begin + length])
                             if permutation is not None:
@@ -80,8 +88,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                                 data = buffer[start - begin : start - begin + length]
                                 decode_into(data, chunks[slot])
                             if many > 1:
-                                band = slice(group[at][4][-1].start, work_index[-1].stop)
-                                work_index = (*work_index[:-1], band)
+                                work_index = joined(group[at][4], work_index)
                             stack.move(many, chunk_index, work, work_index)
                         at += many
             except (CodecError, StoreError) as error:
@@ -89,3 +96,13 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
             finally:
                 value.close()
         batch = feed.take()
+
+
+def _in_a_row(group: Sequence[Any], at: int, many: int, nbytes: int) -> bool:
+    """Whether `many` raw chunks lie one right behind the other, each of the right size."""
+    place = group[at][0]
+    for start, length, *_ in group[at : at + many]:
+        if start != place or length != nbytes:
+            return False
+        place += nbytes
+    return True

@@ -58,21 +58,25 @@ class Stack:
         """Make room for `slots` chunks, and return them; where there was less, what was there is lost."""
         if slots <= len(self.chunks):
             return self.chunks
-        spec = self._spec
-        nbytes = slots * spec.nbytes
-        memory = scratch("decoded", nbytes) if self._kept else np.empty(nbytes, np.uint8)
-        self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
+        nbytes = self._spec.nbytes
+        memory = scratch("decoded", slots * nbytes) if self._kept else np.empty(slots * nbytes, np.uint8)
         view = memoryview(memory)
-        self.buffers = [view[i * spec.nbytes : (i + 1) * spec.nbytes] for i in range(slots)]
+        self.lay(slots, view)
+        self.buffers = [view[i * nbytes : (i + 1) * nbytes] for i in range(slots)]
         self.chunks = [self._all[i, ...] for i in range(slots)]
+        return self.chunks
+
+    def lay(self, slots: int, memory: memoryview) -> None:
+        """Have the slots in `memory`, where somebody else put `slots` chunks already."""
+        spec = self._spec
+        self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
         # Every row of a chunk as one element, slots last: as they lie in the work array.
         self._rows = np.moveaxis(np.ndarray((slots, *spec.shape[:-1]), self._row, memory), 0, -1)
-        return self.chunks
 
     def move(self, slots: int, chunk_index: Any, work: AnyArray, work_index: Any) -> None:
         """Assign the first `slots` chunks to where they belong in `work`."""
         if not self._sliced:
-            chunk = self.chunks[0]
+            chunk = self._all[0, ...]
             if self._permutation is not None:
                 chunk = chunk.transpose(self._permutation)
             work[work_index] = chunk[chunk_index]
@@ -84,7 +88,7 @@ class Stack:
             # Whole rows, each copied at once: NumPy's loop over elements would cost more than the copy.
             target.view(self._row)[...] = self._rows[(*chunk_index[:-1], slice(0, slots))]
         elif slots == 1:
-            target[...] = self.chunks[0][chunk_index]
+            target[...] = self._all[0, ...][chunk_index]
         else:
             *shape, length = target.shape
             # Splitting a dimension never copies: slot i is the i-th piece of every row.

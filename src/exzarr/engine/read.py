@@ -50,6 +50,8 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     # Handing a little work over would cost more than it saves. Of shards, inner chunks are the work.
     pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
     workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
+    # Few neighbours are not worth moving together where that leaves a worker without any.
+    slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
     pipeline = source.pipeline
     if source.sharded:
         items = source.items(plan)
@@ -66,9 +68,9 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         if plan.sliced and 2 * work.nbytes < chunks * source.nbytes:
             items, job = source.items(plan), partial(read_raw_windows, source, work)
         else:
-            items, job = source.runs(plan, source.slots), partial(read_raw_runs, source, plan, work)
+            items, job = source.runs(plan, slots), partial(read_raw_runs, source, plan, work)
     else:
-        items, job = source.runs(plan, source.slots), partial(read_encoded_runs, source, plan, work)
+        items, job = source.runs(plan, slots), partial(read_encoded_runs, source, plan, work)
     run(partial(with_scratch, job), items, chunks, workers)
 
 

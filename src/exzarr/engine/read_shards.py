@@ -68,28 +68,24 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
                     at = 0
                     while at < len(group):
                         many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
-                        start = group[at][0] - begin
-                        if stack is not None and raw and _in_a_row(group, at, many, source.nbytes):
-                            _, _, number, chunk_index, work_index = group[at]
-                            stack.lay(many, buffer[start : start + many * source.nbytes])
-                            if many > 1:
-                                work_index = joined(work_index, group[at + many - 1][4])
-                            stack.move(many, chunk_index, work, work_index)
-                        elif stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
-                            start, length, number, chunk_index, work_index = group[at]
+                        start, length, number, chunk_index, work_index = group[at]
+                        if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
                             chunk = decode(buffer[start - begin : start - begin + length])
                             if permutation is not None:
                                 chunk = chunk.transpose(permutation)
                             work[work_index] = chunk[chunk_index]
+                            at += 1
+                            continue
+                        if raw and _in_a_row(group, at, many, source.nbytes):
+                            stack.lay(many, buffer[start - begin : start - begin + many * length])
                         else:
                             chunks = stack.reserve(many)
                             for slot in range(many):
-                                start, length, number, chunk_index, work_index = group[at + slot]
-                                data = buffer[start - begin : start - begin + length]
-                                decode_into(data, chunks[slot])
-                            if many > 1:
-                                work_index = joined(group[at][4], work_index)
-                            stack.move(many, chunk_index, work, work_index)
+                                start, length, number, _, _ = group[at + slot]
+                                decode_into(buffer[start - begin : start - begin + length], chunks[slot])
+                        if many > 1:
+                            work_index = joined(work_index, group[at + many - 1][4])
+                        stack.move(many, chunk_index, work, work_index)
                         at += many
             except (CodecError, StoreError) as error:
                 raise layout.corrupt(source, key, number, error) from error

@@ -43,7 +43,7 @@ class Stack:
         Their memory: the thread's scratch, or, with ``kept=False``, new memory for each `take`.
     """
 
-    __slots__ = ("_all", "_kept", "_permutation", "_row", "_rows", "_sliced", "_spec", "buffers", "chunks")
+    __slots__ = ("_all", "_kept", "_last", "_permutation", "_row", "_rows", "_sliced", "_spec", "buffers", "chunks")
 
     def __init__(self, spec: ChunkSpec, plan: Plan, *, kept: bool = True) -> None:
         self._spec = spec
@@ -51,6 +51,7 @@ class Stack:
         self._sliced = plan.sliced and len(spec.shape) > 0
         self._permutation = plan.permutation
         self._row = np.dtype((np.void, spec.shape[-1] * spec.dtype.itemsize)) if spec.shape else spec.dtype
+        self._last = (*range(1, max(1, len(spec.shape))), 0)
         self.chunks: list[AnyArray] = []
         self.buffers: list[memoryview] = []
 
@@ -71,7 +72,7 @@ class Stack:
         spec = self._spec
         self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
         # Every row of a chunk as one element, slots last: as they lie in the work array.
-        self._rows = np.moveaxis(np.ndarray((slots, *spec.shape[:-1]), self._row, memory), 0, -1)
+        self._rows = np.ndarray((slots, *spec.shape[:-1]), self._row, memory).transpose(self._last)
 
     def move(self, slots: int, chunk_index: Any, work: AnyArray, work_index: Any) -> None:
         """Assign the first `slots` chunks to where they belong in `work`."""

@@ -88,8 +88,10 @@ def zarrita() -> Zarrita:
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run Python source in a process of its own, with this process's interpreter."""
 
-    def run(source: str, *args: str) -> subprocess.CompletedProcess[str]:
+    def run(source: str, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", source, *args]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **environ}
+        )
 
     return run

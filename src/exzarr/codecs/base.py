@@ -18,7 +18,7 @@ raises is turned into a `CodecError` by the pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -197,6 +197,16 @@ class BytesBytesCodec(Codec, Protocol):
         input makes a codec allocate more.
         """
         ...
+
+    def decode_each(self, datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | None:
+        """Undo `encode` for several at once, each of `size` bytes decoded, and each small.
+
+        For codecs whose library does that in one call: where chunks are small, letting go of the
+        interpreter lock and winning it back costs about as much as decoding one of them. None where
+        the codec has no such call, or where one of `datas` is not what it should be: then
+        `decode` says what is wrong with which.
+        """
+        return None
 
     def decode_into(self, data: Buffer, out: memoryview | AnyArray) -> None:
         """Like `decode`, with the result of exactly ``out.nbytes`` bytes put into `out`.

@@ -22,6 +22,9 @@ __all__ = ["Layout", "bind_flat"]
 Stage = tuple[BytesBytesCodec, int | None, int]
 _BYTE = np.dtype(np.uint8)
 
+EACH_NBYTES = 32 * 1024
+"""Chunks of more bytes are decoded one by one: the calls around that hardly count."""
+
 
 class Layout:
     """How a chunk array lies in its decompressed bytes.
@@ -88,6 +91,7 @@ def bind_flat(layout: Layout, stages: Sequence[Stage], raw: bool) -> dict[str, A
     return {
         "decode": decode,
         "decode_bytes": _bytes_decoder(layout, stages) if layout.plain else None,
+        "decode_each": _each_decoder(layout, stages),
         "decode_into": decode_into,
         "encode": _encoder(layout, stages, raw),
     }
@@ -111,6 +115,17 @@ def _bytes_decoder(layout: Layout, stages: Sequence[Stage]) -> Callable[[Buffer]
         return data
 
     return decode_bytes
+
+
+def _each_decoder(
+    layout: Layout, stages: Sequence[Stage]
+) -> Callable[[Sequence[Buffer]], Sequence[Buffer] | None] | None:
+    codec, size = stages[0][0] if len(stages) == 1 else None, layout.size
+    if codec is None or not layout.plain or not 0 < size <= EACH_NBYTES:
+        return None
+    if type(codec).decode_each is BytesBytesCodec.decode_each:
+        return None
+    return lambda datas: codec.decode_each(datas, size)
 
 
 def _decoder(layout: Layout, stages: Sequence[Stage], wanted: np.dtype[Any]) -> Callable[[Buffer], AnyArray]:

@@ -52,6 +52,10 @@ class BoundPipeline:
         Whether decoding gives the C-contiguous memory of the chunk array: there is `decode_bytes`.
     decode_bytes
         ``decode_bytes(data) -> bytes-like``: that memory. Only where `plain` is true.
+    decode_each
+        ``decode_each(datas) -> bytes-likes``: that memory of several chunks, by one call; None (no
+        result) where one of them needs a closer look. None (no function) for most chains, and for
+        all chunks that are not small.
     decode
         ``decode(data) -> array``: of ``spec.shape`` and ``spec.dtype``; may be a read-only
         view of `data`. CodecError where `data` is not an encoded chunk.
@@ -68,6 +72,7 @@ class BoundPipeline:
         "checks",
         "decode",
         "decode_bytes",
+        "decode_each",
         "decode_into",
         "encode",
         "encoded_size",
@@ -89,6 +94,7 @@ class BoundPipeline:
         encoded_size: int | None,
         max_encoded_size: int,
         decode_bytes: Callable[[Buffer], Buffer] | None = None,
+        decode_each: Callable[[Sequence[Buffer]], Sequence[Buffer] | None] | None = None,
         raw: bool = False,
         quick: bool = False,
         checks: bool = False,
@@ -98,6 +104,7 @@ class BoundPipeline:
         self.decode = decode
         self.plain = decode_bytes is not None
         self.decode_bytes: Callable[[Buffer], Buffer] = decode_bytes or _no_bytes
+        self.decode_each = decode_each
         self.decode_into = decode_into
         self.encode = encode
         self.encoded_size = encoded_size

@@ -6,8 +6,9 @@ format is RFC 8878.
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,7 +18,7 @@ from exzarr.codecs._config import boolean, build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
 from exzarr.errors import CodecError
 
-__all__ = ["Zstd", "decompress", "decompress_into"]
+__all__ = ["Zstd", "decompress", "decompress_each", "decompress_into"]
 
 # Contexts are large and not to be shared by threads: each thread keeps its own.
 _local = threading.local()
@@ -26,6 +27,7 @@ _SMALL = 1 << 16
 _WINDOW = 1 << 23
 _MAX_WINDOW_LOG = 31  # what libzstd takes on 64-bit machines
 _LARGE = 1 << 16
+_SIZE = struct.Struct("=Q")
 _numcodecs: Any = None
 _frame_size = zstandard.frame_content_size
 
@@ -79,6 +81,9 @@ class Zstd(BytesBytesCodec):
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         return decompress(data, size, limit)
 
+    def decode_each(self, datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | None:
+        return decompress_each(datas, size)
+
     def decode_into(self, data: Buffer, out: memoryview | AnyArray) -> None:
         decompress_into(data, out)
 
@@ -95,6 +100,20 @@ def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
         return _stream(data, size, limit)
     except (zstandard.ZstdError, RuntimeError) as exc:
         raise CodecError(f"zstd: {exc}") from None
+
+
+def decompress_each(datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | None:
+    """Several single frames of `size` bytes each, decompressed in one call; None where not all are such frames."""
+    decompressor = _decompressor()
+    try:
+        for data in datas:
+            # libzstd would not notice what lies behind the first frame.
+            if _frame_size(data) != size or _whole_frames(data) != 1:
+                return None
+        sizes = _SIZE.pack(size) * len(datas)
+        return decompressor.multi_decompress_to_buffer(datas, decompressed_sizes=sizes, threads=0)  # type: ignore[no-any-return]
+    except (zstandard.ZstdError, RuntimeError, AttributeError):  # zstandard on cffi has no such call
+        return None
 
 
 def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr.engine.at_once import decoded_at_once
 from exzarr.engine.pool import Feed
 from exzarr.engine.reread import decode_again, read_again, wrong_size
 from exzarr.engine.scratch import pieces
@@ -77,21 +78,24 @@ def _raw(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryv
 def _encoded(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryview) -> None:
     pipeline = source.pipeline
     assert pipeline is not None
-    read_each, decode_bytes = source.store.read_each, pipeline.decode_bytes
+    read_each, decode_bytes, decode_each = source.store.read_each, pipeline.decode_bytes, pipeline.decode_each
     nbytes, room = source.nbytes, source.room
     row = nbytes // source.dims[0].size(0)
     count = min(len(bands), max(1, BUFFER_NBYTES // room))
     buffers = pieces(count, room)
     for first in range(0, len(bands), count):
         part = bands[first : first + count]
-        for (key, here, there), buffer, got in zip(
-            part, buffers, read_each([key for key, _, _ in part], buffers), strict=False
-        ):
+        sizes = read_each([key for key, _, _ in part], buffers)
+        found = decoded_at_once(decode_each, buffers, sizes, room) if decode_each is not None else None
+        for i, ((key, here, there), buffer, got) in enumerate(zip(part, buffers, sizes, strict=False)):
+            start, stop = here.start * row, here.stop * row
+            if found is not None:
+                target[there.start * row : there.stop * row] = memoryview(found[i])[start:stop]
+                continue
             data: Any = buffer[:got] if got <= room else source.store.get(key)
             if got < 0 or data is None:
                 work[there] = source.absent(key)
                 continue
-            start, stop = here.start * row, here.stop * row
             try:
                 if stop - start == nbytes >= IN_PLACE_NBYTES:
                     pipeline.decode_into(data, work[there])

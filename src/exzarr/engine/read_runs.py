@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr.engine.at_once import decoded_at_once
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed
 from exzarr.engine.reread import decode_again, read_again, wrong_size
@@ -83,7 +84,7 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
     pipeline = source.pipeline
     assert pipeline is not None
     store, read_into, read_each = source.store, source.store.read_into, source.store.read_each
-    decode_into = pipeline.decode_into
+    decode_into, decode_each = pipeline.decode_into, pipeline.decode_each
     permutation = plan.permutation
     room = source.room
     buffers: list[memoryview] = []
@@ -96,7 +97,14 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
                 # Large chunks are read one by one, each when the one before it has been decoded.
                 buffers = pieces(1, room) * len(keys) if large else pieces(len(keys), room)
             slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
-            sizes = map(read_into, keys, buffers) if large else read_each(keys, buffers)
+            sizes = map(read_into, keys, buffers) if large else [*read_each(keys, buffers)]
+            if slots is not None and stack is not None and decode_each is not None:
+                found = decoded_at_once(decode_each, buffers, sizes, room)
+                if found is not None:
+                    for buffer, decoded in zip(stack.buffers, found, strict=False):
+                        buffer[:] = decoded
+                    stack.move(len(keys), chunk_index, work, work_index)
+                    continue
             for slot, got in enumerate(sizes):
                 data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
                 if got < 0 or data is None:

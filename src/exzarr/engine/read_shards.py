@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from exzarr import config
+from exzarr.codecs.pipeline import BoundPipeline
+from exzarr.engine.at_once import AT_ONCE_LEAST, AT_ONCE_NBYTES
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed
 from exzarr.engine.scratch import scratch
-from exzarr.engine.shards import coalesce
+from exzarr.engine.shards import ShardLayout, coalesce
 from exzarr.engine.source import ChunkSource
 from exzarr.engine.stack import LARGE_NBYTES, Stack, joined, neighbours
 from exzarr.errors import CodecError, StoreError
+from exzarr.stores.base import Buffer
 
 __all__ = ["read_shards"]
 
 AnyArray = npt.NDArray[Any]
+Wanted = tuple[int, int, int, Any, Any]
+"""(start, length, number, chunk_index, work_index) of an inner chunk"""
 
 
 def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
@@ -28,73 +34,149 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
     All ranges come from one opened value, so that a shard that is replaced meanwhile is
     read as it was or as it is, never as a mixture.
     """
-    settings = config.get()
-    gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
-    store = source.store
-    permutation = plan.permutation
-    buffer = memoryview(b"")
-    slots = source.slots if plan.sliced and not plan.rows else min(source.slots, 1)
-    stack: Stack | None = None
+    reader = _ShardReader(source, plan, work)
     batch = feed.take()
     while batch:
         for item in batch:
-            key = item[0]
-            value = store.open_value(key)
-            if value is None:
-                work[item[2]] = source.absent(key)
-                continue
-            layout = source.layout or source.layout_at(key)
-            if stack is None and slots:
-                stack = Stack(layout.inner.spec, plan)
-            decode, decode_into, raw = layout.inner.decode, layout.inner.decode_into, layout.inner.raw
-            number = -1
-            try:
-                wanted = []
-                starts, lengths = layout.index(key, value)
-                sub = plan.within(item, layout.dims, layout.shape)
-                for number, chunk_index, work_index in sub.walk(layout.labels, sum):
-                    length = lengths[number]
-                    if length < 0:
-                        work[work_index] = layout.absent(source, key, number)
-                    else:
-                        wanted.append((starts[number], length, number, chunk_index, work_index))
-                wanted.sort(key=itemgetter(0))
-                for begin, end, first, until in coalesce(wanted, gap, most):
-                    if end - begin > len(buffer):
-                        buffer = memoryview(scratch("encoded", end - begin))
-                    value.read_into(buffer[: end - begin], begin)
-                    # From the order in the shard back to that in the array: it makes neighbours.
-                    group = sorted(wanted[first:until], key=itemgetter(2))
-                    at = 0
-                    while at < len(group):
-                        many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
-                        start, length, number, chunk_index, work_index = group[at]
-                        if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
-                            chunk = decode(buffer[start - begin : start - begin + length])
-                            if permutation is not None:
-                                chunk = chunk.transpose(permutation)
-                            work[work_index] = chunk[chunk_index]
-                            at += 1
-                            continue
-                        if raw and _in_a_row(group, at, many, source.nbytes):
-                            stack.lay(many, buffer[start - begin : start - begin + many * length])
-                        else:
-                            chunks = stack.reserve(many)
-                            for slot in range(many):
-                                start, length, number, _, _ = group[at + slot]
-                                decode_into(buffer[start - begin : start - begin + length], chunks[slot])
-                        if many > 1:
-                            work_index = joined(work_index, group[at + many - 1][4])
-                        stack.move(many, chunk_index, work, work_index)
-                        at += many
-            except (CodecError, StoreError) as error:
-                raise layout.corrupt(source, key, number, error) from error
-            finally:
-                value.close()
+            reader.read(item)
         batch = feed.take()
 
 
-def _in_a_row(group: Sequence[Any], at: int, many: int, nbytes: int) -> bool:
+class _ShardReader:
+    """What one worker needs for every shard."""
+
+    __slots__ = (
+        "_buffer",
+        "_gap",
+        "_layout",
+        "_most",
+        "_number",
+        "_plan",
+        "_slots",
+        "_source",
+        "_stack",
+        "_target",
+        "_work",
+    )
+
+    def __init__(self, source: ChunkSource, plan: Plan, work: AnyArray) -> None:
+        settings = config.get()
+        self._gap, self._most = settings.coalesce_gap, settings.coalesce_max // settings.workers
+        self._source, self._plan, self._work = source, plan, work
+        self._buffer = memoryview(b"")
+        self._layout: ShardLayout | None = None
+        self._slots = source.slots if plan.sliced and not plan.rows else min(source.slots, 1)
+        self._stack: Stack | None = None
+        self._target: memoryview | None = None
+        self._number = -1
+
+    def read(self, item: Any) -> None:
+        """What one item of the plan wants of a shard."""
+        source, key = self._source, item[0]
+        value = source.store.open_value(key)
+        if value is None:
+            self._work[item[2]] = source.absent(key)
+            return
+        layout = source.layout or source.layout_at(key)
+        self._number = -1
+        try:
+            if layout is not self._layout:
+                self._prepare(layout)
+            starts, lengths = layout.index(key, value)
+            wanted: list[Wanted] = []
+            sub = self._plan.within(item, layout.dims, layout.shape)
+            for number, chunk_index, work_index in sub.walk(layout.labels, sum):
+                length = lengths[number]
+                if length < 0:
+                    self._work[work_index] = layout.absent(source, key, number)
+                else:
+                    wanted.append((starts[number], length, number, chunk_index, work_index))
+            wanted.sort(key=itemgetter(0))
+            place = self._rows if sub.rows and self._target is not None else self._runs
+            for begin, end, first, until in coalesce(wanted, self._gap, self._most):
+                if end - begin > len(self._buffer):
+                    self._buffer = memoryview(scratch("encoded", end - begin))
+                value.read_into(self._buffer[: end - begin], begin)
+                place(layout, wanted[first:until], begin)
+        except (CodecError, StoreError) as error:
+            raise layout.corrupt(source, key, self._number, error) from error
+        finally:
+            value.close()
+
+    def _prepare(self, layout: ShardLayout) -> None:
+        self._layout, work, inner = layout, self._work, layout.inner
+        self._stack = Stack(inner.spec, self._plan) if self._slots else None
+        small = self._source.nbytes < LARGE_NBYTES
+        in_place = (
+            inner.plain and work.ndim > 0 and work.flags.c_contiguous and work.dtype == inner.spec.dtype
+        )
+        self._target = memoryview(work.reshape(-1).view(np.uint8)) if small and in_place else None
+
+    def _rows(self, layout: ShardLayout, group: Sequence[Wanted], begin: int) -> None:
+        """Small inner chunks of which whole rows are wanted: what is wanted lies in one piece (`engine.read_bands`)."""
+        inner, target, buffer = layout.inner, self._target, self._buffer
+        assert target is not None
+        decode_bytes, row = inner.decode_bytes, inner.spec.nbytes // inner.spec.shape[0]
+        at_once = AT_ONCE_NBYTES // inner.spec.nbytes
+        for first in range(0, len(group), at_once):
+            part = group[first : first + at_once]
+            found: Sequence[Buffer] | None = None
+            if len(part) >= AT_ONCE_LEAST and inner.decode_each is not None:
+                found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in part])
+            for i, (start, length, number, chunk_index, work_index) in enumerate(part):
+                self._number = number
+                data = buffer[start - begin : start - begin + length]
+                here, there = chunk_index[0], work_index[0]
+                if type(here) is slice and here.step == 1:
+                    decoded = memoryview(decode_bytes(data) if found is None else found[i])
+                    target[there.start * row : there.stop * row] = decoded[here.start * row : here.stop * row]
+                else:
+                    self._work[there] = inner.decode(data)[here]
+
+    def _runs(self, layout: ShardLayout, wanted: Sequence[Wanted], begin: int) -> None:
+        """Any inner chunks, neighbours along the last dimension together (`engine.stack`)."""
+        source, stack, work, buffer = self._source, self._stack, self._work, self._buffer
+        inner, slots, permutation = layout.inner, self._slots, self._plan.permutation
+        # From the order in the shard back to that in the array: it makes neighbours.
+        group = sorted(wanted, key=itemgetter(2))
+        at = 0
+        while at < len(group):
+            many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
+            start, length, self._number, chunk_index, work_index = group[at]
+            if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
+                chunk = inner.decode(buffer[start - begin : start - begin + length])
+                if permutation is not None:
+                    chunk = chunk.transpose(permutation)
+                work[work_index] = chunk[chunk_index]
+                at += 1
+                continue
+            if inner.raw and _in_a_row(group, at, many, source.nbytes):
+                stack.lay(many, buffer[start - begin : start - begin + many * length])
+            else:
+                self._decode(inner, stack, group[at : at + many], begin)
+            if many > 1:
+                work_index = joined(work_index, group[at + many - 1][4])
+            stack.move(many, chunk_index, work, work_index)
+            at += many
+
+    def _decode(self, inner: BoundPipeline, stack: Stack, group: Sequence[Wanted], begin: int) -> None:
+        """Neighbours into the slots of the stack."""
+        chunks, buffer = stack.reserve(len(group)), self._buffer
+        if (
+            inner.decode_each is not None
+            and AT_ONCE_LEAST <= len(group) <= AT_ONCE_NBYTES // inner.spec.nbytes
+        ):
+            found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in group])
+            if found is not None:
+                for slot, decoded in zip(stack.buffers, found, strict=False):
+                    slot[:] = decoded
+                return
+        for chunk, (start, length, number, _, _) in zip(chunks, group, strict=False):
+            self._number = number
+            inner.decode_into(buffer[start - begin : start - begin + length], chunk)
+
+
+def _in_a_row(group: Sequence[Wanted], at: int, many: int, nbytes: int) -> bool:
     """Whether `many` raw chunks lie one right behind the other, each of the right size."""
     place = group[at][0]
     for start, length, *_ in group[at : at + many]:

@@ -43,7 +43,18 @@ class Stack:
         Their memory: the thread's scratch, or, with ``kept=False``, new memory for each `take`.
     """
 
-    __slots__ = ("_all", "_kept", "_last", "_permutation", "_row", "_rows", "_sliced", "_spec", "buffers", "chunks")
+    __slots__ = (
+        "_all",
+        "_kept",
+        "_last",
+        "_permutation",
+        "_row",
+        "_rows",
+        "_sliced",
+        "_spec",
+        "buffers",
+        "chunks",
+    )
 
     def __init__(self, spec: ChunkSpec, plan: Plan, *, kept: bool = True) -> None:
         self._spec = spec

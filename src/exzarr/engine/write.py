@@ -114,7 +114,7 @@ def write(
 
 def _chunks(values: _Values, feed: Feed) -> None:
     source, work = values.source, values.work
-    store, fixed = source.store, source.pipeline
+    fixed = source.pipeline
     most = values.together(fixed)
     stack = Stack(fixed.spec, values.plan) if fixed is not None and most > 1 else None
     scratch: AnyArray | None = None
@@ -165,7 +165,12 @@ def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
             pieces = {} if covers else _stored_pieces(source, layout, key)
             plan = values.plan.within(item, layout.dims, source.extents_at(key, layout))
             job = partial(_inner_chunks, values, layout, key, pieces)
-            run(partial(with_scratch, job), plan.walk(layout.labels, sum, covers=True), plan.chunks, inner_workers)
+            run(
+                partial(with_scratch, job),
+                plan.walk(layout.labels, sum, covers=True),
+                plan.chunks,
+                inner_workers,
+            )
             if any(piece is not None for piece in pieces.values()):
                 count = layout.shards.count
                 store.put_parts(key, layout.shards.parts([pieces.get(number) for number in range(count)]))

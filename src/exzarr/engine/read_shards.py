@@ -150,7 +150,7 @@ class _ShardReader:
                 work[work_index] = chunk[chunk_index]
                 at += 1
                 continue
-            if inner.raw and _in_a_row(group, at, many, source.nbytes):
+            if inner.raw and not source.observed and _in_a_row(group, at, many, source.nbytes):
                 stack.lay(many, buffer[start - begin : start - begin + many * length])
             else:
                 self._decode(inner, stack, group[at : at + many], begin)

@@ -57,6 +57,7 @@ def observed_pipeline(bound: BoundPipeline, ledger: Ledger) -> BoundPipeline:
 
     told = copy.copy(bound)
     told.decode = decoding(bound.decode)
+    told.decode_each = None  # one by one: each has its own time
     told.decode_into = decoding(bound.decode_into)
     told.decode_bytes = decoding(bound.decode_bytes)
     told.encode = encode

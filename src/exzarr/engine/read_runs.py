@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,9 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
                 # Large chunks are read one by one, each when the one before it has been decoded.
                 buffers = pieces(1, room) * len(keys) if large else pieces(len(keys), room)
             slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
-            sizes = map(read_into, keys, buffers) if large else [*read_each(keys, buffers)]
+            sizes: Iterable[int] = map(read_into, keys, buffers) if large else read_each(keys, buffers)
             if slots is not None and stack is not None and decode_each is not None:
+                sizes = [*sizes]
                 found = decoded_at_once(decode_each, buffers, sizes, room)
                 if found is not None:
                     for buffer, decoded in zip(stack.buffers, found, strict=False):

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from exzarr.group import Group
     from exzarr.integrations.dask import to_dask
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
+    from exzarr.stream.batches import batches
     from exzarr.telemetry.profile import profile
     from exzarr.tools.convert import convert
     from exzarr.tools.copy import copy
@@ -117,6 +118,8 @@ __all__ = [
     "consolidate_metadata",
     # in other libraries' terms
     "to_dask",
+    # streams
+    "batches",
     # seeing what happens
     "profile",
     # stores
@@ -159,6 +162,7 @@ _HOMES = {
     "Array": "exzarr.array",
     "Group": "exzarr.group",
     "array_metadata": "exzarr.creation.metadata",
+    "batches": "exzarr.stream.batches",
     "convert": "exzarr.tools.convert",
     "copy": "exzarr.tools.copy",
     "to_dask": "exzarr.integrations.dask",

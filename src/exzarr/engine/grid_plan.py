@@ -13,15 +13,14 @@ from exzarr.engine.parts import (
     Item,
     Part,
     Run,
+    axis_parts,
     chunk_count,
     clip,
     is_long,
     merge,
-    pick_parts,
     single,
-    span_parts,
 )
-from exzarr.engine.selections import Axis, Picks, Span
+from exzarr.engine.selections import Axis, Picks, Span, Spans
 
 __all__ = ["GridPlan"]
 
@@ -51,7 +50,7 @@ class GridPlan:
         rows = True
         for at, axis in enumerate(axes):
             if not isinstance(axis, Span):
-                picks += 1
+                picks += type(axis) is Picks
                 rows = rows and at == 0
             elif at:
                 size = dims[at].size(0) if axis.count else -1
@@ -87,7 +86,9 @@ class GridPlan:
         self, labels: Sequence[Callable[[int], Any]], join: Callable[[Any], Any], most: int
     ) -> Iterator[Run]:
         last = len(self.axes) - 1
-        if most <= 1 or self.rows or not self.sliced or last < 1 or is_long(self.axes[last], self.dims[last]):
+        single_file = most <= 1 or self.rows or not self.sliced or last < 1
+        # Of several spans, those that are neighbours in the array need not be neighbours in the result.
+        if single_file or type(self.axes[last]) is Spans or is_long(self.axes[last], self.dims[last]):
             return single(self.walk(labels, join))
         ends = [*merge(self._parts(last), self.dims[last], labels[last], most)]
         heads = GridPlan(self.axes[:last], self.dims[:last], self.extents[:last], self.work_shape[:last])
@@ -122,10 +123,7 @@ class GridPlan:
             yield from self._product((*head, part), first, *rest)
 
     def _parts(self, d: int) -> Iterator[Part]:
-        axis = self.axes[d]
-        if type(axis) is Picks:
-            return pick_parts(axis, self.dims[d], self.extents[d])
-        return span_parts(axis, self.dims[d], self.extents[d])  # type: ignore[arg-type]
+        return axis_parts(self.axes[d], self.dims[d], self.extents[d])
 
     def within(self, item: Item, dims: Sequence[Dimension], extents: Sequence[int]) -> GridPlan:
         axes: list[Axis] = []

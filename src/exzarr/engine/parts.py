@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from exzarr.engine.selections import Axis, Picks, Span
+from exzarr.engine.selections import Axis, Picks, Span, Spans
 
 __all__ = [
     "LAZY",
@@ -19,6 +20,7 @@ __all__ = [
     "Item",
     "Part",
     "Run",
+    "axis_parts",
     "chunk_count",
     "clip",
     "is_long",
@@ -49,6 +51,15 @@ class Dimension(Protocol):
     def index_of(self, position: int) -> int: ...
     def indices_of(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]: ...
     def count(self, extent: int) -> int: ...
+
+
+def axis_parts(axis: Axis, dim: Dimension, extent: int) -> Iterator[Part]:
+    """The parts of any axis."""
+    if type(axis) is Picks:
+        return pick_parts(axis, dim, extent)
+    if type(axis) is Spans:
+        return chain.from_iterable([span_parts(span, dim, extent) for span in axis.spans])
+    return span_parts(axis, dim, extent)  # type: ignore[arg-type]
 
 
 def span_parts(span: Span, dim: Dimension, extent: int) -> Iterator[Part]:
@@ -106,12 +117,18 @@ def clip(axis: Axis, dim: Dimension, coord: int) -> Axis:
     """The part of an axis that lies in one chunk."""
     low = dim.offset(coord)
     high = low + dim.size(coord)
+    if isinstance(axis, Spans):
+        return Spans([clipped for span in axis.spans if (clipped := clip_span(span, low, high)).count])
     if isinstance(axis, Span):
-        first = max(0, -((axis.start - low) // axis.step))
-        until = min(axis.count, -((axis.start - high) // axis.step))
-        return Span(axis.start + first * axis.step, axis.step, max(0, until - first), axis.at + first)
+        return clip_span(axis, low, high)
     inside = np.flatnonzero((axis.positions >= low) & (axis.positions < high))
     return Picks(axis.positions[inside], inside if axis.at is None else axis.at[inside])
+
+
+def clip_span(span: Span, low: int, high: int) -> Span:
+    first = max(0, -((span.start - low) // span.step))
+    until = min(span.count, -((span.start - high) // span.step))
+    return Span(span.start + first * span.step, span.step, max(0, until - first), span.at + first)
 
 
 def chunk_count(axis: Axis, dim: Dimension, extent: int) -> int:
@@ -126,11 +143,13 @@ def chunk_count(axis: Axis, dim: Dimension, extent: int) -> int:
             return sum(1 for _ in span_parts(axis, dim, extent))
         # A step that is shorter than a chunk leaves none out; a longer one takes one element of each.
         return min(last - first + 1, axis.count)
+    if type(axis) is Spans:
+        return sum([chunk_count(span, dim, extent) for span in axis.spans])
     return len(np.unique(dim.indices_of(axis.positions)))  # type: ignore[union-attr]
 
 
 def is_long(axis: Axis, dim: Dimension) -> bool:
-    if axis.count <= LAZY:
+    if axis.count <= LAZY or type(axis) is Spans:
         return False
     if type(axis) is Span:
         last = axis.start + (axis.count - 1) * axis.step

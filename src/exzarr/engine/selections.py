@@ -12,13 +12,14 @@ kept, steps positive), and how the work array and the user's array view one anot
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Axis", "GridSelection", "IntArray", "Picks", "PointSelection", "Selection", "Span"]
+__all__ = ["Axis", "GridSelection", "IntArray", "Picks", "PointSelection", "Selection", "Span", "Spans"]
 
 AnyArray = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
@@ -59,7 +60,20 @@ class Picks:
         return f"Picks({self.positions!r})"
 
 
-Axis = Span | Picks
+class Spans:
+    """Several spans of one dimension, in any order; each lies where its own `at` says."""
+
+    __slots__ = ("count", "spans")
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self.spans = spans
+        self.count = sum([span.count for span in spans])
+
+    def __repr__(self) -> str:
+        return f"Spans({self.spans!r})"
+
+
+Axis = Span | Picks | Spans
 
 
 @dataclass(frozen=True, slots=True)

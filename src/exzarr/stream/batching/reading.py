@@ -1,0 +1,76 @@
+"""Samples of one array, read into memory: what batches ask the engine for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr.engine.grid_plan import GridPlan
+from exzarr.engine.read import read
+from exzarr.engine.selections import Axis, Picks, Span, Spans
+from exzarr.stream.batching.permutation import IntArray
+
+if TYPE_CHECKING:
+    from exzarr.engine.source import ChunkSource
+
+__all__ = ["Samples", "sample_shape"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def sample_shape(shape: Sequence[int], axis: int, count: int) -> tuple[int, ...]:
+    """`shape` with `count` samples along `axis`."""
+    return (*shape[:axis], count, *shape[axis + 1 :])
+
+
+class Samples:
+    """One array as a row of samples along `axis`."""
+
+    __slots__ = ("_before", "_after", "axis", "dtype", "shape", "source")
+
+    def __init__(self, source: ChunkSource, axis: int) -> None:
+        self.source = source
+        self.axis = axis
+        self.shape = source.shape
+        self.dtype = source.dtype
+        spans: list[Axis] = [Span(0, 1, n) for n in source.shape]
+        self._before, self._after = spans[:axis], spans[axis + 1 :]
+
+    def empty(self, count: int) -> AnyArray:
+        """Room for `count` samples."""
+        return np.empty(sample_shape(self.shape, self.axis, count), self.dtype)
+
+    def read_ranges(self, starts: IntArray, stops: IntArray, into: AnyArray, at: IntArray) -> None:
+        """Read ``range(start, stop)`` for each pair, to where each `at` says. No chunk lies in two of them."""
+        spans: list[Span] = []
+        end = there = -1
+        for start, stop, where in zip(starts.tolist(), stops.tolist(), at.tolist(), strict=True):
+            if start == end and where == there:
+                spans[-1].count += stop - start
+            else:
+                spans.append(Span(start, 1, stop - start, where))
+            end, there = stop, where + stop - start
+        if self.source.sharded and len(spans) > 2 * self._shards(spans):
+            # Ranges of one shard together: it is opened once.
+            sizes = stops - starts
+            within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            self.read_rows(np.repeat(starts, sizes) + within, into, np.repeat(at, sizes) + within)
+        else:
+            self._read(spans[0] if len(spans) == 1 else Spans(spans), into)
+
+    def _shards(self, spans: Sequence[Span]) -> int:
+        """In how many (bands of) shards spans begin."""
+        starts = np.array([span.start for span in spans])
+        return len(np.unique(self.source.dims[self.axis].indices_of(starts)))
+
+    def read_rows(self, samples: IntArray, into: AnyArray, at: IntArray | None = None) -> None:
+        """Read single samples, in any order. Those of one chunk are read at once."""
+        self._read(Picks(samples, at), into)
+
+    def _read(self, samples: Axis, into: AnyArray) -> None:
+        source = self.source
+        axes = (*self._before, samples, *self._after)
+        read(source, GridPlan(axes, source.dims, source.shape, into.shape), into)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_the_order_does_not_depend_on_who_reads_nor_how(loader: Any) -> None:
     again = exzarr.batches(arrays, size, **{**options, "prefetch": 7, "workers": 2})
     assert [some.tolist() for some in again.indices()] == rows
     if options["shuffle"] is False:
-        assert sum(rows, []) == [*range(sum(map(len, rows)))]
+        assert [*chain(*rows)] == [*range(sum(map(len, rows)))]
 
 
 @given(loaders(), st.integers(1, 4), st.booleans())
@@ -104,7 +105,7 @@ def test_parts_share_the_batches(loader: Any, count: int, interleaved: bool) -> 
     if interleaved:
         assert all(part == expected[index::count] for index, part in enumerate(read))
     else:
-        assert sum(read, []) == expected
+        assert [*chain(*read)] == expected
 
 
 # -- what comes out ---------------------------------------------------------------------------
@@ -223,11 +224,10 @@ def test_a_damaged_chunk_is_raised_in_its_place() -> None:
     a, data = stored((40, 2), chunks=(4, 2))
     a.store.put("c/6/0", b"damaged")
     for prefetch in (0, 3):
-        got = []
+        got: list[np.ndarray] = []
         loader = exzarr.batches(a, 4, prefetch=prefetch)
         with config.override(inline_bytes=0), pytest.raises(ChunkCorruptError) as caught:
-            for batch in loader:
-                got.append(batch)  # noqa: PERF402 - as many as there are until it fails
+            got.extend(loader)
         assert caught.value.index == (6, 0)
         # Blocks are read a few at once, so it may be raised a little before its own batch.
         assert all(np.array_equal(batch, data[4 * i : 4 * i + 4]) for i, batch in enumerate(got))
@@ -280,7 +280,7 @@ def test_an_array_that_was_resized_is_refused() -> None:
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
 @pytest.mark.parametrize("shuffle", SHUFFLES)
 def test_no_more_batches_are_made_ahead_than_asked_for(prefetch: int, shuffle: Any) -> None:
-    a, data = stored((40, 2), chunks=(1, 2))
+    a, _ = stored((40, 2), chunks=(1, 2))
     chunks: list[str] = []
     hooked = Array(Location(Hook(a.store, lambda what, key: chunks.append(key)), ""), a.metadata)
     loader = exzarr.batches(hooked, 2, shuffle=shuffle, prefetch=prefetch)

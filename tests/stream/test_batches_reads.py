@@ -115,7 +115,7 @@ def test_a_part_reads_its_own_chunks(shuffle: Any) -> None:
     counts: Counter[str] = Counter()
     for index in range(3):
         seen, spy = watched(array)
-        window = {"window": 2} if shuffle == "window" else {}
+        window: dict[str, Any] = {"window": 2} if shuffle == "window" else {}
         for _ in exzarr.batches(seen, 10, shuffle=shuffle, prefetch=0, **window).part(index, 3):
             pass
         counts += spy.chunk_reads

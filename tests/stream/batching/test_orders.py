@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import pytest
@@ -31,19 +31,21 @@ def in_plain_python(parts: Blocks, window: int, seed: int, epoch: int, start: in
     """The order as it is documented: sequences and sorting, nothing else."""
     key = key_for(seed, epoch, orders.BLOCKS) if window else None
     sequence = [ranges(parts)[i] for i in permutation(parts.count, key).at(np.arange(parts.count)).tolist()]
-    mine, position = [], 0
+    mine: list[list[int]] = []
+    position = 0
     for block in sequence:
         inside = [s for i, s in enumerate(block, position) if start <= i < stop]
         position += len(block)
         if inside:
             mine.append(inside)
     if not window:
-        return sum(mine, [])
-    result = []
+        return [*chain(*mine)]
+    result: list[int] = []
     secret = key_for(seed, epoch, orders.SAMPLES)
     for at in range(0, len(mine), window):
-        cell: list[int] = sum(mine[at : at + window], [])
-        result += sorted(cell, key=lambda sample: splitmix64(secret, sample) >> orders.CELL_BITS)
+        result += sorted(
+            chain(*mine[at : at + window]), key=lambda sample: splitmix64(secret, sample) >> orders.CELL_BITS
+        )
     return result
 
 

@@ -8,13 +8,13 @@ from itertools import islice
 
 import numpy as np
 
-from exzarr.engine.explain import human_bytes
 from exzarr.stream.batching.batch_plan import Batching, rows
 from exzarr.stream.batching.blocks import Blocks
 from exzarr.stream.batching.choices import SCRATCH_NBYTES, Choice
 from exzarr.stream.batching.layout import RowLayout
 from exzarr.stream.batching.making import least_samples, portion_of
 from exzarr.stream.batching.orders import BlockOrder, FullOrder, Shuffle
+from exzarr.telemetry.units import human_bytes
 
 __all__ = ["ArrayReads", "BatchesExplanation", "explain"]
 

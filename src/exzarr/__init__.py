@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from exzarr.creation.metadata import array_metadata
     from exzarr.errors import (
         ArgumentError,
+        ChecksumError,
         ChunkCorruptError,
         ChunkError,
         ChunkMissingError,
@@ -136,6 +137,7 @@ __all__ = [
     "ChunkStoreError",
     "ChunkTimeoutError",
     "CodecError",
+    "ChecksumError",
     "InvalidKeyError",
     "MetadataError",
     "MissingDependencyError",

@@ -10,6 +10,7 @@ plain Python or NumPy would catch::
     ├── MetadataError                (ValueError)          a metadata document is invalid
     │   └── UnsupportedError         (NotImplementedError) valid, but needs something exzarr (or this install) lacks
     ├── CodecError                   (ValueError)          bytes that a codec cannot turn into what was promised
+    │   └── ChecksumError                                  their checksum is not the one that is stored
     ├── ChunkError                                         one chunk, named by array, index and key
     │   ├── ChunkCorruptError        (ValueError)          it cannot be decoded, or has the wrong size
     │   ├── ChunkMissingError        (KeyError)            it is absent, and the array was opened with missing="error"
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "ChecksumError",
     "ChunkCorruptError",
     "ChunkError",
     "ChunkMissingError",
@@ -85,6 +87,10 @@ class UnsupportedError(MetadataError, NotImplementedError):
 
 class CodecError(ExzarrError, ValueError):
     """Bytes a codec cannot decode, or an array it cannot encode."""
+
+
+class ChecksumError(CodecError):
+    """Bytes whose checksum is not the one that is stored with them: they were damaged after they were written."""
 
 
 class ChunkError(ExzarrError):

@@ -14,7 +14,7 @@ from google_crc32c import value
 from exzarr.codecs._config import build
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.memory import as_bytes
-from exzarr.errors import CodecError
+from exzarr.errors import ChecksumError, CodecError
 
 __all__ = ["Crc32c"]
 
@@ -57,5 +57,7 @@ class Crc32c(BytesBytesCodec):
         # The first n bytes as an ndarray: value() takes read-only buffers and arrays only.
         found = value(as_bytes(view[:n]))
         if stored != found:
-            raise CodecError(f"crc32c: the checksum stored is {stored:08x}, that of the data is {found:08x}")
+            raise ChecksumError(
+                f"crc32c: the checksum stored is {stored:08x}, that of the data is {found:08x}"
+            )
         return view[:n]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from exzarr.codecs.base import Buffer
-from exzarr.errors import CodecError
+from exzarr.errors import ChecksumError, CodecError
 
 __all__ = ["GZIP", "ZLIB", "inflate"]
 
@@ -37,7 +37,8 @@ def inflate(name: str, data: Buffer, wbits: int, size: int | None, limit: int) -
             try:
                 part = stream.decompress(piece, most - total + 1)
             except zlib.error as exc:
-                raise CodecError(f"{name}: {exc}") from None
+                wrong_sum = "incorrect data check" in str(exc)
+                raise (ChecksumError if wrong_sum else CodecError)(f"{name}: {exc}") from None
             parts.append(part)
             total += len(part)
             if total > most:

@@ -16,7 +16,7 @@ import numpy as np
 from exzarr.codecs.base import AnyArray, Buffer, ChunkSpec
 from exzarr.codecs.empty import is_fill
 from exzarr.codecs.pipeline import ChunkPipeline
-from exzarr.errors import CodecError, MetadataError
+from exzarr.errors import ChecksumError, CodecError, MetadataError
 from exzarr.format.dtypes import parse_v3
 
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ class BoundShards:
     # -- the index ---------------------------------------------------------------
 
     @property
+    def index_checks(self) -> bool:
+        """Whether the index has a checksum."""
+        return self._index.checks
+
+    @property
     def index_range(self) -> tuple[int, int]:
         """Where the index lies: ``(start, length)``; a negative start counts from the shard's end."""
         return (0 if self.index_location == "start" else -self.index_size, self.index_size)
@@ -109,12 +114,7 @@ class BoundShards:
         CodecError
             The index is damaged.
         """
-        if len(data) != self.index_size:
-            raise CodecError(f"a shard's index of {len(data)} bytes where {self.index_size} were expected")
-        try:
-            index = self._index.decode(data).reshape(-1, 2)
-        except CodecError as exc:
-            raise CodecError(f"the shard's index is damaged: {exc}") from None
+        index = self.decode_table(data)
         limit = np.uint64(MISSING - 1 if shard_size is None else shard_size)
         start, length = index[:, 0], index[:, 1]
         # length <= limit first: the subtraction must not wrap round
@@ -129,6 +129,15 @@ class BoundShards:
                     f"in a shard of {shard_size} bytes"
                 )
         return index
+
+    def decode_table(self, data: Buffer) -> AnyArray:
+        """What the index says, whatever that is: `decode_index` without a look at the entries."""
+        if len(data) != self.index_size:
+            raise CodecError(f"a shard's index of {len(data)} bytes where {self.index_size} were expected")
+        try:
+            return self._index.decode(data).reshape(-1, 2)
+        except CodecError as exc:
+            raise _alike(exc, f"the shard's index is damaged: {exc}") from None
 
     def encode_index(self, index: AnyArray) -> Buffer:
         """The encoded form of an index as `decode_index` gives it."""
@@ -195,7 +204,7 @@ class BoundShards:
                 inner_into(view[start : start + length], part)
             except CodecError as exc:
                 at = tuple(s.start // c for s, c in zip(region, self.inner.spec.shape, strict=True))
-                raise CodecError(f"inner chunk {at} of the shard: {exc}") from None
+                raise _alike(exc, f"inner chunk {at} of the shard: {exc}") from None
 
     def encode(self, array: AnyArray, write_empty: bool = False) -> bytes:
         """A shard. Inner chunks that hold nothing but the fill value are left out, unless `write_empty`."""
@@ -206,3 +215,7 @@ class BoundShards:
             empty = not write_empty and is_fill(part, spec)
             chunks.append(None if empty else inner.encode(part))
         return self.assemble(chunks)
+
+
+def _alike(error: CodecError, message: str) -> CodecError:
+    return (ChecksumError if isinstance(error, ChecksumError) else CodecError)(message)

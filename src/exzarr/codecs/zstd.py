@@ -16,7 +16,7 @@ import zstandard
 
 from exzarr.codecs._config import boolean, build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
-from exzarr.errors import CodecError
+from exzarr.errors import ChecksumError, CodecError
 
 __all__ = ["Zstd", "decompress", "decompress_each", "decompress_into"]
 
@@ -99,7 +99,7 @@ def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
             return _decompressor().decompress(data, 0, False, False)  # type: ignore[no-any-return]
         return _stream(data, size, limit)
     except (zstandard.ZstdError, RuntimeError) as exc:
-        raise CodecError(f"zstd: {exc}") from None
+        raise _failed(exc) from None
 
 
 def decompress_each(datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | None:
@@ -130,10 +130,15 @@ def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:
                 raise CodecError(f"zstd: the frame holds less than the {size} bytes it promises")
             return
     except (zstandard.ZstdError, RuntimeError) as exc:
-        raise CodecError(f"zstd: {exc}") from None
+        raise _failed(exc) from None
     decoded = decompress(data, size, size)
     if size:
         memoryview(out).cast("B")[:] = decoded
+
+
+def _failed(exc: Exception) -> CodecError:
+    """What the libraries say of bad data; they have no exception of its own for a wrong checksum."""
+    return (ChecksumError if "match checksum" in str(exc) else CodecError)(f"zstd: {exc}")
 
 
 def _large(data: Buffer, out: Any = None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from exzarr.codecs._config import build, choice, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.memory import as_bytes
-from exzarr.errors import ArgumentError, CodecError
+from exzarr.errors import ArgumentError, ChecksumError, CodecError
 
 __all__ = ["CRC32", "CRC32C", "Adler32", "Fletcher32", "JenkinsLookup3"]
 
@@ -55,7 +55,7 @@ class _Checksum(BytesBytesCodec):
         stored, body = (view[:4], view[4:]) if self.location == "start" else (view[n:], view[:n])
         told, found = int.from_bytes(stored, "little"), self.sum(body)
         if told != found:
-            raise CodecError(
+            raise ChecksumError(
                 f"{self.name}: the checksum stored is {told:08x}, that of the data is {found:08x}"
             )
         return body

@@ -1,0 +1,208 @@
+"""The keys of one array, and the chunks that they hold: listed as a stream, looked at by many threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr import hierarchy
+from exzarr.engine import pool
+from exzarr.engine.source import ChunkSource, open_source
+from exzarr.errors import MetadataError, StoreError
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.hierarchy import DOCUMENTS, Location
+from exzarr.tools.check.documents import join
+from exzarr.tools.check.entries import QUARANTINE, Entry, age, below
+from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.leftovers import is_foreign_temporary
+from exzarr.tools.check.look import Look
+from exzarr.tools.check.values import mark_of
+
+if TYPE_CHECKING:
+    from exzarr.tools.check.run import Run
+
+__all__ = ["ArrayCheck"]
+
+Index = tuple[int, ...]
+
+MOST_BITS = 1 << 32
+"""Chunks of a grid of which it is noted, a bit each, which are stored; of larger ones, only how many."""
+
+
+class ArrayCheck:
+    """Checks one array. Its memory: a bit for each chunk, where the array is said to be full; no list of keys."""
+
+    def __init__(self, run: Run, location: Location, meta: ArrayMetadata, usable: bool) -> None:
+        self.run = run
+        self.location = location
+        self.meta = meta
+        self.full = run.options.is_full(location.path, meta)
+        self.source: ChunkSource | None = None
+        if usable:
+            self.source = open_source(location.store, location.path, meta)
+        self.look = None if self.source is None else Look(self.source, run.options.deep, self.full)
+        self.stored = 0
+        self._seen: bytearray | None = None
+        if self.full and meta.chunk_grid.nchunks <= MOST_BITS:
+            self._seen = bytearray(-(-meta.chunk_grid.nchunks // 8))
+
+    def check(self) -> None:
+        """Look at everything below the array."""
+        chunks = self.meta.chunk_grid.nchunks
+        self.run.progress.start(self.location.path, chunks)
+        pool.run(self._work, self._chunks(), chunks, self.run.options.workers)
+        if self.full:
+            self._look_for_missing()
+        self.run.progress.finish()
+
+    # -- listing ---------------------------------------------------------------------
+
+    def _chunks(self) -> Iterator[tuple[str, Index]]:
+        """Key and index of every stored chunk of the grid; whatever else is there is dealt with on the way."""
+        meta, path = self.meta, self.location.path
+        counts, decode, ndim = meta.chunk_grid.chunk_counts, meta.chunk_key_encoding.decode, meta.ndim
+        skip = len(path) + 1 if path else 0
+        strides = [int(np.prod(counts[d + 1 :], dtype=object)) for d in range(ndim)]
+        seen = self._seen
+        for entry in below(self.location.store, path):
+            if entry.kind != "value":
+                self.run.odd_entry(path, entry)
+                continue
+            index = decode(entry.key[skip:], ndim)
+            if index is None:
+                self._no_chunk(entry, skip)
+            elif all(map(int.__lt__, index, counts)):
+                if seen is not None:
+                    number = sum(map(int.__mul__, index, strides))
+                    seen[number >> 3] |= 1 << (number & 7)
+                self.stored += 1
+                yield entry.key, index
+            else:
+                self._outside(entry.key, index)
+
+    def _no_chunk(self, entry: Entry, skip: int) -> None:
+        parent, _, name = entry.key[skip:].rpartition("/")
+        path = self.location.path
+        if name in DOCUMENTS:
+            if parent:
+                detail = f"the array at {path or '/'!r} has a document below it"
+                self._suspect_key(Finding("EXZ106", path, entry.key, detail))
+        elif is_foreign_temporary(name):
+            self.run.left_over(path, entry.key)
+        else:
+            self._suspect_key(Finding("EXZ403", path, entry.key, f"it is no chunk of {path or '/'!r}"))
+
+    def _suspect_key(self, finding: Finding) -> None:
+        store = self.location.store
+
+        def again() -> tuple[Finding, ...]:
+            return (finding,) if store.exists(finding.key) else ()
+
+        self.run.findings.suspect([finding], again)
+
+    # -- chunks ------------------------------------------------------------------------
+
+    def _work(self, feed: pool.Feed) -> None:
+        look = self.look
+        while batch := feed.take():
+            if look is not None:
+                for key, index in batch:
+                    found = look(key, index)
+                    if found:
+                        self.run.findings.suspect(found, partial(self._again, key, index))
+            self.run.progress.advance(len(batch))
+
+    def _again(self, key: str, index: Index) -> tuple[Finding, ...]:
+        """Look at a chunk with nothing remembered; nothing is wrong with one that the array has no more."""
+        now = self._now()
+        if now is None or not _inside(index, now):
+            return ()
+        return Look(now, self.run.options.deep, self.full)(key, index)
+
+    def _now(self) -> ChunkSource | None:
+        """The array as it is now; None where it is no more, or cannot be read (which is reported as that)."""
+        location = self.location.direct
+        try:
+            meta = hierarchy.find(location, self.meta.zarr_format)
+            if isinstance(meta, ArrayMetadata):
+                return open_source(location.store, location.path, meta)
+        except (MetadataError, StoreError):
+            pass
+        return None
+
+    # -- outside of the grid ---------------------------------------------------------------
+
+    def _outside(self, key: str, index: Index) -> None:
+        run, store = self.run, self.location.store
+
+        def look() -> tuple[Finding, ...]:
+            now = self._now()
+            if now is None or _inside(index, now) or not store.exists(key):
+                return ()
+            counts = now.grid.chunk_counts
+            detail = f"chunk {index} is stored, and the grid has {counts} chunks"
+            return (Finding("EXZ401", self.location.path, key, detail, index, mark=_mark(now, key)),)
+
+        found = look()
+        if not found:
+            return
+        # Who appends stores chunks first, and then the document that makes them part of the array.
+        old = age(store, key)
+        if old is not None and old < run.options.grace:
+            run.findings.leave_open(found[0])
+        else:
+            run.findings.suspect(found, look)
+
+    # -- missing -----------------------------------------------------------------------
+
+    def _look_for_missing(self) -> None:
+        grid = self.meta.chunk_grid
+        if self.stored == grid.nchunks:
+            return
+        path = self.location.path
+        if self._seen is None:
+            detail = f"{grid.nchunks - self.stored} of {grid.nchunks} chunks are not stored"
+            finding = Finding("EXZ204", path, join(path, ""), detail)
+            self.run.findings.suspect([finding], lambda: (finding,))
+            return
+        for number in _zero_bits(self._seen, grid.nchunks):
+            index = tuple(map(int, np.unravel_index(number, grid.chunk_counts))) if self.meta.shape else ()
+            key = join(path, self.meta.chunk_key_encoding.encode(index))
+            finding = Finding("EXZ204", path, key, f"chunk {index} is not stored", index)
+            self.run.findings.suspect([finding], partial(self._missing, finding))
+
+    def _missing(self, finding: Finding) -> tuple[Finding, ...]:
+        now = self._now()
+        if now is None or not _inside(finding.index or (), now) or now.store.exists(finding.key):
+            return ()
+        return (finding,)
+
+
+def _inside(index: Index, source: ChunkSource) -> bool:
+    counts = source.grid.chunk_counts
+    return len(index) == len(counts) and all(map(int.__lt__, index, counts))
+
+
+def _mark(source: ChunkSource, key: str) -> str:
+    value = source.store.open_value(key)
+    if value is None:
+        return ""
+    try:
+        return mark_of(value)
+    finally:
+        value.close()
+
+
+def _zero_bits(bits: bytearray, count: int) -> Iterator[int]:
+    """Which of the first `count` bits are 0, in order."""
+    step = 1 << 16
+    for first in range(0, len(bits), step):
+        some: Any = np.frombuffer(bits, np.uint8, min(step, len(bits) - first), first)
+        for at in np.flatnonzero(np.unpackbits(some, bitorder="little") == 0):
+            number = first * 8 + int(at)
+            if number >= count:
+                return
+            yield number

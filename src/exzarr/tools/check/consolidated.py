@@ -1,0 +1,111 @@
+"""Consolidated metadata against the documents themselves."""
+
+from __future__ import annotations
+
+from functools import partial
+from zlib import crc32
+
+from exzarr import hierarchy
+from exzarr.errors import ExzarrError, MetadataError, StoreError
+from exzarr.format import consolidated as formats
+from exzarr.format import json_text, v2, v3
+from exzarr.format.consolidated import Consolidated
+from exzarr.format.metadata import GroupMetadata
+from exzarr.format.nodes import consolidated_node
+from exzarr.hierarchy import Location
+from exzarr.stores.base import Store
+from exzarr.tools.check.documents import canonical, join
+from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.nodes import Nodes
+from exzarr.tools.check.run import Run
+
+__all__ = ["check_consolidated", "look_at_consolidated"]
+
+
+def check_consolidated(run: Run, nodes: Nodes) -> None:
+    """Note what consolidated metadata of every group says wrongly, or not at all."""
+    for location, meta in nodes.groups:
+        below = [path for path in nodes.paths if _is_below(path, location.path)]
+        found = look_at_consolidated(run.store, location.path, meta.zarr_format, below)
+        if found:
+            look = partial(look_at_consolidated, run.store, location.path, meta.zarr_format, below)
+            run.findings.suspect(found, look, changing=True)
+
+
+def look_at_consolidated(
+    store: Store, group: str, zarr_format: int, below: list[str]
+) -> tuple[Finding, ...]:
+    """What is wrong with the consolidated metadata of `group`, below which there are nodes at the paths `below`.
+
+    Everything is read anew. Nothing is wrong where there is none.
+    """
+    name = v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA
+    key = join(group, name)
+    try:
+        document = store.get(key)
+        if document is None:
+            return ()
+        consolidated = _parse(bytes(document), key, zarr_format)
+    except MetadataError as error:
+        if zarr_format == 3:
+            return ()  # it was found with the document itself
+        return (Finding("EXZ601", group, key, str(error)),)
+    except StoreError:
+        return ()
+    if consolidated is None:
+        return ()
+    findings = []
+    skip = len(group) + 1 if group else 0
+    told = {path for path in consolidated.documents if path or zarr_format == 2}
+    there = {path[skip:] if path != group else "" for path in below}
+    if zarr_format == 2:
+        there.add("")
+    for path in sorted(told | there):
+        finding = _compare(store, group, key, consolidated, path)
+        if finding is not None:
+            findings.append(finding)
+    return tuple(findings)
+
+
+def _parse(document: bytes, key: str, zarr_format: int) -> Consolidated | None:
+    if zarr_format == 2:
+        return formats.from_v2(json_text.decode(document, key))
+    group = v3.loads(document, key)
+    return group.consolidated if isinstance(group, GroupMetadata) else None
+
+
+def _compare(
+    store: Store, group: str, key: str, consolidated: Consolidated, path: str
+) -> Finding | None:
+    """What is wrong with what consolidated metadata says of the node at `path`, seen from the group."""
+    full = join(group, path) if path else group
+    what = f"{full or '/'!r}"
+    try:
+        stored = hierarchy.find(Location(store, full))
+    except (MetadataError, StoreError):
+        return None  # which is a finding of its own
+    if stored is not None and stored.zarr_format != consolidated.zarr_format:
+        stored = None  # nodes of the other version are none of its business
+        if path not in consolidated.documents:
+            return None
+    try:
+        told = consolidated_node(consolidated, path, below=False)
+    except MetadataError as error:
+        return Finding("EXZ601", group, key, str(error), mark=path)
+    if stored is None and told is None:
+        return None
+    if told is None:
+        return Finding("EXZ603", group, key, f"it does not know {what}", mark=path)
+    if stored is None:
+        return Finding("EXZ604", group, key, f"it tells of {what}, which is not there", mark=path)
+    try:
+        one, other = canonical(told), canonical(stored)
+    except ExzarrError:
+        return None
+    if one == other:
+        return None
+    return Finding("EXZ602", group, key, f"it is out of date about {what}", mark=f"{path}:{crc32((one + other).encode())}")
+
+
+def _is_below(path: str, group: str) -> bool:
+    return path != group and (not group or path.startswith(f"{group}/"))

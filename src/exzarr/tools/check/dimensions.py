@@ -1,0 +1,71 @@
+"""Arrays of one group that share a dimension name, and should share its length."""
+
+from __future__ import annotations
+
+from exzarr import hierarchy
+from exzarr.errors import MetadataError, StoreError
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.stores.base import Store
+from exzarr.hierarchy import Location
+from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.nodes import Nodes
+from exzarr.tools.check.run import Run
+
+__all__ = ["check_dimensions"]
+
+MULTISCALE = ("multiscales", "ome")
+"""Attributes of groups whose arrays are one picture in several resolutions: lengths are meant to differ."""
+
+
+def check_dimensions(run: Run, nodes: Nodes) -> None:
+    """Note dimensions of several lengths, group by group."""
+    by_group: dict[str, list[str]] = {}
+    for node in nodes.arrays:
+        if node.meta.dimension_names and node.location.path:
+            by_group.setdefault(node.location.path.rpartition("/")[0], []).append(node.location.path)
+    scales = {location.path for location, meta in nodes.groups if _is_multiscale(meta)}
+    for group, arrays in by_group.items():
+        if len(arrays) > 1 and group not in scales:
+            findings = _differing(run.store, group, arrays)
+            if findings:
+                again = _Again(run.store, group, arrays)
+                run.findings.suspect(findings, again, changing=True)
+
+
+class _Again:
+    def __init__(self, store: Store, group: str, arrays: list[str]) -> None:
+        self._of = (store, group, arrays)
+
+    def __call__(self) -> tuple[Finding, ...]:
+        return _differing(*self._of)
+
+
+def _is_multiscale(meta: GroupMetadata) -> bool:
+    return any(name in meta.attributes for name in MULTISCALE)
+
+
+def _differing(store: Store, group: str, arrays: list[str]) -> tuple[Finding, ...]:
+    """The dimensions that have several lengths now."""
+    lengths: dict[str, dict[int, list[str]]] = {}
+    for path in arrays:
+        try:
+            meta = hierarchy.find(Location(store, path))
+        except (MetadataError, StoreError):
+            continue
+        if not isinstance(meta, ArrayMetadata):
+            continue
+        for name, length in zip(meta.dimension_names or (), meta.shape, strict=False):
+            if name:
+                lengths.setdefault(name, {}).setdefault(length, []).append(path.rpartition("/")[2])
+    findings = []
+    for name, found in lengths.items():
+        if len(found) > 1:
+            parts = [f"{n} in {', '.join(_few(who))}" for n, who in sorted(found.items())]
+            detail = f"dimension {name!r} has the length {' and '.join(parts)}"
+            findings.append(Finding("EXZ701", group, group, detail, mark=detail))
+    return tuple(findings)
+
+
+def _few(names: list[str]) -> list[str]:
+    ordered = sorted(set(names))
+    return ordered if len(ordered) <= 4 else [*ordered[:3], f"{len(ordered) - 3} more"]

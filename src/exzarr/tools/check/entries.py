@@ -1,0 +1,135 @@
+"""Everything that lies under a prefix, streamed: values, and what stores keep out of their listings.
+
+In a folder there is more than keys: temporary and lock files, links that lead out, files that cannot be keys.
+One pass over the folder sees all of it. Other stores have keys and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from exzarr.stores.base import Store, is_reserved
+
+__all__ = ["QUARANTINE", "Entry", "EntryKind", "age", "below", "directly"]
+
+QUARANTINE = "__exzarr_quarantine__"
+"""Where an array's damaged chunks are kept: a prefix below the array, which no reader lists or asks for.
+
+The specification keeps names that start with ``__`` from being nodes (v3 core, "Node names").
+"""
+
+EntryKind = Literal["value", "prefix", "own", "link", "unreadable"]
+"""``own`` is exzarr's temporary or lock file, or a folder of that name; ``link`` leads out of the store (and
+comes beside the entry that it stands for); ``unreadable`` cannot be listed."""
+
+
+class Entry(NamedTuple):
+    """Something under a prefix; `key` is from the root of the store."""
+
+    key: str
+    kind: EntryKind
+
+
+def below(store: Store, prefix: str) -> Iterator[Entry]:
+    """Everything under `prefix`, in no set order; what is in quarantine is one prefix. Nothing is kept."""
+    if store.local_path("") is None:
+        yield from _from_listing(store, prefix)
+        return
+    pending = [(prefix, False)]
+    while pending:
+        folder, linked = pending.pop()
+        for entry, is_link in _scan(store, folder, linked):
+            if entry.kind == "prefix" and not entry.key.endswith(QUARANTINE):
+                pending.append((entry.key, linked or is_link))
+            else:
+                yield entry
+
+
+def directly(store: Store, prefix: str, *, linked: bool = False) -> Iterator[tuple[Entry, bool]]:
+    """What lies right under `prefix`, and whether it is reached through a link.
+
+    Links inside of a folder that was itself reached through one (`linked`) are left out, as in listings.
+    """
+    if store.local_path("") is not None:
+        yield from _scan(store, prefix, linked)
+        return
+    keys, prefixes = store.list_dir(prefix)
+    top = f"{prefix}/" if prefix else ""
+    for name in keys:
+        yield Entry(top + name, "value"), False
+    for name in prefixes:
+        yield Entry(top + name, "prefix"), False
+
+
+def age(store: Store, key: str) -> float | None:
+    """Seconds since the file at `key` was last written to; None where the store does not tell, or it is gone."""
+    path = store.local_path("")
+    if path is None:
+        return None
+    try:
+        return time.time() - os.lstat(_join(path, key)).st_mtime
+    except OSError:
+        return None
+
+
+def _from_listing(store: Store, prefix: str) -> Iterator[Entry]:
+    hidden = f"{prefix}/{QUARANTINE}" if prefix else QUARANTINE
+    seen = False
+    for key in store.list(prefix):
+        if not key.startswith(hidden):
+            yield Entry(key, "value")
+        elif not seen:
+            seen = True
+            yield Entry(hidden, "prefix")
+
+
+def _scan(store: Store, folder: str, linked: bool) -> Iterator[tuple[Entry, bool]]:
+    root = store.local_path("") or ""
+    top = f"{folder}/" if folder else ""
+    try:
+        with os.scandir(_join(root, folder)) as found:
+            for one in found:
+                name = one.name
+                key = top + name
+                if is_reserved(name):
+                    yield Entry(key, "own"), False
+                    continue
+                if not _may_be_key(name):
+                    continue
+                is_link = one.is_symlink()
+                if is_link and _leads_out(root, one.path):
+                    yield Entry(key, "link"), True
+                try:
+                    if one.is_dir():
+                        if not (is_link and linked):
+                            yield Entry(key, "prefix"), is_link
+                    elif one.is_file():
+                        yield Entry(key, "value"), is_link
+                except OSError:  # links in a circle, or to where one may not look
+                    continue
+    except (FileNotFoundError, NotADirectoryError):
+        return  # somebody removed it meanwhile
+    except (OSError, UnicodeError):
+        yield Entry(folder, "unreadable"), False
+
+
+def _join(root: str, key: str) -> str:
+    return f"{root.rstrip('/')}/{key}" if key else root
+
+
+def _may_be_key(name: str) -> bool:
+    if "\\" in name:
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _leads_out(root: str, path: str) -> bool:
+    target, inside = os.path.realpath(path), os.path.realpath(root)
+    return target != inside and not target.startswith(inside.rstrip("/") + "/")

@@ -1,0 +1,112 @@
+"""Temporary files whose writer is no more.
+
+exzarr's are called ``.<process>-<random>-<n>.exzarr-tmp``. One is left over where that process does not run
+on this machine any more (or its number belongs to one that started later), and the file has not been written
+to for a while: the process may run on another machine, or in another container, that shares the folder.
+zarr-python's and TensorStore's don't tell whose they are: only their age counts, which has to be greater.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from exzarr.stores.base import Store
+from exzarr.tools.check.entries import age
+from exzarr.tools.check.findings import Finding
+
+__all__ = ["FOREIGN_PATIENCE", "is_foreign_temporary", "look_at_leftover"]
+
+FOREIGN_PATIENCE = 60
+"""How many times longer other software's temporary files are waited for."""
+
+_OURS = re.compile(r"\.(\d+)-[0-9a-f]{8}-\d+\.exzarr-tmp")
+_ZARR_PYTHON = re.compile(r".*\.[0-9a-f]{32}(\..*)?\.partial")
+_TENSORSTORE = re.compile(r".+\.__lock")
+
+
+def is_foreign_temporary(key: str) -> bool:
+    """Whether `key` is called what zarr-python or TensorStore calls a file that is being written."""
+    name = key.rpartition("/")[2]
+    return bool(_ZARR_PYTHON.fullmatch(name) or _TENSORSTORE.fullmatch(name))
+
+
+def look_at_leftover(store: Store, path: str, key: str, grace: float) -> tuple[Finding | None, bool]:
+    """What the temporary file `key` below the node at `path` comes to, and whether that is certain yet.
+
+    ``(None, True)``: it is somebody's who is at work, or none of ours. ``(finding, False)``: it is too young
+    to tell.
+    """
+    name = key.rpartition("/")[2]
+    old = age(store, key)
+    ours = _OURS.fullmatch(name)
+    if ours is None:
+        if not is_foreign_temporary(name):
+            return None, True
+        whose = "zarr-python" if name.endswith(".partial") else "TensorStore"
+        detail = f"{whose} was writing it{_when(old)}"
+        finding = Finding("EXZ502", path, key, detail, mark=_mark(store, key))
+        return finding, old is None or old >= grace * FOREIGN_PATIENCE
+    process = int(ours[1])
+    if old is None or _runs(process, old):
+        return None, True
+    finding = Finding(
+        "EXZ501", path, key, f"process {process} was writing it{_when(old)}", mark=_mark(store, key)
+    )
+    return finding, old >= grace
+
+
+def _when(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            n = int(seconds // length)
+            return f" {n} {unit}{'' if n == 1 else 's'} ago"
+    return " just now"
+
+
+def _mark(store: Store, key: str) -> str:
+    folder = store.local_path("")
+    if folder is None:
+        return ""
+    try:
+        status = os.lstat(f"{folder.rstrip('/')}/{key}")
+    except OSError:
+        return ""
+    return f"{status.st_ino}:{status.st_mtime_ns}"
+
+
+def _runs(process: int, old: float) -> bool:
+    """Whether the process that wrote a file `old` seconds ago may still run on this machine."""
+    if os.name == "nt":  # where os.kill would do what it says
+        return old < FOREIGN_PATIENCE
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        pass
+    running = _running_for(process)
+    # Clocks are read one after the other: a second does not count.
+    return running is None or running >= old - 1
+
+
+def _running_for(process: int) -> float | None:
+    """Seconds since a process started, -1 where it is dead; None where the system does not tell (it is no Linux)."""
+    try:
+        # The name, field 2, may hold anything. Field 3 is the state, 22 the start, in ticks since the machine's.
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *fields = text.rpartition(")")[2].split()
+        uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
+        # Killed, and nobody has asked yet how it ended.
+        return -1 if state in "ZX" else uptime - int(fields[18]) / _ticks_per_second()
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _ticks_per_second() -> int:
+    return int(os.sysconf("SC_CLK_TCK"))

@@ -1,0 +1,168 @@
+"""The nodes of a hierarchy as they lie in the store, not as consolidated metadata has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from exzarr.errors import InvalidKeyError
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.hierarchy import DOCUMENTS, Location, normalize_path
+from exzarr.stores.base import Store
+from exzarr.tools.check.documents import Documents, look_at_documents
+from exzarr.tools.check.entries import age, below, directly
+from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.leftovers import is_foreign_temporary
+from exzarr.tools.check.run import Run
+
+__all__ = ["ArrayNode", "Nodes", "find_nodes"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayNode:
+    """An array that can be opened; `usable` where its codecs are known, too."""
+
+    location: Location
+    meta: ArrayMetadata
+    usable: bool
+
+
+@dataclass(slots=True)
+class Nodes:
+    """What was found: paths of all nodes, arrays and groups among them."""
+
+    paths: list[str] = field(default_factory=list)
+    arrays: list[ArrayNode] = field(default_factory=list)
+    groups: list[tuple[Location, GroupMetadata]] = field(default_factory=list)
+
+
+def find_nodes(run: Run, root: Location) -> Nodes:
+    """Every node at or below `root`. What is wrong with documents, and keys of no node, are noted on the way."""
+    nodes = Nodes()
+    pending: list[tuple[str, bool]] = [(root.path, False)]
+    while pending:
+        path, linked = pending.pop()
+        documents = look_at_documents(run.store, path)
+        if documents.findings:
+            run.findings.suspect(documents.findings, partial(_again, run.store, path))
+        location = Location(run.store, path)
+        if documents.found:
+            nodes.paths.append(path)
+        meta = documents.meta
+        if isinstance(meta, ArrayMetadata):
+            nodes.arrays.append(ArrayNode(location, meta, documents.usable))
+            continue
+        if isinstance(meta, GroupMetadata):
+            nodes.groups.append((location, meta))
+        elif not documents.found and path != root.path:
+            if not _holds_node(run.store, path, linked):
+                _note_orphans(run, path)
+                continue
+            detail = f"there are nodes below {path!r}, and no document at it"
+            finding = Finding("EXZ105", path, path, detail)
+            run.findings.suspect([finding], partial(_still_without_document, run.store, finding))
+        # Below a node whose document cannot be read there may be nodes; its keys are nobody else's business.
+        children = [*_children(run, path, linked, broken=documents.found and meta is None)]
+        pending += sorted(children, reverse=True)
+    return nodes
+
+
+def _again(store: Store, path: str) -> tuple[Finding, ...]:
+    return look_at_documents(store, path).findings
+
+
+def _children(run: Run, path: str, linked: bool, *, broken: bool) -> Iterator[tuple[str, bool]]:
+    """Paths of what may be a node right below `path`."""
+    for entry, is_link in directly(run.store, path, linked=linked):
+        name = entry.key.rpartition("/")[2]
+        if entry.kind == "prefix" and _is_node_name(name):
+            if not broken or _holds_node(run.store, entry.key, linked or is_link):
+                yield entry.key, linked or is_link
+        elif entry.kind != "value":
+            if not (broken and entry.kind == "prefix"):
+                run.odd_entry(path, entry)
+        elif is_foreign_temporary(name):
+            run.left_over(path, entry.key)
+        elif name not in DOCUMENTS and not broken:
+            finding = Finding("EXZ403", path, entry.key, f"it is no document of {path or '/'!r}")
+            run.findings.suspect([finding], partial(_still_there, run.store, finding))
+
+
+def _is_node_name(name: str) -> bool:
+    try:
+        return normalize_path(name) == name
+    except InvalidKeyError:
+        return False
+
+
+def _holds_node(store: Store, path: str, linked: bool) -> bool:
+    """Whether there is a document at `path` or anywhere below it."""
+    pending = [(path, linked)]
+    while pending:
+        at, through = pending.pop()
+        for entry, is_link in directly(store, at, linked=through):
+            if entry.kind == "value" and entry.key.rpartition("/")[2] in DOCUMENTS[:3]:
+                return True
+            if entry.kind == "prefix":
+                pending.append((entry.key, through or is_link))
+    return False
+
+
+def _still_there(store: Store, finding: Finding) -> tuple[Finding, ...]:
+    return (finding,) if store.exists(finding.key) else ()
+
+
+def _still_without_document(store: Store, finding: Finding) -> tuple[Finding, ...]:
+    documents: Documents = look_at_documents(store, finding.path)
+    if documents.found or not _holds_node(store, finding.path, False):
+        return ()
+    return (finding,)
+
+
+# -- keys below a prefix that is no node -----------------------------------------------
+
+
+def _note_orphans(run: Run, path: str) -> None:
+    """One finding for all that lies below `path`, where there is no node."""
+    finding, newest = _orphans(run, path)
+    if finding is None:
+        return
+    if newest is not None and newest < run.options.grace:
+        # Who copies or deletes an array has chunks without a document for a while.
+        run.findings.leave_open(finding)
+        return
+
+    def again() -> tuple[Finding, ...]:
+        if look_at_documents(run.store, path).found:
+            return ()
+        found, _ = _orphans(run, path)
+        return () if found is None else (found,)
+
+    run.findings.suspect([finding], again, changing=True)
+
+
+def _orphans(run: Run, path: str) -> tuple[Finding | None, float | None]:
+    """The finding about keys below `path`, and how old the newest of the first few is."""
+    count = chunks = 0
+    newest: float | None = None
+    first = ""
+    for entry in below(run.store, path):
+        name = entry.key.rpartition("/")[2]
+        if entry.kind != "value" or is_foreign_temporary(name):
+            continue
+        count += 1
+        first = min(first, entry.key) if first else entry.key
+        chunks += _looks_like_chunk(name)
+        if count <= 100:
+            old = age(run.store, entry.key)
+            newest = old if newest is None or (old is not None and old < newest) else newest
+    if not count:
+        return None, None
+    what = f"{count} key{'' if count == 1 else 's'} below {path!r}, such as {first!r}"
+    code = "EXZ402" if chunks else "EXZ403"
+    return Finding(code, path, path, what, mark=str(count)), newest
+
+
+def _looks_like_chunk(name: str) -> bool:
+    return name == "c" or name.removeprefix("c.").replace(".", "").isdigit()

@@ -1,0 +1,240 @@
+"""`exzarr.repair`: carries out a plan, each step only where what it was made for is still so."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from exzarr import hierarchy
+from exzarr.array import Array
+from exzarr.engine.source import ChunkSource, open_source
+from exzarr.errors import ArgumentError, ExzarrError, MetadataError, ReadOnlyError
+from exzarr.format import v3
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.group import Group
+from exzarr.hierarchy import Location
+from exzarr.nodes.consolidating import consolidate
+from exzarr.stores.base import Store
+from exzarr.stores.resolve import StoreLike
+from exzarr.tools.check.documents import join, without_consolidated
+from exzarr.tools.check.entries import QUARANTINE
+from exzarr.tools.check.leftovers import look_at_leftover
+from exzarr.tools.check.look import Look
+from exzarr.tools.check.plan import Action, RepairPlan
+from exzarr.tools.check.quarantine import Held, put_new, quarantine_key, set_aside
+from exzarr.tools.check.salvage import rescue
+from exzarr.tools.check.values import mark_of
+from exzarr.tools.copy import locate
+from exzarr.tools.copy_plan import place_of
+
+__all__ = ["Outcome", "RepairReport", "repair"]
+
+Result = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action: ``"done"``, ``"skipped"`` (it is not as it was), or ``"failed"``; and how."""
+
+    action: Action
+    result: Result
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.result}: {self.action.key or '/'}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport:
+    """What a repair has done. Printing it shows it."""
+
+    place: str
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return all(outcome.result != "failed" for outcome in self.outcomes)
+
+    def asdict(self) -> dict[str, Any]:
+        """The report as a plain dict."""
+        return {
+            "place": self.place,
+            "ok": self.ok,
+            "outcomes": [asdict(outcome) for outcome in self.outcomes],
+            "seconds": round(self.seconds, 6),
+        }
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(self.asdict(), indent=2)
+
+    def __str__(self) -> str:
+        counts = {
+            result: sum(o.result == result for o in self.outcomes) for result in ("done", "skipped", "failed")
+        }
+        found = ", ".join(f"{n} {result}" for result, n in counts.items() if n) or "nothing to do"
+        return "\n".join([f"{self.place}: {found}", *[f"  {outcome}" for outcome in self.outcomes]])
+
+
+def repair(
+    target: Array | Group | StoreLike, plan: RepairPlan | str | os.PathLike[str], *, path: str = ""
+) -> RepairReport:
+    """Carry out a plan that `CheckReport.plan` made.
+
+    Before each step it is looked at again: what is not wrong any more, or is another value by now, is left
+    alone. Data is moved, never deleted: damaged chunks go to ``__exzarr_quarantine__`` below their array,
+    which no reader of Zarr looks into, and from where they can be moved back.
+
+    Parameters
+    ----------
+    target, path
+        What was checked.
+    plan
+        The plan, or the file that it was saved in.
+
+    Raises
+    ------
+    ArgumentError
+        The plan was made for something else.
+    ReadOnlyError
+        The store cannot be written.
+    """
+    if not isinstance(plan, RepairPlan):
+        plan = RepairPlan.load(plan)
+    started = time.perf_counter()
+    with ExitStack() as opened:
+        location = locate(target, path, "r+", opened)
+        place = place_of(location)
+        if (plan.place, plan.path) != (place, location.path):
+            raise ArgumentError(f"the plan was made for {plan.place}, not for {place}")
+        if location.store.read_only:
+            raise ReadOnlyError(f"cannot repair {place}: it is read-only")
+        repairer = _Repairer(location.store)
+        outcomes = tuple([repairer.carry_out(action) for action in plan.actions])
+        return RepairReport(place, outcomes, time.perf_counter() - started)
+
+
+class _Repairer:
+    """Carries out actions on one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        # Sorts by time, and is nobody else's.
+        self.stamp = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
+        self._does: dict[str, Callable[[Action], tuple[Result, str]]] = {
+            "consolidate": self._consolidate,
+            "remove": self._remove,
+            "quarantine": self._quarantine,
+            "rescue": self._rescue,
+        }
+
+    def carry_out(self, action: Action) -> Outcome:
+        """Do it, if there is still reason to."""
+        try:
+            return Outcome(action, *self._does[action.what](action))
+        except ExzarrError as error:
+            return Outcome(action, "failed", str(error))
+
+    # -- the four ----------------------------------------------------------------------
+
+    def _consolidate(self, action: Action) -> tuple[Result, str]:
+        location = Location(self.store, action.path)
+        key = join(action.path, v3.DOCUMENT)
+        document = self.store.get(key)
+        if document is not None and action.key == key:
+            group = without_consolidated(bytes(document), key)
+            if group is not None and _unreadable(bytes(document), key):
+                self.store.put(key, v3.dumps(group))
+        consolidate(location)
+        return "done", "its metadata is consolidated anew"
+
+    def _remove(self, action: Action) -> tuple[Result, str]:
+        finding, _ = look_at_leftover(self.store, action.path, action.key, 0.0)
+        folder = self.store.local_path("")
+        if finding is None or folder is None:
+            return "skipped", "it is somebody's who is at work, or gone"
+        if finding.mark != action.mark:
+            return "skipped", "it was written to since the check"
+        file = Path(folder) / action.key
+        if file.is_dir() and not file.is_symlink():
+            import shutil
+
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
+        return "done", "it is removed"
+
+    def _quarantine(self, action: Action) -> tuple[Result, str]:
+        held = Held(self.store, action.key)
+        source = self._source(action.path)
+        if not held.exists or source is None:
+            return "skipped", "it is gone"
+        index = source.index(action.key)
+        if "EXZ401" in action.codes:
+            counts = source.grid.chunk_counts
+            if len(index) == len(counts) and all(map(int.__lt__, index, counts)):
+                return "skipped", "the array has grown, and it is part of it now"
+        elif not any(finding.code in action.codes for finding in Look(source, True, False)(action.key, index)):
+            return "skipped", "nothing is wrong with it any more"
+        if self._mark(action.key) != action.mark:
+            return "skipped", "it is another value than the one that was checked"
+        return self._move(held, action)
+
+    def _rescue(self, action: Action) -> tuple[Result, str]:
+        held = Held(self.store, action.key)
+        source = self._source(action.path)
+        value = None if source is None or not source.sharded else self.store.open_value(action.key)
+        if not held.exists or source is None or value is None:
+            return "skipped", "it is gone"
+        layout = source.layout or source.layout_at(action.key)
+        try:
+            if mark_of(value) != action.mark:
+                return "skipped", "it is another value than the one that was checked"
+            rescued = rescue(layout, value)
+        finally:
+            value.close()
+        result, detail = self._move(held, action)
+        if result != "done":
+            return result, detail
+        kept = len(rescued.chunks)
+        if kept and not put_new(self.store, action.key, rescued.parts(layout)):
+            return "done", f"{detail}; somebody has written a new one meanwhile"
+        lost = f", lost are {', '.join(map(str, rescued.lost))}" if rescued.lost else ""
+        return "done", f"{detail}; {kept} inner chunks are rescued{lost}"
+
+    def _move(self, held: Held, action: Action) -> tuple[Result, str]:
+        target = quarantine_key(action.path, action.key, self.stamp)
+        if not set_aside(held, target):
+            return "skipped", "somebody replaced it at this moment"
+        return "done", f"it is in {join(action.path, QUARANTINE)}/{self.stamp}"
+
+    # -- what is there now -----------------------------------------------------------------
+
+    def _source(self, path: str) -> ChunkSource | None:
+        meta = hierarchy.find(Location(self.store, path))
+        return open_source(self.store, path, meta) if isinstance(meta, ArrayMetadata) else None
+
+    def _mark(self, key: str) -> str:
+        value = self.store.open_value(key)
+        if value is None:
+            return ""
+        try:
+            return mark_of(value)
+        finally:
+            value.close()
+
+
+def _unreadable(document: bytes, key: str) -> bool:
+    try:
+        v3.loads(document, key)
+    except MetadataError:
+        return True
+    return False

@@ -1,0 +1,122 @@
+"""One check while it runs: what was asked for, what was found, and how far it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.stores.base import Store
+from exzarr.tools.check.again import Findings
+from exzarr.tools.check.entries import QUARANTINE, Entry
+from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.leftovers import look_at_leftover
+
+__all__ = ["FULL", "CheckProgress", "Options", "Progress", "Run"]
+
+FULL = "exzarr_full"
+"""The attribute by which an array says that every chunk of it is stored, if it is true."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckProgress:
+    """How far a check is.
+
+    Attributes
+    ----------
+    path
+        The array that is being checked.
+    done, total
+        Chunks (shards) of all arrays; those that are not stored count as well.
+    """
+
+    path: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for; see `exzarr.check`."""
+
+    deep: bool
+    full: bool | Sequence[str]
+    workers: int
+    grace: float
+
+    def is_full(self, path: str, meta: ArrayMetadata) -> bool:
+        """Whether the array at `path` is said to be full: by the caller, or by its own attribute."""
+        if meta.attributes.get(FULL) is True or self.full is True:
+            return True
+        patterns = [] if self.full is False else self.full
+        return any(fnmatchcase(path, pattern.strip("/")) for pattern in patterns)
+
+
+class Progress:
+    """Tells a callable how far it is."""
+
+    def __init__(self, total: int, tell: Callable[[CheckProgress], object] | None) -> None:
+        self._total = total
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._path = ""
+        self._done = self._end = 0
+
+    def start(self, path: str, chunks: int) -> None:
+        """Now comes the array at `path`."""
+        self._path = path
+        self._end = self._done + chunks
+
+    def advance(self, chunks: int) -> None:
+        """Some chunks are done."""
+        if self._tell is not None:
+            with self._lock:
+                self._done = min(self._end, self._done + chunks)
+                self._tell(CheckProgress(self._path, self._done, self._total))
+
+    def finish(self) -> None:
+        """The array is done; what is not stored as well."""
+        self.advance(self._end - self._done)
+        self._done = self._end
+
+
+class Run:
+    """What the parts of a check share."""
+
+    def __init__(self, store: Store, options: Options, limit: int) -> None:
+        self.store = store
+        self.options = options
+        self.findings = Findings(store, limit)
+        self.progress = Progress(0, None)
+        self.quarantines: list[str] = []
+
+    def odd_entry(self, path: str, entry: Entry) -> None:
+        """Deal with what lies below the node at `path` and is no value."""
+        if entry.kind == "own":
+            self.left_over(path, entry.key)
+        elif entry.kind == "prefix" and entry.key.endswith(QUARANTINE):
+            self.quarantines.append(entry.key)
+        elif entry.kind == "link":
+            finding = Finding("EXZ404", path, entry.key, "it is a symbolic link")
+            self.findings.suspect([finding], lambda: (finding,))
+        elif entry.kind == "unreadable":
+            finding = Finding("EXZ205", path, entry.key, "the folder cannot be listed")
+            self.findings.suspect([finding], lambda: (finding,))
+
+    def left_over(self, path: str, key: str) -> None:
+        """Deal with a temporary file below the node at `path`."""
+        grace = self.options.grace
+
+        def again() -> tuple[Finding, ...]:
+            found, certain = look_at_leftover(self.store, path, key, grace)
+            return (found,) if found is not None and certain else ()
+
+        found, certain = look_at_leftover(self.store, path, key, grace)
+        if found is None:
+            return
+        if certain:
+            self.findings.suspect([found], again)
+        else:
+            self.findings.leave_open(found)

@@ -1,0 +1,48 @@
+"""What can be rescued of a damaged shard: the inner chunks of which it is certain that they are what they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exzarr.codecs.base import Buffer
+from exzarr.engine.shards import ShardLayout
+from exzarr.errors import StoreError
+from exzarr.stores.base import ValueReader
+from exzarr.tools.check.shards import judge, pieces, read_index
+
+__all__ = ["Rescued", "rescue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """The encoded inner chunks by number, and numbers of those that are lost, as far as they are known."""
+
+    chunks: dict[int, bytes]
+    lost: tuple[int, ...]
+
+    def parts(self, layout: ShardLayout) -> list[Buffer]:
+        """A new shard of what was rescued, in pieces."""
+        return layout.shards.parts([self.chunks.get(number) for number in range(layout.shards.count)])
+
+
+def rescue(layout: ShardLayout, value: ValueReader) -> Rescued:
+    """The inner chunks of the shard `value` that still decode.
+
+    Where the index can be trusted, that is all it takes. Where it cannot (its checksum is wrong, or it points
+    outside), an inner chunk counts only if a checksum of its own says that it is one, and nothing else in the
+    shard lays claim to its bytes.
+    """
+    index = read_index(layout.shards, value)
+    if not index.sound and not layout.inner.checks:
+        return Rescued({}, tuple(index.numbers.tolist()))
+    chunks: dict[int, bytes] = {}
+    lost: list[int] = []
+    for number, data in pieces(value, index):
+        wrong = None if number in index.overlapping else judge(layout, data)
+        if wrong is not None and wrong[0] == "EXZ206":
+            raise StoreError(f"inner chunk {number} cannot be decoded here: {wrong[1]}")
+        if wrong is not None or number in index.overlapping:
+            lost.append(number)
+        else:
+            chunks[number] = bytes(data)
+    return Rescued(chunks, tuple(sorted(lost)))

@@ -78,6 +78,8 @@ if TYPE_CHECKING:
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.stream.batches import batches
     from exzarr.telemetry.profile import profile
+    from exzarr.tools.check.checking import check
+    from exzarr.tools.check.repair import repair
     from exzarr.tools.convert import convert
     from exzarr.tools.copy import copy
 
@@ -115,6 +117,8 @@ __all__ = [
     "load",
     "copy",
     "convert",
+    "check",
+    "repair",
     "tree",
     "consolidate_metadata",
     # in other libraries' terms
@@ -169,6 +173,8 @@ _HOMES = {
     "copy": "exzarr.tools.copy",
     "to_dask": "exzarr.integrations.dask",
     "profile": "exzarr.telemetry.profile",
+    "check": "exzarr.tools.check.checking",
+    "repair": "exzarr.tools.check.repair",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
     **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},
 }

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from exzarr.cli import convert, copy, head, info, tree
+from exzarr.cli import check, convert, copy, head, info, tree
 from exzarr.cli.demo import command as demo
 
 __all__ = ["app"]
@@ -82,7 +82,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Zarr arrays and hierarchies: look into them, copy and convert them.",
+    help="Zarr arrays and hierarchies: look into them, copy, convert, check and repair them.",
     epilog="A PATH is a folder, a .zip file, a path into either (cube.zarr/group/array), or a file:// URL.",
 )
 
@@ -96,5 +96,5 @@ def _options(
     pass
 
 
-for _command in (demo, info, tree, head, copy, convert):
+for _command in (demo, info, tree, head, copy, convert, check):
     _command.register(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,12 +13,13 @@ from exzarr.errors import ArgumentError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
 from exzarr.stores.resolve import StoreLike
+from exzarr.stream.progress import Progress, open_meter
 from exzarr.tools.check.chunks import ArrayCheck
 from exzarr.tools.check.consolidated import check_consolidated
 from exzarr.tools.check.dimensions import check_dimensions
 from exzarr.tools.check.nodes import Nodes, find_nodes
 from exzarr.tools.check.report import CheckReport
-from exzarr.tools.check.run import CheckProgress, Options, Progress, Run
+from exzarr.tools.check.run import Counter, Options, Run
 from exzarr.tools.copy import locate
 from exzarr.tools.copy_plan import place_of
 
@@ -37,7 +38,7 @@ def check(
     workers: int | None = None,
     grace: float = 60.0,
     limit: int = 1000,
-    progress: Callable[[CheckProgress], object] | None = None,
+    progress: Progress = False,
 ) -> CheckReport:
     """Look for whatever may be wrong with an array, or with a group and everything below it.
 
@@ -63,7 +64,7 @@ def check(
     limit
         Findings of one code that are kept for one node; others are only counted.
     progress
-        Called with a `CheckProgress` after every few chunks.
+        True for a bar; a callable gets ``(done, total)``, in chunks (shards) of all arrays.
 
     Returns
     -------
@@ -87,18 +88,29 @@ def check(
         run = Run(location.store, options, limit)
         nodes = find_nodes(run, location)
         run.findings.settle(MANY)
-        run.progress = Progress(sum(node.meta.chunk_grid.nchunks for node in nodes.arrays), progress)
-        stored = 0
-        for node in nodes.arrays:
-            array = ArrayCheck(run, node.location, node.meta, node.usable)
-            array.check()
-            stored += array.stored
-            run.findings.settle(MANY)
+        stored = _check_arrays(run, nodes, progress)
         check_consolidated(run, nodes)
         check_dimensions(run, nodes)
         run.findings.settle()
         _require_something(location, nodes, run)
         return _report(location, options, run, nodes, stored, time.perf_counter() - started)
+
+
+def _check_arrays(run: Run, nodes: Nodes, progress: Progress) -> int:
+    """Check what lies below every array; how many chunks are stored."""
+    stored = 0
+    meter = open_meter(progress, sum(node.meta.chunk_grid.nchunks for node in nodes.arrays), "checking")
+    run.counter = Counter(meter)
+    try:
+        for node in nodes.arrays:
+            array = ArrayCheck(run, node.location, node.meta, node.usable)
+            array.check()
+            stored += array.stored
+            run.findings.settle(MANY)
+    finally:
+        if meter is not None:
+            meter.close()
+    return stored
 
 
 def _require_something(location: Location, nodes: Nodes, run: Run) -> None:

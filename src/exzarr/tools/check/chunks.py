@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from exzarr.errors import MetadataError, StoreError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import DOCUMENTS, Location
 from exzarr.tools.check.documents import join
-from exzarr.tools.check.entries import QUARANTINE, Entry, age, below
+from exzarr.tools.check.entries import Entry, age, below
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.leftovers import is_foreign_temporary
 from exzarr.tools.check.look import Look
@@ -52,11 +53,11 @@ class ArrayCheck:
     def check(self) -> None:
         """Look at everything below the array."""
         chunks = self.meta.chunk_grid.nchunks
-        self.run.progress.start(self.location.path, chunks)
+        self.run.counter.start(chunks)
         pool.run(self._work, self._chunks(), chunks, self.run.options.workers)
         if self.full:
             self._look_for_missing()
-        self.run.progress.finish()
+        self.run.counter.finish()
 
     # -- listing ---------------------------------------------------------------------
 
@@ -107,13 +108,15 @@ class ArrayCheck:
 
     def _work(self, feed: pool.Feed) -> None:
         look = self.look
+        grid = self.meta.chunk_grid
+        nbytes = math.prod(grid.max_chunk_shape) * self.meta.data_type.dtype.itemsize
         while batch := feed.take():
             if look is not None:
                 for key, index in batch:
                     found = look(key, index)
                     if found:
                         self.run.findings.suspect(found, partial(self._again, key, index))
-            self.run.progress.advance(len(batch))
+            self.run.counter.advance(len(batch), len(batch) * nbytes)
 
     def _again(self, key: str, index: Index) -> tuple[Finding, ...]:
         """Look at a chunk with nothing remembered; nothing is wrong with one that the array has no more."""

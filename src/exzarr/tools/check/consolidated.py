@@ -32,9 +32,7 @@ def check_consolidated(run: Run, nodes: Nodes) -> None:
             run.findings.suspect(found, look, changing=True)
 
 
-def look_at_consolidated(
-    store: Store, group: str, zarr_format: int, below: list[str]
-) -> tuple[Finding, ...]:
+def look_at_consolidated(store: Store, group: str, zarr_format: int, below: list[str]) -> tuple[Finding, ...]:
     """What is wrong with the consolidated metadata of `group`, below which there are nodes at the paths `below`.
 
     Everything is read anew. Nothing is wrong where there is none.
@@ -74,9 +72,7 @@ def _parse(document: bytes, key: str, zarr_format: int) -> Consolidated | None:
     return group.consolidated if isinstance(group, GroupMetadata) else None
 
 
-def _compare(
-    store: Store, group: str, key: str, consolidated: Consolidated, path: str
-) -> Finding | None:
+def _compare(store: Store, group: str, key: str, consolidated: Consolidated, path: str) -> Finding | None:
     """What is wrong with what consolidated metadata says of the node at `path`, seen from the group."""
     full = join(group, path) if path else group
     what = f"{full or '/'!r}"
@@ -104,7 +100,13 @@ def _compare(
         return None
     if one == other:
         return None
-    return Finding("EXZ602", group, key, f"it is out of date about {what}", mark=f"{path}:{crc32((one + other).encode())}")
+    return Finding(
+        "EXZ602",
+        group,
+        key,
+        f"it is out of date about {what}",
+        mark=f"{path}:{crc32((one + other).encode())}",
+    )
 
 
 def _is_below(path: str, group: str) -> bool:

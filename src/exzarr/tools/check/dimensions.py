@@ -5,8 +5,8 @@ from __future__ import annotations
 from exzarr import hierarchy
 from exzarr.errors import MetadataError, StoreError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
-from exzarr.stores.base import Store
 from exzarr.hierarchy import Location
+from exzarr.stores.base import Store
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.nodes import Nodes
 from exzarr.tools.check.run import Run

@@ -15,7 +15,7 @@ from exzarr.hierarchy import DOCUMENTS
 from exzarr.stores.base import Store
 from exzarr.tools.check.findings import Finding
 
-__all__ = ["Documents", "canonical", "join", "look_at_documents", "without_consolidated"]
+__all__ = ["Documents", "canonical", "join", "look_at_documents"]
 
 Metadata = ArrayMetadata | GroupMetadata
 
@@ -52,9 +52,12 @@ def join(path: str, name: str) -> str:
 
 def canonical(meta: Metadata) -> str:
     """What the documents of a node say, in one way to say it: for comparing."""
+    if isinstance(meta, GroupMetadata):
+        # zarr-python adds one, empty, to groups that it consolidates: of v2, too.
+        extra = {key: value for key, value in meta.extra.items() if key != "consolidated_metadata"}
+        meta = meta.with_(consolidated=None, extra=extra)
     if meta.zarr_format == 3:
-        plain = meta if isinstance(meta, ArrayMetadata) else meta.with_(consolidated=None)
-        return json.dumps(v3.to_json(plain), sort_keys=True)
+        return json.dumps(v3.to_json(meta), sort_keys=True)
     both = v2.array_json(meta) if isinstance(meta, ArrayMetadata) else v2.group_json(meta)
     return json.dumps(both, sort_keys=True)
 
@@ -111,14 +114,14 @@ def _parse(
         kind: Literal["array", "group"] = "array" if name == v2.ZARRAY else "group"
         return v2.loads(document, values.get(v2.ZATTRS), kind=kind, where=path)
     except MetadataError as error:
-        group = without_consolidated(document, key) if name == v3.DOCUMENT else None
+        group = _without_consolidated(document, key) if name == v3.DOCUMENT else None
         unsupported = isinstance(error, UnsupportedError)
         code = "EXZ601" if group else "EXZ103" if unsupported else "EXZ102"
         findings.append(Finding(code, path, key, str(error), mark=mark))
         return group
 
 
-def without_consolidated(document: bytes, key: str) -> GroupMetadata | None:
+def _without_consolidated(document: bytes, key: str) -> GroupMetadata | None:
     """The group of which nothing but the consolidated metadata is wrong; None where more is."""
     parsed = json_text.decode(document, key)
     if parsed.pop("consolidated_metadata", None) is None:

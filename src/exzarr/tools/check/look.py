@@ -42,7 +42,6 @@ class Look:
             if source.sharded:
                 return look_at_shard(source, key, index, deep=self.deep, full=self.full)
             pipeline = source.pipeline or source.pipeline_at(key)
-            wanted = pipeline.encoded_size
             if not self.deep:
                 size = source.store.size(key)
                 wrong = None if size is None else _wrong_size(size, pipeline)
@@ -59,9 +58,7 @@ class Look:
         except StoreError as error:
             return (Finding("EXZ205", source.path, key, str(error), index),)
 
-    def _decode(
-        self, key: str, index: Index, pipeline: BoundPipeline, value: ValueReader
-    ) -> Finding | None:
+    def _decode(self, key: str, index: Index, pipeline: BoundPipeline, value: ValueReader) -> Finding | None:
         path = self.source.path
         mark = mark_of(value)
         wrong = _wrong_size(value.size, pipeline)

@@ -121,7 +121,9 @@ class RepairPlan:
             try:
                 self.from_json(path.read_text(encoding="utf-8"))
             except (ArgumentError, UnicodeError):
-                raise ArgumentError(f"{path} is there already, and is no repair plan: choose another name") from None
+                raise ArgumentError(
+                    f"{path} is there already, and is no repair plan: choose another name"
+                ) from None
         path.write_text(self.to_json() + "\n", encoding="utf-8")
 
     @classmethod
@@ -186,8 +188,12 @@ def _why_left(finding: Finding) -> str:
 def _action(json_: Mapping[str, Any]) -> Action:
     what, codes, index = json_["what"], json_["codes"], json_.get("index")
     if what not in _SAYS or not isinstance(codes, list) or not all(code in KINDS for code in codes):
-        raise ArgumentError(f"this is no repair plan: {str(what)[:80]!r} for {str(codes)[:80]} is nothing to do")
+        raise ArgumentError(
+            f"this is no repair plan: {str(what)[:80]!r} for {str(codes)[:80]} is nothing to do"
+        )
     texts = {name: json_.get(name, "") for name in ("path", "key", "because", "mark")}
     if not all(isinstance(text, str) for text in texts.values()):
         raise ArgumentError("this is no repair plan: path, key, because and mark are strings")
-    return Action(what=what, codes=tuple(codes), index=None if index is None else tuple(map(int, index)), **texts)
+    return Action(
+        what=what, codes=tuple(codes), index=None if index is None else tuple(map(int, index)), **texts
+    )

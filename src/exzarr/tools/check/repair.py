@@ -14,15 +14,16 @@ from typing import Any, Literal
 from exzarr import hierarchy
 from exzarr.array import Array
 from exzarr.engine.source import ChunkSource, open_source
-from exzarr.errors import ArgumentError, ExzarrError, MetadataError, ReadOnlyError
+from exzarr.errors import ArgumentError, ExzarrError, ReadOnlyError
 from exzarr.format import v3
-from exzarr.format.metadata import ArrayMetadata
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.group import Group
-from exzarr.hierarchy import Location
+from exzarr.hierarchy import Location, normalize_path
 from exzarr.nodes.consolidating import consolidate
-from exzarr.stores.base import Store
+from exzarr.stores.base import Store, check_key, check_prefix, is_reserved
 from exzarr.stores.resolve import StoreLike
-from exzarr.tools.check.documents import join, without_consolidated
+from exzarr.tools.check.consolidated import look_at_consolidated
+from exzarr.tools.check.documents import join, look_at_documents
 from exzarr.tools.check.entries import QUARANTINE
 from exzarr.tools.check.leftovers import look_at_leftover
 from exzarr.tools.check.look import Look
@@ -139,6 +140,7 @@ class _Repairer:
     def carry_out(self, action: Action) -> Outcome:
         """Do it, if there is still reason to."""
         try:
+            _check_names(action)
             return Outcome(action, *self._does[action.what](action))
         except ExzarrError as error:
             return Outcome(action, "failed", str(error))
@@ -147,12 +149,17 @@ class _Repairer:
 
     def _consolidate(self, action: Action) -> tuple[Result, str]:
         location = Location(self.store, action.path)
-        key = join(action.path, v3.DOCUMENT)
-        document = self.store.get(key)
-        if document is not None and action.key == key:
-            group = without_consolidated(bytes(document), key)
-            if group is not None and _unreadable(bytes(document), key):
-                self.store.put(key, v3.dumps(group))
+        documents = look_at_documents(self.store, action.path)
+        if not isinstance(documents.meta, GroupMetadata):
+            return "skipped", "there is no such group any more"
+        zarr_format = documents.meta.zarr_format
+        broken = any(finding.code == "EXZ601" for finding in documents.findings)
+        head = location.key("")
+        below = [head + path for path, _ in hierarchy.nodes_below(location)]
+        if not broken and not look_at_consolidated(self.store, action.path, zarr_format, below):
+            return "skipped", "nothing is wrong with it any more"
+        if broken:  # so that the group can be read at all
+            self.store.put(action.key, v3.dumps(documents.meta))
         consolidate(location)
         return "done", "its metadata is consolidated anew"
 
@@ -182,7 +189,9 @@ class _Repairer:
             counts = source.grid.chunk_counts
             if len(index) == len(counts) and all(map(int.__lt__, index, counts)):
                 return "skipped", "the array has grown, and it is part of it now"
-        elif not any(finding.code in action.codes for finding in Look(source, True, False)(action.key, index)):
+        elif not any(
+            finding.code in action.codes for finding in Look(source, True, False)(action.key, index)
+        ):
             return "skipped", "nothing is wrong with it any more"
         if self._mark(action.key) != action.mark:
             return "skipped", "it is another value than the one that was checked"
@@ -232,9 +241,10 @@ class _Repairer:
             value.close()
 
 
-def _unreadable(document: bytes, key: str) -> bool:
-    try:
-        v3.loads(document, key)
-    except MetadataError:
-        return True
-    return False
+def _check_names(action: Action) -> None:
+    """InvalidKeyError where an action would lead out of the store: a plan is a file, and may say anything."""
+    normalize_path(action.path)
+    parent, _, name = action.key.rpartition("/")
+    check_prefix(parent)
+    if not is_reserved(name) or "\0" in name or "\\" in name:
+        check_key(action.key)

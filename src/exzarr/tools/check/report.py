@@ -109,23 +109,39 @@ class CheckReport:
         found = [_count(n, severity) for severity, n in self.counts().items() if n]
         return f"{checked}: {', '.join(found) or 'nothing is wrong'}"
 
-    def __str__(self) -> str:
-        lines = [self.place, f"  {self.summary()}"]
-        by_code: dict[str, list[Finding]] = {}
+    def by_code(self) -> dict[str, list[Finding]]:
+        """The findings, sorted by their code."""
+        found: dict[str, list[Finding]] = {}
         for finding in self.findings:
-            by_code.setdefault(finding.code, []).append(finding)
-        for code, findings in by_code.items():
-            kind = KINDS[code]
-            lines += ["", f"{code} {kind.severity}: {kind.title}"]
-            lines += [f"  {finding.key or '/'}: {finding.detail}" for finding in findings]
-            lines += [f"  and {n} more below {path or '/'}" for c, path, n in self.more if c == code]
-            lines += [f"  which means: {kind.meaning}", f"  repair {kind.repair}"]
+            found.setdefault(finding.code, []).append(finding)
+        return found
+
+    def lines(self, code: str) -> list[str]:
+        """What there is to say about the findings of one code."""
+        kind = KINDS[code]
+        return [
+            *[f"  {f.key or '/'}: {f.detail}" for f in self.findings if f.code == code],
+            *[f"  and {n:,} more below {path or '/'}" for other, path, n in self.more if other == code],
+            f"  means: {kind.meaning}",
+            f"  repair: {kind.repair}" + (" (on request)" if kind.on_request else ""),
+        ]
+
+    def tail(self) -> list[str]:
+        """What there is to say beside the findings."""
+        lines = []
         if self.unsettled:
             lines += ["", "not settled, as somebody may be at work there; check again later:"]
             lines += [f"  {f.key or '/'}: {f.kind.title} ({f.detail})" for f in self.unsettled]
         if self.quarantines:
             lines += ["", *[f"in quarantine since a repair: {key}" for key in self.quarantines]]
-        return "\n".join(lines)
+        return lines
+
+    def __str__(self) -> str:
+        lines = [self.place, f"  {self.summary()}"]
+        for code in self.by_code():
+            kind = KINDS[code]
+            lines += ["", f"{code} {kind.severity}: {kind.title}", *self.lines(code)]
+        return "\n".join([*lines, *self.tail()])
 
 
 def _count(n: int, what: str) -> str:

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
+from exzarr.stream.progress import Meter
 from exzarr.tools.check.again import Findings
 from exzarr.tools.check.entries import QUARANTINE, Entry
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.leftovers import look_at_leftover
 
-__all__ = ["FULL", "CheckProgress", "Options", "Progress", "Run"]
+__all__ = ["FULL", "Counter", "Options", "Run"]
 
 FULL = "exzarr_full"
 """The attribute by which an array says that every chunk of it is stored, if it is true."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckProgress:
-    """How far a check is.
-
-    Attributes
-    ----------
-    path
-        The array that is being checked.
-    done, total
-        Chunks (shards) of all arrays; those that are not stored count as well.
-    """
-
-    path: str
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +38,29 @@ class Options:
         return any(fnmatchcase(path, pattern.strip("/")) for pattern in patterns)
 
 
-class Progress:
-    """Tells a callable how far it is."""
+class Counter:
+    """How far a check is, in chunks of all arrays; those that are not stored count as well."""
 
-    def __init__(self, total: int, tell: Callable[[CheckProgress], object] | None) -> None:
-        self._total = total
-        self._tell = tell
+    def __init__(self, meter: Meter | None) -> None:
+        self._meter = meter
         self._lock = threading.Lock()
-        self._path = ""
-        self._done = self._end = 0
+        self._left = 0
 
-    def start(self, path: str, chunks: int) -> None:
-        """Now comes the array at `path`."""
-        self._path = path
-        self._end = self._done + chunks
+    def start(self, chunks: int) -> None:
+        """Now comes an array of so many chunks."""
+        self._left = chunks
 
-    def advance(self, chunks: int) -> None:
-        """Some chunks are done."""
-        if self._tell is not None:
+    def advance(self, chunks: int, nbytes: int) -> None:
+        """Some chunks are done, of so many bytes of elements."""
+        if self._meter is not None:
             with self._lock:
-                self._done = min(self._end, self._done + chunks)
-                self._tell(CheckProgress(self._path, self._done, self._total))
+                chunks = min(chunks, self._left)
+                self._left -= chunks
+                self._meter.add(chunks, nbytes)
 
     def finish(self) -> None:
         """The array is done; what is not stored as well."""
-        self.advance(self._end - self._done)
-        self._done = self._end
+        self.advance(self._left, 0)
 
 
 class Run:
@@ -89,7 +70,7 @@ class Run:
         self.store = store
         self.options = options
         self.findings = Findings(store, limit)
-        self.progress = Progress(0, None)
+        self.counter = Counter(None)
         self.quarantines: list[str] = []
 
     def odd_entry(self, path: str, entry: Entry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from exzarr.codecs.base import Buffer
@@ -29,19 +30,21 @@ def rescue(layout: ShardLayout, value: ValueReader) -> Rescued:
     """The inner chunks of the shard `value` that still decode.
 
     Where the index can be trusted, that is all it takes. Where it cannot (its checksum is wrong, or it points
-    outside), an inner chunk counts only if a checksum of its own says that it is one, and nothing else in the
-    shard lays claim to its bytes.
+    outside), an inner chunk counts only if a checksum of its own says that it is one, and no other entry of the
+    index lays claim to the same bytes.
     """
     index = read_index(layout.shards, value)
     if not index.sound and not layout.inner.checks:
         return Rescued({}, tuple(index.numbers.tolist()))
+    claims = Counter(zip(index.starts.tolist(), index.lengths.tolist(), strict=True))
     chunks: dict[int, bytes] = {}
     lost: list[int] = []
-    for number, data in pieces(value, index):
-        wrong = None if number in index.overlapping else judge(layout, data)
+    for i, (number, data) in enumerate(pieces(value, index)):
+        wrong = judge(layout, data)
         if wrong is not None and wrong[0] == "EXZ206":
             raise StoreError(f"inner chunk {number} cannot be decoded here: {wrong[1]}")
-        if wrong is not None or number in index.overlapping:
+        contested = not index.sound and claims[int(index.starts[i]), int(index.lengths[i])] > 1
+        if wrong is not None or contested:
             lost.append(number)
         else:
             chunks[number] = bytes(data)

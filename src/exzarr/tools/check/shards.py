@@ -38,8 +38,6 @@ class ShardIndex:
         The inner chunks that are stored and lie inside the shard, in the order in which they lie there.
     code, reason
         What is wrong with the index; ``""`` where nothing is.
-    overlapping
-        Which of them share bytes with another one (not all their bytes: two may be the same).
     sound
         Whether what the index says is what was once written: a checksum says so, or nothing is wrong with it.
     """
@@ -49,7 +47,6 @@ class ShardIndex:
     lengths: Integers
     code: str = ""
     reason: str = ""
-    overlapping: frozenset[int] = frozenset()
     sound: bool = False
 
 
@@ -79,20 +76,23 @@ def read_index(shards: BoundShards, value: ValueReader) -> ShardIndex:
     inside &= np.where(inside, starts + lengths, MISSING) <= end
     if not inside.all() and not code:
         at = int(np.flatnonzero(~inside)[0])
-        code, reason = "EXZ302", (
-            f"inner chunk {stored[at]} is said to lie at byte {starts[at]} and to have {lengths[at]}; "
-            f"in this shard of {size} bytes inner chunks lie at bytes {begin} to {end}"
+        code, reason = (
+            "EXZ302",
+            (
+                f"inner chunk {stored[at]} is said to lie at byte {starts[at]} and to have {lengths[at]}; "
+                f"in this shard of {size} bytes inner chunks lie at bytes {begin} to {end}"
+            ),
         )
     numbers = stored[inside].astype(np.int64)
     where, long = starts[inside].astype(np.int64), lengths[inside].astype(np.int64)
     order = np.lexsort((long, where))
     numbers, where, long = numbers[order], where[order], long[order]
-    overlapping = _overlapping(where, long)
-    if overlapping.size and not code:
-        code, reason = "EXZ302", f"inner chunk {numbers[overlapping[0]]} overlaps with another"
+    overlap = _first_overlap(where, long)
+    if overlap is not None and not code:
+        code, reason = "EXZ302", f"inner chunks {numbers[overlap[0]]} and {numbers[overlap[1]]} overlap"
     # Where the index stands at the end, and points outside, it is the beginning that is lost, and bytes have moved.
-    sound = not code or (code == "EXZ302" and not at_end and not overlapping.size and shards.index_checks)
-    return ShardIndex(numbers, where, long, code, reason, frozenset(numbers[overlapping].tolist()), sound)
+    sound = not code or (code == "EXZ302" and not at_end and overlap is None and shards.index_checks)
+    return ShardIndex(numbers, where, long, code, reason, sound)
 
 
 def look_at_shard(
@@ -169,20 +169,19 @@ def pieces(value: ValueReader, index: ShardIndex) -> Iterator[tuple[int, memoryv
         first = until
 
 
-def _overlapping(starts: Integers, lengths: Integers) -> Integers:
-    """Positions of the ranges, which are sorted, that share bytes with another that is not the same."""
+def _first_overlap(starts: Integers, lengths: Integers) -> tuple[int, int] | None:
+    """Positions of two ranges, which are sorted, that share bytes without being the same; None if there are none.
+
+    Two inner chunks may be the same bytes: the specification does not forbid it.
+    """
     ends = starts + lengths
-    if len(ends) < 2 or not (ends[:-1] > starts[1:]).any():
-        return np.empty(0, np.int64)
-    found: set[int] = set()
-    furthest = 0
-    for i in range(1, len(ends)):
-        same = starts[i] == starts[furthest] and ends[i] == ends[furthest]
-        if starts[i] < ends[furthest] and lengths[i] and not same:
-            found |= {furthest, i}
-        if ends[i] > ends[furthest]:
-            furthest = i
-    return np.array(sorted(found), np.int64)
+    furthest = np.maximum.accumulate(ends)
+    same = (starts[1:] == starts[:-1]) & (ends[1:] == ends[:-1])
+    found = np.flatnonzero((starts[1:] < furthest[:-1]) & (lengths[1:] > 0) & ~same)
+    if not found.size:
+        return None
+    second = int(found[0]) + 1
+    return int(np.argmax(ends[:second])), second
 
 
 def _missing(source: ChunkSource, key: str, layout: ShardLayout, found: ShardIndex) -> tuple[Any, int]:

@@ -1,0 +1,180 @@
+"""Temporary files: those of the dead are found, those of the living are nobody's business."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import exzarr
+from exzarr.stores.local_write import temporary_name
+from tests.tools.check.stores import make_old
+
+pytestmark = pytest.mark.usefixtures("brisk")
+
+KILLED = """
+import os, signal, sys
+import exzarr
+from exzarr.stores import local_write
+
+def killed(temporary, path):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+array = exzarr.open_array(sys.argv[1], mode="r+")
+local_write._rename = killed
+array[0:10] = 7
+"""
+KILLED_ZARR_PYTHON = """
+import os, pathlib, signal, sys
+import zarr
+array = zarr.open_array(sys.argv[1], mode="r+")
+pathlib.Path.replace = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)
+array[0:10] = 7
+"""
+WAITING = """
+import sys
+import exzarr
+from exzarr.stores import local_write
+
+def wait(temporary, path):
+    print("writing", flush=True)
+    sys.stdin.read()
+    raise SystemExit
+
+array = exzarr.open_array(sys.argv[1], mode="r+")
+local_write._rename = wait
+with exzarr.config.override(workers=1):
+    array[0:10] = 7
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "s.zarr"
+    array = exzarr.create_array(path, name="g/a", shape=(30,), chunks=(10,), dtype="i4")
+    array[...] = np.arange(30)
+    return path
+
+
+def temporaries(path: Path) -> list[str]:
+    return sorted(file.relative_to(path).as_posix() for file in path.rglob(".*.exzarr-tmp"))
+
+
+def run(source: str, path: Path, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", source, str(path / "g" / "a")]
+    return subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_killed_writer_leaves_what_check_finds_and_repair_removes(path: Path) -> None:
+    done = run(KILLED, path)
+    done.wait()
+    assert done.returncode == -9
+    (left,) = temporaries(path)
+    young = exzarr.check(path)
+    assert young.findings == ()  # it might be somebody's on another machine
+    assert [(f.code, f.key) for f in young.unsettled] == [("EXZ501", left)]
+    report = exzarr.check(path, deep=True, grace=0)
+    assert [(f.code, f.key) for f in report.findings] == [("EXZ501", left)]
+    assert f"process {done.pid}" in report.findings[0].detail
+    assert report.ok
+    make_old(path)
+    report = exzarr.check(path)
+    assert [(f.code, f.key) for f in report.findings] == [("EXZ501", left)]
+    repaired = exzarr.repair(path, report.plan())
+    assert [outcome.result for outcome in repaired.outcomes] == ["done"]
+    assert temporaries(path) == []
+    assert exzarr.check(path, deep=True, grace=0).findings == ()
+    assert zarr.open_array(path / "g" / "a")[...].tolist() == list(range(30))
+
+
+def test_a_writer_that_waits_to_be_reaped_is_dead(path: Path) -> None:
+    """Killed, and its parent has not asked yet: a zombie still has its number."""
+    process = run(KILLED, path)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert [f.code for f in exzarr.check(path, grace=0).findings] == ["EXZ501"]
+    process.wait()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_writer_at_work_is_no_finding(path: Path, old: bool) -> None:
+    process = run(WAITING, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    assert len(temporaries(path)) == 1
+    report = exzarr.check(path, deep=True, grace=0)
+    assert (report.findings, report.unsettled) == ((), ())
+    if old:  # older than the process: its number belonged to another one before
+        make_old(path)
+        assert [f.code for f in exzarr.check(path).findings] == ["EXZ501"]
+    process.communicate("")
+    assert temporaries(path) == []
+
+
+@pytest.mark.parametrize("where", ["", "g", "g/a", "g/a/c"])
+def test_they_are_found_wherever_they_lie(path: Path, where: str) -> None:
+    name = temporary_name().replace(str(os.getpid()), "4194305")  # more than there are processes
+    file = path / where / name
+    file.write_bytes(b"half a chu")
+    make_old(path)
+    report = exzarr.check(path)
+    assert [(f.code, f.key) for f in report.findings] == [("EXZ501", f"{where}/{name}".strip("/"))]
+
+
+def test_a_folder_that_somebody_died_deleting(path: Path) -> None:
+    aside = path / "g" / temporary_name().replace(str(os.getpid()), "4194305")
+    (aside / "c").mkdir(parents=True)
+    (aside / "c" / "0").write_bytes(b"1")
+    make_old(path)
+    os.utime(aside, (1, 1))
+    report = exzarr.check(path)
+    assert [f.code for f in report.findings] == ["EXZ501"]
+    exzarr.repair(path, report.plan())
+    assert not aside.exists()
+
+
+@pytest.mark.parametrize("name", ["0.0123456789abcdef0123456789abcdef.partial", "zarr.json.__lock"])
+@pytest.mark.parametrize("where", ["", "g/a", "g/a/c"])
+def test_what_other_software_left(path: Path, where: str, name: str) -> None:
+    file = path / where / name
+    file.write_bytes(b"half a chu")
+    assert [f.code for f in exzarr.check(path).unsettled] == ["EXZ502"]
+    make_old(path, 30 * 60)
+    assert [f.code for f in exzarr.check(path).unsettled] == ["EXZ502"]  # an hour is waited for
+    make_old(path)
+    report = exzarr.check(path)
+    assert [(f.code, f.key) for f in report.findings] == [("EXZ502", f"{where}/{name}".strip("/"))]
+    assert report.ok
+    exzarr.repair(path, report.plan())
+    assert not file.exists()
+
+
+def test_zarr_python_calls_its_temporary_files_what_we_think(path: Path) -> None:
+    process = run(KILLED_ZARR_PYTHON, path)
+    assert process.wait() == -9
+    make_old(path)
+    report = exzarr.check(path)
+    assert [f.code for f in report.findings] == ["EXZ502"]
+    assert "zarr-python" in report.findings[0].detail
+
+
+def test_a_file_that_was_written_to_again_is_not_removed(path: Path) -> None:
+    file = path / "g" / temporary_name().replace(str(os.getpid()), "4194305")
+    file.write_bytes(b"1")
+    make_old(path)
+    plan = exzarr.check(path).plan()
+    file.write_bytes(b"12")
+    (outcome,) = exzarr.repair(path, plan).outcomes
+    assert outcome.result == "skipped"
+    assert file.exists()
+
+
+def test_lock_files_are_no_findings(path: Path) -> None:
+    (path / ".exzarr-lock").touch()
+    (path / "g" / "a" / ".exzarr-lock").touch()
+    make_old(path)
+    assert exzarr.check(path, deep=True).findings == ()

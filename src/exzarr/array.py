@@ -12,7 +12,7 @@ import numpy.typing as npt
 from exzarr import attributes, hierarchy
 from exzarr.attributes import Attributes
 from exzarr.hierarchy import Location
-from exzarr.nodes.names import ZarrNames
+from exzarr.nodes.streams import ArrayStreams
 
 if TYPE_CHECKING:
     from exzarr.info import ArrayInfo
@@ -23,7 +23,7 @@ __all__ = ["Array"]
 AnyArray = npt.NDArray[Any]
 
 
-class Array(ZarrNames):
+class Array(ArrayStreams):
     """A chunked, compressed, N-dimensional array in a store.
 
     Get one from `exzarr.open_array`, `exzarr.create_array`, or a group. What stands between

@@ -41,6 +41,8 @@ class ShardLayout:
     dims, labels
         The shard's grid of inner chunks, for `plan.within`; a label is what a coordinate
         adds to the inner chunk's number.
+    strides
+        By how much an inner chunk's number grows with each of its coordinates in the shard.
     inner
         The bound pipeline of an inner chunk.
     width
@@ -57,6 +59,7 @@ class ShardLayout:
         "labels",
         "shape",
         "shards",
+        "strides",
         "width",
     )
 
@@ -68,6 +71,7 @@ class ShardLayout:
         self.width = self.inner.spec.shape[-1] if self.inner.spec.shape else 1
         self.dims = [RegularDimension(size) for size in self.inner.spec.shape]
         strides = [math.prod(self.counts[d + 1 :]) for d in range(len(self.counts))]
+        self.strides = strides
         self.labels: list[Callable[[int], int]] = [stride.__mul__ for stride in strides]
         self._cache: dict[str, tuple[Hashable, Index]] = {}
         self._cached = 0

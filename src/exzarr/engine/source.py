@@ -8,6 +8,7 @@ it is absent. It is made anew when the metadata changes (resize).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,9 @@ class ChunkSource:
         Bytes of a buffer that encoded chunks normally fit in.
     slots
         How many neighbouring chunks are worth moving together (`engine.stack`).
+    unit
+        The bound pipeline of a chunk (inner chunk, where there are shards); of the largest, in a grid
+        that is not regular.
     load
         What reading one chunk costs, in bytes of a compressed chunk.
     light, light_to_write
@@ -103,6 +107,7 @@ class ChunkSource:
         "slots",
         "shape",
         "store",
+        "unit",
     )
 
     def __init__(
@@ -133,7 +138,7 @@ class ChunkSource:
         self._spec = ChunkSpec(largest, meta.data_type, fill)
         bound = self._bind(largest)
         self.sharded = bound.shards is not None
-        unit = bound.shards.inner if bound.shards else bound
+        self.unit = unit = bound.shards.inner if bound.shards else bound
         self.nbytes = unit.spec.nbytes
         self.slots = slots_for(unit.spec)
         self.room = min(unit.max_encoded_size, VARIABLE_ROOM if meta.data_type.variable_length else MAX_ROOM)
@@ -192,6 +197,14 @@ class ChunkSource:
     def runs(self, plan: Plan, most: int) -> Any:
         """``(keys, chunk index, work index)``: like `items`, up to `most` neighbours together."""
         return plan.runs(self.labels, self.join, most)
+
+    def strict(self) -> ChunkSource:
+        """The same, where absent chunks are errors."""
+        if self.missing_error:
+            return self
+        strict = copy(self)
+        strict.missing_error = True
+        return strict
 
     def absent(self, key: str) -> Any:
         """What stands for the chunk at `key`, which is not stored."""

@@ -106,7 +106,10 @@ class ValueReader(Protocol):
     """Two readers of one key with the same version read the same bytes; None where that is not known."""
 
     def read_into(self, buffer: memoryview, start: int) -> None:
-        """Fill `buffer` from byte `start` on; StoreError where the value ends before."""
+        """Fill `buffer` from byte `start` on; StoreError where the value ends before.
+
+        May be called from several threads at once.
+        """
         ...
 
     def close(self) -> None: ...

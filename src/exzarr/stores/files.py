@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Hashable, Iterable, Sequence
 from stat import S_ISREG
 
@@ -167,9 +168,13 @@ def _preadv_once(fd: int, buffer: memoryview, start: int) -> int:
     return os.preadv(fd, (buffer,), start)
 
 
+_seeking = threading.Lock()
+
+
 def _seek_and_read(fd: int, buffer: memoryview, start: int) -> int:
-    os.lseek(fd, start, os.SEEK_SET)
-    data = os.read(fd, len(buffer))
+    with _seeking:  # the position belongs to the descriptor, which threads share
+        os.lseek(fd, start, os.SEEK_SET)
+        data = os.read(fd, len(buffer))
     buffer[: len(data)] = data
     return len(data)
 

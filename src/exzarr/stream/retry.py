@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from exzarr import telemetry
 from exzarr.errors import (
     ArgumentError,
     ChunkError,
@@ -143,20 +144,41 @@ class Retry:
         `stop` ends a wait, and with it the attempts. `note` is told before each wait: the attempt that
         failed, the wait, the error.
         """
-        attempt, started = 1, time.monotonic()
+        started = time.monotonic()
+        try:
+            return fn(*args)
+        except Exception as error:  # noqa: BLE001 - `resume` raises it
+            failed = error
+        try:
+            return self.resume(failed, fn, *args, stop=stop, note=note, elapsed=time.monotonic() - started)
+        finally:
+            del failed  # its traceback holds this frame
+
+    def resume(
+        self,
+        error: Exception,
+        fn: Callable[..., T],
+        *args: Any,
+        stop: Stoppable | None = None,
+        note: Callable[[int, float, Exception], None] | None = None,
+        elapsed: float = 0.0,
+    ) -> T:
+        """As `call`, where the first attempt failed with `error` already, and took `elapsed` seconds."""
+        attempt, started = 1, time.monotonic() - elapsed
         while True:
+            wait = self.next_wait(error, attempt, time.monotonic() - started)
+            if wait is None:
+                raise error
+            announce(error, attempt, wait)
+            if note is not None:
+                note(attempt, wait, error)
+            if pause(wait, stop):
+                raise error
+            attempt += 1
             try:
                 return fn(*args)
-            except Exception as error:
-                wait = self.next_wait(error, attempt, time.monotonic() - started)
-                if wait is None:
-                    raise
-                announce(error, attempt, wait)
-                if note is not None:
-                    note(attempt, wait, error)
-                if pause(wait, stop):
-                    raise
-            attempt += 1
+            except Exception as again:  # noqa: BLE001 - raised above, unless it is tried again
+                error = again
 
 
 def pause(wait: float, stop: Stoppable | None) -> bool:
@@ -167,11 +189,17 @@ def pause(wait: float, stop: Stoppable | None) -> bool:
     return False
 
 
-def announce(error: BaseException, attempt: int, wait: float) -> None:
-    """Every retry, by whomever, passes here once: `attempt` failed, the next is in `wait` seconds.
-
-    This is where telemetry listens.
-    """
+def announce(error: BaseException, attempt: int, wait: float, what: str = "") -> None:
+    """Every retry, by whomever, passes here once: `attempt` failed, the next is in `wait` seconds."""
+    if not telemetry.hooks():
+        return
+    array = key = ""
+    if isinstance(error, ChunkError):
+        array, key = error.array, error.key
+        what = what or f"chunk {error.index} of array {array or '/'!r}"
+    telemetry.emit(
+        telemetry.Retried(what, attempt=attempt, wait=wait, error=str(error), array=array, key=key)
+    )
 
 
 def as_retry(retries: int | Retry | None) -> Retry | None:

@@ -24,11 +24,12 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from exzarr import config
 from exzarr.errors import ArgumentError, StreamError, TimedOutError
 from exzarr.stream.retry import Retry, announce
 from exzarr.stream.stop import Stop
 
-__all__ = ["Outcome", "Window"]
+__all__ = ["Outcome", "Window", "as_workers"]
 
 I = TypeVar("I")  # noqa: E741
 V = TypeVar("V")
@@ -163,8 +164,7 @@ class Window(Generic[I, V]):
         stop: Stop | None = None,
         name: str = "exzarr-stream",
     ) -> None:
-        if type(workers) is not int or workers < 1:
-            raise ArgumentError(f"workers must be a positive number, not {workers!r}")
+        workers = as_workers(workers)
         if type(prefetch) is not int or prefetch < 0:
             raise ArgumentError(f"prefetch must not be negative, got {prefetch!r}")
         if timeout is not None and not timeout > 0:
@@ -327,6 +327,15 @@ class Window(Generic[I, V]):
                 announce(error, task.attempt, wait)
                 shared.tasks.put(again)
             self._start()
+
+
+def as_workers(workers: int | None) -> int:
+    """How many threads, where None stands for ``config.workers``; ArgumentError where it is no such number."""
+    if workers is None:
+        return config.get().workers
+    if type(workers) is not int or workers < 1:
+        raise ArgumentError(f"workers must be a positive number, not {workers!r}")
+    return workers
 
 
 def _work(shared: _Shared, worker: _Worker) -> None:

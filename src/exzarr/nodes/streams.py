@@ -1,0 +1,107 @@
+"""The methods of an array that stream it.
+
+What they do is in `exzarr.stream`, which is built on arrays. They are methods because that is where
+people look for them; so this module, and no other of its room, reaches up, and only when one is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr.nodes.names import ZarrNames
+
+if TYPE_CHECKING:
+    from exzarr.stream.chunk_stream import ChunkStream, Where
+    from exzarr.stream.failures import OnError
+    from exzarr.stream.progress import Progress
+    from exzarr.stream.retry import Retry
+
+__all__ = ["ArrayStreams"]
+
+
+class ArrayStreams(ZarrNames):
+    """The part of `exzarr.array.Array` that goes through it chunk by chunk."""
+
+    __slots__ = ()
+
+    def chunk_stream(
+        self,
+        region: Any = None,
+        *,
+        workers: int | None = None,
+        prefetch: int | None = None,
+        ordered: bool = True,
+        where: Where | None = None,
+        missing: Literal["fill", "skip"] = "fill",
+        timeout: float | None = None,
+        retries: int | Retry | None = None,
+        on_error: OnError = "raise",
+        progress: Progress = False,
+    ) -> ChunkStream:
+        """The chunks, one after the other, read ahead in threads; however large the array, few are in memory.
+
+        ::
+
+            for chunk in a.chunk_stream(workers=4, prefetch=8):
+                chunk.index, chunk.region, chunk.data
+
+        Chunks come in grid order (C order of the index) and are cropped to the array. Of a sharded array they
+        are the inner chunks, as in `chunks`; each shard is opened once where that can be (always with
+        ``ordered=False``, which goes shard by shard).
+
+        At most ``workers + prefetch`` chunks are in memory, the one that was handed out last included, as long
+        as you let go of it when you ask for the next (as a loop does). Leaving the loop, an exception,
+        `ChunkStream.close`, the end of a ``with`` block or the garbage collector end the threads; what is
+        being read then is finished and thrown away.
+
+        Parameters
+        ----------
+        region
+            A tuple of slices (step 1) in array coordinates: the chunks that it touches, cropped to it. Default:
+            all.
+        workers
+            Threads that read and decode. Default: ``config.workers``.
+        prefetch
+            How many more chunks may be in memory. Default: what makes 8 MiB, at least `workers`. Small chunks
+            are read several at a time, if there is room for it: with a small `prefetch` they are not.
+        ordered
+            False: chunks come as they are ready.
+        where
+            Which chunks: a predicate on the index (called in your thread, one by one as the stream goes on),
+            an integer array of indices of shape (n, dimensions), or a boolean array of the grid's shape.
+            They come in grid order, each once.
+        missing
+            Chunks that are not stored: ``"fill"`` gives the fill value (an error, if the array was opened with
+            ``missing="error"``), ``"skip"`` leaves them out.
+        timeout
+            Seconds for one attempt at a chunk. Threads can't be killed: one that takes longer is no longer waited
+            for, and another takes its place. The chunk fails with a ChunkTimeoutError, or is read again.
+        retries
+            How often to try again what a store failed at, or an `exzarr.Retry`. Damage is never tried again.
+        on_error
+            ``"raise"`` ends the stream with a ChunkError that names the chunk; ``"skip"`` leaves the chunk out;
+            a callable gets the error, and the chunk is left out if it returns.
+        progress
+            True for a bar (in a terminal by rich, or in a notebook); or a callable that gets ``(done, total)`` in
+            chunks. Chunks that were left out count, so that it ends at `total`.
+
+        Returns
+        -------
+        ChunkStream
+            An iterator over `exzarr.stream.Chunk`, and a context manager; ``.stats`` says what it has done.
+        """
+        from exzarr.stream.chunk_stream import ChunkStream
+
+        return ChunkStream(
+            self._bound,
+            region,
+            workers=workers,
+            prefetch=prefetch,
+            ordered=ordered,
+            where=where,
+            missing=missing,
+            timeout=timeout,
+            retries=retries,
+            on_error=on_error,
+            progress=progress,
+        )

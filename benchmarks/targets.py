@@ -10,6 +10,7 @@ from benchmarks import cells, floor
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
+from benchmarks.telemetry import GROUP as TELEMETRY
 
 TENSORSTORE = "TensorStore"
 
@@ -89,6 +90,7 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     for group, target in (
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),
+        (TELEMETRY, "telemetry while nobody listens, % of a small call"),
     ):
         yield _bounded(target, [f for f in run.figures if f.group == group])
 

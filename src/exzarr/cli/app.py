@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from exzarr.cli import check, convert, copy, head, info, tree
+from exzarr.cli import check, convert, copy, head, info, profile, tree
 from exzarr.cli.demo import command as demo
 
 __all__ = ["app"]
@@ -29,7 +29,8 @@ class _Commands(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args, **extra)
+        given = _option_first(sys.argv[1:] if args is None else args)
+        run = partial(super().main, given, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
             return run()
         try:
@@ -47,6 +48,14 @@ class _Commands(TyperGroup):
                 raise
             _fail(_message(error), 1)
         raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _option_first(args: Sequence[str]) -> list[str]:
+    """`args` with ``--profile``, which any command takes at any place, where the parser expects it."""
+    end = args.index("--") if "--" in args else len(args)
+    if profile.OPTION not in args[:end]:
+        return [*args]
+    return [profile.OPTION, *[arg for i, arg in enumerate(args) if i >= end or arg != profile.OPTION]]
 
 
 def _message(error: Exception) -> str:
@@ -89,12 +98,20 @@ app = typer.Typer(
 
 @app.callback()
 def _options(
-    version: Annotated[
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback does it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    profiling: Annotated[
+        bool,
+        typer.Option(
+            profile.OPTION, help="Print where time and bytes went, on stderr; also after the command."
+        ),
+    ] = False,
 ) -> None:
-    pass
+    if profiling:
+        ctx.with_resource(profile.profiled())
 
 
-for _command in (demo, info, tree, head, copy, convert, check):
+for _command in (demo, info, tree, head, copy, convert, check, profile):
     _command.register(app)

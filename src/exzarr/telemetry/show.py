@@ -108,9 +108,13 @@ def _array_row(use: ArrayUse) -> tuple[str, ...]:
         human_bytes(use.bytes_stored),
         human_bytes(use.bytes_decoded),
         human_bytes(use.bytes_wanted),
-        f"{use.amplification:.3g}" if use.bytes_wanted else "–",
+        _factor(use.amplification) if use.bytes_wanted else "–",
         human_speed(use.bytes_wanted, use.seconds),
     )
+
+
+def _factor(times: float) -> str:
+    return f"{times:.3g}" if times < 1000 else f"{times:,.0f}"
 
 
 def _requests(report: Report) -> Iterator[Table]:

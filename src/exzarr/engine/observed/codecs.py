@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,18 @@ from exzarr.stores.base import Buffer, ValueReader
 if TYPE_CHECKING:
     from exzarr.engine.source import ChunkSource
 
-__all__ = ["ObservedLayout", "observed_pipeline"]
+__all__ = ["ObservedLayout", "observed_pipeline", "take_over"]
 
 AnyArray = npt.NDArray[Any]
+
+
+def take_over(to: object, other: object, kind: type) -> None:
+    """Give `to` all attributes that `other`, of the class `kind`, has."""
+    for name in kind.__slots__:  # type: ignore[attr-defined]
+        try:
+            setattr(to, name, getattr(other, name))
+        except AttributeError:  # it is not set yet
+            pass
 
 
 def observed_pipeline(bound: BoundPipeline, ledger: Ledger) -> BoundPipeline:
@@ -55,7 +63,8 @@ def observed_pipeline(bound: BoundPipeline, ledger: Ledger) -> BoundPipeline:
         watch.resume()
         return data
 
-    told = copy.copy(bound)
+    told = BoundPipeline.__new__(BoundPipeline)
+    take_over(told, bound, BoundPipeline)
     told.decode = decoding(bound.decode)
     told.decode_each = None  # one by one: each has its own time
     told.decode_into = decoding(bound.decode_into)
@@ -70,7 +79,7 @@ class ObservedLayout(ShardLayout):
     __slots__ = ("_layout", "_ledger", "_plain")
 
     def __init__(self, layout: ShardLayout, ledger: Ledger, plain: ChunkSource) -> None:
-        _take_over(self, layout, ShardLayout)
+        take_over(self, layout, ShardLayout)
         self._layout = layout
         self._ledger = ledger
         self._plain = plain
@@ -104,7 +113,7 @@ class ObservedShards(BoundShards):
     __slots__ = ("_ledger", "_shards")
 
     def __init__(self, shards: BoundShards, ledger: Ledger) -> None:
-        _take_over(self, shards, BoundShards)
+        take_over(self, shards, BoundShards)
         self._shards = shards
         self._ledger = ledger
 
@@ -122,10 +131,3 @@ class ObservedShards(BoundShards):
                 watch.parts.append(chunk)
         watch.resume()
         return self._shards.parts(chunks)
-
-
-def _take_over(to: object, other: object, kind: type) -> None:
-    """Give `to` all attributes that `other`, of the class `kind`, has."""
-    for name in kind.__slots__:  # type: ignore[attr-defined]
-        if hasattr(other, name):
-            setattr(to, name, getattr(other, name))

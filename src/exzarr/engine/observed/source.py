@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from exzarr import telemetry
 from exzarr.codecs.pipeline import BoundPipeline
-from exzarr.engine.observed.codecs import ObservedLayout, observed_pipeline
+from exzarr.engine.observed.codecs import ObservedLayout, observed_pipeline, take_over
 from exzarr.engine.observed.ledger import Ledger
 from exzarr.engine.observed.store import EngineStore
 from exzarr.engine.plan import Plan
@@ -60,9 +60,7 @@ class ObservedSource(ChunkSource):
     observed = True
 
     def __init__(self, source: ChunkSource, hooks: telemetry.Hooks, *, writing: bool) -> None:
-        for name in ChunkSource.__slots__:
-            if hasattr(source, name):
-                setattr(self, name, getattr(source, name))
+        take_over(self, source, ChunkSource)
         self._plain = source
         self._bound = {}
         self._layouts = {}

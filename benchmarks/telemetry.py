@@ -1,0 +1,150 @@
+"""What telemetry costs: while nobody listens, and while somebody does.
+
+``python -m benchmarks.telemetry`` prints a table. A read (a write) asks once whether anybody listens. That is
+too little to be seen in the noise of whole reads, so it is measured by itself and set beside the time of
+the call that it belongs to; and for those who do not believe it, the call is also timed in turns with one
+whose question was cut out of the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import statistics
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import exzarr
+from benchmarks.harness import describe
+from benchmarks.peers import BASELINE
+from benchmarks.probe import Figures
+from exzarr import telemetry
+from exzarr.nodes import access
+
+GROUP = "What telemetry adds to a call while nobody listens, %"
+
+Call = Callable[[], Any]
+
+
+def overhead(folder: Path, rounds: int) -> list[Figures]:
+    """The question's share of a call, in percent; `bound`: one."""
+    rows: list[Figures] = []
+    for name, call in calls(folder).items():
+        row = Figures(GROUP, name, bound=1)
+        try:
+            row.values[BASELINE] = 100 * _question(rounds) / _median(call, rounds)
+        except Exception as error:  # noqa: BLE001
+            row.problems[BASELINE] = describe(error)
+        rows.append(row)
+    return rows
+
+
+def calls(folder: Path) -> dict[str, Call]:
+    """Small reads and a small write: a chunk of 8 × 8 float32 is 256 bytes."""
+    options: dict[str, Any] = {"shape": (64, 64), "chunks": (8, 8), "dtype": "f4"}
+    raw = exzarr.create_array(str(folder / "raw.zarr"), compressors=None, **options)
+    zstd = exzarr.create_array(str(folder / "zstd.zarr"), compressors="zstd", **options)
+    memory = exzarr.create_array(exzarr.MemoryStore(), compressors=None, **options)
+    for array in (raw, zstd, memory):
+        array[...] = np.arange(64 * 64, dtype="f4").reshape(64, 64)
+    value = np.float32(7)
+
+    def write() -> None:
+        memory[9, 9] = value
+
+    return {
+        "one element, raw, memory": lambda: memory[9, 9],
+        "one element, raw, file": lambda: raw[9, 9],
+        "one chunk, zstd, file": lambda: zstd[8:16, 8:16],
+        "one row of 8 chunks, raw, file": lambda: raw[9],
+        "write of one element, raw, memory": write,
+    }
+
+
+def _question(rounds: int) -> float:
+    """Seconds that asking takes."""
+    observed = False
+    return _median(lambda: telemetry.hooks() and not observed, rounds) - _median(lambda: None, rounds)
+
+
+def _median(call: Call, rounds: int) -> float:
+    return statistics.median([_sample(call) for _ in range(rounds)])
+
+
+def _sample(call: Call, seconds: float = 0.004) -> float:
+    start = perf_counter()
+    loops = 0
+    while True:
+        for _ in range(50):
+            call()
+        loops += 50
+        passed = perf_counter() - start
+        if passed >= seconds:
+            return passed / loops
+
+
+# -- for those who do not believe it -----------------------------------------------------------
+
+
+def without_question(function: Any) -> Any:
+    """`read` or `write` without the `if` that asks whether anybody listens."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    (definition,) = tree.body
+    assert isinstance(definition, ast.FunctionDef)
+    kept = [
+        part
+        for part in definition.body
+        if not (isinstance(part, ast.If) and "telemetry.hooks" in ast.unparse(part.test))
+    ]
+    assert len(kept) == len(definition.body) - 1
+    definition.body = kept
+    namespace = dict(vars(sys.modules[function.__module__]))
+    exec(compile(tree, function.__code__.co_filename, "exec"), namespace)
+    return namespace[function.__name__]
+
+
+def in_turns(call: Call, rounds: int) -> tuple[float, float]:
+    """Seconds of a call as it is, and without the question."""
+    names = ("read", "write")
+    variants = (
+        {name: getattr(access, name) for name in names},
+        {name: without_question(getattr(access, name)) for name in names},
+    )
+    times: tuple[list[float], list[float]] = ([], [])
+    try:
+        for turn in range(2 * rounds):
+            for which in (0, 1) if turn % 2 else (1, 0):
+                vars(access).update(variants[which])
+                times[which].append(_sample(call))
+    finally:
+        vars(access).update(variants[0])
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def main() -> None:
+    rounds = 101
+    with TemporaryDirectory(prefix="exzarr-bench-") as folder:
+        print(f"asking whether anybody listens: {_question(rounds) * 1e9:.0f} ns\n")
+        print(f"{'':36}{'µs':>7}{'asking':>9}{'in turns':>10}{'listening, µs':>15}{'profiled, µs':>14}")
+        for name, call in calls(Path(folder)).items():
+            asked, unasked = in_turns(call, rounds)
+            with telemetry.listening(lambda _: None):
+                heard = _median(call, 9)
+            with exzarr.profile():
+                profiled = _median(call, 9)
+            share = _question(rounds) / asked
+            print(
+                f"{name:36}{asked * 1e6:7.1f}{share:9.2%}{asked / unasked - 1:+10.2%}"
+                f"{heard * 1e6:15.1f}{profiled * 1e6:14.1f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

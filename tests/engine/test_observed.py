@@ -347,6 +347,27 @@ def test_a_read_and_a_write_by_many_threads_tell_of_each_chunk_once(ears: Ears, 
             assert sum(event.seconds for event in ears.of(kind) if event.thread == thread) <= whole.seconds
 
 
+@pytest.mark.parametrize("shards", [None, (64, 64)])
+@pytest.mark.parametrize("chunks", [(1, 64), (2, 2)])
+def test_chunks_that_are_decoded_by_one_call_are_told_one_by_one(
+    ears: Ears, chunks: Any, shards: Any
+) -> None:
+    array = make((64, 64), chunks=chunks, shards=shards, compressors="zstd")
+    array[...] = numbered((64, 64))
+    written = {event.index: event.bytes_stored for event in ears.of(ChunkWritten)}
+    with config.override(workers=1):
+        assert_same(array[...], numbered((64, 64)))
+        picked = [5, 3, 3, 60, 7, 8, 9, 10, 11, 12]
+        assert_same(array.oindex[picked], numbered((64, 64))[picked])
+    whole, picks = ears.of(SelectionRead)
+    read = [event for event in ears.of(ChunkRead) if event.at <= whole.at]
+    assert {event.index: event.bytes_stored for event in read} == written
+    assert len(read) == len(written) == 64 * 64 // math.prod(chunks)
+    rest = Counter(event.index for event in ears.of(ChunkRead) if event.at > whole.at)
+    assert rest == Counter({(r // chunks[0], c) for r in picked for c in range(64 // chunks[1])})
+    assert sum(event.decoding for event in read) > 0
+
+
 # -- damage ----------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,21 @@ def observed_pipeline(bound: BoundPipeline, ledger: Ledger) -> BoundPipeline:
 
         return decode
 
+    def decode_each(datas: Sequence[Buffer]) -> Sequence[Buffer] | None:
+        assert bound.decode_each is not None
+        watch = ledger.watch()
+        start = watch.begin()
+        found = bound.decode_each(datas)
+        watch.end(start)
+        if found is None:  # they are decoded one by one, then
+            watch.coding += watch.seconds
+        else:
+            watch.seconds /= max(1, len(datas))
+            for data in datas:
+                ledger.decoded(watch, data, nbytes)
+        watch.resume()
+        return found
+
     def encode(array: AnyArray) -> Buffer:
         watch = ledger.watch()
         start = watch.begin()
@@ -66,7 +81,7 @@ def observed_pipeline(bound: BoundPipeline, ledger: Ledger) -> BoundPipeline:
     told = BoundPipeline.__new__(BoundPipeline)
     take_over(told, bound, BoundPipeline)
     told.decode = decoding(bound.decode)
-    told.decode_each = None  # one by one: each has its own time
+    told.decode_each = None if bound.decode_each is None else decode_each
     told.decode_into = decoding(bound.decode_into)
     told.decode_bytes = decoding(bound.decode_bytes)
     told.encode = encode

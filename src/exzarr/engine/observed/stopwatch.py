@@ -68,7 +68,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self.thread = get_ident()
         self.waiting = self.fetching = self.coding = self.copying = self.seconds = 0.0
-        self.chunks: list[Chunk] = []
+        self.chunks: dict[tuple[str, int | None], Chunk] = {}
         self.parts: list[Chunk] = []
         self.fetched: dict[int, tuple[str, float]] = {}
         self._last = perf_counter()
@@ -93,14 +93,17 @@ class Stopwatch:
     def add(self, chunk: Chunk) -> None:
         """Somebody got `chunk`, and is about to move it to where it belongs."""
         chunk.at = now()
-        self.chunks.append(chunk)
+        known = self.chunks.setdefault((chunk.key, chunk.number), chunk)
+        if known is not chunk:  # it was needed twice
+            known.fetching += chunk.fetching
+            known.coding += chunk.coding
 
     def settle(self) -> list[Chunk]:
         """The chunks so far, each with its share of the time that they had in common."""
-        chunks = self.chunks
+        chunks = [*self.chunks.values()]
         if not chunks:
             return chunks
-        self.chunks = []
+        self.chunks = {}
         size = sum(chunk.bytes_stored for chunk in chunks)
         share = 1 / len(chunks)
         for chunk in chunks:

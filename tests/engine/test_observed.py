@@ -359,7 +359,7 @@ def test_chunks_that_are_decoded_by_one_call_are_told_one_by_one(
         assert_same(array[...], numbered((64, 64)))
         picked = [5, 3, 3, 60, 7, 8, 9, 10, 11, 12]
         assert_same(array.oindex[picked], numbered((64, 64))[picked])
-    whole, picks = ears.of(SelectionRead)
+    whole, _ = ears.of(SelectionRead)
     read = [event for event in ears.of(ChunkRead) if event.at <= whole.at]
     assert {event.index: event.bytes_stored for event in read} == written
     assert len(read) == len(written) == 64 * 64 // math.prod(chunks)

@@ -1,4 +1,4 @@
-"""The command line: ``exzarr demo``, ``info``, ``tree``, ``head``, ``copy``, ``convert``, ``profile``. One file per command."""
+"""The command line: ``exzarr demo``, ``info``, ``tree``, ``head``, ``copy``, ``convert``, ``check``, ``profile``. One file per command."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from exzarr.stream.failures import OnError
     from exzarr.stream.progress import Progress
     from exzarr.stream.retry import Retry
+    from exzarr.stream.slice_stream import SliceStream
 
 __all__ = ["ArrayStreams"]
 
@@ -100,6 +101,76 @@ class ArrayStreams(ZarrNames):
             ordered=ordered,
             where=where,
             missing=missing,
+            timeout=timeout,
+            retries=retries,
+            on_error=on_error,
+            progress=progress,
+        )
+
+    def slice_stream(
+        self,
+        axis: int | str = 0,
+        start: int | None = None,
+        stop: int | None = None,
+        step: int | None = None,
+        *,
+        region: Any = None,
+        workers: int | None = None,
+        prefetch: int = 1,
+        timeout: float | None = None,
+        retries: int | Retry | None = None,
+        on_error: OnError = "raise",
+        progress: Progress = False,
+    ) -> SliceStream:
+        """The array position by position along one axis: days, frames, rows.
+
+        ::
+
+            for day in a.slice_stream("time", 0, 365):
+                day.index, day.region, day.data
+
+        Each stored chunk is read once, however many positions it holds: what is read together is a *slab*,
+        all chunks at one place along the axis. One slab is read, by several threads, while you go through
+        the one before it.
+
+        Parameters
+        ----------
+        axis
+            The number of a dimension, or its name.
+        start, stop, step
+            Which positions, by the rules of slices (``a[start:stop:step]``); a negative step goes backwards.
+        region
+            For the other dimensions: which part of them. Default: all.
+        workers
+            Threads that read and decode. Default: ``config.workers``.
+        prefetch
+            How many slabs may be in memory besides the one you are at.
+        timeout
+            Seconds for one attempt at a slab; see `chunk_stream`.
+        retries
+            As for `chunk_stream`, for slabs.
+        on_error
+            As for `chunk_stream`. An error is one of a slab: all its positions fail with it.
+        progress
+            As for `chunk_stream`, in slices.
+
+        Returns
+        -------
+        SliceStream
+            An iterator over `exzarr.stream.Slice`, and a context manager; ``.stats`` says what it has done.
+        """
+        from exzarr.stream.slice_stream import SliceStream
+
+        return SliceStream(
+            self._bound,
+            axis,
+            start,
+            stop,
+            step,
+            names=self._meta.dimension_names,
+            region=region,
+            workers=workers,
+            prefetch=prefetch,
             timeout=timeout,
             retries=retries,
             on_error=on_error,

@@ -1,6 +1,8 @@
 """Arrays larger than memory: chunk by chunk, slice by slice, batch by batch."""
 
-from exzarr.stream.chunk_stream import Chunk, ChunkStream, StreamStats
+from exzarr.stream.chunk_stream import Chunk, ChunkStream
 from exzarr.stream.retry import Retry
+from exzarr.stream.slice_stream import Slice, SliceStream
+from exzarr.stream.stream import StreamStats
 
-__all__ = ["Chunk", "ChunkStream", "Retry", "StreamStats"]
+__all__ = ["Chunk", "ChunkStream", "Retry", "Slice", "SliceStream", "StreamStats"]

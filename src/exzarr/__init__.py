@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     )
     from exzarr.group import Group
     from exzarr.integrations.dask import to_dask
+    from exzarr.integrations.torch import to_torch
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.stream.batches import batches
     from exzarr.telemetry.profile import profile
@@ -123,6 +124,7 @@ __all__ = [
     "consolidate_metadata",
     # in other libraries' terms
     "to_dask",
+    "to_torch",
     # streams
     "batches",
     # seeing what happens
@@ -172,6 +174,7 @@ _HOMES = {
     "convert": "exzarr.tools.convert",
     "copy": "exzarr.tools.copy",
     "to_dask": "exzarr.integrations.dask",
+    "to_torch": "exzarr.integrations.torch",
     "profile": "exzarr.telemetry.profile",
     "check": "exzarr.tools.check.checking",
     "repair": "exzarr.tools.check.repair",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import exzarr
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, MissingDependencyError
+from exzarr.stream.batches import Batches
 from tests.engine.tools import numbered
 
 torch = pytest.importorskip("torch")
@@ -24,7 +26,7 @@ WORKERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def batches(tmp_path: Path) -> exzarr.stream.batches.Batches:
+def batches(tmp_path: Path) -> Batches:
     array = exzarr.create_array(tmp_path / "x.zarr", data=numbered((300, 4)), chunks=(8, 4))
     return exzarr.batches({"x": array, "y": np.arange(300)}, 16, shuffle="window", seed=3)
 
@@ -46,10 +48,8 @@ def expected(batches: Any, epoch: int) -> list[list[int]]:
 @pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("keep_order", [False, True])
 def test_the_batches_of_an_epoch(batches: Any, workers: str, keep_order: bool) -> None:
-    from exzarr.integrations.torch import BatchDataset
-
     wanted = [expected(batches, epoch) for epoch in (5, 2)]
-    dataset = BatchDataset(batches, keep_order=keep_order)
+    dataset = exzarr.to_torch(batches, keep_order=keep_order)
     loader = data.DataLoader(dataset, batch_size=None, **WORKERS[workers])
     assert len(loader) == len(dataset) == 19
     for epoch, of_epoch in zip((5, 2), wanted, strict=True):
@@ -63,29 +63,29 @@ def test_the_batches_of_an_epoch(batches: Any, workers: str, keep_order: bool) -
 
 @pytest.mark.parametrize("workers", ["none", "lasting"])
 def test_passes_go_on_by_themselves_where_they_can(batches: Any, workers: str) -> None:
-    from exzarr.integrations.torch import BatchDataset
-
     wanted = [expected(batches, epoch) for epoch in (7, 8)]
     batches.set_epoch(7)
-    loader = data.DataLoader(BatchDataset(batches, keep_order=True), batch_size=None, **WORKERS[workers])
+    loader = data.DataLoader(exzarr.to_torch(batches, keep_order=True), batch_size=None, **WORKERS[workers])
     assert [labels_of(loader), labels_of(loader)] == wanted
 
 
 def test_a_pass_is_taken_up_again(batches: Any) -> None:
-    from exzarr.integrations.torch import BatchDataset
-
     wanted = expected(batches, 1)
-    dataset = BatchDataset(batches)
+    dataset = exzarr.to_torch(batches)
     some = iter(data.DataLoader(dataset, batch_size=None))
     next(some), next(some)
     state = dataset.state_dict()
-    other = BatchDataset(batches)
+    other = exzarr.to_torch(batches)
     other.load_state_dict(state)
     assert labels_of(data.DataLoader(other, batch_size=None)) == wanted[2:]
 
 
 def test_it_takes_batches() -> None:
-    from exzarr.integrations.torch import BatchDataset
+    with pytest.raises(ArgumentError, match="to_torch takes what exzarr.batches returns, not list"):
+        exzarr.to_torch([])  # type: ignore[arg-type]
 
-    with pytest.raises(ArgumentError, match="takes what exzarr.batches returns, not list"):
-        BatchDataset([])  # type: ignore[arg-type]
+
+def test_without_pytorch_it_is_said_what_to_install(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependencyError, match=r"exzarr\[torch\]"):
+        exzarr.to_torch(batches)

@@ -98,7 +98,8 @@ def table(codec: str, shard_rows: int | None = None) -> Layout:
 
 
 def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]}³" if len(shape) == 3 else "×".join(str(n) for n in shape)
+    cubic = len(shape) == 3 and len(set(shape)) == 1
+    return f"{shape[0]}³" if cubic else "×".join(str(n) for n in shape)
 
 
 class Workspace:
@@ -127,7 +128,10 @@ class Workspace:
         return (np.round(walks * 64) / 64).astype("f4")
 
     def data(self, layout: Layout) -> AnyArray:
-        return self._cube if layout.shape == CUBE else self._table
+        if layout.shape[1:] == TABLE[1:]:
+            return self._table[: layout.shape[0]]
+        # Other shapes: the cube's elements, as many and as often as it takes.
+        return self._cube if layout.shape == CUBE else np.resize(self._cube, layout.shape)
 
     def store(self, layout: Layout) -> Path:
         path = self._stores.get(layout)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import cells, floor
+from benchmarks import batches, cells, floor
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
@@ -87,6 +87,16 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     listings = [r for r in opens if r.name == cells.LISTING]
     yield _worst("opening an array: against TensorStore", arrays, tensorstore, 1.0)
     yield _worst("opening and listing 200 arrays: against zarr-python's best", listings, against_zarr, 5.0)
+    epochs = [r for r in run.results if r.group == batches.EPOCHS]
+    single = [r for r in epochs if r.name.endswith(batches.ONE_BY_ONE)]
+    first = [r for r in run.results if r.group == batches.FIRST]
+    flying = [r for r in epochs if r not in single]
+    yield _worst(
+        "shuffled epochs: every cell against zarr-python's best, by samples", single, against_zarr, 20.0
+    )
+    yield _worst("shuffled epochs: every cell against TensorStore, by samples", single, tensorstore, 1.5)
+    yield _worst("shuffled epochs: the same with a batch's samples in flight", flying, tensorstore, 1.0)
+    yield _worst("first batch: every cell against TensorStore, by samples", first, tensorstore, 1.0)
     for group, target in (
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),

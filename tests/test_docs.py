@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "exzarr"
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OPTIONAL = {"dask", "matplotlib", "ml_dtypes", "rich", "tensorstore", "typer", "xarray", "zarr"}
+OPTIONAL = {"dask", "matplotlib", "ml_dtypes", "rich", "tensorstore", "torch", "typer", "xarray", "zarr"}
 """Blocks that import one of these are left out where it is not installed."""
 GENERATED = {ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"}
 """Written by ``make bench``."""

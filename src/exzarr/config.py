@@ -14,7 +14,7 @@ Each field can be set by an environment variable: ``EXZARR_WORKERS=4``,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
@@ -56,6 +56,12 @@ class Config:
     allow_pickle
         Permit the ``pickle`` codec of Zarr v2. Reading a pickle runs whatever code its
         writer chose: only for stores you wrote yourself.
+    lock_timeout
+        Seconds to wait for a lock that another writer holds, before LockTimeoutError. A writer that
+        died holds none. ``inf`` waits for as long as it takes.
+    file_locks
+        Keep writers in other processes out, too. False keeps out only other threads of this process:
+        for file systems without locks, where nobody else writes.
     """
 
     workers: int = 0
@@ -65,14 +71,17 @@ class Config:
     shard_index_cache: int = 16 * 1024 * 1024
     write_empty_chunks: bool = False
     allow_pickle: bool = False
+    lock_timeout: float = 300.0
+    file_locks: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            wanted = bool if field.type == "bool" else int
-            if type(value) is not wanted:
-                raise ArgumentError(f"config {field.name} must be {wanted.__name__}, not {value!r}")
-            if wanted is int and value < 0:
+            value, wanted = getattr(self, field.name), str(field.type)
+            if wanted == "float" and type(value) is int:
+                object.__setattr__(self, field.name, value := float(value))
+            if type(value).__name__ != wanted:
+                raise ArgumentError(f"config {field.name} must be {wanted}, not {value!r}")
+            if not value >= 0:  # NaN is neither
                 raise ArgumentError(f"config {field.name} must not be negative, got {value}")
         if self.workers == 0:
             object.__setattr__(self, "workers", _cores())
@@ -87,9 +96,9 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         if text is None:
             continue
         try:
-            changes[field.name] = _BOOLS[text.strip().lower()] if field.type == "bool" else int(text)
+            changes[field.name] = _PARSERS[str(field.type)](text)
         except (KeyError, ValueError):
-            wanted = "0 or 1" if field.type == "bool" else "a whole number"
+            wanted = _WANTED[str(field.type)]
             raise ArgumentError(f"environment variable {variable} must be {wanted}, not {text!r}") from None
     return Config(**changes)
 
@@ -104,6 +113,12 @@ _BOOLS = {
     "no": False,
     "off": False,
 }
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "bool": lambda text: _BOOLS[text.strip().lower()],
+    "int": int,
+    "float": float,
+}
+_WANTED = {"bool": "0 or 1", "int": "a whole number", "float": "a number"}
 _process: Config | None = None
 _block: ContextVar[Config | None] = ContextVar("exzarr_config", default=None)
 

@@ -21,6 +21,7 @@ plain Python or NumPy would catch::
     ├── ArgumentError                (ValueError)          any other argument that makes no sense
     ├── StoreError                   (OSError)             the store failed
     │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
+    │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for too long
     │   └── ReadOnlyError            (PermissionError)     a write to something opened for reading
     ├── StreamError                  (RuntimeError)        a stream that cannot go on
     ├── TimedOutError                (TimeoutError)        something took longer than it may
@@ -42,6 +43,7 @@ __all__ = [
     "CodecError",
     "ExzarrError",
     "InvalidKeyError",
+    "LockTimeoutError",
     "MetadataError",
     "MissingDependencyError",
     "NodeExistsError",
@@ -141,6 +143,10 @@ class StoreError(ExzarrError, OSError):
 
 class InvalidKeyError(StoreError, ValueError):
     """A key or path that is malformed, or that would leave the store."""
+
+
+class LockTimeoutError(StoreError, TimeoutError):
+    """A lock that somebody else held for longer than the setting ``lock_timeout`` allows."""
 
 
 class ReadOnlyError(StoreError, PermissionError):

@@ -138,6 +138,10 @@ class Recorder(StoreWrapper):
         self.log.append(key)
         super().put(key, value)
 
+    def update(self, key: str, change: Any) -> None:
+        super().update(key, change)
+        self.log.append(key)
+
     def delete(self, key: str) -> None:
         self.log.append(key)
         super().delete(key)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Store, ValueReader
 from exzarr.stores.wrappers import StoreWrapper
 
 __all__ = ["Hook", "Short", "Spy"]
@@ -55,6 +55,17 @@ class Spy(StoreWrapper):
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         self.writes.append(key)
         super().put_parts(key, parts)
+
+    def update(self, key: str, change: Change) -> None:
+        def watched(value: ValueReader | None) -> Sequence[Buffer] | None:
+            if value is None:
+                self.note(key, 0)
+            parts = change(None if value is None else _Reader(self, key, value))
+            if parts is not KEEP:
+                self.writes.append(key)
+            return parts
+
+        super().update(key, watched)
 
     def delete(self, key: str) -> None:
         self.writes.append(key)
@@ -122,6 +133,15 @@ class Hook(StoreWrapper):
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         self.hook("put", key)
         super().put_parts(key, parts)
+
+    def update(self, key: str, change: Change) -> None:
+        def hooked(value: ValueReader | None) -> Sequence[Buffer] | None:
+            self.hook("get", key)
+            parts = change(value)
+            self.hook("put", key)
+            return parts
+
+        super().update(key, hooked)
 
     def delete(self, key: str) -> None:
         self.hook("put", key)

@@ -200,13 +200,22 @@ def test_one_large_shard_is_shared_between_threads(location: str) -> None:
 
 @pytest.mark.parametrize("shards", [None, (8, 8)])
 def test_whole_chunks_are_written_without_reading(shards: Any) -> None:
-    array, spy = spied(make((19, 20), chunks=(4, 4), shards=shards))
-    array[...] = numbered((19, 20))
+    array, spy = spied(make((24, 32), chunks=(4, 4), shards=shards))
+    array[...] = numbered((24, 32))
     array[8:] = 3
-    array[:, 8:16] = numbered((19, 8))
+    array[:, 8:16] = numbered((24, 8))
     assert not spy.reads
     array[:9] = 1
     assert spy.reads
+
+
+@pytest.mark.parametrize("shards", [None, (8, 8)])
+def test_only_the_chunks_at_the_arrays_end_are_read_when_they_are_covered(shards: Any) -> None:
+    array, spy = spied(make((19, 16), chunks=(4, 4), shards=shards))
+    array[...] = numbered((19, 16))
+    assert {key for key, _ in spy.reads} == {
+        f"c/{4 if shards is None else 2}/{j}" for j in range(4)[: 4 if shards is None else 2]
+    }
 
 
 def test_what_holds_nothing_but_the_fill_value_is_not_stored() -> None:

@@ -33,6 +33,12 @@ class TestLocalStoreWithFsync(StoreSuite):
     @pytest.mark.skip("as slow as the disk")
     def test_a_reader_sees_the_old_value_or_the_new_one(self): ...
 
+    @pytest.mark.skip("as slow as the disk")
+    def test_threads_that_change_one_value_lose_nothing(self): ...
+
+    @pytest.mark.skip("as slow as the disk")
+    def test_of_threads_that_make_one_value_one_succeeds(self): ...
+
 
 class TestLocalStoreWithoutPreadv(StoreSuite):
     """As on Windows, as far as that can be had elsewhere."""
@@ -44,6 +50,32 @@ class TestLocalStoreWithoutPreadv(StoreSuite):
         monkeypatch.setattr(files, "read_into", files._portable_into)
         monkeypatch.setattr(files, "read_ranges", files._portable_ranges)
         monkeypatch.setattr(files, "_pread_into", files._seek_and_read)
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return LocalStore(tmp_path / "data")
+
+
+class TestLocalStoreWithoutFileLocks(StoreSuite):
+    """As on Windows, and on file systems that have no locks."""
+
+    @pytest.fixture(autouse=True)
+    def unlocked(self, monkeypatch):
+        from exzarr.stores import local_update
+
+        monkeypatch.setattr(local_update, "available", lambda: False)
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return LocalStore(tmp_path / "data")
+
+
+class TestLocalStoreWithoutWaitingMarks(StoreSuite):
+    """As on macOS, which has flock and no locks of open file descriptions."""
+
+    @pytest.fixture(autouse=True)
+    def unmarked(self, monkeypatch):
+        from exzarr.stores import file_locks
+
+        monkeypatch.setattr(file_locks, "_FLAGS", False)
 
     def make_store(self, tmp_path: Path) -> Store:
         return LocalStore(tmp_path / "data")

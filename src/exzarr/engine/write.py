@@ -1,12 +1,19 @@
 """Array → chunks.
 
 `write` moves a work array into the chunks that a plan touches. A chunk that is covered is
-encoded and put, with no read. A partly covered one is read, patched and put. Chunks that hold
-nothing but the fill value are not stored (unless the settings ask for it): their key is deleted.
+encoded and put, with no read and no lock. A partly covered one is read, patched and put by
+`Store.update`, which keeps out everybody else who patches it.
+
+A chunk that reaches past the array's end is never covered: another process may have appended to
+the array since its metadata was read here, and what lies there would be lost.
+
+Chunks that hold nothing but the fill value are not stored (unless the settings ask for it): their
+key is deleted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,12 +25,12 @@ from exzarr.codecs.empty import is_fill
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
-from exzarr.engine.read import read_chunk
 from exzarr.engine.scratch import with_scratch
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
 from exzarr.engine.stack import Stack, joined, neighbours_to_write, slots_for
 from exzarr.errors import CodecError, StoreError
+from exzarr.stores.base import Buffer, ValueReader
 
 __all__ = ["write"]
 
@@ -133,25 +140,49 @@ def _chunks(values: _Values, feed: Feed) -> None:
                         at += 1
                         values.put(key, chunk, pipeline)
                     continue
-                if covers and values.field is None:
-                    chunk = work[work_index]
-                    if chunk.shape != shape:  # at the array's edge: the rest of the chunk lies outside
-                        chunk = values.blank(shape)
-                        values.patch(chunk, chunk_index, work_index)
-                    elif not chunk.flags.c_contiguous or chunk.dtype != source.dtype:
+                covers = covers and values.field is None
+                chunk = work[work_index] if covers else None
+                if chunk is None or chunk.shape != shape:
+                    _patch_chunk(values, pipeline, key, chunk_index, work_index, covers)
+                else:
+                    if not chunk.flags.c_contiguous or chunk.dtype != source.dtype:
                         if scratch is None or scratch.shape != shape:
                             scratch = np.empty(shape, source.dtype)
                         chunk = scratch
                         values.patch(chunk, chunk_index, work_index)
-                else:
-                    old = read_chunk(source, key, pipeline)
-                    chunk = values.blank(shape) if old is None else values.to_patch(old)
-                    values.patch(chunk, chunk_index, work_index)
-                values.put(key, chunk, pipeline)
+                    values.put(key, chunk, pipeline)
                 at += 1
             except CodecError as error:
                 raise _not_encoded(source, source.index(key), key, error) from error
         batch = feed.take()
+
+
+def _patch_chunk(
+    values: _Values, pipeline: BoundPipeline, key: str, chunk_index: Any, work_index: Any, covers: bool
+) -> None:
+    """Change part of a chunk. `covers`: all of it that lies inside the array, as far as is known here."""
+
+    def patched(value: ValueReader | None) -> Sequence[Buffer] | None:
+        old = None if value is None else _stored_chunk(values.source, pipeline, key, value, covers)
+        chunk = values.blank(pipeline.spec.shape) if old is None else values.to_patch(old)
+        values.patch(chunk, chunk_index, work_index)
+        return None if not values.keep_empty and is_fill(chunk, pipeline.spec) else [pipeline.encode(chunk)]
+
+    values.source.store.update(key, patched)
+
+
+def _stored_chunk(
+    source: ChunkSource, pipeline: BoundPipeline, key: str, value: ValueReader, covers: bool
+) -> AnyArray | None:
+    """The chunk that `value` holds; None where it is damaged and nothing of it is to stay."""
+    data = bytearray(value.size)
+    try:
+        value.read_into(memoryview(data), 0)
+        return pipeline.decode(data)
+    except (CodecError, StoreError) as error:
+        if covers:
+            return None
+        raise source.corrupt(key, error) from error
 
 
 def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
@@ -162,21 +193,27 @@ def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
         for item in batch:
             key, covers = item[0], item[3] and values.field is None
             layout = source.layout or source.layout_at(key)
-            pieces = {} if covers else _stored_pieces(source, layout, key)
-            plan = values.plan.within(item, layout.dims, source.extents_at(key, layout))
-            job = partial(_inner_chunks, values, layout, key, pieces)
-            run(
-                partial(with_scratch, job),
-                plan.walk(layout.labels, sum, covers=True),
-                plan.chunks,
-                inner_workers,
-            )
-            if any(piece is not None for piece in pieces.values()):
-                count = layout.shards.count
-                store.put_parts(key, layout.shards.parts([pieces.get(number) for number in range(count)]))
-            else:
+            extents = source.extents_at(key, layout)
+            plan = values.plan.within(item, layout.dims, extents)
+            encode = partial(_shard, values, layout, key, plan, inner_workers)
+            if not covers or (*extents,) != layout.shape:
+                store.update(key, partial(_patched_shard, source, layout, key, covers, encode))
+            elif (parts := encode({})) is None:
                 store.delete(key)
+            else:
+                store.put_parts(key, parts)
         batch = feed.take()
+
+
+def _shard(
+    values: _Values, layout: ShardLayout, key: str, plan: Plan, workers: int, pieces: dict[int, Any]
+) -> Sequence[Buffer] | None:
+    """A shard of the encoded inner chunks `pieces` and of those that `plan` changes; None where it is empty."""
+    job = partial(with_scratch, partial(_inner_chunks, values, layout, key, pieces))
+    run(job, plan.walk(layout.labels, sum, covers=True), plan.chunks, workers)
+    if all(piece is None for piece in pieces.values()):
+        return None
+    return layout.shards.parts([pieces.get(number) for number in range(layout.shards.count)])
 
 
 def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[int, Any], feed: Feed) -> None:
@@ -203,19 +240,19 @@ def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[i
                         empty = not values.keep_empty and is_fill(chunk, inner.spec)
                         pieces[number] = None if empty else inner.encode(chunk)
                     continue
-                if covers and values.field is None:
-                    if work[work_index].shape != shape:
-                        chunk = values.blank(shape)
-                    elif scratch is None or inner.raw:
-                        chunk = scratch = np.empty(shape, source.dtype)
-                    else:
-                        chunk = scratch
+                covers = covers and values.field is None
+                if covers and work[work_index].shape == shape:
+                    if scratch is None or inner.raw:
+                        scratch = np.empty(shape, source.dtype)
+                    chunk = scratch
                 else:
                     data = pieces.get(number)
                     try:
                         chunk = values.blank(shape) if data is None else values.to_patch(inner.decode(data))
                     except CodecError as error:
-                        raise layout.corrupt(source, key, number, error) from error
+                        if not covers:
+                            raise layout.corrupt(source, key, number, error) from error
+                        chunk = values.blank(shape)
                 values.patch(chunk, chunk_index, work_index)
                 empty = not values.keep_empty and is_fill(chunk, inner.spec)
                 pieces[number] = None if empty else inner.encode(chunk)
@@ -225,19 +262,29 @@ def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[i
         raise _not_encoded(source, layout.index_at(source, key, number), key, error) from error
 
 
-def _stored_pieces(source: ChunkSource, layout: ShardLayout, key: str) -> dict[int, Any]:
-    """The encoded inner chunks that the shard at `key` holds now."""
-    value = source.store.open_value(key)
-    if value is None:
-        return {}
+def _patched_shard(
+    source: ChunkSource,
+    layout: ShardLayout,
+    key: str,
+    covers: bool,
+    encode: Callable[[dict[int, Any]], Sequence[Buffer] | None],
+    value: ValueReader | None,
+) -> Sequence[Buffer] | None:
+    return encode({} if value is None else _stored_pieces(source, layout, key, value, covers))
+
+
+def _stored_pieces(
+    source: ChunkSource, layout: ShardLayout, key: str, value: ValueReader, covers: bool
+) -> dict[int, Any]:
+    """The encoded inner chunks of the shard that `value` holds; none where it is damaged and none is to stay."""
+    whole = memoryview(bytearray(value.size))
     try:
         starts, lengths = layout.index(key, value)
-        whole = memoryview(bytearray(value.size))
         value.read_into(whole, 0)
     except (CodecError, StoreError) as error:
+        if covers:
+            return {}
         raise layout.corrupt(source, key, -1, error) from error
-    finally:
-        value.close()
     return {
         number: whole[start : start + length]
         for number, (start, length) in enumerate(zip(starts, lengths, strict=True))

@@ -14,18 +14,22 @@ tests that a store should pass.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import repeat
 from types import TracebackType
 from typing import Protocol, Self
 
 from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
+from exzarr.stores.locks import ThreadLock
 
 __all__ = [
+    "ABSENT",
+    "KEEP",
     "TEMPORARY_SUFFIX",
     "Buffer",
     "ByteRange",
     "BytesReader",
+    "Change",
     "Store",
     "ValueReader",
     "check_key",
@@ -42,6 +46,12 @@ ByteRange = tuple[int, int | None]
 
 TEMPORARY_SUFFIX = ".exzarr-tmp"
 """What the names of half-written files end with. They start with a dot."""
+
+KEEP: Sequence[Buffer] = ()
+"""What the function given to `Store.update` returns where the value is to stay as it is."""
+
+ABSENT: Hashable = "absent"
+"""The version of a value that is not there."""
 
 
 def is_reserved(name: str) -> bool:
@@ -113,6 +123,10 @@ class ValueReader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+Change = Callable[["ValueReader | None"], "Sequence[Buffer] | None"]
+"""From a stored value (None: absent) to what replaces it, in pieces (None: nothing); or `KEEP`."""
 
 
 class BytesReader:
@@ -221,6 +235,48 @@ class Store(ABC):
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         """`put` of one value that lies in several pieces."""
         self.put(key, b"".join(parts))
+
+    def put_new(self, key: str, value: Buffer) -> bool:
+        """`put` where nothing is stored at `key`; False, and nothing done, where something is.
+
+        Of several who come at once, one gets True. This default keeps only threads apart.
+        """
+        with ThreadLock((self, key), key):
+            if self.exists(key):
+                return False
+            self.put(key, value)
+            return True
+
+    def update(self, key: str, change: Change) -> None:
+        """Replace the value at `key` by ``change(value)``, with nobody else updating it in between.
+
+        Parameters
+        ----------
+        change
+            Gets the value, opened (None where there is none), which it need not close. It returns the
+            pieces of the new value, None to delete the key, or `KEEP`. It may be called again, with a
+            newer value, where somebody has put one meanwhile; it may not update the same key.
+
+        Raises
+        ------
+        LockTimeoutError
+            Somebody else is at it for longer than the setting ``lock_timeout``.
+
+        What `change` raises is raised, and nothing has happened. This default keeps the threads of this
+        process apart that use this store, or one equal to it; others, and whoever calls `put`, may come in
+        between.
+        """
+        with ThreadLock((self, key), key):
+            value = self.open_value(key)
+            try:
+                parts = change(value)
+            finally:
+                if value is not None:
+                    value.close()
+            if parts is None:
+                self.delete(key)
+            elif parts is not KEEP:
+                self.put_parts(key, parts)
 
     def size(self, key: str) -> int | None:
         """Length of the value at `key` in bytes; None if absent."""

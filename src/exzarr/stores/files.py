@@ -17,11 +17,22 @@ from exzarr.stores.base import ByteRange, resolve_range
 
 Shortfall = tuple[int, int, int]
 
-__all__ = ["OpenFile", "file_size", "merge_adjacent", "read_file", "read_into", "read_ranges"]
+__all__ = [
+    "READ_FLAGS",
+    "OpenFile",
+    "file_size",
+    "file_version",
+    "merge_adjacent",
+    "read_file",
+    "read_into",
+    "read_ranges",
+]
 
 # O_NONBLOCK does nothing to files and keeps a FIFO that somebody left in a store from
 # hanging whoever opens it. Descriptors are close-on-exec by Python's default.
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+READ_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+)
 
 # Linux reads at most 0x7ffff000 bytes in one call, others 2 GiB - 1.
 _ONE_READ = 0x7FFF_F000
@@ -36,7 +47,7 @@ def _preadv_into(path: str, buffer: memoryview, start: int = 0) -> int:
 
     One more than the buffer's length where the file is longer.
     """
-    fd = os.open(path, _READ)
+    fd = os.open(path, READ_FLAGS)
     try:
         n = os.preadv(fd, (buffer, _SPARE), start)
         more = n
@@ -67,7 +78,7 @@ def _preadv_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryv
 
     None where all went well; else the range that the file ended in, and how much of it there was.
     """
-    fd = os.open(path, _READ)
+    fd = os.open(path, READ_FLAGS)
     try:
         at = 0
         for start, length in merge_adjacent(ranges):
@@ -106,7 +117,7 @@ def _preadv_each(paths: Sequence[str], buffers: Sequence[memoryview], starts: It
     sizes: list[int] = []
     for path, buffer, start in zip(paths, buffers, starts, strict=False):
         try:
-            fd = opened(path, _READ)
+            fd = opened(path, READ_FLAGS)
         except FileNotFoundError:
             sizes.append(-1)
             continue
@@ -130,6 +141,15 @@ def _portable_each(paths: Sequence[str], buffers: Sequence[memoryview], starts: 
 read_each = _preadv_each if hasattr(os, "preadv") else _portable_each
 
 
+def file_version(status: os.stat_result) -> Hashable:
+    """What is another when the file is.
+
+    Who replaces a file gives it another inode; who writes into it, another ctime (whatever mtime
+    is set to), unless within one tick of the kernel's clock.
+    """
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
 class OpenFile:
     """A file, opened to read parts of it. Replacing the file does not change what it reads.
 
@@ -138,8 +158,8 @@ class OpenFile:
 
     __slots__ = ("_fd", "size", "version")
 
-    def __init__(self, path: str) -> None:
-        self._fd = os.open(path, _READ)
+    def __init__(self, path: str, flags: int = READ_FLAGS) -> None:
+        self._fd = os.open(path, flags)
         try:
             status = os.fstat(self._fd)
             if not S_ISREG(status.st_mode):
@@ -148,9 +168,7 @@ class OpenFile:
             os.close(self._fd)
             raise
         self.size = status.st_size
-        # Who replaces a file gives it another inode; who writes into it, another ctime (whatever
-        # mtime is set to), unless within one tick of the kernel's clock.
-        self.version: Hashable = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+        self.version: Hashable = file_version(status)
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         got = _pread_into(self._fd, buffer, start)
@@ -208,7 +226,7 @@ else:
 
 def read_file(path: str, byte_range: ByteRange | None = None) -> bytes | None:
     """The file's bytes, or those of `byte_range`; None where it is no file (a FIFO, a device)."""
-    fd = os.open(path, _READ)
+    fd = os.open(path, READ_FLAGS)
     try:
         status = os.fstat(fd)
         if not S_ISREG(status.st_mode):

@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Literal
 
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, ExzarrError
 from exzarr.stores import files, local_write
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
+    Change,
     Store,
     ValueReader,
     is_reserved,
     range_error,
     read_only_error,
 )
+from exzarr.stores.local_update import update_file
 from exzarr.stores.os_errors import is_absence, store_error
 
 if os.name == "nt":
@@ -150,6 +152,30 @@ class LocalStore(Store):
             raise read_only_error(self, key)
         try:
             local_write.replace_file(self._base + key, [*parts], sync=self._sync)
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, key, writing=True) from error
+
+    def put_new(self, key: str, value: Buffer) -> bool:
+        """See `Store.put_new`; across processes and machines, where the file system has hard links."""
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            return local_write.replace_file(
+                self._base + key, value, sync=self._sync, move=local_write.move_to_new
+            )
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, key, writing=True) from error
+
+    def update(self, key: str, change: Change) -> None:
+        """See `Store.update`; keeps out other processes, too (`stores.file_locks`)."""
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            update_file(self._base + key, change, sync=self._sync)
+        except ExzarrError:
+            raise
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, key, writing=True) from error
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import count
 
-from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer, is_reserved
+from exzarr.stores.base import ABSENT, TEMPORARY_SUFFIX, Buffer, is_reserved
+from exzarr.stores.files import file_version
 
-__all__ = ["delete_content", "delete_file", "delete_tree", "make_folders", "replace_file", "temporary_name"]
+__all__ = [
+    "delete_content",
+    "delete_file",
+    "delete_tree",
+    "make_folders",
+    "move_if",
+    "move_to_new",
+    "replace_file",
+    "temporary_name",
+    "version_at",
+]
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -40,11 +51,19 @@ def temporary_name() -> str:
     return f"{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
 
 
-def replace_file(path: str, value: Buffer | list[Buffer], *, sync: bool = False) -> None:
+def replace_file(
+    path: str,
+    value: Buffer | list[Buffer],
+    *,
+    sync: bool = False,
+    move: Callable[[str, str], bool | None] | None = None,
+) -> bool:
     """Make `value` the content of the file at `path`, at once; make its folders where they lack.
 
     A list holds the pieces of one value. With `sync`, return only when the file and its place in the folder are on the disk.
+    `move` renames the finished file; where it returns False, that is discarded, and False returned.
     """
+    rename = move or _rename
     folder = path[: path.rindex("/") + 1]
     for attempt in range(_ATTEMPTS):
         temporary = f"{folder}{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
@@ -67,7 +86,9 @@ def replace_file(path: str, value: Buffer | list[Buffer], *, sync: bool = False)
                     _fsync(fd)
             finally:
                 os.close(fd)
-            _rename(temporary, path)
+            if rename(temporary, path) is False:
+                os.unlink(temporary)
+                return False
         except BaseException as error:
             try:
                 os.unlink(temporary)
@@ -79,7 +100,48 @@ def replace_file(path: str, value: Buffer | list[Buffer], *, sync: bool = False)
             raise
         if sync:
             _fsync_folder(folder)
-        return
+        return True
+    return False  # never: the last attempt raises
+
+
+def move_if(version: Hashable) -> Callable[[str, str], bool]:
+    """A `move` for `replace_file`: nothing happens unless the file there has this version.
+
+    Who replaces it between this look and the renaming is overwritten: there are a few microseconds for that.
+    """
+
+    def move(temporary: str, path: str) -> bool:
+        if version_at(path) != version:
+            return False
+        _rename(temporary, path)
+        return True
+
+    return move
+
+
+def move_to_new(temporary: str, path: str) -> bool:
+    """A `move` for `replace_file`: nothing happens where something is at `path` already. Exact."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without links: the check and the renaming are two steps
+        if os.path.lexists(path):
+            return False
+        _rename(temporary, path)
+    else:
+        os.unlink(temporary)
+    return True
+
+
+def version_at(path: str) -> Hashable:
+    """The version of the file at `path`, as `files.OpenFile` has it; ABSENT where there is none."""
+    try:
+        return file_version(os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
 
 
 def _write_parts(fd: int, parts: list[Buffer]) -> None:
@@ -104,8 +166,10 @@ def _write_rest(fd: int, value: Buffer, done: int) -> None:
             done += os.write(fd, flat[done:])
 
 
-def make_folders(folder: str, sync: bool = False) -> None:
+def make_folders(folder: str, sync: bool = False) -> list[str]:
+    """Make `folder` and those above it, where they lack; returns what was made, the topmost first."""
     missing = []
+    made: list[str] = []
     folder = folder.rstrip("/")
     while folder and not os.path.isdir(folder):
         missing.append(folder)
@@ -117,9 +181,12 @@ def make_folders(folder: str, sync: bool = False) -> None:
             if not os.path.isdir(path):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         except FileNotFoundError:
-            return  # deleted again; whoever called begins anew
+            break  # deleted again; whoever called begins anew
+        else:
+            made.append(path)
         if sync:
             _fsync_folder(path.rpartition("/")[0] + "/")
+    return made
 
 
 def _fsync_posix(fd: int) -> None:

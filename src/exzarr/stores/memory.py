@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import count
+from threading import Lock
 from weakref import WeakValueDictionary
 
 from exzarr.errors import StoreError
 from exzarr.stores.base import (
+    ABSENT,
+    KEEP,
     Buffer,
     ByteRange,
     BytesReader,
+    Change,
     Store,
     ValueReader,
     check_key,
@@ -20,6 +24,7 @@ from exzarr.stores.base import (
     resolve_range,
 )
 from exzarr.stores.listing import keys_directly_under, keys_under
+from exzarr.stores.locks import ThreadLock
 
 __all__ = ["MemoryStore"]
 
@@ -27,13 +32,14 @@ __all__ = ["MemoryStore"]
 class _Values(dict[str, "tuple[bytes, int]"]):
     """What a store holds, shared by the store and its read-only views: value and version."""
 
-    __slots__ = ("__weakref__", "name", "ordered", "state", "token", "version")
+    __slots__ = ("__weakref__", "lock", "name", "ordered", "state", "token", "version")
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
         self.name = name
         self.token = next(_tokens)
         self.version = count()
+        self.lock = Lock()  # of whoever changes a value
         # Another object after every change, by which a listing knows that what it sorted is out of date.
         self.state = object()
         self.ordered: tuple[object, Sequence[str]] = (None, ())
@@ -52,6 +58,16 @@ class _Values(dict[str, "tuple[bytes, int]"]):
 _tokens = count()
 _living: WeakValueDictionary[int, _Values] = WeakValueDictionary()
 _named: dict[str, _Values] = {}
+
+
+def _after_fork() -> None:
+    """Another thread of the parent may have held a lock, and does not exist here."""
+    for values in _living.values():
+        values.lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class MemoryStore(Store):
@@ -76,7 +92,7 @@ class MemoryStore(Store):
         else:  # one step, so that threads that come at once get the same
             self._values = _named.setdefault(name, _Values(name))
 
-    # Each access to the dict is one step: no lock is needed.
+    # Each access to the dict is one step: reading needs no lock.
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         found = self._values.get(check_key(key))
@@ -113,22 +129,58 @@ class MemoryStore(Store):
         if self.read_only:
             raise read_only_error(self, key)
         values = self._values
-        values[key] = value if type(value) is bytes else bytes(memoryview(value)), next(values.version)
+        entry = value if type(value) is bytes else bytes(memoryview(value)), next(values.version)
+        with values.lock:
+            values[key] = entry
         values.state = object()
+
+    def put_new(self, key: str, value: Buffer) -> bool:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        return self._put_if(key, [value], ABSENT)
+
+    def update(self, key: str, change: Change) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        with ThreadLock((self, key), key):
+            while True:
+                value = self.open_value(key)
+                parts = change(value)
+                if parts is KEEP or self._put_if(key, parts, ABSENT if value is None else value.version):
+                    return
+
+    def _put_if(self, key: str, parts: Sequence[Buffer] | None, version: Hashable) -> bool:
+        """Put (or, for None, delete), unless the value has another version now."""
+        values = self._values
+        entry = None if parts is None else (b"".join(parts), next(values.version))
+        with values.lock:
+            found = values.get(key)
+            if version != (ABSENT if found is None else found[1]):
+                return False
+            if entry is not None:
+                values[key] = entry
+            elif found is not None:
+                del values[key]
+        values.state = object()
+        return True
 
     def delete(self, key: str) -> None:
         check_key(key)
         if self.read_only:
             raise read_only_error(self, key)
-        self._values.pop(key, None)
+        with self._values.lock:
+            self._values.pop(key, None)
         self._values.state = object()
 
     def delete_prefix(self, prefix: str) -> None:
         check_prefix(prefix)
         if self.read_only:
             raise read_only_error(self, prefix)
-        for key in keys_under(self._values.keys_in_order(), prefix):
-            self._values.pop(key, None)
+        with self._values.lock:
+            for key in keys_under(self._values.keys_in_order(), prefix):
+                self._values.pop(key, None)
         self._values.state = object()
 
     def list(self, prefix: str = "") -> Iterator[str]:

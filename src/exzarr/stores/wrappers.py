@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader, check_key, check_prefix, read_only_error
+from exzarr.stores.base import (
+    Buffer,
+    ByteRange,
+    Change,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    read_only_error,
+)
 
 __all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
 
 
 class StoreWrapper(Store):
-    """Hands everything on to the store `inner`."""
+    """Hands everything on to the store `inner`.
+
+    `update` too: a wrapper that changes what values are, or watches them, has to override it with the others.
+    """
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
@@ -29,6 +41,12 @@ class StoreWrapper(Store):
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         self.inner.put_parts(key, parts)
+
+    def put_new(self, key: str, value: Buffer) -> bool:
+        return self.inner.put_new(key, value)
+
+    def update(self, key: str, change: Change) -> None:
+        self.inner.update(key, change)
 
     def delete(self, key: str) -> None:
         self.inner.delete(key)
@@ -101,6 +119,12 @@ class ReadOnlyStore(StoreWrapper):
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         raise read_only_error(self, key)
 
+    def put_new(self, key: str, value: Buffer) -> bool:
+        raise read_only_error(self, key)
+
+    def update(self, key: str, change: Change) -> None:
+        raise read_only_error(self, key)
+
     def delete(self, key: str) -> None:
         raise read_only_error(self, key)
 
@@ -130,6 +154,12 @@ class PrefixStore(StoreWrapper):
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         self.inner.put_parts(self._key(key), parts)
+
+    def put_new(self, key: str, value: Buffer) -> bool:
+        return self.inner.put_new(self._key(key), value)
+
+    def update(self, key: str, change: Change) -> None:
+        self.inner.update(self._key(key), change)
 
     def delete(self, key: str) -> None:
         self.inner.delete(self._key(key))

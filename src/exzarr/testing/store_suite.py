@@ -26,12 +26,13 @@ from exzarr.errors import ReadOnlyError
 from exzarr.stores.base import Store
 from exzarr.testing.store_case import as_bytes, buffer_of
 from exzarr.testing.store_keys import StoreKeys
+from exzarr.testing.store_updates import StoreUpdates
 from exzarr.testing.store_values import StoreValues
 
 __all__ = ["StoreSuite"]
 
 
-class StoreSuite(StoreValues, StoreKeys):
+class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
     """The tests. A subclass gives `make_store`, and may set the attributes that stand here."""
 
     pickles = True

@@ -1,0 +1,131 @@
+"""Locks between the threads of this process: first come, first served.
+
+What `Store.update` needs. Stores that other processes write to as well add what keeps those out, as
+`stores.file_locks` does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable
+from types import TracebackType
+
+from exzarr import config
+from exzarr.errors import LockTimeoutError
+
+__all__ = ["ThreadLock", "deadline", "timed_out"]
+
+
+def deadline() -> float:
+    """When whoever begins to wait now gives up, by `time.monotonic`."""
+    return time.monotonic() + config.get().lock_timeout
+
+
+def timed_out(what: str, holder: str) -> LockTimeoutError:
+    """What is raised where the lock of `what` was not to be had in time."""
+    seconds = config.get().lock_timeout
+    return LockTimeoutError(
+        f"waited {seconds:g} s for the lock of {what!r}, which is held by {holder}; "
+        "exzarr.config.set(lock_timeout=...) waits longer"
+    )
+
+
+class _Line:
+    """Who holds a lock, and who waits for it, in the order in which they came."""
+
+    __slots__ = ("holder", "waiting")
+
+    def __init__(self) -> None:
+        self.holder = threading.get_ident()
+        self.waiting: deque[tuple[threading.Lock, int]] = deque()
+
+
+class ThreadLock:
+    """``with ThreadLock(key, name): ...`` excludes every other thread that locks an equal `key`.
+
+    `name` is what messages call it by.
+    A key costs nothing while nobody holds it. The lock is handed to whoever waited longest, so that
+    a thread that takes it again and again starves nobody. It is not reentrant.
+    """
+
+    __slots__ = ("_key", "_line", "_name")
+
+    def __init__(self, key: Hashable, name: str) -> None:
+        self._key = key
+        self._name = name
+        self._line: _Line | None = None
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def acquire(self, end: float | None = None) -> None:
+        """Take the lock; LockTimeoutError where it is not free by `end` (by default, `deadline`)."""
+        with _guard:
+            line = _lines.get(self._key)
+            if line is None:
+                self._line = _lines[self._key] = _Line()
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            place = (turn, threading.get_ident())
+            line.waiting.append(place)
+        try:
+            rest = (deadline() if end is None else end) - time.monotonic()
+            taken = turn.acquire(timeout=min(max(0.0, rest), threading.TIMEOUT_MAX))
+        except BaseException:
+            if not self._leave(line, place):
+                self._line = line
+                self.release()
+            raise
+        # Who was handed the lock at the last moment has it.
+        if not taken and self._leave(line, place):
+            raise timed_out(self._name, _thread(line.holder))
+        self._line = line
+
+    def _leave(self, line: _Line, place: tuple[threading.Lock, int]) -> bool:
+        """Stop waiting. False where the lock has been handed over already."""
+        with _guard:
+            if place not in line.waiting:
+                return False
+            line.waiting.remove(place)
+            return True
+
+    def release(self) -> None:
+        line, self._line = self._line, None
+        with _guard:
+            # After a fork the child holds nothing: its parent does.
+            if line is None or _lines.get(self._key) is not line:
+                return
+            if line.waiting:
+                turn, line.holder = line.waiting.popleft()
+                turn.release()
+            else:
+                del _lines[self._key]
+
+
+def _thread(ident: int) -> str:
+    names = [thread.name for thread in threading.enumerate() if thread.ident == ident]
+    return f"thread {names[0]!r} of this process" if names else "a thread of this process that has ended"
+
+
+_lines: dict[Hashable, _Line] = {}
+_guard = threading.Lock()
+
+
+def _forget() -> None:
+    """A forked child has none of the threads that hold or wait."""
+    global _guard
+    _guard = threading.Lock()
+    _lines.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,109 @@
+"""The part of the store suite about changing values that others change, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Barrier, Thread
+
+import pytest
+
+from exzarr.errors import ReadOnlyError
+from exzarr.stores.base import KEEP, Buffer, Store, ValueReader
+from exzarr.testing.store_case import StoreCase, as_bytes
+
+__all__ = ["StoreUpdates"]
+
+
+class StoreUpdates(StoreCase):
+    """Of several who change a value, none undoes what another did."""
+
+    def test_a_value_is_made_changed_kept_and_removed(self, store: Store) -> None:
+        seen: list[bytes | None] = []
+
+        def update(parts: Sequence[Buffer] | None) -> None:
+            def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+                seen.append(_read(value))
+                return parts
+
+            store.update("a/k", change)
+
+        update(KEEP)
+        update(None)
+        assert as_bytes(store.get("a/k")) is None
+        update([b"1", memoryview(b"23")])
+        assert as_bytes(store.get("a/k")) == b"123"
+        update([b""])
+        assert as_bytes(store.get("a/k")) == b""
+        update([bytearray(b"4")])
+        update(KEEP)
+        assert as_bytes(store.get("a/k")) == b"4"
+        update(None)
+        assert as_bytes(store.get("a/k")) is None
+        assert seen == [None, None, None, b"123", b"", b"4", b"4"]
+        assert [*store.list()] == []
+
+    @pytest.mark.parametrize("present", [True, False])
+    def test_a_change_that_fails_has_not_happened(self, store: Store, present: bool) -> None:
+        if present:
+            store.put("a/k", b"old")
+
+        def fail(_: ValueReader | None) -> Sequence[Buffer] | None:
+            raise LookupError("on purpose")
+
+        for _ in range(2):  # nor is the key held after it
+            with pytest.raises(LookupError, match="on purpose"):
+                store.update("a/k", fail)
+        assert as_bytes(store.get("a/k")) == (b"old" if present else None)
+        assert [*store.list()] == ["a/k"] * present
+
+    def test_threads_that_change_one_value_lose_nothing(self, store: Store) -> None:
+        start = Barrier(4)
+
+        def count() -> None:
+            start.wait()
+            for _ in range(25):
+                store.update("a/k", lambda value: [_read(value) or b"", b"."])
+
+        threads = [Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert as_bytes(store.get("a/k")) == b"." * 100
+
+    def test_of_threads_that_make_one_value_one_succeeds(self, store: Store) -> None:
+        start = Barrier(4)
+        made: list[tuple[int, int]] = []
+
+        def make(thread: int) -> None:
+            for i in range(20):
+                start.wait()
+                if store.put_new(f"a/{i}", b"%d" % thread):
+                    made.append((i, thread))
+
+        threads = [Thread(target=make, args=(thread,)) for thread in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(i for i, _ in made) == [*range(20)]
+        assert all(as_bytes(store.get(f"a/{i}")) == b"%d" % thread for i, thread in made)
+        assert not store.put_new("a/0", b"again")
+
+    def test_a_read_only_view_changes_nothing(self, store: Store) -> None:
+        store.put("a/k", b"1")
+        view = store.as_read_only()
+        with pytest.raises(ReadOnlyError):
+            view.update("a/k", lambda _: [b"2"])
+        with pytest.raises(ReadOnlyError):
+            view.put_new("a/other", b"2")
+        assert [*store.list()] == ["a/k"]
+        assert as_bytes(store.get("a/k")) == b"1"
+
+
+def _read(value: ValueReader | None) -> bytes | None:
+    if value is None:
+        return None
+    whole = bytearray(value.size)
+    value.read_into(memoryview(whole), 0)
+    return bytes(whole)

@@ -213,7 +213,7 @@ def test_bytes_in_a_folder_are_those_of_its_files(
     assert {event.key: event.bytes_stored for event in ears.of(ChunkWritten)} == sizes
     assert_same(array[...], numbered((30, 40)))
     assert {event.key: event.bytes_stored for event in ears.of(ChunkRead)} == sizes
-    assert all(event.bytes_decoded == 8 * 8 * 4 for event in ears.of(ChunkRead))
+    assert all(event.bytes_decoded == 8 * 8 * 4 for event in ears.of(ChunkRead) if event.stored)
     assert {event.key: event.bytes for event in ears.of(StoreRequest) if event.key in sizes} == sizes
 
 
@@ -226,7 +226,8 @@ def test_bytes_in_a_zip_are_those_of_its_members(tmp_path: Path, ears: Ears, sha
     with ZipStore(path) as store:
         array = open_array(store)
         assert_same(array[...], numbered((30, 40)))
-        read = ears.of(ChunkRead)
+        # Chunks at the array's end were looked for when they were written, too, and not there.
+        read = [event for event in ears.of(ChunkRead) if event.stored]
         assert {event.store for event in (*written, *read)} == {store.url}
         sizes = {key: store.size(key) or 0 for key in store.list("c")}
         index = 0 if shards is None else 4 * 16 + 4

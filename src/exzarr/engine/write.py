@@ -141,8 +141,7 @@ def _chunks(values: _Values, feed: Feed) -> None:
                         values.put(key, chunk, pipeline)
                     continue
                 covers = covers and values.field is None
-                chunk = work[work_index] if covers else None
-                if chunk is None or chunk.shape != shape:
+                if not covers or (chunk := work[work_index]).shape != shape:
                     _patch_chunk(values, pipeline, key, chunk_index, work_index, covers)
                 else:
                     if not chunk.flags.c_contiguous or chunk.dtype != source.dtype:

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from exzarr import telemetry
-from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Store, ValueReader
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
 
@@ -110,6 +110,56 @@ class ObservedStore(StoreWrapper):
         _, seconds = self.timed("put", key, self.inner.put_parts, key, parts)
         self.tell("put", key, sum(map(len, parts)), seconds)
 
+    def put_new(self, key: str, value: Buffer) -> bool:
+        put, seconds = self.timed("put", key, self.inner.put_new, key, value)
+        if put:
+            self.tell("put", key, len(value), seconds)
+        else:
+            self.tell("size", key, 0, seconds)
+        return put
+
+    def update(self, key: str, change: Change) -> None:
+        self.updated(key, change)
+
+    def updated(self, key: str, change: Change) -> Sequence[Buffer] | None:
+        """`update`; returns what `change` returned. What waiting for others took counts to reading the value."""
+        start = perf_counter()
+        left: float | None = None
+        parts: Sequence[Buffer] | None = KEEP
+
+        def watched(value: ValueReader | None) -> Sequence[Buffer] | None:
+            nonlocal left, parts
+            left = None
+            parts = change(self.old_value(key, value, perf_counter() - start))
+            self.new_value()
+            left = perf_counter()
+            return parts
+
+        try:
+            self.inner.update(key, watched)
+        except BaseException as error:
+            if left is not None:
+                text = f"{type(error).__name__}: {error}"
+                seconds = perf_counter() - left
+                telemetry.emit(StoreRequest(self._url, "put", key, 0, seconds, error=text), self._hooks)
+            raise
+        seconds = perf_counter() - (start if left is None else left)
+        if parts is None:
+            self.tell("delete", key, 0, seconds)
+        elif parts is not KEEP:
+            self.tell("put", key, sum(map(len, parts)), seconds)
+        return parts
+
+    def old_value(self, key: str, value: ValueReader | None, seconds: float) -> ValueReader | None:
+        """What `update` shows of the value it found, after so many seconds."""
+        if value is None:
+            self.tell("get", key, 0, seconds, False)
+            return None
+        return ObservedValue(self, key, value, seconds)
+
+    def new_value(self) -> None:
+        """The change has been made, and is about to be put."""
+
     def delete(self, key: str) -> None:
         _, seconds = self.timed("delete", key, self.inner.delete, key)
         self.tell("delete", key, 0, seconds)
@@ -146,8 +196,16 @@ class ObservedStore(StoreWrapper):
 class ObservedValue:
     """An opened value whose reads are told. What opening it took counts to the first of them."""
 
-    def __init__(self, store: ObservedStore, key: str, value: ValueReader, seconds: float) -> None:
+    def __init__(
+        self,
+        store: ObservedStore,
+        key: str,
+        value: ValueReader,
+        seconds: float,
+        kind: RequestKind = "range",
+    ) -> None:
         self._store = store
+        self._kind: RequestKind = kind
         self._value = value
         self._opening: float | None = seconds
         self.key = key
@@ -155,10 +213,10 @@ class ObservedValue:
         self.version = value.version
 
     def read_into(self, buffer: memoryview, start: int) -> None:
-        _, seconds = self._store.timed("range", self.key, self._value.read_into, buffer, start)
+        _, seconds = self._store.timed(self._kind, self.key, self._value.read_into, buffer, start)
         seconds += self._opening or 0.0
         self._opening = None
-        self._store.tell("range", self.key, len(buffer), seconds)
+        self._store.tell(self._kind, self.key, len(buffer), seconds)
 
     def close(self) -> None:
         self._value.close()

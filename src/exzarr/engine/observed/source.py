@@ -68,7 +68,9 @@ class ObservedSource(ChunkSource):
             hooks, source.store.url, source.path, Locator.of(source), writing=writing
         )
         raw = source.pipeline is not None and source.pipeline.raw
-        self.store = EngineStore(source.store, hooks, ledger, raw=raw, chunk_nbytes=self._chunk_nbytes)
+        self.store = EngineStore(
+            source.store, hooks, ledger, raw=raw, sharded=source.sharded, chunk_nbytes=self._chunk_nbytes
+        )
         if source.pipeline is not None:
             self.pipeline = observed_pipeline(source.pipeline, ledger)
         if source.layout is not None:

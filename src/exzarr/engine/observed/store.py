@@ -8,7 +8,7 @@ from itertools import repeat
 from exzarr import telemetry
 from exzarr.engine.observed.ledger import Ledger
 from exzarr.engine.observed.stopwatch import Chunk, Stopwatch
-from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader
+from exzarr.stores.base import Buffer, ByteRange, Change, Store, ValueReader
 from exzarr.stores.observed import ObservedStore, ObservedValue
 from exzarr.telemetry.events import RequestKind
 
@@ -22,6 +22,8 @@ class EngineStore(ObservedStore):
     ----------
     raw
         What is read into a buffer is not decoded any more: it lies there as it lies in memory.
+    sharded
+        Values are shards.
     chunk_nbytes
         Bytes in memory of the chunk (the shard) at a key.
     """
@@ -33,11 +35,13 @@ class EngineStore(ObservedStore):
         ledger: Ledger,
         *,
         raw: bool,
+        sharded: bool,
         chunk_nbytes: Callable[[str], int],
     ) -> None:
         super().__init__(inner, hooks)
         self.ledger = ledger
         self._raw = raw
+        self._sharded = sharded
         self._chunk_nbytes = chunk_nbytes
 
     def tell(self, kind: RequestKind, key: str, nbytes: int, seconds: float, found: bool = True) -> None:
@@ -123,14 +127,59 @@ class EngineStore(ObservedStore):
         watch = self.ledger.watch()
         watch.begin()
         super().delete(key)
+        self._deleted(watch, key)
+
+    def _deleted(self, watch: Stopwatch, key: str) -> None:
         self.ledger.settle_old(watch)
         nbytes = self._chunk_nbytes(key)
         self.ledger.written(watch, key, [Chunk(key, None, False, 0, nbytes)])
         self._shard_is_done(watch, key)
 
+    def update(self, key: str, change: Change) -> None:
+        watch = self._next()
+        parts = self.updated(key, change)
+        if parts is None:
+            self._deleted(watch, key)
+        elif self._sharded:
+            self.ledger.written(watch, key, watch.parts)
+            self._shard_is_done(watch, key)
+        else:
+            chunk = self.ledger.take_encoded(parts[0])
+            self.ledger.written(watch, key, [] if chunk is None else [chunk])
+
+    def old_value(self, key: str, value: ValueReader | None, seconds: float) -> ValueReader | None:
+        watch = self.ledger.watch()
+        watch.seconds = seconds
+        watch.parts = []  # it may be the second time
+        if value is None:
+            self.tell("get", key, 0, seconds, False)
+            self.ledger.missed(watch, key)
+        watch.resume()
+        if value is None:
+            return None
+        return (EngineValue if self._sharded else EngineChunk)(self, key, value, seconds)
+
+    def new_value(self) -> None:
+        self.ledger.watch().begin()
+
     def _shard_is_done(self, watch: Stopwatch, key: str) -> None:
         watch.parts = []
         self.ledger.forget(self.ledger.ranges_of(key))
+
+
+class EngineChunk(ObservedValue):
+    """An opened chunk, which is read as a whole."""
+
+    def __init__(self, store: EngineStore, key: str, value: ValueReader, seconds: float) -> None:
+        super().__init__(store, key, value, seconds, "get")
+        self._ledger = store.ledger
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        watch = self._ledger.watch()
+        watch.begin()
+        super().read_into(buffer, start)
+        self._ledger.fetched(watch, self.key, buffer)
+        watch.resume()
 
 
 class EngineValue(ObservedValue):

@@ -139,7 +139,7 @@ def test_a_writer_that_does_not_know_what_was_appended_keeps_it(tmp_path: Path) 
 def test_a_damaged_chunk_can_be_written_anew_but_not_in_part(tmp_path: Path) -> None:
     for name, layout in LAYOUTS.items():
         a = exzarr.create_array(tmp_path / name, data=np.arange(95), **{**layout, "compressors": "zstd"})
-        files = [path for path in (tmp_path / name / "c").iterdir()]
+        files = [*(tmp_path / name / "c").iterdir()]
         for path in files:
             path.write_bytes(path.read_bytes()[:-7])
         with pytest.raises(exzarr.ChunkCorruptError, match=r"chunk \(\d,\)"):

@@ -288,7 +288,7 @@ def test_whoever_waits_while_the_folder_goes_locks_what_is_there_then(
     else:
         folder.rename(Path(store.path, "b"))
     if how == "replaced":
-        shutil.copytree(Path(store.path, "b"), folder)
+        shutil.copytree(Path(store.path, "b"), folder, dirs_exist_ok=True)
     # The holder has another file now, and does not keep this one.
     put(store, b"third")
     kill(holder)

@@ -1,4 +1,4 @@
-"""The command line: ``exzarr demo``, ``info``, ``tree``, ``head``, ``copy``, ``convert``, ``check``, ``profile``. One file per command."""
+"""The command line: one file per command, put together in `exzarr.cli.app`."""
 
 from __future__ import annotations
 

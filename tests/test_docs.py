@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "exzarr"
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OPTIONAL = {"dask", "matplotlib", "ml_dtypes", "rich", "tensorstore", "torch", "typer", "xarray", "zarr"}
+OPTIONAL = set("dask fsspec matplotlib ml_dtypes obstore rich tensorstore torch typer xarray zarr".split())
 """Blocks that import one of these are left out where it is not installed."""
 GENERATED = {ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"}
 """Written by ``make bench``."""
@@ -182,11 +182,11 @@ def test_the_store_of_the_guide_passes_the_suite_for_stores(tmp_path: Path) -> N
     (tmp_path / "test_it.py").write_text(
         f"{block.text}\n"
         "from exzarr.testing.store_suite import StoreSuite\n\n"
-        "class TestSQLiteStore(StoreSuite):\n"
+        "class TestTableStore(StoreSuite):\n"
         "    pickles = False\n"
         "    def make_store(self, tmp_path):\n"
         "        tmp_path.mkdir(exist_ok=True)\n"
-        "        return SQLiteStore(tmp_path / 'data.sqlite')\n"
+        "        return TableStore(tmp_path / 'data.db')\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

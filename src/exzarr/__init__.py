@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from exzarr.creation.metadata import array_metadata
     from exzarr.errors import (
         ArgumentError,
+        ChangedError,
         ChecksumError,
         ChunkCorruptError,
         ChunkError,
@@ -137,6 +138,7 @@ __all__ = [
     # errors
     "ExzarrError",
     "ArgumentError",
+    "ChangedError",
     "ChunkError",
     "ChunkCorruptError",
     "ChunkMissingError",

@@ -22,7 +22,8 @@ plain Python or NumPy would catch::
     ├── StoreError                   (OSError)             the store failed
     │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
     │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for too long
-    │   └── ReadOnlyError            (PermissionError)     a write to something opened for reading
+    │   ├── ReadOnlyError            (PermissionError)     a write to something opened for reading
+    │   └── ChangedError                                   a value that was replaced while its parts were read
     ├── StreamError                  (RuntimeError)        a stream that cannot go on
     ├── TimedOutError                (TimeoutError)        something took longer than it may
     └── MissingDependencyError       (ImportError)         an optional library is needed; the message names the extra
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "ChangedError",
     "ChecksumError",
     "ChunkCorruptError",
     "ChunkError",
@@ -151,6 +153,10 @@ class LockTimeoutError(StoreError, TimeoutError):
 
 class ReadOnlyError(StoreError, PermissionError):
     """A write to a store, array or group that was opened for reading."""
+
+
+class ChangedError(StoreError):
+    """A value that was replaced, or deleted, by somebody else while its parts were read."""
 
 
 class StreamError(ExzarrError, RuntimeError):

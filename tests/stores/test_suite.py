@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from exzarr.stores.base import Buffer, ByteRange, Store, check_key, check_prefix, resolve_range
+from exzarr.stores.caching import CachedStore
+from exzarr.stores.counting import CountingStore
+from exzarr.stores.disk_cache import DiskCache
+from exzarr.stores.latency import LatencyStore
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.memory_cache import MemoryCache
+from exzarr.stores.retry import RetryStore
+from exzarr.stores.sqlite import SQLiteStore
+from exzarr.stores.throttle import ThrottledStore
 from exzarr.stores.wrappers import PrefixStore, StoreWrapper
 from exzarr.stores.zip import ZipStore
 from exzarr.testing.store_suite import StoreSuite
@@ -115,6 +123,38 @@ class TestPrefixOfMemoryStore(StoreSuite):
 class TestWrapper(StoreSuite):
     def make_store(self, tmp_path: Path) -> Store:
         return StoreWrapper(LocalStore(tmp_path / "data"))
+
+
+class TestSQLiteStore(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return SQLiteStore(tmp_path / "new" / "data.sqlite")
+
+
+class TestSlowStore(StoreSuite):
+    """What every wrapper around requests does."""
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return LatencyStore(LocalStore(tmp_path / "data"), 0, bytes_per_second=1e12)
+
+
+class TestEverythingAtOnce(StoreSuite):
+    """Wrappers compose."""
+
+    def make_store(self, tmp_path: Path) -> Store:
+        throttled = ThrottledStore(MemoryStore(), requests_per_second=1e9, bytes_per_second=1e12)
+        return RetryStore(CountingStore(throttled))
+
+
+class TestCachedInMemory(StoreSuite):
+    pickles = False  # arrives with an empty cache, which is another one
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return CachedStore(LocalStore(tmp_path / "data"), MemoryCache(100_000), max_age=None)
+
+
+class TestCachedOnDisk(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        return CachedStore(LocalStore(tmp_path / "data"), DiskCache(tmp_path / "cache", 100_000))
 
 
 class FiveMethods(Store):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from exzarr import config
 from exzarr.errors import ArgumentError, ExzarrError, StreamError, TimedOutError
-from exzarr.stream.retry import Retry
+from exzarr.retrying import Retry
 from exzarr.stream.window import Outcome, Window
 from tests.stream.tools import PATIENCE, eventually, stream_threads
 

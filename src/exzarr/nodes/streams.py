@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from exzarr.nodes.names import ZarrNames
 
 if TYPE_CHECKING:
+    from exzarr.retrying import Retry
     from exzarr.stream.chunk_stream import ChunkStream, Where
     from exzarr.stream.failures import OnError
     from exzarr.stream.progress import Progress
-    from exzarr.stream.retry import Retry
     from exzarr.stream.slice_stream import SliceStream
 
 __all__ = ["ArrayStreams"]

@@ -12,15 +12,24 @@ if TYPE_CHECKING:
         Buffer,
         ByteRange,
         BytesReader,
+        Fetched,
         Store,
         ValueReader,
         check_key,
         check_prefix,
         resolve_range,
     )
+    from exzarr.stores.caching import CachedStore
+    from exzarr.stores.counting import CountingStore
+    from exzarr.stores.disk_cache import DiskCache
+    from exzarr.stores.latency import LatencyStore
     from exzarr.stores.local import LocalStore
     from exzarr.stores.memory import MemoryStore
+    from exzarr.stores.memory_cache import MemoryCache
     from exzarr.stores.resolve import Mode, StoreLike, resolve_store
+    from exzarr.stores.retry import RetryStore
+    from exzarr.stores.sqlite import SQLiteStore
+    from exzarr.stores.throttle import ThrottledStore
     from exzarr.stores.wrappers import PrefixStore, ReadOnlyStore, StoreWrapper
     from exzarr.stores.zip import ZipStore
 
@@ -28,14 +37,23 @@ __all__ = [
     "Buffer",
     "ByteRange",
     "BytesReader",
+    "CachedStore",
+    "CountingStore",
+    "DiskCache",
+    "Fetched",
+    "LatencyStore",
     "LocalStore",
+    "MemoryCache",
     "MemoryStore",
     "Mode",
     "PrefixStore",
     "ReadOnlyStore",
+    "RetryStore",
+    "SQLiteStore",
     "Store",
     "StoreLike",
     "StoreWrapper",
+    "ThrottledStore",
     "ValueReader",
     "ZipStore",
     "check_key",
@@ -49,15 +67,24 @@ _HOMES = {
         "Buffer",
         "ByteRange",
         "BytesReader",
+        "Fetched",
         "Store",
         "ValueReader",
         "check_key",
         "check_prefix",
         "resolve_range",
     ),
+    "caching": ("CachedStore",),
+    "counting": ("CountingStore",),
+    "disk_cache": ("DiskCache",),
+    "latency": ("LatencyStore",),
     "local": ("LocalStore",),
     "memory": ("MemoryStore",),
+    "memory_cache": ("MemoryCache",),
     "resolve": ("Mode", "StoreLike", "resolve_store"),
+    "retry": ("RetryStore",),
+    "sqlite": ("SQLiteStore",),
+    "throttle": ("ThrottledStore",),
     "wrappers": ("PrefixStore", "ReadOnlyStore", "StoreWrapper"),
     "zip": ("ZipStore",),
 }

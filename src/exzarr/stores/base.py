@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from types import TracebackType
 from typing import Protocol, Self
 
-from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
+from exzarr.errors import ArgumentError, ChangedError, InvalidKeyError, ReadOnlyError, StoreError
 from exzarr.stores.locks import ThreadLock
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ByteRange",
     "BytesReader",
     "Change",
+    "Fetched",
     "Store",
     "ValueReader",
     "check_key",
@@ -149,10 +151,32 @@ class BytesReader:
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one request told of a value: what `Store.fetch` and `Store.stat` give.
+
+    Attributes
+    ----------
+    data
+        The bytes that were asked for.
+    size
+        Length of the whole value.
+    version
+        As `ValueReader.version`.
+    """
+
+    data: Buffer
+    size: int
+    version: Hashable
+
+
 class Store(ABC):
     """Keys ↔ bytes."""
 
     read_only: bool = False
+
+    concurrency: int = 0
+    """How many requests it wants in flight at once; 0 where it answers at once, and nothing is gained by that."""
 
     # -- the five ----------------------------------------------------------------
 
@@ -231,6 +255,30 @@ class Store(ABC):
             buffer[at : at + length] = part
             at += length
         return True
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        """`get`, and what else is known of the value then.
+
+        With `version`, that value and no other: ChangedError where there is another one by now.
+        """
+        value = self.open_value(key)
+        if value is None:
+            return None
+        try:
+            if version is not None and value.version != version:
+                raise changed_error(self, key)
+            begin, end = resolve_range(byte_range or (0, None), value.size)
+            data = bytearray(end - begin)
+            value.read_into(memoryview(data), begin)
+            return Fetched(data, value.size, value.version)
+        finally:
+            value.close()
+
+    def stat(self, key: str) -> Fetched | None:
+        """Size and version of the value at `key`, and no data; None if absent."""
+        return self.fetch(key, (0, 0))
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         """`put` of one value that lies in several pieces."""
@@ -337,6 +385,11 @@ def range_error(store: Store, key: str, start: int, length: int, got: int) -> St
         f"key {key!r} in {store} ends before byte {start + length}: "
         f"the range from {start} gave {got} of {length} bytes"
     )
+
+
+def changed_error(store: Store, key: str) -> ChangedError:
+    """What is raised where a value was replaced while its parts were read."""
+    return ChangedError(f"key {key!r} in {store} was replaced, or deleted, while it was read; read it again")
 
 
 def read_only_error(store: Store, what: str) -> ReadOnlyError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import repeat
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from exzarr import telemetry
-from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, ValueReader
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
 
@@ -88,6 +88,19 @@ class ObservedStore(StoreWrapper):
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
         found, seconds = self.timed("range", key, self.inner.read_ranges, key, ranges, buffer)
         self.tell("range", key, sum(n for _, n in ranges) if found else 0, seconds, found)
+        return found
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        kind: RequestKind = "get" if byte_range is None else "range"
+        found, seconds = self.timed(kind, key, self.inner.fetch, key, byte_range, version)
+        self.tell(kind, key, 0 if found is None else len(found.data), seconds, found is not None)
+        return found
+
+    def stat(self, key: str) -> Fetched | None:
+        found, seconds = self.timed("size", key, self.inner.stat, key)
+        self.tell("size", key, 0, seconds, found is not None)
         return found
 
     def size(self, key: str) -> int | None:

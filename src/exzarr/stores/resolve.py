@@ -27,7 +27,9 @@ Mode = Literal["r", "r+", "a", "w", "w-"]
 StoreLike = str | os.PathLike[str] | Store
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-_SUPPORTED = "a path, a file:// URL, a path that ends in .zip, memory://name/path, or an exzarr Store"
+_SUPPORTED = (
+    "a path, a file:// URL, a path that ends in .zip or .sqlite, memory://name/path, or an exzarr Store"
+)
 
 
 def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[Store, str]:
@@ -122,9 +124,16 @@ def _from_file_scheme(rest: str, mode: Mode | None) -> tuple[Store, str]:
     return _from_file_url("//" + rest, mode)
 
 
+def _from_sqlite_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
+    if not rest:
+        raise ArgumentError("sqlite:// is followed by a path: sqlite:///data/cube.sqlite")
+    return _open_sqlite(os.path.abspath(rest), mode)
+
+
 _SCHEMES: dict[str, Callable[[str, Mode | None], tuple[Store, str]]] = {
     "file": _from_file_scheme,
     "memory": _from_memory_url,
+    "sqlite": _from_sqlite_url,
 }
 
 
@@ -139,10 +148,14 @@ def _from_path(text: str, mode: Mode | None) -> tuple[Store, str]:
     if os.path.isfile(path):
         if _is_zip(path):
             return _open_zip(path, "", mode)
+        if _is_sqlite(path):
+            return _open_sqlite(path, mode)
         raise StoreError(
             f"{path!r} is a file; a Zarr hierarchy is a folder or a .zip file"
             + (f": open {os.path.dirname(path)!r}" if _is_metadata(os.path.basename(path)) else "")
         )
+    if path.lower().endswith(".sqlite") and not os.path.exists(path):
+        return _open_sqlite(path, mode)
     read_only = mode == "r" or (mode is None and os.path.isdir(path) and not os.access(path, os.W_OK))
     return LocalStore(path, read_only=read_only), ""
 
@@ -153,6 +166,21 @@ def _is_zip(file: str) -> bool:
             return start.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     except OSError:
         return False
+
+
+def _is_sqlite(file: str) -> bool:
+    try:
+        with open(file, "rb") as start:
+            return start.read(16) == b"SQLite format 3\0"
+    except OSError:
+        return False
+
+
+def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
+    from exzarr.stores.sqlite import SQLiteStore
+
+    read_only = mode == "r" or (mode is None and os.path.exists(file) and not os.access(file, os.W_OK))
+    return SQLiteStore(file, read_only=read_only), ""
 
 
 def _is_metadata(name: str) -> bool:

@@ -6,13 +6,14 @@ method, a store that has a faster way keeps it inside a wrapper.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from types import TracebackType
 
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
     Change,
+    Fetched,
     Store,
     ValueReader,
     check_key,
@@ -32,6 +33,7 @@ class StoreWrapper(Store):
     def __init__(self, inner: Store) -> None:
         self.inner = inner
         self.read_only = inner.read_only
+        self.concurrency = inner.concurrency
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         return self.inner.get(key, byte_range)
@@ -70,6 +72,14 @@ class StoreWrapper(Store):
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
         return self.inner.read_ranges(key, ranges, buffer)
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return self.inner.fetch(key, byte_range, version)
+
+    def stat(self, key: str) -> Fetched | None:
+        return self.inner.stat(key)
 
     def size(self, key: str) -> int | None:
         return self.inner.size(key)
@@ -184,6 +194,14 @@ class PrefixStore(StoreWrapper):
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
         return self.inner.read_ranges(self._key(key), ranges, buffer)
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return self.inner.fetch(self._key(key), byte_range, version)
+
+    def stat(self, key: str) -> Fetched | None:
+        return self.inner.stat(self._key(key))
 
     def size(self, key: str) -> int | None:
         return self.inner.size(self._key(key))

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr.engine.source import ChunkSource
+from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError, chunk_error
 from exzarr.stream.grid import Entry, Region, StreamGrid, as_region, chunk_indices
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.stream.reader import ChunkReader, Missing, Piece, Result
-from exzarr.stream.retry import Retry, as_retry
 from exzarr.stream.stop import Stop
 from exzarr.stream.stream import Stream
 from exzarr.stream.window import Outcome, Window, as_workers

@@ -23,10 +23,10 @@ from exzarr.engine.selections import Span
 from exzarr.engine.shards import coalesce
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ArgumentError, ChunkCorruptError, ChunkMissingError, CodecError
+from exzarr.retrying import Retry, Stoppable
 from exzarr.stream.failures import chunk_error
 from exzarr.stream.grid import Entry
 from exzarr.stream.open_shards import OpenShards
-from exzarr.stream.retry import Retry, Stoppable
 
 __all__ = ["ChunkReader", "Missing", "Piece", "Result"]
 

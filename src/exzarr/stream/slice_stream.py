@@ -17,10 +17,10 @@ from exzarr.engine.read import read
 from exzarr.engine.selections import GridSelection, Span
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ArgumentError, SelectionError
+from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError
 from exzarr.stream.grid import Region, StreamGrid, as_region
 from exzarr.stream.progress import Progress, open_meter
-from exzarr.stream.retry import Retry, as_retry
 from exzarr.stream.stream import Stream
 from exzarr.stream.window import Outcome, Window, as_workers
 

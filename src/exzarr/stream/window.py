@@ -26,7 +26,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from exzarr import config
 from exzarr.errors import ArgumentError, StreamError, TimedOutError
-from exzarr.stream.retry import Retry, announce
+from exzarr.retrying import Retry, announce
 from exzarr.stream.stop import Stop
 
 __all__ = ["Outcome", "Window", "as_workers"]

@@ -28,8 +28,8 @@ from exzarr.errors import (
     StoreError,
     TimedOutError,
 )
+from exzarr.retrying import Retry, as_retry, is_transient
 from exzarr.stream.failures import chunk_error
-from exzarr.stream.retry import Retry, as_retry, is_transient
 from exzarr.stream.stop import Stop
 
 CHUNK = ("a", (0,), "a/c/0", "why")

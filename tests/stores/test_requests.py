@@ -1,0 +1,299 @@
+"""Wrappers that do something about every request: counting, waiting, trying again."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import exzarr
+from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
+from exzarr.retrying import Retry
+from exzarr.stores import (
+    CountingStore,
+    LatencyStore,
+    MemoryStore,
+    PrefixStore,
+    ReadOnlyStore,
+    RetryStore,
+    StoreWrapper,
+    ThrottledStore,
+)
+from exzarr.stores.throttle import BURST_SECONDS, Rate
+
+QUICK = Retry(attempts=4, wait_initial=0, wait_jitter=0)
+
+
+def buffer(size: int) -> memoryview:
+    return memoryview(bytearray(size))
+
+
+# -- counting --------------------------------------------------------------------------------------
+
+
+def test_requests_and_bytes_are_counted_by_kind():
+    store = CountingStore(MemoryStore())
+    store.put("a/k", b"0123456789")
+    store.put_parts("a/l", [b"01", b"234"])
+    assert store.requests == {"put": 2}
+    assert store.bytes_written == 15
+    store.get("a/k")
+    store.get("absent")
+    store.read_into("a/k", buffer(4))
+    assert store.requests["get"] == 3
+    assert store.bytes_read == 14
+    store.get("a/k", (2, 3))
+    store.read_into("a/k", buffer(4), 8)
+    store.read_ranges("a/k", [(0, 1), (4, 2)], buffer(3))
+    store.fetch("a/k", (-2, None))
+    assert store.requests["range"] == 5
+    assert store.bytes_read == 14 + 3 + 2 + 3 + 2
+    with_value = store.open_value("a/k")
+    with_value.read_into(buffer(5), 0)
+    assert store.requests["range"] == 6
+    store.size("a/k"), store.exists("a/k"), store.stat("a/k")
+    [*store.list()], store.list_dir("a")
+    store.delete("a/k")
+    store.delete_prefix("a")
+    assert store.requests == {"put": 2, "get": 3, "range": 6, "size": 4, "list": 2, "delete": 2}
+    assert store.total == 19
+    store.reset()
+    assert store.total == store.bytes_read == store.bytes_written == 0
+
+
+def test_nothing_is_lost_when_many_threads_count():
+    store = CountingStore(MemoryStore())
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(lambda i: store.put(f"k{i}", b"12"), range(2000))]
+    assert store.requests["put"] == 2000
+    assert store.bytes_written == 4000
+
+
+def test_the_engine_asks_each_chunk_once():
+    store = CountingStore(MemoryStore())
+    a = exzarr.create_array(store, shape=(8, 8), chunks=(2, 4), dtype="i4", compressors=None)
+    store.reset()
+    a[...] = np.arange(64).reshape(8, 8)
+    assert store.requests["put"] == 8
+    store.reset()
+    a[...]
+    assert store.requests == {"get": 8}
+    assert store.bytes_read == 8 * 8 * 4
+
+
+# -- latency ---------------------------------------------------------------------------------------
+
+
+def test_each_request_waits_and_large_ones_longer(monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    store = LatencyStore(MemoryStore(), 0.02, bytes_per_second=100)
+    store.put("k", b"0123456789")
+    assert waits == [0.02, 0.1]
+    store.get("k", (0, 5))
+    assert waits[2:] == [0.02, 0.05]
+    store.exists("k")
+    assert waits[4:] == [0.02, 0.0]
+
+
+def test_it_says_how_many_requests_it_wants():
+    assert MemoryStore().concurrency == 0
+    store = LatencyStore(MemoryStore(), 0.02, concurrency=7)
+    assert store.concurrency == 7
+    assert ReadOnlyStore(PrefixStore(RetryStore(store), "p")).concurrency == 7
+    for seconds, speed in ((-1, None), (float("nan"), None), (0, 0)):
+        with pytest.raises(ArgumentError):
+            LatencyStore(MemoryStore(), seconds, bytes_per_second=speed)
+
+
+# -- throttling ------------------------------------------------------------------------------------
+
+
+@given(
+    st.floats(0.5, 1000),
+    st.lists(st.tuples(st.floats(0, 3), st.floats(0, 50)), min_size=1, max_size=40),
+)
+def test_no_window_of_time_has_more_than_the_rate_and_a_burst(per_second, steps):
+    now = 0.0
+    rate = Rate(per_second, lambda: now)
+    used: list[tuple[float, float]] = []
+    for pause, units in steps:
+        now += pause
+        used.append((now + rate.take(units), units))
+    for i, (begin, _) in enumerate(used):
+        total = 0.0
+        for end, units in used[i:]:
+            total += units
+            # The first of the window may have been waited for already.
+            assert total <= per_second * (end - begin + BURST_SECONDS) + used[i][1] + 1e-6
+
+
+def test_who_asks_for_less_than_the_rate_never_waits():
+    now = 0.0
+    rate = Rate(10, lambda: now)
+    for _ in range(100):
+        now += 0.1
+        assert rate.take(1) == pytest.approx(0)
+
+
+def test_after_the_burst_each_request_waits_its_turn(monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    store = ThrottledStore(MemoryStore(), requests_per_second=50)
+    for _ in range(60):
+        store.exists("k")
+    assert len(waits) >= 9
+    assert waits == sorted(waits)
+
+
+def test_bytes_that_were_read_make_the_next_request_wait(monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    inner = MemoryStore()
+    inner.put("k", bytes(1000))
+    store = ThrottledStore(inner, bytes_per_second=100)
+    store.get("k")
+    assert not waits
+    store.exists("k")
+    assert 5 < waits[0] <= 9
+    with pytest.raises(ArgumentError):
+        ThrottledStore(inner, requests_per_second=0)
+
+
+# -- trying again ----------------------------------------------------------------------------------
+
+
+class Flaky(StoreWrapper):
+    """Fails a number of times."""
+
+    def __init__(self, inner, *errors):
+        super().__init__(inner)
+        self.errors = [*errors]
+
+    def _fail(self):
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def get(self, key, byte_range=None):
+        self._fail()
+        return super().get(key, byte_range)
+
+    def put(self, key, value):
+        self._fail()
+        super().put(key, value)
+
+    def list(self, prefix=""):
+        for number, key in enumerate(self.inner.list(prefix)):
+            if number == 3:
+                self._fail()
+            yield key
+
+
+def test_what_passes_is_tried_again():
+    flaky = Flaky(MemoryStore(), StoreError("503"), TimeoutError("slow"), ConnectionResetError("gone"))
+    store = RetryStore(flaky, QUICK)
+    store.put("k", b"1")
+    assert store.get("k") == b"1"
+    assert not flaky.errors
+
+
+def test_the_last_error_says_what_was_tried_where_and_how_often():
+    causes = [StoreError(f"SlowDown {i}") for i in range(9)]
+    store = RetryStore(Flaky(MemoryStore("bucket"), *causes), QUICK)
+    with pytest.raises(
+        StoreError, match=r"get of key 'a/c/0' in memory://bucket failed 4 times.*SlowDown 3"
+    ) as e:
+        store.get("a/c/0")
+    assert e.value.__cause__ is causes[3]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadOnlyError("no"),
+        InvalidKeyError("no"),
+        PermissionError("403"),
+        ValueError("no"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_what_lasts_is_raised_at_once(error):
+    flaky = Flaky(MemoryStore(), error, error)
+    with pytest.raises(type(error)) as caught:
+        RetryStore(flaky, QUICK).get("k")
+    assert caught.value is error
+    assert len(flaky.errors) == 1
+
+
+def test_a_listing_that_breaks_off_is_taken_up_and_gives_each_key_once():
+    inner = MemoryStore()
+    for i in range(10):
+        inner.put(f"k{i}", b"")
+    store = RetryStore(Flaky(inner, StoreError("reset"), StoreError("reset")), QUICK)
+    assert sorted(store.list()) == [f"k{i}" for i in range(10)]
+
+
+class Lossy(StoreWrapper):
+    """Does what it is asked for, and then says that it failed: the response is lost."""
+
+    def __init__(self, inner, losses=1):
+        super().__init__(inner)
+        self.losses = losses
+
+    def _lose(self):
+        if self.losses:
+            self.losses -= 1
+            raise StoreError("the connection was reset")
+
+    def put_new(self, key, value):
+        made = super().put_new(key, value)
+        self._lose()
+        return made
+
+    def update(self, key, change):
+        super().update(key, change)
+        self._lose()
+
+
+def grown(value):
+    old = bytearray(0 if value is None else value.size)
+    if value is not None:
+        value.read_into(memoryview(old), 0)
+    return [old, b"."]
+
+
+def test_what_was_done_though_its_response_was_lost_is_not_done_twice():
+    inner = MemoryStore()
+    store = RetryStore(Lossy(inner, 2), QUICK)
+    assert store.put_new("k", b"mine") is True
+    assert inner.get("k") == b"mine"
+    store = RetryStore(Lossy(inner, 2), QUICK)
+    store.update("k", grown)
+    assert inner.get("k") == b"mine."
+    store = RetryStore(Lossy(inner, 1), QUICK)
+    store.update("k", lambda value: None)
+    assert inner.get("k") is None
+
+
+def test_what_another_made_first_is_not_taken_for_ones_own():
+    inner = MemoryStore()
+    inner.put("k", b"theirs")
+    assert RetryStore(Lossy(inner), QUICK).put_new("k", b"mine") is False
+    assert inner.get("k") == b"theirs"
+
+
+def test_an_update_is_one_request_that_gets_and_one_that_puts():
+    store = CountingStore(MemoryStore())
+    store.put("k", b"12")
+    store.reset()
+    store.update("k", grown)
+    assert store.requests == {"get": 1, "put": 1}
+    assert (store.bytes_read, store.bytes_written) == (2, 3)
+    assert store.inner.get("k") == b"12."
+    store.update("k", lambda value: None)
+    store.put_new("k", b"1")
+    assert store.requests == {"get": 2, "put": 2, "delete": 1}

@@ -50,6 +50,8 @@ def test_it_says_that_everything_is_equal(demo):
     _, result = demo
     assert "values of 19 arrays are equal" in result.stdout
     assert "✗" not in result.stdout
+    assert "Where the time and the bytes went" in result.stdout
+    assert "decoding" in result.stdout
     assert result.stderr == ""
 
 

@@ -302,6 +302,20 @@ def test_the_printed_report_says_where_it_went() -> None:
     assert "%" in text
 
 
+def test_of_very_many_arrays_those_are_shown_that_took_longest() -> None:
+    report = Report()
+    for i in range(100):
+        report(telemetry.SelectionRead("memory://m", f"a{i}", 1, 1024, seconds=(i * 37) % 100 + 1))
+    lines = [line for line in str(report).splitlines() if line.startswith("read")]
+    assert [line.split()[1] for line in lines[:-1]] == [f"memory://m/a{i}" for i in slowest_of(11)]
+    assert "89 others" in lines[-1]
+    assert "89 KiB" in lines[-1]
+
+
+def slowest_of(n: int) -> list[int]:
+    return sorted(range(100), key=lambda i: -((i * 37) % 100))[:n]
+
+
 def test_a_report_of_nothing_prints() -> None:
     with exzarr.profile() as report:
         pass

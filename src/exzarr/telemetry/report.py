@@ -28,7 +28,7 @@ from exzarr.telemetry.events import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ArrayUse", "READ_PHASES", "Report", "RequestUse", "Span", "WRITE_PHASES"]
+__all__ = ["ArrayUse", "READ_PHASES", "Report", "RequestUse", "Span", "WRITE_PHASES", "total"]
 
 READ_PHASES = ("waiting", "fetching", "decoding", "copying")
 WRITE_PHASES = ("waiting", "copying", "encoding", "putting")
@@ -299,10 +299,7 @@ class Report:
 
     def total(self, what: Literal["read", "write"]) -> ArrayUse:
         """All that was read, or written, of all arrays."""
-        whole = ArrayUse()
-        for use in (self.read if what == "read" else self.written).values():
-            _add(whole, use)
-        return whole
+        return total((self.read if what == "read" else self.written).values())
 
     # -- showing ---------------------------------------------------------------------
 
@@ -363,6 +360,14 @@ class Report:
         vars(self).update(state)
         self._lock = threading.Lock()
         self._number = count(SLOWEST)
+
+
+def total(uses: Iterable[ArrayUse]) -> ArrayUse:
+    """All of `uses` together."""
+    whole = ArrayUse()
+    for use in uses:
+        _add(whole, use)
+    return whole
 
 
 def _add(to: Any, other: Any) -> None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from html import escape
 
 from exzarr.telemetry.events import ChunkRead, ChunkWritten, IngestProgress
-from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES, ArrayUse, Report
+from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES, ArrayUse, Report, total
 from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 
-__all__ = ["Table", "html", "summary", "tables", "text"]
+__all__ = ["Table", "html", "phases_table", "summary", "tables", "text", "text_of"]
+
+MOST = 12
+"""Arrays that are shown by themselves."""
 
 BAR = 24
 """Characters of the longest bar."""
@@ -27,7 +30,7 @@ class Table:
 
 def text(report: Report) -> str:
     """A report for a terminal."""
-    parts = [summary(report), *map(_text_table, tables(report))]
+    parts = [summary(report), *map(text_of, tables(report))]
     return "\n\n".join(parts)
 
 
@@ -58,14 +61,15 @@ def summary(report: Report) -> str:
 
 def tables(report: Report) -> Iterator[Table]:
     """What there is to say, table by table; none without rows."""
-    yield from _phases(report)
+    yield from phases_table(report)
     yield from _arrays(report)
     yield from _requests(report)
     yield from _slowest(report)
     yield from _others(report)
 
 
-def _phases(report: Report) -> Iterator[Table]:
+def phases_table(report: Report) -> Iterator[Table]:
+    """What the threads' time went into."""
     rows: list[tuple[str, ...]] = []
     for what, phases in report.phases.items():
         total = sum(phases.values())
@@ -82,8 +86,13 @@ def _phases(report: Report) -> Iterator[Table]:
 def _arrays(report: Report) -> Iterator[Table]:
     rows: list[tuple[str, ...]] = []
     for verb, uses in (("read", report.read), ("write", report.written)):
-        for (store, array), use in uses.items():
-            rows.append((verb, _place(store, array), *_array_row(use)))
+        # Those first that took longest; of very many, the others together.
+        ordered = sorted(uses.items(), key=lambda item: -item[1].seconds)
+        shown = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
+        rows += [(verb, _place(*place), *_array_row(use)) for place, use in shown]
+        if len(shown) < len(ordered):
+            others = total([use for _, use in ordered[len(shown) :]])
+            rows.append((verb, f"{len(ordered) - len(shown):,} others", *_array_row(others)))
     if rows:
         header = (
             "arrays",
@@ -169,7 +178,8 @@ def _place(store: str, array: str) -> str:
     return f"{store.rstrip('/')}/{array}" if array else store
 
 
-def _text_table(table: Table) -> str:
+def text_of(table: Table) -> str:
+    """One table for a terminal."""
     widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
     lines = []
     for row in (table.header, *table.rows):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exzarr.cli.demo.figure import Picture
     from exzarr.cli.demo.story import Story
     from exzarr.group import Group
+    from exzarr.telemetry import Report
 
 __all__ = ["register", "run"]
 
@@ -39,7 +40,7 @@ def demo(
     """The whole of exzarr in ten seconds, on real climate data.
 
     Writes two netCDF files as one Zarr hierarchy, opens it, reads a window, computes block by block,
-    compares every value with zarr-python, and draws a map. Succeeds only if every comparison held.
+    compares every value with zarr-python, draws a map, and says where the time went. Succeeds only if every comparison held.
     """
     from exzarr.cli.demo.story import Story
 
@@ -68,6 +69,8 @@ class Result:
         Whether nothing differs, attributes and dimension names included.
     zarr_python
         The version compared with.
+    phases
+        Seconds of threads that reading and writing with exzarr took, by what they did.
     """
 
     store: str
@@ -81,10 +84,18 @@ class Result:
     different: int
     held: bool
     zarr_python: str
+    phases: dict[str, dict[str, float]]
 
 
 def run(output: Path, story: Story) -> Result:
     """All steps; what is written lies in the folder `output`."""
+    import exzarr
+
+    with exzarr.profile() as report:
+        return _steps(output, story, report)
+
+
+def _steps(output: Path, story: Story, report: Report) -> Result:
     import exzarr
     from exzarr.cli.demo import check, climate, data, figure, hierarchy
     from exzarr.cli.tree import tree_rows
@@ -122,6 +133,7 @@ def run(output: Path, story: Story) -> Result:
 
     figure.draw(_picture(root, sst, air, months, means), picture)
     held = all(comparison.held for comparison in comparisons)
+    story.profiled(report)
     story.end(folder, store, picture, held=held)
     rows = tree_rows(str(store))
     arrays = [row for row in rows if row["node_type"] == "array"]
@@ -137,6 +149,7 @@ def run(output: Path, story: Story) -> Result:
         different=sum(comparison.different for comparison in comparisons),
         held=held,
         zarr_python=version,
+        phases=report.phases,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exzarr.cli.demo.climate import MonthlyMeans
     from exzarr.cli.demo.data import Source
     from exzarr.engine.explain import Explanation
+    from exzarr.telemetry import Report
 
 __all__ = ["Story"]
 
@@ -149,6 +150,28 @@ class Story:
         self._out.print(
             f"   [dim]exzarr reads all of it in {_ms(seconds)}, that is {_speed(nbytes, seconds)}[/dim]"
         )
+
+    def profiled(self, report: Report) -> None:
+        """All that exzarr did is done: what it was."""
+        from exzarr.telemetry.show import phases_table, text_of
+
+        self._step("Where the time and the bytes went")
+        self._say(
+            "All of this ran under `exzarr.profile()`, which is free while it is not used. `--profile` behind any "
+            "command prints such a profile, too."
+        )
+        read, written = report.total("read"), report.total("write")
+        requests = sum(use.requests for use in report.requests.values())
+        self._figures(
+            ("read", f"{read.chunks:,} chunks, {human_bytes(read.bytes_stored)} as they are stored"),
+            ("decoded", f"{human_bytes(read.bytes_decoded)}, {read.amplification:.3g} × what was wanted"),
+            ("written", f"{written.chunks:,} chunks, {human_bytes(written.bytes_stored)} as they are stored"),
+            ("requests", f"{requests:,} to the file system, metadata included"),
+        )
+        self._out.print()
+        for table in phases_table(report):
+            for line in text_of(table).splitlines():
+                self._out.print(f"   {line}", markup=False)
 
     def end(self, folder: Path, store: Path, picture: Path, *, held: bool) -> None:
         """Everything is done; where it lies, and what to try next."""

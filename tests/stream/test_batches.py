@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import exzarr
-from exzarr import config
+from exzarr import config, telemetry
 from exzarr.array import Array
 from exzarr.errors import ArgumentError, ChunkCorruptError, ChunkMissingError
 from exzarr.hierarchy import Location
@@ -316,3 +316,20 @@ def test_what_it_is_can_be_seen() -> None:
     loader = exzarr.batches(a, 6, shuffle="window", window=3, rank=1, world_size=2, epoch=4)
     assert repr(loader) == "<exzarr.Batches of 6 of 20 samples, shuffle='window' of 3, epoch 4, rank 1 of 2>"
     assert len(loader) == 4
+
+
+@pytest.mark.parametrize("shuffle", SHUFFLES)
+def test_who_listens_hears_of_reads_and_of_progress(shuffle: Any) -> None:
+    a, _ = stored((40, 2), "i4", chunks=(4, 2))
+    events: list[Any] = []
+    with telemetry.listening(events.append):
+        for _ in exzarr.batches(a, 6, shuffle=shuffle):
+            pass
+    progress = [event for event in events if isinstance(event, telemetry.StreamProgress)]
+    assert [(event.stream, event.done, event.total) for event in progress] == [
+        ("batches", i + 1, 7) for i in range(7)
+    ]
+    assert [event.bytes for event in progress] == [8 * 6 * (i + 1) for i in range(6)] + [8 * 40]
+    read = [event for event in events if isinstance(event, telemetry.SelectionRead)]
+    assert sum(event.bytes for event in read) == 8 * 40
+    assert sum(isinstance(event, telemetry.ChunkRead) for event in events) == 10

@@ -138,7 +138,13 @@ class Batches:
             self._position = Position(self._position.epoch)
         settings = self._settings
         return BatchIterator(
-            self._make, self._arrays.pack, self._position, len(self), settings.prefetch, settings.workers
+            self._make,
+            self._arrays.pack,
+            self._position,
+            len(self),
+            settings.prefetch,
+            settings.workers,
+            self._arrays.label,
         )
 
     def __len__(self) -> int:

@@ -48,7 +48,8 @@ def observed(
         told.ledger.finish()
         field = options.get("field")
         element = source.dtype if field is None else source.dtype[field]
-        nbytes = work.size * element.itemsize  # values that are written may have another type as yet
+        # Not those of `work`: it may have room for more, and values that are written another type as yet.
+        nbytes = math.prod(plan.work_shape) * element.itemsize
         happened = event(told.store.url, source.path, plan.chunks, nbytes, seconds, failure)
         telemetry.emit(happened, hooks)
 

@@ -53,6 +53,11 @@ class Arrays:
             return batch[0]
         return dict(zip(self.names, batch, strict=True))
 
+    @property
+    def label(self) -> str:
+        """The paths of the arrays that are read."""
+        return ", ".join([array.path for array in self.arrays if isinstance(array, Array)])
+
     def name(self, i: int) -> str:
         """What to call array `i` in a message."""
         if isinstance(self.names, tuple):

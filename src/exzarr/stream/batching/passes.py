@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
 import numpy.typing as npt
 
-from exzarr import config
+from exzarr import config, telemetry
 from exzarr.stream.window import Window
 
 __all__ = ["BatchIterator", "Position"]
@@ -47,6 +48,8 @@ class BatchIterator:
         How many are made ahead; with 0, each is made when it is asked for.
     workers
         Threads that read and decode; None for what is configured.
+    label
+        What telemetry calls the arrays.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class BatchIterator:
         count: int,
         prefetch: int,
         workers: int | None,
+        label: str = "",
     ) -> None:
         self._make = make
         self._pack = pack
@@ -64,6 +68,9 @@ class BatchIterator:
         self._count = count
         self._prefetch = prefetch
         self._workers = workers
+        self._label = label
+        self._nbytes = 0
+        self._started = 0.0
         self._process = 0  # the one that `_one` works in
         self._one: Callable[[], Batch] | None = None
         self._window: Window[int, Batch] | None = None
@@ -86,7 +93,24 @@ class BatchIterator:
             self.close()
             raise
         position.batches += 1
+        if telemetry.hooks():
+            self._tell(batch)
         return self._pack(batch)
+
+    def _tell(self, batch: Batch) -> None:
+        """Have those who listen know how far it is. What was handed out while nobody did is not in the bytes."""
+        self._nbytes += sum([array.nbytes for array in batch])
+        done, seconds = self._position.batches, perf_counter() - self._started
+        telemetry.emit(
+            telemetry.StreamProgress(
+                stream="batches",
+                array=self._label,
+                done=done,
+                total=self._count,
+                bytes=self._nbytes,
+                seconds=seconds,
+            )
+        )
 
     def _next(self) -> Batch:
         if self._process != os.getpid() or self._one is None:
@@ -104,7 +128,7 @@ class BatchIterator:
         one = self._make(self._position).__next__
         if self._workers is not None:
             one = partial(_with_workers, one, self._workers)
-        self._process, self._one = os.getpid(), one
+        self._process, self._one, self._started = os.getpid(), one, perf_counter()
         self._window = None
         if self._prefetch:
             # One thread, as a batch goes on from where the one before it ended; it must not hold this iterator.

@@ -58,8 +58,13 @@ class Samples:
             sizes = stops - starts
             within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
             self.read_rows(np.repeat(starts, sizes) + within, into, np.repeat(at, sizes) + within)
+        elif len(spans) == 1:
+            span = spans[0]
+            before = (slice(None),) * self.axis
+            into = into[(*before, slice(span.at, span.at + span.count))]
+            self._read(Span(span.start, 1, span.count), into)
         else:
-            self._read(spans[0] if len(spans) == 1 else Spans(spans), into)
+            self._read(Spans(spans), into)
 
     def _shards(self, spans: Sequence[Span]) -> int:
         """In how many (bands of) shards spans begin."""
@@ -73,4 +78,6 @@ class Samples:
     def _read(self, samples: Axis, into: AnyArray) -> None:
         source = self.source
         axes = (*self._before, samples, *self._after)
-        read(source, GridPlan(axes, source.dims, source.shape, into.shape), into)
+        # Its own shape: `into` may have room for more.
+        shape = sample_shape(self.shape, self.axis, samples.count)
+        read(source, GridPlan(axes, source.dims, source.shape, shape), into)

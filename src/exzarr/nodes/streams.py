@@ -6,6 +6,8 @@ people look for them; so this module, and no other of its room, reaches up, and 
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr.nodes.names import ZarrNames
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from exzarr.stream.failures import OnError
     from exzarr.stream.progress import Progress
     from exzarr.stream.slice_stream import SliceStream
+    from exzarr.stream.write_stream import WriteReport
 
 __all__ = ["ArrayStreams"]
 
@@ -174,5 +177,82 @@ class ArrayStreams(ZarrNames):
             timeout=timeout,
             retries=retries,
             on_error=on_error,
+            progress=progress,
+        )
+
+    def write_stream(
+        self,
+        items: Iterable[Any],
+        *,
+        workers: int | None = None,
+        max_pending: int | None = None,
+        on_error: OnError = "raise",
+        checkpoint: str | os.PathLike[str] | Callable[[tuple[slice, ...]], object] | None = None,
+        retries: int | Retry | None = None,
+        copy: bool = True,
+        progress: Progress = False,
+    ) -> WriteReport:
+        """Write what `items` yields, encoded and stored in threads while the next is made.
+
+        ::
+
+            def days():
+                for day in range(365):
+                    yield (slice(day, day + 1),), simulate(day)
+
+            report = a.write_stream(days(), checkpoint="days.checkpoint")
+
+        `items` is advanced in your thread, and only while less than `max_pending` items are pending: a slow
+        store slows the producer down, and memory stays bounded. Items may come in any order and may overlap:
+        the later one wins. Those that share a stored chunk (shard, where there are shards) are gathered, and
+        written together once they cover it; at most one thread writes a stored chunk at a time. So it pays
+        to give the parts of a shard one after the other.
+
+        Parameters
+        ----------
+        items
+            Pairs of a chunk index (of an inner chunk, where there are shards) or a region (slices of step 1), and
+            data that has, or broadcasts to, its shape. What `chunk_stream` gives is welcome too.
+        workers
+            Threads that encode and write. Default: ``config.workers``.
+        max_pending
+            How many items may be taken and not yet written: waiting, or being written. Default: what makes 64 MiB,
+            at least twice `workers`. The threads need room besides: for a shard that is put together from its
+            parts, its size in memory and encoded.
+        on_error
+            ``"raise"`` ends with the first item that failed, as a ChunkError; ``"skip"`` goes on, and the
+            report names it; a callable gets the error, and if it returns, the same.
+        checkpoint
+            A path: what was written is noted there, and items that an earlier run noted are left out. So a run
+            that was interrupted is resumed by giving the same items once more. Or a callable that gets
+            the region of each item once it is in the store.
+        retries
+            How often to try again what a store failed at, or an `exzarr.Retry`.
+        copy
+            False: data is not copied when it is taken. Then the producer must leave it alone until it is written.
+        progress
+            As for `chunk_stream`, in items. The total of a generator is None until it has ended.
+
+        Returns
+        -------
+        WriteReport
+            What was written, what failed and why.
+
+        Raises
+        ------
+        ChunkError
+            With ``on_error="raise"``. What `items` itself raises is raised once all that it had given is written.
+        """
+        from exzarr.stream.write_stream import write_stream
+
+        return write_stream(
+            self,  # type: ignore[arg-type]  # every array is an Array
+            items,
+            workers=workers,
+            max_pending=max_pending,
+            on_error=on_error,
+            checkpoint=checkpoint,
+            retries=retries,
+            copy=copy,
             progress=progress,
         )

@@ -4,5 +4,16 @@ from exzarr.retrying import Retry
 from exzarr.stream.chunk_stream import Chunk, ChunkStream
 from exzarr.stream.slice_stream import Slice, SliceStream
 from exzarr.stream.stream import StreamStats
+from exzarr.stream.write_stream import WriteReport
+from exzarr.stream.writer import FailedWrite
 
-__all__ = ["Chunk", "ChunkStream", "Retry", "Slice", "SliceStream", "StreamStats"]
+__all__ = [
+    "Chunk",
+    "ChunkStream",
+    "FailedWrite",
+    "Retry",
+    "Slice",
+    "SliceStream",
+    "StreamStats",
+    "WriteReport",
+]

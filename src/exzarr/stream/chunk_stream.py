@@ -111,7 +111,9 @@ class ChunkStream(Stream[Chunk]):
             retry=retry if alone else None,
             stop=stop,
         )
-        super().__init__(window, failures, total, open_meter(progress, total))
+        super().__init__(
+            window, failures, total, open_meter(progress, total, stream="chunk_stream", array=source.path)
+        )
 
     def _unpack(self, outcome: Outcome[Piece, Result]) -> list[Chunk | BaseException | None]:
         piece = outcome.item

@@ -46,7 +46,5 @@ class MarimoBar:
 
 def bar_html(what: str, state: State) -> str:
     """The bar as one line of HTML."""
-    return (
-        f'<div>{escape(what)} <progress value="{state.done}" max="{max(1, state.total)}"></progress> '
-        f"{escape(state.words)}</div>"
-    )
+    place = "" if state.total is None else f' value="{state.done}" max="{max(1, state.total)}"'
+    return f"<div>{escape(what)} <progress{place}></progress> {escape(state.words)}</div>"

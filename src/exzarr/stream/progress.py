@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from exzarr import telemetry
 from exzarr.errors import ArgumentError, MissingDependencyError
 from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Meter", "Progress", "State", "open_meter"]
 
-Progress = bool | Callable[[int, int], object]
+Progress = bool | Callable[[int, Any], object]
 """True for a bar; a callable gets ``(done, total)``, in chunks; False for nothing."""
 
 EVERY = 0.1
@@ -32,7 +33,8 @@ class State:
     Attributes
     ----------
     done, total
-        Chunks that are behind it (failed and skipped ones too), and all there are.
+        Chunks that are behind it (failed and skipped ones too), and all there are; None where that is not
+        known before the end.
     failed
         How many of those failed.
     nbytes
@@ -42,7 +44,7 @@ class State:
     """
 
     done: int
-    total: int
+    total: int | None
     failed: int
     nbytes: int
     seconds: float
@@ -55,16 +57,18 @@ class State:
     @property
     def left(self) -> float | None:
         """Seconds that the rest takes if it goes on as it did; None where nothing is known yet."""
-        return (self.total - self.done) * self.seconds / self.done if self.done else None
+        if not self.done or self.total is None:
+            return None
+        return (self.total - self.done) * self.seconds / self.done
 
     @property
     def words(self) -> str:
         """What stands beside a bar: ``12/40 · 1 failed · 120 MiB/s · 0:04 left``."""
-        parts = [f"{self.done}/{self.total}"]
+        parts = [f"{self.done}" if self.total is None else f"{self.done}/{self.total}"]
         if self.failed:
             parts.append(f"{self.failed} failed")
         parts.append(f"{human_bytes(round(self.rate))}/s")
-        if self.done >= self.total:
+        if self.done == self.total:
             parts.append(f"in {_clock(self.seconds)}")
         elif self.left is not None:
             parts.append(f"{_clock(self.left)} left")
@@ -101,7 +105,7 @@ class Meter:
         "total",
     )
 
-    def __init__(self, total: int, display: Display, every: float) -> None:
+    def __init__(self, total: int | None, display: Display, every: float) -> None:
         self.total = total
         self.done = self.failed = self.nbytes = 0
         self._display = display
@@ -124,6 +128,8 @@ class Meter:
     def finish(self) -> None:
         """The stream has come to its end: what is not counted yet was left out."""
         if self._finalizer.alive:
+            if self.total is None:
+                self.total, self._shown = self.done, -1
             self.done = self.total
             self.close()
 
@@ -139,24 +145,76 @@ class Meter:
         self._display.show(State(self.done, self.total, self.failed, self.nbytes, now - self._started))
 
 
-def open_meter(progress: Progress, total: int, what: str = "chunks") -> Meter | None:
-    """A meter for `total` chunks; None where nobody wants to know. `what` says what goes on, for a bar.
+def open_meter(
+    progress: Progress, total: int | None, what: str = "chunks", *, stream: str = "", array: str = ""
+) -> Meter | None:
+    """A meter for `total` chunks; None where nobody wants to know.
 
+    `what` says what goes on, for a bar; `stream` and `array` are those of `telemetry.StreamProgress`.
     MissingDependencyError where a bar is wanted in a terminal and rich is not installed.
     """
-    if progress is False or progress is None:
-        return None
-    if callable(progress):
-        return Meter(total, _Call(progress), 0.0)
-    if progress is not True:
+    if not callable(progress) and progress is not True and progress not in (False, None):
         raise ArgumentError(f"progress is True, False, or something to call, not {progress!r}")
-    return Meter(total, _notebook(what) or _terminal(what), EVERY)
+    listeners = telemetry.hooks() if stream else ()
+    display: Display | None = None
+    if callable(progress):
+        display = _Call(progress)
+    elif progress:
+        display = _notebook(what) or _terminal(what)
+    every = 0.0 if callable(progress) else EVERY
+    if listeners:
+        told = _Events(stream, array, listeners)
+        display = told if display is None else _Both(display, told)
+    return None if display is None else Meter(total, display, every)
+
+
+class _Events:
+    """Telemetry."""
+
+    def __init__(self, stream: str, array: str, listeners: telemetry.Hooks) -> None:
+        self._stream = stream
+        self._array = array
+        self._listeners = listeners
+        self._next = 0.0
+
+    def show(self, state: State) -> None:
+        if state.done != state.total and state.seconds < self._next:
+            return
+        self._next = state.seconds + EVERY
+        event = telemetry.StreamProgress(
+            self._stream,
+            self._array,
+            state.done,
+            state.total,
+            failed=state.failed,
+            bytes=state.nbytes,
+            seconds=state.seconds,
+        )
+        telemetry.emit(event, self._listeners)
+
+    def stop(self) -> None:
+        pass
+
+
+class _Both:
+    """Two displays as one."""
+
+    def __init__(self, first: Display, second: Display) -> None:
+        self._displays = (first, second)
+
+    def show(self, state: State) -> None:
+        for display in self._displays:
+            display.show(state)
+
+    def stop(self) -> None:
+        for display in self._displays:
+            display.stop()
 
 
 class _Call:
     """A user's own function."""
 
-    def __init__(self, fn: Callable[[int, int], object]) -> None:
+    def __init__(self, fn: Callable[[int, Any], object]) -> None:
         self._fn = fn
 
     def show(self, state: State) -> None:

@@ -90,7 +90,12 @@ class SliceStream(Stream[Slice]):
                 retry=as_retry(retries),
             )
         total = len(positions)
-        super().__init__(window, failures, total, open_meter(progress, total, "slices"))
+        super().__init__(
+            window,
+            failures,
+            total,
+            open_meter(progress, total, "slices", stream="slice_stream", array=source.path),
+        )
 
     def _unpack(self, outcome: Outcome[range, AnyArray]) -> list[Slice | BaseException | None]:
         if outcome.error is not None:

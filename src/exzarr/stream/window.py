@@ -3,11 +3,8 @@
 `Window` is what every stream stands on: a consumer asks for one outcome after the other, threads
 work ahead of it, and never further ahead than the window is wide.
 
-How it is built. The consumer's thread alone takes items from the iterator and decides; the threads
-take tasks from one `queue.SimpleQueue` and give them back on another. Those queues are C, and safe in
-finalizers; so there is no lock, an item costs two puts and two gets, and whoever drops the window, the
-garbage collector too, ends its threads by putting a None, which they hand on to each other. What threads
-share (`_Shared`) knows nothing of the window.
+How it is built: the consumer's thread alone takes items from the iterator and decides; the threads
+(`stream.crew`) take tasks from one queue and give them back on another.
 """
 
 from __future__ import annotations
@@ -20,13 +17,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from exzarr import config
 from exzarr.errors import ArgumentError, StreamError, TimedOutError
 from exzarr.retrying import Retry, announce
+from exzarr.stream.crew import Shared, Task, Worker, attempt, work
 from exzarr.stream.stop import Stop
 
 __all__ = ["Outcome", "Window", "as_workers"]
@@ -55,63 +53,6 @@ class Outcome(Generic[I, V]):
     value: V | None
     error: BaseException | None = None
     attempts: int = 1
-
-
-class _Task:
-    """One item on its way. Only one side writes to a field: the consumer to `done` and `dropped`."""
-
-    __slots__ = ("attempt", "done", "dropped", "error", "item", "pause", "since", "value")
-
-    def __init__(self, item: Any, attempt: int = 1, since: float | None = None, pause: float = 0.0) -> None:
-        self.item = item
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.attempt = attempt
-        self.since = since  # when the first attempt started
-        self.pause = pause  # to wait before this one
-        self.done = False
-        self.dropped = False  # nobody waits for it any more
-
-
-class _Worker:
-    """One thread, as the consumer sees it."""
-
-    __slots__ = ("abandoned", "now", "thread")
-
-    def __init__(self) -> None:
-        self.thread: threading.Thread | None = None
-        self.now: tuple[_Task, float] | None = None  # what it works on, since when; only with a timeout
-        self.abandoned = False
-
-
-class _Shared:
-    """What the threads and the window know of each other."""
-
-    __slots__ = ("closed", "done", "fn", "pid", "retry", "stop", "tasks", "timed", "workers")
-
-    def __init__(self, fn: Callable[[Any], Any], retry: Retry | None, timed: bool, stop: Stop) -> None:
-        self.fn = fn
-        self.retry = retry
-        self.timed = timed
-        self.stop = stop
-        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self.done: SimpleQueue[_Task] = SimpleQueue()
-        self.workers: list[_Worker] = []
-        self.closed = False
-        self.pid = os.getpid()
-
-    def cancel(self) -> None:
-        """Let every thread end after the item it has. May be called by anyone, anywhere, any number of times."""
-        if self.closed or self.pid != os.getpid():
-            return  # a forked child has none of the threads, and can't know what state queues are in
-        self.closed = True
-        self.stop.set()
-        try:
-            while True:
-                self.tasks.get_nowait()
-        except Empty:
-            pass
-        self.tasks.put(None)
 
 
 class Window(Generic[I, V]):
@@ -177,9 +118,9 @@ class Window(Generic[I, V]):
         self._name = name
         self._room = max(1, workers + prefetch - 1)
         self._beside = workers + prefetch - 1
-        self._pending: deque[_Task] = deque()  # in the order of items; unordered: in no order
+        self._pending: deque[Task] = deque()  # in the order of items; unordered: in no order
         self._context = copy_context()
-        self._shared = _Shared(fn, retry, timeout is not None, stop or Stop())
+        self._shared = Shared(fn, retry, timeout is not None, stop or Stop())
         self._finalizer = weakref.finalize(self, self._shared.cancel)
 
     # -- what the consumer does ------------------------------------------------------
@@ -206,14 +147,46 @@ class Window(Generic[I, V]):
         if self._ordered:
             task = pending[0]
             while not task.done:
-                self._receive().done = True
+                received = self._receive()
+                assert received is not None
+                received.done = True
                 task = pending[0]  # it may have been replaced
             pending.popleft()
         else:
-            task = self._receive()
+            received = self._receive()
+            assert received is not None
+            task = received
             pending.remove(task)
         self._fill(self._beside)
         return Outcome(task.item, task.value, task.error, task.attempt)
+
+    # -- for who has no iterator -----------------------------------------------------
+
+    def push(self, item: I) -> None:
+        """Give an item to the threads at once, whether there is room for it or not.
+
+        For a window over no items whose owner counts himself; `pop` then gives the outcomes.
+        """
+        shared = self._shared
+        task = Task(item)
+        self._pending.append(task)
+        if len(shared.workers) < self._workers and not self._start():
+            attempt(shared, Worker(), task)
+            shared.done.put(task)
+        else:
+            shared.tasks.put(task)
+
+    def pop(self, *, wait: bool = True) -> Outcome[I, V] | None:
+        """The outcome of an item that was pushed, whichever is ready; None where there is none (yet)."""
+        if not self._pending:
+            return None
+        task = self._receive(wait=wait)
+        if task is None:
+            return None
+        self._pending.remove(task)
+        return Outcome(task.item, task.value, task.error, task.attempt)
+
+    # -- the end ---------------------------------------------------------------------
 
     def close(self) -> None:
         """Drop what waits, and wait for what is in work, unless it is overdue."""
@@ -227,7 +200,7 @@ class Window(Generic[I, V]):
             if worker.thread is not None and worker.thread is not threading.current_thread():
                 self._join(worker, worker.thread)
 
-    def _join(self, worker: _Worker, thread: threading.Thread) -> None:
+    def _join(self, worker: Worker, thread: threading.Thread) -> None:
         now = worker.now
         if self._timeout is None or now is None:
             thread.join()
@@ -251,7 +224,7 @@ class Window(Generic[I, V]):
 
     def _fill(self, room: int) -> None:
         """Take items until `room` of them are in work or waiting."""
-        pending, items, shared = self._pending, self._items, self._shared
+        pending, items = self._pending, self._items
         while items is not None and len(pending) < room:
             try:
                 item = next(items)
@@ -263,19 +236,13 @@ class Window(Generic[I, V]):
                 if not isinstance(error, Exception):
                     raise  # Ctrl-C, and the like, waits for nothing
                 return
-            task = _Task(item)
-            pending.append(task)
-            if len(shared.workers) < self._workers and not self._start():
-                _attempt(shared, _Worker(), task)
-                shared.done.put(task)
-            else:
-                shared.tasks.put(task)
+            self.push(item)
 
     def _start(self) -> bool:
         """Start one more thread; false where there is none and can be none."""
-        worker = _Worker()
+        worker = Worker()
         thread = worker.thread = threading.Thread(
-            target=self._context.copy().run, args=(_work, self._shared, worker), name=self._name, daemon=True
+            target=self._context.copy().run, args=(work, self._shared, worker), name=self._name, daemon=True
         )
         self._shared.workers.append(worker)
         try:
@@ -284,18 +251,21 @@ class Window(Generic[I, V]):
             self._shared.workers.remove(worker)
         return bool(self._shared.workers)
 
-    def _receive(self) -> _Task:
-        """The next task that somebody waits for and that is done."""
+    def _receive(self, *, wait: bool = True) -> Task | None:
+        """The next task that somebody waits for and that is done; None where there is none and `wait` is false."""
         done = self._shared.done
         while True:
-            if self._timeout is None:
-                task = done.get()
-            else:
-                try:
-                    task = done.get(timeout=self._patience(self._timeout))
-                except Empty:
+            try:
+                if self._timeout is None:
+                    task = done.get(wait)
+                else:
+                    task = done.get(wait, self._patience(self._timeout))
+            except Empty:
+                if self._timeout is not None:
                     self._give_up_overdue(self._timeout)
-                    continue
+                if not wait:
+                    return None
+                continue
             if not task.dropped:
                 return task
 
@@ -318,7 +288,7 @@ class Window(Generic[I, V]):
             error = TimedOutError(f"it took longer than {timeout:g} s, and is no longer waited for")
             elapsed = 0.0 if since is None else time.monotonic() - since
             wait = None if shared.retry is None else shared.retry.next_wait(error, task.attempt, elapsed)
-            again = _Task(task.item, task.attempt + (wait is not None), since, wait or 0.0)
+            again = Task(task.item, task.attempt + (wait is not None), since, wait or 0.0)
             self._pending[self._pending.index(task)] = again
             if wait is None:
                 again.error = error
@@ -336,51 +306,3 @@ def as_workers(workers: int | None) -> int:
     if type(workers) is not int or workers < 1:
         raise ArgumentError(f"workers must be a positive number, not {workers!r}")
     return workers
-
-
-def _work(shared: _Shared, worker: _Worker) -> None:
-    """What a thread does."""
-    take, give = shared.tasks.get, shared.done.put
-    while True:
-        task = take()
-        if task is None or worker.abandoned:
-            shared.tasks.put(task)  # for the next thread: None ends them all, a task is done by another
-            return
-        if not shared.closed:
-            _attempt(shared, worker, task)
-            give(task)
-            if worker.abandoned:
-                return  # type: ignore[unreachable]  # the consumer sets it meanwhile
-        del task  # a thread that waits for the next item holds nothing of the last one
-
-
-def _attempt(shared: _Shared, worker: _Worker, task: _Task) -> None:
-    """Bring one task to its end: a value or an error."""
-    retry = shared.retry
-    try:
-        if task.pause and shared.stop.wait(task.pause):
-            return
-        if retry is not None and task.since is None:
-            task.since = time.monotonic()
-        while True:
-            if shared.timed:
-                worker.now = task, time.monotonic()
-            try:
-                task.value = shared.fn(task.item)
-                return
-            except BaseException as error:  # noqa: BLE001 - the consumer raises it
-                task.error = error
-            worker.now = None
-            if retry is None or worker.abandoned or task.since is None:
-                return
-            wait = retry.next_wait(task.error, task.attempt, time.monotonic() - task.since)
-            if wait is None:
-                return
-            announce(task.error, task.attempt, wait)
-            if shared.stop.wait(wait):
-                return
-            task.attempt += 1
-            task.error = None
-    finally:
-        worker.now = None
-        del task  # the error's traceback holds this frame, which must not hold the error in turn

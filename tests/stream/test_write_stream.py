@@ -31,6 +31,7 @@ from exzarr.errors import (
 )
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.wrappers import StoreWrapper
 from exzarr.stores.zip import ZipStore
 from exzarr.stream import Retry, WriteReport
 from tests.engine.spy import Hook, Spy
@@ -202,19 +203,27 @@ def test_items_that_share_a_chunk_are_never_written_at_the_same_time(shards: Any
     most: Counter[str] = Counter()
     guard = threading.Lock()
 
-    class Watched(Hook):
+    class Watched(StoreWrapper):
+        """Notes how many write one key at a time."""
+
         def put(self, key: str, value: Any) -> None:
+            self.watch(key, super().put, value)
+
+        def put_parts(self, key: str, parts: Any) -> None:
+            self.watch(key, super().put_parts, parts)
+
+        def update(self, key: str, change: Any) -> None:
+            self.watch(key, super().update, change)
+
+        def watch(self, key: str, write: Any, what: Any) -> None:
             with guard:
                 writing[key] += 1
                 most[key] = max(most[key], writing[key])
-            super().put(key, value)
+            write(key, what)
             with guard:
                 writing[key] -= 1
 
-        def put_parts(self, key: str, parts: Any) -> None:
-            self.put(key, b"".join(parts))
-
-    array = open_array(Watched(inner, lambda what, key: None))
+    array = open_array(Watched(inner))
     rng = np.random.default_rng(0)
     model = np.zeros((16, 16), "i4")
     items = []

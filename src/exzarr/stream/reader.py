@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter, mul
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from exzarr.retrying import Retry, Stoppable
 from exzarr.stream.failures import chunk_error
 from exzarr.stream.grid import Entry
 from exzarr.stream.open_shards import OpenShards
+
+if TYPE_CHECKING:
+    from exzarr.stream.heard import HeardReader
 
 __all__ = ["ChunkReader", "Missing", "Piece", "Result"]
 
@@ -83,6 +86,8 @@ class ChunkReader:
         self._retry = retry
         self._stop = stop
         self._alone = alone
+        self._share = share
+        self._heard: HeardReader | None = None
         unit = source.unit
         self._shape = unit.spec.shape
         self._whole = tuple([slice(0, size, 1) for size in self._shape])
@@ -95,6 +100,11 @@ class ChunkReader:
         self._one = kind._varied if source.pipeline is None else kind._raw if unit.raw else kind._encoded
 
     def __call__(self, piece: Piece) -> Result:
+        if telemetry.hooks() and not self._source.observed:
+            return self._while_heard()(piece)
+        return self._result(piece)
+
+    def _result(self, piece: Piece) -> Result:
         values: list[Any] = []
         with_scratch(partial(self._read, values), piece)
         retried = 0
@@ -116,6 +126,28 @@ class ChunkReader:
         """Let go of what is open."""
         if self._shards is not None:
             self._shards.close()
+        if self._heard is not None:
+            self._heard.close()
+
+    def _while_heard(self) -> HeardReader:
+        """What reads in this one's place while somebody listens."""
+        from exzarr.stream.heard import HeardReader
+
+        hooks = telemetry.hooks()
+        heard = self._heard
+        if heard is None or heard.hooks != hooks:
+            if heard is not None:
+                heard.close()
+            heard = self._heard = HeardReader(
+                self._source,
+                hooks,
+                missing=self._missing,
+                share=self._share,
+                retry=self._retry,
+                stop=self._stop,
+                alone=self._alone,
+            )
+        return heard
 
     # -- what is missing, what failed ------------------------------------------------
 
@@ -155,16 +187,12 @@ class ChunkReader:
     # -- reading ---------------------------------------------------------------------
 
     def _read(self, values: list[Any], piece: Piece) -> None:
-        if telemetry.hooks():
-            one = ChunkReader._by_engine  # which tells what it does
-        elif self._shards is not None:
+        if self._shards is not None:
             self._of_shard(values, piece)
             return
-        else:
-            one = self._one
         for entry in piece:
             try:
-                values.append(one(self, entry))
+                values.append(self._one(self, entry))
             except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
                 values.append(self._failed(entry, error))
 

@@ -105,19 +105,21 @@ class ObservedLayout(ShardLayout):
         watch = self._ledger.watch()
         watch.begin()
         copying = watch.copying
+        reads = value.reads if isinstance(value, EngineValue) else 0
         index = self._layout.index(key, value)
         watch.begin()
         watch.coding += watch.copying - copying  # what it took, but for reading it
         watch.copying = copying
         if isinstance(value, EngineValue):
             value.has_index(index[0])
-            if not value.reads:
+            if value.reads == reads:
                 self._ledger.hit("shard index", key, self.shards.index_size)
         watch.resume()
         return index
 
     def absent(self, source: ChunkSource, key: str, number: int) -> Any:
-        fill = self._layout.absent(self._plain, key, number)
+        plain = self._plain.strict() if source.missing_error else self._plain
+        fill = self._layout.absent(plain, key, number)
         self._ledger.absent(key, number)
         return fill
 

@@ -77,6 +77,7 @@ class Ledger:
     def fetched_range(self, key: str, data: memoryview, begin: int, numbers: Any) -> int:
         """Bytes of the shard at `key`, from `begin` on, lie in `data` now. What to `forget` them by."""
         low = _address(data)
+        self._ranges.pop(low, None)  # the latest is the last
         self._ranges[low] = Range(low, low + len(data), begin, key, numbers)
         return low
 
@@ -112,7 +113,7 @@ class Ledger:
             return
         number: int | None = None
         if not key:
-            for there in [*self._ranges.values()]:
+            for there in reversed([*self._ranges.values()]):
                 if there.low <= at < there.high:
                     key = there.key
                     number = there.numbers().get(there.begin + at - there.low)

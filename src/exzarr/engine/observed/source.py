@@ -76,6 +76,8 @@ class ObservedSource(ChunkSource):
             self.pipeline = observed_pipeline(source.pipeline, ledger)
         if source.layout is not None:
             self.layout = ObservedLayout(source.layout, ledger, source)
+        inner = self.layout.inner if self.layout is not None else self.pipeline
+        self.unit = inner or observed_pipeline(source.unit, ledger)
 
     def items(self, plan: Plan, *, covers: bool = False) -> Any:
         return _Items(self._plain.items(plan, covers=covers), self.ledger)
@@ -84,7 +86,7 @@ class ObservedSource(ChunkSource):
         return _Items(self._plain.runs(plan, most), self.ledger)
 
     def absent(self, key: str) -> Any:
-        fill = self._plain.absent(key)
+        fill = super().absent(key)
         self.ledger.absent(key)
         return fill
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import batches, floor
+from benchmarks import batches, floor, maps
 from benchmarks.data import Layout, Workspace, cube, stored_bytes, table
 from benchmarks.harness import Cell, Contest
 from benchmarks.peers import Facts, Peer, Selection, ZarrPython
@@ -22,7 +22,7 @@ SELECTIONS = "Selections"
 ROWS = "256 random rows"
 OPENING = "Opening"
 
-GROUPS = (READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING, batches.EPOCHS, batches.FIRST)
+GROUPS = (READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING, batches.EPOCHS, batches.FIRST, maps.MAPS)
 
 HIERARCHY = 200
 LISTING = f"open and list {HIERARCHY} arrays, consolidated"
@@ -67,6 +67,8 @@ def all_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
     yield listing(work)
     work.clear()
     yield from batches.batch_cells(work, quick=quick)
+    work.clear()
+    yield from maps.map_cells(work, quick=quick)
 
 
 def whole_read(work: Workspace, layout: Layout) -> Cell:

@@ -30,7 +30,9 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "exzarr"
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OPTIONAL = set("dask fsspec matplotlib ml_dtypes obstore rich tensorstore torch typer xarray zarr".split())
+OPTIONAL = set(
+    "cloudpickle dask distributed fsspec matplotlib ml_dtypes obstore rich tensorstore torch typer xarray zarr".split()
+)
 """Blocks that import one of these are left out where it is not installed."""
 GENERATED = {ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"}
 """Written by ``make bench``."""
@@ -86,6 +88,10 @@ def test_what_stands_in_it_works(
     module = ModuleType("snippets")
     monkeypatch.setitem(sys.modules, "snippets", module)
     namespace = vars(module)
+    if importlib.util.find_spec("cloudpickle"):  # a module that nobody else can import, as a notebook is none
+        import cloudpickle
+
+        cloudpickle.register_pickle_by_value(module)
     for block in blocks(path):
         if block.missing:
             continue

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from exzarr.integrations.torch import to_torch
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.stream.batches import batches
+    from exzarr.stream.maps import parallel_chunk_map
     from exzarr.telemetry.profile import profile
     from exzarr.tools.check.checking import check
     from exzarr.tools.check.repair import repair
@@ -128,6 +129,7 @@ __all__ = [
     "to_torch",
     # streams
     "batches",
+    "parallel_chunk_map",
     # seeing what happens
     "profile",
     # stores
@@ -175,6 +177,7 @@ _HOMES = {
     "batches": "exzarr.stream.batches",
     "convert": "exzarr.tools.convert",
     "copy": "exzarr.tools.copy",
+    "parallel_chunk_map": "exzarr.stream.maps",
     "to_dask": "exzarr.integrations.dask",
     "to_torch": "exzarr.integrations.torch",
     "profile": "exzarr.telemetry.profile",

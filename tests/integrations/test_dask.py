@@ -15,20 +15,10 @@ import pytest
 
 import exzarr
 from exzarr.errors import ArgumentError, MissingDependencyError
+from tests.stream.arrays import LAYOUTS, numbers
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
-
-LAYOUTS: dict[str, dict[str, Any]] = {
-    "v3": {"chunks": (7, 5)},
-    "v2": {"chunks": (7, 5), "zarr_format": 2},
-    "shards": {"chunks": (4, 3), "shards": (8, 9)},
-    "rectilinear": {"chunks": ([3, 20], [4, 1, 12])},
-}
-
-
-def numbers(shape: tuple[int, ...]) -> np.ndarray:
-    return np.arange(1, 1 + np.prod(shape, dtype=int)).reshape(shape)
 
 
 def stored(store: Any, layout: str, shape: tuple[int, ...] = (23, 17)) -> tuple[exzarr.Array, np.ndarray]:
@@ -45,7 +35,7 @@ def client() -> Iterator[Any]:
     """A cluster of two worker processes on this machine."""
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
         ) as cluster,
         distributed.Client(cluster) as made,
     ):
@@ -182,3 +172,20 @@ def test_a_cluster_stores_blocks_of_whole_chunks(client: Any, tmp_path: Path, la
     np.testing.assert_array_equal(target[...], data * 2)
     da.store(exzarr.to_dask(source)[:7], target, regions=(slice(0, 7), slice(None)), lock=False)
     np.testing.assert_array_equal(target[:7], data[:7])
+
+
+@pytest.mark.parametrize("how", ["threads", "cluster"])
+def test_nothing_is_lost_of_blocks_that_are_smaller_than_chunks(
+    request: pytest.FixtureRequest, tmp_path: Path, layout: str, how: str
+) -> None:
+    if how == "cluster":
+        request.getfixturevalue("client")
+        options = {}
+    else:
+        options = {"scheduler": "threads", "num_workers": 8}
+    data = numbers((23, 17))
+    target = exzarr.create_array(tmp_path / "a.zarr", shape=data.shape, dtype="i8", **LAYOUTS[layout])
+    for chunks in ((2, 3), (5, 17), (23, 1)):
+        target[...] = 0
+        da.store(da.from_array(data, chunks=chunks), target, lock=False, **options)
+        np.testing.assert_array_equal(target[...], data)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from exzarr.nodes.names import ZarrNames
 
 if TYPE_CHECKING:
+    from exzarr.array import Array
     from exzarr.retrying import Retry
     from exzarr.stream.chunk_stream import ChunkStream, Where
     from exzarr.stream.failures import OnError
     from exzarr.stream.progress import Progress
+    from exzarr.stream.runners import ExecutorLike
     from exzarr.stream.slice_stream import SliceStream
     from exzarr.stream.write_stream import WriteReport
 
@@ -255,4 +257,123 @@ class ArrayStreams(ZarrNames):
             retries=retries,
             copy=copy,
             progress=progress,
+        )
+
+    def parallel_chunk_map(
+        self,
+        fn: Callable[..., Any],
+        *,
+        region: Any = None,
+        where: Where | None = None,
+        missing: Literal["fill", "skip"] = "fill",
+        with_chunk: bool = False,
+        executor: ExecutorLike = "threads",
+        workers: int | None = None,
+        prefetch: int | None = None,
+        ordered: bool = True,
+        timeout: float | None = None,
+        retries: int | Retry | None = None,
+        on_error: OnError = "raise",
+        progress: Progress = False,
+        out: Array | None = None,
+        reduce: Callable[[Any, Any], Any] | None = None,
+        initial: Any = None,
+    ) -> Any:
+        """``fn(data)`` for every chunk, several at once: in threads, in processes, or on a cluster.
+
+        ::
+
+            a.parallel_chunk_map(np.mean)                                    # an iterator over means
+            a.parallel_chunk_map(np.sum, reduce=operator.add)                # one number
+            a.parallel_chunk_map(np.sqrt, out=b)                             # another array
+            a.parallel_chunk_map(slow, executor="processes", timeout=30, retries=2)
+
+        Whoever calls `fn` reads and decodes the chunk too, so that data goes nowhere but into `fn`. The chunks are
+        those of `chunk_stream`, cropped and in the same order; of a sharded array they are the inner chunks.
+        `exzarr.parallel_chunk_map` maps over several arrays together.
+
+        At most ``workers + prefetch`` chunks, or what became of them, are in memory. `fn` may be called more than
+        once for a chunk: where `retries` say so, and on a dask cluster that loses a worker.
+
+        Parameters
+        ----------
+        fn
+            Called with the chunk's data, an array that is its own to change. For other processes it is pickled, by
+            cloudpickle where that is installed, so that lambdas and functions of a notebook will do.
+        region, where, missing
+            Which chunks: see `chunk_stream`.
+        with_chunk
+            Call `fn` with an `exzarr.stream.Chunk` instead: ``index``, ``region``, ``data``.
+        executor
+            ``"threads"``: for what releases the interpreter lock, as NumPy does with large arrays. ``"processes"``:
+            for Python code; processes are fresh interpreters (no fork, and no need for a guarded main module),
+            watched, and replaced when they die. Or any `concurrent.futures.Executor`, which is left running, or a
+            `distributed.Client`. For all but threads the array's store must be within reach of other processes: not
+            a `MemoryStore`.
+        workers
+            How many chunks are worked on at once. Default: ``config.workers``; of an executor, the workers it has;
+            of a cluster, its threads.
+        prefetch
+            How many more chunks or results may be in memory. Default: as in `chunk_stream`.
+        ordered
+            False: results come as they are ready.
+        timeout
+            Seconds for one attempt at a chunk. A process that takes longer is killed and replaced. Threads can't be
+            killed: one that takes longer is no longer waited for, but goes on. The same holds for executors and
+            clusters. The chunk fails with a ChunkTimeoutError, or is tried again.
+        retries
+            How often to try again after an error that may pass (of the store or the system, a timeout, a process
+            that died), or an `exzarr.stream.Retry`, which can say which errors.
+        on_error
+            ``"raise"`` ends the map with a ChunkError that names the chunk, its cause being what `fn` raised (a
+            WorkerDiedError where `fn` took its process with it); ``"skip"`` leaves the chunk out; a callable gets the
+            error, and the chunk is left out if it returns.
+        progress
+            True for a bar, or a callable that gets ``(done, total)`` in chunks.
+        out
+            An array of the same shape, with chunks of its own, to which results are written, each to its chunk's
+            region. None is lost where chunks share one of `out`'s. Whoever calls `fn` writes; results that share
+            a shard come back and are gathered here, as `write_stream` does it, so that each shard is written once.
+        reduce
+            ``reduce(a, b)`` combines two results into one, as they come, `a` being of earlier chunks: neighbours
+            first, then pairs of pairs. With `ordered` the brackets are the same every time, so that floating-point
+            results are too. It should be associative; it runs in this thread.
+        initial
+            What to begin with; the result where there are no chunks.
+
+        Returns
+        -------
+        MapStream, StreamStats, or what `reduce` makes of the results
+            Without `out` and `reduce`, an iterator over results and a context manager; its ``items()`` come with the
+            chunk's index, and ``.stats`` says what it has done. With `out`, those stats.
+
+        Raises
+        ------
+        ArgumentError
+            What does not fit together; an `fn` or a store that processes can't be given; no results to reduce.
+        ChunkError
+            The first chunk that failed, with ``on_error="raise"``.
+        StreamError
+            The executor takes no more work.
+        """
+        from exzarr.stream.maps import parallel_chunk_map
+
+        return parallel_chunk_map(
+            fn,
+            self,  # type: ignore[arg-type]  # no other class derives from this one
+            region=region,
+            where=where,
+            missing=missing,
+            with_chunk=with_chunk,
+            executor=executor,
+            workers=workers,
+            prefetch=prefetch,
+            ordered=ordered,
+            timeout=timeout,
+            retries=retries,
+            on_error=on_error,
+            progress=progress,
+            out=out,
+            reduce=reduce,
+            initial=initial,
         )

@@ -53,7 +53,7 @@ class Chunk:
     data: AnyArray
 
 
-class _Filter:
+class IndexFilter:
     """A predicate on the index, and how many chunks it has left out."""
 
     __slots__ = ("_wanted", "refused")
@@ -67,6 +67,11 @@ class _Filter:
             return True
         self.refused += 1
         return False
+
+    def taken(self) -> int:
+        """How many it has left out since this was asked last."""
+        refused, self.refused = self.refused, 0
+        return refused
 
 
 class ChunkStream(Stream[Chunk]):
@@ -93,8 +98,8 @@ class ChunkStream(Stream[Chunk]):
         if prefetch is None:
             prefetch = default_prefetch(source.nbytes, workers)
         grid = StreamGrid(source)
-        self._filter = _Filter(where) if callable(where) else None
-        entries, total = _choose(grid, as_region(region, source.shape), self._filter or where, ordered)
+        self._filter = IndexFilter(where) if callable(where) else None
+        entries, total = choose(grid, as_region(region, source.shape), self._filter or where, ordered)
         retry, stop, alone = as_retry(retries), Stop(), timeout is not None
         piece = 1 if alone else piece_size(source.nbytes, workers, prefetch)
         self._path = source.path
@@ -129,20 +134,17 @@ class ChunkStream(Stream[Chunk]):
         ]
 
     def _left_out(self) -> int:
-        if self._filter is None:
-            return 0
-        refused, self._filter.refused = self._filter.refused, 0
-        return refused
+        return 0 if self._filter is None else self._filter.taken()
 
     def _release(self) -> None:
         self._reader.close()
 
 
-def _choose(
-    grid: StreamGrid, region: Region, where: _Filter | Where | None, ordered: bool
+def choose(
+    grid: StreamGrid, region: Region, where: IndexFilter | Where | None, ordered: bool
 ) -> tuple[Iterator[Entry], int]:
     """The chunks to go through, and how many there are. `where` is no plain callable any more."""
-    if isinstance(where, _Filter) or where is None:
+    if isinstance(where, IndexFilter) or where is None:
         entries = grid.walk(region) if ordered or not grid.sharded else grid.walk_shards(region)
         return entries if where is None else filter(where, entries), grid.count(region)
     indices = grid.touched(region, chunk_indices(where, grid.counts))

@@ -62,10 +62,14 @@ class Portable:
             task = self._task = once(self._token, self._packed)
         return task(item)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def pack(self) -> Portable:
+        """Pickle it now; returns it. ArgumentError where that can't be done."""
         if self._packed is None:
             self._packed = [bytes(part) for part in pack(self._task)]
-        return {**vars(self), "_task": None}
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self.pack()), "_task": None}
 
 
 _KEPT = 8

@@ -94,8 +94,13 @@ class Stream(Generic[T]):
     # -- what a stream has of its own --------------------------------------------------
 
     def _unpack(self, outcome: Outcome[Any, Any]) -> list[T | BaseException | None]:
-        """What to hand out of an outcome: things with a `data`, None for what is left out, errors."""
+        """What to hand out of an outcome: things, None for what is left out, errors."""
         raise NotImplementedError
+
+    def _nbytes(self, item: T) -> int:
+        """Bytes of the data that went into it."""
+        nbytes: int = item.data.nbytes  # type: ignore[attr-defined]  # unless this is overridden
+        return nbytes
 
     def _left_out(self) -> int:
         """How many never came as far as the window since this was asked last."""
@@ -110,6 +115,10 @@ class Stream(Generic[T]):
         return self
 
     def __next__(self) -> T:
+        return self._take()
+
+    def _take(self) -> T:
+        """The next thing; StopIteration at the end."""
         tally = self._tally
         while True:
             if not self._ready:
@@ -120,7 +129,7 @@ class Stream(Generic[T]):
             elif isinstance(item, BaseException):
                 self._fail(item)
             else:
-                nbytes = item.data.nbytes  # type: ignore[attr-defined]  # see `_unpack`
+                nbytes = self._nbytes(item)
                 tally.chunks += 1
                 tally.bytes += nbytes
                 if self._meter is not None:

@@ -113,6 +113,10 @@ def test_values_come_back_as_they_were_returned(pools: Pools, value: Any) -> Non
         assert found == value
 
 
+def test_workers_have_the_programs_arguments_and_search_path(pools: Pools) -> None:
+    assert pools(lambda _: (sys.argv, sys.path)).call(0) == (sys.argv, sys.path)
+
+
 def test_the_settings_in_force_hold_in_the_workers_but_for_their_own_threads(pools: Pools) -> None:
     with config.override(coalesce_gap=4711, workers=7):
         pool = pools(lambda _: (config.get().coalesce_gap, config.get().workers))

@@ -1,28 +1,24 @@
 """What runs in a worker process: it is given a task once, then items, and answers each.
 
-Answers are messages (`wire`) of the tuples ``(True, value)`` and ``(False, failure)``, where the failure is
-``(pickled exception or None, its type and text, its traceback)``. The worker ends when its parent's end
-of the socket is closed, also in the middle of an item: a parent that was killed leaves nobody behind.
+Answers are messages (`wire`) of the tuples ``(True, value)`` and ``(False, Failed)``. The worker ends when
+its parent's end of the socket is closed, also in the middle of an item: a parent that was killed leaves nobody
+behind.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 from exzarr import config
 from exzarr.stream.supervised import wire
+from exzarr.stream.supervised.failure import Failed
 
-__all__ = ["Failure", "main"]
-
-Failure = tuple[bytes | None, str, str]
-"""The pickled exception where that is possible, what it is in one line, and where it comes from."""
+__all__ = ["main"]
 
 
 def main(sock: socket.socket) -> None:
@@ -35,7 +31,7 @@ def main(sock: socket.socket) -> None:
         try:
             task: Callable[[Any], Any] = wire.load(packed)
         except Exception as error:  # noqa: BLE001 - the parent is told
-            wire.send(sock, _failed(error))
+            wire.send(sock, wire.dump((False, Failed(error))))
             return
         wire.send(sock, wire.dump((True, os.getpid())))
         while True:
@@ -52,7 +48,7 @@ def _answer(task: Callable[[Any], Any], item: Any) -> wire.Parts:
     try:
         value = task(item)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the parent's to judge
-        return _failed(error)
+        return wire.dump((False, Failed(error)))
     try:
         return wire.dump((True, value))
     except Exception as first:  # noqa: BLE001 - pickling runs anyone's code
@@ -61,32 +57,8 @@ def _answer(task: Callable[[Any], Any], item: Any) -> wire.Parts:
 
             return wire.dump((True, value), cloudpickle.dumps)
         except Exception:  # noqa: BLE001
-            return _failed(
-                TypeError(f"the result, of type {type(value).__name__}, cannot be pickled: {first}")
-            )
-
-
-def _failed(error: Exception) -> wire.Parts:
-    where = "".join(traceback.format_exception(error))
-    line = traceback.format_exception_only(error)[-1].strip()
-    pickled: bytes | None
-    try:
-        pickled = _dumps(error)
-        pickle.loads(pickled)  # noqa: S301 - exceptions that take other arguments fail only here
-    except Exception:  # noqa: BLE001
-        pickled = None
-    failure: Failure = (pickled, line, where)
-    return wire.dump((False, failure))
-
-
-def _dumps(error: Exception) -> bytes:
-    try:
-        return pickle.dumps(error, wire.PROTOCOL)
-    except Exception:  # noqa: BLE001 - a class of the caller's own __main__ or notebook
-        import cloudpickle
-
-        pickled: bytes = cloudpickle.dumps(error, wire.PROTOCOL)
-        return pickled
+            what = f"the result, of type {type(value).__name__}, cannot be pickled: {first}"
+            return wire.dump((False, Failed(TypeError(what))))
 
 
 class _Lifeline:

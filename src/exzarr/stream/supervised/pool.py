@@ -14,7 +14,6 @@ from exzarr import config
 from exzarr.errors import ArgumentError, TimedOutError
 from exzarr.stream.packing import pack
 from exzarr.stream.supervised import wire
-from exzarr.stream.supervised.child import Failure
 from exzarr.stream.supervised.process import ProcessLostError, WorkerProcess
 
 __all__ = ["PoolClosedError", "ProcessLostError", "ProcessPool"]
@@ -91,7 +90,7 @@ class ProcessPool:
         done, value = wire.load(answer)
         if done:
             return value
-        raise _error(value)
+        raise value.error
 
     def close(self) -> None:
         """End all processes: those at work are killed. Who waits in `call` gets PoolClosedError."""
@@ -100,11 +99,10 @@ class ProcessPool:
     def _greet(self, worker: WorkerProcess) -> None:
         done, value = wire.load(worker.start(self._setup))
         if not done:
-            error = _error(value)
             raise ArgumentError(
-                f"fn or an array could not be unpickled in a worker process: {value[1]}; fn must be importable there, "
-                "and the arrays' stores within its reach"
-            ) from error
+                f"fn or an array could not be unpickled in a worker process: {value.error}; fn must be importable "
+                "there, and the arrays' stores within its reach"
+            ) from value.error
 
 
 def _setup(settings: dict[str, Any], packed: wire.Parts) -> wire.Parts:
@@ -177,18 +175,3 @@ class _Staff:
     def _check(self) -> None:
         if self._closed:
             raise PoolClosedError
-
-
-def _error(failure: Failure) -> Exception:
-    """The exception that a worker reports."""
-    pickled, line, where = failure
-    error: Exception | None = None
-    if pickled is not None:
-        try:
-            error = pickle.loads(pickled)  # noqa: S301 - from a process of our own
-        except Exception:  # noqa: BLE001 - a class that only the worker knows
-            error = None
-    if not isinstance(error, Exception):
-        error = RuntimeError(line)
-    error.add_note(f"in a worker process:\n{where}")
-    return error

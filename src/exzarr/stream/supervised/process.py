@@ -27,7 +27,7 @@ if sys.argv[1] == "shared":
 else:
     sock = socket.socket(fileno=int(sys.argv[1]))
 size = int.from_bytes(sock.recv(4, socket.MSG_WAITALL), "little")
-sys.path[:] = json.loads(sock.recv(size, socket.MSG_WAITALL))
+sys.path[:], sys.argv[:] = json.loads(sock.recv(size, socket.MSG_WAITALL))
 from exzarr.stream.supervised.child import main
 with sock:
     main(sock)
@@ -74,9 +74,9 @@ class WorkerProcess:
 
     def start(self, setup: wire.Parts) -> wire.Parts:
         """Give it what `child.main` wants; returns its answer. ProcessLostError where it has died."""
-        path = json.dumps(sys.path).encode()
+        told = json.dumps([sys.path, sys.argv]).encode()
         try:
-            self._sock.sendall(len(path).to_bytes(4, "little") + path)
+            self._sock.sendall(len(told).to_bytes(4, "little") + told)
         except ConnectionError:
             raise ProcessLostError(self._ending()) from None
         return self.call(setup)

@@ -1,0 +1,169 @@
+"""`parallel_chunk_map`: a function over every chunk, in threads, in processes, or on a cluster."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from exzarr import config
+from exzarr.errors import ArgumentError, ReadOnlyError
+from exzarr.retrying import Retry, as_retry
+from exzarr.stream.chunk_stream import IndexFilter, Where, choose, cut, default_prefetch, piece_size
+from exzarr.stream.failures import Failures, OnError
+from exzarr.stream.grid import Entry, StreamGrid, as_region
+from exzarr.stream.map_output import by_shards_of, gather, is_written_there
+from exzarr.stream.map_stream import Answer, MapStream, Piece, each_alone, in_pieces
+from exzarr.stream.map_task import MapTask
+from exzarr.stream.progress import Progress, open_meter
+from exzarr.stream.reader import Missing
+from exzarr.stream.reducing import Tree
+from exzarr.stream.runners import ExecutorLike, InThreads, Runner, open_runner
+from exzarr.stream.stop import Stop
+from exzarr.stream.window import Window
+
+if TYPE_CHECKING:
+    from exzarr.array import Array
+
+__all__ = ["parallel_chunk_map"]
+
+
+def parallel_chunk_map(
+    fn: Callable[..., Any],
+    arrays: Array | Sequence[Array],
+    *,
+    region: Any = None,
+    where: Where | None = None,
+    missing: Missing = "fill",
+    with_chunk: bool = False,
+    executor: ExecutorLike = "threads",
+    workers: int | None = None,
+    prefetch: int | None = None,
+    ordered: bool = True,
+    timeout: float | None = None,
+    retries: int | Retry | None = None,
+    on_error: OnError = "raise",
+    progress: Progress = False,
+    out: Array | None = None,
+    reduce: Callable[[Any, Any], Any] | None = None,
+    initial: Any = None,
+) -> Any:
+    """`Array.parallel_chunk_map` for several arrays of one shape: `fn` gets the data of each.
+
+    The chunks are those of the first array. Arrays with the same chunks (inner chunks, where there are shards) are
+    read chunk by chunk; of others what lies in the same place is read, which may decode their chunks more than once.
+
+    Everything else is as described there.
+    """
+    sources = tuple(arrays) if isinstance(arrays, (list, tuple)) else (arrays,)
+    _check(sources, out, reduce, initial)
+    failures, retry, source = Failures(on_error), as_retry(retries), sources[0]._bound
+    grid, box, ordered = StreamGrid(source), as_region(region, sources[0].shape), ordered and out is None
+    wanted = IndexFilter(where) if callable(where) else None
+    entries, total = choose(grid, box, wanted or where, ordered)
+    there = out if out is not None and is_written_there(grid, out, executor) else None
+    if out is not None and there is None and (wanted or where is None):
+        together = by_shards_of(out, grid, box)
+        if together is not None:
+            entries = filter(wanted, together) if wanted else together
+    task = MapTask(fn, sources, missing=missing, with_chunk=with_chunk, out=there)
+    if executor == "processes" and not total:
+        executor = "threads"
+    runner = open_runner(task, executor, workers, timeout, total)
+    try:
+        stream = MapStream(
+            _window(runner, task, sources, entries, prefetch, ordered, retry),
+            failures,
+            total,
+            open_meter(progress, total, stream="parallel_chunk_map", array=source.path),
+            runner=runner,
+            task=task,
+            wanted=wanted,
+            source=source,
+            itemsize=sum(array.dtype.itemsize for array in sources),
+        )
+    except BaseException:
+        runner.close()
+        raise
+    if reduce is not None:
+        return _reduced(stream, reduce, initial)
+    if out is None:
+        return stream
+    if there is None:
+        return gather(stream, out, grid, retries=retry, on_error=on_error)
+    with stream:
+        deque(stream, maxlen=0)
+    return stream.stats
+
+
+def _window(
+    runner: Runner,
+    task: MapTask,
+    sources: Sequence[Array],
+    entries: Iterator[Entry],
+    prefetch: int | None,
+    ordered: bool,
+    retry: Retry | None,
+) -> Window[Piece, Answer]:
+    """Small chunks go several at a time where a thread takes them, and else one by one."""
+    first, stop = sources[0]._bound, Stop()
+    nbytes, workers = sum(array._bound.nbytes for array in sources), runner.workers
+    if prefetch is None:
+        prefetch = default_prefetch(nbytes, workers)
+    task.share = workers
+    work: Callable[[Piece], Answer]
+    if isinstance(runner, InThreads) and runner.timeout is None:
+        most = piece_size(nbytes, workers, prefetch)
+        if most > 1:
+            prefetch = (workers + prefetch) // most - workers
+        work, retry = partial(in_pieces, task, first, retry, stop), None
+    else:
+        most, work = 1, partial(each_alone, runner, first)
+    with config.override(workers=1):  # each of the threads reads and writes alone
+        return Window(
+            work,
+            cut(entries, most, first.sharded),
+            workers=workers,
+            prefetch=prefetch,
+            ordered=ordered,
+            timeout=runner.timeout,
+            retry=retry,
+            stop=stop,
+        )
+
+
+def _reduced(stream: MapStream, reduce: Callable[[Any, Any], Any], initial: Any) -> Any:
+    tree = Tree(reduce)
+    with stream:
+        for value in stream:
+            tree.add(value)
+            del value  # before the next one is there
+    return tree.result(initial)
+
+
+def _check(sources: tuple[Array, ...], out: Array | None, reduce: Any, initial: Any) -> None:
+    """ArgumentError where arguments don't go together."""
+    from exzarr.array import Array
+
+    if not sources:
+        raise ArgumentError("there is no array to map over")
+    for array in (*sources, *(() if out is None else (out,))):
+        if not isinstance(array, Array):
+            raise ArgumentError(f"parallel_chunk_map is for exzarr arrays, not {type(array).__name__}")
+        if array.shape != sources[0].shape:
+            raise ArgumentError(
+                f"arrays that are mapped together, and out, have one shape: {sources[0].shape} and {array.shape}"
+            )
+    if out is None:
+        if reduce is None and initial is not None:
+            raise ArgumentError("initial is what reduce begins with: there is no reduce")
+        return
+    if reduce is not None:
+        raise ArgumentError("results are written to out or combined by reduce, not both")
+    if out.read_only:
+        raise ReadOnlyError(f"out, array {out.name!r} in {out.store}, is read-only: open it with mode='r+'")
+    if any(out.store == array.store and out.path == array.path for array in sources):
+        raise ArgumentError(
+            "out is one of the arrays that are mapped: a chunk that is tried again would be mapped twice"
+        )

@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.stream.batches import batches
     from exzarr.stream.maps import parallel_chunk_map
-    from exzarr.telemetry.profile import profile
+    from exzarr.telemetry.profiling import profile
     from exzarr.tools.check.checking import check
     from exzarr.tools.check.repair import repair
     from exzarr.tools.convert import convert
@@ -180,7 +180,7 @@ _HOMES = {
     "parallel_chunk_map": "exzarr.stream.maps",
     "to_dask": "exzarr.integrations.dask",
     "to_torch": "exzarr.integrations.torch",
-    "profile": "exzarr.telemetry.profile",
+    "profile": "exzarr.telemetry.profiling",
     "check": "exzarr.tools.check.checking",
     "repair": "exzarr.tools.check.repair",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),

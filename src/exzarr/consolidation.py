@@ -21,7 +21,7 @@ from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node
 from exzarr.stores.base import Store
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 
 __all__ = ["ConsolidatedRoot", "forget", "read_v2", "record", "write"]
 

@@ -26,7 +26,7 @@ from exzarr.errors import (
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.stores.base import Store, check_key
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 
 __all__ = [
     "DOCUMENTS",

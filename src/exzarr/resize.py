@@ -24,7 +24,7 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 
 __all__ = ["append", "resize"]
 

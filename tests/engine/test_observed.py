@@ -509,8 +509,9 @@ import sys, exzarr
 a = exzarr.zeros((8, 8), chunks=(4, 4))
 a[:3] = 1
 a[...]
-loaded = [name for name in sys.modules if name.startswith(("exzarr.engine.observed", "exzarr.telemetry.plot"))]
-assert not loaded, loaded
+loaded = {name for name in sys.modules if name.startswith(("exzarr.telemetry", "exzarr.engine.observed"))}
+loaded |= {"exzarr.stores.observed"} & set(sys.modules)
+assert loaded == {"exzarr.telemetry", "exzarr.telemetry.hooks"}, loaded
 with exzarr.profile() as report:
     a[...]
 assert "exzarr.engine.observed" in sys.modules

@@ -230,14 +230,27 @@ def test_events_of_other_processes_are_merged() -> None:
 def test_a_forked_child_reads_while_its_parent_profiles() -> None:
     array = filled(exzarr.MemoryStore())
     with exzarr.profile() as report:
+        taken, enough = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with report._lock:
+                taken.set()
+                enough.wait(60)
+
         # As if another thread were adding an event at the moment of the fork.
-        with report._lock:
+        other = threading.Thread(target=hold)
+        other.start()
+        try:
+            assert taken.wait(60)
             child = os.fork()
             if not child:
                 ok = int(array[...].sum()) > 0 and report.total("read").chunks == 0
                 with exzarr.profile() as own:
                     array[...]
                 os._exit(0 if ok and own.total("read").chunks == 16 else 1)
+        finally:
+            enough.set()
+            other.join()
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert report.total("read").chunks == 0

@@ -11,8 +11,8 @@ from exzarr.array import Array
 from exzarr.format.metadata import ArrayMetadata, CodecConfig
 from exzarr.hierarchy import Location, Metadata
 from exzarr.nodes.codec_parts import inner_chunks
-from exzarr.stores.observed import watched
 from exzarr.stores.resolve import resolve_store
+from exzarr.stores.watched import watched
 from exzarr.tools.chunk_moves import stored_indices
 from exzarr.tools.copy_plan import place_of
 

@@ -12,7 +12,7 @@ from exzarr.engine.plan import Plan
 from exzarr.engine.shards import ShardLayout, coalesce
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Explanation", "explain"]

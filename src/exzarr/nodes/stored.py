@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 
 __all__ = ["StoredChunks", "chunk_index", "stored_chunks", "stored_keys"]
 

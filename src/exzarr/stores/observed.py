@@ -12,19 +12,10 @@ from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, 
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
 
-__all__ = ["ObservedStore", "ObservedValue", "watched"]
+__all__ = ["ObservedStore", "ObservedValue"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def watched(store: Store) -> Store:
-    """`store` itself where nobody listens; else a wrapper that makes a `StoreRequest` of each request.
-
-    For one piece of work: who asks a store for something calls it then, and doesn't keep what it gives.
-    """
-    listeners = telemetry.hooks()
-    return ObservedStore(store, listeners) if listeners else store
 
 
 class ObservedStore(StoreWrapper):

@@ -14,10 +14,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from exzarr.errors import ArgumentError
-from exzarr.telemetry.events import Event
+
+if TYPE_CHECKING:
+    from exzarr.telemetry.events import Event
 
 __all__ = ["Hook", "Hooks", "add_hook", "emit", "hooks", "listening", "remove_hook"]
 

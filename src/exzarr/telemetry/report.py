@@ -162,7 +162,7 @@ class Report:
         self._process = os.getpid()
         self._began = time.perf_counter()
         self._seconds: float | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     # -- collecting ----------------------------------------------------------------
 
@@ -358,7 +358,7 @@ class Report:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._number = count(SLOWEST)
 
 

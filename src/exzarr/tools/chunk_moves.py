@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exzarr import config
 from exzarr.engine.pool import Feed, run
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 
 if TYPE_CHECKING:
     from exzarr.format.metadata import ArrayMetadata

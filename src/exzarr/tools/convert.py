@@ -21,7 +21,7 @@ from exzarr.errors import ArgumentError
 from exzarr.format import v2, v3
 from exzarr.hierarchy import Location
 from exzarr.stores.local import LocalStore
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 from exzarr.tools.chunk_moves import move_chunks, stored_indices
 from exzarr.tools.copy import copy, execute, locate
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy

@@ -16,7 +16,7 @@ from exzarr.format import fill_values, v2
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
-from exzarr.stores.observed import watched
+from exzarr.stores.watched import watched
 from exzarr.tools.recipe import KEEP, Recipe, apply
 from exzarr.tools.translate import translate_group
 

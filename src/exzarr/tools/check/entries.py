@@ -7,6 +7,7 @@ One pass over the folder sees all of it. Other stores have keys and nothing else
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -26,6 +27,9 @@ EntryKind = Literal["value", "prefix", "own", "link", "unreadable"]
 comes beside the entry that it stands for); ``unreadable`` cannot be listed."""
 
 
+_CHUNKY = re.compile(r"c|\d+")
+
+
 class Entry(NamedTuple):
     """Something under a prefix; `key` is from the root of the store."""
 
@@ -34,7 +38,11 @@ class Entry(NamedTuple):
 
 
 def below(store: Store, prefix: str) -> Iterator[Entry]:
-    """Everything under `prefix`, in no set order; what is in quarantine is one prefix. Nothing is kept."""
+    """Everything under `prefix`, in no set order; what is in quarantine is one prefix. Nothing is kept.
+
+    Behind a link to a folder only what may be part of a chunk's key is looked into: it may lead to
+    the root of the file system.
+    """
     if store.local_path("") is None:
         yield from _from_listing(store, prefix)
         return
@@ -42,10 +50,12 @@ def below(store: Store, prefix: str) -> Iterator[Entry]:
     while pending:
         folder, linked = pending.pop()
         for entry, is_link in _scan(store, folder, linked):
-            if entry.kind == "prefix" and not entry.key.endswith(QUARANTINE):
-                pending.append((entry.key, linked or is_link))
-            else:
+            if entry.kind != "prefix" or entry.key.endswith(QUARANTINE):
                 yield entry
+            elif not (linked or is_link):
+                pending.append((entry.key, False))
+            elif _CHUNKY.fullmatch(entry.key, entry.key.rfind("/") + 1):
+                pending.append((entry.key, True))
 
 
 def directly(store: Store, prefix: str, *, linked: bool = False) -> Iterator[tuple[Entry, bool]]:

@@ -55,6 +55,8 @@ def find_nodes(run: Run, root: Location) -> Nodes:
             continue
         if isinstance(meta, GroupMetadata):
             nodes.groups.append((location, meta))
+        elif not documents.found and linked:
+            continue  # a link to a folder that is no node: it may lead anywhere
         elif not documents.found and path != root.path:
             if not _holds_node(run.store, path, linked):
                 _note_orphans(run, path)
@@ -104,8 +106,8 @@ def _holds_node(store: Store, path: str, linked: bool) -> bool:
         for entry, is_link in directly(store, at, linked=through):
             if entry.kind == "value" and entry.key.rpartition("/")[2] in DOCUMENTS[:3]:
                 return True
-            if entry.kind == "prefix":
-                pending.append((entry.key, through or is_link))
+            if entry.kind == "prefix" and not (through or is_link):
+                pending.append((entry.key, False))
     return False
 
 

@@ -453,6 +453,22 @@ def test_links_that_go_in_circles_end(tmp_path):
 
 
 @posix
+def test_walking_folder_by_folder_ends_where_links_go_in_circles(tmp_path):
+    """Two links make 2 ** 40 paths, until the system has enough of them."""
+    store = LocalStore(tmp_path)
+    store.put("a/b/c", b"1")
+    for name in ("one", "two"):
+        (tmp_path / "a" / name).symlink_to(tmp_path / "a")
+    found, pending = [], [""]
+    while pending:
+        prefix = pending.pop()
+        keys, prefixes = store.list_dir(prefix)
+        found += [f"{prefix}/{key}" for key in keys]
+        pending += [f"{prefix}/{name}".strip("/") for name in prefixes]
+    assert sorted(found) == sorted(store.list()) == ["a/b/c", "a/one/b/c", "a/two/b/c"]
+
+
+@posix
 def test_the_store_itself_may_be_a_link(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

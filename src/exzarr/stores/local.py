@@ -236,18 +236,28 @@ class LocalStore(Store):
         _check_prefix(prefix)
         keys: list[str] = []
         prefixes: list[str] = []
+        links: list[str] = []
         try:
             with os.scandir(self._base + prefix) as entries:
                 for entry in entries:
                     if _is_name(entry.name):
                         kind = _kind(entry)
-                        if kind is _FOLDER:
-                            prefixes.append(entry.name)
-                        elif kind is _FILE:
+                        if kind is _FILE:
                             keys.append(entry.name)
+                        elif kind is _FOLDER:
+                            (links if entry.is_symlink() else prefixes).append(entry.name)
         except (OSError, UnicodeError) as error:
             self._raise_unless_absent(error, prefix)
+        if links and not self._is_linked(prefix):
+            prefixes += links
         return sorted(keys), sorted(prefixes)
+
+    def _is_linked(self, prefix: str) -> bool:
+        """Whether a link leads to the folder of `prefix`: then links in it to folders are not followed."""
+        real = os.path.realpath(self._base)
+        return os.path.realpath(self._base + prefix) != (
+            os.path.join(real, *prefix.split("/")) if prefix else real
+        )
 
     # -- what it is --------------------------------------------------------------
 

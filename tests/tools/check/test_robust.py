@@ -101,7 +101,9 @@ def fallback(values: dict[str, bytes], tmp_path: Path) -> Store:
 
 @pytest.mark.parametrize("make", [memory, zipped, fallback])
 @pytest.mark.parametrize("layout", LAYOUTS[::3], ids=str)
-def test_stores_of_every_kind_are_checked_alike(tmp_path: Path, layout: Any, make: Callable[..., Store]) -> None:
+def test_stores_of_every_kind_are_checked_alike(
+    tmp_path: Path, layout: Any, make: Callable[..., Store]
+) -> None:
     write(tmp_path / "s.zarr", layout, "exzarr")
     values = contents(LocalStore(tmp_path / "s.zarr"))
     with make(values, tmp_path) as store:
@@ -162,7 +164,9 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Path]:
 def damage(path: Path, data: Any) -> None:
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
     how = data.draw(
-        st.sampled_from(["bytes", "cut", "json", "gone", "moved", "folder", "link", "loop", "pipe", "new", "name"])
+        st.sampled_from(
+            ["bytes", "cut", "json", "gone", "moved", "folder", "link", "loop", "pipe", "new", "name"]
+        )
     )
     if not files:
         return
@@ -190,7 +194,8 @@ def damage(path: Path, data: Any) -> None:
         file.unlink()
         file.symlink_to(data.draw(st.sampled_from(["/etc/passwd", "nowhere", "..", "/", file.name])))
     elif how == "loop":
-        (file.parent / "loop").symlink_to(path)
+        if not (file.parent / "loop").is_symlink():
+            (file.parent / "loop").symlink_to(path)
     elif how == "pipe":
         file.unlink()
         os.mkfifo(file)
@@ -249,26 +254,30 @@ def test_no_damage_makes_a_check_fail_and_no_repair_makes_it_worse(damaged: Any,
 
 def _arrays(path: Path) -> dict[str, Any]:
     try:
-        array = exzarr.open_array(path / "a", use_consolidated=False) if False else exzarr.open_array(path / "a")
+        array = (
+            exzarr.open_array(path / "a", use_consolidated=False) if False else exzarr.open_array(path / "a")
+        )
         return {"a": array[...].tobytes()}
     except exzarr.ExzarrError:
         return {}
 
 
-def test_folders_that_link_to_one_another_are_walked_once(tmp_path: Path) -> None:
+def test_links_that_go_in_circles_end(tmp_path: Path) -> None:
     """Two links to the folder they are in make 2^40 paths, until the system has enough of them."""
     path = tmp_path / "s.zarr"
     exzarr.create_array(path, name="g/a", shape=(4,), dtype="i4")[...] = 1
     for name in ("one", "two"):
         (path / "g" / name).symlink_to(path / "g")
+        (path / name).symlink_to(path / "g")
     report = exzarr.check(path, deep=True)
-    assert report.arrays == 3
+    assert report.findings == ()
+    assert report.arrays == 3  # itself, and behind each link that leads down
 
 
 # -- memory ------------------------------------------------------------------------------
 
 MILLION = """
-import resource, sys, tracemalloc
+import resource, sys
 import exzarr
 from exzarr.stores.base import Store
 from tests.tools.check.test_robust import FiveMethods
@@ -294,9 +303,9 @@ class Many(FiveMethods):
 store = Many({})
 exzarr.create_array(store, shape=(1000, 1000), chunks=(1, 1), dtype="i4", compressors=None)
 exzarr.check(FiveMethods(dict(store.values)), full=False)
-tracemalloc.start()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 report = exzarr.check(store, full=True)
-peak = tracemalloc.get_traced_memory()[1]
+peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
 assert report.findings == (), report.findings
 assert report.chunks == 1_000_000
 print(peak)
@@ -313,7 +322,7 @@ def test_a_million_chunks_take_a_bit_each() -> None:
         cwd=Path(__file__).parents[3],
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 2_000_000
+    assert int(done.stdout) < 8 * 2**20
 
 
 def test_of_very_many_findings_some_are_kept_and_all_are_counted(tmp_path: Path) -> None:

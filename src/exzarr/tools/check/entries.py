@@ -110,6 +110,8 @@ def _scan(store: Store, folder: str, linked: bool) -> Iterator[tuple[Entry, bool
                 if not _may_be_key(name):
                     continue
                 is_link = one.is_symlink()
+                if is_link and _leads_up(one.path):
+                    continue
                 if is_link and _leads_out(root, one.path):
                     yield Entry(key, "link"), True
                 try:
@@ -143,3 +145,9 @@ def _may_be_key(name: str) -> bool:
 def _leads_out(root: str, path: str) -> bool:
     target, inside = os.path.realpath(path), os.path.realpath(root)
     return target != inside and not target.startswith(inside.rstrip("/") + "/")
+
+
+def _leads_up(path: str) -> bool:
+    """Whether a link leads to a folder that it is in itself: behind it there is only the same again."""
+    folder, target = os.path.realpath(path.rpartition("/")[0]), os.path.realpath(path)
+    return f"{folder}/".startswith(target.rstrip("/") + "/")

@@ -20,7 +20,7 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import Location, normalize_path
 from exzarr.nodes.consolidating import consolidate
-from exzarr.stores.base import Store, check_key, check_prefix, is_reserved
+from exzarr.stores.base import Buffer, Store, ValueReader, check_key, check_prefix, is_reserved
 from exzarr.stores.resolve import StoreLike
 from exzarr.tools.check.consolidated import look_at_consolidated
 from exzarr.tools.check.documents import join, look_at_documents
@@ -28,9 +28,8 @@ from exzarr.tools.check.entries import QUARANTINE
 from exzarr.tools.check.leftovers import look_at_leftover
 from exzarr.tools.check.look import Look
 from exzarr.tools.check.plan import Action, RepairPlan
-from exzarr.tools.check.quarantine import Held, put_new, quarantine_key, set_aside
-from exzarr.tools.check.salvage import rescue
-from exzarr.tools.check.values import mark_of
+from exzarr.tools.check.quarantine import Replacement, quarantine_key, set_aside
+from exzarr.tools.check.salvage import Rescued, rescue
 from exzarr.tools.copy import locate
 from exzarr.tools.copy_plan import place_of
 
@@ -180,9 +179,8 @@ class _Repairer:
         return "done", "it is removed"
 
     def _quarantine(self, action: Action) -> tuple[Result, str]:
-        held = Held(self.store, action.key)
         source = self._source(action.path)
-        if not held.exists or source is None:
+        if source is None or not self.store.exists(action.key):
             return "skipped", "it is gone"
         index = source.index(action.key)
         if "EXZ401" in action.codes:
@@ -193,52 +191,37 @@ class _Repairer:
             finding.code in action.codes for finding in Look(source, True, False)(action.key, index)
         ):
             return "skipped", "nothing is wrong with it any more"
-        if self._mark(action.key) != action.mark:
-            return "skipped", "it is another value than the one that was checked"
-        return self._move(held, action)
+        return self._set_aside(action, None)
 
     def _rescue(self, action: Action) -> tuple[Result, str]:
-        held = Held(self.store, action.key)
         source = self._source(action.path)
-        value = None if source is None or not source.sharded else self.store.open_value(action.key)
-        if not held.exists or source is None or value is None:
+        if source is None or not source.sharded or not self.store.exists(action.key):
             return "skipped", "it is gone"
         layout = source.layout or source.layout_at(action.key)
-        try:
-            if mark_of(value) != action.mark:
-                return "skipped", "it is another value than the one that was checked"
-            rescued = rescue(layout, value)
-        finally:
-            value.close()
-        result, detail = self._move(held, action)
-        if result != "done":
-            return result, detail
-        kept = len(rescued.chunks)
-        if kept and not put_new(self.store, action.key, rescued.parts(layout)):
-            return "done", f"{detail}; somebody has written a new one meanwhile"
-        lost = f", lost are {', '.join(map(str, rescued.lost))}" if rescued.lost else ""
-        return "done", f"{detail}; {kept} inner chunks are rescued{lost}"
+        rescued = Rescued({}, ())
 
-    def _move(self, held: Held, action: Action) -> tuple[Result, str]:
+        def replacement(value: ValueReader) -> list[Buffer] | None:
+            nonlocal rescued
+            rescued = rescue(layout, value)
+            return rescued.parts(layout) if rescued.chunks else None
+
+        result, detail = self._set_aside(action, replacement)
+        if result == "done":
+            lost = f", lost are {', '.join(map(str, rescued.lost))}" if rescued.lost else ""
+            detail = f"{detail}; {len(rescued.chunks)} inner chunks are rescued{lost}"
+        return result, detail
+
+    def _set_aside(self, action: Action, replacement: Replacement | None) -> tuple[Result, str]:
         target = quarantine_key(action.path, action.key, self.stamp)
-        if not set_aside(held, target):
-            return "skipped", "somebody replaced it at this moment"
-        return "done", f"it is in {join(action.path, QUARANTINE)}/{self.stamp}"
+        if set_aside(self.store, action.key, target, action.mark, replacement):
+            return "done", f"it is in {join(action.path, QUARANTINE)}/{self.stamp}"
+        return "skipped", "it is another value than the one that was checked"
 
     # -- what is there now -----------------------------------------------------------------
 
     def _source(self, path: str) -> ChunkSource | None:
         meta = hierarchy.find(Location(self.store, path))
         return open_source(self.store, path, meta) if isinstance(meta, ArrayMetadata) else None
-
-    def _mark(self, key: str) -> str:
-        value = self.store.open_value(key)
-        if value is None:
-            return ""
-        try:
-            return mark_of(value)
-        finally:
-            value.close()
 
 
 def _check_names(action: Action) -> None:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from exzarr.errors import ArgumentError, ChangedError, InvalidKeyError, ReadOnlyError, StoreError
-from exzarr.stores.locks import ThreadLock
+from exzarr.stores.locks import ThreadLock, is_locked
 
 __all__ = [
     "ABSENT",
@@ -325,6 +325,10 @@ class Store(ABC):
                 self.delete(key)
             elif parts is not KEEP:
                 self.put_parts(key, parts)
+
+    def being_updated(self, key: str) -> bool:
+        """Whether somebody is in the midst of an `update` of the value at `key`, as far as can be told."""
+        return is_locked((self, key))
 
     def size(self, key: str) -> int | None:
         """Length of the value at `key` in bytes; None if absent."""

@@ -33,7 +33,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LockedFile", "available", "lock_file"]
+__all__ = ["LockedFile", "available", "is_locked", "lock_file"]
 
 FIRST_PAUSE, LAST_PAUSE = 0.0001, 0.001
 """Seconds between two tries: at first, and after waiting for long."""
@@ -70,6 +70,28 @@ def lock_file(path: str, end: float) -> LockedFile:
             flags |= os.O_RDWR
         else:
             file.close()
+
+
+def is_locked(path: str) -> bool:
+    """Whether a process, this one or another, holds the lock of the file at `path` just now."""
+    if not available():
+        return False
+    try:
+        fd = os.open(path, READ_FLAGS)
+    except OSError:
+        return False
+    try:
+        # Shared, so that those who ask at the same moment don't see one another.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        # Not by closing alone: a child that was forked meanwhile has the file open, too.
+        _unlock(fd)
+        os.close(fd)
+    return False
 
 
 class LockedFile(OpenFile):

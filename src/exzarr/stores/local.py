@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import Literal
 
 from exzarr.errors import ArgumentError, ExzarrError
-from exzarr.stores import files, local_write
+from exzarr.stores import file_locks, files, local_write, locks
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
@@ -178,6 +178,10 @@ class LocalStore(Store):
             raise
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, key, writing=True) from error
+
+    def being_updated(self, key: str) -> bool:
+        path = self._base + check_key(key)
+        return locks.is_locked(path) or file_locks.is_locked(path)
 
     def delete(self, key: str) -> None:
         check_key(key)

@@ -16,7 +16,7 @@ from types import TracebackType
 from exzarr import config
 from exzarr.errors import LockTimeoutError
 
-__all__ = ["ThreadLock", "deadline", "timed_out"]
+__all__ = ["ThreadLock", "deadline", "is_locked", "timed_out"]
 
 
 def deadline() -> float:
@@ -109,6 +109,11 @@ class ThreadLock:
                 turn.release()
             else:
                 del _lines[self._key]
+
+
+def is_locked(key: Hashable) -> bool:
+    """Whether a thread of this process holds the lock of `key` just now."""
+    return key in _lines
 
 
 def _thread(ident: int) -> str:

@@ -50,6 +50,9 @@ class StoreWrapper(Store):
     def update(self, key: str, change: Change) -> None:
         self.inner.update(key, change)
 
+    def being_updated(self, key: str) -> bool:
+        return self.inner.being_updated(key)
+
     def delete(self, key: str) -> None:
         self.inner.delete(key)
 
@@ -170,6 +173,9 @@ class PrefixStore(StoreWrapper):
 
     def update(self, key: str, change: Change) -> None:
         self.inner.update(self._key(key), change)
+
+    def being_updated(self, key: str) -> bool:
+        return self.inner.being_updated(self._key(key))
 
     def delete(self, key: str) -> None:
         self.inner.delete(self._key(key))

@@ -218,7 +218,7 @@ def _change_json(file: Path, data: Any) -> None:
     except ValueError:
         return
     node = root
-    junk = st.sampled_from([None, -1, 0, 2**70, 1.5, "x", [], {}, [[0]], True])
+    junk: Any = st.sampled_from([None, -1, 0, 2**70, 1.5, "x", [], {}, [[0]], True])
     while isinstance(node, dict | list) and node:
         key = data.draw(st.sampled_from([*node] if isinstance(node, dict) else [*range(len(node))]))
         if isinstance(node[key], dict | list) and node[key] and data.draw(st.booleans()):

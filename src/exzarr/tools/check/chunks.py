@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from exzarr.engine.source import ChunkSource, open_source
 from exzarr.errors import MetadataError, StoreError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import DOCUMENTS, Location
+from exzarr.stores.base import Store
 from exzarr.tools.check.documents import join
-from exzarr.tools.check.entries import Entry, age, below
+from exzarr.tools.check.entries import Entry, below
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.leftovers import is_foreign_temporary
 from exzarr.tools.check.look import Look
@@ -139,25 +141,32 @@ class ArrayCheck:
     # -- outside of the grid ---------------------------------------------------------------
 
     def _outside(self, key: str, index: Index) -> None:
-        run, store = self.run, self.location.store
+        """A chunk that the grid does not have: unless the array is just growing, or shrinking."""
+        findings = self.run.findings
 
-        def look() -> tuple[Finding, ...]:
+        def again() -> tuple[Finding, ...]:
             now = self._now()
-            if now is None or _inside(index, now) or not store.exists(key):
+            if now is None or _inside(index, now) or not now.store.exists(key):
                 return ()
-            counts = now.grid.chunk_counts
-            detail = f"chunk {index} is stored, and the grid has {counts} chunks"
-            return (Finding("EXZ401", self.location.path, key, detail, index, mark=_mark(now, key)),)
+            if self._is_being_resized(key):
+                findings.leave_open(found)
+                return ()
+            return (replace(found, mark=_mark(now.store, key)),)
 
-        found = look()
-        if not found:
-            return
-        # Who appends stores chunks first, and then the document that makes them part of the array.
-        old = age(store, key)
-        if old is not None and old < run.options.grace:
-            run.findings.leave_open(found[0])
-        else:
-            run.findings.suspect(found, look)
+        detail = f"chunk {index} is stored, and the grid has {self.meta.chunk_grid.chunk_counts} chunks"
+        found = Finding(
+            "EXZ401", self.location.path, key, detail, index, mark=_mark(self.location.store, key)
+        )
+        findings.suspect([found], again, changing=True)
+
+    def _is_being_resized(self, *keys: str) -> bool:
+        """Whether the array may be getting another shape just now.
+
+        Who appends stores chunks first, with the document locked, and then the document; others do it
+        the other way round, without a lock. Who shrinks an array deletes chunks before or after.
+        """
+        document = self.location.key(DOCUMENTS[0] if self.meta.zarr_format == 3 else DOCUMENTS[1])
+        return self.location.store.being_updated(document) or self.run.is_young(document, *keys)
 
     # -- missing -----------------------------------------------------------------------
 
@@ -181,6 +190,9 @@ class ArrayCheck:
         now = self._now()
         if now is None or not _inside(finding.index or (), now) or now.store.exists(finding.key):
             return ()
+        if self._is_being_resized():
+            self.run.findings.leave_open(finding)
+            return ()
         return (finding,)
 
 
@@ -189,8 +201,8 @@ def _inside(index: Index, source: ChunkSource) -> bool:
     return len(index) == len(counts) and all(map(int.__lt__, index, counts))
 
 
-def _mark(source: ChunkSource, key: str) -> str:
-    value = source.store.open_value(key)
+def _mark(store: Store, key: str) -> str:
+    value = store.open_value(key)
     if value is None:
         return ""
     try:

@@ -12,9 +12,11 @@ from exzarr.format import json_text, v2, v3
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import GroupMetadata
 from exzarr.format.nodes import consolidated_node
-from exzarr.hierarchy import Location
+from exzarr.hierarchy import DOCUMENTS, Location
 from exzarr.stores.base import Store
+from exzarr.tools.check.again import NEW
 from exzarr.tools.check.documents import canonical, join
+from exzarr.tools.check.entries import age
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.nodes import Nodes
 from exzarr.tools.check.run import Run
@@ -28,8 +30,24 @@ def check_consolidated(run: Run, nodes: Nodes) -> None:
         below = [path for path in nodes.paths if _is_below(path, location.path)]
         found = look_at_consolidated(run.store, location.path, meta.zarr_format, below)
         if found:
-            look = partial(look_at_consolidated, run.store, location.path, meta.zarr_format, below)
+            look = partial(_again, run, location.path, meta.zarr_format, below)
             run.findings.suspect(found, look, changing=True)
+
+
+def _again(run: Run, group: str, zarr_format: int, below: list[str]) -> tuple[Finding, ...]:
+    """Look again; what was written only now may be on its way into the consolidated metadata."""
+    left = []
+    for finding in look_at_consolidated(run.store, group, zarr_format, below):
+        node = finding.mark.partition(":")[0]
+        path = join(group, node) if node else group
+        # Of one that is gone the folder that it was in tells when.
+        keys = [*[join(path, name) for name in DOCUMENTS], path, path.rpartition("/")[0]]
+        ages = [age(run.store, key) for key in keys]
+        if any(old is not None and old < min(NEW, run.options.grace) for old in ages):
+            run.findings.leave_open(finding)
+        else:
+            left.append(finding)
+    return tuple(left)
 
 
 def look_at_consolidated(store: Store, group: str, zarr_format: int, below: list[str]) -> tuple[Finding, ...]:

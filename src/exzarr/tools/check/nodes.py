@@ -10,7 +10,7 @@ from exzarr.errors import InvalidKeyError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, normalize_path
 from exzarr.stores.base import Store
-from exzarr.tools.check.documents import Documents, look_at_documents
+from exzarr.tools.check.documents import look_at_documents
 from exzarr.tools.check.entries import age, below, directly
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.leftovers import is_foreign_temporary
@@ -63,7 +63,7 @@ def find_nodes(run: Run, root: Location) -> Nodes:
                 continue
             detail = f"there are nodes below {path!r}, and no document at it"
             finding = Finding("EXZ105", path, path, detail)
-            run.findings.suspect([finding], partial(_still_without_document, run.store, finding))
+            run.findings.suspect([finding], partial(_still_without_document, run, finding), changing=True)
         # Below a node whose document cannot be read there may be nodes; its keys are nobody else's business.
         children = [*_children(run, path, linked, broken=documents.found and meta is None)]
         pending += sorted(children, reverse=True)
@@ -100,24 +100,36 @@ def _is_node_name(name: str) -> bool:
 
 def _holds_node(store: Store, path: str, linked: bool) -> bool:
     """Whether there is a document at `path` or anywhere below it."""
+    return bool(_documents_below(store, path, linked, most=1))
+
+
+def _documents_below(store: Store, path: str, linked: bool = False, most: int = 100) -> list[str]:
+    """Keys of documents at `path` or anywhere below it, the first `most` that are found."""
+    found: list[str] = []
     pending = [(path, linked)]
-    while pending:
+    while pending and len(found) < most:
         at, through = pending.pop()
         for entry, is_link in directly(store, at, linked=through):
             if entry.kind == "value" and entry.key.rpartition("/")[2] in DOCUMENTS[:3]:
-                return True
-            if entry.kind == "prefix" and not (through or is_link):
+                found.append(entry.key)
+                if len(found) == most:
+                    break
+            elif entry.kind == "prefix" and not (through or is_link):
                 pending.append((entry.key, False))
-    return False
+    return found
 
 
 def _still_there(store: Store, finding: Finding) -> tuple[Finding, ...]:
     return (finding,) if store.exists(finding.key) else ()
 
 
-def _still_without_document(store: Store, finding: Finding) -> tuple[Finding, ...]:
-    documents: Documents = look_at_documents(store, finding.path)
-    if documents.found or not _holds_node(store, finding.path, False):
+def _still_without_document(run: Run, finding: Finding) -> tuple[Finding, ...]:
+    documents = look_at_documents(run.store, finding.path)
+    found = _documents_below(run.store, finding.path)
+    if documents.found or not found:
+        return ()
+    if run.is_young(*found):  # who copies a group makes its own document last
+        run.findings.leave_open(finding)
         return ()
     return (finding,)
 
@@ -127,18 +139,18 @@ def _still_without_document(store: Store, finding: Finding) -> tuple[Finding, ..
 
 def _note_orphans(run: Run, path: str) -> None:
     """One finding for all that lies below `path`, where there is no node."""
-    finding, newest = _orphans(run, path)
+    finding, _ = _orphans(run, path)
     if finding is None:
-        return
-    if newest is not None and newest < run.options.grace:
-        # Who copies or deletes an array has chunks without a document for a while.
-        run.findings.leave_open(finding)
         return
 
     def again() -> tuple[Finding, ...]:
         if look_at_documents(run.store, path).found:
             return ()
-        found, _ = _orphans(run, path)
+        found, newest = _orphans(run, path)
+        # Who copies or deletes an array has chunks without a document for a while.
+        if found is not None and newest is not None and newest < run.options.grace:
+            run.findings.leave_open(found)
+            return ()
         return () if found is None else (found,)
 
     run.findings.suspect([finding], again, changing=True)

@@ -11,7 +11,7 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
 from exzarr.stream.progress import Meter
 from exzarr.tools.check.again import Findings
-from exzarr.tools.check.entries import QUARANTINE, Entry
+from exzarr.tools.check.entries import QUARANTINE, Entry, age
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.leftovers import look_at_leftover
 
@@ -72,6 +72,11 @@ class Run:
         self.findings = Findings(store, limit)
         self.counter = Counter(None)
         self.quarantines: list[str] = []
+
+    def is_young(self, *keys: str) -> bool:
+        """Whether one of the values was written so lately that somebody may still be at work there."""
+        ages = [age(self.store, key) for key in keys]
+        return any(old is not None and old < self.options.grace for old in ages)
 
     def odd_entry(self, path: str, entry: Entry) -> None:
         """Deal with what lies below the node at `path` and is no value."""

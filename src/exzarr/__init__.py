@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from exzarr.telemetry.profiling import profile
     from exzarr.tools.check.checking import check
     from exzarr.tools.check.repair import repair
+    from exzarr.tools.checksum.digest import checksum
     from exzarr.tools.convert import convert
     from exzarr.tools.copy import copy
 
@@ -122,6 +123,7 @@ __all__ = [
     "convert",
     "check",
     "repair",
+    "checksum",
     "tree",
     "consolidate_metadata",
     # in other libraries' terms
@@ -182,6 +184,7 @@ _HOMES = {
     "to_torch": "exzarr.integrations.torch",
     "profile": "exzarr.telemetry.profiling",
     "check": "exzarr.tools.check.checking",
+    "checksum": "exzarr.tools.checksum.digest",
     "repair": "exzarr.tools.check.repair",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
     **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},

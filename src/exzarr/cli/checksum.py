@@ -1,0 +1,40 @@
+"""``exzarr checksum``: one digest of what an array or a hierarchy holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from exzarr.cli.output import console, print_json
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("checksum")(checksum)
+
+
+def checksum(
+    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    nodes: Annotated[bool, typer.Option("--nodes", help="One line for each node below it, too.")] = False,
+    memory: Annotated[str, typer.Option(help="Most memory for elements.")] = "256MiB",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """One digest of the content of an array, or of a group with all below it.
+
+    It is the same for the same data, attributes and names, whatever the chunks, codecs, store or version.
+    """
+    from exzarr.cli.options import parse_bytes
+    from exzarr.tools.checksum.digest import checksum as checksum_of
+
+    terminal = console(stderr=True).is_terminal and not as_json
+    found = checksum_of(path, memory=parse_bytes(memory, "--memory"), progress=terminal)
+    if as_json:
+        print_json(found.asdict())
+        return
+    print(f"{found.hexdigest}  {path}")
+    if nodes:
+        for name, digest in found.nodes.items():
+            print(f"{digest}    /{name}")

@@ -1,0 +1,170 @@
+"""`exzarr.checksum`: one digest of what an array, or a hierarchy, holds."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from exzarr.array import Array
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.group import Group
+from exzarr.hierarchy import Location, Metadata
+from exzarr.stores.resolve import StoreLike
+from exzarr.stream.progress import Progress, open_meter
+from exzarr.tools.checksum.canonical import Encoder, attributes_of, canonical_json, dimension_names_of
+from exzarr.tools.checksum.tree import digest_elements
+from exzarr.tools.copy import MEMORY, locate
+from exzarr.tools.copy_plan import place_of, walk
+
+__all__ = ["Checksum", "checksum"]
+
+HEADER = "exzarr checksum 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """The checksum of a hierarchy. Printing it shows its 64 hexadecimal digits.
+
+    Attributes
+    ----------
+    hexdigest
+        SHA-256 of all there is.
+    nodes
+        SHA-256 of each node, by its path from where the checksum was made; ``""`` is the top.
+    data
+        SHA-256 of the elements of each array, whatever its attributes are, by the same paths.
+    place
+        What it is the checksum of.
+    """
+
+    hexdigest: str
+    nodes: dict[str, str]
+    data: dict[str, str]
+    place: str
+
+    def asdict(self) -> dict[str, Any]:
+        """The checksum as a plain dict."""
+        nodes = [
+            {"path": "/" + path, "sha256": digest, "data": self.data.get(path)}
+            for path, digest in self.nodes.items()
+        ]
+        return {"place": self.place, "sha256": self.hexdigest, "nodes": nodes}
+
+    def __str__(self) -> str:
+        return self.hexdigest
+
+
+def checksum(
+    target: Array | Group | StoreLike,
+    *,
+    path: str = "",
+    memory: int = MEMORY,
+    progress: Progress = False,
+) -> Checksum:
+    """A digest of what an array, or a group with everything below it, holds.
+
+    It is the same for the same content: whatever the chunks, shards, codecs, fill values, the store, and the
+    version of the format. Every node counts, with its path, kind, attributes, and dimension names; and of
+    arrays the data type, the shape, and each element, to the bit. What is not stored counts as the fill
+    value that it reads as; the fill value itself, and consolidated metadata, do not count.
+
+    Exactly: SHA-256 of lines that are joined by line feeds. The first is ``exzarr checksum 1``; then comes one for
+    each node, sorted by path (as UTF-8), in JSON with sorted keys, no blanks, and ASCII only, of an object with
+
+    ``path``
+        relative to where the checksum is made, parts separated by ``/``, ``""`` for the top;
+    ``kind``
+        ``"array"`` or ``"group"``;
+    ``attributes``
+        as stored; without ``_ARRAY_DIMENSIONS`` where that says what the dimension names are;
+
+    and of arrays also
+
+    ``dimension_names``
+        a list of names and nulls; null where no dimension has a name;
+    ``data_type``
+        NumPy's name for numbers and booleans, ``ml_dtypes``' for its own; ``datetime64[1ns]``,
+        ``timedelta64[10s]``; ``bytes[n]``, ``utf32[n]``, ``raw[n]`` for elements of n bytes or characters;
+        ``string``, ``bytes``, ``object`` for elements of any length; for structured types a list of
+        ``[name, data type]``;
+    ``shape``
+        in elements;
+    ``elements``
+        SHA-256 of the joined SHA-256s (32 bytes each) of blocks of elements, in C order of the blocks.
+
+    Blocks have one shape, which depends on the array's shape and the bytes of an element: all lengths start
+    at 1, and as long as a block has at most 512 KiB, the shortest length that is less than the array's is doubled
+    (of several, the last). Blocks at the edges are cropped. A block is its elements in C order, little-endian
+    and packed. Elements of any length count for 16 bytes; a string is its length in bytes (8 bytes,
+    little-endian) and its UTF-8, a byte string its length and itself, another object its JSON likewise. Datetimes
+    are 8-byte integers; integers of 2 and 4 bits have a byte; NaNs are what they are.
+
+    Parameters
+    ----------
+    target, path
+        An array or a group; or a store (or a path, or URL), and a path in it.
+    memory
+        Most bytes of elements that are in memory at once (one chunk at least).
+    progress
+        True for a bar; a callable gets ``(done, total)``, in elements.
+
+    Raises
+    ------
+    NodeNotFoundError
+        There is nothing there.
+    ChunkCorruptError
+        A chunk cannot be decoded.
+    """
+    with ExitStack() as opened:
+        location = locate(target, path, "r", opened)
+        nodes = [*_nodes(location)]
+        meter = open_meter(progress, sum(_size(meta) for _, _, meta in nodes), "reading")
+        try:
+            return _checksum(location, nodes, memory, meter)
+        finally:
+            if meter is not None:
+                meter.close()
+
+
+def _nodes(location: Location) -> Iterator[tuple[str, Location, Metadata]]:
+    skip = len(location.path) + 1 if location.path else 0
+    found = [(place.path[skip:], place, meta) for place, meta in walk(location)]
+    return iter(sorted(found, key=lambda node: node[0].encode()))
+
+
+def _size(meta: Metadata) -> int:
+    return math.prod(meta.shape) if isinstance(meta, ArrayMetadata) else 0
+
+
+def _checksum(
+    location: Location, nodes: list[tuple[str, Location, Metadata]], memory: int, meter: Any
+) -> Checksum:
+    lines = [HEADER]
+    digests: dict[str, str] = {}
+    data: dict[str, str] = {}
+    for path, place, meta in nodes:
+        record: dict[str, Any] = {"path": path, "kind": "group", "attributes": meta.attributes}
+        if isinstance(meta, ArrayMetadata):
+            encoder = Encoder(meta.data_type)
+
+            def advance(n: int, itemsize: int = encoder.itemsize) -> None:
+                if meter is not None:
+                    meter.add(n, n * itemsize)
+
+            data[path] = digest_elements(Array(place, meta, read_only=True), encoder, memory, advance)
+            record |= {
+                "kind": "array",
+                "attributes": attributes_of(meta),
+                "dimension_names": dimension_names_of(meta),
+                "data_type": encoder.name,
+                "shape": [*meta.shape],
+                "elements": data[path],
+            }
+        lines.append(canonical_json(record))
+        digests[path] = hashlib.sha256(lines[-1].encode()).hexdigest()
+    whole = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return Checksum(whole, digests, data, place_of(location))

@@ -167,9 +167,8 @@ WRITERS: dict[str, Callable[[Path, Layout], None]] = {
 
 def make_old(path: Path, seconds: float = 86_400) -> None:
     """Let everything below `path` have been written long ago: no writer can still be at work."""
-    for folder, _, names in os.walk(path):
-        for name in names:
-            file = Path(folder, name)
+    for folder, _, names in os.walk(path, topdown=False):
+        for file in (*[Path(folder, name) for name in names], Path(folder)):
             then = file.lstat().st_mtime - seconds
             os.utime(file, (then, then), follow_symlinks=False)
 

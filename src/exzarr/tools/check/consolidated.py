@@ -40,8 +40,9 @@ def _again(run: Run, group: str, zarr_format: int, below: list[str]) -> tuple[Fi
     for finding in look_at_consolidated(run.store, group, zarr_format, below):
         node = finding.mark.partition(":")[0]
         path = join(group, node) if node else group
-        # Of one that is gone the folder that it was in tells when.
-        keys = [*[join(path, name) for name in DOCUMENTS], path, path.rpartition("/")[0]]
+        keys = [join(path, name) for name in DOCUMENTS]
+        if finding.code == "EXZ604":  # when it went, the folder tells that it was in
+            keys += [path, path.rpartition("/")[0]]
         ages = [age(run.store, key) for key in keys]
         if any(old is not None and old < min(NEW, run.options.grace) for old in ages):
             run.findings.leave_open(finding)

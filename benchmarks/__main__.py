@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import cells, floor, peers, probe, report, telemetry
+from benchmarks import cells, floor, peers, probe, report, streams, telemetry
 from benchmarks.data import Workspace
 from benchmarks.harness import Result, Rounds, measure
 from benchmarks.targets import Run
@@ -38,6 +38,8 @@ def main() -> None:
             figures += probe.import_times(work, probed, 5 if options.quick else 15)
         if options.only in probe.MEMORY:
             figures += probe.peak_memory(work, probed, quick=options.quick)
+        if options.only in streams.GROUP:
+            figures += streams.throughput(work, quick=options.quick)
         if options.only in telemetry.GROUP:
             figures += telemetry.overhead(Path(folder), 11 if options.quick else 51)
     results.sort(key=lambda result: cells.GROUPS.index(result.group))

@@ -10,6 +10,7 @@ from benchmarks import batches, cells, floor
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
+from benchmarks.streams import GROUP as STREAMS
 from benchmarks.telemetry import GROUP as TELEMETRY
 
 TENSORSTORE = "TensorStore"
@@ -100,6 +101,7 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     for group, target in (
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),
+        (STREAMS, "chunk streams: time over that of one whole read"),
         (TELEMETRY, "telemetry while nobody listens, % of a small call"),
     ):
         yield _bounded(target, [f for f in run.figures if f.group == group])
@@ -144,5 +146,5 @@ def _bounded(target: str, figures: Sequence[Figures]) -> Verdict:
     if not found:
         return Verdict(target, "not measured", None)
     value, figure = max(found, key=lambda pair: pair[0] / pair[1].bound)
-    text = f"{value:.1f}" + (f" ({figure.name})" if len(found) > 1 else "")
+    text = f"{value:.3g}" + (f" ({figure.name})" if len(found) > 1 else "")
     return Verdict(f"{target} ≤ {figure.bound:.4g}", text, passed=value <= figure.bound)

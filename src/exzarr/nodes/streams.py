@@ -66,7 +66,8 @@ class ArrayStreams(ZarrNames):
             A tuple of slices (step 1) in array coordinates: the chunks that it touches, cropped to it. Default:
             all.
         workers
-            Threads that read and decode. Default: ``config.workers``.
+            Threads that read and decode. Default: ``config.workers``; one where chunks are so small that more
+            would be in each other's way; as many as the store wants requests in flight, if it wants more.
         prefetch
             How many more chunks may be in memory. Default: what makes 8 MiB, at least `workers`. Small chunks
             are read several at a time, if there is room for it: with a small `prefetch` they are not.

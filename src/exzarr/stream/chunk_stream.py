@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr import config
 from exzarr.engine.source import ChunkSource
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError, chunk_error
@@ -94,7 +95,8 @@ class ChunkStream(Stream[Chunk]):
         on_error: OnError = "raise",
         progress: Progress = False,
     ) -> None:
-        workers, failures = as_workers(workers), Failures(on_error)
+        workers = default_workers(source) if workers is None else as_workers(workers)
+        failures = Failures(on_error)
         if prefetch is None:
             prefetch = default_prefetch(source.nbytes, workers)
         grid = StreamGrid(source)
@@ -151,6 +153,14 @@ def choose(
     if not ordered:
         indices = grid.by_shard(indices)
     return grid.pick(region, indices), len(indices)
+
+
+def default_workers(source: ChunkSource) -> int:
+    """How many threads where nobody says: those that pay, for the store and for the chunks."""
+    workers = config.get().workers
+    if source.store.concurrency:
+        return max(workers, source.store.concurrency)  # most of them wait
+    return 1 if source.light else workers
 
 
 def default_prefetch(nbytes: int, workers: int) -> int:

@@ -63,7 +63,7 @@ class State:
 
     @property
     def words(self) -> str:
-        """What stands beside a bar: ``12/40 · 1 failed · 120 MiB/s · 0:04 left``."""
+        """What stands beside a bar: ``12/40 · 1 failed · 120 MiB/s · 4.0 s left``."""
         parts = [f"{self.done}" if self.total is None else f"{self.done}/{self.total}"]
         if self.failed:
             parts.append(f"{self.failed} failed")
@@ -76,6 +76,8 @@ class State:
 
 
 def _clock(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

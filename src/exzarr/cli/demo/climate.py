@@ -1,8 +1,7 @@
-"""What is computed from the arrays: never more than one block of one array in memory."""
+"""What is computed from the arrays: never more than a few chunks of one array in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ __all__ = [
     "monthly_means",
     "months_of",
     "period_means",
-    "stream",
     "window_of",
 ]
 
@@ -49,14 +47,6 @@ def window_of(months: AnyArray, longitude: AnyArray, first: str, last: str) -> t
     )
 
 
-def stream(array: Array) -> Iterator[tuple[slice, AnyArray]]:
-    """The array in blocks along its first dimension, as long as its shards (or chunks): one at a time."""
-    step = (array.shards or array.chunks)[0]
-    for start in range(0, array.shape[0], step):
-        rows = slice(start, min(start + step, array.shape[0]))
-        yield rows, array[rows]
-
-
 @dataclass(frozen=True)
 class MonthlyMeans:
     """The mean of each calendar month.
@@ -66,30 +56,33 @@ class MonthlyMeans:
     values
         Shape (12, latitude, longitude), float32, in the array's own units; its fill value where
         there is no data.
-    blocks, block_bytes
-        How many blocks were read, and the bytes of the largest.
+    chunks, chunk_bytes
+        How many chunks went through memory, and the bytes of the largest.
     """
 
     values: AnyArray
-    blocks: int
-    block_bytes: int
+    chunks: int
+    chunk_bytes: int
 
 
-def monthly_means(array: Array, months: AnyArray) -> MonthlyMeans:
-    """The mean of each calendar month of an array (time, latitude, longitude), block by block."""
+def monthly_means(array: Array, months: AnyArray, *, progress: bool = False) -> MonthlyMeans:
+    """The mean of each calendar month of an array (time, latitude, longitude), chunk by chunk."""
     calendar = months.astype("M8[M]").astype(int) % 12
     total = np.zeros((12, *array.shape[1:]))
     count = np.zeros((12, *array.shape[1:]), np.int64)
-    fill = array.fill_value
-    blocks = largest = 0
-    for rows, block in stream(array):
-        valid = block != fill
-        np.add.at(total, calendar[rows], np.where(valid, block, 0.0))
-        np.add.at(count, calendar[rows], valid)
-        blocks, largest = blocks + 1, max(largest, block.nbytes)
+    largest = 0
+    with array.chunk_stream(progress=progress) as stream:
+        for chunk in stream:
+            times, *place = chunk.region
+            here = (slice(None), *place)
+            valid = chunk.data != array.fill_value
+            np.add.at(total[here], calendar[times], np.where(valid, chunk.data, 0.0))
+            np.add.at(count[here], calendar[times], valid)
+            largest = max(largest, chunk.data.nbytes)
     with np.errstate(invalid="ignore"):
         means = total / count
-    return MonthlyMeans(np.where(count > 0, means, fill).astype(array.dtype), blocks, largest)
+    means = np.where(count > 0, means, array.fill_value).astype(array.dtype)
+    return MonthlyMeans(means, stream.stats.chunks, largest)
 
 
 def write_monthly_means(root: Group, source: Array, means: MonthlyMeans) -> Array:
@@ -108,12 +101,12 @@ def write_monthly_means(root: Group, source: Array, means: MonthlyMeans) -> Arra
 
 
 def period_means(array: Array, years: AnyArray, *periods: tuple[int, int]) -> list[AnyArray]:
-    """The mean over each of `periods` (first and last year) of an array (time, ...), block by block."""
+    """The mean over each of `periods` (first and last year) of an array (time, ...), one time after the other."""
     totals = [np.zeros(array.shape[1:]) for _ in periods]
     counts = [0] * len(periods)
-    for rows, block in stream(array):
+    for moment in array.slice_stream("time"):
         for i, (first, last) in enumerate(periods):
-            wanted = (years[rows] >= first) & (years[rows] <= last)
-            totals[i] += block[wanted].sum(axis=0, dtype="f8")
-            counts[i] += int(wanted.sum())
+            if first <= years[moment.index] <= last:
+                totals[i] += moment.data
+                counts[i] += 1
     return [total / max(1, count) for total, count in zip(totals, counts, strict=True)]

@@ -39,7 +39,7 @@ def demo(
 ) -> None:
     """The whole of exzarr in ten seconds, on real climate data.
 
-    Writes two netCDF files as one Zarr hierarchy, opens it, reads a window, computes block by block,
+    Writes two netCDF files as one Zarr hierarchy, opens it, reads a window, computes chunk by chunk,
     compares every value with zarr-python, draws a map, and says where the time went. Succeeds only if every comparison held.
     """
     from exzarr.cli.demo.story import Story
@@ -121,7 +121,7 @@ def _steps(output: Path, story: Story, report: Report) -> Result:
     window = climate.window_of(months, longitude[...], "2009-12", "2010-02")
     story.window(window, sst.explain[window], sst[window])
 
-    means = climate.monthly_means(sst, months)
+    means = climate.monthly_means(sst, months, progress=story.streaming(sst))
     mean_array = climate.write_monthly_means(root, sst, means)
     year = _usual_year(means, sst, window)
     usual = (year[11] + year[0] + year[1]) / 3
@@ -182,18 +182,18 @@ def _arrays(root: Group, *paths: str) -> list[Array]:
 
 
 def _picture(root: Group, sst: Array, air: Array, months: Any, means: MonthlyMeans) -> Picture:
-    """What the figure shows, computed block by block from the arrays."""
+    """What the figure shows, computed time by time from the arrays."""
     from exzarr.cli.demo import climate, figure
 
     fill = sst.fill_value
     usual = np.where(means.values == fill, np.nan, means.values)
     calendar = months.astype("M8[M]").astype(int) % 12
     anomaly = np.full((sst.shape[0], sst.shape[2]), np.nan)
-    for rows, block in climate.stream(sst):
-        difference = np.where(block == fill, np.nan, block) - usual[calendar[rows]]
+    for month in sst.slice_stream("time"):
+        difference = np.where(month.data == fill, np.nan, month.data) - usual[calendar[month.index]]
         wet = ~np.isnan(difference)
         with np.errstate(invalid="ignore"):
-            anomaly[rows] = np.where(wet, difference, 0).sum(axis=1) / wet.sum(axis=1)
+            anomaly[month.index] = np.where(wet, difference, 0).sum(axis=0) / wet.sum(axis=0)
     cold, warm = [int(np.flatnonzero(months == np.datetime64(m))[0]) for m in (figure.COLD, figure.WARM)]
     # A calendar of twelve months of thirty days
     latitude, longitude, air_time, air_latitude, air_longitude = _arrays(

@@ -99,13 +99,20 @@ class Story:
             f"     {float(values.mean()) - KELVIN:.2f} °C   [dim]of {times(values.shape)} values[/dim]"
         )
 
+    def streaming(self, array: Array) -> bool:
+        """The monthly means are about to be computed. Whether to show a bar meanwhile."""
+        self._step("A mean for each month of the year, chunk by chunk")
+        self._say(
+            f"The array streams through memory, a few of its {array.nchunks} chunks at a time: read ahead in threads, "
+            "never further than it may. It would be the same for a terabyte."
+        )
+        return not self._out.quiet and sys.stderr.isatty()
+
     def means(self, array: Array, means: MonthlyMeans, year: list[float], warmer: float) -> None:
         """The monthly means are computed and stored. `year` is in °C; `warmer`, of the window, in K."""
-        self._step("A mean for each month of the year, block by block")
         self._say(
-            f"The array streams through memory one row of shards at a time: {means.blocks} blocks of "
-            f"{human_bytes(means.block_bytes)} at most, where the whole is {human_bytes(array.nbytes)}. It would be "
-            "the same for a terabyte. Land is masked. The means are a new array beside their source, and the "
+            f"{means.chunks} chunks of {human_bytes(means.chunk_bytes)} at most, where the whole is "
+            f"{human_bytes(array.nbytes)}. Land is masked. The means are a new array beside their source, and the "
             "consolidated metadata knows of it at once."
         )
         low, high = min(year), max(year)

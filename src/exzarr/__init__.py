@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from exzarr import codecs, config, errors, stores, telemetry
+    from exzarr import codecs, config, errors, stores, stream, telemetry
     from exzarr.api import (
         array,
         consolidate_metadata,
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from exzarr.group import Group
     from exzarr.integrations.dask import to_dask
     from exzarr.integrations.torch import to_torch
+    from exzarr.retrying import Retry
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.stream.batches import batches
     from exzarr.stream.maps import parallel_chunk_map
@@ -132,6 +133,7 @@ __all__ = [
     # streams
     "batches",
     "parallel_chunk_map",
+    "Retry",
     # seeing what happens
     "profile",
     # stores
@@ -168,12 +170,14 @@ __all__ = [
     "config",
     "errors",
     "stores",
+    "stream",
     "telemetry",
 ]
 
-_ROOMS = ("codecs", "config", "errors", "stores", "telemetry")
+_ROOMS = ("codecs", "config", "errors", "stores", "stream", "telemetry")
 _HOMES = {
     "Array": "exzarr.array",
+    "Retry": "exzarr.retrying",
     "Group": "exzarr.group",
     "array_metadata": "exzarr.creation.metadata",
     "batches": "exzarr.stream.batches",

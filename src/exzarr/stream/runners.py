@@ -12,7 +12,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from threading import RLock
 from typing import Any, Literal, Protocol
 
-from exzarr import config
+from exzarr import config, telemetry
 from exzarr.errors import ArgumentError, StreamError, TimedOutError
 from exzarr.stream.packing import Portable
 from exzarr.stream.supervised.pool import ProcessLostError, ProcessPool
@@ -49,6 +49,17 @@ def open_runner(
     task: Task, executor: ExecutorLike, workers: int | None, timeout: float | None, total: int
 ) -> Runner:
     """The runner for what users give as ``executor=``, for `total` items at most."""
+    hooks = telemetry.hooks()
+    if not hooks or executor == "threads":
+        return _open(task, executor, workers, timeout, total)
+    from exzarr.stream.telling import Hearing, Telling
+
+    return Hearing(_open(Telling(task), executor, workers, timeout, total), hooks)
+
+
+def _open(
+    task: Task, executor: ExecutorLike, workers: int | None, timeout: float | None, total: int
+) -> Runner:
     if workers is not None and (type(workers) is not int or workers < 1):
         raise ArgumentError(f"workers must be a positive number, not {workers!r}")
     if timeout is not None and not timeout > 0:

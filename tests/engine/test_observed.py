@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from exzarr.engine import observed
 from exzarr.engine.read import read
 from exzarr.errors import ChunkCorruptError, ChunkMissingError
 from exzarr.hierarchy import Location
+from exzarr.stores import file_locks, locks
+from exzarr.stores.base import KEEP
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.zip import ZipStore
@@ -39,6 +42,7 @@ from exzarr.telemetry import (
 from tests.engine.spy import Hook, Short, Spy
 from tests.engine.strategies import Pick, arrays, blank, configs, picks, values_for
 from tests.engine.tools import assert_same, contents, make, numbered, open_array, raw
+from tests.stream.tools import eventually
 
 GZIP = {"name": "gzip", "configuration": {"level": 1}}
 
@@ -367,6 +371,72 @@ def test_chunks_that_are_decoded_by_one_call_are_told_one_by_one(
     rest = Counter(event.index for event in ears.of(ChunkRead) if event.at > whole.at)
     assert rest == Counter({(r // chunks[0], c) for r in picked for c in range(64 // chunks[1])})
     assert sum(event.decoding for event in read) > 0
+
+
+# -- locks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shards", [None, (8, 8)])
+def test_waiting_for_a_thread_is_neither_fetching_nor_copying(shards: Any) -> None:
+    array = make((8, 8), chunks=(4, 4), shards=shards)
+    array[...] = numbered((8, 8))
+    ears = Ears()
+    key = "c/0/0"
+
+    def write() -> None:
+        with telemetry.listening(ears, scope="context"):
+            array[1, 1] = 7
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hold(value: Any) -> Any:
+        inside.set()
+        assert go_on.wait(60)
+        return KEEP
+
+    holder = threading.Thread(target=array.store.update, args=(key, hold))
+    writer = threading.Thread(target=write)
+    holder.start()
+    assert inside.wait(60)
+    writer.start()
+    assert eventually(lambda: any(line.waiting for line in locks._lines.values()))
+    start = perf_counter()
+    assert not ears.events
+    waited = perf_counter() - start
+    go_on.set()
+    writer.join()
+    holder.join()
+    (written,) = ears.of(ChunkWritten)
+    (whole,) = ears.of(SelectionWritten)
+    assert waited <= written.waiting <= whole.seconds
+    assert written.seconds + sum(event.seconds for event in ears.of(ChunkRead)) <= whole.seconds
+    assert all(event.seconds <= whole.seconds - waited for event in ears.of(StoreRequest))
+
+
+@pytest.mark.skipif(not file_locks.available(), reason="needs locks of files")
+def test_waiting_for_a_process_is_neither_fetching_nor_copying(tmp_path: Path) -> None:
+    array = make((8, 8), chunks=(4, 4), store=LocalStore(tmp_path))
+    array[...] = numbered((8, 8))
+    ears = Ears()
+
+    def write() -> None:
+        with telemetry.listening(ears, scope="context"):
+            array[1, 1] = 7
+
+    other = file_locks.lock_file(str(tmp_path / "c/0/0"), locks.deadline())  # as another process would
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert eventually(lambda: file_locks._is_waited_for(other._fd))
+    start = perf_counter()
+    assert not ears.events
+    waited = perf_counter() - start
+    other.close()
+    writer.join()
+    (written,) = ears.of(ChunkWritten)
+    (whole,) = ears.of(SelectionWritten)
+    assert waited <= written.waiting <= whole.seconds
+    assert all(event.seconds <= whole.seconds - waited for event in ears.of(StoreRequest))
+    assert array[1, 1] == 7
 
 
 # -- damage ----------------------------------------------------------------------------------------

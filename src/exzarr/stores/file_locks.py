@@ -26,7 +26,7 @@ from exzarr import config
 from exzarr.errors import ReadOnlyError, StoreError
 from exzarr.stores.files import READ_FLAGS, OpenFile, file_version
 from exzarr.stores.lock_holders import holder_of
-from exzarr.stores.locks import timed_out
+from exzarr.stores.locks import note_wait, timed_out
 
 try:
     import fcntl
@@ -118,15 +118,18 @@ class LockedFile(OpenFile):
         """
         if _try(self._fd):
             return True
-        _say_waiting(self._fd)
         began = now = time.monotonic()
-        while now < end:
-            time.sleep(min(max(FIRST_PAUSE, (now - began) / 100), LAST_PAUSE, end - now))
-            if _try(self._fd):
-                return True
-            if not self.is_in_place():
-                return False
-            now = time.monotonic()
+        _say_waiting(self._fd)
+        try:
+            while now < end:
+                time.sleep(min(max(FIRST_PAUSE, (now - began) / 100), LAST_PAUSE, end - now))
+                if _try(self._fd):
+                    return True
+                if not self.is_in_place():
+                    return False
+                now = time.monotonic()
+        finally:
+            note_wait(time.monotonic() - began)
         raise timed_out(self.path, holder_of(self._fd))
 
     def is_in_place(self) -> bool:

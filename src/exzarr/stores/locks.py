@@ -16,7 +16,7 @@ from types import TracebackType
 from exzarr import config
 from exzarr.errors import LockTimeoutError
 
-__all__ = ["ThreadLock", "deadline", "is_locked", "timed_out"]
+__all__ = ["ThreadLock", "deadline", "is_locked", "note_wait", "timed_out", "waited"]
 
 
 def deadline() -> float:
@@ -31,6 +31,23 @@ def timed_out(what: str, holder: str) -> LockTimeoutError:
         f"waited {seconds:g} s for the lock of {what!r}, which is held by {holder}; "
         "exzarr.config.set(lock_timeout=...) waits longer"
     )
+
+
+class _Waits(threading.local):
+    seconds = 0.0
+
+
+_waits = _Waits()
+
+
+def waited() -> float:
+    """Seconds that this thread has waited for locks in its life: of processes, too."""
+    return _waits.seconds
+
+
+def note_wait(seconds: float) -> None:
+    """This thread has waited so long for a lock."""
+    _waits.seconds += seconds
 
 
 class _Line:
@@ -76,15 +93,18 @@ class ThreadLock:
             turn = threading.Lock()
             turn.acquire()
             place = (turn, threading.get_ident())
+            began = time.monotonic()
             line.waiting.append(place)
         try:
-            rest = (deadline() if end is None else end) - time.monotonic()
+            rest = (deadline() if end is None else end) - began
             taken = turn.acquire(timeout=min(max(0.0, rest), threading.TIMEOUT_MAX))
         except BaseException:
             if not self._leave(line, place):
                 self._line = line
                 self.release()
             raise
+        finally:
+            note_wait(time.monotonic() - began)
         # Who was handed the lock at the last moment has it.
         if not taken and self._leave(line, place):
             raise timed_out(self._name, _thread(line.holder))

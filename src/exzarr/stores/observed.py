@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from exzarr import telemetry
 from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, ValueReader
+from exzarr.stores.locks import waited
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
 
@@ -126,16 +127,20 @@ class ObservedStore(StoreWrapper):
         self.updated(key, change)
 
     def updated(self, key: str, change: Change) -> Sequence[Buffer] | None:
-        """`update`; returns what `change` returned. What waiting for others took counts to reading the value."""
-        start = perf_counter()
+        """`update`; returns what `change` returned. What waiting for others took counts to no request."""
+        start, before = perf_counter(), waited()
         left: float | None = None
         parts: Sequence[Buffer] | None = KEEP
 
         def watched(value: ValueReader | None) -> Sequence[Buffer] | None:
-            nonlocal left, parts
+            nonlocal left, parts, before
+            wait = waited() - before
+            seconds = max(0.0, perf_counter() - (start if left is None else left) - wait)
             left = None
-            parts = change(self.old_value(key, value, perf_counter() - start))
+            self.has_waited(wait)
+            parts = change(self.old_value(key, value, seconds))
             self.new_value()
+            before = waited()
             left = perf_counter()
             return parts
 
@@ -153,6 +158,9 @@ class ObservedStore(StoreWrapper):
         elif parts is not KEEP:
             self.tell("put", key, sum(map(len, parts)), seconds)
         return parts
+
+    def has_waited(self, seconds: float) -> None:
+        """`update` waited so long for others."""
 
     def old_value(self, key: str, value: ValueReader | None, seconds: float) -> ValueReader | None:
         """What `update` shows of the value it found, after so many seconds."""

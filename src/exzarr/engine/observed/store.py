@@ -147,6 +147,11 @@ class EngineStore(ObservedStore):
             chunk = self.ledger.take_encoded(parts[0])
             self.ledger.written(watch, key, [] if chunk is None else [chunk])
 
+    def has_waited(self, seconds: float) -> None:
+        watch = self.ledger.watch()
+        watch.waiting += seconds
+        watch.resume()
+
     def old_value(self, key: str, value: ValueReader | None, seconds: float) -> ValueReader | None:
         watch = self.ledger.watch()
         watch.seconds = seconds

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,17 @@ def zarrita() -> Zarrita:
     if not (JS / "node_modules" / "zarrita").is_dir():
         pytest.skip("zarrita.js is not installed: `npm ci` in tests/js")
     return Zarrita(node)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """A real S3 server (`tests.s3_server`), one for each of xdist's workers."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("moto")
+    from tests.s3_server import running_server
+
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ GATHERED_NBYTES = 256 * 1024
 class _Values:
     """What is to be written: the work array, and how."""
 
-    __slots__ = ("field", "keep_empty", "plan", "shape", "source", "work")
+    __slots__ = ("deletes_patched", "field", "keep_empty", "plan", "shape", "source", "work")
 
     def __init__(
         self, source: ChunkSource, plan: Plan, work: AnyArray, field: str | None, keep_empty: bool
@@ -53,6 +53,8 @@ class _Values:
         self.work = work
         self.field = field
         self.keep_empty = keep_empty
+        # An empty chunk may only be deleted on the condition that nobody else has filled it meanwhile.
+        self.deletes_patched = not keep_empty and source.store.deletes_unchanged
         self.shape: tuple[int, ...] = () if source.pipeline is None else source.pipeline.spec.shape
 
     def patch(self, chunk: AnyArray, chunk_index: Any, work_index: Any) -> None:
@@ -165,7 +167,8 @@ def _patch_chunk(
         old = None if value is None else _stored_chunk(values.source, pipeline, key, value, covers)
         chunk = values.blank(pipeline.spec.shape) if old is None else values.to_patch(old)
         values.patch(chunk, chunk_index, work_index)
-        return None if not values.keep_empty and is_fill(chunk, pipeline.spec) else [pipeline.encode(chunk)]
+        empty = values.deletes_patched and is_fill(chunk, pipeline.spec)
+        return None if empty else [pipeline.encode(chunk)]
 
     values.source.store.update(key, patched)
 
@@ -194,8 +197,9 @@ def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
             layout = source.layout or source.layout_at(key)
             extents = source.extents_at(key, layout)
             plan = values.plan.within(item, layout.dims, extents)
-            encode = partial(_shard, values, layout, key, plan, inner_workers)
-            if not covers or (*extents,) != layout.shape:
+            whole = covers and (*extents,) == layout.shape
+            encode = partial(_shard, values, layout, key, plan, inner_workers, whole)
+            if not whole:
                 store.update(key, partial(_patched_shard, source, layout, key, covers, encode))
             elif (parts := encode({})) is None:
                 store.delete(key)
@@ -205,12 +209,18 @@ def _shards(values: _Values, inner_workers: int, feed: Feed) -> None:
 
 
 def _shard(
-    values: _Values, layout: ShardLayout, key: str, plan: Plan, workers: int, pieces: dict[int, Any]
+    values: _Values,
+    layout: ShardLayout,
+    key: str,
+    plan: Plan,
+    workers: int,
+    whole: bool,
+    pieces: dict[int, Any],
 ) -> Sequence[Buffer] | None:
     """A shard of the encoded inner chunks `pieces` and of those that `plan` changes; None where it is empty."""
     job = partial(with_scratch, partial(_inner_chunks, values, layout, key, pieces))
     run(job, plan.walk(layout.labels, sum, covers=True), plan.chunks, workers)
-    if all(piece is None for piece in pieces.values()):
+    if (whole or values.source.store.deletes_unchanged) and all(piece is None for piece in pieces.values()):
         return None
     return layout.shards.parts([pieces.get(number) for number in range(layout.shards.count)])
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from exzarr.stores.local import LocalStore
     from exzarr.stores.memory import MemoryStore
     from exzarr.stores.memory_cache import MemoryCache
+    from exzarr.stores.object_options import AzureOptions, GCSOptions, HTTPOptions, S3Options
+    from exzarr.stores.objects import ObjectStore
     from exzarr.stores.resolve import Mode, StoreLike, resolve_store
     from exzarr.stores.retry import RetryStore
     from exzarr.stores.sqlite import SQLiteStore
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from exzarr.stores.zip import ZipStore
 
 __all__ = [
+    "AzureOptions",
     "Buffer",
     "ByteRange",
     "BytesReader",
@@ -41,14 +44,18 @@ __all__ = [
     "CountingStore",
     "DiskCache",
     "Fetched",
+    "GCSOptions",
+    "HTTPOptions",
     "LatencyStore",
     "LocalStore",
     "MemoryCache",
     "MemoryStore",
     "Mode",
+    "ObjectStore",
     "PrefixStore",
     "ReadOnlyStore",
     "RetryStore",
+    "S3Options",
     "SQLiteStore",
     "Store",
     "StoreLike",
@@ -81,6 +88,8 @@ _HOMES = {
     "local": ("LocalStore",),
     "memory": ("MemoryStore",),
     "memory_cache": ("MemoryCache",),
+    "object_options": ("AzureOptions", "GCSOptions", "HTTPOptions", "S3Options"),
+    "objects": ("ObjectStore",),
     "resolve": ("Mode", "StoreLike", "resolve_store"),
     "retry": ("RetryStore",),
     "sqlite": ("SQLiteStore",),

@@ -178,6 +178,12 @@ class Store(ABC):
     concurrency: int = 0
     """How many requests it wants in flight at once; 0 where it answers at once, and nothing is gained by that."""
 
+    deletes_unchanged: bool = True
+    """Whether `update` can delete a value on the condition that nobody has changed it.
+
+    Where it can't, whoever changes a part of a chunk puts one that holds nothing, instead of deleting it.
+    """
+
     # -- the five ----------------------------------------------------------------
 
     @abstractmethod

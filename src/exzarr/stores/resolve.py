@@ -57,6 +57,10 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
         raise ArgumentError(f"mode is 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
     if isinstance(store_like, Store):
         return _given_store(store_like, mode), ""
+    if type(store_like).__module__.partition(".")[0] == "obstore":
+        from exzarr.stores.objects import ObjectStore
+
+        return _given_store(ObjectStore(store_like), mode), ""
     if type(store_like).__module__.partition(".")[0] == "zarr":
         return _from_zarr_python(store_like, mode)
     if isinstance(store_like, os.PathLike):
@@ -70,9 +74,15 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
         return _from_path(os.path.expanduser(store_like), mode)
     scheme = match[1].lower()
     opener = _SCHEMES.get(scheme)
-    if opener is None:
-        raise UnsupportedError(f"no store for {scheme}:// URLs ({store_like!r}); give {_SUPPORTED}")
-    return opener(match[2], mode)
+    if opener is not None:
+        return opener(match[2], mode)
+    from exzarr.stores.object_options import SCHEMES
+
+    if scheme in SCHEMES:
+        from exzarr.stores.objects import ObjectStore
+
+        return _given_store(ObjectStore(store_like, read_only=mode == "r"), mode), ""
+    raise UnsupportedError(f"no store for {scheme}:// URLs ({store_like!r}); give {_SUPPORTED}")
 
 
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:

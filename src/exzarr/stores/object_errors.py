@@ -1,0 +1,87 @@
+"""What an object store says went wrong, as exzarr's exceptions: without secrets, and whether it will pass."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable
+
+from exzarr.errors import InvalidKeyError, ReadOnlyError, StoreError
+
+__all__ = ["is_missing_container", "scrubbed", "store_error"]
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>([^<]{1,100})</Code>", re.IGNORECASE)
+_MESSAGE = re.compile(r"<Message>([^<]{1,300})", re.IGNORECASE)
+_QUERY = re.compile(r"\?[^\s\"'<>()]+")
+_USER = re.compile(r"://[^/\s@]+@")
+
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Statuses that may be gone at the next attempt. (https://www.rfc-editor.org/rfc/rfc9110#name-status-codes)"""
+_BROKEN = re.compile(
+    r"error sending request|timed? ?out|connection|reset|broken pipe|response body|body error|unexpected eof",
+    re.IGNORECASE,
+)
+"""What went wrong on the way, with no answer to tell of it."""
+_LASTING = re.compile(
+    r"credential|builder error|scheme is not allowed|invalid (url|uri)|relative URL", re.IGNORECASE
+)
+_NO_CONTAINER = re.compile(r"NoSuchBucket|ContainerNotFound|specified (bucket|container) does not exist")
+
+
+def is_missing_container(error: BaseException) -> bool:
+    """Whether it is the bucket that was not found, and not an object in it."""
+    return _NO_CONTAINER.search(str(error)) is not None
+
+
+def store_error(
+    error: BaseException, store: str, kind: str, key: str, secrets: Iterable[str] = ()
+) -> StoreError:
+    """The exception to raise for an error of obstore's.
+
+    It stands alone, with no cause: the text of the original may hold signatures and keys, which would end in
+    tracebacks and logs.
+    """
+    name, text = type(error).__name__, str(error)
+    status = int(match[1]) if (match := _STATUS.search(text)) else None
+    said = scrubbed(_short(text, status), secrets)
+    where = f"cannot {kind} key {key!r} in {store}" if key else f"cannot {kind} {store}"
+    made: StoreError
+    if isinstance(error, ValueError) or name == "InvalidPathError":
+        return InvalidKeyError(f"object stores cannot hold the key {key!r}: {said}")
+    if name in ("PermissionDeniedError", "UnauthenticatedError") or status in (401, 403):
+        advice = "check the credentials, and what they permit"
+        refused = ReadOnlyError if kind in ("put", "delete") else StoreError
+        made = refused(f"{where}: access was denied ({said}); {advice}")
+        made.errno = errno.EACCES
+        return made
+    if is_missing_container(error):
+        made = StoreError(f"{where}: there is no such bucket ({said}); check its name, and the endpoint")
+        made.errno = errno.ENOENT
+        return made
+    made = StoreError(f"{where}: {said}")
+    passing = status in _PASSING if status is not None else _BROKEN.search(text) and not _LASTING.search(text)
+    if not passing or name != "GenericError":
+        made.errno = errno.EINVAL  # it would fail in the same way a second later
+    return made
+
+
+def _short(text: str, status: int | None) -> str:
+    """What a person wants to know of it. The document that a server sends along has its own secrets."""
+    code, message = _CODE.search(text), _MESSAGE.search(text)
+    if code is not None:
+        words = [] if status is None else [str(status)]
+        words.append(code[1])
+        return " ".join(words) + (f": {message[1]}" if message is not None else "")
+    text = text.partition("\n\nDebug source")[0].partition("<?xml")[0].strip().rstrip(":")
+    text = " ".join(text.split())
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without what must stay secret: the queries of URLs (signatures), users in them, and `secrets`."""
+    text = _USER.sub("://***@", _QUERY.sub("?***", text))
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,268 @@
+"""How to get at an object store: typed options, and the client that they make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from exzarr.errors import ArgumentError, MissingDependencyError, UnsupportedError
+from exzarr.stores.object_errors import scrubbed
+
+__all__ = [
+    "AzureOptions",
+    "GCSOptions",
+    "HTTPOptions",
+    "ObjectOptions",
+    "S3Options",
+    "connect",
+    "import_obstore",
+]
+
+
+def _secret() -> Any:
+    """A field that no repr shows."""
+    return field(default=None, repr=False, metadata={"secret": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectOptions:
+    """What all object stores share. What is None comes from the environment, or is the client's default.
+
+    Attributes
+    ----------
+    endpoint
+        URL of the service, where it isn't the provider's own (MinIO, R2, an emulator).
+    anonymous
+        Sign no request: public data.
+    allow_http
+        Permit ``http://``, unencrypted. Default: where the endpoint, here or in the environment, is a ``http://`` URL.
+    timeout, connect_timeout
+        Seconds that a request, and its connection, may take.
+    """
+
+    endpoint: str | None = None
+    anonymous: bool = False
+    allow_http: bool | None = None
+    timeout: float = 60.0
+    connect_timeout: float = 10.0
+
+    def secrets(self) -> Iterator[str]:
+        """Values that no message may show."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.metadata.get("secret") and isinstance(value, str):
+                yield value
+
+    def client(self) -> dict[str, Any]:
+        """Obstore's `client_options`."""
+        plain = self.allow_http
+        if plain is None:
+            plain = (self.endpoint or _endpoint_in(os.environ)).startswith("http://")
+        return {
+            "timeout": timedelta(seconds=self.timeout),
+            "connect_timeout": timedelta(seconds=self.connect_timeout),
+            **({"allow_http": True} if plain else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Options(ObjectOptions):
+    """Amazon S3 and what speaks its language. The environment's variables are ``AWS_*``.
+
+    Attributes
+    ----------
+    region, access_key_id, secret_access_key, session_token
+        As Amazon names them.
+    virtual_hosted
+        The bucket is part of the host's name, and not of the path.
+    requester_pays
+        Whoever asks pays.
+    """
+
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = _secret()
+    session_token: str | None = _secret()
+    virtual_hosted: bool | None = None
+    requester_pays: bool = False
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "session_token": self.session_token,
+            "skip_signature": self.anonymous or None,
+            "virtual_hosted_style_request": self.virtual_hosted,
+            "request_payer": self.requester_pays or None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GCSOptions(ObjectOptions):
+    """Google Cloud Storage. The environment's variables are ``GOOGLE_*``.
+
+    Attributes
+    ----------
+    service_account
+        Path of a service account's key file.
+    service_account_key
+        What stands in it.
+    """
+
+    service_account: str | None = None
+    service_account_key: str | None = _secret()
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "base_url": self.endpoint,
+            "service_account": self.service_account,
+            "service_account_key": self.service_account_key,
+            "skip_signature": self.anonymous or None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureOptions(ObjectOptions):
+    """Azure Blob Storage. The environment's variables are ``AZURE_*``.
+
+    Attributes
+    ----------
+    account, account_key, sas_token, client_id, client_secret, tenant_id
+        As Azure names them.
+    emulator
+        Azurite, on this machine.
+    """
+
+    account: str | None = None
+    account_key: str | None = _secret()
+    sas_token: str | None = _secret()
+    client_id: str | None = None
+    client_secret: str | None = _secret()
+    tenant_id: str | None = None
+    emulator: bool = False
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "endpoint": self.endpoint,
+            "account_name": self.account,
+            "account_key": self.account_key,
+            "sas_token": self.sas_token,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "tenant_id": self.tenant_id,
+            "use_emulator": self.emulator or None,
+            "skip_signature": self.anonymous or None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPOptions(ObjectOptions):
+    """Any web server, for reading.
+
+    Attributes
+    ----------
+    headers
+        Sent with every request, such as ``{"Authorization": "Bearer ..."}``.
+    """
+
+    headers: dict[str, str] | None = field(default=None, repr=False)
+
+    def secrets(self) -> Iterator[str]:
+        yield from (self.headers or {}).values()
+
+    def client(self) -> dict[str, Any]:
+        options = ObjectOptions.client(self)
+        return {**options, "default_headers": self.headers} if self.headers else options
+
+
+def _endpoint_in(environ: Mapping[str, str]) -> str:
+    """Whoever names an endpoint by ``http://`` means it."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_ENDPOINT")
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
+_SCHEMES: dict[str, type[ObjectOptions]] = {
+    "s3": S3Options,
+    "s3a": S3Options,
+    "gs": GCSOptions,
+    "gcs": GCSOptions,
+    "az": AzureOptions,
+    "azure": AzureOptions,
+    "abfs": AzureOptions,
+    "abfss": AzureOptions,
+    "http": HTTPOptions,
+    "https": HTTPOptions,
+}
+SCHEMES = frozenset(_SCHEMES)
+
+
+def import_obstore() -> Any:
+    """The module obstore."""
+    try:
+        import obstore
+    except ImportError as error:
+        raise MissingDependencyError("object stores need obstore: pip install 'exzarr[remote]'") from error
+    return obstore
+
+
+def connect(url: str, options: ObjectOptions | None) -> tuple[Any, str, str]:
+    """Obstore's client for a URL, the prefix in it, and the URL as it may be shown."""
+    import_obstore()
+    from obstore import store as stores
+
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    kind = _SCHEMES.get(scheme)
+    if kind is None:
+        raise UnsupportedError(
+            f"no object store has {scheme}:// URLs; there are {', '.join(sorted(_SCHEMES))}"
+        )
+    options = kind() if options is None else options
+    if not isinstance(options, kind):
+        raise ArgumentError(f"{scheme}:// URLs take {kind.__name__}, not {type(options).__name__}")
+    if not parts.netloc:
+        raise ArgumentError(f"{scheme}://… names no bucket: it is {scheme}://bucket/path")
+    # Whoever uses the client tries again: there it can be told of, and once is enough.
+    retry = {"max_retries": 0, "retry_timeout": timedelta(seconds=options.timeout)}
+    shared: dict[str, Any] = {"client_options": options.client(), "retry_config": retry}
+    if isinstance(options, HTTPOptions):
+        if parts.query or parts.fragment:
+            raise ArgumentError("a https:// URL may not have a query: what it would apply to is not clear")
+        if scheme == "http":
+            shared["client_options"]["allow_http"] = True
+        client = _made(stores.HTTPStore.from_url, f"{scheme}://{parts.netloc}", options, shared)
+        return client, unquote(parts.path).strip("/"), f"{scheme}://{parts.netloc.rpartition('@')[2]}"
+    # In abfss://container@account.dfs.core.windows.net/path the account stands in the host.
+    bucket, at, host = parts.netloc.partition("@")
+    config = {name: value for name, value in options.config().items() if value is not None}  # type: ignore[attr-defined]
+    if at and isinstance(options, AzureOptions):
+        config.setdefault("account_name", host.partition(".")[0])
+    elif at:
+        raise ArgumentError(f"{scheme}:// URLs hold no user and no password: give {kind.__name__}")
+    client_of = {S3Options: stores.S3Store, GCSOptions: stores.GCSStore, AzureOptions: stores.AzureStore}[
+        kind
+    ]
+    # Keys may hold any character, and '?' and '#' too.
+    path = url.partition("://")[2].partition("/")[2]
+    return (
+        _made(client_of, bucket, options, {"config": config, **shared}),
+        path.strip("/"),
+        f"{scheme}://{bucket}",
+    )
+
+
+def _made(client_of: Callable[..., Any], where: str, options: ObjectOptions, more: dict[str, Any]) -> Any:
+    try:
+        return client_of(where, **more)
+    except Exception as error:  # noqa: BLE001 - whatever it is, options are what was wrong
+        said = scrubbed(str(error).partition("\n\n")[0], options.secrets())
+    # Outside of the clause: the original may show what is secret.
+    raise ArgumentError(
+        f"cannot connect to {where!r}: {said}; give {type(options).__name__}, or set the environment"
+    )

@@ -1,0 +1,536 @@
+"""Keys ↔ bytes in an object store: S3, Google Cloud Storage, Azure, a web server; through obstore.
+
+Each method is one request where it can be. What is known after one (size, ETag) is used in the next: parts
+of one value are asked for under the condition that it is still the same one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Literal, TypeVar
+from uuid import uuid4
+
+from exzarr.errors import ArgumentError, StoreError
+from exzarr.retrying import Retry
+from exzarr.stores.base import (
+    KEEP,
+    Buffer,
+    ByteRange,
+    BytesReader,
+    Change,
+    Fetched,
+    Store,
+    ValueReader,
+    changed_error,
+    check_key,
+    check_prefix,
+    read_only_error,
+    resolve_range,
+)
+from exzarr.stores.locks import ThreadLock, deadline, timed_out
+from exzarr.stores.object_errors import is_missing_container, store_error
+from exzarr.stores.object_options import ObjectOptions, connect, import_obstore
+from exzarr.stores.retry import PATIENT, persist
+
+__all__ = ["ObjectStore"]
+
+T = TypeVar("T")
+Kind = Literal["get", "range", "size", "put", "delete", "list"]
+
+TAIL_NBYTES = 64 * 1024
+"""What is read when a value is opened: a shard's index lies at its end."""
+
+WRITE_ID = "exzarr-write"
+"""Metadata of objects that were put under a condition: whose put it was."""
+
+_started_in: int | None = None
+"""The process that obstore has started its threads in. A forked child has none of them, and would wait forever."""
+
+
+class ObjectStore(Store):
+    """An object store, or what lies under a prefix of it.
+
+    Parameters
+    ----------
+    where
+        A URL (``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path``,
+        ``abfss://container@account.dfs.core.windows.net/path``, ``https://host/path``), or one of obstore's
+        stores: `obstore.store.S3Store` and the others.
+    options
+        For a URL: `S3Options`, `GCSOptions`, `AzureOptions` or `HTTPOptions`. What they leave open comes from
+        the environment, as the provider's own tools have it.
+    prefix
+        The keys are those under this one.
+    retry
+        Which errors are tried again, how often, within how long. Throttling (429, 503), timeouts, broken
+        connections and truncated bodies pass; what is denied or malformed is raised at once.
+    concurrency
+        How many requests a read wants in flight.
+    single_writer
+        Nobody else writes to this place meanwhile: the caller's responsibility. Then changing a part of a
+        chunk needs no conditional put, which some stores lack (web servers, folders through obstore).
+    read_only
+        Refuse writes. Web servers are read-only in any case.
+    """
+
+    deletes_unchanged = False
+
+    def __init__(
+        self,
+        where: Any,
+        *,
+        options: ObjectOptions | None = None,
+        prefix: str = "",
+        retry: Retry = PATIENT,
+        concurrency: int = 64,
+        single_writer: bool = False,
+        read_only: bool = False,
+    ) -> None:
+        self._obs = import_obstore()
+        self._given = (where, options, prefix)
+        if isinstance(where, str):
+            self._client, inside, self._root = connect(where, options)
+            prefix = "/".join(part for part in (inside, prefix) if part)
+        elif type(where).__module__.partition(".")[0] in ("obstore", "builtins") and hasattr(
+            where, "get_async"
+        ):
+            if options is not None:
+                raise ArgumentError("options go with a URL; a store of obstore's has its own")
+            self._client, self._root = where, _root_of(where)
+        else:
+            raise ArgumentError(
+                f"an ObjectStore is made of a URL or a store of obstore's, not of {type(where)}"
+            )
+        self.prefix = check_prefix(prefix)
+        self._base = prefix + "/" if prefix else ""
+        self.retry = retry
+        self.concurrency = concurrency
+        self.single_writer = single_writer
+        self._kind = type(self._client).__name__
+        self.read_only = read_only or self._kind == "HTTPStore"
+        self._secrets = () if options is None else (*options.secrets(),)
+        self._has_suffix = self._kind != "AzureStore"
+        self._has_ranges = True
+
+    # -- asking ------------------------------------------------------------------
+
+    def _ask(self, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
+        """``call(client, *args)``, with its errors made exzarr's, and tried again where they pass.
+
+        FileNotFoundError where there is no such object; what `_EXPECTED` names is raised as it is.
+        """
+        global _started_in
+        if _started_in != os.getpid():
+            if _started_in is not None:
+                raise StoreError(
+                    f"{self} can't be used in a forked process, since obstore was used before the fork; "
+                    "start processes by 'spawn' or 'forkserver' (multiprocessing.set_start_method)"
+                )
+            _started_in = os.getpid()
+
+        def attempt() -> T:
+            try:
+                return call(self._client, *args, **more)
+            except FileNotFoundError as error:
+                if not is_missing_container(error):
+                    raise FileNotFoundError(key) from None
+                made = store_error(error, self.url, kind, key, self._secrets)
+            except Exception as error:
+                if type(error).__name__ in _EXPECTED:
+                    raise
+                if _IN_FOLDER.search(str(error)):
+                    raise FileNotFoundError(key) from None
+                made = store_error(error, self.url, kind, key, self._secrets)
+            # Outside of the clause: what obstore says may hold secrets, and is not to be shown as the context.
+            raise made
+
+        return persist(self.retry, self.url, kind, key, attempt)
+
+    def _path(self, key: str) -> str:
+        return self._base + check_key(key)
+
+    def _fetch(self, key: str, byte_range: ByteRange | None, version: Hashable, kind: Kind) -> Fetched | None:
+        """One request, in nearly all cases."""
+        options: dict[str, Any] = {}
+        etag = _etag(version)
+        if etag is not None and not etag.startswith("W/"):  # a weak one is never equal
+            options["if_match"] = etag
+        if byte_range is not None:
+            start, length = byte_range
+            resolve_range(byte_range, 0)  # complains
+            if not self._has_ranges:
+                return self._part(self._fetch(key, None, version, "get"), byte_range)
+            if length == 0:
+                return self._checked(key, self._head(key), version)
+            if start < 0 and not self._has_suffix:
+                return self._fetch_known(key, byte_range, version, kind)
+            options["range"] = (
+                {"suffix": -start}
+                if start < 0
+                else {"offset": start}
+                if length is None
+                else (start, start + length)
+            )
+
+        def get(client: Any, path: str) -> Fetched:
+            result = self._obs.get(client, path, options=options)
+            # The body belongs to the request: it may break off.
+            return Fetched(memoryview(result.bytes()), result.meta["size"], _version(result.meta))
+
+        try:
+            found = self._ask(kind, key, get, self._path(key))
+        except FileNotFoundError:
+            found = None
+        except StoreError as error:
+            if byte_range is None or error.errno != errno.EINVAL:
+                raise
+            # A range that has nothing of the value is an error to most: 416, or worse.
+            return self._fetch_known(key, byte_range, version, kind, error)
+        except Exception as error:
+            if type(error).__name__ not in ("PreconditionError", "NotSupportedError"):
+                raise
+            if type(error).__name__ == "PreconditionError":
+                raise changed_error(self, key) from None
+            if byte_range is None:
+                raise StoreError(f"cannot get key {key!r} in {self}: {error}") from None
+            if byte_range[0] < 0 and self._has_suffix:
+                self._has_suffix = False
+            else:
+                self._has_ranges = False
+            return self._fetch(key, byte_range, version, kind)
+        if found is not None and byte_range is not None and byte_range[0] < 0 and byte_range[1] is not None:
+            found = Fetched(found.data[: byte_range[1]], found.size, found.version)
+        return self._checked(key, found, version)
+
+    @staticmethod
+    def _part(found: Fetched | None, byte_range: ByteRange) -> Fetched | None:
+        """Of a whole value, what was wanted: from web servers that know no ranges."""
+        if found is None:
+            return None
+        begin, end = resolve_range(byte_range, found.size)
+        return Fetched(found.data[begin:end], found.size, found.version)
+
+    def _checked(self, key: str, found: Fetched | None, version: Hashable) -> Fetched | None:
+        if version is not None and (found is None or found.version != version):
+            raise changed_error(self, key)
+        return found
+
+    def _fetch_known(
+        self,
+        key: str,
+        byte_range: ByteRange,
+        version: Hashable,
+        kind: Kind,
+        error: StoreError | None = None,
+    ) -> Fetched | None:
+        """`_fetch` by two requests: size, then the range of it."""
+        head = self._checked(key, self._head(key), version)
+        if head is None:
+            return None
+        begin, end = resolve_range(byte_range, head.size)
+        if begin == end:
+            return head
+        if error is not None and byte_range[0] >= 0:
+            raise error
+        return self._fetch(key, (begin, end - begin), head.version if version is None else version, kind)
+
+    def _head(self, key: str) -> Fetched | None:
+        try:
+            meta = self._ask("size", key, self._obs.head, self._path(key))
+        except FileNotFoundError:
+            return None
+        return Fetched(b"", meta["size"], _version(meta))
+
+    # -- reading -----------------------------------------------------------------
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        found = self._fetch(key, byte_range, None, "get" if byte_range is None else "range")
+        return None if found is None else found.data
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return self._fetch(key, byte_range, version, "get" if byte_range is None else "range")
+
+    def stat(self, key: str) -> Fetched | None:
+        return self._head(key)
+
+    def size(self, key: str) -> int | None:
+        head = self._head(key)
+        return None if head is None else head.size
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        data = self.get(key, (start, len(buffer) + 1))
+        if data is None:
+            return -1
+        buffer[: len(data)] = data[: len(buffer)]
+        return len(data)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        """With its last bytes: most values, and the indexes of most shards, lie in them."""
+        tail = self._fetch(key, (-TAIL_NBYTES, None), None, "range")
+        if tail is None:
+            return None
+        if len(tail.data) == tail.size:
+            return BytesReader(tail.data, tail.version)
+        return _Value(self, key, tail)
+
+    # -- writing -----------------------------------------------------------------
+
+    def put(self, key: str, value: Buffer) -> None:
+        path = self._path(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        self._put(key, self._obs.put, path, self._payload(value))
+
+    def _payload(self, value: Buffer) -> Buffer:
+        # What is no buffer might be the name of a file to obstore. Its memory keeps what it is given.
+        view = memoryview(value)
+        return bytes(view) if self._kind == "MemoryStore" else view
+
+    def _put(self, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
+        try:
+            return self._ask("put", key, call, *args, **more)
+        except FileNotFoundError:
+            raise StoreError(f"cannot put key {key!r}: there is no {self._root}") from None
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            self._ask("delete", key, self._obs.delete, path)
+        except FileNotFoundError:
+            pass
+
+    def delete_prefix(self, prefix: str) -> None:
+        check_prefix(prefix)
+        if self.read_only:
+            raise read_only_error(self, prefix)
+        for paths in [*self._pages(prefix)]:
+            try:
+                self._ask("delete", prefix, self._obs.delete, paths)
+            except FileNotFoundError:  # of one; which, and what of the others, isn't said
+                for path in paths:
+                    self.delete(path[len(self._base) :])
+
+    def put_new(self, key: str, value: Buffer) -> bool:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        return self._put_if(key, value, None)
+
+    def update(self, key: str, change: Change) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        end, attempts = deadline(), 0
+        with ThreadLock((self, key), key):
+            while True:
+                found = self.fetch(key)
+                parts = change(None if found is None else BytesReader(found.data, found.version))
+                if parts is KEEP:
+                    return
+                if parts is None:
+                    # There is no conditional delete: see `Store.deletes_unchanged`.
+                    self.delete(key)
+                    return
+                if self._put_if(key, b"".join(parts), None if found is None else found.version):
+                    return
+                if time.monotonic() > end:
+                    raise timed_out(key, "others, who put it again and again")
+                attempts += 1
+                time.sleep(random.uniform(0, min(1.0, 0.005 * 2**attempts)))  # noqa: S311 - no secret
+
+    def _put_if(self, key: str, value: Buffer, version: Hashable) -> bool:
+        """Put where the value still has this version (None: is still absent). False where it hasn't."""
+        mark = uuid4().hex
+        lost = False
+        payload = self._payload(value)
+        more: dict[str, Any] = {
+            "mode": "create" if version is None else _mode(version),
+            "use_multipart": False,
+        }
+        if self._kind != "LocalStore":
+            more["attributes"] = {WRITE_ID: mark}
+
+        def attempt(client: Any, path: str) -> bool:
+            nonlocal lost
+            try:
+                self._obs.put(client, path, payload, **more)
+            except Exception as error:
+                if type(error).__name__ in ("PreconditionError", "AlreadyExistsError"):
+                    # Or an earlier attempt was successful, and its response was lost: whose put was the last?
+                    return lost and self._mark_of(client, path) == mark
+                lost = True
+                raise
+            return True
+
+        try:
+            return self._put(key, attempt, self._path(key))
+        except Exception as error:
+            if type(error).__name__ not in ("NotImplementedError", "NotSupportedError"):
+                raise
+        if not self.single_writer:
+            raise StoreError(
+                f"cannot change part of key {key!r} in {self}: the store has no conditional put, so that another "
+                "writer's change could be lost; write whole chunks, or take the responsibility that there is no "
+                "other writer: ObjectStore(..., single_writer=True)"
+            )
+        self.put(key, value)
+        return True
+
+    def _mark_of(self, client: Any, path: str) -> str | None:
+        try:
+            found = self._obs.get(client, path, options={"head": True})
+        except FileNotFoundError:
+            return None
+        mark: str | None = found.attributes.get(WRITE_ID)
+        return mark
+
+    # -- listing -----------------------------------------------------------------
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        skip = len(self._base)
+        return (path[skip:] for path in chain.from_iterable(self._pages(prefix)))
+
+    def _pages(self, prefix: str) -> Iterator[Sequence[str]]:
+        """The objects under a prefix, some thousand at once; in order, where the store is remote."""
+        under = (self._base + prefix).rstrip("/") or None
+        stream: Any = None
+        last: str | None = None
+
+        def more(client: Any) -> Sequence[str] | None:
+            nonlocal stream
+            if stream is None:
+                stream = self._obs.list(client, under, offset=last, chunk_size=1000)
+            try:
+                page = next(stream, None)
+            except BaseException:
+                stream = None  # broken: the next attempt begins behind what is known
+                raise
+            return None if page is None else [found["path"] for found in page if found["path"] != under]
+
+        while (page := self._ask("list", prefix, more)) is not None:
+            if page:
+                last = page[-1]
+                yield page
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        check_prefix(prefix)
+        under = (self._base + prefix).rstrip("/")
+        found = self._ask("list", prefix, self._obs.list_with_delimiter, under or None)
+        skip = len(under) + 1 if under else 0
+        keys = [meta["path"][skip:] for meta in found["objects"] if meta["path"] != under]
+        return sorted(keys), sorted(path.rstrip("/")[skip:] for path in found["common_prefixes"])
+
+    # -- the store itself --------------------------------------------------------
+
+    def as_read_only(self) -> ObjectStore:
+        return self if self.read_only else _make(self._given, self._settings(read_only=True))
+
+    def _settings(self, **changes: Any) -> dict[str, Any]:
+        names = ("retry", "concurrency", "single_writer", "read_only")
+        return {name: getattr(self, name) for name in names} | changes
+
+    @property
+    def url(self) -> str:
+        return f"{self._root}/{self.prefix}" if self.prefix else self._root
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ObjectStore) or other.url != self.url:
+            return False
+        return self._kind != "MemoryStore" or self._client is other._client
+
+    def __hash__(self) -> int:
+        return hash((ObjectStore, self.url))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _make, (self._given, self._settings())
+
+
+_EXPECTED = frozenset(
+    ("PreconditionError", "AlreadyExistsError", "NotSupportedError", "NotImplementedError", "TypeError")
+)
+
+
+_IN_FOLDER = re.compile(r"\(os error 2[01]\)")
+"""In a folder: a part of the key is itself a key, or the key is a folder."""
+
+
+class _Value:
+    """An opened value, of which the last bytes are known."""
+
+    __slots__ = ("_key", "_store", "_tail", "_tail_at", "size", "version")
+
+    def __init__(self, store: ObjectStore, key: str, tail: Fetched) -> None:
+        self._store = store
+        self._key = key
+        self._tail = memoryview(tail.data)
+        self._tail_at = tail.size - len(tail.data)
+        self.size = tail.size
+        self.version = tail.version
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        end = start + len(buffer)
+        if end > self.size:
+            raise StoreError(
+                f"bytes {start} to {end} of key {self._key!r} in {self._store} were wanted, which has {self.size}"
+            )
+        if start >= self._tail_at:
+            buffer[:] = self._tail[start - self._tail_at : end - self._tail_at]
+            return
+        found = self._store.fetch(self._key, (start, len(buffer)), self.version)
+        if found is None or len(found.data) != len(buffer):
+            raise changed_error(self._store, self._key)
+        buffer[:] = found.data
+
+    def close(self) -> None:
+        self._tail = memoryview(b"")
+
+
+def _make(given: tuple[Any, ObjectOptions | None, str], settings: dict[str, Any]) -> ObjectStore:
+    where, options, prefix = given
+    return ObjectStore(where, options=options, prefix=prefix, **settings)
+
+
+def _root_of(client: Any) -> str:
+    """A URL to show for one of obstore's stores; without what might be secret in it."""
+    name = type(client).__name__
+    inside = getattr(client, "prefix", None)
+    tail = f"/{str(inside).strip('/')}" if inside and name != "LocalStore" else ""
+    if name in ("S3Store", "GCSStore"):
+        return f"{'s3' if name == 'S3Store' else 'gs'}://{client.config.get('bucket', '?')}{tail}"
+    if name == "AzureStore":
+        return f"az://{client.config.get('container_name', '?')}{tail}"
+    if name == "HTTPStore":
+        return str(client.url).partition("?")[0].rstrip("/")
+    if name == "LocalStore":
+        return f"obstore+file://{inside or ''}"
+    return f"obstore+memory://{id(client):x}"
+
+
+def _version(meta: Any) -> Hashable:
+    """What tells one value from the next: ETag, and the store's own version where it has one."""
+    etag, version = meta.get("e_tag"), meta.get("version")
+    if etag is None:
+        return f"{meta['last_modified'].isoformat()} {meta['size']}"
+    return etag if version is None else (etag, version)
+
+
+def _etag(version: Hashable) -> str | None:
+    found = version[0] if isinstance(version, tuple) else version
+    return found if isinstance(found, str) and found.endswith('"') else None
+
+
+def _mode(version: Hashable) -> dict[str, str]:
+    if isinstance(version, tuple):
+        return {"e_tag": version[0], "version": version[1]}
+    return {"e_tag": str(version)}

@@ -1,0 +1,142 @@
+"""An HTTP proxy that loses, breaks and delays what passes through it, by a plan."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+__all__ = ["FaultyProxy", "faulty_proxy"]
+
+SLOW_DOWN = (
+    b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
+)
+
+
+class FaultyProxy:
+    """Before one server.
+
+    Attributes
+    ----------
+    plan
+        What happens to the next requests, one after the other: a status (503, 429), ``reset`` (before it has
+        reached the server), ``lost`` (after it took effect), ``cut`` (half of the body), ``""`` (nothing).
+    seen
+        Method and path of each request.
+    """
+
+    def __init__(self, endpoint: str, behind: str) -> None:
+        self.endpoint = endpoint
+        self.behind = behind
+        self.plan: list[int | str] = []
+        self.seen: list[str] = []
+        self._lock = threading.Lock()
+
+    def next_fault(self, request: str) -> int | str:
+        with self._lock:
+            self.seen.append(request)
+            return self.plan.pop(0) if self.plan else ""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    proxy: FaultyProxy
+
+    def _pass_on(self) -> None:
+        body = self._body()
+        fault = self.proxy.next_fault(f"{self.command} {self.path}")
+        if isinstance(fault, int):
+            self._answer(fault, {}, SLOW_DOWN, SLOW_DOWN)
+            return
+        if fault == "reset":
+            self._reset()
+            return
+        server = http.client.HTTPConnection(urlsplit(self.proxy.behind).netloc)
+        headers = {
+            k: v for k, v in self.headers.items() if k.lower() not in ("transfer-encoding", "content-length")
+        }
+        server.request(self.command, self.path, body, headers)
+        response = server.getresponse()
+        data = response.read()
+        server.close()
+        if fault == "lost":
+            self._reset()
+            return
+        self._answer(
+            response.status,
+            dict(response.getheaders()),
+            data,
+            data[: len(data) // 2] if fault == "cut" else data,
+        )
+        if fault == "cut":
+            self._reset()
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _answer(self, status: int, headers: dict[str, str], whole: bytes, sent: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        length = headers.get("Content-Length", str(len(whole))) if self.command == "HEAD" else str(len(whole))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(sent)
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        # Closing with nothing to linger for is a reset, and not an orderly end.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            pass
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+for _method in ("GET", "PUT", "POST", "DELETE", "HEAD"):
+    setattr(_Handler, f"do_{_method}", _Handler._pass_on)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args: Any) -> None:
+        pass  # the other side has gone, as planned
+
+
+@contextmanager
+def faulty_proxy(behind: str) -> Iterator[FaultyProxy]:
+    """A proxy before the server at `behind`."""
+    handler = type("Handler", (_Handler,), {})
+    server = _Server(("127.0.0.1", 0), handler)
+    handler.proxy = FaultyProxy(f"http://127.0.0.1:{server.server_address[1]}", behind)  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield handler.proxy  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,53 @@
+"""Object stores pass the suite that every store passes: S3 over HTTP, and obstore's folders and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exzarr.stores.base import Store
+from exzarr.stores.objects import ObjectStore
+from exzarr.testing.store_suite import StoreSuite
+
+obstore = pytest.importorskip("obstore")
+
+
+class TestS3(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_server):
+        self.server = s3_server
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return self.server.store()
+
+
+class TestPrefixOfS3(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self, s3_server):
+        self.server = s3_server
+
+    def make_store(self, tmp_path: Path) -> Store:
+        beside = self.server.store()
+        for key in ("beside", "a/beside", "a/bc", "a/b-c/d"):
+            beside.put(key, b"1")
+        return ObjectStore(f"{beside.url}/a/b", options=self.server.options())
+
+    @pytest.mark.skip("as without a prefix")
+    def test_many_keys_under_one_prefix_are_all_listed(self): ...
+
+
+class TestObstoreMemory(StoreSuite):
+    pickles = False
+
+    def make_store(self, tmp_path: Path) -> Store:
+        from obstore.store import MemoryStore
+
+        return ObjectStore(MemoryStore(), prefix="some/where")
+
+
+class TestObstoreFolder(StoreSuite):
+    def make_store(self, tmp_path: Path) -> Store:
+        from obstore.store import LocalStore
+
+        return ObjectStore(LocalStore(tmp_path / "data", mkdir=True), single_writer=True)

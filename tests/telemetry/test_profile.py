@@ -363,6 +363,19 @@ def test_html_is_escaped() -> None:
     assert "memory://&lt;script&gt;/a&amp;b" in html
 
 
+def test_stores_go_by_their_last_name_unless_that_is_not_theirs_alone() -> None:
+    report = Report()
+    for url in (
+        "file:///data/one/a.zarr",
+        "file:///data/two/a.zarr",
+        "file:///data/b%20c.zarr",
+        "memory://m",
+    ):
+        report(telemetry.StoreRequest(url, "get", "c/0", 1, 1e-3))
+    names = [line.split("  ")[0] for line in str(report).splitlines() if " get " in line]
+    assert names == ["b c.zarr", "file:///data/one/a.zarr", "file:///data/two/a.zarr", "memory://m"]
+
+
 @pytest.mark.parametrize("ending", [".png", ".svg"])
 def test_the_timeline_is_drawn(tmp_path: Path, ending: str) -> None:
     pytest.importorskip("matplotlib")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import unquote
 
 from exzarr.telemetry.events import ChunkRead, ChunkWritten, IngestProgress
 from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES, ArrayUse, Report, total
@@ -85,11 +87,12 @@ def phases_table(report: Report) -> Iterator[Table]:
 
 def _arrays(report: Report) -> Iterator[Table]:
     rows: list[tuple[str, ...]] = []
+    names = _names(report)
     for verb, uses in (("read", report.read), ("write", report.written)):
         # Those first that took longest; of very many, the others together.
         ordered = sorted(uses.items(), key=lambda item: -item[1].seconds)
         shown = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
-        rows += [(verb, _place(*place), *_array_row(use)) for place, use in shown]
+        rows += [(verb, _place(names, *place), *_array_row(use)) for place, use in shown]
         if len(shown) < len(ordered):
             others = total([use for _, use in ordered[len(shown) :]])
             rows.append((verb, f"{len(ordered) - len(shown):,} others", *_array_row(others)))
@@ -128,13 +131,14 @@ def _factor(times: float) -> str:
 
 def _requests(report: Report) -> Iterator[Table]:
     rows: list[tuple[str, ...]] = []
-    before = ""
+    names, before = _names(report), ""
     for (store, kind), use in sorted(report.requests.items()):
         missing = f"{use.missing:,}" + (f" ({use.failed:,} failed)" if use.failed else "")
         mean = use.seconds / use.requests
         speed = human_speed(use.bytes, use.seconds) if use.bytes else "–"
         figures = (f"{use.requests:,}", missing, human_bytes(use.bytes), human_seconds(use.seconds))
-        rows.append((store if store != before else "", kind, *figures, human_seconds(mean), speed))
+        name = names[store] if store != before else ""
+        rows.append((name, kind, *figures, human_seconds(mean), speed))
         before = store
     if rows:
         header = ("requests", "", "number", "not found", "bytes", "time", "each", "speed")
@@ -142,17 +146,19 @@ def _requests(report: Report) -> Iterator[Table]:
 
 
 def _slowest(report: Report) -> Iterator[Table]:
-    rows = [_slow_row(event) for event in report.slowest[:5]]
+    names = _names(report)
+    rows = [_slow_row(event, names) for event in report.slowest[:5]]
     if rows:
         yield Table(("slowest chunks", "", "index", "time", "of that"), rows, frozenset({0, 1, 2, 4}))
 
 
-def _slow_row(event: ChunkRead | ChunkWritten) -> tuple[str, ...]:
+def _slow_row(event: ChunkRead | ChunkWritten, names: Mapping[str, str]) -> tuple[str, ...]:
     reading = isinstance(event, ChunkRead)
     parts = [(name, getattr(event, name)) for name in (READ_PHASES if reading else WRITE_PHASES)]
     told = ", ".join(f"{name} {human_seconds(n)}" for name, n in parts if n >= 0.02 * event.seconds)
     verb = "read" if reading else "write"
-    return verb, _place(event.store, event.array), str(event.index), human_seconds(event.seconds), told
+    place = _place(names, event.store, event.array)
+    return verb, place, str(event.index), human_seconds(event.seconds), told
 
 
 def _others(report: Report) -> Iterator[Table]:
@@ -174,8 +180,20 @@ def _others(report: Report) -> Iterator[Table]:
         yield Table(header, told, frozenset({0, 1}))
 
 
-def _place(store: str, array: str) -> str:
-    return f"{store.rstrip('/')}/{array}" if array else store
+def _names(report: Report) -> dict[str, str]:
+    """What to call each store: the last part of its URL, where no other one ends in the same."""
+    stores = {store for store, _ in (*report.read, *report.written, *report.requests)}
+    stores |= {event.store for event in report.slowest}
+    last = {store: unquote(store.rstrip("/").rpartition("/")[2]) or store for store in stores}
+    often = Counter(last.values())
+    return {
+        store: name if often[name] == 1 and "/" in store.partition("://")[2] else store
+        for store, name in last.items()
+    }
+
+
+def _place(names: Mapping[str, str], store: str, array: str) -> str:
+    return f"{names[store].rstrip('/')}/{array}" if array else names[store]
 
 
 def text_of(table: Table) -> str:

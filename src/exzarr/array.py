@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from exzarr import attributes, hierarchy
+from exzarr import attributes, hierarchy, transactions
 from exzarr.attributes import Attributes
 from exzarr.hierarchy import Location
 from exzarr.nodes.streams import ArrayStreams
+from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
+    from exzarr.format.metadata import ArrayMetadata
     from exzarr.info import ArrayInfo
     from exzarr.stores.base import Store
 
@@ -55,7 +57,7 @@ class Array(ArrayStreams):
 
     def _change_attributes(self, change: Callable[[dict[str, Any]], None]) -> None:
         self._require_writable()
-        self._meta = attributes.change(self._location, self._meta, change)
+        self._transact(lambda meta: attributes.change(meta, change))
 
     # -- what is stored ------------------------------------------------------------
 
@@ -100,27 +102,32 @@ class Array(ArrayStreams):
     def resize(self, shape: int | Sequence[int]) -> None:
         """Change the shape. Chunks stay where they are.
 
-        What lies outside the new shape is deleted before the metadata document is
-        written: growing again shows the fill value, never old data.
+        Growing shows the fill value, never what was there before the array shrank. Of several who append
+        and resize at once, each does what it would do after the others.
         """
         self._require_writable()
-        self.refresh()
         from exzarr.resize import resize
 
-        self._meta = resize(self._location, self._bound, self._meta, shape)
+        resize(self._location, shape, self._transact)
 
     def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
         """Add `data` at the end of dimension `axis`; returns the new shape.
 
-        The chunks are written first and the metadata document last, so that readers see
-        all of the new data or none of it.
+        Any number of threads and processes may append at once: all of their data is there afterwards, in
+        the order in which their turns came. The chunks are written first and the metadata document last, so
+        that readers see all of the new data or none of it.
         """
         self._require_writable()
-        self.refresh()
         from exzarr.resize import append
 
-        self._meta = append(self._location, self._meta, data, axis, self._rebound)
-        return self._meta.shape
+        return append(self._location, self._meta, data, axis, self._transact, self._write_empty)
+
+    def _transact(self, make: Callable[[ArrayMetadata], ArrayMetadata]) -> ArrayMetadata:
+        """`transactions.change` of this array, which knows of it afterwards."""
+        # In line, so that of two threads that share the array the later one has the last word.
+        with ThreadLock(("metadata", self._location), self._location.path):
+            self._meta = meta = transactions.change(self._location, self._meta, make)
+        return meta
 
     def refresh(self) -> Self:
         """Read the metadata document again, from the store itself; returns the array."""

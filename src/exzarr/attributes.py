@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
-from exzarr import hierarchy
-from exzarr.errors import ArgumentError, MetadataError, NodeTypeError
+from exzarr.errors import ArgumentError, MetadataError
 from exzarr.format import json_text
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
-from exzarr.hierarchy import Location
 
 __all__ = ["Attributes", "as_stored", "change"]
 
@@ -19,8 +17,9 @@ M = TypeVar("M", ArrayMetadata, GroupMetadata)
 class Attributes(MutableMapping[str, Any]):
     """The attributes of one node, as a mutable mapping whose changes are stored at once.
 
-    `update` and `put` store several changes in one write. A nested list or dict that is
-    changed in place is not noticed: assign it again.
+    `update` and `put` store several changes in one write. What others have stored meanwhile stays: each
+    change is made to the attributes as they are then. A nested list or dict that is changed in place is
+    not noticed: assign it again.
     """
 
     __slots__ = ("_change", "_read")
@@ -85,16 +84,8 @@ def as_stored(attributes: Mapping[str, Any]) -> dict[str, Any]:
         raise ArgumentError(str(error)) from error
 
 
-def change(location: Location, known: M, change: Callable[[dict[str, Any]], None]) -> M:
-    """Change the attributes of the node at `location`, of which `known` is known; returns its metadata.
-
-    The document is read anew, not out of consolidated metadata: what others wrote meanwhile stays.
-    """
-    found = hierarchy.load(location.direct, known.zarr_format)
-    if not isinstance(found, type(known)):
-        raise NodeTypeError(f"what is at {location} is of another kind now: open it again")
-    changed = dict(found.attributes)
+def change(meta: M, change: Callable[[dict[str, Any]], None]) -> M:
+    """`meta` with its attributes changed."""
+    changed = dict(meta.attributes)
     change(changed)
-    meta = found.with_(attributes=as_stored(changed))
-    hierarchy.save(location, meta)
-    return meta
+    return meta.with_(attributes=as_stored(changed))

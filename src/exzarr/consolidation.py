@@ -9,10 +9,9 @@ So consolidated metadata is never staler than the last write by exzarr to the sa
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 from exzarr.errors import MetadataError
 from exzarr.format import consolidated as formats
@@ -20,10 +19,10 @@ from exzarr.format import json_text, v2, v3
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node
-from exzarr.stores.base import Store
+from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.watched import watched
 
-__all__ = ["ConsolidatedRoot", "forget", "read_v2", "record", "write"]
+__all__ = ["ConsolidatedRoot", "forget", "read_v2", "record", "rewrite", "write"]
 
 Metadata = ArrayMetadata | GroupMetadata
 Documents = dict[str, dict[str, Any]]
@@ -71,19 +70,24 @@ class ConsolidatedRoot:
         self._consolidated = Consolidated(old.zarr_format, _changed(old.documents, relative, meta), old.extra)
 
 
-def record(store: Store, path: str, meta: Metadata) -> None:
-    """The node at `path` was written: bring the consolidated metadata above it in step."""
+def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata | None]) -> None:
+    """The node at `path` was written: bring the consolidated metadata above it in step.
+
+    `find` reads the node again. Of two who write it one after the other, either may come here first: both
+    record what is stored by then.
+    """
     for group in _groups_above(path):
-        _change(store, group, path, meta, meta.zarr_format)
+        _change(store, group, path, find, meta.zarr_format)
     if meta.zarr_format == 2 and isinstance(meta, GroupMetadata):
-        _change(store, path, path, meta, 2)  # in v2, a group's own documents are among them
+        _change(store, path, path, find, 2)  # in v2, a group's own documents are among them
 
 
-def forget(store: Store, path: str) -> None:
-    """The node at `path` was removed, with all below it."""
+def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | None]) -> None:
+    """The node at `path` was removed, with all below it. `find` sees whether somebody has made another."""
+    versions: tuple[Literal[2, 3], ...] = (3, 2)
     for group in _groups_above(path):
-        _change(store, group, path, None, 3)
-        _change(store, group, path, None, 2)
+        for version in versions:
+            _change(store, group, path, partial(find, version), version, alone=True)
 
 
 def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
@@ -100,48 +104,78 @@ def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
 
 def write(store: Store, path: str, consolidated: Consolidated) -> None:
     """Store the consolidated metadata of the group at `path`."""
-    store = watched(store)
-    if consolidated.zarr_format == 2:
-        store.put(_join(path, v2.ZMETADATA), json_text.encode(formats.to_v2(consolidated)))
+    rewrite(store, path, consolidated.zarr_format, lambda _: consolidated)
+
+
+def rewrite(
+    store: Store,
+    path: str,
+    zarr_format: int,
+    make: Callable[[Callable[[], Consolidated | None]], Consolidated | None],
+) -> None:
+    """Replace the consolidated metadata of the group at `path` by what `make` makes, with nobody else at it.
+
+    `make` gets a function that gives what there is, if there is any: whoever replaces all of it does not
+    mind if it can't be read. None from `make` leaves everything as it is.
+    """
+    key = _join(path, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
+
+    def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+        document = None if value is None else whole_value(value)
+        if zarr_format == 2:
+            made = make(
+                lambda: None if document is None else formats.from_v2(json_text.decode(document, key))
+            )
+            return KEEP if made is None else [json_text.encode(formats.to_v2(made))]
+        group = None if document is None else v3.loads(document, key)
+        if not isinstance(group, GroupMetadata):
+            return KEEP
+        made = make(lambda: group.consolidated)
+        return KEEP if made is None else [v3.dumps(group.with_(consolidated=made))]
+
+    watched(store).update(key, change)
+
+
+def _change(
+    store: Store,
+    group: str,
+    path: str,
+    find: Callable[[], Metadata | None],
+    zarr_format: int,
+    *,
+    alone: bool = False,
+) -> None:
+    """Change what the consolidated metadata of `group` says of `path`, where there is any.
+
+    With `alone`, what it says of nodes below `path` goes.
+    """
+    relative = _relative(path, group) or ""
+    document = watched(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
+    # Most groups have none: they are neither worth parsing nor locking.
+    if document is None or (zarr_format == 3 and b'"consolidated_metadata"' not in bytes(document)):
         return
-    key = _join(path, v3.DOCUMENT)
-    document = store.get(key)
-    group = None if document is None else v3.loads(document, key)
-    # The group's own document is read anew: its attributes may have changed meanwhile.
-    if isinstance(group, GroupMetadata):
-        store.put(key, v3.dumps(group.with_(consolidated=consolidated)))
 
+    def change(read: Callable[[], Consolidated | None]) -> Consolidated | None:
+        old = read()
+        if old is None:
+            return None
+        meta = find()
+        documents = old.documents
+        if alone or meta is None:
+            documents = _changed(documents, relative, None)
+        if meta is not None:
+            documents = _changed(documents, relative, meta)
+        return None if documents == old.documents else Consolidated(old.zarr_format, documents, old.extra)
 
-def _change(store: Store, group: str, path: str, meta: Metadata | None, zarr_format: int) -> None:
-    """Change what the consolidated metadata of `group` says of `path`, where there is any."""
-    store, relative = watched(store), _relative(path, group)
-    key = _join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
-    with _lock:
-        document = store.get(key)
-        # Most groups have none: they are not worth parsing.
-        if document is None or (zarr_format == 3 and b'"consolidated_metadata"' not in bytes(document)):
-            return
-        if zarr_format == 3:
-            found = v3.loads(document, key)
-            old = found.consolidated if isinstance(found, GroupMetadata) else None
-        else:
-            old = formats.from_v2(json_text.decode(document, key))
-        if old is None or (meta is None and not [*_gone(old.documents, relative or "")]):
-            return
-        changed = _changed(old.documents, relative or "", meta)
-        write(store, group, Consolidated(old.zarr_format, changed, old.extra))
+    rewrite(store, group, zarr_format, change)
 
 
 def _changed(documents: Documents, relative: str, meta: Metadata | None) -> Documents:
     """`documents` with another node at `relative`, or without it and what lies below it."""
     if meta is not None:
         return documents | consolidate({relative: meta}, meta.zarr_format).documents
-    gone = {*_gone(documents, relative)}
-    return {path: document for path, document in documents.items() if path not in gone}
-
-
-def _gone(documents: Documents, relative: str) -> Iterator[str]:
-    return (path for path in documents if path == relative or path.startswith(f"{relative}/"))
+    below = f"{relative}/"
+    return {k: document for k, document in documents.items() if k != relative and not k.startswith(below)}
 
 
 def _relative(path: str, group: str) -> str | None:
@@ -160,16 +194,3 @@ def _groups_above(path: str) -> list[str]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
-
-
-_lock = threading.Lock()
-"""One change at a time in this process: what is stored is read, changed and written."""
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
 
-from exzarr import attributes, hierarchy
+from exzarr import attributes, hierarchy, making, transactions
 from exzarr.array import Array
 from exzarr.attributes import Attributes
 from exzarr.creation.metadata import ArrayOptions, array_metadata
@@ -16,6 +16,7 @@ from exzarr.errors import InvalidKeyError, NodeTypeError, ReadOnlyError
 from exzarr.format.metadata import GroupMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.listing import GroupListing
+from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
     from exzarr.info import GroupInfo
@@ -55,7 +56,10 @@ class Group(GroupListing):
 
     def _change_attributes(self, change: Callable[[dict[str, Any]], None]) -> None:
         self._require_writable()
-        self._meta = attributes.change(self._location, self._meta, change)
+        with ThreadLock(("metadata", self._location), self._location.path):  # as in `Array`
+            self._meta = transactions.change(
+                self._location, self._meta, lambda meta: attributes.change(meta, change)
+            )
 
     # -- new groups ----------------------------------------------------------------
 
@@ -172,7 +176,7 @@ class Group(GroupListing):
         Both paths are below this group. Chunks are copied as they are stored. To another store, or with
         other chunks or codecs: `exzarr.copy`.
         """
-        hierarchy.copy(self._place(source), self._place(dest), overwrite=overwrite)
+        making.copy(self._place(source), self._place(dest), overwrite=overwrite)
         return self[dest]
 
     def move(self, source: str, dest: str, *, overwrite: bool = False) -> Array | Self:

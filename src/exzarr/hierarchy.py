@@ -14,14 +14,9 @@ from typing import Literal
 from exzarr import consolidation
 from exzarr.consolidation import ConsolidatedRoot
 from exzarr.errors import (
-    ArgumentError,
     InvalidKeyError,
-    MetadataError,
-    NodeExistsError,
     NodeNotFoundError,
     NodeTypeError,
-    ReadOnlyError,
-    StoreError,
 )
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
@@ -35,16 +30,15 @@ __all__ = [
     "ZarrFormat",
     "child_names",
     "children",
-    "copy",
     "delete",
     "documents",
     "find",
     "load",
     "load_array",
     "load_group",
-    "make_room",
     "nodes_below",
     "normalize_path",
+    "recorded",
     "same",
     "save",
 ]
@@ -221,130 +215,32 @@ def documents(meta: Metadata) -> dict[str, bytes]:
 
 
 def save(location: Location, meta: Metadata) -> None:
-    """Write the documents of a node, and bring the consolidated metadata it was found through in step."""
+    """Write the documents of a node, whatever is there, and bring consolidated metadata in step."""
     store = watched(location.store)
     for name, document in documents(meta).items():
         store.put(location.key(name), document)
-    _record(location, meta)
+    recorded(location, meta)
 
 
-def _record(location: Location, meta: Metadata) -> None:
-    consolidation.record(location.store, location.path, meta)
+def recorded(location: Location, meta: Metadata) -> None:
+    """The documents of a node were written: bring the consolidated metadata above it in step."""
+    consolidation.record(location.store, location.path, meta, lambda: find(location.direct, meta.zarr_format))
     if location.root is not None:
         location.root.note(location.path, meta)
 
 
 def delete(location: Location) -> None:
-    """Remove a node with everything below it. The documents go first: what is half removed is no node."""
+    """Remove a node with everything below it. The documents go first: what is half removed is no node.
+
+    Whoever is changing one of them just now is waited for.
+    """
     store = watched(location.store)
     for name in DOCUMENTS:
-        store.delete(location.key(name))
+        store.update(location.key(name), lambda _: None)
     store.delete_prefix(location.path)
-    consolidation.forget(location.store, location.path)
+    consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
     if location.root is not None:
         location.root.note(location.path, None)
-
-
-def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
-    """Copy a node with everything below it inside one store, key by key.
-
-    Metadata documents come last, the topmost after all others: the copy is there when all of it is.
-    """
-    found = load(source.direct)
-    if _within(source.path, dest.path) or _within(dest.path, source.path):
-        raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
-    make_room(dest, found.zarr_format, overwrite=overwrite)
-    store = watched(source.store)
-    keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
-    metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
-    values = sorted(set(keys).difference(metadata))
-    for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
-        value = store.get(source.key(key))
-        if value is not None:  # else somebody deleted it since it was listed
-            watched(dest.store).put(dest.key(key), value)
-    _record(dest, found)
-    if isinstance(found, GroupMetadata):
-        for path, meta in nodes_below(dest.direct):
-            _record(dest.child(path), meta)
-
-
-def _within(path: str, group: str) -> bool:
-    return not group or path == group or path.startswith(f"{group}/")
-
-
-def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -> None:
-    """Prepare `location` for a new node. With `overwrite`, what is there is deleted.
-
-    NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
-    or where overwriting would delete a folder that holds something else; parents that are
-    missing are made groups. What consolidated metadata says does not count here: it may be stale.
-    """
-    store, direct = location.store, location.direct
-    if store.read_only:
-        raise ReadOnlyError(f"cannot create {location}: the store is read-only")
-    try:
-        found = find(direct)
-    except MetadataError as error:
-        if not overwrite:
-            raise NodeExistsError(
-                f"something is at {location} already, and cannot be read: {error}"
-            ) from error
-        found = GroupMetadata(zarr_format)  # whatever it is
-    if found is not None and not overwrite:
-        kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
-        raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
-    missing = _missing_parents(location)
-    if overwrite:
-        if found is None:
-            _refuse_foreign(direct)
-        delete(location)
-    for place in reversed(missing):
-        save(place, GroupMetadata(zarr_format))
-
-
-def _missing_parents(location: Location) -> list[Location]:
-    """The places above `location` that are no groups yet, nearest first."""
-    missing: list[Location] = []
-    parent = location.parent
-    while parent is not None:
-        found = find(parent.direct)
-        if isinstance(found, ArrayMetadata):
-            raise NodeExistsError(
-                f"cannot create {location}: {parent} is an array, and arrays have no children"
-            )
-        if found is not None:
-            break
-        missing.append(parent)
-        parent = parent.parent
-    return missing
-
-
-def _refuse_foreign(location: Location) -> None:
-    """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
-    keys, prefixes = watched(location.store).list_dir(location.path)
-    # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
-    ours = any(name in DOCUMENTS for name in keys) or any(
-        _looks_like_chunk(name) for name in (*keys, *prefixes)
-    )
-    if not (keys or prefixes) or ours or any(_is_node(location, name) for name in prefixes):
-        return
-    raise NodeExistsError(
-        f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
-        "or empty it yourself"
-    )
-
-
-def _looks_like_chunk(name: str) -> bool:
-    return name == "c" or name.removeprefix("c").replace(".", "").isdigit()
-
-
-def _is_node(group: Location, name: str) -> bool:
-    try:
-        return find(group.child(name)) is not None
-    except StoreError:  # a name that no node has
-        return False
-    except MetadataError:
-        return True
 
 
 def same(one: Metadata, other: Metadata) -> bool:

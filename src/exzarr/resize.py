@@ -1,23 +1,33 @@
 """Changing an array's shape: by resizing it, or by appending to it.
 
-Chunks are dealt with first and the metadata document is written last. Two writers at once are not
-kept apart here: whoever does that holds a lock around the calls of `Array.resize` and `.append`.
+What is stored outside of the array's shape counts for nothing, and may be there: an append that was
+killed has written chunks and not the document that makes them part of the array; somebody who did not
+know yet that the array has shrunk has written where it was. So whoever makes an array larger clears
+what the new shape would bring to light, before the document says so. Whoever appends writes all of
+it anyway.
+
+The document is written last where the array grows, and first where it shrinks: in between, nobody
+finds an array that is missing what it says it has.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from exzarr import config, hierarchy
+from exzarr import config
+from exzarr.codecs.empty import is_fill
 from exzarr.creation.layout import parse_shape
 from exzarr.engine import indexing
 from exzarr.engine.plan import make_plan
-from exzarr.engine.source import ChunkSource
+from exzarr.engine.pool import Feed, run
+from exzarr.engine.read import read
+from exzarr.engine.source import ChunkSource, open_source
 from exzarr.engine.write import write
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
@@ -26,67 +36,83 @@ from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
 from exzarr.stores.watched import watched
 
-__all__ = ["append", "resize"]
+__all__ = ["Transact", "append", "resize"]
 
 FEW = 100
 """Up to this many keys are deleted without looking which of them are stored."""
 
+Shape = tuple[int, ...]
+Region = tuple[slice, ...]
+Transact = Callable[[Callable[[ArrayMetadata], ArrayMetadata]], ArrayMetadata]
+"""`transactions.change` of one array."""
 
-def resize(
-    location: Location, source: ChunkSource, meta: ArrayMetadata, shape: int | Sequence[int]
-) -> ArrayMetadata:
-    """Give the array that `meta` describes, and `source` reads, another shape; returns its new metadata.
+
+def resize(location: Location, shape: int | Sequence[int], transact: Transact) -> None:
+    """Give the array at `location` another shape.
 
     When it shrinks, chunks that lie wholly outside are deleted, and in chunks at the new edge what lies
-    outside becomes the fill value: when it grows again, old data does not come back.
+    outside becomes the fill value.
     """
     lengths = parse_shape(shape)
-    if len(lengths) != meta.ndim:
-        raise ArgumentError(
-            f"the array has {meta.ndim} dimensions, the new shape {lengths} has {len(lengths)}: "
-            "resize keeps the number of dimensions"
-        )
-    if lengths == meta.shape:
+    before: Shape = ()
+
+    def resized(meta: ArrayMetadata) -> ArrayMetadata:
+        nonlocal before
+        if len(lengths) != meta.ndim:
+            raise ArgumentError(
+                f"the array has {meta.ndim} dimensions, the new shape {lengths} has {len(lengths)}: "
+                "resize keeps the number of dimensions"
+            )
+        before = meta.shape
+        if lengths == before:
+            return meta
+        _clear_outside(location, meta, lengths)
+        return meta.with_(shape=lengths)
+
+    def cleared(meta: ArrayMetadata) -> ArrayMetadata:
+        # Of the shape that the array has by now: somebody may have appended to it since.
+        _clear_outside(location, meta, before)
         return meta
-    resized = meta.with_(shape=lengths)
-    if any(new < old for new, old in zip(lengths, meta.shape, strict=True)):
-        kept = tuple([min(new, old) for new, old in zip(lengths, meta.shape, strict=True)])
-        _delete_outside(source, kept)
-        _clear_edges(source, kept)
-    hierarchy.save(location, resized)
-    return resized
+
+    transact(resized)
+    if any(new < old for new, old in zip(lengths, before, strict=True)):
+        transact(cleared)
 
 
 def append(
     location: Location,
-    meta: ArrayMetadata,
+    known: ArrayMetadata,
     data: Any,
     axis: int,
-    rebind: Callable[[ArrayMetadata], ChunkSource],
-) -> ArrayMetadata:
-    """Add `data` at the end of dimension `axis`; returns the new metadata.
+    transact: Transact,
+    write_empty: bool = False,
+) -> Shape:
+    """Add `data` at the end of dimension `axis` of the array at `location`; returns the new shape."""
+    axis = _axis(axis, known.ndim)
+    values = as_values(data, known.data_type.dtype)  # which may take its time, so before anything is locked
 
-    `rebind` gives the source for metadata that is not stored yet: all chunks are there before the
-    document that makes them part of the array.
-    """
-    axis = _axis(axis, meta.ndim)
-    values = as_values(data, meta.data_type.dtype)
-    others = [(n, m) for d, (n, m) in enumerate(zip(values.shape, meta.shape, strict=False)) if d != axis]
-    if values.ndim != meta.ndim or any(n != m for n, m in others):
-        wanted = ", ".join("any" if d == axis else str(n) for d, n in enumerate(meta.shape))
+    def appended(meta: ArrayMetadata) -> ArrayMetadata:
+        shape = _appended_shape(meta.shape, values.shape, axis)
+        if shape == meta.shape:
+            return meta
+        grown = meta.with_(shape=shape)
+        start = meta.shape[axis]
+        region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(shape)])
+        _write(open_source(location.store, location.path, grown), region, values, write_empty)
+        return grown
+
+    return transact(appended).shape
+
+
+def _appended_shape(shape: Shape, added: Shape, axis: int) -> Shape:
+    others = [(n, m) for d, (n, m) in enumerate(zip(added, shape, strict=False)) if d != axis]
+    if len(added) != len(shape) or any(n != m for n, m in others):
+        wanted = ", ".join("any" if d == axis else str(n) for d, n in enumerate(shape))
         raise ArgumentError(
-            f"cannot append data of shape {values.shape} along dimension {axis} of an array of shape {meta.shape}: "
+            f"cannot append data of shape {added} along dimension {axis} of an array of shape {shape}: "
             f"it must have the shape ({wanted})"
         )
-    start = meta.shape[axis]
-    shape = (*meta.shape[:axis], start + values.shape[axis], *meta.shape[axis + 1 :])
-    if shape == meta.shape:
-        return meta
-    grown = meta.with_(shape=shape)
-    region = tuple([slice(start, n) if d == axis else slice(0, n) for d, n in enumerate(shape)])
-    _write(rebind(grown), region, values)
-    hierarchy.save(location, grown)
-    return grown
+    return (*shape[:axis], shape[axis] + added[axis], *shape[axis + 1 :])
 
 
 def _axis(axis: int, ndim: int) -> int:
@@ -100,11 +126,34 @@ def _axis(axis: int, ndim: int) -> int:
 # -- what lies outside -----------------------------------------------------------------
 
 
-def _delete_outside(source: ChunkSource, shape: tuple[int, ...]) -> None:
-    """Delete the chunks that hold nothing of the array once it has `shape`."""
+def _clear_outside(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
+    """Of what is stored outside of the array that `meta` describes, remove what lies within `shape`."""
+    inside = tuple(map(min, meta.shape, shape))
+    if inside == shape:
+        return
+    # An array as large as both, rounded up to whole chunks: it has what lies outside, too.
+    widest = tuple(map(max, meta.shape, shape))
+    whole = meta.with_(shape=_rounded_up(meta, widest))
+    source = open_source(location.store, location.path, whole)
+    _delete_outside(source, meta.shape)
+    _clear_edges(source, meta.shape)
+
+
+def _rounded_up(meta: ArrayMetadata, shape: Shape) -> Shape:
+    dims = meta.with_(shape=shape).chunk_grid.dims
+    return tuple(
+        [
+            dim.offset(dim.count(n) - 1) + dim.size(dim.count(n) - 1) if n else 0
+            for dim, n in zip(dims, shape, strict=True)
+        ]
+    )
+
+
+def _delete_outside(source: ChunkSource, shape: Shape) -> None:
+    """Delete the chunks that hold nothing of an array of `shape`."""
     store = watched(source.store)
     old = source.grid.chunk_counts
-    new = tuple([dim.count(n) for dim, n in zip(source.dims, shape, strict=True)])
+    new = _counts(source, shape)
     if math.prod(old) - math.prod(new) <= FEW:
         keys = [source.key(index) for index in _outside(old, new)]
     else:
@@ -113,35 +162,61 @@ def _delete_outside(source: ChunkSource, shape: tuple[int, ...]) -> None:
         store.delete(key)
 
 
-def _outside(old: tuple[int, ...], new: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def _counts(source: ChunkSource, shape: Shape) -> Shape:
+    return tuple([dim.count(n) for dim, n in zip(source.dims, shape, strict=True)])
+
+
+def _outside(old: Shape, new: Shape) -> Iterator[Shape]:
     """The indexes of a grid of `old` chunks per dimension that one of `new` does not have, each once."""
     for d in range(len(old)):
         inside = [range(n) for n in new[:d]]
         yield from product(*inside, range(new[d], old[d]), *[range(n) for n in old[d + 1 :]])
 
 
-def _is_outside(source: ChunkSource, key: str, counts: tuple[int, ...]) -> bool:
+def _is_outside(source: ChunkSource, key: str, counts: Shape) -> bool:
     index = chunk_index(source, key)
     return index is not None and any(i >= n for i, n in zip(index, counts, strict=True))
 
 
-def _clear_edges(source: ChunkSource, shape: tuple[int, ...]) -> None:
+def _clear_edges(source: ChunkSource, shape: Shape) -> None:
     """In chunks that reach past `shape`, write the fill value there."""
-    ends = [
-        min(old, dim.offset(last) + dim.size(last)) if (last := dim.count(n) - 1) >= 0 else 0
-        for dim, n, old in zip(source.dims, shape, source.shape, strict=True)
-    ]
-    fill = np.empty((), source.dtype)
-    fill[()] = source.fill
+    most = math.prod(_counts(source, shape)) * len(shape)
     # Chunks that come to nothing but the fill value go, and absent ones stay absent.
     with config.override(write_empty_chunks=False):
-        for d, (n, end) in enumerate(zip(shape, ends, strict=True)):
-            if n < end:
-                region = tuple([slice(n, end) if axis == d else slice(0, e) for axis, e in enumerate(ends)])
-                extent = [part.stop - part.start for part in region]
-                _write(source, region, np.broadcast_to(fill, extent))
+        run(partial(_clear, source), _edges(source, shape), most, config.get().workers)
 
 
-def _write(source: ChunkSource, region: tuple[slice, ...], values: Any) -> None:
+def _edges(source: ChunkSource, shape: Shape) -> Iterator[Region]:
+    """What the chunks at the end of an array of `shape` have outside of it, chunk by chunk."""
+    counts = _counts(source, shape)
+    if not all(counts):
+        return
+    for d, n in enumerate(shape):
+        dim, last = source.dims[d], counts[d] - 1
+        end = dim.offset(last) + dim.size(last)
+        if n < end:
+            chunks = [
+                range(last, last + 1) if axis == d else range(count) for axis, count in enumerate(counts)
+            ]
+            for index in product(*chunks):
+                region = source.grid.region(index)
+                yield (*region[:d], slice(n, end), *region[d + 1 :])
+
+
+def _clear(source: ChunkSource, feed: Feed) -> None:
+    fill = np.empty((), source.dtype)
+    fill[()] = source.fill
+    while batch := feed.take():
+        for region in batch:
+            selection = indexing.basic(region, source.shape)
+            found = np.empty(selection.result_shape, source.dtype)
+            read(source, make_plan(selection, source.dims, source.shape), selection.to_work(found))
+            # Mostly there is nothing, and then nothing is written.
+            if not is_fill(found, source.spec):
+                _write(source, region, np.broadcast_to(fill, found.shape), False)
+
+
+def _write(source: ChunkSource, region: Region, values: Any, write_empty: bool) -> None:
     selection = indexing.basic(region, source.shape)
-    write(source, make_plan(selection, source.dims, source.shape), selection.to_work(values))
+    plan = make_plan(selection, source.dims, source.shape)
+    write(source, plan, selection.to_work(values), write_empty=write_empty)

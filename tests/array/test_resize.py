@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import exzarr
 from exzarr import ArgumentError, MemoryStore
+from exzarr.stores.base import KEEP
 from exzarr.stores.wrappers import StoreWrapper
 
 FILL = -1
@@ -139,8 +140,13 @@ class Recorder(StoreWrapper):
         super().put(key, value)
 
     def update(self, key: str, change: Any) -> None:
-        super().update(key, change)
-        self.log.append(key)
+        def watched(value: Any) -> Any:
+            parts = change(value)
+            if parts is not KEEP:
+                self.log.append(key)
+            return parts
+
+        super().update(key, watched)
 
     def delete(self, key: str) -> None:
         self.log.append(key)
@@ -148,14 +154,20 @@ class Recorder(StoreWrapper):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_the_document_is_written_last(zarr_format: Any) -> None:
+def test_the_document_is_written_when_the_array_is_whole(zarr_format: Any) -> None:
+    document = "zarr.json" if zarr_format == 3 else ".zarray"
     store = Recorder(MemoryStore())
     a = exzarr.create_array(store, data=np.ones(10), chunks=4, zarr_format=zarr_format)
-    for change in (lambda: a.append(np.ones(7)), lambda: a.resize(6)):
+    for change, at in (
+        (lambda: a.append(np.ones(7)), -1),
+        (lambda: a.resize(6), 0),
+        (lambda: a.resize(9), -1),
+    ):
         store.log.clear()
         change()
-        assert store.log[-1] == ("zarr.json" if zarr_format == 3 else ".zarray")
-        assert len(store.log) > 2
+        assert store.log[at] == document, store.log
+        assert store.log.count(document) == 1
+        assert len(store.log) > 1
 
 
 def test_an_append_that_fails_leaves_the_array_as_it_was() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from exzarr import hierarchy
+from exzarr import hierarchy, making
 from exzarr.array import Array
 from exzarr.attributes import as_stored
 from exzarr.creation.auto_chunks import auto_shards
@@ -84,8 +84,7 @@ def new_array(
     """
     meta = meta.with_(attributes=as_stored(meta.attributes))
     hierarchy.documents(meta)  # what has no document is refused before anything is deleted
-    hierarchy.make_room(location, meta.zarr_format, overwrite=overwrite)
-    hierarchy.save(location, meta)
+    making.create(location, meta, overwrite=overwrite)
     array = Array(location, meta, **(access or {}))
     if data is not None and array.size:
         try:
@@ -105,8 +104,7 @@ def new_group(
 ) -> GroupMetadata:
     """Store a group; returns its metadata."""
     meta = GroupMetadata(zarr_format, as_stored(attributes or {}))
-    hierarchy.make_room(location, zarr_format, overwrite=overwrite)
-    hierarchy.save(location, meta)
+    making.create(location, meta, overwrite=overwrite)
     return meta
 
 

@@ -218,6 +218,11 @@ class ChunkSource:
         return ChunkCorruptError(self.path, self.index(key), key, str(reason))
 
     @property
+    def spec(self) -> ChunkSpec:
+        """What its largest chunk is in memory."""
+        return self._spec
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         return self._spec.dtype
 

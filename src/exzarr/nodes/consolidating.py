@@ -5,6 +5,7 @@ from __future__ import annotations
 from exzarr import consolidation, hierarchy
 from exzarr.consolidation import ConsolidatedRoot
 from exzarr.errors import ReadOnlyError
+from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import GroupMetadata
 from exzarr.format.nodes import consolidate as join
 from exzarr.hierarchy import Location, Metadata
@@ -25,13 +26,22 @@ def consolidate(location: Location) -> tuple[Location, GroupMetadata]:
         raise ReadOnlyError(f"cannot consolidate the metadata of {location}: the store is read-only")
     direct = location.direct
     group = hierarchy.load_group(direct)
-    nodes: dict[str, Metadata] = {
-        path: meta for path, meta in hierarchy.nodes_below(direct) if meta.zarr_format == group.zarr_format
-    }
-    if group.zarr_format == 2:
-        nodes = {"": group, **nodes}
-    consolidated = join(nodes, group.zarr_format)
-    consolidation.write(location.store, location.path, consolidated)
-    return Location(
-        location.store, location.path, ConsolidatedRoot(location.store, location.path, consolidated)
-    ), group
+    consolidated = join({}, group.zarr_format)
+
+    def gathered(_: object) -> Consolidated:
+        nonlocal group, consolidated
+        # While the group's lock is held: who writes a node now records it here afterwards.
+        group = hierarchy.load_group(direct, group.zarr_format)
+        nodes: dict[str, Metadata] = {
+            path: meta
+            for path, meta in hierarchy.nodes_below(direct)
+            if meta.zarr_format == group.zarr_format
+        }
+        if group.zarr_format == 2:
+            nodes = {"": group, **nodes}
+        consolidated = join(nodes, group.zarr_format)
+        return consolidated
+
+    consolidation.rewrite(location.store, location.path, group.zarr_format, gathered)
+    root = ConsolidatedRoot(location.store, location.path, consolidated)
+    return Location(location.store, location.path, root), group

@@ -38,6 +38,7 @@ __all__ = [
     "check_prefix",
     "is_reserved",
     "resolve_range",
+    "whole_value",
 ]
 
 Buffer = bytes | bytearray | memoryview
@@ -168,6 +169,13 @@ class Fetched:
     data: Buffer
     size: int
     version: Hashable
+
+
+def whole_value(value: ValueReader) -> bytearray:
+    """All bytes of an opened value."""
+    whole = bytearray(value.size)
+    value.read_into(memoryview(whole), 0)
+    return whole
 
 
 class Store(ABC):

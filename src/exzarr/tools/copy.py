@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from exzarr import hierarchy
+from exzarr import hierarchy, making
 from exzarr.array import Array
 from exzarr.errors import ArgumentError, NodeExistsError
 from exzarr.group import Group
@@ -113,7 +113,7 @@ def execute(
     """Carry out what `plan_copy` planned. Its first node is the root of what is copied."""
     started = time.perf_counter()
     root = plan[0]
-    hierarchy.make_room(root.target, root.target_meta.zarr_format, overwrite=overwrite)
+    making.make_room(root.target, root.target_meta.zarr_format, overwrite=overwrite)
     tally = Tally(sum(node.nbytes for node in plan), progress)
     try:
         # From the leaves up: a group is there only when all of it is.

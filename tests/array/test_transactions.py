@@ -1,0 +1,325 @@
+"""Appending, resizing and changing attributes at once: nothing is lost, and nobody sees a half of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+import exzarr
+from exzarr import MemoryStore, NodeExistsError, making
+from tests.array.test_concurrent import run_all, start
+
+posix = pytest.mark.skipif(os.name != "posix", reason="threads only")
+
+HEAD = """
+import sys
+import exzarr
+path, me, times = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+"""
+READY = """
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+APPEND = f"""
+{HEAD}
+import numpy as np
+arrays = [exzarr.open_array(path, path=name, mode="r+") for name in ("chunks", "shards", "rows", "v2")]
+{READY}
+for i in range(times):
+    for a in arrays:
+        a.append(np.full((10, 3), 1 + me * times + i))
+"""
+ATTRIBUTES = f"""
+{HEAD}
+nodes = [exzarr.open(path, path=name, mode="r+") for name in ("", "a", "g", "g/b")]
+{READY}
+for i in range(times):
+    for node in nodes:
+        node.attrs[f"{{me}}-{{i}}"] = [me, i]
+"""
+CREATE = f"""
+{HEAD}
+root = exzarr.open_group(path, mode="r+")
+{READY}
+made = 0
+for i in range(times):
+    root.create_array(f"g{{me % 2}}/x{{i}}-{{me}}", shape=(me + 1,), dtype="i1", attributes={{"i": i}})
+    try:
+        root.create_array(f"all/y{{i}}", shape=(me + 1,), dtype="i1", attributes={{"me": me}})
+        made += 1
+    except exzarr.NodeExistsError:
+        pass
+root.attrs[str(me)] = made
+"""
+# Dies at the moment when it is about to put the key that is named last on its command line.
+DIE = """
+import os, signal, sys
+import numpy as np
+import exzarr
+from exzarr.stores.wrappers import StoreWrapper
+
+class Deadly(StoreWrapper):
+    def die(self, key):
+        if key == sys.argv[2]:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def update(self, key, change):
+        def deadly(value):
+            parts = change(value)
+            self.die(key)
+            return parts
+        super().update(key, deadly)
+    def put(self, key, value):
+        self.die(key)
+        super().put(key, value)
+    def put_parts(self, key, parts):
+        self.die(key)
+        super().put_parts(key, parts)
+    def delete(self, key):
+        self.die(key)
+        super().delete(key)
+
+a = exzarr.open_array(Deadly(exzarr.LocalStore(sys.argv[1])), mode="r+")
+"""
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "chunks": {"chunks": (7, 2)},
+    "shards": {"chunks": (4, 3), "shards": (16, 3)},
+    "rows": {"chunks": (10, 3), "compressors": None},
+    "v2": {"chunks": (25, 3), "zarr_format": 2},
+}
+
+
+def blocks(data: Any) -> list[int]:
+    """The numbers of the blocks of ten rows that `data` is made of, each whole."""
+    values = np.asarray(data).reshape(-1, 30)
+    assert (values == values[:, :1]).all()
+    return values[:, 0].tolist()
+
+
+@posix
+def test_a_hundred_appends_by_five_processes_and_readers_who_never_see_a_half(tmp_path: Path) -> None:
+    for name, layout in LAYOUTS.items():
+        exzarr.create_array(tmp_path / name, shape=(0, 3), dtype="i4", fill_value=-1, **layout)
+    processes = [start(APPEND, tmp_path, i, 20) for i in range(5)]
+    stop = threading.Event()
+    failures: list[BaseException] = []
+    seen: set[int] = set()
+
+    def read() -> None:
+        try:
+            while not stop.is_set():
+                for name in LAYOUTS:
+                    ours = exzarr.open_array(tmp_path / name)[:]
+                    theirs = zarr.open_array(tmp_path / name, mode="r")[:]
+                    for found in (blocks(ours), blocks(theirs)):
+                        seen.add(len(found))
+                        assert len({*found}) == len(found)
+                        assert min(found, default=1) > 0
+        except BaseException as error:  # noqa: BLE001 - raised below, in the thread that pytest looks at
+            failures.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        run_all(processes)
+    finally:
+        stop.set()
+        reader.join()
+    assert not failures, failures
+    assert len(seen) > 3
+    for name in LAYOUTS:
+        assert sorted(blocks(exzarr.open_array(tmp_path / name)[:])) == [*range(1, 101)], name
+        assert sorted(blocks(zarr.open_array(tmp_path / name, mode="r")[:])) == [*range(1, 101)], name
+
+
+def test_threads_that_share_an_array_append_and_it_knows_the_last_shape() -> None:
+    a = exzarr.create_array(MemoryStore(), shape=(0, 3), dtype="i4", chunks=(7, 2))
+
+    def append(me: int) -> None:
+        for i in range(10):
+            a.append(np.full((10, 3), 1 + 10 * me + i))
+
+    threads = [threading.Thread(target=append, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert a.shape == (800, 3)
+    assert sorted(blocks(a[:])) == [*range(1, 81)]
+
+
+@posix
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_attributes_of_five_processes_are_all_there(tmp_path: Path, zarr_format: Any) -> None:
+    root = exzarr.create_group(tmp_path, zarr_format=zarr_format, attributes={"first": 1})
+    root.create_array("a", shape=(0,), dtype="i1", attributes={"first": 1})
+    root.create_array("g/b", shape=(), dtype="i1")
+    root.consolidate_metadata()
+    appending = exzarr.open_array(tmp_path, path="a", mode="r+")
+    processes = [start(ATTRIBUTES, tmp_path, i, 10) for i in range(5)]
+    thread = threading.Thread(target=lambda: [appending.append([i]) for i in range(30)])
+    thread.start()
+    run_all(processes)
+    thread.join()
+    keys = {f"{me}-{i}" for me in range(5) for i in range(10)}
+    for consolidated in (True, False):
+        root = exzarr.open_group(tmp_path, use_consolidated=consolidated)
+        nodes: dict[str, Any] = {"": root, **dict(root.walk())}
+        assert [*nodes] == ["", "a", "g", "g/b"]
+        assert [{*node.attrs} - {"first"} for node in nodes.values()] == [keys] * 4
+        assert nodes[""].attrs["first"] == nodes["a"].attrs["first"] == 1
+        assert nodes["a"].shape == (30,)
+    theirs = zarr.open_group(tmp_path, mode="r")
+    assert {*theirs.attrs} - {"first"} == {*theirs["g/b"].attrs} == keys
+    assert theirs["a"][:].tolist() == [*range(30)]  # type: ignore[index, union-attr]
+
+
+@posix
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_of_several_who_create_one_array_one_does_and_consolidated_metadata_has_all(
+    tmp_path: Path, zarr_format: Any
+) -> None:
+    exzarr.create_group(tmp_path, zarr_format=zarr_format)
+    exzarr.consolidate_metadata(tmp_path)
+    run_all([start(CREATE, tmp_path, i, 10) for i in range(4)])
+    root = exzarr.open_group(tmp_path, use_consolidated=True)
+    assert sum(root.attrs[str(i)] for i in range(4)) == 10
+    plain = exzarr.open_group(tmp_path, use_consolidated=False)
+    found = dict(root.walk())
+    assert found == dict(plain.walk())
+    assert len(found) == 3 + 4 * 10 + 10
+    for i in range(10):
+        array = root.get_array(f"all/y{i}")
+        assert array.shape == (array.attrs["me"] + 1,), "all of one creator's"
+
+
+def test_creating_over_what_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    make_room = making.make_room
+
+    def late(*args: Any, **options: Any) -> None:
+        make_room(*args, **options)
+        monkeypatch.undo()
+        exzarr.create_array(store, name="a", data=[1, 2], overwrite=True)
+
+    monkeypatch.setattr("exzarr.making.make_room", late)
+    with pytest.raises(NodeExistsError, match="somebody else"):
+        exzarr.create_array(store, name="a", shape=5, dtype="i1")
+    assert exzarr.open_array(store, path="a")[:].tolist() == [1, 2]
+
+
+# -- death ---------------------------------------------------------------------------------
+
+
+def die(folder: Path, what: str, at: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DIE + what, str(folder), at], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+
+
+DEATHS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "chunks": ({"chunks": (4, 3)}, ["zarr.json", "c/2/0", "c/3/0"]),
+    "shards": ({"chunks": (2, 3), "shards": (4, 3)}, ["zarr.json", "c/2/0", "c/3/0"]),
+    "v2": ({"chunks": (4, 3), "zarr_format": 2}, [".zarray", "2.0", "3.0"]),
+}
+
+
+@posix
+@pytest.mark.parametrize(("layout", "at"), [(name, at) for name, (_, keys) in DEATHS.items() for at in keys])
+def test_an_append_that_was_killed_never_shows(tmp_path: Path, layout: str, at: str) -> None:
+    data = np.arange(30).reshape(10, 3)
+    a = exzarr.create_array(tmp_path, data=data, fill_value=-1, **DEATHS[layout][0])
+    die(tmp_path, "a.append(np.full((7, 3), 99))", at)
+    np.testing.assert_array_equal(exzarr.open_array(tmp_path)[:], data)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[:], data)
+    if at.endswith("0"):
+        a.append([[7, 7, 7]])
+        data = np.vstack([data, [[7, 7, 7]]])
+    a.resize((14, 4))
+    a.resize((23, 4))
+    expected = np.full((23, 4), -1)
+    expected[: len(data), :3] = data
+    np.testing.assert_array_equal(exzarr.open_array(tmp_path)[:], expected)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[:], expected)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("layout", "at"), [("chunks", "c/1/0"), ("chunks", "c/2/0"), ("v2", "1.0"), ("v2", "2.0")]
+)
+def test_a_resize_that_was_killed_has_happened_or_not_and_old_data_stays_away(
+    tmp_path: Path, layout: str, at: str
+) -> None:
+    data = np.arange(30).reshape(10, 3)
+    exzarr.create_array(tmp_path, data=data, fill_value=-1, **DEATHS[layout][0])
+    die(tmp_path, "a.resize((5, 3))", at)
+    a = exzarr.open_array(tmp_path, mode="r+")
+    assert a.shape == (5, 3)
+    np.testing.assert_array_equal(a[:], data[:5])
+    a.resize((12, 3))
+    np.testing.assert_array_equal(a[:5], data[:5])
+    assert (a[5:] == -1).all()
+
+
+@pytest.mark.parametrize("layout", DEATHS)
+@pytest.mark.parametrize("few", [0, 100])
+def test_what_was_written_where_the_array_no_longer_is_stays_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, few: int
+) -> None:
+    monkeypatch.setattr("exzarr.resize.FEW", few)
+    data = np.arange(60).reshape(20, 3)
+    a = exzarr.create_array(tmp_path, data=data, fill_value=-1, **DEATHS[layout][0])
+    behind = exzarr.open_array(tmp_path, mode="r+")
+    a.resize((6, 2))
+    behind[:] = 77  # where the array was when it was opened
+    a.resize((20, 5))
+    expected = np.full((20, 5), -1)
+    expected[:6, :2] = 77
+    np.testing.assert_array_equal(a[:], expected)
+    # Nothing is read or written again where nothing is to be cleared.
+    before = {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file() and len(path.name) < 5
+    }
+    a.resize((21, 5))
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_shape_that_others_changed_is_what_resizing_begins_with(zarr_format: Any) -> None:
+    store = MemoryStore()
+    a = exzarr.create_array(store, data=np.arange(4), chunks=3, zarr_format=zarr_format)
+    other = exzarr.open_array(store, mode="r+")
+    other.resize(9)
+    other[:] = 5
+    a.resize(7)
+    assert a[:].tolist() == [5] * 7
+    other.append([6])
+    assert other.shape == (8,)
+    assert other[:].tolist() == [5] * 7 + [6]
+    other.attrs["x"] = 1
+    a.attrs["y"] = 2
+    assert a.shape == (8,)
+    assert dict(a.attrs) == {"x": 1, "y": 2}
+
+
+def test_what_is_gone_or_something_else_now_is_not_changed(tmp_path: Path) -> None:
+    a = exzarr.create_array(tmp_path, name="a", shape=3, dtype="i1")
+    exzarr.create_group(tmp_path, path="a", overwrite=True)
+    for change in (lambda: a.append([1]), lambda: a.resize(9), lambda: a.attrs.update(x=1)):
+        with pytest.raises(exzarr.NodeTypeError, match="another kind now"):
+            change()
+    del exzarr.open_group(tmp_path, mode="r+")["a"]
+    for change in (lambda: a.append([1]), lambda: a.resize(9), lambda: a.attrs.update(x=1)):
+        with pytest.raises(exzarr.NodeNotFoundError):
+            change()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["zarr.json"]

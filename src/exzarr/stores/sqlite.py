@@ -30,6 +30,7 @@ from exzarr.stores.base import (
     read_only_error,
     resolve_range,
 )
+from exzarr.stores.local_write import delete_file, move_to_new, temporary_name
 from exzarr.stores.locks import ThreadLock
 
 __all__ = ["SQLiteStore"]
@@ -118,11 +119,18 @@ class SQLiteStore(Store):
         return db
 
     def _create(self) -> None:
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        with closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)) as db:
-            db.execute(f"PRAGMA page_size = {PAGE_NBYTES}")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute(TABLE)
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder, exist_ok=True)
+        # Made elsewhere, and put in place at once: switching to WAL fails where somebody else has the file open.
+        made = os.path.join(folder, temporary_name())
+        try:
+            with closing(sqlite3.connect(made, timeout=WAIT_SECONDS, isolation_level=None)) as db:
+                db.execute(f"PRAGMA page_size = {PAGE_NBYTES}")
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute(TABLE)
+            move_to_new(made, self.path)
+        finally:
+            delete_file(made)
 
     @contextmanager
     def _told(self, key: str) -> Iterator[None]:

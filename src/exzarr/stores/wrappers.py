@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from types import TracebackType
 
 from exzarr.stores.base import (
+    KEEP,
     Buffer,
     ByteRange,
     Change,
@@ -27,8 +28,17 @@ __all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
 class StoreWrapper(Store):
     """Hands everything on to the store `inner`.
 
-    `update` too: a wrapper that changes what values are, or watches them, has to override it with the others.
+    A wrapper that overrides how values are read, put or deleted, and not `update` or `put_new`, gets these made of
+    what it overrides: they keep out whom `inner` keeps out, while it has a value to change.
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = cls.__dict__.keys()
+        if own & {"get", "open_value", "put", "put_parts", "delete"} and "update" not in own:
+            cls.update = _update_by_other_methods  # type: ignore[method-assign]
+        if own & {"put", "put_parts"} and "put_new" not in own:
+            cls.put_new = _put_new_by_other_methods  # type: ignore[method-assign]
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
@@ -118,6 +128,26 @@ class StoreWrapper(Store):
 
     def __hash__(self) -> int:
         return hash((type(self), self.inner))
+
+
+def _update_by_other_methods(store: StoreWrapper, key: str, change: Change) -> None:
+    def do(_: ValueReader | None) -> Sequence[Buffer]:
+        Store.update(store, key, change)
+        return KEEP
+
+    store.inner.update(key, do)
+
+
+def _put_new_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> bool:
+    made = False
+
+    def do(_: ValueReader | None) -> Sequence[Buffer]:
+        nonlocal made
+        made = Store.put_new(store, key, value)
+        return KEEP
+
+    store.inner.update(key, do)
+    return made
 
 
 class ReadOnlyStore(StoreWrapper):

@@ -60,7 +60,7 @@ class StoreUpdates(StoreCase):
         start = Barrier(4)
 
         def count() -> None:
-            start.wait()
+            start.wait(60)
             for _ in range(25):
                 store.update("a/k", lambda value: [_read(value) or b"", b"."])
 
@@ -77,7 +77,7 @@ class StoreUpdates(StoreCase):
 
         def make(thread: int) -> None:
             for i in range(20):
-                start.wait()
+                start.wait(60)
                 if store.put_new(f"a/{i}", b"%d" % thread):
                     made.append((i, thread))
 

@@ -36,9 +36,9 @@ class StoreWrapper(Store):
         super().__init_subclass__()
         own = cls.__dict__.keys()
         if own & {"get", "open_value", "put", "put_parts", "delete"} and "update" not in own:
-            cls.update = _update_by_other_methods  # type: ignore[method-assign]
+            cls.update = _update_by_other_methods  # type: ignore[method-assign, assignment]
         if own & {"put", "put_parts"} and "put_new" not in own:
-            cls.put_new = _put_new_by_other_methods  # type: ignore[method-assign]
+            cls.put_new = _put_new_by_other_methods  # type: ignore[method-assign, assignment]
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner

@@ -16,10 +16,11 @@ def watched(store: Store) -> Store:
     """`store` itself where nobody listens; else a wrapper that makes a `StoreRequest` of each request.
 
     For one piece of work: who asks a store for something calls it then, and doesn't keep what it gives.
+    What is watched already is not told twice.
     """
     listeners = hooks()
     if not listeners:
         return store
     from exzarr.stores.observed import ObservedStore
 
-    return ObservedStore(store, listeners)
+    return store if isinstance(store, ObservedStore) else ObservedStore(store, listeners)

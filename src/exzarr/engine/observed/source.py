@@ -19,6 +19,7 @@ from exzarr.engine.observed.store import EngineStore
 from exzarr.engine.plan import Plan
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
+from exzarr.stores.observed import ObservedStore
 from exzarr.telemetry.events import SelectionRead, SelectionWritten
 
 __all__ = ["Locator", "ObservedSource", "observed"]
@@ -69,8 +70,11 @@ class ObservedSource(ChunkSource):
             hooks, source.store.url, source.path, Locator.of(source), writing=writing
         )
         raw = source.pipeline is not None and source.pipeline.raw
+        store = source.store
+        while isinstance(store, ObservedStore):  # it would tell of each request, too
+            store = store.inner
         self.store = EngineStore(
-            source.store, hooks, ledger, raw=raw, sharded=source.sharded, chunk_nbytes=self._chunk_nbytes
+            store, hooks, ledger, raw=raw, sharded=source.sharded, chunk_nbytes=self._chunk_nbytes
         )
         if source.pipeline is not None:
             self.pipeline = observed_pipeline(source.pipeline, ledger)

@@ -13,6 +13,7 @@ from exzarr.errors import ArgumentError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
 from exzarr.stores.resolve import StoreLike
+from exzarr.stores.watched import watched
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.tools.check.chunks import ArrayCheck
 from exzarr.tools.check.consolidated import check_consolidated
@@ -85,7 +86,7 @@ def check(
     options = Options(deep, patterns, workers or config.get().workers, grace)
     with ExitStack() as opened:
         location = locate(target, path, "r", opened)
-        run = Run(location.store, options, limit)
+        run = Run(watched(location.store), options, limit)
         nodes = find_nodes(run, location)
         run.findings.settle(MANY)
         stored = _check_arrays(run, nodes, progress)

@@ -22,6 +22,7 @@ from exzarr.hierarchy import Location, normalize_path
 from exzarr.nodes.consolidating import consolidate
 from exzarr.stores.base import Buffer, Store, ValueReader, check_key, check_prefix, is_reserved
 from exzarr.stores.resolve import StoreLike
+from exzarr.stores.watched import watched
 from exzarr.tools.check.consolidated import look_at_consolidated
 from exzarr.tools.check.documents import join, look_at_documents
 from exzarr.tools.check.entries import QUARANTINE
@@ -117,7 +118,7 @@ def repair(
             raise ArgumentError(f"the plan was made for {plan.place}, not for {place}")
         if location.store.read_only:
             raise ReadOnlyError(f"cannot repair {place}: it is read-only")
-        repairer = _Repairer(location.store)
+        repairer = _Repairer(watched(location.store))
         outcomes = tuple([repairer.carry_out(action) for action in plan.actions])
         return RepairReport(place, outcomes, time.perf_counter() - started)
 

@@ -49,6 +49,15 @@ class Config:
     coalesce_max
         All workers together never read more than this many bytes of shards at once (inner
         chunks that are larger excepted). Bounds their memory.
+    requests
+        Requests in flight at stores that take long to answer (object stores), for the whole process, whatever
+        runs at once. A single read has no more than the store wants (`Store.concurrency`).
+    fetch_bytes
+        No read fetches further ahead than this many bytes of what is stored.
+    remote_gap, remote_most
+        As `coalesce_gap` and `coalesce_max` for such stores, for each request: there, a request costs more
+        than the bytes between two ranges. Shards of up to `remote_most` bytes in memory are read as a whole where
+        half of them is wanted.
     shard_index_cache
         Bytes of shard indexes that one open array keeps.
     write_empty_chunks
@@ -68,6 +77,10 @@ class Config:
     inline_bytes: int = 256 * 1024
     coalesce_gap: int = 16 * 1024
     coalesce_max: int = 4 * 1024 * 1024
+    requests: int = 64
+    fetch_bytes: int = 256 * 1024 * 1024
+    remote_gap: int = 512 * 1024
+    remote_most: int = 16 * 1024 * 1024
     shard_index_cache: int = 16 * 1024 * 1024
     write_empty_chunks: bool = False
     allow_pickle: bool = False

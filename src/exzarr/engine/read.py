@@ -7,6 +7,7 @@ chosen once, by how the chunks are stored and how they lie in the result:
 `read_runs`    all other chunks of a regular grid: neighbours together, or of raw chunks a window each
 `read_shards`  inner chunks of shards
 `_varied`      chunks of a grid that is not regular
+`read_remote`  all of these, in stores that take long to answer
 
 Each is one flat loop over batches of a `Feed`: no object, closure or coroutine per chunk, scratch
 buffers kept per worker.
@@ -50,6 +51,11 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     # Handing a little work over would cost more than it saves. Of shards, inner chunks are the work.
     pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
     workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
+    if source.store.concurrency and not (source.sharded and source.observed):
+        from exzarr.engine.read_remote import read_remote
+
+        read_remote(source, plan, work, workers)
+        return
     # Few neighbours are not worth moving together where that leaves a worker without any.
     slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
     pipeline = source.pipeline

@@ -21,7 +21,7 @@ from exzarr.engine.stack import LARGE_NBYTES, Stack, joined, neighbours
 from exzarr.errors import CodecError, StoreError
 from exzarr.stores.base import Buffer
 
-__all__ = ["read_shards"]
+__all__ = ["ShardReader", "read_shards"]
 
 AnyArray = npt.NDArray[Any]
 Wanted = tuple[int, int, int, Any, Any]
@@ -34,7 +34,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
     All ranges come from one opened value, so that a shard that is replaced meanwhile is
     read as it was or as it is, never as a mixture.
     """
-    reader = _ShardReader(source, plan, work)
+    reader = ShardReader(source, plan, work)
     batch = feed.take()
     while batch:
         for item in batch:
@@ -42,7 +42,7 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
         batch = feed.take()
 
 
-class _ShardReader:
+class ShardReader:
     """What one worker needs for every shard."""
 
     __slots__ = (
@@ -102,6 +102,25 @@ class _ShardReader:
             raise layout.corrupt(source, key, self._number, error) from error
         finally:
             value.close()
+
+    def place(
+        self, layout: ShardLayout, rows: bool, group: Sequence[Wanted], begin: int, data: memoryview
+    ) -> None:
+        """Decode inner chunks that lie in `data`, the shard's bytes from `begin` on, to where they belong.
+
+        `rows`: of each, whole rows are wanted.
+        """
+        self._number = -1
+        if layout is not self._layout:
+            self._prepare(layout)
+        self._buffer = data
+        place = self._rows if rows and self._target is not None else self._runs
+        place(layout, group, begin)
+
+    @property
+    def number(self) -> int:
+        """The inner chunk that was decoded last."""
+        return self._number
 
     def _prepare(self, layout: ShardLayout) -> None:
         self._layout, work, inner = layout, self._work, layout.inner

@@ -21,6 +21,8 @@ from exzarr.format.chunk_grids import RegularDimension
 from exzarr.stores.base import ValueReader
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from exzarr.engine.source import ChunkSource
 
 __all__ = ["ShardLayout", "coalesce", "split_shards"]
@@ -47,12 +49,15 @@ class ShardLayout:
         The bound pipeline of an inner chunk.
     width
         Its length along the last dimension.
+    coming
+        Indexes that somebody is fetching, by key: who wants one, too, waits for it.
     """
 
     __slots__ = (
         "_cache",
         "_cached",
         "_lock",
+        "coming",
         "counts",
         "dims",
         "inner",
@@ -75,6 +80,7 @@ class ShardLayout:
         self.labels: list[Callable[[int], int]] = [stride.__mul__ for stride in strides]
         self._cache: dict[str, tuple[Hashable, Index]] = {}
         self._cached = 0
+        self.coming: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
 
     def index(self, key: str, value: ValueReader) -> Index:
@@ -87,6 +93,16 @@ class ShardLayout:
         if version is not None:
             self._remember(key, version, index)
         return index
+
+    def known(self, key: str) -> tuple[Hashable, Index] | None:
+        """Version and index of the shard at `key`, as they were when it was last read."""
+        return self._cache.get(key)
+
+    def forget(self, key: str) -> None:
+        """The shard at `key` has been replaced."""
+        with self._lock:
+            if self._cache.pop(key, None) is not None:
+                self._cached -= 16 * self.shards.count + 200
 
     def _read_index(self, value: ValueReader) -> Index:
         size = self.shards.index_size

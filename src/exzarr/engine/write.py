@@ -14,6 +14,7 @@ key is deleted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from exzarr.codecs.empty import is_fill
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed, run
+from exzarr.engine.puts import PutsAhead
 from exzarr.engine.scratch import with_scratch
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
@@ -105,6 +107,14 @@ def write(
         options = {"field": field, "write_empty": write_empty}
         observed(telemetry.SelectionWritten, write, source, plan, work, **options)
         return
+    if source.store.concurrency and not source.observed and type(source.store) is not PutsAhead:
+        ahead = copy(source)
+        ahead.store = puts = PutsAhead(source.store)
+        try:
+            write(ahead, plan, work, field=field, write_empty=write_empty)
+        finally:
+            puts.finish()
+        return
     chunks = plan.chunks
     settings = config.get()
     # A chunk's cost is its file's; threads pay from the second chunk on, unless all is tiny.
@@ -168,7 +178,10 @@ def _patch_chunk(
         chunk = values.blank(pipeline.spec.shape) if old is None else values.to_patch(old)
         values.patch(chunk, chunk_index, work_index)
         empty = values.deletes_patched and is_fill(chunk, pipeline.spec)
-        return None if empty else [pipeline.encode(chunk)]
+        try:
+            return None if empty else [pipeline.encode(chunk)]
+        except CodecError as error:
+            raise _not_encoded(values.source, values.source.index(key), key, error) from error
 
     values.source.store.update(key, patched)
 

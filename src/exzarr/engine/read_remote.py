@@ -1,0 +1,141 @@
+"""Chunks → array, from stores that take long to answer.
+
+Fetching and decoding are apart: the process's request threads wait for the store (`engine.requests`), the
+workers decode what has come. A chunk is one request; of raw chunks only the wanted bytes are asked for. A shard
+is two, its index and then the wanted ranges, those that lie close together in one; or one, where most of it
+is wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr import config
+from exzarr.engine.plan import Plan
+from exzarr.engine.pool import Feed, run
+from exzarr.engine.remote_shards import RemoteShards
+from exzarr.engine.requests import NOTHING, Flight, Item
+from exzarr.engine.reread import wrong_size
+from exzarr.engine.scratch import with_scratch
+from exzarr.engine.source import ChunkSource
+from exzarr.errors import CodecError
+from exzarr.stores.base import Buffer
+
+__all__ = ["read_remote"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -> None:
+    """Fill `work` with what `plan` selects."""
+    settings = config.get()
+    if source.sharded:
+        shards = RemoteShards(source, plan, work)
+        flight = Flight(shards.items(), shards.fetch, source.store.concurrency, settings.fetch_bytes)
+        decoder: Any = shards.decoder
+    else:
+        fetch: Callable[..., Any]
+        place: Callable[..., None]
+        pipeline = source.pipeline
+        raw = pipeline is not None and pipeline.raw and work.dtype == source.dtype
+        if raw and plan.sliced and 2 * work.nbytes < plan.chunks * source.nbytes:
+            items, fetch, place = _windows(source, plan), _fetch_window, _place_window
+        else:
+            items, fetch, place = _chunks(source, plan), _fetch, _place
+        ask = partial(fetch, source)
+        flight = Flight(items, ask, source.store.concurrency, settings.fetch_bytes)
+        decoder = partial(partial, place, source, plan, work)
+    run(partial(with_scratch, partial(_decode_all, flight, decoder)), iter(range(workers)), workers, workers)
+
+
+def _decode_all(flight: Flight, decoder: Any, feed: Feed) -> None:
+    """One worker's: whatever comes, until nothing does."""
+    feed.take()
+    decode = decoder()
+    try:
+        while (fetched := flight.take()) is not NOTHING:
+            decode(*fetched)
+            del fetched  # before the next one is there
+    except BaseException as error:
+        flight.stop(error)
+        raise
+
+
+# -- whole chunks ------------------------------------------------------------------------------
+
+
+def _chunks(source: ChunkSource, plan: Plan) -> Iterator[Item]:
+    room = source.room
+    return ((room, item) for item in source.items(plan))
+
+
+def _fetch(source: ChunkSource, item: Any, _: Flight) -> Any:
+    return item, source.store.get(item[0])
+
+
+def _place(source: ChunkSource, plan: Plan, work: AnyArray, item: Any, data: Buffer | None) -> None:
+    key, chunk_index, work_index = item
+    if data is None:
+        work[work_index] = source.absent(key)
+        return
+    pipeline = source.pipeline or source.pipeline_at(key)
+    target = work[work_index] if plan.permutation is None else None
+    try:
+        if (
+            isinstance(target, np.ndarray)
+            and target.shape == pipeline.spec.shape
+            and target.dtype == pipeline.spec.dtype
+            and target.flags.c_contiguous
+            and not pipeline.raw
+            and plan.sliced
+            and all(index.step == 1 for index in chunk_index)
+        ):
+            pipeline.decode_into(data, target)
+            return
+        chunk = pipeline.decode(data)
+    except CodecError as error:
+        raise source.corrupt(key, error) from error
+    if plan.permutation is not None:
+        chunk = chunk.transpose(plan.permutation)
+    work[work_index] = chunk[chunk_index]
+
+
+# -- of raw chunks, the bytes from the first to the last that is wanted ---------------------------
+
+
+def _windows(source: ChunkSource, plan: Plan) -> Iterator[Item]:
+    assert source.pipeline is not None
+    shape, itemsize = source.pipeline.spec.shape, source.dtype.itemsize
+    strides = [itemsize * math.prod(shape[d + 1 :]) for d in range(len(shape))]
+    for item in source.items(plan):
+        start, end = 0, itemsize
+        steps = []
+        for here, stride in zip(item[1], strides, strict=True):
+            start += here.start * stride
+            end += (here.stop - 1) * stride
+            steps.append(here.step * stride)
+        yield end - start, (item, start, end, steps)
+
+
+def _fetch_window(source: ChunkSource, wanted: Any, _: Flight) -> Any:
+    item, start, end, _ = wanted
+    # To its end, where that is wanted, and a byte more: one that is too long is of another array.
+    more = 1 if end == source.nbytes else 0
+    return wanted, source.store.get(item[0], (start, end - start + more))
+
+
+def _place_window(source: ChunkSource, _: Plan, work: AnyArray, wanted: Any, data: Buffer | None) -> None:
+    (key, _, work_index), start, end, steps = wanted
+    if data is None:
+        work[work_index] = source.absent(key)
+        return
+    if len(data) != end - start:
+        raise source.corrupt(key, wrong_size(start + len(data), source.nbytes))
+    count = work[work_index].shape
+    work[work_index] = np.ndarray(count, source.dtype, data, 0, steps)

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
         ChunkTimeoutError,
         CodecError,
         ExzarrError,
+        IngestConflictError,
+        IngestError,
         InvalidKeyError,
         MetadataError,
         MissingDependencyError,
@@ -80,6 +82,9 @@ if TYPE_CHECKING:
     from exzarr.retrying import Retry
     from exzarr.stores import LocalStore, MemoryStore, Store, ZipStore
     from exzarr.stream.batches import batches
+    from exzarr.stream.ingest import ingest, ingest_position
+    from exzarr.stream.ingesting.blocks import Block
+    from exzarr.stream.ingesting.dead_letters import dead_letters
     from exzarr.stream.maps import parallel_chunk_map
     from exzarr.telemetry.profiling import profile
     from exzarr.tools.check.checking import check
@@ -133,6 +138,10 @@ __all__ = [
     # streams
     "batches",
     "parallel_chunk_map",
+    "ingest",
+    "ingest_position",
+    "dead_letters",
+    "Block",
     "Retry",
     # seeing what happens
     "profile",
@@ -152,6 +161,8 @@ __all__ = [
     "ChunkTimeoutError",
     "CodecError",
     "ChecksumError",
+    "IngestConflictError",
+    "IngestError",
     "InvalidKeyError",
     "MetadataError",
     "MissingDependencyError",
@@ -181,6 +192,10 @@ _HOMES = {
     "Group": "exzarr.group",
     "array_metadata": "exzarr.creation.metadata",
     "batches": "exzarr.stream.batches",
+    "ingest": "exzarr.stream.ingest",
+    "ingest_position": "exzarr.stream.ingest",
+    "dead_letters": "exzarr.stream.ingesting.dead_letters",
+    "Block": "exzarr.stream.ingesting.blocks",
     "convert": "exzarr.tools.convert",
     "copy": "exzarr.tools.copy",
     "parallel_chunk_map": "exzarr.stream.maps",

@@ -25,6 +25,8 @@ plain Python or NumPy would catch::
     │   ├── ReadOnlyError            (PermissionError)     a write to something opened for reading
     │   └── ChangedError                                   a value that was replaced while its parts were read
     ├── StreamError                  (RuntimeError)        a stream that cannot go on
+    ├── IngestError                  (RuntimeError)        a block that can't be ingested, or a target it can't go to
+    │   └── IngestConflictError                            two runs ingest with one key
     ├── TimedOutError                (TimeoutError)        something took longer than it may
     └── MissingDependencyError       (ImportError)         an optional library is needed; the message names the extra
 
@@ -44,6 +46,8 @@ __all__ = [
     "ChunkTimeoutError",
     "CodecError",
     "ExzarrError",
+    "IngestConflictError",
+    "IngestError",
     "InvalidKeyError",
     "LockTimeoutError",
     "MetadataError",
@@ -157,6 +161,14 @@ class ReadOnlyError(StoreError, PermissionError):
 
 class ChangedError(StoreError):
     """A value that was replaced, or deleted, by somebody else while its parts were read."""
+
+
+class IngestError(ExzarrError, RuntimeError):
+    """A block that can't be ingested, or arrays that can't take one."""
+
+
+class IngestConflictError(IngestError):
+    """Another run of `exzarr.ingest` moves the same source on."""
 
 
 class StreamError(ExzarrError, RuntimeError):

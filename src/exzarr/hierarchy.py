@@ -232,13 +232,14 @@ def recorded(location: Location, meta: Metadata) -> None:
 def delete(location: Location) -> None:
     """Remove a node with everything below it. The documents go first: what is half removed is no node.
 
-    Whoever is changing one of them just now is waited for.
+    Then what consolidated metadata says of it, and the chunks last: while it is found, it is whole.
+    Whoever is changing one of the documents just now is waited for.
     """
     store = watched(location.store)
     for name in DOCUMENTS:
         store.update(location.key(name), lambda _: None)
-    store.delete_prefix(location.path)
     consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
+    store.delete_prefix(location.path)
     if location.root is not None:
         location.root.note(location.path, None)
 

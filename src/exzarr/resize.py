@@ -36,7 +36,7 @@ from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
 from exzarr.stores.watched import watched
 
-__all__ = ["Transact", "append", "resize"]
+__all__ = ["Transact", "append", "extended", "resize"]
 
 FEW = 100
 """Up to this many keys are deleted without looking which of them are stored."""
@@ -91,17 +91,21 @@ def append(
     axis = _axis(axis, known.ndim)
     values = as_values(data, known.data_type.dtype)  # which may take its time, so before anything is locked
 
-    def appended(meta: ArrayMetadata) -> ArrayMetadata:
-        shape = _appended_shape(meta.shape, values.shape, axis)
-        if shape == meta.shape:
-            return meta
-        grown = meta.with_(shape=shape)
-        start = meta.shape[axis]
-        region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(shape)])
-        _write(open_source(location.store, location.path, grown), region, values, write_empty)
-        return grown
+    return transact(lambda meta: extended(location, meta, values, axis, write_empty)).shape
 
-    return transact(appended).shape
+
+def extended(
+    location: Location, meta: ArrayMetadata, values: Any, axis: int, write_empty: bool = False
+) -> ArrayMetadata:
+    """Store `values` past the end of the array that `meta` describes; returns the metadata that makes them part of it."""
+    shape = _appended_shape(meta.shape, values.shape, axis)
+    if shape == meta.shape:
+        return meta
+    grown = meta.with_(shape=shape)
+    start = meta.shape[axis]
+    region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(shape)])
+    _write(open_source(location.store, location.path, grown), region, values, write_empty)
+    return grown
 
 
 def _appended_shape(shape: Shape, added: Shape, axis: int) -> Shape:

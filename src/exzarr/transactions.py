@@ -24,7 +24,7 @@ __all__ = ["change"]
 M = TypeVar("M", ArrayMetadata, GroupMetadata)
 
 
-def change(location: Location, known: M, make: Callable[[M], M]) -> M:
+def change(location: Location, known: M, make: Callable[[M], M], *, record: bool = True) -> M:
     """Replace a node's metadata by what `make` makes of it; returns that.
 
     Parameters
@@ -37,6 +37,8 @@ def change(location: Location, known: M, make: Callable[[M], M]) -> M:
         Gets the metadata as it is stored now, and returns what is to be stored (the same object, where
         nothing is). It may write chunks. What it raises is raised, and the documents stay as they are. It
         may be called more than once, where other software changes the documents without a lock.
+    record
+        False leaves consolidated metadata as it is: the caller, who has it locked, brings it in step.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def change(location: Location, known: M, make: Callable[[M], M]) -> M:
         return KEEP if new == hierarchy.documents(found)[_locked_document(known)] else [new]
 
     store.update(key, update)
-    if changed is not found:
+    if record and changed is not found:
         hierarchy.recorded(location, changed)
     return changed
 

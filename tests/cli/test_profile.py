@@ -34,7 +34,7 @@ def test_the_profile_goes_to_stderr_and_leaves_stdout_as_it_is(store):
         assert "requests" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["info", "tree", "head", "copy", "convert", "check"])
+@pytest.mark.parametrize("command", ["info", "tree", "head", "copy", "convert"])
 def test_every_command_can_be_profiled(store, tmp_path, command):
     arguments = {
         "info": ["ocean/sst"],
@@ -42,7 +42,6 @@ def test_every_command_can_be_profiled(store, tmp_path, command):
         "head": ["ocean/sst", "--region", "0, 0, 0"],
         "copy": ["ocean/sst", tmp_path / "copy.zarr", "--chunks", "3,5,4", "--shards", "none"],
         "convert": ["ocean/time", tmp_path / "v2.zarr", "--to", "2"],
-        "check": ["ocean", "--deep"],
     }[command]
     path = store / arguments[0]
     result = invoke("profile", "--json", command, path, *arguments[1:])

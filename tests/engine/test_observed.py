@@ -29,7 +29,6 @@ from exzarr.stores import file_locks, locks
 from exzarr.stores.base import KEEP
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.watched import watched
 from exzarr.stores.zip import ZipStore
 from exzarr.telemetry import (
     CacheHit,
@@ -282,18 +281,6 @@ def test_requests_for_metadata_and_listings_are_told(ears: Ears) -> None:
     assert [(event.kind, event.key) for event in told if event.kind == "list"] == [("list", "")]
 
 
-def test_what_is_watched_already_is_told_once(ears: Ears) -> None:
-    array = make((20, 20), chunks=(8, 8))
-    array[...] = 1
-    store = watched(watched(array.store))
-    ears.events.clear()
-    open_array(store)[...]
-    told = ears.of(StoreRequest)
-    assert Counter(event.key for event in told) == Counter(
-        [f"c/{i}/{j}" for i, j in np.ndindex(3, 3)] + ["zarr.json"]
-    )
-
-
 def test_what_was_not_found_and_what_failed_is_told(ears: Ears) -> None:
     array = make((20, 20), chunks=(8, 8))
     array[:8] = 1
@@ -543,7 +530,7 @@ def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch
         raise AssertionError("something was observed")
 
     monkeypatch.setattr(observed, "observed", used)
-    monkeypatch.setattr("exzarr.stores.observed.ObservedStore.__init__", used)
+    monkeypatch.setattr("exzarr.stores.observed.ObservedStore", used)
     array[...] = 1
     array[3]
     array[3:4] = 2

@@ -301,10 +301,18 @@ def test_the_printed_report_says_where_it_went() -> None:
         array[...]
         array[:16] = 5
     text = str(report)
-    words = [*READ_PHASES, *WRITE_PHASES, f"{store.url}/t", "16 KiB", "requests", "slowest chunks", "%"]
-    words += [str(event.index) for event in report.slowest[:5]]
-    assert [word for word in words if word not in text] == []
+    for word in (
+        *READ_PHASES,
+        *WRITE_PHASES,
+        f"{store.url}/t",
+        "16 KiB",
+        "requests",
+        "slowest chunks",
+        "(0, 0)",
+    ):
+        assert word in text
     assert repr(report) == text
+    assert "%" in text
 
 
 def test_of_very_many_arrays_those_are_shown_that_took_longest() -> None:

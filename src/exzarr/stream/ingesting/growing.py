@@ -1,0 +1,102 @@
+"""The blocks of one commit, as one array is to take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr import config
+from exzarr.array import Array
+from exzarr.errors import ArgumentError
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.nodes.indexers import as_values
+from exzarr.resize import extended
+
+__all__ = ["Growth", "axis_number", "rows_to_fill"]
+
+AnyArray = npt.NDArray[Any]
+Region = tuple[slice, ...]
+
+
+def axis_number(meta: ArrayMetadata, axis: int | str) -> int:
+    """The number of a dimension that is given by number or by name."""
+    if isinstance(axis, str):
+        names = meta.dimension_names or ()
+        if axis not in names:
+            known = ", ".join(repr(name) for name in names if name) or "none"
+            raise ArgumentError(f"there is no dimension {axis!r}; named dimensions: {known}")
+        return names.index(axis)
+    if type(axis) is not int or not -meta.ndim <= axis < meta.ndim:
+        raise ArgumentError(f"axis {axis!r} does not exist: the array has {meta.ndim} dimensions")
+    return axis % meta.ndim
+
+
+def rows_to_fill(meta: ArrayMetadata, axis: int) -> int:
+    """How many rows fill the chunks (shards) that all workers write at a time."""
+    dim = meta.chunk_grid.dims[axis]
+    across = 1
+    for d, (other, n) in enumerate(zip(meta.chunk_grid.dims, meta.shape, strict=True)):
+        across *= 1 if d == axis else max(1, other.count(n))
+    return dim.size(0) * max(1, -(-config.get().workers // across))
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What one commit adds to one array.
+
+    Attributes
+    ----------
+    axis
+        The dimension that grows.
+    rows
+        By how many rows.
+    values
+        Those rows; None where there are none.
+    patches
+        ``(region, values)`` of what is written to places that the array has already.
+    """
+
+    axis: int
+    rows: int
+    values: AnyArray | None
+    patches: Sequence[tuple[Region, AnyArray]]
+
+    @classmethod
+    def of(cls, items: Sequence[tuple[Region | None, Any]], meta: ArrayMetadata, axis: int) -> Growth:
+        """The growth by ``(region, data)`` items; ArgumentError where one does not fit the array."""
+        pieces: list[AnyArray] = []
+        patches: list[tuple[Region, AnyArray]] = []
+        for region, data in items:
+            values = as_values(data, meta.data_type.dtype)
+            if not np.can_cast(values.dtype, meta.data_type.dtype, "same_kind"):
+                raise ArgumentError(
+                    f"data type {values.dtype} does not go into an array of {meta.data_type.dtype}"
+                )
+            if region is not None:
+                patches.append((region, values))
+                continue
+            _check_shape(values.shape, meta.shape, axis)
+            pieces.append(values)
+        joined = np.concatenate(pieces, axis) if len(pieces) > 1 else pieces[0] if pieces else None
+        return cls(axis, 0 if joined is None else joined.shape[axis], joined, patches)
+
+    def store(self, array: Array, meta: ArrayMetadata) -> ArrayMetadata:
+        """Write it to `array`, whose stored metadata is `meta`; the metadata that makes it part of the array."""
+        for region, values in self.patches:
+            array[region] = values
+        if self.values is None or not self.rows:
+            return meta
+        return extended(array._location, meta, self.values, self.axis, array._write_empty)
+
+
+def _check_shape(shape: tuple[int, ...], of: tuple[int, ...], axis: int) -> None:
+    fits = len(shape) == len(of) and all(
+        n == m for d, (n, m) in enumerate(zip(shape, of, strict=True)) if d != axis
+    )
+    if not fits:
+        wanted = ", ".join("any" if d == axis else str(n) for d, n in enumerate(of))
+        raise ArgumentError(f"a block of shape {shape} can't be appended: it must have the shape ({wanted})")

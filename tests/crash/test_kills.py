@@ -1,0 +1,89 @@
+"""Writers are killed at random moments (SIGKILL); after each kill, everything is read by two libraries."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zarr
+
+import exzarr
+from tests.crash.writers import LAYOUTS, WRITERS
+
+KILLS = int(os.environ.get("EXZARR_TEST_KILLS", "12"))
+"""For each writer and layout; there are 22 of these."""
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has neither fork nor SIGKILL")
+
+
+class Nursery:
+    """See `tests.crash.nursery`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def kill_one(self, name: str, path: Path, seconds: float) -> int:
+        """Let a writer run for about so long, and kill it; how many writes it had done."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(f"{name}\t{path}", file=self._process.stdin, flush=True)
+        pid = int(self._process.stdout.readline())
+        time.sleep(seconds)  # not to be right, but to be anywhere
+        os.kill(pid, signal.SIGKILL)
+        status, writes = map(int, self._process.stdout.readline().split())
+        assert status == -signal.SIGKILL, "the writer failed by itself"
+        return writes
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    made.close()
+
+
+CASES = [(name, layout) for name, writer in WRITERS.items() for layout in writer.layouts]
+
+
+@pytest.mark.parametrize(("name", "layout"), CASES, ids=[f"{n}-{layout}" for n, layout in CASES])
+def test_whoever_is_killed_leaves_old_or_new(
+    name: str, layout: str, nursery: Nursery, tmp_path: Path
+) -> None:
+    writer, path = WRITERS[name], tmp_path / "a.zarr"
+    writer.prepare(path, LAYOUTS[layout])
+    chance = random.Random(f"{name} {layout} {os.environ.get('EXZARR_TEST_SEED', '')}")
+    writes = 0
+    kill, longest = 0, 0.03
+    while kill < KILLS or not writes:
+        kill += 1
+        longest *= 1 if kill < KILLS else 2  # a machine so busy that nobody has got to his first write yet
+        writes += nursery.kill_one(name, path, chance.random() ** 2 * longest)
+        for library in ("exzarr", "zarr"):
+            node: Any = exzarr.open(path, mode="r") if library == "exzarr" else zarr.open(path, mode="r")
+            try:
+                writer.check(node)
+            except AssertionError as error:
+                raise AssertionError(f"after kill {kill}, read by {library}: {error}") from error
+        report = exzarr.check(path, deep=True, grace=0)
+        found = {finding.code for finding in report.findings}
+        assert found <= writer.codes, f"after kill {kill}: {report}"

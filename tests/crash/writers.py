@@ -1,0 +1,221 @@
+"""What a process does until it is killed, and what must hold afterwards. Each pair knows one array or group.
+
+`prepare` makes what is written to. `write` goes on for ever, and yields after each write. `check` gets everything as one library reads it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import exzarr
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "raw": {"chunks": (4, 8), "compressors": None},
+    "zstd": {"chunks": (4, 8)},
+    "shards": {"chunks": (2, 4), "shards": (4, 8)},
+    "v2": {"chunks": (4, 8), "zarr_format": 2},
+}
+SHAPE = (16, 24)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One kind of writing.
+
+    `codes` are the findings that a kill may leave: temporary files are one of them.
+    """
+
+    prepare: Callable[[Path, dict[str, Any]], None]
+    write: Callable[[Path], Iterator[None]]
+    check: Callable[[Any], None]
+    layouts: tuple[str, ...] = tuple(LAYOUTS)
+    codes: frozenset[str] = frozenset({"EXZ501"})
+
+
+def _numbers() -> Iterator[int]:
+    """1, 2, 3, ... up to what fits, again and again."""
+    return itertools.cycle(range(1, 30_000))
+
+
+def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
+    for row in range(0, values.shape[0], 4):
+        for column in range(0, values.shape[1], 8):
+            yield values[row : row + 4, column : column + 8]
+
+
+# -- whole chunks --------------------------------------------------------------------------
+
+
+def _array(path: Path, layout: dict[str, Any]) -> None:
+    exzarr.create_array(path, shape=SHAPE, dtype="i2", fill_value=0, **layout)
+
+
+def _write_whole(path: Path) -> Iterator[None]:
+    array = exzarr.open_array(path, mode="r+")
+    for number in _numbers():
+        array[...] = number
+        yield
+
+
+def _check_whole(node: Any) -> None:
+    for piece in _pieces(np.asarray(node[...])):
+        assert len(np.unique(piece)) == 1, f"a torn chunk: {piece}"
+
+
+# -- parts of chunks -----------------------------------------------------------------------
+
+
+def _write_parts(path: Path) -> Iterator[None]:
+    array = exzarr.open_array(path, mode="r+")
+    for number in _numbers():
+        array[1:-1, 1:-1] = number
+        array[0, :] = -number
+        yield
+
+
+def _check_parts(node: Any) -> None:
+    values = np.array(node[...])
+    inner = np.zeros(SHAPE, bool)
+    inner[1:-1, 1:-1] = True
+    top = np.zeros(SHAPE, bool)
+    top[0] = True
+    for piece, inside, edge in zip(_pieces(values), _pieces(inner), _pieces(top), strict=True):
+        assert len(np.unique(piece[inside])) <= 1, f"a torn patch: {piece}"
+        assert len(np.unique(piece[edge])) <= 1, f"a torn patch: {piece}"
+        assert (piece[~inside & ~edge] == 0).all(), f"what nobody wrote: {piece}"
+
+
+# -- growing -------------------------------------------------------------------------------
+
+
+def _empty(path: Path, layout: dict[str, Any]) -> None:
+    exzarr.create_array(path, shape=(0, 8), dtype="i4", fill_value=-1, **layout)
+
+
+def _append(path: Path) -> Iterator[None]:
+    array = exzarr.open_array(path, mode="r+")
+    while True:
+        start = array.refresh().shape[0]
+        array.append(np.repeat(np.arange(start, start + 3, dtype="i4")[:, None], 8, 1))
+        yield
+
+
+def _check_appended(node: Any) -> None:
+    values = np.asarray(node[...])
+    assert len(values) % 3 == 0, "half an append"
+    np.testing.assert_array_equal(values, np.repeat(np.arange(len(values))[:, None], 8, 1))
+
+
+LENGTHS = (6, 16, 11, 2)
+
+
+def _resizable(path: Path, layout: dict[str, Any]) -> None:
+    array = exzarr.create_array(path, shape=(2, 8), dtype="i4", fill_value=-1, **layout)
+    array[...] = 5
+
+
+def _resize(path: Path) -> Iterator[None]:
+    array = exzarr.open_array(path, mode="r+")
+    for length in itertools.cycle(LENGTHS):
+        before = array.refresh().shape[0]
+        array.resize((length, 8))
+        if length == 16:
+            array[2:16] = 7
+        elif before == 2:
+            assert (array[2:] == -1).all(), "old data came back"
+        yield
+
+
+def _check_resized(node: Any) -> None:
+    values = np.asarray(node[...])
+    assert len(values) in LENGTHS
+    assert (values[:2] == 5).all(), "what was kept is lost"
+    # Of what was added: not written yet, written, or (while it shrinks) cleared again; per chunk.
+    for row in range(2, len(values), 2):
+        assert len(np.unique(values[row : row + 2])) == 1, "a torn chunk"
+    assert set(np.unique(values[2:])) <= {-1, 7}
+
+
+# -- metadata ------------------------------------------------------------------------------
+
+
+def _attributes(path: Path) -> Iterator[None]:
+    array = exzarr.open_array(path, mode="r+")
+    for number in _numbers():
+        array.attrs.update({"a": number, "b": number, "text": "x" * (number % 3000)})
+        yield
+
+
+def _check_attributes(node: Any) -> None:
+    attributes = dict(node.attrs)
+    assert attributes.get("a") == attributes.get("b")
+    assert len(attributes.get("text", "")) == attributes.get("a", 0) % 3000
+    assert node.shape == SHAPE
+
+
+def _group(path: Path, layout: dict[str, Any]) -> None:
+    group = exzarr.create_group(path, zarr_format=layout.get("zarr_format", 3))
+    for name in ("a", "b/c"):
+        group.create_array(
+            name, shape=SHAPE, dtype="i2", **{k: v for k, v in layout.items() if k != "zarr_format"}
+        )
+    exzarr.consolidate_metadata(path)
+
+
+def _consolidate(path: Path) -> Iterator[None]:
+    for number in _numbers():
+        exzarr.open_group(path, mode="r+")["a"].attrs["n"] = number
+        exzarr.consolidate_metadata(path)
+        yield
+
+
+def _check_group(node: Any) -> None:
+    assert node["a"].shape == node["b/c"].shape == SHAPE
+    assert isinstance(dict(node["a"].attrs).get("n", 0), int)
+
+
+def _copyable(path: Path, layout: dict[str, Any]) -> None:
+    _group(path, layout)
+    group = exzarr.open_group(path, mode="r+")
+    group.get_array("a")[...] = np.arange(SHAPE[0] * SHAPE[1], dtype="i2").reshape(SHAPE)
+
+
+def _copy(path: Path) -> Iterator[None]:
+    for number in itertools.count():
+        group = exzarr.open_group(path, mode="r+", use_consolidated=False)
+        group.copy("a", f"copy{number % 3}", overwrite=True)
+        yield
+
+
+def _check_copied(node: Any) -> None:
+    model = np.arange(SHAPE[0] * SHAPE[1], dtype="i2").reshape(SHAPE)
+    np.testing.assert_array_equal(np.asarray(node["a"][...]), model)
+    for name in ("copy0", "copy1", "copy2"):
+        if name in node:
+            np.testing.assert_array_equal(np.asarray(node[name][...]), model, err_msg="half a copy")
+
+
+PAST_THE_END = frozenset({"EXZ501", "EXZ401"})
+"""Whoever is killed while an array grows leaves chunks past its end, too, that nobody sees."""
+
+BEHIND = frozenset({"EXZ501", "EXZ602"})
+"""Consolidated metadata is another document: whoever is killed in between leaves it one change behind."""
+
+HALF_COPIED = frozenset({"EXZ501", "EXZ402", "EXZ602", "EXZ603", "EXZ604"})
+"""Chunks of an array whose document was to come last, so that there is no array."""
+
+WRITERS: dict[str, Writer] = {
+    "whole chunks": Writer(_array, _write_whole, _check_whole),
+    "parts of chunks": Writer(_array, _write_parts, _check_parts),
+    "append": Writer(_empty, _append, _check_appended, codes=PAST_THE_END),
+    "resize": Writer(_resizable, _resize, _check_resized, codes=PAST_THE_END),
+    "attributes": Writer(_array, _attributes, _check_attributes, ("raw", "v2")),
+    "consolidation": Writer(_group, _consolidate, _check_group, ("raw", "v2"), BEHIND),
+    "copy": Writer(_copyable, _copy, _check_copied, ("raw", "shards"), HALF_COPIED),
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +91,10 @@ def large(path: Path, **options: Any) -> Any:
         key = path.joinpath("c", *map(str, index))
         if key != stored:
             key.parent.mkdir(parents=True, exist_ok=True)
-            key.hardlink_to(stored)
+            try:
+                key.hardlink_to(stored)
+            except OSError:  # a file may have so many names, and no more
+                stored = Path(shutil.copy(stored, key))
     return array
 
 

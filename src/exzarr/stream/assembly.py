@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr.stream.grid import Region
+from exzarr.stream.memory import fresh_array
 
 __all__ = ["Assembly", "Box", "Item", "Part"]
 
@@ -71,7 +72,7 @@ class Box:
         if len(self.parts) == 1:
             return self.parts[0].data
         corner = [part.start for part in self.region]
-        whole: AnyArray = np.empty([part.stop - part.start for part in self.region], dtype)
+        whole = fresh_array(tuple([part.stop - part.start for part in self.region]), dtype)
         for part in self.parts:
             place = [slice(s.start - c, s.stop - c) for s, c in zip(part.region, corner, strict=True)]
             whole[tuple(place)] = part.data

@@ -106,7 +106,13 @@ class ChunkStream(Stream[Chunk]):
         piece = 1 if alone else piece_size(source.nbytes, workers, prefetch)
         self._path = source.path
         self._reader = ChunkReader(
-            source, missing=missing, share=workers, retry=retry, stop=stop, alone=alone
+            source,
+            missing=missing,
+            share=workers,
+            retry=retry,
+            stop=stop,
+            alone=alone,
+            window=workers + prefetch,
         )
         window: Window[Piece, Result] = Window(
             self._reader,

@@ -26,6 +26,7 @@ from exzarr.errors import ArgumentError, ChunkCorruptError, ChunkMissingError, C
 from exzarr.retrying import Retry, Stoppable
 from exzarr.stream.failures import chunk_error
 from exzarr.stream.grid import Entry
+from exzarr.stream.memory import copied, fresh, fresh_array, mapped_from
 from exzarr.stream.open_shards import OpenShards
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class ChunkReader:
         How many threads read at once, for what they share.
     retry, stop
         When a chunk that failed is read again, and what ends that.
+    window
+        How many chunks may be in memory at once.
     alone
         Raise what a chunk failed with: whoever calls does so with single chunks, and tries again himself.
     """
@@ -78,6 +81,7 @@ class ChunkReader:
         retry: Retry | None = None,
         stop: Stoppable | None = None,
         alone: bool = False,
+        window: int = 0,
     ) -> None:
         if missing not in ("fill", "skip"):
             raise ArgumentError(f"missing is 'fill' or 'skip', not {missing!r}")
@@ -86,7 +90,8 @@ class ChunkReader:
         self._retry = retry
         self._stop = stop
         self._alone = alone
-        self._share = share
+        self._share, self._window = share, window
+        self._mapped = mapped_from(window * source.nbytes)
         self._heard: HeardReader | None = None
         unit = source.unit
         self._shape = unit.spec.shape
@@ -146,6 +151,7 @@ class ChunkReader:
                 retry=self._retry,
                 stop=self._stop,
                 alone=self._alone,
+                window=self._window,
             )
         return heard
 
@@ -162,7 +168,7 @@ class ChunkReader:
             if self._alone:
                 raise error
             return error
-        blank: AnyArray = np.empty(_lengths(entry), self._dtype)
+        blank = fresh_array(_lengths(entry), self._dtype, self._mapped)
         blank[...] = source.fill
         return blank
 
@@ -205,7 +211,7 @@ class ChunkReader:
         whole = within == self._whole
         if not whole and 2 * _size(entry) * self._dtype.itemsize < source.nbytes:
             return self._by_engine(entry)  # which reads only what is wanted
-        memory = np.empty(source.nbytes, np.uint8)
+        memory = fresh(source.nbytes, self._mapped)
         got = source.store.read_into(key, memoryview(memory))
         if got != source.nbytes:
             if 0 <= got < source.nbytes:
@@ -215,7 +221,7 @@ class ChunkReader:
             if got != source.nbytes:
                 raise source.corrupt(key, wrong_size(got, source.nbytes))
         chunk: AnyArray = np.ndarray(self._shape, self._dtype, memory)
-        return chunk if whole else chunk[within].copy()
+        return chunk if whole else copied(chunk[within], self._mapped)
 
     def _encoded(self, entry: Entry) -> Any:
         """A chunk that must be decoded."""
@@ -229,12 +235,12 @@ class ChunkReader:
             return _ABSENT
         try:
             if within == self._whole:
-                chunk: AnyArray = np.empty(self._shape, self._dtype)
+                chunk = fresh_array(self._shape, self._dtype, self._mapped)
                 pipeline.decode_into(data, chunk)
                 return chunk
-            return _own(pipeline.decode(data)[within])
+            return copied(pipeline.decode(data)[within], self._mapped)
         except CodecError as error:
-            return _own(decode_again(source, key, len(data), error)[within])
+            return copied(decode_again(source, key, len(data), error)[within], self._mapped)
 
     def _varied(self, entry: Entry) -> Any:
         """A chunk of a grid that is not regular."""
@@ -243,14 +249,14 @@ class ChunkReader:
         if data is None:
             return _ABSENT
         try:
-            return _own(source.pipeline_at(key).decode(data)[within])
+            return copied(source.pipeline_at(key).decode(data)[within], self._mapped)
         except CodecError as error:
             raise source.corrupt(key, error) from error
 
     def _by_engine(self, entry: Entry) -> Any:
         """Any chunk, by `engine.read`, in this thread."""
         source, region = self._source, entry[3]
-        out: AnyArray = np.empty(_lengths(entry), self._dtype)
+        out = fresh_array(_lengths(entry), self._dtype, self._mapped)
         spans = [Span(part.start, 1, part.stop - part.start) for part in region]
         plan = GridPlan(spans, source.dims, source.shape, out.shape)
         try:
@@ -314,11 +320,11 @@ class ChunkReader:
                 try:
                     within = piece[at][2]
                     if within == self._whole:
-                        chunk: AnyArray = np.empty(self._shape, self._dtype)
+                        chunk = fresh_array(self._shape, self._dtype, self._mapped)
                         decode_into(data, chunk)
                         values[at] = chunk
                     else:
-                        values[at] = _own(decode(data)[within])
+                        values[at] = copied(decode(data)[within], self._mapped)
                 except CodecError as error:
                     values[at] = layout.corrupt(source, key, number, error)
                     values[at].__cause__ = error
@@ -333,8 +339,3 @@ def _size(entry: Entry) -> int:
     for part in entry[3]:
         n *= part.stop - part.start
     return n
-
-
-def _own(chunk: AnyArray) -> AnyArray:
-    """`chunk` in memory that nothing else needs, and that may be written to."""
-    return np.array(chunk, order="C")

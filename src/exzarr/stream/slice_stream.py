@@ -20,6 +20,7 @@ from exzarr.errors import ArgumentError, SelectionError
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError
 from exzarr.stream.grid import Region, StreamGrid, as_region
+from exzarr.stream.memory import fresh_array
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.stream.stream import Stream
 from exzarr.stream.window import Outcome, Window, as_workers
@@ -121,7 +122,7 @@ class _SlabReader:
         spans = [Span(part.start, 1, part.stop - part.start) for part in self._region]
         spans[axis] = Span(min(positions), abs(positions.step), len(positions))
         counts = [span.count for span in spans]
-        slab: AnyArray = np.empty((counts.pop(axis), *counts), source.dtype)
+        slab = fresh_array((counts.pop(axis), *counts), source.dtype)
         work = np.moveaxis(slab, 0, axis)
         plan = make_plan(GridSelection(tuple(spans), work.shape), source.dims, source.shape)
         read(source, plan, work)

@@ -20,6 +20,8 @@ from exzarr.stream.checkpoint import Checkpoint
 from exzarr.stream.chunk_stream import Chunk
 from exzarr.stream.failures import Failures, chunk_error
 from exzarr.stream.grid import Region, StreamGrid, as_region
+from exzarr.stream.memory import copied
+from exzarr.stream.progress import Meter
 from exzarr.stream.stop import Stop
 from exzarr.stream.window import Window
 
@@ -108,7 +110,7 @@ class Writer:
         most: Callable[[int, int], bool],
         failures: Failures,
         checkpoint: Checkpoint | Callable[[Region], object] | None,
-        meter: Any,
+        meter: Meter | None,
     ) -> None:
         source = array._bound
         self._array = array
@@ -181,7 +183,7 @@ class Writer:
         try:
             values = as_values(data, self._array.dtype, one=not shape)
             if self._copy and not isinstance(given, Chunk):
-                values = np.array(values)  # whoever made it may use its memory for the next one
+                values = copied(values)  # whoever made it may use its memory for the next one
             values = np.broadcast_to(values, shape)
         except ValueError as error:
             reason = f"data of shape {np.shape(data)} does not fit region {_shown(region)}: {error}"

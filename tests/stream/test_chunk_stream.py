@@ -482,6 +482,20 @@ def test_a_slow_store_is_asked_by_workers_only() -> None:
     stream.close()
 
 
+@pytest.mark.parametrize("shards", [None, (2, 4)])
+def test_a_store_that_wants_many_requests_in_flight_gets_them(shards: Any) -> None:
+    inner = MemoryStore()
+    options = {"shards": shards} if shards else {}
+    make((40, 4), store=inner, chunks=(2, 4), **options)[...] = numbered((40, 4))
+    all_at_once = threading.Barrier(20)
+
+    class Far(Hook):
+        concurrency = 20
+
+    array = open_array(Far(inner, lambda what, key: key == "zarr.json" or all_at_once.wait(PATIENCE)))
+    assert_chunks([*array.chunk_stream()], expected_chunks(array, numbered((40, 4))))
+
+
 def test_leaving_early_cancels_what_is_ahead() -> None:
     gate = Gate()
     gate.closed.set()

@@ -18,7 +18,8 @@ MIB = 1 << 20
 @pytest.mark.parametrize("nbytes", [0, 1, MAPPED_NBYTES - 1, MAPPED_NBYTES, MAPPED_NBYTES + 4097])
 def test_memory_may_be_written_to(nbytes: int) -> None:
     memory = fresh(nbytes)
-    assert (memory.dtype, memory.nbytes) == (np.uint8, nbytes)
+    assert memory.dtype == np.uint8
+    assert memory.nbytes == nbytes
     memory[...] = 7
     assert (memory == 7).all()
 

@@ -103,7 +103,9 @@ class ChunkStream(Stream[Chunk]):
         self._filter = IndexFilter(where) if callable(where) else None
         entries, total = choose(grid, as_region(region, source.shape), self._filter or where, ordered)
         retry, stop, alone = as_retry(retries), Stop(), timeout is not None
-        piece = 1 if alone else piece_size(source.nbytes, workers, prefetch)
+        # Where the store wants many requests in flight, each chunk is one; of a shard a piece is one as well.
+        single = alone or (source.store.concurrency and not source.sharded)
+        piece = 1 if single else piece_size(source.nbytes, workers, prefetch)
         self._path = source.path
         self._reader = ChunkReader(
             source,

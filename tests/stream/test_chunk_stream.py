@@ -489,10 +489,9 @@ def test_a_store_that_wants_many_requests_in_flight_gets_them(shards: Any) -> No
     make((40, 4), store=inner, chunks=(2, 4), **options)[...] = numbered((40, 4))
     all_at_once = threading.Barrier(20)
 
-    class Far(Hook):
-        concurrency = 20
-
-    array = open_array(Far(inner, lambda what, key: key == "zarr.json" or all_at_once.wait(PATIENCE)))
+    far = Hook(inner, lambda what, key: key == "zarr.json" or all_at_once.wait(PATIENCE))
+    far.concurrency = 20
+    array = open_array(far)
     assert_chunks([*array.chunk_stream()], expected_chunks(array, numbered((40, 4))))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -518,6 +520,24 @@ def test_an_exception_in_the_consumer_ends_the_threads() -> None:
         consume()
     assert stream_threads() == set()
     assert len(gate.asked) <= 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals as POSIX has them")
+def test_ctrl_c_waits_for_no_thread() -> None:
+    gate = Gate()
+
+    def interrupt() -> None:
+        assert eventually(lambda: len(gate.asked) == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt), gate.array.chunk_stream(workers=2) as stream:
+        next(stream)
+    interrupter.join()
+    assert len(stream_threads()) == 2  # the store has not answered yet
+    assert [*stream] == []
+    gate.closed.set()
 
 
 def test_a_stream_that_nobody_holds_is_gone_at_once() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from exzarr.stream.failures import Failures
 from exzarr.stream.progress import Meter
-from exzarr.stream.window import Outcome, Window
+from exzarr.stream.window import Outcome, Window, is_patient
 
 __all__ = ["Stream", "StreamStats", "Tally"]
 
@@ -152,8 +152,8 @@ class Stream(Generic[T]):
                 self._meter.finish()
             self.close()
             raise
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._end(wait=is_patient(error))
             raise
 
     def _skip(self, count: int) -> None:
@@ -168,16 +168,19 @@ class Stream(Generic[T]):
             self._meter.add(failed=1)
         try:
             self._failures(error)
-        except BaseException:
-            self.close()
+        except BaseException as raised:
+            self._end(wait=is_patient(raised))
             raise
 
     # -- the end ---------------------------------------------------------------------
 
     def close(self) -> None:
         """End the threads; wait for what is being read, unless it is overdue. What is not handed out is dropped."""
+        self._end(wait=True)
+
+    def _end(self, *, wait: bool) -> None:
         self._ready = []
-        self._window.close()
+        self._window.close(wait=wait)
         self._release()
         if self._meter is not None:
             self._meter.close()
@@ -190,7 +193,7 @@ class Stream(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._end(wait=is_patient(error))
 
     @property
     def stats(self) -> StreamStats:

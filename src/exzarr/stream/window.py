@@ -27,7 +27,7 @@ from exzarr.retrying import Retry, announce
 from exzarr.stream.crew import Shared, Task, Worker, attempt, work
 from exzarr.stream.stop import Stop
 
-__all__ = ["Outcome", "Window", "as_workers"]
+__all__ = ["Outcome", "Window", "as_workers", "is_patient"]
 
 I = TypeVar("I")  # noqa: E741
 V = TypeVar("V")
@@ -188,13 +188,13 @@ class Window(Generic[I, V]):
 
     # -- the end ---------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Drop what waits, and wait for what is in work, unless it is overdue."""
+    def close(self, *, wait: bool = True) -> None:
+        """Drop what waits, and (if `wait`) wait for what is in work, unless it is overdue."""
         self._finalizer()
         self._items = None
         self._pending.clear()
         shared = self._shared
-        if shared.pid != os.getpid():
+        if not wait or shared.pid != os.getpid():
             return
         for worker in shared.workers:
             if worker.thread is not None and worker.thread is not threading.current_thread():
@@ -218,7 +218,7 @@ class Window(Generic[I, V]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(wait=is_patient(error))
 
     # -- inside ----------------------------------------------------------------------
 
@@ -297,6 +297,11 @@ class Window(Generic[I, V]):
                 announce(error, task.attempt, wait)
                 shared.tasks.put(again)
             self._start()
+
+
+def is_patient(error: BaseException | None) -> bool:
+    """Whether there is time to wait for threads: not when Ctrl-C, or the like, is under way."""
+    return error is None or isinstance(error, (Exception, GeneratorExit))
 
 
 def as_workers(workers: int | None) -> int:

@@ -24,7 +24,7 @@ from exzarr.stream.grid import Region
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.stream.stop import Stop
 from exzarr.stream.stream import Stream
-from exzarr.stream.window import Window, as_workers
+from exzarr.stream.window import Window, as_workers, is_patient
 from exzarr.stream.writer import BoxWriter, FailedWrite, Task, Writer
 
 if TYPE_CHECKING:
@@ -106,8 +106,11 @@ def write_stream(
         _consume(iterator, writer)
         if meter is not None:
             meter.finish()
+    except BaseException as error:
+        window.close(wait=is_patient(error))
+        raise
     finally:
-        window.close()
+        window.close(wait=False)
         if isinstance(opened, Checkpoint):
             opened.close()
         if meter is not None:

@@ -187,10 +187,9 @@ class MapStream(Stream[Result]):
     def _left_out(self) -> int:
         return 0 if self._filter is None else self._filter.taken()
 
-    def close(self) -> None:
-        """End it. What is in work is ended where that can be done, and waited for where not, unless overdue."""
+    def _end(self, *, wait: bool) -> None:
         self._closing()  # before the threads that wait for it are waited for
-        super().close()
+        super()._end(wait=wait)
 
     def _release(self) -> None:
         self._task.close()

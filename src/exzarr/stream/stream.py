@@ -179,6 +179,7 @@ class Stream(Generic[T]):
         self._end(wait=True)
 
     def _end(self, *, wait: bool) -> None:
+        """End it; `wait` for what is in work."""
         self._ready = []
         self._window.close(wait=wait)
         self._release()

@@ -65,6 +65,10 @@ class Config:
     allow_pickle
         Permit the ``pickle`` codec of Zarr v2. Reading a pickle runs whatever code its
         writer chose: only for stores you wrote yourself.
+    durability
+        How stores that are opened from now on by their path, without saying it themselves, write files:
+        ``"rename"`` (nobody ever sees half of one, and the death of the process harms none), or ``"fsync"``
+        (what was put also survives a power cut; as slow as the disk).
     lock_timeout
         Seconds to wait for a lock that another writer holds, before LockTimeoutError. A writer that
         died holds none. ``inf`` waits for as long as it takes.
@@ -84,6 +88,7 @@ class Config:
     shard_index_cache: int = 16 * 1024 * 1024
     write_empty_chunks: bool = False
     allow_pickle: bool = False
+    durability: str = "rename"
     lock_timeout: float = 300.0
     file_locks: bool = True
 
@@ -94,7 +99,10 @@ class Config:
                 object.__setattr__(self, field.name, value := float(value))
             if type(value).__name__ != wanted:
                 raise ArgumentError(f"config {field.name} must be {wanted}, not {value!r}")
-            if not value >= 0:  # NaN is neither
+            if wanted == "str":
+                if value not in (known := _CHOICES[field.name]):
+                    raise ArgumentError(f"config {field.name} must be one of {known}, not {value!r}")
+            elif not value >= 0:  # NaN is neither
                 raise ArgumentError(f"config {field.name} must not be negative, got {value}")
         if self.workers == 0:
             object.__setattr__(self, "workers", _cores())
@@ -126,10 +134,12 @@ _BOOLS = {
     "no": False,
     "off": False,
 }
+_CHOICES = {"durability": ("rename", "fsync")}
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: _BOOLS[text.strip().lower()],
     "int": int,
     "float": float,
+    "str": str.strip,
 }
 _WANTED = {"bool": "0 or 1", "int": "a whole number", "float": "a number"}
 _process: Config | None = None

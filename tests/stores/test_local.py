@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import exzarr
 from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
 from exzarr.stores import files, local_write
 from exzarr.stores.base import is_reserved
@@ -249,6 +250,40 @@ def test_durability_fsync_syncs_the_file_before_the_rename_and_the_folders_after
     done.clear()
     LocalStore(tmp_path).put("a/b/d", b"1")
     assert done == ["rename"]
+
+
+def test_durability_is_a_setting_for_what_is_opened_by_its_path_and_holds_for_documents_and_parts(
+    tmp_path, monkeypatch
+):
+    synced = []
+    real = os.fsync
+
+    def fsync(fd):
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink().relative_to(tmp_path).as_posix())
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    def kinds(do):
+        synced.clear()
+        do()
+        return ["file" if is_reserved(name.rpartition("/")[2]) else name for name in synced]
+
+    with exzarr.config.override(durability="fsync"):
+        a = exzarr.create_array(tmp_path / "a", shape=8, dtype="i1", chunks=4)
+        again = exzarr.open_array(tmp_path / "a", mode="r+")
+    assert a.store.durability == again.store.durability == "fsync"
+    assert kinds(lambda: a.__setitem__(slice(0, 4), 1)) == ["a", "file", "a/c"]
+    assert kinds(lambda: a.__setitem__(1, 2)) == ["file", "a/c"]
+    assert kinds(lambda: pickle.loads(pickle.dumps(a)).__setitem__(5, 2)) == ["file", "a/c"]
+    assert kinds(lambda: again.attrs.update(x=1)) == ["file", "a"]
+    assert kinds(lambda: again.append([1, 2, 3, 4])) == ["file", "a/c", "file", "a"]
+    with exzarr.config.override(durability="fsync"):
+        assert kinds(lambda: exzarr.create_group(tmp_path / "b")) == [".", "file", "b"]
+    quick = exzarr.open_array(tmp_path / "a", mode="r+")
+    assert kinds(lambda: quick.append([1])) == []
+    with pytest.raises(exzarr.ArgumentError, match=r"one of \('rename', 'fsync'\), not 'sync'"):
+        exzarr.config.set(durability="sync")
 
 
 # -- reading what is not as expected -------------------------------------------------

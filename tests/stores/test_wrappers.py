@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import exzarr
 import exzarr.stores
 from exzarr.errors import InvalidKeyError, ReadOnlyError
 from exzarr.stores import LocalStore, MemoryStore, PrefixStore, ReadOnlyStore, StoreWrapper
@@ -89,3 +90,51 @@ def test_urls_and_reprs_say_what_is_wrapped(tmp_path):
     store = PrefixStore(LocalStore(tmp_path), "p/q")
     assert store.url == f"{LocalStore(tmp_path).url}/p/q"
     assert repr(store) == f"PrefixStore({LocalStore(tmp_path)!r}, 'p/q')"
+
+
+class Told(StoreWrapper):
+    """Overrides putting and deleting, and knows nothing of updates."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.log = []
+
+    def put(self, key, value):
+        self.log.append(f"put {key}")
+        super().put(key, value)
+
+    def put_parts(self, key, parts):
+        self.put(key, b"".join(parts))
+
+    def delete(self, key):
+        self.log.append(f"delete {key}")
+        super().delete(key)
+
+
+def test_a_wrapper_that_overrides_put_sees_updates_and_new_values(tmp_path):
+    store = Told(LocalStore(tmp_path))
+    array = exzarr.create_array(store, shape=8, dtype="i1", chunks=4)
+    assert store.log == ["put zarr.json"]
+    store.log.clear()
+    array[1] = 1
+    array.append([1])
+    array[1] = 0
+    assert store.log == ["put c/0", "put c/2", "put zarr.json", "delete c/0"]
+    with pytest.raises(exzarr.NodeExistsError):
+        exzarr.create_array(store, shape=8, dtype="i1", chunks=4)
+
+
+def test_a_wrapper_that_overrides_put_keeps_out_whom_its_store_keeps_out(tmp_path):
+    inner = LocalStore(tmp_path)
+    store = Told(inner)
+    store.put("k", b"old")
+
+    def change(value):
+        for other in (inner, Told(LocalStore(tmp_path))):
+            with exzarr.config.override(lock_timeout=0.01), pytest.raises(exzarr.LockTimeoutError):
+                other.update("k", lambda _: [b"theirs"])
+        return [b"new"]
+
+    store.update("k", change)
+    assert bytes(inner.get("k")) == b"new"
+    assert store.log == ["put k", "put k"]

@@ -9,9 +9,11 @@ import pickle
 import warnings
 import zipfile
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+import exzarr
 from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, ReadOnlyError, StoreError
 from exzarr.stores.wrappers import PrefixStore, StoreWrapper
 from exzarr.stores.zip import ZipStore
@@ -265,6 +267,82 @@ def test_a_writer_that_is_killed_leaves_the_old_archive(tmp_path, run_python):
     )
     assert done.returncode == -9
     assert everything(ZipStore(path)) == {"a": b"old"}
+    put(path, "b", b"next")  # with what the dead one left
+    assert everything(ZipStore(path)) == {"b": b"next"}
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def put(path, key, value):
+    with ZipStore(path, mode="w") as store:
+        store.put(key, value)
+
+
+@pytest.mark.parametrize("mode", ["w", "x"])
+def test_while_one_writes_others_are_refused(tmp_path, run_python, mode):
+    path = tmp_path / "new" / "x.zip"
+    with ZipStore(path, mode=mode) as store:
+        store.put("a", b"1")
+        with pytest.raises(
+            StoreError, match=rf"x.zip is being written by process {os.getpid()} .*one writer"
+        ):
+            ZipStore(path, mode="w")
+        done = run_python(
+            "import sys; from exzarr.stores.zip import ZipStore; ZipStore(sys.argv[1], mode='x')", str(path)
+        )
+        assert f"is being written by process {os.getpid()} (" in done.stderr
+        store.put("b", b"2")
+        ZipStore(path.with_name("y.zip"), mode="w").discard()
+    assert everything(ZipStore(path)) == {"a": b"1", "b": b"2"}
+    put(path, "a", b"3")
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_one_writer_after_the_other_from_many_threads(tmp_path):
+    path = tmp_path / "x.zip"
+    done, refused = [], []
+
+    def write(thread):
+        for i in range(20):
+            try:
+                put(path, "a", b"%d %d" % (thread, i))
+            except StoreError as error:
+                refused.append(str(error))
+            else:
+                done.append(b"%d %d" % (thread, i))
+
+    threads = [Thread(target=write, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) + len(refused) == 80
+    assert done
+    assert all("one writer" in error for error in refused)
+    assert everything(ZipStore(path))["a"] in done
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_without_locks_each_writer_has_its_own_file_and_the_last_one_remains(tmp_path, monkeypatch):
+    path = tmp_path / "x.zip"
+    with exzarr.config.override(file_locks=False):
+        with ZipStore(path, mode="w") as first, ZipStore(path, mode="w") as second:
+            first.put("a", b"1")
+            second.put("b", b"2")
+        assert everything(ZipStore(path)) == {"a": b"1"}
+        ZipStore(path, mode="w").discard()
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_zip_is_synced_before_it_is_there_where_that_is_asked_for(tmp_path, monkeypatch):
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append((tmp_path / "x.zip").exists()), real(fd)))
+    put(tmp_path / "x.zip", "a", b"1")
+    assert synced == []
+    (tmp_path / "x.zip").unlink()
+    with exzarr.config.override(durability="fsync"):
+        put(tmp_path / "x.zip", "a", b"1")
+    assert synced == [False, True]  # the file, and its folder
 
 
 def test_a_store_that_is_never_closed_says_so_and_leaves_the_old_archive(tmp_path, run_python):

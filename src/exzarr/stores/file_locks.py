@@ -116,14 +116,14 @@ class LockedFile(OpenFile):
 
         False where waiting for it is in vain, since another file has taken its place.
         """
-        if _try(self._fd):
+        if try_lock(self._fd):
             return True
         began = now = time.monotonic()
         _say_waiting(self._fd)
         try:
             while now < end:
                 time.sleep(min(max(FIRST_PAUSE, (now - began) / 100), LAST_PAUSE, end - now))
-                if _try(self._fd):
+                if try_lock(self._fd):
                     return True
                 if not self.is_in_place():
                     return False
@@ -173,7 +173,8 @@ def _failed(path: str, error: OSError) -> StoreError:
 # -- what the system has -----------------------------------------------------------------
 
 
-def _try(fd: int) -> bool:
+def try_lock(fd: int) -> bool:
+    """Lock the whole file that is open as `fd`; False where somebody else has it locked."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

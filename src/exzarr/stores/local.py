@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Literal
 
+from exzarr import config
 from exzarr.errors import ArgumentError, ExzarrError
 from exzarr.stores import file_locks, files, local_write, locks
 from exzarr.stores.base import (
@@ -40,7 +41,8 @@ class LocalStore(Store):
     readers, in this process or any other, see the old value or the new one, and a writer that
     dies leaves at most a temporary file (a hidden one, never listed as a key).
     ``durability="fsync"`` also waits until the file and its folder are on the disk: what was
-    put survives a power cut. It is as slow as the disk.
+    put survives a power cut. It is as slow as the disk. Where it is not given, the setting ``durability``
+    counts (`exzarr.config`), which is how it is said for arrays that are opened by their path.
 
     Symbolic links are read and listed as what they point to, inside the store or outside:
     whoever can put a link into the folder could put a copy there just as well. Listings don't
@@ -57,11 +59,12 @@ class LocalStore(Store):
         path: str | os.PathLike[str],
         *,
         read_only: bool = False,
-        durability: Literal["rename", "fsync"] = "rename",
+        durability: Literal["rename", "fsync"] | None = None,
     ) -> None:
         text = os.fsdecode(path)
         if not text or "\0" in text:
             raise ArgumentError(f"a LocalStore needs the path of a folder, not {text!r}")
+        durability = durability or config.get().durability  # type: ignore[assignment]
         if durability not in ("rename", "fsync"):
             raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
         self.path = os.path.abspath(text)

@@ -15,6 +15,8 @@ __all__ = [
     "delete_content",
     "delete_file",
     "delete_tree",
+    "fsync",
+    "fsync_folder",
     "make_folders",
     "move_if",
     "move_to_new",
@@ -83,7 +85,7 @@ def replace_file(
                     if n != len(value):
                         _write_rest(fd, value, n)
                 if sync:
-                    _fsync(fd)
+                    fsync(fd)
             finally:
                 os.close(fd)
             if rename(temporary, path) is False:
@@ -99,7 +101,7 @@ def replace_file(
                 continue
             raise
         if sync:
-            _fsync_folder(folder)
+            fsync_folder(folder)
         return True
     return False  # never: the last attempt raises
 
@@ -185,7 +187,7 @@ def make_folders(folder: str, sync: bool = False) -> list[str]:
         else:
             made.append(path)
         if sync:
-            _fsync_folder(path.rpartition("/")[0] + "/")
+            fsync_folder(path.rpartition("/")[0] + "/")
     return made
 
 
@@ -206,7 +208,7 @@ def _fsync_apple(fd: int) -> None:
 def _fsync_folder_posix(folder: str) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
-        _fsync(fd)
+        fsync(fd)
     finally:
         os.close(fd)
 
@@ -230,8 +232,8 @@ def _rename_windows(temporary: str, path: str) -> None:
 
 
 _rename: Callable[[str, str], None] = _rename_windows if os.name == "nt" else os.rename
-_fsync_folder = _fsync_folder_windows if os.name == "nt" else _fsync_folder_posix
-_fsync = _fsync_apple if hasattr(os, "uname") and os.uname().sysname == "Darwin" else _fsync_posix
+fsync_folder = _fsync_folder_windows if os.name == "nt" else _fsync_folder_posix
+fsync = _fsync_apple if hasattr(os, "uname") and os.uname().sysname == "Darwin" else _fsync_posix
 
 
 def delete_file(path: str) -> None:

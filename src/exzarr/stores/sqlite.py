@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Literal, TypeVar
 
+from exzarr import config
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores.base import (
     KEEP,
@@ -61,7 +62,7 @@ class SQLiteStore(Store):
         The file; made by the first write, with the folders above it.
     durability
         ``"rename"`` survives whatever happens to the process; ``"fsync"`` also a power cut: each write then
-        waits for the disk.
+        waits for the disk. Default: the setting ``durability``.
     read_only
         Refuse writes.
     """
@@ -70,9 +71,10 @@ class SQLiteStore(Store):
         self,
         path: str | os.PathLike[str],
         *,
-        durability: Literal["rename", "fsync"] = "rename",
+        durability: Literal["rename", "fsync"] | None = None,
         read_only: bool = False,
     ) -> None:
+        durability = durability or config.get().durability  # type: ignore[assignment]
         if durability not in ("rename", "fsync"):
             raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
         self.path = os.path.abspath(os.fspath(path))

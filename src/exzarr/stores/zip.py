@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal
 from weakref import finalize
 
+from exzarr import config
 from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, StoreError
 from exzarr.stores.base import (
     Buffer,
@@ -38,7 +39,9 @@ class ZipStore(Store):
         The file.
     mode
         ``"r"`` reads it. ``"w"`` writes a new one in place of what is there, ``"x"`` one that must
-        not be there yet.
+        not be there yet. While one writer is at it, others are refused (StoreError), in other processes, too.
+
+    With the setting ``durability="fsync"`` the archive is on the disk when the store is closed.
 
     An archive that is being written is a hidden file beside `path`, and takes that name when the
     store is closed; until then an older archive can be read, and stays if the writer dies. A
@@ -96,8 +99,10 @@ class ZipStore(Store):
         if self.mode == "x" and os.path.lexists(self.path):
             raise NodeExistsError(f"{self.path!r} is there already; use mode 'w' to replace it")
         try:
-            writer = ZipWriter(self.path, self.url)
+            writer = ZipWriter(self.path, self.url, sync=config.get().durability == "fsync")
         except OSError as error:
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(f"cannot write a zip file at {self.path!r}: {error.strerror}") from error
         self._finalizer = finalize(self, _abandon, writer, self.path, os.getpid())
         return writer

@@ -6,9 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 from exzarr.errors import StoreError
-from exzarr.stores.base import Buffer
+from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer
 from exzarr.stores.file_at import FileAt
-from exzarr.stores.local_write import make_folders, temporary_name
+from exzarr.stores.file_locks import available, try_lock
+from exzarr.stores.local_write import (
+    delete_file,
+    fsync,
+    fsync_folder,
+    make_folders,
+    move_to_new,
+    temporary_name,
+)
+from exzarr.stores.lock_holders import holder_of
 from exzarr.stores.zip_archive import Archive
 
 if TYPE_CHECKING:
@@ -16,27 +25,56 @@ if TYPE_CHECKING:
 
 __all__ = ["ZipWriter"]
 
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_CREATE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 class ZipWriter:
-    """A zip file under a temporary name, and what it holds so far. Not for several threads at once."""
+    """A zip file under a temporary name, and what it holds so far. Not for several threads at once.
 
-    def __init__(self, path: str, where: str) -> None:
+    The temporary file is locked for as long as it is written: whoever else would write the same archive is
+    refused with a StoreError. What a writer that was killed has left is used by the next one. Where files can't
+    be locked (Windows), each writer has a temporary file of its own, and the last one that is closed remains.
+    """
+
+    def __init__(self, path: str, where: str, *, sync: bool = False) -> None:
         from zipfile import ZipFile
 
         self._path = path
-        folder = path[: path.rindex(os.sep) + 1]
-        self._temporary = folder + temporary_name()
+        self._folder, _, name = path.rpartition(os.sep)
+        self._sync = sync
+        self._locked = available()
+        own = f".{name}{TEMPORARY_SUFFIX}" if self._locked else temporary_name()
+        self._temporary = f"{self._folder}{os.sep}{own}"
         try:
-            fd = os.open(self._temporary, _CREATE, 0o666)
+            fd = self._open(where)
         except FileNotFoundError:
-            make_folders(folder.replace(os.sep, "/"))
-            fd = os.open(self._temporary, _CREATE, 0o666)
+            make_folders(self._folder.replace(os.sep, "/"))
+            fd = self._open(where)
         self._file = os.fdopen(fd, "w+b")
         self._zip = ZipFile(self._file, "w", allowZip64=True)
         self.archive = Archive(FileAt(fd), where, {})
         self._failed: BaseException | None = None
+
+    def _open(self, where: str) -> int:
+        if not self._locked:
+            return os.open(self._temporary, _CREATE | os.O_EXCL, 0o666)
+        while True:
+            fd = os.open(self._temporary, _CREATE | os.O_NOFOLLOW, 0o666)
+            try:
+                if not try_lock(fd):
+                    raise StoreError(
+                        f"{where} is being written by {holder_of(fd)}: a zip file has one writer at a time"
+                    )
+                # The writer before may just have given the file its place.
+                if os.path.exists(self._temporary) and os.path.samestat(
+                    os.fstat(fd), os.stat(self._temporary)
+                ):
+                    os.ftruncate(fd, 0)
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
 
     def put(self, key: str, value: Buffer) -> None:
         from zipfile import ZIP_STORED, ZipInfo
@@ -84,11 +122,18 @@ class ZipWriter:
             # The directory is written even if nothing was put since.
             self._zip._didModify = True  # type: ignore[attr-defined]
             self._zip.close()
-            self._file.close()
+            self._file.flush()
+            if self._sync:
+                fsync(self._file.fileno())
+            if not self._locked:  # Windows can't rename what is open
+                self._file.close()
             if replace:
                 os.replace(self._temporary, self._path)
-            else:
-                _rename_to_new(self._temporary, self._path)
+            elif not move_to_new(self._temporary, self._path):
+                raise FileExistsError(self._path)
+            self._file.close()  # and no sooner: the lock ends with it
+            if self._sync:
+                fsync_folder(self._folder)
         except BaseException:
             self.discard()
             raise
@@ -97,25 +142,11 @@ class ZipWriter:
         """Remove the file."""
         # Closing a ZipFile would write a directory.
         self._zip.fp = None
+        if self._locked:  # before the lock ends, and another writer begins
+            delete_file(self._temporary)
         try:
             self._file.close()
         except OSError:
             pass  # a full disk, which is why we are here
-        try:
-            os.unlink(self._temporary)
-        except OSError:
-            pass
-
-
-def _rename_to_new(source: str, target: str) -> None:
-    """Rename a file to a name that must be free: FileExistsError where it is not."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links: the check and the renaming are two steps
-        if os.path.lexists(target):
-            raise FileExistsError(target) from None
-        os.replace(source, target)
-    else:
-        os.unlink(source)
+        if not self._locked:
+            delete_file(self._temporary)

@@ -16,6 +16,7 @@ import zarr
 
 import exzarr
 from exzarr import MemoryStore, NodeExistsError, making
+from exzarr.stores.sqlite import SQLiteStore
 from tests.array.test_concurrent import run_all, start
 
 posix = pytest.mark.skipif(os.name != "posix", reason="threads only")
@@ -37,6 +38,15 @@ arrays = [exzarr.open_array(path, path=name, mode="r+") for name in ("chunks", "
 for i in range(times):
     for a in arrays:
         a.append(np.full((10, 3), 1 + me * times + i))
+"""
+APPEND_TO_SQLITE = f"""
+{HEAD}
+import numpy as np
+from exzarr.stores.sqlite import SQLiteStore
+a = exzarr.open_array(SQLiteStore(path), mode="r+")
+{READY}
+for i in range(times):
+    a.append(np.full((10, 3), 1 + me * times + i))
 """
 ATTRIBUTES = f"""
 {HEAD}
@@ -139,6 +149,16 @@ def test_a_hundred_appends_by_five_processes_and_readers_who_never_see_a_half(tm
     for name in LAYOUTS:
         assert sorted(blocks(exzarr.open_array(tmp_path / name)[:])) == [*range(1, 101)], name
         assert sorted(blocks(zarr.open_array(tmp_path / name, mode="r")[:])) == [*range(1, 101)], name
+
+
+@posix
+def test_processes_append_to_an_array_in_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite"
+    with SQLiteStore(file) as store:
+        exzarr.create_array(store, shape=(0, 3), dtype="i4", chunks=(7, 2))
+        run_all([start(APPEND_TO_SQLITE, file, i, 10) for i in range(4)])
+        assert sorted(blocks(exzarr.open_array(store)[:])) == [*range(1, 41)]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.sqlite"]
 
 
 def test_threads_that_share_an_array_append_and_it_knows_the_last_shape() -> None:

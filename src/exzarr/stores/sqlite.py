@@ -31,8 +31,9 @@ from exzarr.stores.base import (
     read_only_error,
     resolve_range,
 )
+from exzarr.stores.key_locks import key_lock
 from exzarr.stores.local_write import delete_file, move_to_new, temporary_name
-from exzarr.stores.locks import ThreadLock
+from exzarr.stores.locks import ThreadLock, deadline
 
 __all__ = ["SQLiteStore"]
 
@@ -246,8 +247,18 @@ class SQLiteStore(Store):
         check_key(key)
         if self.read_only:
             raise read_only_error(self, key)
-        with ThreadLock((self, key), key):
-            # No transaction is held while the value is changed: it would keep all other writers out.
+        end = deadline()
+        line = ThreadLock((self, key), key)
+        line.acquire(end)
+        try:
+            self._update(key, change, end)
+        finally:
+            line.release()
+
+    def _update(self, key: str, change: Change, end: float) -> None:
+        # No transaction is held while the value is changed: it would keep all other writers out. Comparing
+        # and swapping alone would not do: a change may write other keys, as an append does.
+        with key_lock(f"{self.path}-locks", key, end):
             while True:
                 row = self._row(key, "number, value")
                 parts = change(None if row is None else BytesReader(row[1], row[0]))

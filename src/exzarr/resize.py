@@ -29,7 +29,7 @@ from exzarr.engine.pool import Feed, run
 from exzarr.engine.read import read
 from exzarr.engine.source import ChunkSource, open_source
 from exzarr.engine.write import write
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, StoreError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.indexers import as_values
@@ -90,8 +90,20 @@ def append(
     """Add `data` at the end of dimension `axis` of the array at `location`; returns the new shape."""
     axis = _axis(axis, known.ndim)
     values = as_values(data, known.data_type.dtype)  # which may take its time, so before anything is locked
+    begun: Shape | None = None
 
-    return transact(lambda meta: extended(location, meta, values, axis, write_empty)).shape
+    def appended(meta: ArrayMetadata) -> ArrayMetadata:
+        nonlocal begun
+        if begun is not None and begun != meta.shape:
+            raise StoreError(
+                f"somebody else changed the shape of {location} from {begun} to {meta.shape} while this process "
+                f"appended to it, and took no lock: what lies past {begun[axis]} along dimension {axis} may be "
+                "theirs or ours. Append from one process at a time there"
+            )
+        begun = meta.shape
+        return extended(location, meta, values, axis, write_empty)
+
+    return transact(appended).shape
 
 
 def extended(

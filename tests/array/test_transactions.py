@@ -161,6 +161,22 @@ def test_processes_append_to_an_array_in_one_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.sqlite"]
 
 
+def test_an_append_beside_one_who_takes_no_lock_is_an_error(tmp_path: Path) -> None:
+    class Slow(exzarr.LocalStore):
+        def put(self, key: str, value: Any) -> None:
+            super().put(key, value)
+            if key == "c/1" and not theirs.shape[0] > 4:
+                theirs.append(np.zeros(4, "i4"))
+
+    exzarr.create_array(tmp_path, data=np.arange(4, dtype="i4"), chunks=4)
+    theirs = zarr.open_array(tmp_path, mode="r+")
+    a = exzarr.open_array(Slow(tmp_path), mode="r+")
+    with pytest.raises(
+        exzarr.StoreError, match=r"from \(4,\) to \(8,\) while .* took no lock: what lies past 4"
+    ):
+        a.append(np.ones(4))
+
+
 def test_threads_that_share_an_array_append_and_it_knows_the_last_shape() -> None:
     a = exzarr.create_array(MemoryStore(), shape=(0, 3), dtype="i4", chunks=(7, 2))
 

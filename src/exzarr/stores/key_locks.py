@@ -51,7 +51,7 @@ def _make(folder: str, path: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
-    except FileNotFoundError:  # the folder was removed again
+    except (FileNotFoundError, FileExistsError):  # the folder was removed again
         pass
     except OSError as error:
         raise StoreError(f"cannot make the lock file {path!r}: {error.strerror}") from error

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from exzarr.stores.caching import CachedStore
     from exzarr.stores.counting import CountingStore
     from exzarr.stores.disk_cache import DiskCache
+    from exzarr.stores.fsspec import FsspecStore
     from exzarr.stores.latency import LatencyStore
     from exzarr.stores.local import LocalStore
     from exzarr.stores.memory import MemoryStore
     from exzarr.stores.memory_cache import MemoryCache
     from exzarr.stores.object_options import AzureOptions, GCSOptions, HTTPOptions, S3Options
     from exzarr.stores.objects import ObjectStore
+    from exzarr.stores.references import ReferenceStore
     from exzarr.stores.resolve import Mode, StoreLike, resolve_store
     from exzarr.stores.retry import RetryStore
     from exzarr.stores.sqlite import SQLiteStore
@@ -44,6 +46,7 @@ __all__ = [
     "CountingStore",
     "DiskCache",
     "Fetched",
+    "FsspecStore",
     "GCSOptions",
     "HTTPOptions",
     "LatencyStore",
@@ -54,6 +57,7 @@ __all__ = [
     "ObjectStore",
     "PrefixStore",
     "ReadOnlyStore",
+    "ReferenceStore",
     "RetryStore",
     "S3Options",
     "SQLiteStore",
@@ -84,12 +88,14 @@ _HOMES = {
     "caching": ("CachedStore",),
     "counting": ("CountingStore",),
     "disk_cache": ("DiskCache",),
+    "fsspec": ("FsspecStore",),
     "latency": ("LatencyStore",),
     "local": ("LocalStore",),
     "memory": ("MemoryStore",),
     "memory_cache": ("MemoryCache",),
     "object_options": ("AzureOptions", "GCSOptions", "HTTPOptions", "S3Options"),
     "objects": ("ObjectStore",),
+    "references": ("ReferenceStore",),
     "resolve": ("Mode", "StoreLike", "resolve_store"),
     "retry": ("RetryStore",),
     "sqlite": ("SQLiteStore",),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from exzarr.errors import (
     ArgumentError,
+    MissingDependencyError,
     NodeExistsError,
     NodeNotFoundError,
     ReadOnlyError,
@@ -76,13 +77,21 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
     opener = _SCHEMES.get(scheme)
     if opener is not None:
         return opener(match[2], mode)
+    from exzarr.stores.object_errors import scrubbed
     from exzarr.stores.object_options import SCHEMES
 
     if scheme in SCHEMES:
         from exzarr.stores.objects import ObjectStore
 
         return _given_store(ObjectStore(store_like, read_only=mode == "r"), mode), ""
-    raise UnsupportedError(f"no store for {scheme}:// URLs ({store_like!r}); give {_SUPPORTED}")
+    try:
+        from exzarr.stores.fsspec import FsspecStore
+
+        return _given_store(FsspecStore(store_like, read_only=mode == "r"), mode), ""
+    except (UnsupportedError, MissingDependencyError) as error:
+        raise UnsupportedError(
+            f"no store for {scheme}:// URLs ({scrubbed(store_like)!r}): {error}; give {_SUPPORTED}"
+        ) from error
 
 
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:

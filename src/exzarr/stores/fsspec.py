@@ -1,0 +1,260 @@
+"""Keys ↔ bytes in whatever fsspec has a file system for: FTP, SSH, HDFS, WebDAV, Dropbox and many more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from exzarr.errors import ArgumentError, InvalidKeyError, MissingDependencyError, StoreError, UnsupportedError
+from exzarr.stores.base import (
+    Buffer,
+    ByteRange,
+    Change,
+    Store,
+    check_key,
+    check_prefix,
+    read_only_error,
+    resolve_range,
+)
+from exzarr.stores.object_errors import scrubbed
+
+__all__ = ["FsspecStore"]
+
+T = TypeVar("T")
+
+
+LARGE_NBYTES = 1 << 30
+
+
+class FsspecStore(Store):
+    """A folder of one of fsspec's file systems.
+
+    Whether a put is atomic is the file system's affair, and nearly none has conditional puts: changing a part of
+    a chunk is refused unless the caller says that nobody else writes meanwhile.
+
+    Parameters
+    ----------
+    where
+        A URL that fsspec knows (https://filesystem-spec.readthedocs.io), such as ``sftp://host/path``; or a
+        file system of fsspec's, with `path`.
+    path
+        The folder in a file system.
+    storage_options
+        For a URL: what its file system takes. Shown nowhere.
+    single_writer
+        Nobody else writes to this place meanwhile: the caller's responsibility.
+    concurrency
+        Requests that a read wants in flight. Default: 16 where the file system is remote, else none.
+    read_only
+        Refuse writes.
+    """
+
+    def __init__(
+        self,
+        where: Any,
+        path: str = "",
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        single_writer: bool = False,
+        concurrency: int | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._given = (where, path, dict(storage_options or {}))
+        self._secrets = [value for value in self._given[2].values() if isinstance(value, str)]
+        self._fs, folder = _file_system(where, path, self._given[2], self._secrets)
+        self.path = folder.rstrip("/")
+        protocol = self._fs.protocol
+        self._protocol: str = protocol if isinstance(protocol, str) else protocol[0]
+        self.single_writer = single_writer
+        if concurrency is None:
+            concurrency = 0 if self._protocol in ("file", "memory") else 16
+        self.concurrency = concurrency
+        self.read_only = read_only
+
+    def _at(self, key: str) -> str:
+        return f"{self.path}/{check_key(key)}"
+
+    def _ask(self, what: str, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
+        try:
+            return call(*args, **more)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise FileNotFoundError(key) from None
+        except UnicodeEncodeError as error:
+            raise InvalidKeyError(f"{self} cannot hold the key {key!r}: {error}") from None
+        except Exception as error:  # noqa: BLE001 - file systems raise what they like
+            text = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
+            made = StoreError(f"cannot {what} key {key!r} in {self}: {text}")
+            made.errno = error.errno if isinstance(error, OSError) else None
+        raise made
+
+    # -- reading -----------------------------------------------------------------
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        path = self._at(key)
+        try:
+            if byte_range is None:
+                return self._ask("get", key, self._fs.cat_file, path)  # type: ignore[no-any-return]
+            start, length = byte_range
+            resolve_range(byte_range, 0)  # complains
+            end: int | None
+            # File systems differ in what they make of these; some take the memory before they look.
+            if start < 0 or length == 0 or (length or 0) > LARGE_NBYTES:
+                size = self.size(key)
+                if size is None:
+                    return None
+                start, end = resolve_range(byte_range, size)
+                if start == end:
+                    return b""
+            else:
+                end = None if length is None else start + length
+            data: bytes = self._ask("get", key, self._fs.cat_file, path, start=start, end=end)
+            return data
+        except FileNotFoundError:
+            return None
+        except StoreError:
+            # Some find a range that begins past the end an error.
+            size = None if byte_range is None or byte_range[0] < 0 else self.size(key)
+            if size is not None and byte_range is not None and byte_range[0] >= size:
+                return b""
+            raise
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        data = self.get(key, (start, len(buffer) + 1))
+        if data is None:
+            return -1
+        buffer[: len(data)] = data[: len(buffer)]
+        return len(data)
+
+    def size(self, key: str) -> int | None:
+        try:
+            info = self._ask("get", key, self._fs.info, self._at(key))
+        except FileNotFoundError:
+            return None
+        return None if info["type"] == "directory" else info["size"]
+
+    # -- writing -----------------------------------------------------------------
+
+    def put(self, key: str, value: Buffer) -> None:
+        path = self._at(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        data = value if type(value) is bytes else bytes(memoryview(value))
+        self._ask("put", key, self._fs.makedirs, path.rpartition("/")[0], exist_ok=True)
+        self._ask("put", key, self._fs.pipe_file, path, data)
+
+    def update(self, key: str, change: Change) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        if not self.single_writer:
+            raise StoreError(
+                f"cannot change part of key {key!r} in {self}: the file system has no conditional put, so that "
+                "another writer's change could be lost; write whole chunks, or take the responsibility that "
+                "there is no other writer: FsspecStore(..., single_writer=True)"
+            )
+        super().update(key, change)
+
+    def delete(self, key: str) -> None:
+        path = self._at(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        if self.size(key) is None:
+            return
+        try:
+            self._ask("delete", key, self._fs.rm_file, path)
+        except FileNotFoundError:
+            pass
+
+    def delete_prefix(self, prefix: str) -> None:
+        if self.read_only:
+            raise read_only_error(self, check_prefix(prefix))
+        super().delete_prefix(prefix)
+
+    # -- listing -----------------------------------------------------------------
+
+    # File systems remember what they have listed, and do not notice what others write.
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        folder = f"{self.path}/{check_prefix(prefix)}".rstrip("/")
+        self._fs.invalidate_cache()
+        try:
+            if self._ask("list", prefix, self._fs.info, folder)["type"] != "directory":
+                return iter(())
+            found = self._ask("list", prefix, self._fs.find, folder)
+        except FileNotFoundError:
+            return iter(())
+        skip = len(self.path) + 1
+        return (str(path)[skip:] for path in found)
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        folder = f"{self.path}/{check_prefix(prefix)}".rstrip("/")
+        self._fs.invalidate_cache()
+        try:
+            found = self._ask("list", prefix, self._fs.ls, folder, detail=True)
+        except FileNotFoundError:
+            return [], []
+        names: tuple[set[str], set[str]] = set(), set()
+        for info in found:
+            path = str(info["name"]).rstrip("/")
+            if path != folder:  # which some list as a part of itself, and of a file all do
+                names[info["type"] == "directory"].add(path.rpartition("/")[2])
+        return sorted(names[0]), sorted(names[1])
+
+    # -- the store itself --------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return scrubbed(f"{self._protocol}://{self.path}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FsspecStore) and (other._fs, other.path) == (self._fs, self.path)
+
+    def __hash__(self) -> int:
+        return hash((FsspecStore, self.url))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _make, (self._given, self.single_writer, self.concurrency, self.read_only)
+
+
+def _make(
+    given: tuple[Any, str, dict[str, Any]], single_writer: bool, concurrency: int, read_only: bool
+) -> FsspecStore:
+    where, path, options = given
+    return FsspecStore(
+        where,
+        path,
+        storage_options=options,
+        single_writer=single_writer,
+        concurrency=concurrency,
+        read_only=read_only,
+    )
+
+
+def _file_system(where: Any, path: str, options: dict[str, Any], secrets: Sequence[str]) -> tuple[Any, str]:
+    try:
+        from fsspec import AbstractFileSystem, get_filesystem_class
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise MissingDependencyError("this URL needs fsspec: pip install 'exzarr[remote]'") from error
+    if isinstance(where, AbstractFileSystem):
+        if options:
+            raise ArgumentError("storage_options go with a URL; a file system has its own")
+        return where, path
+    if not isinstance(where, str):
+        raise ArgumentError(
+            f"an FsspecStore is made of a URL or a file system, not of a {type(where).__name__}"
+        )
+    scheme = where.partition("://")[0].partition("::")[0]
+    try:
+        get_filesystem_class(scheme)
+    except ValueError:
+        raise UnsupportedError(f"fsspec has no file system for {scheme}:// URLs") from None
+    except ImportError as error:
+        raise MissingDependencyError(f"{scheme}:// needs another library: {error}") from error
+    try:
+        fs, folder = url_to_fs(where, **options)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it was no connection
+        text = scrubbed(f"{type(error).__name__}: {error}", secrets)
+    else:
+        return fs, f"{folder.rstrip('/')}/{path}" if path else folder
+    raise StoreError(f"cannot connect to {scrubbed(where, secrets)}: {text}")

@@ -160,3 +160,20 @@ def test_an_append_of_whole_chunks_puts_them_and_the_document():
     a.append(np.ones((8, 64), "f4"))
     assert store.requests["put"] == 8 + 1
     assert store.requests["list"] == 0
+
+
+def test_threads_that_append_lose_no_row(s3_server):
+    store = s3_server.store()
+    exzarr.create_array(store, shape=(0,), chunks=(16,), dtype="i4")
+
+    def append(thread):
+        a = exzarr.open(store, mode="r+")
+        for i in range(6):
+            a.append(np.full(10, thread * 100 + i))
+
+    with ThreadPoolExecutor(4) as pool:
+        [*pool.map(append, range(1, 5))]
+    rows = exzarr.open(store)[...]
+    assert rows.shape == (240,)
+    assert sorted(rows.reshape(24, 10)[:, 0]) == sorted(i * 100 + k for i in range(1, 5) for k in range(6))
+    assert (rows.reshape(24, 10) == rows.reshape(24, 10)[:, :1]).all()

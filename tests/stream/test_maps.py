@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -478,3 +480,52 @@ def test_stats_and_progress_count_everything_and_end_at_total() -> None:
 def test_arguments_that_make_no_sense(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ArgumentError, match=told):
         memory(range(6)).parallel_chunk_map(np.sum, **options)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("where", ["in next", "in the loop"])
+def test_who_presses_ctrl_c_waits_for_nothing(where: str) -> None:
+    array = memory(range(12))
+    begun, release, main = threading.Event(), threading.Event(), threading.get_ident()
+
+    def stuck(data: np.ndarray) -> None:
+        if data[0]:
+            begun.set()
+            release.wait()
+
+    def loop() -> None:
+        with array.parallel_chunk_map(stuck, workers=1, prefetch=2) as stream:
+            next(stream)
+            begun.wait()
+            if where == "in the loop":
+                raise KeyboardInterrupt
+            threading.Timer(0.05, signal.pthread_kill, [main, signal.SIGINT]).start()
+            next(stream)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop()
+        assert not release.is_set()
+        assert stream_threads()
+    finally:
+        release.set()
+    assert eventually(lambda: not stream_threads())
+
+
+def test_what_is_in_work_when_a_stream_is_closed_is_not_gone_on_with() -> None:
+    seen: list[int] = []
+    begun, release = threading.Event(), threading.Event()
+
+    def slow(data: np.ndarray) -> None:
+        seen.append(int(data[0]))
+        if len(seen) == 4:  # pieces have 1, 2, 4, ... chunks
+            begun.set()
+            release.wait()
+
+    array = memory(range(3000))
+    stream = array.parallel_chunk_map(slow, workers=1, prefetch=100)
+    next(stream)
+    begun.wait()
+    threading.Timer(0.05, release.set).start()
+    stream.close()
+    assert len(seen) == 4

@@ -10,13 +10,14 @@ from typing import Any
 
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import StreamError, WorkerDiedError
-from exzarr.retrying import Retry, Stoppable
+from exzarr.retrying import Retry
 from exzarr.stream.chunk_stream import IndexFilter
 from exzarr.stream.failures import Failures, chunk_error
 from exzarr.stream.grid import Entry, Region
 from exzarr.stream.map_task import LEFT_OUT, MapTask
 from exzarr.stream.progress import Meter
 from exzarr.stream.runners import Runner
+from exzarr.stream.stop import Stop
 from exzarr.stream.stream import Stream
 from exzarr.stream.supervised.failure import Failed
 from exzarr.stream.supervised.pool import ProcessLostError
@@ -29,13 +30,11 @@ Answer = tuple[list[Any], int, int]
 """For each chunk of a piece its result, LEFT_OUT or Failed; how many chunks were not stored; further attempts."""
 
 
-def in_pieces(
-    task: MapTask, source: ChunkSource, retry: Retry | None, stop: Stoppable, piece: Piece
-) -> Answer:
+def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Stop, piece: Piece) -> Answer:
     """Several small chunks in this thread. A chunk that fails does so alone."""
-    found, missing = task.each(piece)
+    found, missing = task.each(piece, stop)
     waits: list[float] = []
-    for at, (entry, value) in enumerate(zip(piece, found, strict=True)):
+    for at, (entry, value) in enumerate(zip(piece, found, strict=False)):
         if isinstance(value, Failed) and retry is not None:
             error = named(source, entry, value.error)
             try:

@@ -13,6 +13,7 @@ from exzarr.errors import ArgumentError
 from exzarr.stream.chunk_stream import Chunk
 from exzarr.stream.grid import Entry, Region, StreamGrid
 from exzarr.stream.reader import ChunkReader, Missing
+from exzarr.stream.stop import Stop
 from exzarr.stream.supervised.failure import Failed
 
 if TYPE_CHECKING:
@@ -82,8 +83,11 @@ class MapTask:
             raise found.error
         return found, missing
 
-    def each(self, piece: Sequence[Entry]) -> tuple[list[Any], int]:
-        """As the call, for several chunks, which are read together: results, LEFT_OUT or Failed."""
+    def each(self, piece: Sequence[Entry], stop: Stop | None = None) -> tuple[list[Any], int]:
+        """As the call, for several chunks, which are read together: results, LEFT_OUT or Failed.
+
+        Once `stop` is set the rest is left out: nobody waits for it.
+        """
         readers = self._readers
         if readers is None:
             first = self._arrays[0]._bound
@@ -94,7 +98,12 @@ class MapTask:
             parts, more = reader(piece)
             columns.append(parts)
             missing += more
-        return [self._one(entry, [*parts]) for entry, *parts in zip(piece, *columns, strict=True)], missing
+        results = []
+        for entry, *parts in zip(piece, *columns, strict=True):
+            if stop is not None and stop.is_set():
+                break
+            results.append(self._one(entry, parts))
+        return results, missing
 
     def close(self) -> None:
         """Let go of what is open."""

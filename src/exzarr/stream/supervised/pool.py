@@ -100,8 +100,9 @@ class ProcessPool:
         done, value = wire.load(worker.start(self._setup))
         if not done:
             raise ArgumentError(
-                f"fn or an array could not be unpickled in a worker process: {value.error}; fn must be importable "
-                "there, and the arrays' stores within its reach"
+                f"fn or an array could not be unpickled in a worker process: {value.error}; the arrays' stores must "
+                "be within its reach, and fn importable there, unless cloudpickle is installed here (pip install "
+                "'exzarr[processes]')"
             ) from value.error
 
 

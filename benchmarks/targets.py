@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import batches, cells, floor
+from benchmarks import batches, cells, floor, maps
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
@@ -98,6 +98,13 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     yield _worst("shuffled epochs: every cell against TensorStore, by samples", single, tensorstore, 1.5)
     yield _worst("shuffled epochs: the same with a batch's samples in flight", flying, tensorstore, 1.0)
     yield _worst("first batch: every cell against TensorStore, by samples", first, tensorstore, 1.0)
+    mapped = [r for r in run.results if r.group == maps.MAPS and r.name.endswith(maps.THREADS)]
+    yield _worst(
+        "parallel maps in threads: every cell against TensorStore, in a loop", mapped, tensorstore, 1.0
+    )
+    yield _worst(
+        "parallel maps in threads: every cell against dask on zarr-python", mapped, against_zarr, 1.0
+    )
     for group, target in (
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),

@@ -10,7 +10,6 @@ How it is built: the consumer's thread alone takes items from the iterator and d
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 import weakref
@@ -190,13 +189,12 @@ class Window(Generic[I, V]):
     # -- the end ---------------------------------------------------------------------
 
     def close(self, *, wait: bool = True) -> None:
-        """Drop what waits, and (if `wait`) wait for what is in work, unless it is overdue,
-        or Ctrl-C was pressed."""
+        """Drop what waits, and (if `wait`) wait for what is in work, unless it is overdue."""
         self._finalizer()
         self._items = None
         self._pending.clear()
         shared = self._shared
-        if not wait or shared.pid != os.getpid() or isinstance(sys.exception(), KeyboardInterrupt):
+        if not wait or shared.pid != os.getpid():
             return
         for worker in shared.workers:
             if worker.thread is not None and worker.thread is not threading.current_thread():

@@ -529,8 +529,11 @@ def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch
     def used(*_: Any, **__: Any) -> None:
         raise AssertionError("something was observed")
 
+    class Used:  # a class, since it is also asked whether a store is one
+        __init__ = used
+
     monkeypatch.setattr(observed, "observed", used)
-    monkeypatch.setattr("exzarr.stores.observed.ObservedStore", used)
+    monkeypatch.setattr("exzarr.stores.observed.ObservedStore", Used)
     array[...] = 1
     array[3]
     array[3:4] = 2

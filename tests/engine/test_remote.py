@@ -71,7 +71,25 @@ def test_while_somebody_listens_it_is_the_same(options: Any) -> None:
         array[5:25, 5:25] = 7
     chunks = [event for event in seen if isinstance(event, telemetry.ChunkRead) and event.stored]
     assert {event.index for event in chunks} >= {(i, j) for i in range(4) for j in range(4)}
+    assert sum(event.fetching for event in chunks) > 0
     assert (array[5:25, 5:25] == 7).all()
+
+
+def test_requests_are_told_as_they_are_made() -> None:
+    data = numbered((64, 64), "u1")
+    array, store = stored(data, chunks=(4, 4), shards=(32, 64))
+    for selection in (np.s_[...], np.s_[5, 7], np.s_[...]):
+        store.reset()
+        seen: list[Any] = []
+        with telemetry.listening(seen.append):
+            assert_same(array[selection], data[selection])
+        requests = [event for event in seen if isinstance(event, telemetry.StoreRequest)]
+        assert len(requests) == store.total
+        assert sum(event.bytes for event in requests) == store.bytes_read
+        read = {event.index for event in seen if isinstance(event, telemetry.ChunkRead)}
+        assert read == (
+            {(1, 1)} if selection != np.s_[...] else {(i, j) for i in range(16) for j in range(16)}
+        )
 
 
 # -- how many requests -----------------------------------------------------------------------------

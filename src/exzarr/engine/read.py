@@ -51,7 +51,7 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     # Handing a little work over would cost more than it saves. Of shards, inner chunks are the work.
     pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
     workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
-    if source.store.concurrency and not (source.sharded and source.observed):
+    if source.store.concurrency:
         from exzarr.engine.read_remote import read_remote
 
         read_remote(source, plan, work, workers)

@@ -92,6 +92,30 @@ def test_requests_are_told_as_they_are_made() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"compressors": None}, {"shards": (20, 20)}, {"shards": (20, 20), "compressors": None}],
+    ids=str,
+)
+def test_what_is_written_is_told_chunk_by_chunk_and_many_are_in_flight(options: Any) -> None:
+    local, _ = stored(np.zeros((40, 40), "f4"), chunks=(10, 10), **options)
+    slow = LatencyStore(local.store, 0.002, concurrency=8)
+    array = Array(Location(slow, ""), local.metadata)
+    data = numbered((40, 40), "f4") + 1
+    for selection in (np.s_[...], np.s_[5:35, 5:35]):
+        seen: list[Any] = []
+        with telemetry.listening(seen.append):
+            array[selection] = data[selection]
+        written = [event for event in seen if isinstance(event, telemetry.ChunkWritten)]
+        assert sorted(event.index for event in written) == [(i, j) for i in range(4) for j in range(4)]
+        assert all(event.putting > 0 for event in written)
+        puts = [event for event in seen if isinstance(event, telemetry.StoreRequest) and event.kind == "put"]
+        assert len(puts) == (4 if "shards" in options else 16)
+        if "shards" not in options:
+            assert len({event.thread for event in puts}) > 2
+    assert_same(open_array(local.store)[...], data)
+
+
 # -- how many requests -----------------------------------------------------------------------------
 
 
@@ -268,6 +292,10 @@ class Failing(StoreWrapper):
     def put(self, key, value):
         self._fail()
         super().put(key, value)
+
+    def put_parts(self, key, parts):
+        self._fail()
+        super().put_parts(key, parts)
 
 
 @pytest.mark.parametrize("shards", [None, (2, 10)])

@@ -71,7 +71,7 @@ class RemoteShards:
         settings = config.get()
         self._source, self._plan, self._work = source, plan, work
         self._gap, self._most = settings.remote_gap, settings.remote_most
-        self._ledger: Any = source.ledger if source.observed else None  # type: ignore[attr-defined]
+        self._ledger: Any = source.ledger
 
     def items(self) -> Iterator[Item]:
         """One for each shard. How much of it there is to fetch is not known yet: its index, or all of it."""
@@ -124,6 +124,8 @@ class RemoteShards:
     def fetch(self, wanted: Any, flight: Flight) -> Any:
         """Do one request: for an index, or for a range."""
         shard, part = wanted
+        if self._ledger is not None:
+            self._ledger.watch().resume()  # what this thread waited for before is nobody's time
         try:
             return self._begin(shard, flight) if part is None else self._range(shard, part)
         except ChangedError:

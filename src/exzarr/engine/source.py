@@ -76,11 +76,12 @@ class ChunkSource:
         What reading one chunk costs, in bytes of a compressed chunk.
     light, light_to_write
         Decoding, or encoding, a chunk takes hardly longer than the calls around it.
-    observed
-        It tells hooks what it does (`engine.observed`).
+    observed, ledger
+        It tells hooks what it does (`engine.observed`), and what it has done so far.
     """
 
     observed = False
+    ledger: Any = None
 
     __slots__ = (
         "_bound",

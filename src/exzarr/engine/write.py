@@ -107,9 +107,9 @@ def write(
         options = {"field": field, "write_empty": write_empty}
         observed(telemetry.SelectionWritten, write, source, plan, work, **options)
         return
-    if source.store.concurrency and not source.observed and type(source.store) is not PutsAhead:
+    if source.store.concurrency and type(source.store) is not PutsAhead:
         ahead = copy(source)
-        ahead.store = puts = PutsAhead(source.store)
+        ahead.store = puts = PutsAhead(source.store, source.ledger)
         try:
             write(ahead, plan, work, field=field, write_empty=write_empty)
         finally:

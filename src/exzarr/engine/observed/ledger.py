@@ -148,6 +148,21 @@ class Ledger:
         found = self._encoded.get(id(data))
         return found.pop()[1] if found else None
 
+    def hand_over(self, data: Buffer, copied: Buffer) -> list[Chunk]:
+        """What this thread has encoded to `data` is put by another one, from `copied`; a shard's inner chunks."""
+        chunk = self.take_encoded(data)
+        if chunk is not None:
+            self._encoded.setdefault(id(copied), []).append((copied, chunk))
+        watch = self.watch()
+        parts, watch.parts = watch.parts, []
+        return parts
+
+    def take_over(self, parts: list[Chunk]) -> None:
+        """This thread puts what another one has encoded. What it did before that is nobody's time."""
+        watch = self.watch()
+        watch.parts = parts
+        watch.resume()
+
     # -- what the hooks hear -------------------------------------------------------
 
     def settle(self, watch: Stopwatch) -> None:

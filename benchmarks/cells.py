@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import batches, floor, maps
+from benchmarks import batches, floor, maps, safety
 from benchmarks.data import Layout, Workspace, cube, stored_bytes, table
 from benchmarks.harness import Cell, Contest
 from benchmarks.peers import Facts, Peer, Selection, ZarrPython
@@ -22,7 +22,10 @@ SELECTIONS = "Selections"
 ROWS = "256 random rows"
 OPENING = "Opening"
 
-GROUPS = (READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING, batches.EPOCHS, batches.FIRST, maps.MAPS)
+GROUPS = (
+    *(READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING),
+    *(batches.EPOCHS, batches.FIRST, maps.MAPS, safety.PARTS, safety.APPENDS),
+)
 
 HIERARCHY = 200
 LISTING = f"open and list {HIERARCHY} arrays, consolidated"
@@ -69,6 +72,7 @@ def all_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
     yield from batches.batch_cells(work, quick=quick)
     work.clear()
     yield from maps.map_cells(work, quick=quick)
+    yield from safety.safety_cells(work, quick=quick)
 
 
 def whole_read(work: Workspace, layout: Layout) -> Cell:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import batches, cells, floor, maps
+from benchmarks import batches, cells, floor, maps, safety
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
@@ -105,6 +105,10 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     yield _worst(
         "parallel maps in threads: every cell against dask on zarr-python", mapped, against_zarr, 1.0
     )
+    parts = [r for r in run.results if r.group == safety.PARTS]
+    appends = [r for r in run.results if r.group == safety.APPENDS]
+    yield _middle("parts of chunks: median against TensorStore", parts, tensorstore, 1.0)
+    yield _worst("appends: against zarr-python's best", appends, against_zarr, 5.0)
     for group, target in (
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),

@@ -99,7 +99,11 @@ def let_go(library: str, task: str, path: Path, processes: int) -> int:
     command = [sys.executable, "-m", "benchmarks.guarantees", "worker", library, task, str(path)]
     started = [
         subprocess.Popen(
-            [*command, str(me)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [*command, str(me)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         for me in range(processes)
     ]
@@ -183,7 +187,7 @@ ROWS_OF_TABLE: dict[str, Callable[[str, Path], str]] = {
 
 def table() -> list[str]:
     lines = [
-        f"| what is lost when | {' | '.join(f'{n} {metadata.version(PACKAGES[n])}' for n in LIBRARIES)} |",
+        f"| What is lost when | {' | '.join(f'{n} {metadata.version(PACKAGES[n])}' for n in LIBRARIES)} |",
         "| --- " * (1 + len(LIBRARIES)) + "|",
     ]
     with tempfile.TemporaryDirectory(prefix="exzarr-guarantees-") as folder:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorstore
 import zarr
 
 import exzarr
@@ -359,3 +361,43 @@ def test_what_is_gone_or_something_else_now_is_not_changed(tmp_path: Path) -> No
         with pytest.raises(exzarr.NodeNotFoundError):
             change()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["zarr.json"]
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_nothing_is_left_that_others_would_list(tmp_path: Path, zarr_format: Any) -> None:
+    root = exzarr.create_group(tmp_path, zarr_format=zarr_format)
+    a = root.create_array("g/a", shape=(10,), chunks=(4,), dtype="i4", compressors=None)
+    a[1:9] = 1  # parts of chunks
+    a.append([2, 3])
+    a.resize(11)
+    a.attrs["x"] = root.attrs["y"] = 1
+    root.consolidate_metadata()
+    documents = ["zarr.json"] if zarr_format == 3 else [".zattrs", ".zgroup"]
+    array = ["zarr.json", "c/0", "c/1", "c/2"] if zarr_format == 3 else [".zarray", ".zattrs", "0", "1", "2"]
+    keys = {*documents, *(f"g/{name}" for name in documents), *(f"g/a/{name}" for name in array)}
+    keys |= set() if zarr_format == 3 else {".zmetadata"}
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == keys
+    assert {*exzarr.LocalStore(tmp_path).list()} == keys
+    kvstore = tensorstore.KvStore.open({"driver": "file", "path": f"{tmp_path}/"}).result()
+    assert {key.decode() for key in kvstore.list().result()} == keys
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = zarr.open_group(tmp_path, mode="r", use_consolidated=False)
+        assert [name for name, _ in theirs.members(max_depth=None)] == ["g", "g/a"]
+        assert theirs["g/a"][:].tolist() == a[:].tolist()  # type: ignore[index, union-attr]
+
+
+@posix
+def test_what_a_killed_writer_left_trips_nobody(tmp_path: Path) -> None:
+    a = exzarr.create_array(tmp_path, name="a", data=np.arange(12, dtype="i4"), chunks=4)
+    die(tmp_path / "a", "a[1:3] = 5", "c/0")
+    die(tmp_path / "a", "a.append([1, 2, 3])", "zarr.json")
+    die(tmp_path / "a", "a.attrs['x'] = 1", "zarr.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = zarr.open_group(tmp_path, mode="r")
+        assert [*theirs.array_keys()] == ["a"]
+        assert theirs["a"][:].tolist() == [*range(12)]  # type: ignore[index, union-attr]
+        assert theirs["a"].nchunks_initialized == 3  # type: ignore[union-attr]
+    a[1:3] = 5
+    assert a[:4].tolist() == [0, 5, 5, 3]

@@ -84,10 +84,11 @@ def _indented(value: Any, margin: str, step: str) -> str:
             return "[]"
         inner = margin + step
         return f"[{inner}{f',{inner}'.join([_indented(item, inner, step) for item in value])}{margin}]"
-    if isinstance(value, str | dict | list | tuple):  # a class derived from one of them
-        base = next(base for base in (str, dict, list, tuple) if isinstance(value, base))
-        return _indented(base(value), margin, step)
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, dict):  # a class derived from it
+        return _indented({**value}, margin, step)
+    if isinstance(value, list | tuple):
+        return _indented([*value], margin, step)
+    if value is None or isinstance(value, str | bool | int | float):
         return _COMPACT.encode(value)
     return _indented(_plain(value), margin, step)
 

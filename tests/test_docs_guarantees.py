@@ -1,0 +1,44 @@
+"""docs/guides/guarantees.md: behind every promise stands a test, and its last table is what the benchmark prints."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.guarantees import LIBRARIES, ROWS_OF_TABLE
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "guides" / "guarantees.md"
+TESTS = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE.read_text("utf-8"))
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, but for its first two lines."""
+    section = PAGE.read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize(("path", "name"), TESTS)
+def test_the_test_that_proves_it_exists(path: str, name: str) -> None:
+    module = ast.parse((ROOT / path).read_text("utf-8"))
+    assert name in {node.name for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("heading", ["Writing", "Changing an array", "Locks", "Files"])
+def test_every_promise_names_a_store_and_a_test(heading: str) -> None:
+    assert len(rows(heading)) > 3
+    for row in rows(heading):
+        assert len(row) == 3, row
+        assert all(row)
+        assert re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`", row[2]), row
+
+
+def test_what_others_lose_is_what_the_benchmark_prints() -> None:
+    table = rows("What others lose")
+    assert [row[0] for row in table] == [*ROWS_OF_TABLE]
+    assert {len(row) for row in table} == {1 + len(LIBRARIES)}
+    assert {row[1] for row in table} == {"nothing"}, "exzarr loses nothing"

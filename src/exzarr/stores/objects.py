@@ -35,6 +35,7 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.locks import ThreadLock, deadline, timed_out
 from exzarr.stores.object_errors import is_missing_container, store_error
+from exzarr.stores.object_facts import TAIL_NBYTES, PartlyKnown, etag_of, mode_of, root_of, version_of
 from exzarr.stores.object_options import ObjectOptions, connect, import_obstore
 from exzarr.stores.retry import PATIENT, persist
 
@@ -42,9 +43,6 @@ __all__ = ["ObjectStore"]
 
 T = TypeVar("T")
 Kind = Literal["get", "range", "size", "put", "delete", "list"]
-
-TAIL_NBYTES = 64 * 1024
-"""What is read when a value is opened: a shard's index lies at its end."""
 
 WRITE_ID = "exzarr-write"
 """Metadata of objects that were put under a condition: whose put it was."""
@@ -102,7 +100,7 @@ class ObjectStore(Store):
         ):
             if options is not None:
                 raise ArgumentError("options go with a URL; a store of obstore's has its own")
-            self._client, self._root = where, _root_of(where)
+            self._client, self._root = where, root_of(where)
         else:
             raise ArgumentError(
                 f"an ObjectStore is made of a URL or a store of obstore's, not of {type(where)}"
@@ -158,7 +156,7 @@ class ObjectStore(Store):
     def _fetch(self, key: str, byte_range: ByteRange | None, version: Hashable, kind: Kind) -> Fetched | None:
         """One request, in nearly all cases."""
         options: dict[str, Any] = {}
-        etag = _etag(version)
+        etag = etag_of(version)
         if etag is not None and not etag.startswith("W/"):  # a weak one is never equal
             options["if_match"] = etag
         if byte_range is not None:
@@ -181,7 +179,7 @@ class ObjectStore(Store):
         def get(client: Any, path: str) -> Fetched:
             result = self._obs.get(client, path, options=options)
             # The body belongs to the request: it may break off.
-            return Fetched(memoryview(result.bytes()), result.meta["size"], _version(result.meta))
+            return Fetched(memoryview(result.bytes()), result.meta["size"], version_of(result.meta))
 
         try:
             found = self._ask(kind, key, get, self._path(key))
@@ -245,7 +243,7 @@ class ObjectStore(Store):
             meta = self._ask("size", key, self._obs.head, self._path(key))
         except FileNotFoundError:
             return None
-        return Fetched(b"", meta["size"], _version(meta))
+        return Fetched(b"", meta["size"], version_of(meta))
 
     # -- reading -----------------------------------------------------------------
 
@@ -279,7 +277,7 @@ class ObjectStore(Store):
             return None
         if len(tail.data) == tail.size:
             return BytesReader(tail.data, tail.version)
-        return _Value(self, key, tail)
+        return PartlyKnown(self, key, tail)
 
     # -- writing -----------------------------------------------------------------
 
@@ -354,7 +352,7 @@ class ObjectStore(Store):
         lost = False
         payload = self._payload(value)
         more: dict[str, Any] = {
-            "mode": "create" if version is None else _mode(version),
+            "mode": "create" if version is None else mode_of(version),
             "use_multipart": False,
         }
         if self._kind != "LocalStore":
@@ -465,72 +463,6 @@ _IN_FOLDER = re.compile(r"\(os error 2[01]\)")
 """In a folder: a part of the key is itself a key, or the key is a folder."""
 
 
-class _Value:
-    """An opened value, of which the last bytes are known."""
-
-    __slots__ = ("_key", "_store", "_tail", "_tail_at", "size", "version")
-
-    def __init__(self, store: ObjectStore, key: str, tail: Fetched) -> None:
-        self._store = store
-        self._key = key
-        self._tail = memoryview(tail.data)
-        self._tail_at = tail.size - len(tail.data)
-        self.size = tail.size
-        self.version = tail.version
-
-    def read_into(self, buffer: memoryview, start: int) -> None:
-        end = start + len(buffer)
-        if end > self.size:
-            raise StoreError(
-                f"bytes {start} to {end} of key {self._key!r} in {self._store} were wanted, which has {self.size}"
-            )
-        if start >= self._tail_at:
-            buffer[:] = self._tail[start - self._tail_at : end - self._tail_at]
-            return
-        found = self._store.fetch(self._key, (start, len(buffer)), self.version)
-        if found is None or len(found.data) != len(buffer):
-            raise changed_error(self._store, self._key)
-        buffer[:] = found.data
-
-    def close(self) -> None:
-        self._tail = memoryview(b"")
-
-
 def _make(given: tuple[Any, ObjectOptions | None, str], settings: dict[str, Any]) -> ObjectStore:
     where, options, prefix = given
     return ObjectStore(where, options=options, prefix=prefix, **settings)
-
-
-def _root_of(client: Any) -> str:
-    """A URL to show for one of obstore's stores; without what might be secret in it."""
-    name = type(client).__name__
-    inside = getattr(client, "prefix", None)
-    tail = f"/{str(inside).strip('/')}" if inside and name != "LocalStore" else ""
-    if name in ("S3Store", "GCSStore"):
-        return f"{'s3' if name == 'S3Store' else 'gs'}://{client.config.get('bucket', '?')}{tail}"
-    if name == "AzureStore":
-        return f"az://{client.config.get('container_name', '?')}{tail}"
-    if name == "HTTPStore":
-        return str(client.url).partition("?")[0].rstrip("/")
-    if name == "LocalStore":
-        return f"obstore+file://{inside or ''}"
-    return f"obstore+memory://{id(client):x}"
-
-
-def _version(meta: Any) -> Hashable:
-    """What tells one value from the next: ETag, and the store's own version where it has one."""
-    etag, version = meta.get("e_tag"), meta.get("version")
-    if etag is None:
-        return f"{meta['last_modified'].isoformat()} {meta['size']}"
-    return etag if version is None else (etag, version)
-
-
-def _etag(version: Hashable) -> str | None:
-    found = version[0] if isinstance(version, tuple) else version
-    return found if isinstance(found, str) and found.endswith('"') else None
-
-
-def _mode(version: Hashable) -> dict[str, str]:
-    if isinstance(version, tuple):
-        return {"e_tag": version[0], "version": version[1]}
-    return {"e_tag": str(version)}

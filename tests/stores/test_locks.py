@@ -342,3 +342,32 @@ def test_nothing_stays_open(store: LocalStore) -> None:
         put(store, b"2", f"a/{i}")
     assert not file_locks._open_files
     assert len([*Path("/proc/self/fd").iterdir()]) == len(before)
+
+
+def test_children_forked_while_threads_update_go_on_at_once(store: LocalStore) -> None:
+    done = threading.Event()
+
+    def change(key: str) -> None:
+        while not done.is_set():
+            put(store, b"parent", key)
+
+    threads = [threading.Thread(target=change, args=(f"a/{i}",)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for i in range(25):
+            child = os.fork()
+            if not child:
+                status = 9
+                try:
+                    put(store, b"child", "a/0")
+                    put(store, b"child", f"b/{i}")
+                    status = 0
+                finally:
+                    os._exit(status)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert stored(store, "b/24") == b"child"

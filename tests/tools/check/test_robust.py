@@ -186,7 +186,9 @@ def damage(path: Path, data: Any) -> None:
     elif how == "gone":
         file.unlink()
     elif how == "moved":
-        file.rename(file.parent / data.draw(st.sampled_from(["c", "0", "1.1", "9.9.9", "x", "zarr.json"])))
+        target = file.parent / data.draw(st.sampled_from(["c", "0", "1.1", "9.9.9", "x", "zarr.json"]))
+        if not target.is_dir():
+            file.rename(target)
     elif how == "folder":
         file.unlink()
         file.mkdir()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from exzarr.errors import StoreError
 from exzarr.stores.base import Store, is_reserved
 
 __all__ = ["QUARANTINE", "Entry", "EntryKind", "age", "below", "directly"]
@@ -66,7 +67,11 @@ def directly(store: Store, prefix: str, *, linked: bool = False) -> Iterator[tup
     if store.local_path("") is not None:
         yield from _scan(store, prefix, linked)
         return
-    keys, prefixes = store.list_dir(prefix)
+    try:
+        keys, prefixes = store.list_dir(prefix)
+    except StoreError:
+        yield Entry(prefix, "unreadable"), False
+        return
     top = f"{prefix}/" if prefix else ""
     for name in keys:
         yield Entry(top + name, "value"), False
@@ -88,12 +93,15 @@ def age(store: Store, key: str) -> float | None:
 def _from_listing(store: Store, prefix: str) -> Iterator[Entry]:
     hidden = f"{prefix}/{QUARANTINE}" if prefix else QUARANTINE
     seen = False
-    for key in store.list(prefix):
-        if not key.startswith(hidden):
-            yield Entry(key, "value")
-        elif not seen:
-            seen = True
-            yield Entry(hidden, "prefix")
+    try:
+        for key in store.list(prefix):
+            if not key.startswith(hidden):
+                yield Entry(key, "value")
+            elif not seen:
+                seen = True
+                yield Entry(hidden, "prefix")
+    except StoreError:
+        yield Entry(prefix, "unreadable")
 
 
 def _scan(store: Store, folder: str, linked: bool) -> Iterator[tuple[Entry, bool]]:

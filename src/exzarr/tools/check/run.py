@@ -6,12 +6,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
 from exzarr.stream.progress import Meter
 from exzarr.tools.check.again import Findings
-from exzarr.tools.check.entries import QUARANTINE, Entry, age
+from exzarr.tools.check.entries import QUARANTINE, Entry, age, directly
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.leftovers import look_at_leftover
 
@@ -88,8 +89,12 @@ class Run:
             finding = Finding("EXZ404", path, entry.key, "it is a symbolic link")
             self.findings.suspect([finding], lambda: (finding,))
         elif entry.kind == "unreadable":
-            finding = Finding("EXZ205", path, entry.key, "the folder cannot be listed")
-            self.findings.suspect([finding], lambda: (finding,))
+            finding = Finding("EXZ205", path, entry.key, "what lies below it cannot be listed")
+            self.findings.suspect([finding], partial(self._still_unreadable, finding))
+
+    def _still_unreadable(self, finding: Finding) -> tuple[Finding, ...]:
+        unreadable = any(entry.kind == "unreadable" for entry, _ in directly(self.store, finding.key))
+        return (finding,) if unreadable else ()
 
     def left_over(self, path: str, key: str) -> None:
         """Deal with a temporary file below the node at `path`."""

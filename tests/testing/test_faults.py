@@ -87,8 +87,8 @@ def read_points(store: Store) -> Any:
 
 
 def read_through_consolidated(store: Store) -> Any:
-    root = exzarr.open_group(store, mode="r", use_consolidated=True)
-    return root["g/a"][3:7, 2:].tobytes()  # type: ignore[index]
+    array: Any = exzarr.open_group(store, mode="r", use_consolidated=True)["g/a"]
+    return array[3:7, 2:].tobytes()
 
 
 def listing(store: Store) -> Any:

@@ -15,6 +15,7 @@ from numcodecs import blosc as _blosc
 
 from exzarr.codecs._config import build, choice, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec, ChunkSpec
+from exzarr.codecs.expansion import ANYWAY, BLOSC, impossible
 from exzarr.errors import CodecError
 
 __all__ = ["COMPRESSORS", "HEADER", "SHUFFLES", "Blosc", "compress", "decompress", "decompress_into"]
@@ -157,6 +158,8 @@ def check_header(data: Buffer, size: int | None, limit: int) -> int:
     if told != size if size is not None else told > limit:
         most = limit if size is None else size
         raise CodecError(f"blosc: the header tells of {told} bytes, {most} were expected")
+    if told > there * BLOSC + ANYWAY:
+        raise impossible("blosc", there, told)
     if there != len(data):
         raise CodecError(f"blosc: {len(data)} bytes where the header tells of {there}")
     return told  # type: ignore[no-any-return]

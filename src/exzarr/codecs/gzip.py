@@ -13,6 +13,7 @@ import deflate
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.expansion import ANYWAY, DEFLATE, impossible
 from exzarr.codecs.inflate import GZIP, inflate
 
 __all__ = ["Gzip"]
@@ -55,6 +56,8 @@ class Gzip(BytesBytesCodec):
 
 def decompress(data: Buffer, size: int | None, limit: int) -> Buffer:
     """The gzip members in `data`, decompressed: `size` bytes, or up to `limit` where that is None."""
+    if size is not None and size > len(data) * DEFLATE + ANYWAY:
+        raise impossible("gzip", len(data), size)
     # The last four bytes tell the size, where there is one member and nothing behind it. libdeflate
     # decodes twice as fast as zlib, but needs to know, and only looks at the first member.
     if size and size <= limit and int.from_bytes(data[-4:], "little") == size & 0xFFFFFFFF:

@@ -16,6 +16,7 @@ import zstandard
 
 from exzarr.codecs._config import boolean, build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
+from exzarr.codecs.expansion import ANYWAY, ZSTD, impossible
 from exzarr.errors import ChecksumError, CodecError
 
 __all__ = ["Zstd", "decompress", "decompress_each", "decompress_into"]
@@ -90,6 +91,8 @@ class Zstd(BytesBytesCodec):
 
 def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
     """The frames in `data`, decompressed: `size` bytes, or up to `limit` where that is None."""
+    if size is not None and size > len(data) * ZSTD + ANYWAY:
+        raise impossible("zstd", len(data), size)
     try:
         told = _frame_size(data)
         if told == size and size <= limit:
@@ -119,6 +122,8 @@ def decompress_each(datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | No
 def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:
     """The frames in `data`, decompressed to exactly ``out.nbytes`` bytes."""
     size = out.nbytes
+    if size > len(data) * ZSTD + ANYWAY:
+        raise impossible("zstd", len(data), size)
     try:
         if size >= _LARGE and _frame_size(data) == size:
             _large(data, out)

@@ -6,7 +6,7 @@ chosen once, by how the chunks are stored and how they lie in the result:
 `read_bands`   chunks that are bands of whole rows of the result: read or decoded straight into place
 `read_runs`    all other chunks of a regular grid: neighbours together, or of raw chunks a window each
 `read_shards`  inner chunks of shards
-`_varied`      chunks of a grid that is not regular
+`_one_by_one`  chunks of a grid that is not regular, and huge ones
 `read_remote`  all of these, in stores that take long to answer
 
 Each is one flat loop over batches of a `Feed`: no object, closure or coroutine per chunk, scratch
@@ -30,6 +30,7 @@ from exzarr.engine.read_shards import read_shards
 from exzarr.engine.scratch import with_scratch
 from exzarr.engine.shards import split_shards
 from exzarr.engine.source import ChunkSource
+from exzarr.engine.stack import HUGE_NBYTES
 from exzarr.errors import CodecError
 
 __all__ = ["read", "read_chunk"]
@@ -59,13 +60,14 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     # Few neighbours are not worth moving together where that leaves a worker without any.
     slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
     pipeline = source.pipeline
+    huge = source.nbytes > HUGE_NBYTES
     if source.sharded:
         items = source.items(plan)
         if workers > 1 and source.layout is not None:
             items, chunks = split_shards(items, chunks, source.layout, workers)
         job = partial(read_shards, source, plan, work)
     elif pipeline is None:
-        items, job = source.items(plan), partial(_varied, source, plan, work)
+        items, job = source.items(plan), partial(_one_by_one, source, plan, work)
     elif (
         plan.rows and pipeline.plain and work.ndim and work.dtype == source.dtype and work.flags.c_contiguous
     ):
@@ -73,15 +75,19 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     elif pipeline.raw and work.dtype == source.dtype:
         if plan.sliced and 2 * work.nbytes < chunks * source.nbytes:
             items, job = source.items(plan), partial(read_raw_windows, source, work)
+        elif huge:
+            items, job = source.items(plan), partial(_one_by_one, source, plan, work)
         else:
             items, job = source.runs(plan, slots), partial(read_raw_runs, source, plan, work)
+    elif huge:
+        items, job = source.items(plan), partial(_one_by_one, source, plan, work)
     else:
         items, job = source.runs(plan, slots), partial(read_encoded_runs, source, plan, work)
     run(partial(with_scratch, job), items, chunks, workers)
 
 
-def _varied(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
-    """Chunks of a grid that is not regular: each may have a shape of its own."""
+def _one_by_one(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:
+    """Chunks of a grid that is not regular, each of which may have a shape of its own; and huge ones."""
     batch = feed.take()
     while batch:
         for key, chunk_index, work_index in batch:

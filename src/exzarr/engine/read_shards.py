@@ -17,7 +17,7 @@ from exzarr.engine.pool import Feed
 from exzarr.engine.scratch import scratch
 from exzarr.engine.shards import ShardLayout, coalesce
 from exzarr.engine.source import ChunkSource
-from exzarr.engine.stack import LARGE_NBYTES, Stack, joined, neighbours
+from exzarr.engine.stack import HUGE_NBYTES, LARGE_NBYTES, Stack, joined, neighbours
 from exzarr.errors import CodecError, StoreError
 from exzarr.stores.base import Buffer
 
@@ -66,6 +66,8 @@ class ShardReader:
         self._buffer = memoryview(b"")
         self._layout: ShardLayout | None = None
         self._slots = source.slots if plan.sliced and not plan.rows else min(source.slots, 1)
+        if source.nbytes > HUGE_NBYTES:
+            self._slots = 0
         self._stack: Stack | None = None
         self._target: memoryview | None = None
         self._number = -1

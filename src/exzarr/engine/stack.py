@@ -18,7 +18,7 @@ from exzarr.codecs.base import ChunkSpec
 from exzarr.engine.plan import Plan
 from exzarr.engine.scratch import scratch
 
-__all__ = ["LARGE_NBYTES", "Stack", "joined", "neighbours", "neighbours_to_write", "slots_for"]
+__all__ = ["HUGE_NBYTES", "LARGE_NBYTES", "Stack", "joined", "neighbours", "neighbours_to_write", "slots_for"]
 
 AnyArray = npt.NDArray[Any]
 
@@ -27,6 +27,9 @@ RUN_NBYTES = 4 * 1024 * 1024
 
 ALL_RUNS_NBYTES = 8 * 1024 * 1024
 """What the workers of one read share for that: it bounds their memory."""
+
+HUGE_NBYTES = 1 << 28
+"""Above this size, no memory is made for a chunk before its codecs have seen that there is one."""
 
 LARGE_NBYTES = 64 * 1024
 """From this size on, chunks are decoded into kept memory: fresh memory costs page faults."""

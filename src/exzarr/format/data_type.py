@@ -19,8 +19,8 @@ __all__ = ["MAX_DEPTH", "MAX_ITEMSIZE", "ML_BITS", "NAT", "DataType", "is_ml", "
 MAX_DEPTH = 32
 """Levels of structured types inside structured types; more is no data type but an attack."""
 
-MAX_ITEMSIZE = 2**31 - 1
-"""Bytes of one element, which NumPy keeps in a C int."""
+MAX_ITEMSIZE = 2**26
+"""Bytes of one element. NumPy takes up to 2**31; but a fill value is one, and no document makes us allocate that."""
 
 NAT = -(2**63)
 """How NumPy stores "not a time"."""

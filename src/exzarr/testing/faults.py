@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
@@ -220,7 +220,7 @@ class _Cut:
     def __init__(self, value: ValueReader, size: int) -> None:
         self._value = value
         self.size = size
-        self.version = None
+        self.version: Hashable = None
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         if start + len(buffer) > self.size:

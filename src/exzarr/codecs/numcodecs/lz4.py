@@ -10,6 +10,8 @@ from numcodecs import lz4 as _lz4
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
+from exzarr.codecs.expansion import ANYWAY, impossible
+from exzarr.codecs.expansion import LZ4 as _RATIO
 from exzarr.errors import CodecError
 
 __all__ = ["LZ4"]
@@ -73,4 +75,6 @@ def _check(data: Buffer, size: int | None, limit: int) -> int:
     if told != size if size is not None else told > limit:
         most = limit if size is None else size
         raise CodecError(f"lz4: the header tells of {told} bytes, {most} were expected")
+    if told > len(data) * _RATIO + ANYWAY:
+        raise impossible("lz4", len(data), told)
     return told

@@ -47,8 +47,8 @@ class PCodec(ArrayBytesCodec):
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         standalone: Any = import_module("pcodec.standalone")
         # One more than wanted, so that too many are noticed; nothing but this is allocated.
-        out = np.empty(spec.size + 1, spec.dtype)
         try:
+            out = np.empty(spec.size + 1, spec.dtype)
             progress = standalone.simple_decompress_into(bytes(data), out)
         except BaseException as exc:  # a panic of the Rust library is no Exception
             if isinstance(exc, KeyboardInterrupt | SystemExit):

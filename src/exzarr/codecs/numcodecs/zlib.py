@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.expansion import ANYWAY, DEFLATE, impossible
 from exzarr.codecs.inflate import ZLIB, inflate
 
 __all__ = ["Zlib"]
@@ -39,6 +40,8 @@ class Zlib(BytesBytesCodec):
         return zlib.compress(data, self.level)
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        if size is not None and size > len(data) * DEFLATE + ANYWAY:
+            raise impossible("zlib", len(data), size)
         if size and size <= limit:
             # libdeflate takes half of zlib's time, where the size is known
             import deflate

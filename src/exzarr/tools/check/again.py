@@ -60,7 +60,7 @@ class Findings:
 
     def __init__(self, store: Store, limit: int) -> None:
         self._store = store
-        self._limit = limit
+        self.limit = limit
         self._lock = threading.Lock()
         self._suspicions: list[Suspicion] = []
         self._counts: dict[tuple[str, str], int] = {}
@@ -81,6 +81,12 @@ class Findings:
             if kept:
                 self._suspicions.append(Suspicion(kept, again, changing))
 
+    def count(self, code: str, path: str, more: int) -> None:
+        """Count some findings (no fewer than none) that are too many to be looked at."""
+        if more > 0:
+            with self._lock:
+                self.more[path, code] = self.more.get((path, code), 0) + more
+
     def leave_open(self, finding: Finding) -> None:
         """Note something that cannot be judged yet."""
         with self._lock:
@@ -90,9 +96,9 @@ class Findings:
     def _has_room(self, finding: Finding) -> bool:
         which = (finding.path, finding.code)
         count = self._counts[which] = self._counts.get(which, 0) + 1
-        if count > self._limit:
+        if count > self.limit:
             self.more[which] = self.more.get(which, 0) + 1
-        return count <= self._limit
+        return count <= self.limit
 
     def settle(self, most: int = 0) -> None:
         """Look at all suspicions again, and decide; only where there are more than `most`."""

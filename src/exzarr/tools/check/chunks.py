@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,11 +181,14 @@ class ArrayCheck:
             finding = Finding("EXZ204", path, join(path, ""), detail)
             self.run.findings.suspect([finding], lambda: (finding,))
             return
-        for number in _zero_bits(self._seen, grid.nchunks):
+        missing = _zero_bits(self._seen, grid.nchunks)
+        for number in islice(missing, self.run.findings.limit):
             index = tuple(map(int, np.unravel_index(number, grid.chunk_counts))) if self.meta.shape else ()
             key = join(path, self.meta.chunk_key_encoding.encode(index))
             finding = Finding("EXZ204", path, key, f"chunk {index} is not stored", index)
             self.run.findings.suspect([finding], partial(self._missing, finding))
+        # Of the others there may be very many.
+        self.run.findings.count("EXZ204", path, grid.nchunks - self.stored - self.run.findings.limit)
 
     def _missing(self, finding: Finding) -> tuple[Finding, ...]:
         now = self._now()

@@ -13,9 +13,10 @@ from exzarr import config
 from exzarr.array import Array
 from exzarr.engine import pool
 from exzarr.format.chunk_grids import ChunkGrid
+from exzarr.nodes.codec_parts import inner_chunks
 from exzarr.tools.blocks import plan_blocks
 from exzarr.tools.checksum.canonical import Encoder, block_shape
-from exzarr.tools.sizes import inner_chunks, itemsize_of
+from exzarr.tools.sizes import itemsize_of
 
 __all__ = ["digest_elements"]
 
@@ -36,7 +37,8 @@ def digest_elements(array: Array, encoder: Encoder, memory: int, advance: Callab
         return whole.hexdigest()
     lengths = block_shape(meta.shape, encoder.itemsize)
     grid = ChunkGrid.from_regular(meta.shape, lengths)
-    plan = plan_blocks(meta.shape, inner_chunks(meta), grid, itemsize_of(meta.data_type), memory)
+    chunks = inner_chunks(meta) or meta.chunk_grid.max_chunk_shape
+    plan = plan_blocks(meta.shape, chunks, grid, itemsize_of(meta.data_type), memory)
     counts = grid.chunk_counts
     band: Any = None
     rows: tuple[int, int] | None = None

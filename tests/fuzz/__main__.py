@@ -1,0 +1,148 @@
+"""Fuzz exzarr: ``python -m tests.fuzz [TARGET ...] --seconds 60``.
+
+With atheris (``pip install atheris``) inputs are found by coverage; without it, seeds are mutated at random. What
+breaks something is written to ``tests/corpus/TARGET/``, where it is kept as a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import random
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from tests.fuzz.limits import limit_memory, limited_time
+from tests.fuzz.targets import SEEDS, TARGETS
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    unknown = set(options.targets) - set(TARGETS)
+    if unknown:
+        parser.error(f"no such targets: {', '.join(sorted(unknown))}")
+    targets = options.targets or [*TARGETS]
+    seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
+    if options.inside:
+        return fuzz(targets[0], options.seconds, seed)
+    failed = []
+    for target in targets:
+        # Each in a process of its own: what exhausts or kills it ends no other.
+        command = [sys.executable, "-m", "tests.fuzz", target, "--inside"]
+        command += ["--seconds", str(options.seconds / len(targets)), "--seed", str(seed)]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(target)
+    print(f"failed: {', '.join(failed)}" if failed else "nothing was found")
+    return bool(failed)
+
+
+def fuzz(target: str, seconds: float, seed: int) -> int:
+    """Fuzz one target in this process."""
+    seeds = SEEDS[target]()
+    for data in seeds:
+        TARGETS[target](data)  # imports what there is to import
+    limit_memory()
+    if importlib.util.find_spec("atheris") is not None:
+        return _with_atheris(target, seeds, seconds, seed)
+    return _at_random(target, seeds, seconds, seed)
+
+
+def attempt(target: str, data: bytes) -> bool:
+    """Whether the target takes `data`; what it does not take is kept."""
+    try:
+        with limited_time():
+            TARGETS[target](data)
+    except BaseException:
+        if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            raise
+        name = hashlib.sha256(data).hexdigest()[:16]
+        (CORPUS / target).mkdir(parents=True, exist_ok=True)
+        (CORPUS / target / name).write_bytes(data)
+        print(f"tests/corpus/{target}/{name} breaks it:", file=sys.stderr)
+        traceback.print_exc()
+        return False
+    return True
+
+
+def _at_random(target: str, seeds: list[bytes], seconds: float, seed: int) -> int:
+    rng = random.Random(seed)
+    end = time.monotonic() + seconds
+    tried = failed = 0
+    while time.monotonic() < end and failed < 5:
+        failed += not attempt(target, mutated(rng, seeds))
+        tried += 1
+    print(f"{target}: {tried} inputs at random (seed {seed}), {failed} of them broke it")
+    return bool(failed)
+
+
+def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
+    """One of the seeds, with a few things about it changed."""
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        end = min(len(data), at + rng.randint(1, 8))
+        match rng.randrange(6):
+            case 0 if at < len(data):
+                data[at] ^= 1 << rng.randrange(8)
+            case 1:
+                data[at:end] = rng.randbytes(end - at)
+            case 2:
+                del data[at:end]
+            case 3:
+                data[at:at] = rng.choice(
+                    [b"0", b"9" * 19, b"-1", b"null", b"[]", b"\xff" * 8, bytes(8), b'"']
+                )
+            case 4:
+                other = rng.choice(seeds)
+                begin = rng.randrange(len(other) + 1)
+                data[at:end] = other[begin : begin + rng.randint(1, 40)]
+            case _:
+                del data[at:]
+    return bytes(data)
+
+
+def _with_atheris(target: str, seeds: list[bytes], seconds: float, seed: int) -> int:
+    import tempfile
+
+    import atheris
+
+    atheris.instrument_all()
+    failed = 0
+
+    def one(data: bytes) -> None:
+        nonlocal failed
+        failed += not attempt(target, data)
+        if failed >= 5:
+            raise SystemExit(1)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for number, data in enumerate(seeds):
+            (Path(folder) / str(number)).write_bytes(data)
+        flags = [
+            f"-max_total_time={int(seconds)}",
+            f"-seed={seed or 1}",
+            "-max_len=8192",
+            "-rss_limit_mb=0",
+            "-close_fd_mask=0",
+        ]
+        atheris.Setup([sys.argv[0], folder, *flags, "-verbosity=0"], one)
+        try:
+            atheris.Fuzz()
+        except SystemExit as end:
+            return int(end.code or 0) or bool(failed)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -151,8 +151,11 @@ def _change(
     """
     relative = _relative(path, group) or ""
     document = watched(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
-    # Most groups have none: they are neither worth parsing nor locking.
-    if document is None or (zarr_format == 3 and b'"consolidated_metadata"' not in bytes(document)):
+    # Most groups have none: they are neither worth parsing nor locking. One that was cut short may.
+    whole = b"" if document is None else bytes(document).rstrip()
+    if document is None or (
+        zarr_format == 3 and b'"consolidated_metadata"' not in whole and whole[-1:] == b"}"
+    ):
         return
 
     def change(read: Callable[[], Consolidated | None]) -> Consolidated | None:

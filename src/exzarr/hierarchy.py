@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from exzarr import consolidation
@@ -233,11 +234,14 @@ def delete(location: Location) -> None:
     """Remove a node with everything below it. The documents go first: what is half removed is no node.
 
     Then what consolidated metadata says of it, and the chunks last: while it is found, it is whole.
-    Whoever is changing one of the documents just now is waited for.
+    Whoever is changing one of the documents just now is waited for. Of a node that is a link to a
+    folder, the link goes.
     """
     store = watched(location.store)
-    for name in DOCUMENTS:
-        store.update(location.key(name), lambda _: None)
+    folder = store.local_path(location.path) if location.path else None
+    if folder is None or not Path(folder).is_symlink():
+        for name in DOCUMENTS:
+            store.update(location.key(name), lambda _: None)
     consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
     store.delete_prefix(location.path)
     if location.root is not None:

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import importlib.util
 import random
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.limits import limit_memory, limited_time
-from tests.fuzz.targets import SEEDS, TARGETS
 
 CORPUS = Path(__file__).parents[1] / "corpus"
+NAMES = ("zarr_json", "zarray", "zmetadata", "plan", "chunk", "shard", "zip")
+ATHERIS = importlib.util.find_spec("atheris") is not None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(NAMES))
     parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    unknown = set(options.targets) - set(TARGETS)
+    unknown = set(options.targets) - set(NAMES)
     if unknown:
         parser.error(f"no such targets: {', '.join(sorted(unknown))}")
-    targets = options.targets or [*TARGETS]
+    targets = options.targets or [*NAMES]
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     if options.inside:
         return fuzz(targets[0], options.seconds, seed)
@@ -49,20 +55,28 @@ def main() -> int:
 
 def fuzz(target: str, seconds: float, seed: int) -> int:
     """Fuzz one target in this process."""
-    seeds = SEEDS[target]()
-    for data in seeds:
-        TARGETS[target](data)  # imports what there is to import
+    if ATHERIS:
+        atheris: Any = importlib.import_module("atheris")
+        with atheris.instrument_imports(include=["exzarr"]):
+            targets: Any = importlib.import_module("tests.fuzz.targets")
+            seeds = targets.SEEDS[target]()
+            for data in seeds:
+                targets.TARGETS[target](data)  # imports what there is to import
+    else:
+        targets = importlib.import_module("tests.fuzz.targets")
+        seeds = targets.SEEDS[target]()
+    try_one = partial(attempt, target, targets.TARGETS[target])
     limit_memory()
-    if importlib.util.find_spec("atheris") is not None:
-        return _with_atheris(target, seeds, seconds, seed)
-    return _at_random(target, seeds, seconds, seed)
+    if ATHERIS:
+        return _with_atheris(try_one, seeds, seconds, seed)
+    return _at_random(target, try_one, seeds, seconds, seed)
 
 
-def attempt(target: str, data: bytes) -> bool:
+def attempt(target: str, run: Callable[[bytes], None], data: bytes) -> bool:
     """Whether the target takes `data`; what it does not take is kept."""
     try:
         with limited_time():
-            TARGETS[target](data)
+            run(data)
     except BaseException:
         if isinstance(sys.exc_info()[1], KeyboardInterrupt):
             raise
@@ -75,12 +89,14 @@ def attempt(target: str, data: bytes) -> bool:
     return True
 
 
-def _at_random(target: str, seeds: list[bytes], seconds: float, seed: int) -> int:
+def _at_random(
+    target: str, try_one: Callable[[bytes], bool], seeds: list[bytes], seconds: float, seed: int
+) -> int:
     rng = random.Random(seed)
     end = time.monotonic() + seconds
     tried = failed = 0
     while time.monotonic() < end and failed < 5:
-        failed += not attempt(target, mutated(rng, seeds))
+        failed += not try_one(mutated(rng, seeds))
         tried += 1
     print(f"{target}: {tried} inputs at random (seed {seed}), {failed} of them broke it")
     return bool(failed)
@@ -112,17 +128,14 @@ def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(data)
 
 
-def _with_atheris(target: str, seeds: list[bytes], seconds: float, seed: int) -> int:
-    import tempfile
+def _with_atheris(try_one: Callable[[bytes], bool], seeds: list[bytes], seconds: float, seed: int) -> int:
+    atheris: Any = importlib.import_module("atheris")
 
-    import atheris
-
-    atheris.instrument_all()
     failed = 0
 
     def one(data: bytes) -> None:
         nonlocal failed
-        failed += not attempt(target, data)
+        failed += not try_one(data)
         if failed >= 5:
             raise SystemExit(1)
 
@@ -132,11 +145,13 @@ def _with_atheris(target: str, seeds: list[bytes], seconds: float, seed: int) ->
         flags = [
             f"-max_total_time={int(seconds)}",
             f"-seed={seed or 1}",
+            f"-artifact_prefix={folder}/",
             "-max_len=8192",
-            "-rss_limit_mb=0",
-            "-close_fd_mask=0",
+            "-rss_limit_mb=0",  # the limit is `limit_memory`'s
+            "-timeout=0",  # and `limited_time`'s
+            "-verbosity=0",
         ]
-        atheris.Setup([sys.argv[0], folder, *flags, "-verbosity=0"], one)
+        atheris.Setup([sys.argv[0], folder, *flags], one)
         try:
             atheris.Fuzz()
         except SystemExit as end:

@@ -20,6 +20,7 @@ import exzarr
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import ExzarrError
 from exzarr.format.consolidated import from_v2
+from exzarr.stores.base import Store
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.zip import ZipStore
 from exzarr.tools.check import again
@@ -27,7 +28,7 @@ from exzarr.tools.check.plan import RepairPlan
 from tests.codecs.test_hostile import PIPELINES
 from tests.codecs.tools import data_of
 
-__all__ = ["SEEDS", "TARGETS", "run"]
+__all__ = ["SEEDS", "TARGETS", "look_into", "run"]
 
 again.PAUSE = 0.0  # nobody else writes: there is nothing to wait for
 
@@ -40,7 +41,7 @@ def run(target: str, data: bytes) -> None:
     TARGETS[target](data)
 
 
-def _look_into(store: MemoryStore) -> None:
+def look_into(store: Store) -> None:
     """All that is done with an array or a group whose documents somebody else wrote."""
     with suppress(ExzarrError):
         node = exzarr.open(store, mode="r")
@@ -85,7 +86,7 @@ def zarr_json(data: bytes) -> None:
     store.put("zarr.json", data)
     for key in ("c/0", "c/0/0", "c", "0"):
         store.put(key, data[:100])
-    _look_into(store)
+    look_into(store)
 
 
 def zarray(data: bytes) -> None:
@@ -97,7 +98,7 @@ def zarray(data: bytes) -> None:
         store.put(".zattrs", attributes)
     for key in ("0", "0.0", "0/0"):
         store.put(key, data[:100])
-    _look_into(store)
+    look_into(store)
 
 
 def zmetadata(data: bytes) -> None:
@@ -105,7 +106,7 @@ def zmetadata(data: bytes) -> None:
     store = MemoryStore()
     store.put(".zgroup", b'{"zarr_format": 2}')
     store.put(".zmetadata", data)
-    _look_into(store)
+    look_into(store)
     with suppress(ExzarrError, ValueError):
         from_v2(json.loads(data))
 
@@ -179,7 +180,7 @@ def zip_file(data: bytes) -> None:
                     with suppress(ExzarrError):
                         read(key)
             store.list_dir()
-            _look_into(store)  # type: ignore[arg-type]
+            look_into(store)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -198,9 +199,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 def _documents(zarr_format: Any) -> list[bytes]:
     found = []
+    dtype: Any
     for dtype in ("f4", "string", "M8[s]", "U3", "bool", [("x", "f4"), ("n", "i2")], "c8", "V3"):
         if dtype == "string" and zarr_format == 2:
             dtype = str
+        options: Any
         for options in ({}, {"shards": (4, 6)}) if zarr_format == 3 else ({},):
             store = MemoryStore()
             exzarr.create_array(

@@ -208,7 +208,9 @@ def open_archive(file: FileAt, where: str) -> Archive:
         raise StoreError(f"{where} is no zip file, or a damaged one: {error}") from error
     # Of members with one name the last counts, as it does for the standard library: a writer
     # that appended has replaced the others. Names that are no keys can't be asked for.
-    return Archive(file, where, {i.filename.removeprefix("./"): i for i in infos if not i.is_dir()})
+    return Archive(
+        file, where, {i.filename.removeprefix("./"): i for i in infos if i.filename and not i.is_dir()}
+    )
 
 
 # The standard library's own way to read members does not bound what bzip2 and lzma give. These give

@@ -92,7 +92,9 @@ class ZipWriter:
             # Half a member may be in the file: a directory over it would be a lie.
             self._failed = error
             if isinstance(error, OSError):
-                raise StoreError(f"cannot write {key!r} to {self.archive.where}: {error.strerror}") from error
+                failed = StoreError(f"cannot write {key!r} to {self.archive.where}: {error.strerror}")
+                failed.errno = error.errno
+                raise failed from error
             raise
         self._forget(key)
         self.archive.members[key] = info

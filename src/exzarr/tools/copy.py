@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr import hierarchy, making
 from exzarr.array import Array
-from exzarr.errors import ArgumentError, NodeExistsError
+from exzarr.errors import ArgumentError, NodeExistsError, StoreError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
 from exzarr.stores.base import Store
@@ -120,7 +120,10 @@ def execute(
         for node in reversed(plan):
             _copy_node(node, tally, memory)
     except BaseException:
-        hierarchy.delete(root.target)
+        try:
+            hierarchy.delete(root.target)
+        except StoreError:
+            pass  # why the copy failed matters more
         raise
     return CopyReport(
         source=place_of(root.source),

@@ -158,7 +158,7 @@ def innermost(meta: ArrayMetadata) -> tuple[tuple[int, ...], tuple[CodecConfig, 
                 f"shards that are encoded after {codecs[0].name!r} cannot be taken apart; {_REMEDY}"
             )
         sharded = True
-        from_config(shard)  # MetadataError where it is not what it should be
+        registry.from_config(shard)  # MetadataError where it is not what it should be
         chunks = tuple(shard.configuration["chunk_shape"])
         codecs = tuple([v3.parse_codec(json) for json in shard.configuration["codecs"]])
 

@@ -135,7 +135,6 @@ def test_what_still_decodes_of_a_shard_is_rescued(written: tuple[Path, Layout], 
     file = store / "a" / key
     data = bytearray(file.read_bytes())
     starts, lengths = inner_ranges(store, key)
-    first = min(range(4), key=lambda number: starts[number])
     last = max(range(4), key=lambda number: starts[number])
     index_at = len(data) - 68 if layout.shards == "end" else 0
     lost: set[int]
@@ -149,8 +148,8 @@ def test_what_still_decodes_of_a_shard_is_rescued(written: tuple[Path, Layout], 
         del data[:3]
         lost = {0, 1, 2, 3}
     else:  # one bit of where an inner chunk begins: the others are told by their own checksums
-        data[index_at + 16 * first] ^= 1
-        lost = {first} if layout.checked else {0, 1, 2, 3}
+        data[index_at + 16 * 2] ^= 1
+        lost = {2} if layout.checked else {0, 1, 2, 3}
     file.write_bytes(data)
     if not lost:
         assert exzarr.check(store, deep=True).ok  # nobody can tell
@@ -182,6 +181,22 @@ def test_bytes_that_two_inner_chunks_lay_claim_to_are_not_rescued(tmp_path: Path
     exzarr.repair(store, report.plan(quarantine=True))
     wanted = without({(0, 1), (1, 0)}, CHUNKS)
     np.testing.assert_array_equal(read_by_others(store, layout), wanted)
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3])
+@pytest.mark.parametrize("codec", ["zstd", "crc32c"])
+def test_an_index_that_lost_its_end_puts_no_chunk_in_another_s_place(
+    tmp_path: Path, codec: str, entries: int
+) -> None:
+    """Cut off by whole entries, what is taken for the index is one entry, or several, too early."""
+    store, layout = tmp_path / "s.zarr", Layout(3, codec, "end")
+    write(store, layout, "exzarr")
+    file = store / "a" / layout.key(0, 0)
+    file.write_bytes(file.read_bytes()[: -16 * entries])
+    report = exzarr.check(store, deep=True)
+    assert [finding.code for finding in report.findings] == ["EXZ301"]
+    assert exzarr.repair(store, report.plan(quarantine=True)).ok
+    np.testing.assert_array_equal(read_by_others(store, layout), without({(0, 0)}, SHARDS))
 
 
 # -- a plan is exactly what is done ----------------------------------------------------------

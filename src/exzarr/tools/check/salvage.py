@@ -31,7 +31,8 @@ def rescue(layout: ShardLayout, value: ValueReader) -> Rescued:
 
     Where the index can be trusted, that is all it takes. Where it cannot (its checksum is wrong, or it points
     outside), an inner chunk counts only if a checksum of its own says that it is one, and no other entry of the
-    index lays claim to the same bytes.
+    index lays claim to the same bytes. An index at the end may moreover stand a few entries from where it
+    is looked for, as the end was cut off; so its first entry has to be right, or none of it counts.
     """
     index = read_index(layout.shards, value)
     if not index.sound and not layout.inner.checks:
@@ -48,4 +49,6 @@ def rescue(layout: ShardLayout, value: ValueReader) -> Rescued:
             lost.append(number)
         else:
             chunks[number] = bytes(data)
+    if not index.sound and layout.shards.index_location == "end" and 0 not in chunks:
+        return Rescued({}, tuple(sorted(index.numbers.tolist())))
     return Rescued(chunks, tuple(sorted(lost)))

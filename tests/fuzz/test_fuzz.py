@@ -1,0 +1,100 @@
+"""Good documents, chunks, shards, zips and plans, damaged by hypothesis: nothing but our own errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.limits import limited_time
+from tests.fuzz.targets import SEEDS, TARGETS
+
+GOOD = {target: make() for target, make in SEEDS.items()}
+SPLICES = [b"0", b"9" * 19, b"-1", b"1e999", b"null", b"[]", b"{}", b"\xff" * 8, bytes(8), b'"', b"\\ud800"]
+
+
+@st.composite
+def damaged(draw: Any, target: str) -> bytes:
+    """A good input, changed at a few places."""
+    data = bytearray(draw(st.sampled_from(GOOD[target])))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        end = min(len(data), at + draw(st.integers(0, 8)))
+        data[at:end] = draw(st.binary(max_size=8) | st.sampled_from(SPLICES))
+    return bytes(data)
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 2**70)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["NaN", "0x7fc00000", "r8", "zarr.json", "..", "\ud800", "x" * 5000]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def damaged_json(draw: Any, target: str) -> bytes:
+    """A good document with a few things in it, at any depth, replaced or gone."""
+    document, nul, rest = draw(st.sampled_from(GOOD[target])).partition(b"\0")
+    root = json.loads(document)
+    for _ in range(draw(st.integers(1, 3))):
+        node = root
+        while isinstance(node, dict | list) and node:
+            key = draw(st.sampled_from([*node] if isinstance(node, dict) else [*range(len(node))]))
+            if isinstance(node[key], dict | list) and node[key] and draw(st.booleans()):
+                node = node[key]
+                continue
+            if draw(st.integers(0, 3)):
+                node[key] = draw(JUNK)
+            else:
+                del node[key]
+            break
+    return json.dumps(root).encode() + nul + rest
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@given(st.data())
+@settings(max_examples=60)
+def test_damage_gives_nothing_but_our_errors(target: str, data: Any) -> None:
+    changed = data.draw(damaged(target))
+    with limited_time():
+        TARGETS[target](changed)
+
+
+@pytest.mark.parametrize("target", ["zarr_json", "zarray", "zmetadata", "plan"])
+@given(st.data())
+@settings(max_examples=150)
+def test_documents_that_are_json_and_wrong_give_nothing_but_our_errors(target: str, data: Any) -> None:
+    changed = data.draw(damaged_json(target))
+    with limited_time():
+        TARGETS[target](changed)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_good_inputs_are_good(target: str) -> None:
+    """What the fuzzers begin with is worth beginning with."""
+    for data in GOOD[target]:
+        TARGETS[target](data)
+    assert len(set(GOOD[target])) == len(GOOD[target])
+
+
+def test_the_command_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "plan", "--seconds", "2", "--seed", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nothing was found" in done.stdout

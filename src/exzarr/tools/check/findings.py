@@ -186,7 +186,7 @@ KINDS: dict[str, Kind] = {
             "EXZ401",
             "warning",
             "chunk outside of the grid",
-            "nobody reads it today; it comes back as data when the array grows",
+            "nobody reads it today; other software shows it as data when the array grows",
             "moves it into the array's quarantine",
         ),
         Kind(

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 import exzarr
 from exzarr.stores.base import Store, check_key
+from exzarr.stores.counting import CountingStore
+from exzarr.stores.latency import LatencyStore
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.zip import ZipStore
@@ -342,3 +344,18 @@ def test_of_very_many_findings_some_are_kept_and_all_are_counted(tmp_path: Path)
     full[:10] = 1
     (finding,) = exzarr.check(tmp_path / "t.zarr", full=True).findings  # no bit for each of these
     assert finding.detail == "99999999999 of 100000000000 chunks are not stored"
+
+
+def test_stores_that_take_their_time_get_one_request_for_a_chunk() -> None:
+    store = MemoryStore()
+    exzarr.create_array(store, shape=(400,), chunks=(10,), dtype="i4")[...] = np.arange(400)
+    bad = bytearray(store.get("c/7") or b"")
+    bad[-1] ^= 1
+    store.put("c/7", bad)
+    counted = CountingStore(LatencyStore(store, 0.001, concurrency=8))
+    report = exzarr.check(counted, deep=True)
+    assert [finding.key for finding in report.findings] == ["c/7"]
+    # For the documents, five keys; and once more for what is looked at again.
+    assert counted.requests["get"] <= 40 + 2 * 7
+    assert counted.requests["size"] == counted.requests["range"] == 0
+    assert counted.requests["list"] == 1

@@ -2,8 +2,9 @@
 
 Others may be writing while a store is checked: what is half of something now may be whole a moment later,
 a chunk may lie outside of a grid that is about to grow. So whatever looks wrong is noted as a `Suspicion`, which
-knows how to look again. It becomes a finding when the same value is found wrong in the same way twice, with
-a pause between where the value is new; what changes all the time is *unsettled*, and is reported as that.
+knows how to look again. It becomes a finding when the same value is found wrong in the same way twice, with a pause
+between where the value is new; three times, where it takes several steps to make it. What changes all the time
+is *unsettled*, and is reported as that.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Suspicion:
     again
         Looks at it again, with nothing remembered, and says what is wrong now.
     changing
-        It is made in several steps, so that the first look may have been between two of them.
+        It is made in several steps, so that a look may have been between two of them: it has to be found
+        once more than other things.
     done
         Identities of what is decided.
     """
@@ -50,6 +52,7 @@ class Suspicion:
     again: Callable[[], tuple[Finding, ...]]
     changing: bool = False
     done: set[Identity] = field(default_factory=set)
+    seen: set[Identity] = field(default_factory=set)
 
 
 class Findings:
@@ -125,11 +128,13 @@ class Findings:
             identity = _identity(finding)
             if identity in suspicion.done:
                 continue
-            if identity in before:
+            if identity in before and (identity in suspicion.seen or not suspicion.changing):
                 self.confirmed.append(finding)
                 suspicion.done.add(identity)
-            else:  # wrong in another way than before: another value
+            else:  # wrong in another way than before, which makes it another value; or not seen often enough
                 left.append(finding)
+                if identity in before:
+                    suspicion.seen.add(identity)
         suspicion.findings = tuple(left)
         return bool(left)
 

@@ -57,7 +57,7 @@ def check(
         Arrays of which every chunk must be stored: True for all, or their paths (``"ocean/*"``), from the root
         of the store. An array may also say so itself, by an attribute ``exzarr_full`` that is true.
     workers
-        Threads; by default as many as `exzarr.config` says.
+        Threads; by default as many as `exzarr.config` says, or as many as the store wants requests in flight.
     grace
         Seconds for which something may be left as it is by somebody who is still at work on another
         machine: temporary files, chunks outside of the grid, and chunks without an array that are younger
@@ -83,9 +83,11 @@ def check(
         )
     started = time.perf_counter()
     patterns: bool | Sequence[str] = [full] if isinstance(full, str) else full
-    options = Options(deep, patterns, workers or config.get().workers, grace)
     with ExitStack() as opened:
         location = locate(target, path, "r", opened)
+        # Most of them wait, where requests take their time.
+        workers = workers or max(config.get().workers, location.store.concurrency)
+        options = Options(deep, patterns, workers, grace)
         run = Run(watched(location.store), options, limit)
         nodes = find_nodes(run, location)
         run.findings.settle(MANY)

@@ -146,10 +146,12 @@ class ArrayCheck:
         findings = self.run.findings
 
         def again() -> tuple[Finding, ...]:
+            # Before the document is read, and after: who is done in between has changed it.
+            busy = self._is_being_resized(key)
             now = self._now()
             if now is None or _inside(index, now) or not now.store.exists(key):
                 return ()
-            if self._is_being_resized(key):
+            if busy or self._is_being_resized(key):
                 findings.leave_open(found)
                 return ()
             return (replace(found, mark=_mark(now.store, key)),)
@@ -191,10 +193,11 @@ class ArrayCheck:
         self.run.findings.count("EXZ204", path, grid.nchunks - self.stored - self.run.findings.limit)
 
     def _missing(self, finding: Finding) -> tuple[Finding, ...]:
+        busy = self._is_being_resized()
         now = self._now()
         if now is None or not _inside(finding.index or (), now) or now.store.exists(finding.key):
             return ()
-        if self._is_being_resized():
+        if busy or self._is_being_resized():
             self.run.findings.leave_open(finding)
             return ()
         return (finding,)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ChecksumError, CodecError, StoreError
-from exzarr.stores.base import ValueReader
+from exzarr.stores.base import BytesReader, Store, ValueReader
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.shards import look_at_shard
 from exzarr.tools.check.values import PLAUSIBLE, mark_of, read_all
@@ -47,7 +47,7 @@ class Look:
                 wrong = None if size is None else _wrong_size(size, pipeline)
                 if wrong is None:
                     return ()
-            value = source.store.open_value(key)
+            value = _open(source.store, key)
             if value is None:
                 return ()
             try:
@@ -76,6 +76,14 @@ class Look:
             detail = f"its {value.size} bytes decode to more than there is memory for"
             return Finding("EXZ206", path, key, detail, index, mark=mark)
         return None
+
+
+def _open(store: Store, key: str) -> ValueReader | None:
+    """The value at `key`, opened; in one request, where requests take their time."""
+    if not store.concurrency:
+        return store.open_value(key)
+    fetched = store.fetch(key)
+    return None if fetched is None else BytesReader(fetched.data, fetched.version)
 
 
 def _wrong_size(size: int, pipeline: BoundPipeline) -> str | None:

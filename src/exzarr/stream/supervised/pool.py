@@ -18,7 +18,7 @@ from exzarr.stream.supervised.process import ProcessLostError, WorkerProcess
 
 __all__ = ["PoolClosedError", "ProcessLostError", "ProcessPool"]
 
-_GOODBYE = 1.0
+_GOODBYE = 5.0
 """Seconds that workers who are not at work get to end by themselves."""
 
 

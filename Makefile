@@ -43,7 +43,7 @@ bench: $(VENV)/.installed-bench ## exzarr beside its peers; QUICK=1 takes under 
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 # Rounds of the property tests, each with a seed of its own that its failures can be repeated with.
-soak: $(VENV)/.installed-test ## property tests and fuzzers with ever new examples, for SOAK_MINUTES=10
+soak: $(VENV)/.installed-test ## property tests, kills and fuzzers with ever new examples, for SOAK_MINUTES=10
 	@$(MAKE) --no-print-directory $(VENV)/.installed-fuzz \
 	    || echo "atheris is not to be had here: the fuzzers change their inputs at random" >&2
 	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); \
@@ -52,6 +52,9 @@ soak: $(VENV)/.installed-test ## property tests and fuzzers with ever new exampl
 	    echo "HYPOTHESIS_PROFILE=soak pytest -m hypothesis --hypothesis-seed=$$seed"; \
 	    HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --timeout=0 \
 	        -m hypothesis --hypothesis-seed=$$seed $(ARGS) || exit 1; \
+	    echo "EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed pytest tests/crash tests/stream/ingesting/test_kills.py"; \
+	    EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) \
+	        --timeout=0 tests/crash tests/stream/ingesting/test_kills.py || exit 1; \
 	    echo "python -m tests.fuzz --seed $$seed"; \
 	    $(BIN)/python -m tests.fuzz --seconds 60 --seed $$seed || exit 1; \
 	done

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -522,22 +521,37 @@ def test_an_exception_in_the_consumer_ends_the_threads() -> None:
     assert len(gate.asked) <= 5
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs signals as POSIX has them")
-def test_ctrl_c_waits_for_no_thread() -> None:
-    gate = Gate()
+INTERRUPTED = """
+import os, signal, threading
+from tests.stream.test_chunk_stream import Gate, eventually, stream_threads
 
-    def interrupt() -> None:
-        assert eventually(lambda: len(gate.asked) == 2)
-        os.kill(os.getpid(), signal.SIGINT)
+gate = Gate()
 
-    interrupter = threading.Thread(target=interrupt)
-    interrupter.start()
-    with pytest.raises(KeyboardInterrupt), gate.array.chunk_stream(workers=2) as stream:
+def interrupt():
+    assert eventually(lambda: len(gate.asked) == 2)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+stream = gate.array.chunk_stream(workers=2)
+try:
+    with stream:
         next(stream)
-    interrupter.join()
-    assert len(stream_threads()) == 2  # the store has not answered yet
-    assert [*stream] == []
-    gate.closed.set()
+except KeyboardInterrupt:
+    pass
+else:
+    raise SystemExit("nobody was interrupted")
+assert len(stream_threads()) == 2  # the store has not answered yet
+assert [*stream] == []
+gate.closed.set()
+print("gone on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals as POSIX has them")
+def test_ctrl_c_waits_for_no_thread(run_python: Callable[..., Any]) -> None:
+    done = run_python(INTERRUPTED, PYTHONPATH=os.pathsep.join(sys.path))
+    assert done.stdout == "gone on\n", done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_stream_that_nobody_holds_is_gone_at_once() -> None:

@@ -147,6 +147,8 @@ class Stream(Generic[T]):
                 self._skip(self._left_out())
                 self._ready = self._unpack(outcome)[::-1]
         except StopIteration:
+            if self._ended:  # before: whoever ended it has waited, or did not want to
+                raise
             self._skip(self._left_out())
             if self._meter is not None:
                 self._meter.finish()

@@ -38,8 +38,9 @@ def main(sock: socket.socket) -> None:
             item = wire.load(wire.receive(sock))
             if not lifeline.begin():
                 return
-            wire.send(sock, _answer(task, item))
-            lifeline.end()
+            answer = _answer(task, item)
+            lifeline.end()  # before the parent has the answer, and may hang up: that ends no work any more
+            wire.send(sock, answer)
     except (EOFError, ConnectionError):
         pass
 

@@ -43,7 +43,8 @@ def look_at_leftover(store: Store, path: str, key: str, grace: float) -> tuple[F
     old = age(store, key)
     ours = _OURS.fullmatch(name)
     if ours is None:
-        if not is_foreign_temporary(name):
+        gone = old is None and store.local_path("") is not None  # its writer took it away meanwhile
+        if gone or not is_foreign_temporary(name):
             return None, True
         whose = "zarr-python" if name.endswith(".partial") else "TensorStore"
         detail = f"{whose} was writing it{_when(old)}"

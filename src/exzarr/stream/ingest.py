@@ -10,12 +10,21 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from exzarr import config, telemetry
 from exzarr.array import Array
-from exzarr.errors import ArgumentError, CodecError, IngestError, SelectionError
+from exzarr.errors import (
+    ArgumentError,
+    ChunkError,
+    CodecError,
+    IngestError,
+    MetadataError,
+    NodeTypeError,
+    SelectionError,
+    StoreError,
+)
 from exzarr.group import Group
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError
@@ -28,13 +37,12 @@ from exzarr.stream.ingesting.targets import Target, open_target
 from exzarr.stream.progress import Meter, Progress, open_meter
 from exzarr.stream.window import as_workers
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 __all__ = ["ingest", "ingest_position"]
 
 OWN_FAULT = (ArgumentError, SelectionError, CodecError, TypeError, ValueError, OverflowError)
-"""What is wrong with a block itself. Everything else, a full disk, say, would befall the next block, too."""
+"""What is wrong with a block itself."""
+NOT_ITS_FAULT = (StoreError, ChunkError, MetadataError, NodeTypeError)
+"""A full disk, a damaged chunk that the block's rows belong into: that would befall the next block, too."""
 
 
 def ingest(
@@ -76,8 +84,8 @@ def ingest(
     key
         The name of the source.
     batch
-        Rows to commit at once, at most (and at least one block). Default: what fills the chunks (shards) of
-        all workers. Fewer are committed when no more are ready: what has come does not wait for what has not.
+        A commit takes blocks until it has so many rows. Default: what fills the chunks (shards) of all workers.
+        Fewer are committed when no more are ready: what has come does not wait for what has not.
     workers
         Threads that encode and write. Default: ``config.workers``.
     max_pending
@@ -89,7 +97,7 @@ def ingest(
         A block that can't be stored (a wrong shape, a value that can't be encoded): ``"raise"`` stops with an
         IngestError, after all blocks before it are committed; ``"skip"`` leaves it out; a callable gets the error,
         and the block is left out if it returns. Default: ``"skip"`` where there is a `dead_letter`, else
-        ``"raise"``. A store that fails always stops the run.
+        ``"raise"``. A store that fails, or an array that is damaged, always stops the run.
     dead_letter
         A folder for the blocks that are left out; `exzarr.dead_letters` reads them back.
     progress
@@ -169,7 +177,7 @@ class _Run:
         while True:
             reached = self._at
             try:
-                with Pump(open_source(source, reached), max_pending) as pump:
+                with Pump(_opened(source, reached), max_pending) as pump:
                     self._drain(pump, meter)
                 return
             except _SourceFailed as failed:
@@ -199,6 +207,8 @@ class _Run:
         try:
             self._commit(blocks)
         except OWN_FAULT as error:
+            if isinstance(error, NOT_ITS_FAULT):  # some of these are ValueErrors, too
+                raise
             if len(blocks) > 1:
                 for block in blocks:
                     self._store([block])
@@ -267,6 +277,16 @@ class _SourceFailed(Exception):  # noqa: N818 - it leaves this module as what it
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
+
+
+def _opened(source: Source, reached: Position) -> Iterator[Numbered]:
+    """The blocks of `source` that come after what has been `reached`."""
+    try:
+        return open_source(source, reached)
+    except ArgumentError:  # it is no source
+        raise
+    except Exception as error:
+        raise _SourceFailed(error) from error
 
 
 def _gathered(pump: Pump, limit: int, target: Target) -> Iterator[list[Numbered]]:

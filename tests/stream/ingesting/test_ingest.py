@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 import exzarr
 from exzarr.errors import (
     ArgumentError,
+    ChunkCorruptError,
     IngestConflictError,
     IngestError,
+    MetadataError,
     ReadOnlyError,
     StoreError,
     UnsupportedError,
@@ -295,6 +297,41 @@ def test_a_store_that_keeps_failing_stops_the_run_and_loses_nothing() -> None:
     np.testing.assert_array_equal(exzarr.open_array(store)[...], parts[0])
     exzarr.ingest(array, parts, key="k")
     np.testing.assert_array_equal(array[...], joined(parts))
+
+
+def test_what_is_wrong_with_the_array_is_no_block_s_fault(tmp_path: Path) -> None:
+    store = MemoryStore()
+    array, parts = make(store), blocks([2, 2, 4])
+    exzarr.ingest(array, parts[:1], key="k")
+    store.put("c/0/0", b"no chunk at all")  # the next rows belong into it
+    with pytest.raises(ChunkCorruptError, match=r"chunk \(0, 0\)"):
+        exzarr.ingest(array, parts, key="k", dead_letter=tmp_path / "dead")
+    assert not [*exzarr.dead_letters(tmp_path / "dead")]
+    assert exzarr.ingest_position(array, "k") == 1
+    store.put("zarr.json", b"{")
+    with pytest.raises(MetadataError):
+        exzarr.ingest(array, parts, key="k", on_error="skip")
+
+
+def test_a_function_that_fails_before_its_first_block_is_called_again() -> None:
+    array, parts, calls = make(), blocks([2, 3]), []
+
+    def source(position: Any) -> list[np.ndarray]:
+        calls.append(position)
+        if len(calls) < 3:
+            raise ConnectionError("nobody answers")
+        return parts
+
+    exzarr.ingest(array, source, key="k", retry=exzarr.Retry(attempts=3, wait_initial=0, wait_jitter=0))
+    assert calls == [None] * 3
+    np.testing.assert_array_equal(array[...], joined(parts))
+
+
+def test_regions_of_an_array_that_somebody_else_made_longer() -> None:
+    array = make(shape=(2, 3))
+    exzarr.open_array(array.store, mode="r+").append(np.zeros((4, 3), "i4"))
+    exzarr.ingest(array, [(np.s_[4:6], np.full((2, 3), 8, "i4"))], key="k")
+    assert (exzarr.open_array(array.store)[4:] == 8).all()
 
 
 # -- how far ahead -----------------------------------------------------------------------

@@ -112,12 +112,10 @@ class GroupTarget:
             names = {*block.data}
         growths = {}
         for name in sorted(names or ()):
-            axis = self._axis_of(name)
-            if axis is None:
-                raise ArgumentError(f"array {name!r} has no dimension {self._axis!r} to grow along")
+            meta = self._array(name).metadata
             try:
                 items = [(None, block.data[name]) for block in blocks]
-                growths[name] = Growth.of(items, self._array(name).metadata, axis)
+                growths[name] = Growth.of(items, meta, axis_number(meta, self._axis))
             except ArgumentError as error:
                 raise ArgumentError(f"array {name!r}: {error}") from error
         return growths

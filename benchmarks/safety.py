@@ -19,7 +19,7 @@ PARTS = "Parts of chunks (safety)"
 APPENDS = "Appends (safety)"
 
 LAYOUTS = [cube(32, "raw"), cube(32, "zstd"), cube(64, "blosc"), cube(32, "blosc", 128)]
-QUICK = [cube(32, "raw"), cube(32, "zstd")]
+QUICK = [cube(32, "zstd")]
 
 SHAPES: dict[str, Selection] = {
     "one element": (131, 57, 201),
@@ -33,7 +33,8 @@ TABLE = Layout((0, 64), (100, 64), "zstd")
 
 def safety_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
     for layout in QUICK if quick else LAYOUTS:
-        yield from [part(work, layout, name) for name in SHAPES]
+        # The third shape writes half of the cube, and takes as long as the others together.
+        yield from [part(work, layout, name) for name in [*SHAPES][: 2 if quick else 3]]
         work.clear()
     yield append(work)
     work.clear()

@@ -44,11 +44,12 @@ def read_metadata(wheel: Path) -> Message:
         return Parser().parsestr(archive.read(name).decode())
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+def test_wheel_holds_the_package_with_its_notebooks_and_nothing_else(wheel: Path) -> None:
     sources = {
-        f"exzarr/{path.relative_to(PACKAGE).as_posix()}"
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        f"exzarr/{path.relative_to(top).as_posix()}"
+        for top, below in ((PACKAGE, PACKAGE), (ROOT, ROOT / "notebooks"))
+        for path in below.rglob("*")
+        if path.is_file() and not {"__pycache__", "__marimo__"} & {*path.parts}
     }
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}

@@ -1,0 +1,461 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Your first Zarr array")
+
+
+@app.cell(hide_code=True)
+def header(mo):
+    mo.md(r"""
+    # Your first Zarr array
+
+    Create an array on disk, write and read parts of it, and see which files each of these touches.
+
+    - **Goal.** Create, fill, read, save and open a Zarr array, stream through one that is larger than memory, and
+      say beforehand what a read will cost.
+    - **Data.** A landscape of 1,200 × 1,600 heights, made from a seed (`exzarr.gallery.terrain`).
+    - **Licence.** None is needed: nothing is downloaded.
+    - **Run time.** About 3 s on two cores.
+    - **Try next.** Give the array shards (`shards=`) and look at what lies on disk then; move the sliders until
+      one byte is decoded for each that is wanted.
+    """)
+    return
+
+
+@app.cell
+def imports():
+    import json
+    import time
+
+    import marimo as mo
+    import numpy as np
+
+    import exzarr
+    from exzarr.gallery import chunk_maps, show, style
+    from exzarr.gallery.terrain import terrain
+    from exzarr.gallery.workspace import Workspace, size
+
+    style.use()
+    return Workspace, chunk_maps, exzarr, json, mo, np, show, size, style, terrain, time
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## An array is a grid of chunks
+
+    A NumPy array is one block of memory. A Zarr array is cut into *chunks* of equal shape, and each chunk is
+    compressed and stored by itself. Whoever wants a part of the array reads the chunks that the part touches,
+    and no others. That is the whole idea; the rest follows from it.
+
+    Ours will hold heights: 1,200 rows of 1,600, in chunks of 200 × 200.
+    """)
+    return
+
+
+@app.cell
+def create(Workspace, exzarr, np, show, size, terrain):
+    shape = size((1200, 1600), full=(12_000, 16_000))
+    chunks = size((200, 200), full=(2000, 2000))
+    heights = terrain(shape, seed=7)
+
+    work = Workspace("first-array")
+
+    def new_array(name):
+        return exzarr.create_array(
+            work / name,
+            shape=shape,
+            chunks=chunks,
+            dtype="float32",
+            fill_value=np.nan,
+            dimension_names=("row", "column"),
+            attributes={"units": "m"},
+            overwrite=True,
+        )
+
+    empty = new_array("empty.zarr")
+    show.check(
+        "a new array is one file, its metadata", [str(f) for f in work.files("empty.zarr")] == ["zarr.json"]
+    )
+    show.check("whatever was not written reads as the fill value", np.isnan(empty[0, 0]))
+    show.results(rows=shape[0], columns=shape[1], chunks=empty.nchunks, array_mb=empty.nbytes / 1e6)
+    return heights, new_array, shape, work
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## Write a slice
+
+    Assignment works as with NumPy. The survey of the north-west comes first: 500 × 700 points. It covers some
+    chunks whole and others in part, and only chunks that something was written to exist.
+    """)
+    return
+
+
+@app.cell
+def write_a_slice(chunk_maps, heights, new_array, np, shape, show, style, work):
+    survey = (slice(0, shape[0] * 5 // 12), slice(0, shape[1] * 7 // 16))
+    surveyed = new_array("survey.zarr")
+    surveyed[survey] = heights[survey]
+
+    stored = np.zeros(surveyed.cdata_shape, bool)
+    for _file in work.files("survey.zarr/c"):
+        stored[int(_file.parent.name), int(_file.name)] = True
+
+    _fig, _axes = style.new_figure(6.4, 4.6, grid="")
+    chunk_maps.draw_chunks(_axes, shape, surveyed.chunks, region=survey, stored=stored)
+    style.title(_axes, "After the first survey", "hatched: chunks that do not exist")
+    show.check("the survey reads back as it was written", np.array_equal(surveyed[survey], heights[survey]))
+    show.check(
+        "a file for each chunk that it touches, and no other",
+        np.array_equal(stored, chunk_maps.touched_chunks(shape, surveyed.chunks, survey)),
+    )
+    show.results(
+        survey_rows=survey[0].stop, survey_columns=survey[1].stop, survey_chunks=surveyed.nchunks_initialized
+    )
+    show.figure(
+        "first-survey",
+        _fig,
+        alt="The chunk grid: the chunks in the upper left that the survey touches exist, all others do not.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    The chunks at the survey's border were written in part: exzarr read what was there (nothing, so the fill
+    value), put the new values in, and stored the chunk again. Other writers are kept out of the chunk meanwhile.
+    Whole chunks need neither the reading nor the waiting, so **write along chunk borders where you can**.
+
+    Now the rest.
+    """)
+    return
+
+
+@app.cell
+def write_all(heights, json, new_array, np, show, work):
+    hills = new_array("hills.zarr")
+    hills[...] = heights
+
+    stored_bytes = work.bytes_on_disk("hills.zarr")
+    document = json.loads((work / "hills.zarr/zarr.json").read_text())
+    show.check("all of it reads back as it was written", np.array_equal(hills[...], heights))
+    show.check("each chunk is a file", len(work.files("hills.zarr/c")) == hills.nchunks)
+    show.results(
+        stored_mb=stored_bytes / 1e6,
+        ratio=hills.nbytes / stored_bytes,
+        codecs=", ".join([codec["name"] for codec in document["codecs"]]),
+    )
+    return document, hills
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## What lies on disk
+
+    One JSON document, `zarr.json`, says what the array is. The chunks lie beside it, each under its index in the
+    grid: `c/2/5` is the third row of chunks, the sixth column. Nothing else is there, no index and no database;
+    that is why so many programs can read it.
+    """)
+    return
+
+
+@app.cell
+def on_disk(document, json, mo, show, work):
+    _files = [f"{work.bytes_on_disk(f'hills.zarr/{f}'):>8,}  {f}" for f in work.files("hills.zarr")]
+    listing = "\n".join(["   bytes  file", *_files[:5], "     ...  ...", *_files[-2:]])
+    _members = ("zarr_format", "shape", "data_type", "chunk_grid", "codecs", "fill_value")
+    _parts = [f" {json.dumps(key)}: {json.dumps(document[key])}" for key in _members]
+    show.results(listing=listing, document="{\n" + ",\n".join(_parts) + "\n ...\n}")
+    mo.md(f"```text\n{listing}\n```\n\n```text\n{{\n" + ",\n".join(_parts) + "\n ...\n}\n```")
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## Read a slice, and know beforehand what it costs
+
+    `explain` plans a read without doing it. Move the window: what you *want* is outlined, what has to be
+    fetched and decoded for it is tinted. A window that lies across chunk borders costs more than one within, and
+    a single row costs as much as a whole row of chunks.
+    """)
+    return
+
+
+@app.cell
+def controls(mo, shape):
+    top = mo.ui.slider(
+        0, shape[0] - shape[0] // 40, step=shape[0] // 120, value=shape[0] // 3, label="first row"
+    )
+    left = mo.ui.slider(
+        0, shape[1] - shape[1] // 40, step=shape[1] // 160, value=shape[1] // 4, label="first column"
+    )
+    tall = mo.ui.slider(
+        shape[0] // 120, shape[0], step=shape[0] // 120, value=shape[0] // 4, label="rows in the window"
+    )
+    wide = mo.ui.slider(
+        shape[1] // 160, shape[1], step=shape[1] // 160, value=shape[1] // 4, label="columns in the window"
+    )
+    mo.vstack([mo.hstack([top, left], justify="start"), mo.hstack([tall, wide], justify="start")])
+    return left, tall, top, wide
+
+
+@app.cell
+def read_a_slice(chunk_maps, heights, hills, left, np, shape, show, style, tall, top, wide):
+    window = (slice(top.value, top.value + tall.value), slice(left.value, left.value + wide.value))
+    plan = hills.explain[window]
+
+    _fig, _axes = style.new_figure(6.4, 4.6, grid="")
+    _coarse = heights[:: shape[0] // 150, :: shape[1] // 200]
+    chunk_maps.draw_chunks(_axes, shape, hills.chunks, region=window, background=_coarse)
+    style.title(
+        _axes,
+        f"{plan.chunks} of {hills.nchunks} chunks",
+        f"{plan.amplification:.1f} bytes decoded for each one wanted",
+    )
+    show.check("the window is what NumPy cuts out", np.array_equal(hills[window], heights[window]))
+    show.check(
+        "explain counts the chunks of the picture",
+        plan.chunks == chunk_maps.touched_chunks(shape, hills.chunks, window).sum(),
+    )
+    show.results(window_chunks=plan.chunks, window_amplification=plan.amplification)
+    show.figure(
+        "window",
+        _fig,
+        alt="A landscape under the chunk grid. The window is outlined; the chunks it touches are tinted.",
+    )
+    return
+
+
+@app.cell
+def row_and_column(hills, np, heights, show):
+    _row, _step = hills.explain[600], hills.explain[::-1, 5]
+    show.check("negative steps work as in NumPy", np.array_equal(hills[::-1, 5], heights[::-1, 5]))
+    show.results(
+        row_chunks=_row.chunks, row_amplification=_row.amplification,
+        column_chunks=_step.chunks, column_amplification=_step.amplification,
+    )  # fmt: skip
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## Save, and open again
+
+    `exzarr.save` and `exzarr.load` are `numpy.save` and `numpy.load` for Zarr: a whole array in one call. `open` reads
+    the metadata, finds out what is there (array or group, Zarr v2 or v3), and no chunk is touched until you ask for
+    elements.
+    """)
+    return
+
+
+@app.cell
+def save_and_open(exzarr, hills, np, show, work):
+    exzarr.save(work / "corner.zarr", hills[:100, :100])
+    corner = exzarr.load(work / "corner.zarr")
+
+    again = exzarr.open(work / "hills.zarr", mode="r")
+    show.check("what was saved is what is loaded", np.array_equal(corner, hills[:100, :100]))
+    show.check("the attributes came along", again.attrs["units"] == "m")
+    again
+    return (again,)
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## Larger than memory: stream it
+
+    `chunk_stream` hands out one chunk after the other. Threads read and decode the next ones meanwhile, but never
+    more than `workers + prefetch` chunks are in memory, whatever the array's size: when the loop is slow, the
+    threads wait for it. That is *backpressure*, and it comes with the loop.
+
+    `parallel_chunk_map` goes one further: it calls a function for every chunk, several at once, and reduces the
+    results as they come.
+    """)
+    return
+
+
+@app.cell
+def stream(again, heights, np, show):
+    highest, where, total, order = -np.inf, (0, 0), 0.0, []
+    for chunk in again.chunk_stream(workers=2, prefetch=2):
+        order.append(chunk.index)
+        total += float(chunk.data.sum(dtype=np.float64))
+        if chunk.data.max() > highest:
+            highest = float(chunk.data.max())
+            _inside = np.unravel_index(int(chunk.data.argmax()), chunk.data.shape)
+            where = tuple([int(s.start + i) for s, i in zip(chunk.region, _inside, strict=True)])
+    mean = total / again.size
+
+    def land_points(data):
+        return int((data > 0).sum())
+
+    land = again.parallel_chunk_map(land_points, workers=2, reduce=lambda a, b: a + b)
+
+    show.check("chunks come in the order of the grid", order == list(np.ndindex(again.cdata_shape)))
+    show.check("the summit is where NumPy finds it", heights[where] == heights.max() == highest)
+    show.check("the mean is NumPy's", np.isclose(mean, heights.mean(dtype=np.float64), rtol=1e-12))
+    show.check("as much land as NumPy counts", land == (heights > 0).sum())
+    show.results(summit_m=highest, mean_m=mean, land_percent=100 * land / again.size)
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## Interoperability: others read it
+
+    Zarr is a format, not a library. zarr-python and TensorStore open the same folder; and what zarr-python writes,
+    exzarr reads.
+    """)
+    return
+
+
+@app.cell
+def interoperability(exzarr, heights, hills, np, show, work):
+    import tensorstore
+    import zarr
+
+    by_zarr = zarr.open_array(work / "hills.zarr", mode="r")[...]
+    _spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(work / "hills.zarr")}}
+    by_tensorstore = tensorstore.open(_spec, read=True).result()[...].read().result()
+    show.check("zarr-python reads the same values", np.array_equal(by_zarr, heights))
+    show.check("TensorStore reads the same values", np.array_equal(by_tensorstore, heights))
+
+    theirs = zarr.create_array(work / "theirs.zarr", data=heights[:300, :300], chunks=(64, 64))
+    show.check(
+        "exzarr reads what zarr-python wrote",
+        np.array_equal(exzarr.open(work / "theirs.zarr")[...], theirs[...]),
+    )
+    show.results(values_compared=hills.size)
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ## Performance and operations
+
+    **Chunks are the index of your data.** The same values in four shapes of chunks, and three ways to read them: a
+    chunk that is good for one is bad for another. The picture shows how many bytes are decoded for each that is
+    wanted, which is the same on every machine; the times under it are this machine's.
+    """)
+    return
+
+
+@app.cell
+def chunk_shapes(exzarr, heights, np, shape, show, style, time, work):
+    _whole = shape[0] * shape[1]
+    layouts = {
+        "rows": (shape[0] // 60, shape[1]),
+        "columns": (shape[0], shape[1] // 80),
+        "squares": (shape[0] // 6, shape[1] // 8),
+        "tiny squares": (shape[0] // 60, shape[1] // 80),
+    }
+    _half = (shape[0] // 2, shape[1] // 2)
+    reads = {
+        "one row": (_half[0], slice(None)),
+        "one column": (slice(None), _half[1]),
+        "a window": (slice(_half[0], _half[0] + 150), slice(_half[1], _half[1] + 150)),
+        "all of it": (slice(None), slice(None)),
+    }
+
+    def median_ms(array, selection):
+        took = []
+        for _ in range(5):
+            _started = time.perf_counter()
+            array[selection]
+            took.append(time.perf_counter() - _started)
+        return 1e3 * float(np.median(took))
+
+    amplification, milliseconds, files = {}, {}, {}
+    for _name, _chunks in layouts.items():
+        _array = exzarr.create_array(work / f"{_name}.zarr", data=heights, chunks=_chunks)
+        files[_name] = _array.nchunks
+        for _read, _selection in reads.items():
+            amplification[_name, _read] = _array.explain[_selection].amplification
+            milliseconds[_name, _read] = median_ms(_array, _selection)
+
+    _fig, _axes = style.new_figure(7.6, 3.4)
+    for _k, _name in enumerate(layouts):
+        _axes.bar(
+            np.arange(len(reads)) + 0.2 * _k - 0.3,
+            [amplification[_name, _read] for _read in reads],
+            0.18,
+            label=f"{_name} ({files[_name]} files)",
+        )
+    _axes.set_xticks(range(len(reads)), list(reads))
+    _axes.set_yscale("log")
+    _axes.set_ylabel("bytes decoded per byte wanted")
+    _axes.legend(ncols=2, fontsize=8)
+    style.title(_axes, "What a read costs is decided when chunks are chosen")
+    show.check(
+        "row chunks are best for rows, and column chunks worst",
+        amplification["rows", "one row"]
+        < amplification["squares", "one row"]
+        < amplification["columns", "one row"],
+    )
+    show.check(
+        "all of it costs the same whatever the chunks",
+        all(amplification[n, "all of it"] == 1 for n in layouts),
+    )
+    show.figure(
+        "chunk-shapes",
+        _fig,
+        alt="Bars: rows are cheap to read from row chunks and dear from column chunks, and the other way round.",
+    )
+    return amplification, files, layouts, milliseconds, reads
+
+
+@app.cell
+def times_table(amplification, files, layouts, milliseconds, mo, reads, show):
+    for _name in layouts:
+        _slug = _name.replace(" ", "_")
+        show.results(**{f"files_{_slug}": files[_name]})
+        for _read in reads:
+            _key = f"{_slug}_{_read.replace(' ', '_')}"
+            show.results(**{f"amp_{_key}": amplification[_name, _read]})
+            show.timings(**{f"ms_{_key}": milliseconds[_name, _read]})
+    mo.ui.table(
+        [
+            {"chunks": _name, **{_read: f"{milliseconds[_name, _read]:.2f} ms" for _read in reads}}
+            for _name in layouts
+        ],
+        selection=None,
+        show_download=False,
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    What to take with you:
+
+    - **Size.** Chunks of 1 to 10 MB of memory suit local disks. Tiny ones cost a file and a system call each: see
+      the time for *all of it*. Where you need small chunks and few files, shards hold many chunks in one file.
+    - **Throughput or latency.** Large chunks raise throughput (fewer requests, better compression); small ones let a
+      small read return soon. `explain` gives you both numbers beforehand.
+    - **What to monitor.** Bytes decoded per byte wanted, requests per read, chunks per second of a stream:
+      `exzarr.profile()` reports them for any block of code, and `exzarr check` tells whether all chunks are sound.
+    """)
+    return
+
+
+@app.cell
+def monitor(exzarr, hills, show):
+    with exzarr.profile() as report:
+        hills[100:300, 100:300]
+    show.check("the profile saw the four chunks", report.total("read").chunks == 4)
+    print(report)
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,96 @@
+"""Which chunks a region of a 2-dimensional array touches, as numbers and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr.errors import ArgumentError
+from exzarr.gallery.style import BLUE, GREY, INK, ORANGE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_chunks", "touched_chunks"]
+
+Region = tuple[slice, ...]
+
+
+def touched_chunks(shape: Sequence[int], chunks: Sequence[int], region: Region) -> npt.NDArray[np.bool_]:
+    """For each chunk of the grid, whether `region` (slices of step 1, one a dimension) takes anything of it.
+
+    >>> touched_chunks((100, 100), (40, 40), (slice(30, 50), slice(0, 10))).astype(int)
+    array([[1, 0, 0],
+           [1, 0, 0],
+           [0, 0, 0]])
+    """
+    if not len(shape) == len(chunks) == len(region):
+        raise ArgumentError(f"{len(shape)} dimensions, {len(chunks)} chunk sizes, and {len(region)} slices")
+    touched = np.zeros([math.ceil(n / c) for n, c in zip(shape, chunks, strict=True)], bool)
+    where = []
+    for length, chunk, wanted in zip(shape, chunks, region, strict=True):
+        start, stop, step = wanted.indices(length)
+        if step != 1:
+            raise ArgumentError(f"the step of {wanted} is not 1")
+        where.append(slice(start // chunk, math.ceil(stop / chunk) if stop > start else start // chunk))
+    touched[tuple(where)] = True
+    return touched
+
+
+def draw_chunks(
+    axes: Axes,
+    shape: tuple[int, int],
+    chunks: tuple[int, int],
+    *,
+    region: Region | None = None,
+    stored: npt.NDArray[np.bool_] | None = None,
+    background: npt.NDArray[np.floating] | None = None,
+) -> None:
+    """Draw the chunk grid of an array of `shape`, rows downwards.
+
+    `region` is outlined, and the chunks that it touches are tinted. Chunks that are not `stored` (the grid's
+    shape) are hatched. `background` is the array's content, or a coarser version of it.
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = shape
+    if background is not None:
+        axes.imshow(
+            background, extent=(0, width, height, 0), cmap="gist_earth", vmin=-400, vmax=2600, aspect="auto",
+            interpolation="bilinear",
+        )  # fmt: skip
+    hit = None if region is None else touched_chunks(shape, chunks, region)
+    rows, columns = math.ceil(height / chunks[0]), math.ceil(width / chunks[1])
+    for i, j in np.ndindex(rows, columns):
+        corner = (j * chunks[1], i * chunks[0])
+        size = min(chunks[1], width - corner[0]), min(chunks[0], height - corner[1])
+        there = stored is None or bool(stored[i, j])
+        tinted = hit is not None and bool(hit[i, j])
+        axes.add_patch(
+            Rectangle(
+                corner, *size, linewidth=0.6, edgecolor=INK, hatch=None if there else "///",
+                facecolor=(*_rgb(BLUE), 0.55) if tinted else (*_rgb(GREY), 0.12 if there else 0.0),
+            )
+        )  # fmt: skip
+    if region is not None:
+        (top, bottom, _), (left, right, _) = region[0].indices(height), region[1].indices(width)
+        axes.add_patch(
+            Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=ORANGE, linewidth=2.2)
+        )
+    axes.set(xlim=(0, width), ylim=(height, 0), xlabel="column", ylabel="row", aspect="equal")
+    axes.set_xticks(range(0, width + 1, chunks[1]))
+    axes.set_yticks(range(0, height + 1, chunks[0]))
+    axes.tick_params(length=0, labelsize=7.5)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _rgb(colour: str) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)

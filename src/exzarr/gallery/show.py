@@ -1,0 +1,166 @@
+"""What a notebook says of its run: what it has checked, its numbers, and its pictures.
+
+In an ordinary run these only show things. Where the environment variable ``EXZARR_GALLERY_OUT`` names a folder, they
+also write them down there: ``results.json`` and a file for each figure. That is where articles and the site get
+theirs from, so that no number is ever typed.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["OUT", "RESULTS", "Picture", "Shown", "check", "figure", "results", "timings"]
+
+OUT = "EXZARR_GALLERY_OUT"
+"""The environment variable that names the folder for what is published."""
+
+RESULTS = "results.json"
+
+Value = bool | int | float | str | list[Any]
+
+
+def check(what: str, held: object) -> None:
+    """Print ``checked: what`` where `held` is true; AssertionError where it is not.
+
+    An array of booleans must be true everywhere.
+    """
+    if not (held.all() if isinstance(held, np.ndarray) else held):
+        raise AssertionError(f"does not hold: {what}")
+    print(f"checked: {what}")  # noqa: T201 - saying so is its job
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Numbers by name; a table in a notebook, lines in a terminal."""
+
+    values: dict[str, Value]
+
+    def __str__(self) -> str:
+        width = max(map(len, self.values), default=0)
+        return "\n".join([f"{name:<{width}}  {_text(value)}" for name, value in self.values.items()])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(_text(value))}</td></tr>"
+            for name, value in self.values.items()
+        ]
+        return f'<table class="exzarr-results">{"".join(rows)}</table>'
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure as SVG, with words for those who cannot see it."""
+
+    name: str
+    alt: str
+    svg: str
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.svg.encode()).decode()
+        return f'<img class="exzarr-figure" alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{data}" />'
+
+
+def results(**values: Any) -> Shown:
+    """Publish numbers that are the same in every run, on every machine (counts, sizes, errors).
+
+    An article says them by name, and a test compares. Text is published too: one line, or several.
+    """
+    return _publish("results", values)
+
+
+def timings(**values: Any) -> Shown:
+    """Publish numbers that depend on the machine and the moment: seconds, bytes per second, ratios of such.
+
+    An article says them by name; they are as they were in the run that made the article.
+    """
+    return _publish("timings", values)
+
+
+def figure(name: str, drawn: Figure, *, alt: str) -> Picture:
+    """Publish a figure as ``name.svg``, and return what a notebook shows of it.
+
+    `alt` says in a sentence what is to be seen.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ArgumentError(
+            f"the figure's name {name!r} has to be words in lower case with hyphens between them"
+        )
+    if not alt.strip():
+        raise ArgumentError(f"the figure {name!r} needs an alt text: a sentence that says what is to be seen")
+    picture = Picture(name, alt, _svg(drawn))
+    if folder := _folder():
+        (folder / f"{name}.svg").write_text(picture.svg, encoding="utf-8")
+    return picture
+
+
+def _svg(drawn: Figure) -> str:
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    # A fixed salt and no date: the same picture is the same file.
+    with mpl.rc_context({"svg.hashsalt": "exzarr"}):
+        drawn.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            bbox_inches="tight",
+            metadata={"Date": None, "Creator": None},
+        )
+    text = buffer.getvalue()
+    return "\n".join([line.rstrip() for line in text[text.index("<svg") :].splitlines()]) + "\n"
+
+
+def _publish(kind: str, values: Mapping[str, Any]) -> Shown:
+    plain = {name: _plain(name, value) for name, value in values.items()}
+    if folder := _folder():
+        path = folder / RESULTS
+        known = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"results": {}, "timings": {}}
+        )
+        known[kind].update(plain)
+        path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return Shown(plain)
+
+
+def _folder() -> Path | None:
+    named = os.environ.get(OUT)
+    if not named:
+        return None
+    folder = Path(named)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _plain(name: str, value: Any) -> Value:
+    """`value` as JSON has it."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, tuple):
+        value = list(value)
+    if not isinstance(value, bool | int | float | str | list):
+        raise ArgumentError(
+            f"{name} is a {type(value).__name__}: numbers, text and lists of them can be published"
+        )
+    return value
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return " × ".join(map(_text, value)) if isinstance(value, list) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from exzarr.errors import ArgumentError
+from exzarr.gallery.terrain import terrain
+
+
+def test_heights_are_those_of_a_landscape() -> None:
+    heights = terrain((120, 160), seed=3)
+    assert heights.shape == (120, 160)
+    assert heights.dtype == np.float32
+    assert (heights.min(), heights.max()) == (-400, 2400)
+    assert np.array_equal(heights * 4, np.round(heights * 4))
+    # Smooth: neighbours differ by little, beside what all differ by.
+    assert np.abs(np.diff(heights, axis=0)).mean() < 0.2 * heights.std()
+
+
+def test_the_seed_says_which() -> None:
+    assert np.array_equal(terrain((30, 40), seed=1), terrain((30, 40), seed=1))
+    assert not np.array_equal(terrain((30, 40), seed=1), terrain((30, 40), seed=2))
+
+
+def test_a_line_is_no_landscape() -> None:
+    with pytest.raises(ArgumentError, match="at least 2 × 2"):
+        terrain((1, 100))

@@ -1,0 +1,51 @@
+"""``python -m website articles [NAME ...]`` runs notebooks and brings their articles up to date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from exzarr.gallery.catalog import find
+from website.articles import Article, articles, filled
+from website.running import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m website", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    some = commands.add_parser(
+        "articles", help="run notebooks, and put their numbers and figures into articles"
+    )
+    some.add_argument("names", nargs="*", help="of notebooks; all, where there are none")
+    some.set_defaults(do=lambda given: update_articles(given.names))
+    given = parser.parse_args()
+    given.do(given)
+
+
+def update_articles(names: list[str]) -> None:
+    """Run the notebooks called `names` (all that have an article), and bring their articles up to date."""
+    wanted = {find(name).name for name in names}
+    for article in articles():
+        if not wanted or article.notebook in wanted:
+            update(article)
+
+
+def update(article: Article) -> None:
+    """Run the notebook of `article`; write its numbers between the markers, and its figures beside it."""
+    started = time.perf_counter()
+    done = run(find(article.notebook).path)
+    if done.code:
+        sys.exit(f"{article.notebook} failed:\n{done.output}")
+    article.path.write_text(filled(article, done), encoding="utf-8")
+    figures = article.path.parent / "figures" / article.path.stem
+    figures.mkdir(parents=True, exist_ok=True)
+    for old in figures.glob("*.svg"):
+        old.unlink()
+    for name, svg in done.figures.items():
+        (figures / f"{name}.svg").write_text(svg, encoding="utf-8")
+    print(f"{article.path.name}: {len(done.checks)} checks, {time.perf_counter() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -293,5 +293,6 @@ def test_the_map_has_no_file_that_is_not_there() -> None:
     drawn = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     files = set(re.findall(r"(?<![\w*/])((?:\w+/)*\w+\.py)\b", drawn))
     known = {path.as_posix() for path in (*SOURCES.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))}
-    known |= {path.as_posix() for path in (ROOT / "benchmarks").rglob("*.py")}
+    for beside in ("benchmarks", "notebooks", "website"):
+        known |= {path.as_posix() for path in (ROOT / beside).rglob("*.py")}
     assert [name for name in sorted(files) if not any(path.endswith(f"/{name}") for path in known)] == []

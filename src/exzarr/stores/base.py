@@ -132,6 +132,13 @@ def whole_value(value: ValueReader) -> bytearray:
     return whole
 
 
+def _tried(store: Store, key: str, buffer: memoryview) -> int | Exception:
+    try:
+        return store.read_into(key, buffer)
+    except Exception as error:  # noqa: BLE001 - whoever asked for several looks at each
+        return error
+
+
 class Store(ABC):
     """Keys ↔ bytes."""
 
@@ -199,6 +206,10 @@ class Store(ABC):
     ) -> Sequence[int]:
         """`read_into` for several keys, each into its own buffer (there may be more buffers than keys)."""
         return [*map(self.read_into, keys, buffers, starts or repeat(0))]
+
+    def try_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int | Exception]:
+        """As `read_each`, where each key fails by itself: with what it failed with in its place."""
+        return [_tried(self, key, buffer) for key, buffer in zip(keys, buffers, strict=False)]
 
     def open_value(self, key: str) -> ValueReader | None:
         """Open the value at `key`, to read parts of it; None where it is absent.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from stat import S_ISREG
 
 from exzarr.errors import StoreError
@@ -36,6 +37,9 @@ READ_FLAGS = (
 
 # Linux reads at most 0x7ffff000 bytes in one call, others 2 GiB - 1.
 _ONE_READ = 0x7FFF_F000
+
+# How many buffers one call takes everywhere (POSIX asks for 16, Linux and macOS take 1024).
+_MOST_BUFFERS = 1024 if sys.platform in ("linux", "darwin") else 16
 
 # One byte after the buffer tells a value that fits from one that is longer. What lands here
 # is never looked at, so all threads share it.
@@ -178,8 +182,28 @@ class OpenFile:
                 raise StoreError(f"the file ends at byte {start + got}, {len(buffer) - got} bytes short")
             got += more
 
+    def read_scattered(self, buffers: Sequence[memoryview], start: int) -> None:
+        """`read_into` for several buffers whose bytes lie one behind the other, from byte `start` on."""
+        for first in range(0, len(buffers), _MOST_BUFFERS):
+            part = buffers[first : first + _MOST_BUFFERS]
+            nbytes = sum(map(len, part))
+            if not _fill(self._fd, part, start, nbytes):
+                at = start
+                for buffer in part:
+                    self.read_into(buffer, at)
+                    at += len(buffer)
+            start += nbytes
+
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _preadv_all(fd: int, buffers: Sequence[memoryview], start: int, nbytes: int) -> bool:
+    return os.preadv(fd, buffers, start) == nbytes
+
+
+_fill: Callable[..., bool] = _preadv_all if hasattr(os, "preadv") else lambda *_: False
+"""Fill all buffers by one call; whether that went well."""
 
 
 def _preadv_once(fd: int, buffer: memoryview, start: int) -> int:

@@ -97,6 +97,15 @@ class LocalStore(Store):
         except (OSError, UnicodeError):  # whatever it is, `read_into` says it better
             return super().read_each(keys, buffers, starts)
 
+    def try_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int | Exception]:
+        base = self._base
+        try:
+            for key in keys:
+                check_key(key)
+            return files.read_each([base + key for key in keys], buffers, repeat(0))
+        except (OSError, UnicodeError, ExzarrError):  # whichever it was
+            return super().try_each(keys, buffers)
+
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)
         try:

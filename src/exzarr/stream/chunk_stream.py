@@ -28,8 +28,14 @@ AnyArray = npt.NDArray[Any]
 Where = Callable[[tuple[int, ...]], object] | npt.ArrayLike
 """A predicate on the chunk index; or the indices of chunks, an integer array of shape (n, dimensions)."""
 
-PIECE_NBYTES = 512 * 1024
-"""Small chunks are read several at a time, up to this many bytes: handing them over would cost more."""
+PIECE_NBYTES = 1024 * 1024
+"""Small chunks are read several at a time, up to this many bytes: handing them over would cost more.
+
+A piece that is handed over wakes a thread on another core, which then waits for the interpreter lock: some 50 µs.
+"""
+
+PIECE_CHUNKS = 256
+"""... and up to so many: more would make no difference to that, and somebody may wait for the first of them."""
 
 SMALL_RAW_NBYTES = 16 * 1024
 """Raw chunks up to this size are read as fast by one thread as by several."""
@@ -121,7 +127,7 @@ class ChunkStream(Stream[Chunk]):
         )
         window: Window[Piece, Result] = Window(
             self._reader,
-            cut(entries, piece, grid.sharded),
+            cut(entries, piece, by_key(source)),
             workers=workers,
             prefetch=prefetch if piece == 1 else (workers + prefetch) // piece - workers,
             ordered=ordered,
@@ -187,19 +193,26 @@ def piece_size(nbytes: int, workers: int, prefetch: int) -> int:
     As many as make a piece worth handing over, but few enough for every thread to have one in work and
     another ready, within ``workers + prefetch`` chunks.
     """
-    return max(1, min(PIECE_NBYTES // max(1, nbytes), (workers + prefetch) // (2 * workers + 2)))
+    return max(
+        1, min(PIECE_NBYTES // max(1, nbytes), PIECE_CHUNKS, (workers + prefetch) // (2 * workers + 2))
+    )
 
 
-def cut(entries: Iterable[Entry], most: int, by_key: bool) -> Iterator[Piece]:
+def by_key(source: ChunkSource) -> bool:
+    """Whether a piece is of one shard: where that is one request, and requests take long."""
+    return source.sharded and bool(source.store.concurrency)
+
+
+def cut(entries: Iterable[Entry], most: int, one_key: bool) -> Iterator[Piece]:
     """Cut entries into pieces of up to `most`, the first ones smaller: somebody waits for them.
 
-    `by_key`: all entries of a piece have the same key.
+    `one_key`: all entries of a piece have the same key.
     """
     entries = iter(entries)
     size = 1
     piece: list[Entry] = []
     try:
-        if by_key:
+        if one_key:
             for entry in entries:
                 if piece and (len(piece) >= size or entry[0] != piece[0][0]):
                     yield piece

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exzarr import config
 from exzarr.errors import ArgumentError, ReadOnlyError
 from exzarr.retrying import Retry, as_retry
-from exzarr.stream.chunk_stream import IndexFilter, Where, choose, cut, default_prefetch, piece_size
+from exzarr.stream.chunk_stream import IndexFilter, Where, by_key, choose, cut, default_prefetch, piece_size
 from exzarr.stream.failures import Failures, OnError
 from exzarr.stream.grid import Entry, StreamGrid, as_region
 from exzarr.stream.map_output import by_shards_of, gather, is_written_there
@@ -123,7 +123,7 @@ def _window(
     with config.override(workers=1):  # each of the threads reads and writes alone
         return Window(
             work,
-            cut(entries, most, first.sharded),
+            cut(entries, most, by_key(first)),
             workers=workers,
             prefetch=prefetch,
             ordered=ordered,

@@ -1,9 +1,11 @@
 """Articles, and how what a run came to gets into them.
 
-An article is Markdown whose first line names its notebook, and in which whatever a run produced stands between
+An article is Markdown whose first line names its notebook, the second one, where it wants another than its first, the
+figure that is its thumbnail; and in which whatever a run produced stands between
 markers, so that it is never typed::
 
     <!-- notebook: 01_01_first_zarr_array -->
+    <!-- cover: window -->
     There are <!--=chunks-->48<!--/--> chunks, read in <!--=read_ms:.1f-->3.2<!--/--> ms.
 
 After the name may stand a format, as in Python's f-strings; without one, integers get their commas and floats three
@@ -42,11 +44,12 @@ MEASURED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """An article: its file, its text, and the name of its notebook."""
+    """An article: its file, its text, the name of its notebook, and of the figure that stands for it."""
 
     path: Path
     text: str
     notebook: str
+    cover: str | None = None
 
     @property
     def figures(self) -> list[str]:
@@ -67,15 +70,15 @@ def articles() -> list[Article]:
 def read(path: Path) -> Article:
     """The article at `path`."""
     text = path.read_text(encoding="utf-8")
-    first = re.match(r"<!-- notebook: (\w+) -->\n", text)
+    first = re.match(r"<!-- notebook: (\w+) -->\n(?:<!-- cover: ([\w-]+) -->\n)?", text)
     if first is None:
         raise ArgumentError(f"{path}: the first line has to name the notebook: <!-- notebook: NN_MM_name -->")
-    return Article(path, text, first[1])
+    return Article(path, text, first[1], first[2])
 
 
 def filled(article: Article, run: Run) -> str:
     """The article's text with what `run` published between its markers."""
-    return MARKED.sub(partial(_fill, article, {**run.timings, **run.results}), article.text)
+    return MARKED.sub(partial(_fill, article, {**run.measured, **run.results}), article.text)
 
 
 def _fill(article: Article, values: dict[str, Any], found: re.Match[str]) -> str:
@@ -112,7 +115,7 @@ def differences(article: Article, run: Run) -> list[str]:
     wrong = []
     for found in MARKED.finditer(article.text):
         name = found["name"]
-        if name in run.timings:
+        if name in run.measured:
             continue
         if name not in run.results:
             wrong.append(f"{name} is not published")

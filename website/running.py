@@ -29,7 +29,7 @@ class Run:
         What it printed, errors included.
     left
         Files and folders it left behind in its folder, or in that for temporary files: there should be none.
-    results, timings
+    results, measured
         What it published.
     figures
         The SVG text of each published figure, by name.
@@ -39,7 +39,7 @@ class Run:
     output: str
     left: tuple[str, ...]
     results: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -80,6 +80,6 @@ def run(notebook: Path, *, environment: Mapping[str, str] | None = None) -> Run:
         done.stdout,
         tuple(left),
         values.get("results", {}),
-        values.get("timings", {}),
+        values.get("measured", {}),
         figures,
     )

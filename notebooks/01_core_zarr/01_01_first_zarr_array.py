@@ -143,11 +143,8 @@ def write_all(heights, json, new_array, np, show, work):
     document = json.loads((work / "hills.zarr/zarr.json").read_text())
     show.check("all of it reads back as it was written", np.array_equal(hills[...], heights))
     show.check("each chunk is a file", len(work.files("hills.zarr/c")) == hills.nchunks)
-    show.results(
-        stored_mb=stored_bytes / 1e6,
-        ratio=hills.nbytes / stored_bytes,
-        codecs=", ".join([codec["name"] for codec in document["codecs"]]),
-    )
+    show.results(codecs=", ".join([codec["name"] for codec in document["codecs"]]))
+    show.measured(stored_mb=stored_bytes / 1e6, ratio=hills.nbytes / stored_bytes)
     return document, hills
 
 
@@ -169,7 +166,8 @@ def on_disk(document, json, mo, show, work):
     listing = "\n".join(["   bytes  file", *_files[:5], "     ...  ...", *_files[-2:]])
     _members = ("zarr_format", "shape", "data_type", "chunk_grid", "codecs", "fill_value")
     _parts = [f" {json.dumps(key)}: {json.dumps(document[key])}" for key in _members]
-    show.results(listing=listing, document="{\n" + ",\n".join(_parts) + "\n ...\n}")
+    show.measured(listing=listing)
+    show.results(document="{\n" + ",\n".join(_parts) + "\n ...\n}")
     mo.md(f"```text\n{listing}\n```\n\n```text\n{{\n" + ",\n".join(_parts) + "\n ...\n}\n```")
     return
 
@@ -180,7 +178,7 @@ def _(mo):
     ## Read a slice, and know beforehand what it costs
 
     `explain` plans a read without doing it. Move the window: what you *want* is outlined, what has to be
-    fetched and decoded for it is tinted. A window that lies across chunk borders costs more than one within, and
+    fetched and decoded for it stands out. A window that lies across chunk borders costs more than one within, and
     a single row costs as much as a whole row of chunks.
     """)
     return
@@ -226,7 +224,7 @@ def read_a_slice(chunk_maps, heights, hills, left, np, shape, show, style, tall,
     show.figure(
         "window",
         _fig,
-        alt="A landscape under the chunk grid. The window is outlined; the chunks it touches are tinted.",
+        alt="A landscape under the chunk grid. The window is outlined; the chunks it touches stand out.",
     )
     return
 
@@ -414,21 +412,17 @@ def chunk_shapes(exzarr, heights, np, shape, show, style, time, work):
 
 
 @app.cell
-def times_table(amplification, files, layouts, milliseconds, mo, reads, show):
+def times_table(amplification, files, layouts, milliseconds, reads, show):
     for _name in layouts:
         _slug = _name.replace(" ", "_")
         show.results(**{f"files_{_slug}": files[_name]})
         for _read in reads:
             _key = f"{_slug}_{_read.replace(' ', '_')}"
             show.results(**{f"amp_{_key}": amplification[_name, _read]})
-            show.timings(**{f"ms_{_key}": milliseconds[_name, _read]})
-    mo.ui.table(
-        [
-            {"chunks": _name, **{_read: f"{milliseconds[_name, _read]:.2f} ms" for _read in reads}}
-            for _name in layouts
-        ],
-        selection=None,
-        show_download=False,
+            show.measured(**{f"ms_{_key}": milliseconds[_name, _read]})
+    show.table(
+        {"chunks": _name, **{f"{_read}, ms": round(milliseconds[_name, _read], 2) for _read in reads}}
+        for _name in layouts
     )
     return
 

@@ -30,6 +30,7 @@ def test_its_figures_are_there(article: Article) -> None:
     for path in article.figures:
         assert (article.path.parent / path).is_file(), path
         assert path.startswith(f"figures/{article.path.stem}/")
+    assert article.cover is None or f"figures/{article.path.stem}/{article.cover}.svg" in article.figures
 
 
 @every_article
@@ -60,8 +61,8 @@ def article_of(text: str) -> Article:
     return Article(Path("docs/articles/99-trial.md"), text, "99_99_trial")
 
 
-def run_with(results: dict[str, object], timings: dict[str, object] | None = None) -> Run:
-    return Run(0, "", (), results, timings or {}, {"map": "<svg/>"})
+def run_with(results: dict[str, object], measured: dict[str, object] | None = None) -> Run:
+    return Run(0, "", (), results, measured or {}, {"map": "<svg/>"})
 
 
 def test_results_stand_between_their_markers() -> None:

@@ -47,10 +47,10 @@ def test_without_a_folder_nothing_is_written(
 
 def test_what_is_published_is_gathered(out: Path) -> None:
     show.results(rows=np.int64(7), shape=(2, 3))
-    show.timings(seconds=np.float32(0.5))
+    show.measured(seconds=np.float32(0.5))
     show.results(rows=8, text="a\nb")
     said = json.loads((out / "results.json").read_text())
-    assert said == {"results": {"rows": 8, "shape": [2, 3], "text": "a\nb"}, "timings": {"seconds": 0.5}}
+    assert said == {"results": {"rows": 8, "shape": [2, 3], "text": "a\nb"}, "measured": {"seconds": 0.5}}
 
 
 def test_only_what_json_has_is_published(out: Path) -> None:
@@ -113,3 +113,13 @@ def test_every_colour_stands_out_from_white_and_from_black(colour: str) -> None:
     least = 4 if colour == style.INK else 2.4
     assert (light + 0.05) / (luminance(colour) + 0.05) >= least
     assert (luminance(colour) + 0.05) / (dark + 0.05) >= least
+
+
+def test_a_table_has_a_line_for_each_row() -> None:
+    made = show.table([{"name": "<a>", "n": 1000}, {"name": "b", "n": np.float32(0.5)}])
+    assert str(made) == "name  n\n<a>   1,000\nb     0.5"
+    assert made._repr_html_().count("<tr>") == 3
+    assert "&lt;a&gt;" in made._repr_html_()
+    for rows in ([], [{"a": 1}, {"b": 1}]):
+        with pytest.raises(ArgumentError, match="the same columns"):
+            show.table(rows)

@@ -52,7 +52,7 @@ def draw_chunks(
 ) -> None:
     """Draw the chunk grid of an array of `shape`, rows downwards.
 
-    `region` is outlined, and the chunks that it touches are tinted. Chunks that are not `stored` (the grid's
+    `region` is outlined, and the chunks that it touches stand out. Chunks that are not `stored` (the grid's
     shape) are hatched. `background` is the array's content, or a coarser version of it.
     """
     from matplotlib.patches import Rectangle
@@ -61,7 +61,7 @@ def draw_chunks(
     if background is not None:
         axes.imshow(
             background, extent=(0, width, height, 0), cmap="gist_earth", vmin=-400, vmax=2600, aspect="auto",
-            interpolation="bilinear",
+            interpolation="none",
         )  # fmt: skip
     hit = None if region is None else touched_chunks(shape, chunks, region)
     rows, columns = math.ceil(height / chunks[0]), math.ceil(width / chunks[1])
@@ -70,12 +70,12 @@ def draw_chunks(
         size = min(chunks[1], width - corner[0]), min(chunks[0], height - corner[1])
         there = stored is None or bool(stored[i, j])
         tinted = hit is not None and bool(hit[i, j])
-        axes.add_patch(
-            Rectangle(
-                corner, *size, linewidth=0.6, edgecolor=INK, hatch=None if there else "///",
-                facecolor=(*_rgb(BLUE), 0.55) if tinted else (*_rgb(GREY), 0.12 if there else 0.0),
-            )
-        )  # fmt: skip
+        box = Rectangle(corner, *size, linewidth=0.6, edgecolor=INK, hatch=None if there else "///")
+        if background is not None:  # what is not touched steps back
+            box.set_facecolor((*_rgb(GREY), 0.0 if tinted or hit is None else 0.6))
+        else:
+            box.set_facecolor((*_rgb(BLUE), 0.55) if tinted else (*_rgb(GREY), 0.12 if there else 0.0))
+        axes.add_patch(box)
     if region is not None:
         (top, bottom, _), (left, right, _) = region[0].indices(height), region[1].indices(width)
         axes.add_patch(

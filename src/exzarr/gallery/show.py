@@ -13,7 +13,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from exzarr.errors import ArgumentError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["OUT", "RESULTS", "Picture", "Shown", "check", "figure", "results", "timings"]
+__all__ = ["OUT", "RESULTS", "Picture", "Shown", "Table", "check", "figure", "measured", "results", "table"]
 
 OUT = "EXZARR_GALLERY_OUT"
 """The environment variable that names the folder for what is published."""
@@ -56,11 +56,15 @@ class Shown:
         return "\n".join([f"{name:<{width}}  {_text(value)}" for name, value in self.values.items()])
 
     def _repr_html_(self) -> str:
-        rows = [
-            f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(_text(value))}</td></tr>"
-            for name, value in self.values.items()
-        ]
-        return f'<table class="exzarr-results">{"".join(rows)}</table>'
+        rows = "".join([_row(name.replace("_", " "), _text(value)) for name, value in self.values.items()])
+        return f'<table class="exzarr-results">{rows}</table>'
+
+
+def _row(name: str, value: str) -> str:
+    style = "text-align: left; padding: 0.1em 1.2em 0.1em 0; vertical-align: top"
+    value = html.escape(value)
+    cell = f"<pre>{value}</pre>" if "\n" in value else value
+    return f'<tr><th style="{style}; font-weight: normal">{html.escape(name)}</th><td style="{style}">{cell}</td></tr>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,43 @@ class Picture:
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.svg.encode()).decode()
-        return f'<img class="exzarr-figure" alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{data}" />'
+        return (
+            f'<img class="exzarr-figure" data-figure="{self.name}" alt="{html.escape(self.alt)}" '
+            f'src="data:image/svg+xml;base64,{data}" />'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with the same columns; numbers are aligned at the right."""
+
+    rows: tuple[dict[str, Any], ...]
+
+    def __str__(self) -> str:
+        cells = [[*self.rows[0]], *[[_text(value) for value in row.values()] for row in self.rows]]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        return "\n".join(["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells])
+
+    def _repr_html_(self) -> str:
+        head = "".join([_cell("th", name, value) for name, value in self.rows[0].items()])
+        body = [
+            f"<tr>{''.join([_cell('td', _text(value), value) for value in row.values()])}</tr>"
+            for row in self.rows
+        ]
+        return f'<table class="exzarr-table"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+
+def _cell(tag: str, text: str, value: Any) -> str:
+    side = "right" if isinstance(value, int | float | np.number) else "left"
+    return f'<{tag} style="text-align: {side}; padding: 0.15em 1em 0.15em 0">{html.escape(text)}</{tag}>'
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Show rows (dicts with the same keys) as a table. Nothing is published."""
+    made = tuple([dict(row) for row in rows])
+    if not made or any(row.keys() != made[0].keys() for row in made):
+        raise ArgumentError("a table needs at least one row, and the same columns in all of them")
+    return Table(made)
 
 
 def results(**values: Any) -> Shown:
@@ -84,12 +124,12 @@ def results(**values: Any) -> Shown:
     return _publish("results", values)
 
 
-def timings(**values: Any) -> Shown:
+def measured(**values: Any) -> Shown:
     """Publish numbers that depend on the machine and the moment: seconds, bytes per second, ratios of such.
 
     An article says them by name; they are as they were in the run that made the article.
     """
-    return _publish("timings", values)
+    return _publish("measured", values)
 
 
 def figure(name: str, drawn: Figure, *, alt: str) -> Picture:
@@ -131,7 +171,7 @@ def _publish(kind: str, values: Mapping[str, Any]) -> Shown:
     if folder := _folder():
         path = folder / RESULTS
         known = (
-            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"results": {}, "timings": {}}
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"results": {}, "measured": {}}
         )
         known[kind].update(plain)
         path.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -160,7 +200,11 @@ def _plain(name: str, value: Any) -> Value:
     return value
 
 
-def _text(value: Value) -> str:
+def _text(value: Any) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple):
+        return " × ".join(map(_text, value))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return " × ".join(map(_text, value)) if isinstance(value, list) else str(value)
+        return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -1,0 +1,90 @@
+"""Notebooks in a real browser: somebody moves a control, and the picture changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
+
+from exzarr.gallery.catalog import find
+from tests.gallery.browser import chromium, new_page
+
+# A notebook, the label of one of its sliders or dropdowns, and the name of the figure that it changes.
+CONTROLS = [
+    ("01_01_first_zarr_array", "rows in the window", "window"),
+]
+
+
+@contextmanager
+def served(notebook: Path, folder: Path) -> Iterator[str]:
+    """`notebook` as `marimo run` serves it; gives its address."""
+    command = [sys.executable, "-u", "-m", "marimo", "run", "--headless", "--no-token", "--host", "127.0.0.1"]
+    environment = {**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1", "TMPDIR": str(folder), "COLUMNS": "200"}
+    server = subprocess.Popen(
+        [*command, str(notebook)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        said = []
+        for line in server.stdout:
+            said.append(line)
+            if address := re.search(r"http://[\w.]+:\d+", line):
+                break
+        else:
+            pytest.fail("".join(said))
+        yield address[0]
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def move(page: Any, label: str) -> None:
+    """Give the slider or the dropdown called `label` another value."""
+    control = page.locator("marimo-ui-element", has_text=label).last
+    control.scroll_into_view_if_needed()
+    if control.locator("marimo-slider").count():
+        handle = control.get_by_role("slider")
+        handle.focus()
+        for _ in range(3):
+            handle.press("ArrowRight")
+    else:
+        chosen = control.locator("select")
+        values = [one.get_attribute("value") for one in chosen.locator("option").all()]
+        chosen.select_option(next(value for value in values[::-1] if value != chosen.input_value()))
+
+
+@pytest.mark.parametrize(("name", "label", "figure"), CONTROLS)
+def test_a_control_changes_the_picture(name: str, label: str, figure: str, tmp_path: Path) -> None:
+    chromium()
+    asked: list[str] = []
+    with served(find(name).path, tmp_path) as address, new_page() as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        picture = page.locator(f"img.exzarr-figure[data-figure={figure}]")
+        picture.wait_for()
+        before = picture.get_attribute("src")
+        move(page, label)
+        page.wait_for_function(
+            "([figure, before]) => document.querySelector(`img[data-figure=${figure}]`)?.src !== before"
+            " && document.querySelector(`img[data-figure=${figure}]`)?.complete",
+            arg=[figure, before],
+        )
+        after = picture.get_attribute("src")
+        assert after.startswith("data:image/svg+xml;base64,")
+        assert picture.evaluate("image => image.naturalWidth") > 100
+    assert after != before
+    assert {url for url in asked if not url.startswith(("data:", "blob:", address))} == set()

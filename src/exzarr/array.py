@@ -12,6 +12,7 @@ import numpy.typing as npt
 from exzarr import attributes, hierarchy, transactions
 from exzarr.attributes import Attributes
 from exzarr.hierarchy import Location
+from exzarr.nodes.out_of_reach import packed
 from exzarr.nodes.streams import ArrayStreams
 from exzarr.stores.locks import ThreadLock
 
@@ -195,7 +196,8 @@ class Array(ArrayStreams):
             "missing": self._missing,
             "write_empty_chunks": self._write_empty,
         }
-        return _reopen, (self._location.store, self._location.path, self._meta.zarr_format, options)
+        args = self._location.store, self._location.path, self._meta.zarr_format, options
+        return (_reopen, args) if self._location.store.travels else packed(_reopen, *args)
 
     def __repr__(self) -> str:
         shape = str(self.shape)

@@ -16,6 +16,7 @@ from exzarr.errors import InvalidKeyError, NodeTypeError, ReadOnlyError
 from exzarr.format.metadata import GroupMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.listing import GroupListing
+from exzarr.nodes.out_of_reach import packed
 from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
@@ -251,7 +252,8 @@ class Group(GroupListing):
 
     def __reduce__(self) -> tuple[Any, ...]:
         location = self._location
-        return _reopen, (location.store, location.path, self.zarr_format, self.consolidated, self._access)
+        args = location.store, location.path, self.zarr_format, self.consolidated, self._access
+        return (_reopen, args) if location.store.travels else packed(_reopen, *args)
 
     def __repr__(self) -> str:
         consolidated = " consolidated" if self.consolidated else ""

@@ -163,6 +163,15 @@ def test_an_array_of_this_processes_memory_is_out_of_a_clusters_reach(client: An
         exzarr.to_dask(array).compute()
 
 
+@pytest.mark.parametrize("lock", [True, False])
+def test_a_cluster_cannot_store_into_this_processes_memory_and_says_so(client: Any, lock: bool) -> None:
+    target = exzarr.zeros((8, 8), chunks=(4, 4))
+    work = da.store(da.ones((8, 8), chunks=(4, 4)), target, lock=lock, compute=False)
+    with pytest.raises(Exception, match="MemoryStore lives in the process that made it"):
+        client.compute(work).result(timeout=60)  # for ever, if it is lost
+    assert not target[...].any()
+
+
 def test_a_cluster_stores_blocks_of_whole_chunks(client: Any, tmp_path: Path, layout: str) -> None:
     source, data = stored(tmp_path / "source.zarr", layout)
     target = exzarr.create_array(

@@ -147,6 +147,9 @@ class Store(ABC):
     concurrency: int = 0
     """How many requests it wants in flight at once; 0 where it answers at once, and nothing is gained by that."""
 
+    travels: bool = True
+    """Whether it can be pickled for other processes: False where it lies in this one's memory."""
+
     deletes_unchanged: bool = True
     """Whether `update` can delete a value on the condition that nobody has changed it.
 

@@ -80,8 +80,11 @@ class MemoryStore(Store):
     Two stores are equal if they hold the same content (the same, not the like of it): a store
     and its read-only view are. Pickled and unpickled in one process, a store shares its content
     with the first. Elsewhere the content is out of reach, in a forked child too (that has a copy,
-    in which writes would be lost without notice): unpickling there raises StoreError.
+    in which writes would be lost without notice): unpickling there raises StoreError. An array in it, or
+    a group, can be unpickled there, but whatever it is asked raises StoreError.
     """
+
+    travels = False
 
     def __init__(self, name: str | None = None, *, read_only: bool = False) -> None:
         self.read_only = read_only

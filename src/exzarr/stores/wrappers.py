@@ -44,6 +44,7 @@ class StoreWrapper(Store):
         self.inner = inner
         self.read_only = inner.read_only
         self.concurrency = inner.concurrency
+        self.travels = inner.travels
         self.deletes_unchanged = inner.deletes_unchanged
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:

@@ -70,6 +70,11 @@ class MapTask:
         self.share = 1
         self._readers: list[_Reader] | None = None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        for array in self._arrays:
+            array.store  # noqa: B018 - an error now, and once, where it is out of this process's reach
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_readers": None, "share": 1}
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from exzarr import codecs, config, errors, stores, stream, telemetry
+    from exzarr import codecs, config, errors, stores, stream, telemetry, tools
     from exzarr.api import (
         array,
         consolidate_metadata,
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from exzarr.stream.ingesting.dead_letters import dead_letters
     from exzarr.stream.maps import parallel_chunk_map
     from exzarr.telemetry.profiling import profile
+    from exzarr.tools import lab
     from exzarr.tools.check.checking import check
     from exzarr.tools.check.repair import repair
     from exzarr.tools.checksum.digest import checksum
@@ -182,12 +183,14 @@ __all__ = [
     "codecs",
     "config",
     "errors",
+    "lab",
     "stores",
     "stream",
     "telemetry",
+    "tools",
 ]
 
-_ROOMS = ("codecs", "config", "errors", "stores", "stream", "telemetry")
+_ROOMS = ("codecs", "config", "errors", "stores", "stream", "telemetry", "tools")
 _HOMES = {
     "Array": "exzarr.array",
     "Retry": "exzarr.retrying",
@@ -230,6 +233,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
+    if name == "lab":
+        return import_module(f"{__name__}.tools.lab")
     value = globals()[name] = getattr(import_module(_HOMES.get(name, "exzarr.api")), name)
     return value
 

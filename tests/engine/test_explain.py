@@ -13,6 +13,8 @@ from exzarr import config
 from exzarr.array import Array
 from exzarr.errors import ChunkCorruptError
 from exzarr.hierarchy import Location
+from exzarr.stores.counting import CountingStore
+from exzarr.stores.latency import LatencyStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.telemetry.units import human_bytes
 from tests.engine.spy import Spy
@@ -82,6 +84,29 @@ def test_of_raw_chunks_the_bytes_that_are_read_are_told(data: Any) -> None:
     array[tuple(selection)]
     assert told.fetch_bytes == sum(n for _, n in spy.reads)
     assert told.requests == len(spy.reads)
+
+
+@given(st.data())
+@settings(max_examples=80)
+def test_requests_of_stores_far_away_are_those_of_the_read(data: Any) -> None:
+    codecs = st.sampled_from([ENCODED, None])
+    array = data.draw(
+        arrays(types=st.sampled_from(["i4"]), compressors=data.draw(codecs), fill_value=1, formats=(3,))
+    )
+    written(array)
+    selection = data.draw(st.one_of(basic(array.shape), pointwise(array.shape)) if array.shape else basic(()))
+    counting = CountingStore(LatencyStore(array.store, 0.0, concurrency=4))
+    far = Array(Location(counting, array.path), array.metadata)
+    with config.override(remote_gap=data.draw(st.sampled_from([0, 1 << 14]))):
+        told = array_far_away(array).explain[selection]
+        counting.reset()
+        far[selection]
+    assert told.requests == counting.requests["get"] + counting.requests["range"]
+    assert told.fetch_bytes == counting.bytes_read
+
+
+def array_far_away(array: Array) -> Array:
+    return Array(Location(LatencyStore(array.store, 0.0, concurrency=4), array.path), array.metadata)
 
 
 def test_figures_of_a_window() -> None:

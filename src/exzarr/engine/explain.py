@@ -9,7 +9,7 @@ from typing import Any
 
 from exzarr import config
 from exzarr.engine.plan import Plan
-from exzarr.engine.shards import ShardLayout, coalesce
+from exzarr.engine.shards import ShardLayout, coalesce, fetched_whole
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
 from exzarr.stores.watched import watched
@@ -106,7 +106,9 @@ def _reads_parts(source: ChunkSource, plan: Plan, wanted: int) -> bool:
     pipeline = source.pipeline
     if pipeline is None or not pipeline.raw or not plan.sliced:
         return False
-    return (plan.rows and pipeline.plain) or 2 * wanted < plan.chunks * source.nbytes
+    return (
+        plan.rows and pipeline.plain and not source.store.concurrency
+    ) or 2 * wanted < plan.chunks * source.nbytes
 
 
 def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> int:
@@ -123,6 +125,10 @@ def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> in
 
 def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:
     settings = config.get()
+    if remote := bool(source.store.concurrency):
+        gap, most = settings.remote_gap, settings.remote_most
+    else:
+        gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
     looked = chunks = found = more = fetch = decode = 0
     for item in _items(source, plan):
         key = item[0]
@@ -130,12 +136,16 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         looked += 1
         numbers = [n for n, *_ in plan.within(item, layout.dims, layout.shape).walk(layout.labels, sum)]
         chunks += len(numbers)
-        ranges = _ranges(source, layout, key, numbers)
-        if ranges is None:
+        stored = _stored(source, layout, key, numbers)
+        if stored is None:
             continue
+        size, ranges = stored
         found += len(ranges)
         decode += len(ranges) * layout.inner.spec.nbytes
-        runs = [*coalesce(sorted(ranges), settings.coalesce_gap, settings.coalesce_max // settings.workers)]
+        if remote and fetched_whole(layout, len(numbers), most):
+            fetch += size
+            continue
+        runs = [*coalesce(sorted(ranges), gap, most)]
         more += len(runs)
         fetch += layout.shards.index_size + sum(end - begin for begin, end, _, _ in runs)
     shards = looked
@@ -157,10 +167,10 @@ def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
             yield from source.items(plan.only(index))
 
 
-def _ranges(
+def _stored(
     source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]
-) -> list[tuple[int, int]] | None:
-    """Start and length of the stored ones among inner chunks; None where there is no shard."""
+) -> tuple[int, list[tuple[int, int]]] | None:
+    """Bytes of a shard, and start and length of the stored ones among inner chunks; None where there is no shard."""
     value = watched(source.store).open_value(key)
     if value is None:
         return None
@@ -170,4 +180,4 @@ def _ranges(
         raise layout.corrupt(source, key, -1, error) from error
     finally:
         value.close()
-    return [(starts[n], lengths[n]) for n in numbers if lengths[n] >= 0]
+    return value.size, [(starts[n], lengths[n]) for n in numbers if lengths[n] >= 0]

@@ -18,7 +18,7 @@ from exzarr import config
 from exzarr.engine.plan import Plan
 from exzarr.engine.read_shards import ShardReader
 from exzarr.engine.requests import NOTHING, Flight, Item
-from exzarr.engine.shards import Index, ShardLayout, coalesce
+from exzarr.engine.shards import Index, ShardLayout, coalesce, fetched_whole
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ChangedError, CodecError
 from exzarr.stores.base import Buffer, Fetched, changed_error
@@ -186,7 +186,7 @@ class RemoteShards:
             if self._ledger is not None:
                 self._ledger.hit("shard index", key, layout.shards.index_size)
             return known[0], known[1], None, False
-        if 2 * chunks >= layout.shards.count and layout.shards.spec.nbytes <= self._most:
+        if fetched_whole(layout, chunks, self._most):
             return self._fetch_whole(layout, key)
         mine: Future[_Known] = Future()
         theirs = layout.coming.setdefault(key, mine)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from exzarr.engine.source import ChunkSource
 
-__all__ = ["ShardLayout", "coalesce", "split_shards"]
+__all__ = ["ShardLayout", "coalesce", "fetched_whole", "split_shards"]
 
 Index = tuple[memoryview, memoryview]
 """Start and length in bytes of each inner chunk; the length is -1 where it is not stored."""
@@ -182,6 +182,11 @@ def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, 
             until += 1
         yield begin, end, first, until
         first = until
+
+
+def fetched_whole(layout: ShardLayout, wanted: int, most: int) -> bool:
+    """Whether of a shard in a store that takes long to answer all is fetched, by one request, for `wanted` inner chunks."""
+    return 2 * wanted >= layout.shards.count and layout.shards.spec.nbytes <= most
 
 
 def split_shards(

@@ -12,7 +12,7 @@ from exzarr.telemetry.events import ChunkRead, ChunkWritten, IngestProgress
 from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES, ArrayUse, Report, total
 from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 
-__all__ = ["Table", "html", "phases_table", "summary", "tables", "text", "text_of"]
+__all__ = ["Table", "html", "html_of", "phases_table", "summary", "tables", "text", "text_of"]
 
 MOST = 12
 """Arrays that are shown by themselves."""
@@ -38,7 +38,7 @@ def text(report: Report) -> str:
 
 def html(report: Report) -> str:
     """A report for a notebook; everything escaped."""
-    parts = [f"<p><b>{escape(summary(report))}</b></p>", *map(_html_table, tables(report))]
+    parts = [f"<p><b>{escape(summary(report))}</b></p>", *map(html_of, tables(report))]
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -209,7 +209,9 @@ def text_of(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _html_table(table: Table) -> str:
+def html_of(table: Table) -> str:
+    """One table for a notebook; everything escaped."""
+
     def row(cells: Sequence[str], tag: str) -> str:
         made = [
             f"<{tag} style='text-align:{'left' if i in table.words else 'right'};padding:1px 10px 1px 0'>"

@@ -10,7 +10,8 @@ def human_bytes(n: int) -> str:
     size = float(n)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
-            return f"{n} B" if unit == "B" else f"{size:.3g} {unit}"
+            # Not 1.02e+03
+            return f"{n} B" if unit == "B" else f"{size:.3g} {unit}" if size < 999.5 else f"{size:.0f} {unit}"
         size /= 1024
     return f"{size:.4g} PiB"
 

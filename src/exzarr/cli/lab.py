@@ -1,0 +1,255 @@
+"""``exzarr lab``: how to cut and how to compress an array, found out by trying."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from exzarr.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from exzarr.telemetry.show import Table
+
+__all__ = ["parse_access", "register"]
+
+_ACCESS = re.compile(r"(?:(?P<name>[^=:*]+)=)?(?P<kind>[a-z]+)(?::(?P<how>[^*]*))?(?:\*(?P<weight>[0-9.]+))?")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    lab = typer.Typer(
+        no_args_is_help=True,
+        help="Find out how to cut an array (chunks) and how to compress it (codecs), by trying.",
+    )
+    lab.command("chunks")(chunks)
+    lab.command("codecs")(codecs)
+    app.add_typer(lab, name="lab")
+
+
+def chunks(
+    target: Annotated[
+        str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")
+    ],
+    dtype: Annotated[str | None, typer.Option(help="The data type, with a shape.")] = None,
+    access: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--access",
+            "-a",
+            help="How it is read; can be repeated: scan, window:1,-1,-1, series=window:time=-1,lat=1,lon=1*2, random, "
+            "batch:256. NAME=... before it, *WEIGHT after it.",
+        ),
+    ] = None,
+    store: Annotated[
+        str, typer.Option(help="local, s3 (simulated), or the URL of a store to try it in.")
+    ] = "local",
+    compressors: Annotated[
+        str | None, typer.Option(help="Name, names, none, or JSON; default: the array's.")
+    ] = None,
+    shards: Annotated[bool, typer.Option(help="Whether shards may be used.")] = True,
+    objects: Annotated[int, typer.Option(min=1, help="Most files (objects) for the whole array.")] = 100_000,
+    measure: Annotated[
+        int, typer.Option(min=0, help="How many layouts to try on a sample; 0: reckon only.")
+    ] = 6,
+    seconds: Annotated[float, typer.Option(min=0, help="About how long trying may take.")] = 20.0,
+    sample: Annotated[str, typer.Option(help="Most bytes of the sample.")] = "32MiB",
+    plot: Annotated[Path | None, typer.Option(help="Draw it to this file (.png, .svg, .pdf).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recommend chunks and shards for the way an array is read.
+
+    Layouts are weighed by a cost model whose counts are exzarr's own plans, and the best are tried on a sample.
+    """
+    from exzarr.cli.options import parse_bytes, parse_codecs
+    from exzarr.tools.lab.chunk_lab import chunks as chunk_lab
+
+    report = chunk_lab(
+        _target(target),
+        dtype,
+        parse_access(access) if access else None,
+        store=store,
+        compressors="auto" if compressors is None else parse_codecs(compressors, "--compressors"),
+        shards=shards,
+        objects=objects,
+        measure=measure,
+        seconds=seconds,
+        sample_bytes=parse_bytes(sample, "--sample"),
+        progress=_progress(as_json),
+    )
+    _show(report, as_json, plot)
+    if not as_json and not isinstance(_target(target), tuple):
+        layout = report.best.layout
+        if (
+            report.now is None
+            or layout.chunks != report.now.layout.chunks
+            or layout.shards != report.now.layout.shards
+        ):
+            cut = ",".join(map(str, layout.chunks))
+            whole = ",".join(map(str, layout.shards)) if layout.shards else "none"
+            console().print(
+                f"\nto do it: exzarr copy {target} NEW --chunks {cut} --shards {whole}", markup=False
+            )
+
+
+def codecs(
+    target: Annotated[
+        str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")
+    ],
+    dtype: Annotated[str | None, typer.Option(help="The data type, with a shape.")] = None,
+    chunks: Annotated[str | None, typer.Option(help="Shape of the chunks; default: the array's.")] = None,
+    effort: Annotated[str, typer.Option(help="quick, normal or thorough.")] = "normal",
+    lossy: Annotated[bool, typer.Option("--lossy", help="Also try to round floats.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Try this alone (name, names, none, or JSON; can be repeated).")
+    ] = None,
+    extra: Annotated[list[str] | None, typer.Option(help="Try this as well (can be repeated).")] = None,
+    disk: Annotated[str, typer.Option(help="Bytes per second of a local disk.")] = "2GB",
+    network: Annotated[str, typer.Option(help="Bytes per second from an object store.")] = "200MB",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: exzarr's.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="About how long it may take.")] = 30.0,
+    sample: Annotated[str, typer.Option(help="Most bytes of chunks that are tried.")] = "16MiB",
+    plot: Annotated[Path | None, typer.Option(help="Draw it to this file (.png, .svg, .pdf).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Try compressors on an array's own chunks: how small, how fast, and which is best for what."""
+    from dataclasses import replace
+
+    from exzarr.cli.options import parse_bytes, parse_codecs, parse_sizes
+    from exzarr.errors import ArgumentError
+    from exzarr.tools.lab.codec_lab import codecs as codec_lab
+    from exzarr.tools.lab.codec_report import ARCHIVE, LOCAL, OBJECTS
+
+    if effort not in ("quick", "normal", "thorough"):
+        raise ArgumentError(f"--effort {effort!r}: quick, normal or thorough")
+    shape = None if chunks is None else parse_sizes(chunks, "--chunks")
+    report = codec_lab(
+        _target(target),
+        dtype,
+        chunks=(shape,) if isinstance(shape, int) else shape,
+        effort=effort,  # type: ignore[arg-type]
+        lossy=lossy,
+        only=[parse_codecs(one, "--only") for one in only] if only else None,
+        extra=[parse_codecs(one, "--extra") for one in extra or ()],
+        threads=threads,
+        seconds=seconds,
+        sample_bytes=parse_bytes(sample, "--sample"),
+        destinations=(
+            replace(LOCAL, bandwidth=parse_bytes(disk, "--disk")),
+            replace(OBJECTS, bandwidth=parse_bytes(network, "--network")),
+            ARCHIVE,
+        ),
+        progress=_progress(as_json),
+    )
+    _show(report, as_json, plot)
+
+
+def parse_access(texts: list[str]) -> dict[str, Any]:
+    """``NAME=KIND:HOW*WEIGHT`` for each pattern, as `exzarr.lab.chunks` takes them; ArgumentError otherwise.
+
+    HOW is a window's shape, the axis and step of a scan, the points of a random read, rows and axis of a batch.
+    """
+    from exzarr.errors import ArgumentError
+    from exzarr.tools.lab.access import KINDS
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        match = _ACCESS.fullmatch(text.strip())
+        if match is None or match["kind"] not in KINDS:
+            raise ArgumentError(
+                f"--access {text!r}: write one of {', '.join(KINDS)}, such as window:1,-1,-1 or maps=window:time=1*2"
+            )
+        kind, how = match["kind"], match["how"]
+        try:
+            pattern = KINDS[kind](
+                weight=float(match["weight"] or 1), **(_parameters(kind, how) if how else {})
+            )
+        except ValueError as error:
+            if isinstance(error, ArgumentError):
+                raise
+            raise ArgumentError(f"--access {text!r}: {how!r} does not say how") from None
+        name = (match["name"] or kind).strip()
+        if name in found:
+            raise ArgumentError(f"--access {text!r}: there is a {name!r} already; write NAME={text}")
+        found[name] = pattern
+    return found
+
+
+def _parameters(kind: str, how: str) -> dict[str, Any]:
+    from exzarr.cli.options import parse_sizes
+
+    if kind == "window":
+        shape = parse_sizes(how, "--access")
+        return {"shape": (shape,) if isinstance(shape, int) else shape}
+    first, _, second = (part.strip() for part in how.partition(","))
+    if kind == "random":
+        return {"points": int(first)}
+    if kind == "batch":
+        return {"rows": int(first), **({"axis": _axis(second)} if second else {})}
+    return {"axis": _axis(first), **({"step": int(second)} if second else {})}
+
+
+def _axis(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+
+
+def _target(text: str) -> Any:
+    """A shape where it looks like one, else a path."""
+    if re.fullmatch(r"\(?\s*\d+(\s*[,x×]\s*\d+)*\s*,?\s*\)?", text) and not Path(text).exists():
+        return tuple([int(n) for n in re.findall(r"\d+", text)])
+    return text
+
+
+def _progress(as_json: bool) -> bool:
+    return not as_json and console(stderr=True).is_terminal
+
+
+def _show(report: Any, as_json: bool, plot: Path | None) -> None:
+    if as_json:
+        print_json(report.asdict())
+    else:
+        out = console()
+        out.print(report.headline(), markup=False)
+        for title, table in report.tables():
+            out.print()
+            out.print(_rich(table, title))
+        out.print()
+        for reason in report.reasons:
+            out.print(_bullet(reason))
+    if plot is not None:
+        report.plot(plot)
+
+
+def _rich(table: Table, title: str) -> Any:
+    """A table in colours: what is recommended in green, what is now in yellow, what is many times slower in red."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    made = RichTable(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for number, name in enumerate(table.header):
+        made.add_column(
+            name, justify="left" if number in table.words else "right", header_style="dim", no_wrap=True
+        )
+    styles = {"→": "bold green", "now": "yellow", "◆": "bold"}
+    for row in table.rows:
+        cells = [Text(cell, style="red" if _slow(cell) else "") for cell in row]
+        made.add_row(*cells, style=styles.get(row[0], ""))
+    return made
+
+
+def _slow(cell: str) -> bool:
+    match = re.search(r"\(([\d,.]+)×\)$", cell)
+    return match is not None and float(match[1].replace(",", "")) >= 5
+
+
+def _bullet(text: str) -> Any:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    words = Text("• " + text)
+    words.highlight_regex(r"^• [^:(]+(?=[:(])", "bold")
+    return words if console().width > 1000 else Padding(words, (0, 0, 0, 0))

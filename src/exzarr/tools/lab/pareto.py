@@ -1,0 +1,23 @@
+"""Which of many are beaten by none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["front"]
+
+
+def front(points: Sequence[Sequence[float]]) -> list[bool]:
+    """For each point, whether no other is at least as good in every figure and better in one. More is better.
+
+    >>> front([(1, 9), (5, 5), (4, 4), (9, 1)])
+    [True, True, False, True]
+    """
+    return [
+        not any(
+            all(a >= b for a, b in zip(other, one, strict=True))
+            and any(a > b for a, b in zip(other, one, strict=True))
+            for other in points
+        )
+        for one in points
+    ]

@@ -1,0 +1,115 @@
+"""What the model counts is what reads do: the oracle is a store that counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exzarr import config
+from exzarr.array import Array
+from exzarr.creation.metadata import array_metadata
+from exzarr.creation.storing import new_array
+from exzarr.hierarchy import Location
+from exzarr.stores.counting import CountingStore
+from exzarr.stores.latency import LatencyStore
+from exzarr.stores.memory import MemoryStore
+from exzarr.tools.lab import counts
+from exzarr.tools.lab.access import Batch, Random, Read, Scan, Shape, Window
+from exzarr.tools.lab.counts import MOST_CHUNKS, count_reads, counted
+from exzarr.tools.lab.supposed import supposed_array
+
+ACCESSES = [
+    Scan(),
+    Scan(axis=-1, step=3),
+    Window(),
+    Random(),
+    Random(points=5),
+    Batch(rows=4),
+    Batch(axis=-1, rows=2),
+]
+
+
+@st.composite
+def layouts(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
+    shape = draw(st.lists(st.integers(1, 30), min_size=1, max_size=3).map(tuple))
+    chunks = tuple([draw(st.integers(1, n)) for n in shape])
+    if draw(st.booleans()):
+        return shape, chunks, None
+    return shape, chunks, tuple([c * draw(st.integers(1, 4)) for c in chunks])
+
+
+@given(layouts(), st.sampled_from(ACCESSES), st.sampled_from([0, 8]), st.integers(0, 3))
+@settings(max_examples=120)
+def test_requests_and_bytes_of_a_supposed_array_are_those_of_a_real_one(
+    layout: Any, access: Any, concurrency: int, seed: int
+) -> None:
+    shape, chunks, shards = layout
+    # Uncompressed, so that how long a chunk is stored is no matter of guessing; not raw, so that no parts are read.
+    meta = array_metadata(shape=shape, dtype="i4", chunks=chunks, shards=shards, compressors="crc32c")
+    memory = MemoryStore()
+    values = np.arange(1, math.prod(shape) + 1, dtype="i4").reshape(shape)
+    new_array(Location(memory, ""), meta, values)
+    access = access.settled(Shape(shape, 4))
+    store = CountingStore(LatencyStore(memory, 0.0, concurrency=concurrency))
+    with config.override(workers=1):
+        supposed = count_reads(supposed_array(meta, 1.0, concurrency), access, seed)
+        stored = meta.chunk_grid.chunk_shape
+        for told, read in zip(
+            supposed, access.reads(shape, stored, np.random.default_rng(seed)), strict=True
+        ):
+            store.reset()
+            array = Array(Location(store, ""), meta)
+            got = np.asarray(read.of(array))
+            np.testing.assert_array_equal(got, read_of_numpy(read, values))
+            assert told.result_bytes == got.nbytes
+            assert told.requests == store.requests["get"] + store.requests["range"]
+            # The last shards of an array have fewer inner chunks than are supposed to be there.
+            whole = shards is None or all(n % s == 0 for n, s in zip(shape, shards, strict=True))
+            if whole:
+                assert told.fetch_bytes == store.bytes_read
+
+
+def read_of_numpy(read: Read, values: np.ndarray) -> Any:
+    if read.how == "oindex":
+        entries = [np.arange(e.start, e.stop) if isinstance(e, slice) else e for e in read.selection]
+        return values[np.ix_(*entries)]
+    return values[read.selection]
+
+
+@pytest.mark.parametrize("shards", [None, (64, 64, 64)])
+def test_a_read_of_very_many_chunks_is_counted_in_part(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = (256, 256, 256)
+    meta = array_metadata(shape=shape, dtype="f4", chunks=(8, 8, 8), shards=shards)
+    window = Window(shape=(-1, -1, 100)).settled(Shape(shape, 4))
+    told = counted(count_reads(supposed_array(meta, 2.0, 0), window, 0))
+    monkeypatch.setattr(counts, "MOST_CHUNKS", 10**9)
+    whole = counted(count_reads(supposed_array(meta, 2.0, 0), window, 0))
+    assert whole.chunks > 2 * MOST_CHUNKS
+    assert told.result_bytes == whole.result_bytes
+    assert told.chunks == pytest.approx(whole.chunks)
+    assert told.decode_bytes == pytest.approx(whole.decode_bytes)
+    assert told.fetch_bytes == pytest.approx(whole.fetch_bytes, rel=0.15)
+    assert told.requests == pytest.approx(whole.requests, rel=0.15)
+
+
+@pytest.mark.parametrize("access", ACCESSES)
+def test_the_reads_of_a_pattern_add_up_to_one_go(access: Any) -> None:
+    shape = (40, 30)
+    access = access.settled(Shape(shape, 8))
+    meta = array_metadata(shape=shape, dtype="f8", chunks=(7, 4))
+    told = counted(count_reads(supposed_array(meta, 1.0, 0), access, 1))
+    wanted = {
+        "scan": 40 * 30 * 8,
+        "window": 5 * 3 * 8,
+        "random": 8 * getattr(access, "points", 1),
+        "batch": getattr(access, "rows", 0) * (30 if getattr(access, "axis", 0) == 0 else 40) * 8,
+    }
+    if access.kind == "scan":  # a few slabs stand for all of them, and the last one may be shorter
+        assert told.result_bytes == pytest.approx(wanted["scan"], rel=0.2)
+    else:
+        assert told.result_bytes == pytest.approx(wanted[access.kind])

@@ -377,3 +377,47 @@ def test_neither_typer_nor_rich_is_imported_by_exzarr(run_python):
         "print([name for name in ('typer', 'rich', 'matplotlib', 'h5netcdf', 'zarr') if name in sys.modules])"
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+# -- lab ---------------------------------------------------------------------------------
+
+
+def test_lab_chunks_reckons_for_a_shape():
+    access = ["-a", "maps=window:1,-1,-1", "-a", "scan:0,4*0.5"]
+    found = parsed("lab", "chunks", "60,50,40", "--dtype", "f4", *access, "--measure", "0")
+    assert found["accesses"]["maps"]["shape"] == [1, 50, 40]
+    assert (found["accesses"]["scan"]["step"], found["accesses"]["scan"]["weight"]) == (4, 0.5)
+    assert len(found["best"]["chunks"]) == 3
+    assert found["best"]["trial"] is None
+
+
+def test_lab_chunks_tries_and_says_how_to_do_it(tree):
+    path = tree / "ocean/sst"
+    text = invoke("lab", "chunks", path, "-a", "window:time=1", "--seconds", "1", "--measure", "2").stdout
+    assert "measured, on a sample (all of it: 6 × 5 × 4)" in text
+    assert "As it is cut now (2×5×2 in 4×5×4" in text or "It is cut like this already" in text
+
+
+def test_lab_codecs_has_a_table_of_what_was_tried(tree, tmp_path):
+    text = invoke(
+        "lab", "codecs", tree / "ocean/sst", "--only", "none", "--only", "zstd", "--seconds", "0.1"
+    ).stdout
+    assert re.search(r"^\S?\s+zstd", text, re.MULTILINE)
+    found = parsed("lab", "codecs", tree / "ocean/sst", "--only", "none", "--disk", "1GB", "--seconds", "0.1")
+    assert found["destinations"][0]["bandwidth"] == 1e9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chunks", "10,10"], "give the data type"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "scam"], "write one of scan, window"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "batch:many"], "'many' does not say how"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "scan", "-a", "scan"], "already; write NAME"),
+        (["codecs", "10,10", "--dtype", "f4", "--effort", "great"], "quick, normal or thorough"),
+        (["chunks", "nowhere.zarr"], "there is no array"),
+    ],
+)
+def test_lab_says_what_makes_no_sense(arguments, message):
+    result = invoke("lab", *arguments, code=1)
+    assert message in result.stderr

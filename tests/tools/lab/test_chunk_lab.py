@@ -211,6 +211,18 @@ def test_a_sample_is_no_larger_than_asked(shape: Any, itemsize: int, nbytes: int
         assert cut == tuple(shape)
 
 
+def test_a_sample_is_taken_where_there_is_data() -> None:
+    array = exzarr.create_array(MemoryStore(), shape=(400, 100), chunks=(10, 100), dtype="f4")
+    array[:80] = np.random.default_rng(0).random((80, 100))
+    report = chunks(array, access={"window": 1}, measure=2, seconds=2, sample_bytes=40_000)
+    trials = [result.trial for result in report.layouts if result.trial]
+    assert all(trial.stored_bytes > 10_000 for trial in trials)
+    empty = exzarr.create_array(MemoryStore(), shape=(400, 100), chunks=(10, 100), dtype="f4")
+    trial = chunks(empty, access={"scan": 1}, measure=1, seconds=1).best.trial
+    assert trial is not None
+    assert trial.objects == trial.layout.objects((400, 100))
+
+
 def test_no_time_tries_one() -> None:
     report = chunks(np.ones((100, 100)), access={"scan": 1, "random": 1}, measure=6, seconds=0, speeds=FIXED)
     assert len([r for r in report.layouts if r.trial]) == 1

@@ -99,12 +99,12 @@ def _now(best: LayoutResult, now: LayoutResult) -> str:
     for name, cost in now.accesses.items():
         ratio = cost.seconds / best.accesses[name].seconds if best.accesses[name].seconds else 1.0
         if ratio > 1.1:
-            told.append(f"{name} {_round(ratio)} times as long")
+            told.append(f"{name} {_round(ratio)} times as slow")
         elif ratio < 0.9:
-            told.append(f"{name} {_round(1 / ratio)} times less long")
+            told.append(f"{name} {_round(1 / ratio)} times as fast")
         else:
-            told.append(f"{name} about as long")
-    return f"As it is cut now ({now.layout}, {now.objects:,} objects): {', '.join(told)}."
+            told.append(f"{name} about the same")
+    return f"As it is cut now ({now.layout}, {now.objects:,} objects), against that: {', '.join(told)}."
 
 
 def _round(value: float) -> str:

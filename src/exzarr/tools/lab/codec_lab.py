@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from exzarr import config
 from exzarr.codecs.base import ChunkSpec
+from exzarr.codecs.empty import is_fill
 from exzarr.creation.auto_chunks import auto_chunks
 from exzarr.creation.metadata import VARIABLE_ITEMSIZE
 from exzarr.errors import ArgumentError, ExzarrError
@@ -28,6 +29,12 @@ from exzarr.tools.lab.sample import Subject, Target, made_up, subject_of
 __all__ = ["codecs"]
 
 AnyArray = npt.NDArray[Any]
+
+MOST_CHUNKS = 256
+"""Chunks that are tried at most: of small ones, this many tell enough."""
+
+LOOKS = 4
+"""How many times more chunks are looked at, where many are empty."""
 
 MOST_SECONDS = 2.0
 """What one chain gets at most."""
@@ -101,7 +108,7 @@ def codecs(
         raise ArgumentError("arrays of Python objects have no bytes to compress")
     shape = _chunk_shape(subject, chunks)
     spec = ChunkSpec(shape, data_type, fill_values.default(data_type))
-    parts, text = _chunks(subject, spec.dtype, shape, sample_bytes, seed)
+    parts, text = _chunks(subject, spec, sample_bytes, seed)
     chains = (
         [chain_of(one) for one in only]
         if only is not None
@@ -147,28 +154,40 @@ def _chunk_shape(subject: Subject, chunks: Sequence[int] | None) -> tuple[int, .
     return tuple([min(c, n) for c, n in zip(shape, subject.shape, strict=True)])
 
 
-def _chunks(
-    subject: Subject, dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, seed: int
-) -> tuple[list[AnyArray], str]:
-    """Whole chunks from all over the array, in an order of chance, as many as fit into `nbytes` (one at least)."""
-    each = max(1, int(np.prod(shape)) * max(1, subject.dtype.itemsize))
+def _chunks(subject: Subject, spec: ChunkSpec, nbytes: int, seed: int) -> tuple[list[AnyArray], str]:
+    """Whole chunks from all over the array, in an order of chance, as many as fit into `nbytes` (one at least).
+
+    What holds nothing but the fill value is passed over: it is not stored, whatever the codec.
+    """
+    shape = spec.shape
+    each = max(1, int(np.prod(shape)) * max(1, spec.dtype.itemsize))
     counts = [n // c for n, c in zip(subject.shape, shape, strict=True)]
     total = int(np.prod([float(n) for n in counts]))
-    number = max(1, min(total, nbytes // each, 256))
+    number = max(1, min(total, nbytes // each, MOST_CHUNKS))
     rng = np.random.default_rng(seed)
-    picked = rng.choice(total, number, replace=False) if total < 10**6 else rng.integers(0, total, number)
-    found = []
-    for at in picked:
-        index = np.unravel_index(int(at), counts)
+    looks = min(total, LOOKS * number)
+    picked = rng.choice(total, looks, replace=False) if total < 10**6 else rng.integers(0, total, looks)
+    found: list[AnyArray] = []
+    empty: AnyArray | None = None
+    for at in map(int, picked):
+        index = np.unravel_index(at, counts)
         region = tuple([slice(int(i) * c, int(i) * c + c) for i, c in zip(index, shape, strict=True)])
         if subject.data is None:
-            found.append(made_up(shape, dtype, seed + int(at)))
+            chunk = made_up(shape, spec.dtype, seed + at)
         else:
-            found.append(np.ascontiguousarray(subject.data[region], dtype))
-    size = human_bytes(number * each)
+            chunk = np.ascontiguousarray(subject.data[region], spec.dtype)
+        if is_fill(chunk, spec):
+            empty = chunk
+            continue
+        found.append(chunk)
+        if len(found) == number:
+            break
+    if not found and empty is not None:
+        found = [empty]
+    size = human_bytes(len(found) * each)
     if subject.data is None:
-        return found, f"tried on {number} made-up chunks, {size} (seed {seed})"
-    return found, f"tried on {number} of {total:,} chunks, {size}"
+        return found, f"tried on {len(found)} made-up chunks, {size} (seed {seed})"
+    return found, f"tried on {len(found)} of {total:,} chunks, {size}"
 
 
 def _report(

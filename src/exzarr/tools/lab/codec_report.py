@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from exzarr.telemetry.show import Table, html_of, text_of
-from exzarr.telemetry.units import human_bytes, human_speed
+from exzarr.telemetry.units import human_speed
 from exzarr.tools.lab.codec_trial import CodecTrial
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "CodecReport",
     "Destination",
     "best_for",
+    "bandwidth_text",
     "break_even",
     "ratio_text",
     "seconds_per_byte",
@@ -67,7 +68,7 @@ class Destination:
 
     def __str__(self) -> str:
         how = "only size counts" if self.smallest else f"{self.reads:g} reads for each write"
-        return f"{self.name} ({human_bytes(int(self.bandwidth))}/s; {how})"
+        return f"{self.name} ({bandwidth_text(self.bandwidth)}; {how})"
 
 
 LOCAL = Destination("local disk", 2e9)
@@ -241,6 +242,14 @@ class CodecReport:
         from exzarr.tools.lab.codec_plot import figure
 
         return figure(self)
+
+
+def bandwidth_text(bytes_per_second: float) -> str:
+    """Of places, in powers of ten as they are sold: ``2 GB/s``."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if bytes_per_second >= factor:
+            return f"{bytes_per_second / factor:.3g} {unit}/s"
+    return f"{bytes_per_second:.3g} B/s"
 
 
 def ratio_text(ratio: float) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from exzarr.telemetry.units import human_bytes
-from exzarr.tools.lab.codec_report import LEAST_GAIN, Destination, break_even, ratio_text, seconds_per_byte
+from exzarr.tools.lab.codec_report import (
+    LEAST_GAIN,
+    Destination,
+    bandwidth_text,
+    break_even,
+    ratio_text,
+    seconds_per_byte,
+)
 from exzarr.tools.lab.codec_trial import CodecTrial
 
 __all__ = ["reasons"]
@@ -89,7 +96,7 @@ def _break_even(trials: Sequence[CodecTrial], plain: CodecTrial | None) -> list[
         ]
     return [
         (
-            f"Uncompressed data is read faster than any other only from storage of more than {_speed(limit)} "
+            f"Uncompressed data is read faster than any other only from storage of more than {bandwidth_text(limit)} "
             f"(below that, {trial.label} is faster)."
         )
     ]

@@ -20,6 +20,10 @@ from exzarr.stores.base import Store
 __all__ = ["Sample", "Subject", "Target", "cut_shape", "sample_of", "subject_of"]
 
 AnyArray = npt.NDArray[Any]
+
+PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
+"""Where samples are looked for, as shares of the way through: much of an array may never have been written."""
+
 Target = Any
 """An array (of exzarr's, of NumPy's, or anything with ``shape``, ``dtype`` and brackets), a path or URL, a store, a
 shape."""
@@ -113,21 +117,21 @@ def cut_shape(shape: Sequence[int], itemsize: int, nbytes: int) -> tuple[int, ..
 
 
 def sample_of(subject: Subject, nbytes: int, seed: int) -> Sample:
-    """A part of `subject`, from its middle, of at most `nbytes`."""
+    """A part of `subject` of at most `nbytes`: from its middle, or from elsewhere if there is one value only."""
     shape = cut_shape(subject.shape, subject.dtype.itemsize, nbytes)
     whole = shape == subject.shape
     size = " × ".join(f"{n:,}" for n in shape)
     if subject.data is None:
         data = made_up(shape, subject.dtype, seed)
         return Sample(data, f"made up (seed {seed}): {size}", whole, True)
-    starts = [(n - k) // 2 for n, k in zip(subject.shape, shape, strict=True)]
-    region = tuple([slice(at, at + k) for at, k in zip(starts, shape, strict=True)])
-    data = np.ascontiguousarray(subject.data[region])
-    text = (
-        f"all of it: {size}"
-        if whole
-        else f"its middle: {size} of {' × '.join(f'{n:,}' for n in subject.shape)}"
-    )
+    for share in PLACES:
+        starts = [round((n - k) * share) for n, k in zip(subject.shape, shape, strict=True)]
+        region = tuple([slice(at, at + k) for at, k in zip(starts, shape, strict=True)])
+        data = np.ascontiguousarray(subject.data[region])
+        if whole or bool((data != data.flat[0]).any()):
+            break
+    of = " × ".join(f"{n:,}" for n in subject.shape)
+    text = f"all of it: {size}" if whole else f"a part of it: {size} of {of}"
     return Sample(data, text, whole, False)
 
 

@@ -123,11 +123,15 @@ class Array(ArrayStreams):
 
         return append(self._location, self._meta, data, axis, self._transact, self._write_empty)
 
-    def _transact(self, make: Callable[[ArrayMetadata], ArrayMetadata]) -> ArrayMetadata:
+    def _transact(
+        self,
+        make: Callable[[ArrayMetadata], ArrayMetadata],
+        first: Callable[[ArrayMetadata, ArrayMetadata], object] | None = None,
+    ) -> ArrayMetadata:
         """`transactions.change` of this array, which knows of it afterwards."""
         # In line, so that of two threads that share the array the later one has the last word.
         with ThreadLock(("metadata", self._location), self._location.path):
-            self._meta = meta = transactions.change(self._location, self._meta, make)
+            self._meta = meta = transactions.change(self._location, self._meta, make, first=first)
         return meta
 
     def refresh(self) -> Self:

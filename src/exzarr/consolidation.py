@@ -9,20 +9,21 @@ So consolidated metadata is never staler than the last write by exzarr to the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
 from exzarr.errors import MetadataError
 from exzarr.format import consolidated as formats
-from exzarr.format import json_text, v2, v3
+from exzarr.format import intents, json_text, v2, v3
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.watched import watched
 
-__all__ = ["ConsolidatedRoot", "forget", "read_v2", "record", "rewrite", "write"]
+__all__ = ["ConsolidatedRoot", "forget", "noted", "read_v2", "record", "rewrite", "write"]
 
 Metadata = ArrayMetadata | GroupMetadata
 Documents = dict[str, dict[str, Any]]
@@ -80,6 +81,27 @@ def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata 
         _change(store, group, path, find, meta.zarr_format)
     if meta.zarr_format == 2 and isinstance(meta, GroupMetadata):
         _change(store, path, path, find, 2)  # in v2, a group's own documents are among them
+
+
+@contextmanager
+def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
+    """Around a change of the node at `path`, and what is recorded of it: a note of it, where there is anything to record.
+
+    The note lies in the folder above, which is there before the node is, and after. Whoever is killed leaves it, and
+    a check knows why consolidated metadata is behind.
+    """
+    needed = any(_is_consolidated(store, group, v) for group in _groups_above(path) for v in versions) or (
+        2 in versions and _is_consolidated(store, path, 2)
+    )
+    if not needed:
+        yield
+        return
+    parent, _, name = path.rpartition("/")
+    take_away = watched(store).leave_note(parent, intents.about_nodes(name))
+    try:
+        yield
+    finally:
+        take_away()
 
 
 def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | None]) -> None:
@@ -150,13 +172,8 @@ def _change(
     With `alone`, what it says of nodes below `path` goes.
     """
     relative = _relative(path, group) or ""
-    document = watched(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
-    # Most groups have none: they are neither worth parsing nor locking. One that was cut short may.
-    whole = b"" if document is None else bytes(document).rstrip()
-    if document is None or (
-        zarr_format == 3 and b'"consolidated_metadata"' not in whole and whole[-1:] == b"}"
-    ):
-        return
+    if not _is_consolidated(store, group, zarr_format):
+        return  # as most groups are not: they are neither worth parsing nor locking
 
     def change(read: Callable[[], Consolidated | None]) -> Consolidated | None:
         old = read()
@@ -171,6 +188,15 @@ def _change(
         return None if documents == old.documents else Consolidated(old.zarr_format, documents, old.extra)
 
     rewrite(store, group, zarr_format, change)
+
+
+def _is_consolidated(store: Store, group: str, zarr_format: int) -> bool:
+    """Whether the group at `group` has consolidated metadata, by a quick look at its document."""
+    document = watched(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
+    if document is None or zarr_format == 2:
+        return document is not None
+    whole = bytes(document).rstrip()
+    return b'"consolidated_metadata"' in whole or whole[-1:] != b"}"  # one that was cut short may have some
 
 
 def _changed(documents: Documents, relative: str, meta: Metadata | None) -> Documents:

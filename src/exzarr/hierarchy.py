@@ -7,8 +7,10 @@ https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html#storage
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +18,13 @@ from exzarr import consolidation
 from exzarr.consolidation import ConsolidatedRoot
 from exzarr.errors import (
     InvalidKeyError,
+    MetadataError,
     NodeNotFoundError,
     NodeTypeError,
 )
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
-from exzarr.stores.base import Store, check_key
+from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
 from exzarr.stores.watched import watched
 
 __all__ = [
@@ -37,11 +40,13 @@ __all__ = [
     "load",
     "load_array",
     "load_group",
+    "locked_document",
     "nodes_below",
     "normalize_path",
     "recorded",
     "same",
     "save",
+    "unfinished",
 ]
 
 DOCUMENTS = (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
@@ -215,12 +220,34 @@ def documents(meta: Metadata) -> dict[str, bytes]:
     return {name: made[name] for name in sorted(made, key=lambda name: name != v2.ZATTRS)}
 
 
+def locked_document(meta: Metadata) -> tuple[str, bytes]:
+    """Name and content of the document that makes a node what it is, and under whose lock it is changed."""
+    return [*documents(meta).items()][-1]
+
+
+@contextmanager
+def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
+    """Around whatever makes a node in several steps, or removes it: until the end its document lies there as a note.
+
+    What whoever is killed leaves there is no node, and a check knows what it was to be, or had been.
+    """
+    take_away = watched(location.store).leave_note(location.path, locked_document(meta)[1])
+    try:
+        yield
+    finally:
+        take_away()
+
+
 def save(location: Location, meta: Metadata) -> None:
     """Write the documents of a node, whatever is there, and bring consolidated metadata in step."""
     store = watched(location.store)
-    for name, document in documents(meta).items():
-        store.put(location.key(name), document)
-    recorded(location, meta)
+    with ExitStack() as noted:
+        noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
+        if meta.zarr_format == 2:
+            noted.enter_context(unfinished(location, meta))
+        for name, document in documents(meta).items():
+            store.put(location.key(name), document)
+        recorded(location, meta)
 
 
 def recorded(location: Location, meta: Metadata) -> None:
@@ -231,21 +258,54 @@ def recorded(location: Location, meta: Metadata) -> None:
 
 
 def delete(location: Location) -> None:
-    """Remove a node with everything below it. The documents go first: what is half removed is no node.
+    """Remove a node with everything below it. Whoever is changing one of its documents just now is waited for.
 
-    Then what consolidated metadata says of it, and the chunks last: while it is found, it is whole.
-    Whoever is changing one of the documents just now is waited for. Of a node that is a link to a
-    folder, the link goes.
+    Where it is a folder, that goes at once, after what consolidated metadata says of it. Elsewhere the documents go
+    first: what is half removed is no node. Then what consolidated metadata says, and the chunks last: while it is
+    found, it is whole. Of a node that is a link to a folder, the link goes.
     """
     store = watched(location.store)
-    folder = store.local_path(location.path) if location.path else None
-    if folder is None or not Path(folder).is_symlink():
-        for name in DOCUMENTS:
-            store.update(location.key(name), lambda _: None)
-    consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
-    store.delete_prefix(location.path)
+    with consolidation.noted(location.store, location.path, 3, 2):
+        folder = store.local_path(location.path) if location.path else None
+        if folder is not None and not Path(folder).is_mount():
+            consolidation.forget(location.store, location.path, lambda _: None)
+            keys = () if Path(folder).is_symlink() else tuple(map(location.key, DOCUMENTS[:3]))
+            _locked(store, keys, partial(store.delete_prefix, location.path))
+            _forget(location)  # who changed it meanwhile has recorded that
+        else:
+            found = _readable(location.direct)
+            with nullcontext() if found is None else unfinished(location, found):
+                for name in DOCUMENTS:
+                    store.update(location.key(name), lambda _: None)
+                _forget(location)
+                store.delete_prefix(location.path)
     if location.root is not None:
         location.root.note(location.path, None)
+
+
+def _forget(location: Location) -> None:
+    consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
+
+
+def _locked(store: Store, keys: Sequence[str], do: Callable[[], None]) -> None:
+    """Do something while all of `keys` that there are are locked."""
+    if not keys:
+        do()
+        return
+
+    def change(_: ValueReader | None) -> Sequence[Buffer]:
+        _locked(store, keys[1:], do)
+        return KEEP
+
+    store.update(keys[0], change)
+
+
+def _readable(location: Location) -> Metadata | None:
+    """What is at `location`, if it is a node that can be read."""
+    try:
+        return find(location)
+    except MetadataError:
+        return None
 
 
 def same(one: Metadata, other: Metadata) -> bool:

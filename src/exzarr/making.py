@@ -7,8 +7,9 @@ node at one place one succeeds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
-from exzarr import hierarchy
+from exzarr import consolidation, hierarchy
 from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
@@ -38,13 +39,15 @@ def save_new(location: Location, meta: Metadata) -> bool:
     store = watched(location.store)
     *before, (name, document) = hierarchy.documents(meta).items()
     key = location.key(name)
-    made = False
-    if before:
-        made = _save_both(store, key, document, location.key(before[0][0]), before[0][1])
-    else:
-        made = store.put_new(key, document)
-    if made:
-        hierarchy.recorded(location, meta)
+    with ExitStack() as noted:
+        noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
+        if before:
+            noted.enter_context(hierarchy.unfinished(location, meta))
+            made = _save_both(store, key, document, location.key(before[0][0]), before[0][1])
+        else:
+            made = store.put_new(key, document)
+        if made:
+            hierarchy.recorded(location, meta)
     return made
 
 
@@ -156,14 +159,15 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
     metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
     values = sorted(set(keys).difference(metadata))
-    for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
-        value = store.get(source.key(key))
-        if value is not None:  # else somebody deleted it since it was listed
-            watched(dest.store).put(dest.key(key), value)
-    hierarchy.recorded(dest, found)
-    if isinstance(found, GroupMetadata):
-        for path, meta in hierarchy.nodes_below(dest.direct):
-            hierarchy.recorded(dest.child(path), meta)
+    with hierarchy.unfinished(dest, found), consolidation.noted(dest.store, dest.path, found.zarr_format):
+        for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
+            value = store.get(source.key(key))
+            if value is not None:  # else somebody deleted it since it was listed
+                watched(dest.store).put(dest.key(key), value)
+        hierarchy.recorded(dest, found)
+        if isinstance(found, GroupMetadata):
+            for path, meta in hierarchy.nodes_below(dest.direct):
+                hierarchy.recorded(dest.child(path), meta)
 
 
 def _within(path: str, group: str) -> bool:

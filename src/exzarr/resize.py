@@ -7,16 +7,18 @@ what the new shape would bring to light, before the document says so. Whoever ap
 it anyway.
 
 The document is written last where the array grows, and first where it shrinks: in between, nobody
-finds an array that is missing what it says it has.
+finds an array that is missing what it says it has. What lies outside meanwhile is explained by a temporary file: the
+document that is to come, or that was (`stores.notes`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,20 +33,28 @@ from exzarr.engine.source import ChunkSource, open_source
 from exzarr.engine.write import write
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.format.metadata import ArrayMetadata
-from exzarr.hierarchy import Location
+from exzarr.hierarchy import Location, locked_document
 from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
 from exzarr.stores.watched import watched
 
-__all__ = ["Transact", "append", "extended", "resize"]
+__all__ = ["Transact", "append", "extended", "resize", "store_rows"]
 
 FEW = 100
 """Up to this many keys are deleted without looking which of them are stored."""
 
 Shape = tuple[int, ...]
 Region = tuple[slice, ...]
-Transact = Callable[[Callable[[ArrayMetadata], ArrayMetadata]], ArrayMetadata]
-"""`transactions.change` of one array."""
+
+
+class Transact(Protocol):
+    """`transactions.change` of one array."""
+
+    def __call__(
+        self,
+        make: Callable[[ArrayMetadata], ArrayMetadata],
+        first: Callable[[ArrayMetadata, ArrayMetadata], object] | None = None,
+    ) -> ArrayMetadata: ...
 
 
 def resize(location: Location, shape: int | Sequence[int], transact: Transact) -> None:
@@ -64,19 +74,24 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
                 "resize keeps the number of dimensions"
             )
         before = meta.shape
-        if lengths == before:
-            return meta
+        return meta if lengths == before else meta.with_(shape=lengths)
+
+    def prepare(meta: ArrayMetadata, _: ArrayMetadata) -> None:
+        if any(map(int.__lt__, lengths, meta.shape)):
+            # The document that was: it tells whose the chunks are that lie outside from now on.
+            was = locked_document(meta)[1]
+            noted.callback(watched(location.store).leave_note(location.path, was))
         _clear_outside(location, meta, lengths)
-        return meta.with_(shape=lengths)
 
     def cleared(meta: ArrayMetadata) -> ArrayMetadata:
         # Of the shape that the array has by now: somebody may have appended to it since.
         _clear_outside(location, meta, before)
         return meta
 
-    transact(resized)
-    if any(new < old for new, old in zip(lengths, before, strict=True)):
-        transact(cleared)
+    with ExitStack() as noted:
+        transact(resized, prepare)
+        if any(map(int.__lt__, lengths, before)):
+            transact(cleared)
 
 
 def append(
@@ -92,7 +107,7 @@ def append(
     values = as_values(data, known.data_type.dtype)  # which may take its time, so before anything is locked
     begun: Shape | None = None
 
-    def appended(meta: ArrayMetadata) -> ArrayMetadata:
+    def longer(meta: ArrayMetadata) -> ArrayMetadata:
         nonlocal begun
         if begun is not None and begun != meta.shape:
             raise StoreError(
@@ -101,23 +116,26 @@ def append(
                 "theirs or ours. Append from one process at a time there"
             )
         begun = meta.shape
-        return extended(location, meta, values, axis, write_empty)
+        return extended(meta, values.shape, axis)
 
-    return transact(appended).shape
+    return transact(
+        longer, lambda old, new: store_rows(location, old.shape, new, values, axis, write_empty)
+    ).shape
 
 
-def extended(
-    location: Location, meta: ArrayMetadata, values: Any, axis: int, write_empty: bool = False
-) -> ArrayMetadata:
-    """Store `values` past the end of the array that `meta` describes; returns the metadata that makes them part of it."""
-    shape = _appended_shape(meta.shape, values.shape, axis)
-    if shape == meta.shape:
-        return meta
-    grown = meta.with_(shape=shape)
-    start = meta.shape[axis]
-    region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(shape)])
+def extended(meta: ArrayMetadata, added: Shape, axis: int) -> ArrayMetadata:
+    """The metadata of an array that data of the shape `added` is appended to."""
+    shape = _appended_shape(meta.shape, added, axis)
+    return meta if shape == meta.shape else meta.with_(shape=shape)
+
+
+def store_rows(
+    location: Location, before: Shape, grown: ArrayMetadata, values: Any, axis: int, write_empty: bool = False
+) -> None:
+    """Store `values` past the end of an array of the shape `before`, which is to become what `grown` says."""
+    start = before[axis]
+    region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(grown.shape)])
     _write(open_source(location.store, location.path, grown), region, values, write_empty)
-    return grown
 
 
 def _appended_shape(shape: Shape, added: Shape, axis: int) -> Shape:

@@ -1,22 +1,24 @@
 """Changing what a node's metadata says, with nobody else changing it in between.
 
 `change` is the one way: read the documents anew, change, write, all of it under the lock of the node's
-document (`Store.update`). Chunks that belong to the change are written by the function that makes it:
-they are there before the document is. Whoever is killed before it is put has changed nothing; whoever
-reads sees the old node or the new one.
+document (`Store.update`). What belongs to the change (chunks that are written) is done before the document is
+put, and after it is announced: in a folder, it is there under its temporary name by then. Whoever is killed
+before it is put has changed nothing, and left behind what he meant to do; whoever reads sees the old node or
+the new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Literal, TypeVar
 
-from exzarr import hierarchy
+from exzarr import consolidation, hierarchy
 from exzarr.errors import NodeTypeError
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location, Metadata
-from exzarr.stores.base import KEEP, Buffer, ValueReader, whole_value
+from exzarr.stores.base import KEEP, Buffer, ValueReader, announce, whole_value
 from exzarr.stores.watched import watched
 
 __all__ = ["change"]
@@ -24,7 +26,14 @@ __all__ = ["change"]
 M = TypeVar("M", ArrayMetadata, GroupMetadata)
 
 
-def change(location: Location, known: M, make: Callable[[M], M], *, record: bool = True) -> M:
+def change(
+    location: Location,
+    known: M,
+    make: Callable[[M], M],
+    *,
+    first: Callable[[M, M], object] | None = None,
+    record: bool = True,
+) -> M:
     """Replace a node's metadata by what `make` makes of it; returns that.
 
     Parameters
@@ -35,8 +44,11 @@ def change(location: Location, known: M, make: Callable[[M], M], *, record: bool
         What was known of it so far: says whether it is an array or a group, and of which version.
     make
         Gets the metadata as it is stored now, and returns what is to be stored (the same object, where
-        nothing is). It may write chunks. What it raises is raised, and the documents stay as they are. It
-        may be called more than once, where other software changes the documents without a lock.
+        nothing is). What it raises is raised, and the documents stay as they are. It may be called more than
+        once, where other software changes the documents without a lock.
+    first
+        Gets the metadata as it is stored, and as it will be, and does what has to be done before: writes
+        chunks, say. What is said of `make` goes for it, too. It is not called where nothing changes.
     record
         False leaves consolidated metadata as it is: the caller, who has it locked, brings it in step.
 
@@ -53,27 +65,36 @@ def change(location: Location, known: M, make: Callable[[M], M], *, record: bool
     changed: M = known
     key = location.key(_locked_document(known))
     store = watched(location.store)
+    noted = ExitStack()
+    said = False
 
     def update(value: ValueReader | None) -> Sequence[Buffer] | None:
-        nonlocal found, changed
+        nonlocal found, changed, said
         if value is None:
             raise hierarchy.not_found(location, known.zarr_format)
         found = _loaded(location, known, key, whole_value(value))
         changed = make(found)
         if changed is found:
             return KEEP
+        if record and not said:
+            said = True
+            noted.enter_context(consolidation.noted(location.store, location.path, known.zarr_format))
         documents = hierarchy.documents(changed)
+        new = [documents[_locked_document(known)]]
+        if first is not None:
+            announce(value, new)
+            first(found, changed)
         if known.zarr_format == 3:
-            return [documents[v3.DOCUMENT]]
+            return new
         # Attributes are a document of their own, which is changed under the lock of the other.
         if changed.attributes != found.attributes:
             store.put(location.key(v2.ZATTRS), documents[v2.ZATTRS])
-        new = documents[_locked_document(known)]
-        return KEEP if new == hierarchy.documents(found)[_locked_document(known)] else [new]
+        return KEEP if new[0] == hierarchy.documents(found)[_locked_document(known)] else new
 
-    store.update(key, update)
-    if record and changed is not found:
-        hierarchy.recorded(location, changed)
+    with noted:
+        store.update(key, update)
+        if record and changed is not found:
+            hierarchy.recorded(location, changed)
     return changed
 
 

@@ -26,16 +26,12 @@ SHAPE = (16, 24)
 
 @dataclass(frozen=True)
 class Writer:
-    """One kind of writing.
-
-    `codes` are the findings that a kill may leave: temporary files are one of them.
-    """
+    """One kind of writing."""
 
     prepare: Callable[[Path, dict[str, Any]], None]
     write: Callable[[Path], Iterator[None]]
     check: Callable[[Any], None]
     layouts: tuple[str, ...] = tuple(LAYOUTS)
-    codes: frozenset[str] = frozenset({"EXZ501"})
 
 
 def _numbers() -> Iterator[int]:
@@ -201,21 +197,128 @@ def _check_copied(node: Any) -> None:
             np.testing.assert_array_equal(np.asarray(node[name][...]), model, err_msg="half a copy")
 
 
-PAST_THE_END = frozenset({"EXZ501", "EXZ401"})
-"""Whoever is killed while an array grows leaves chunks past its end, too, that nobody sees."""
+# -- nodes that come and go -------------------------------------------------------------------
 
-BEHIND = frozenset({"EXZ501", "EXZ602"})
-"""Consolidated metadata is another document: whoever is killed in between leaves it one change behind."""
 
-HALF_COPIED = frozenset({"EXZ501", "EXZ402", "EXZ602", "EXZ603", "EXZ604"})
-"""Chunks of an array whose document was to come last, so that there is no array."""
+def _come_and_go(path: Path) -> Iterator[None]:
+    root = exzarr.open_group(path, mode="r+", use_consolidated=False)
+    layout: dict[str, Any] = {"zarr_format": root.zarr_format}
+    for number in itertools.count():
+        name = f"new{number % 2}"
+        if name in root:
+            del root[name]
+            yield
+        root.create_group(name, attributes={"n": number})
+        yield
+        root.create_array(
+            f"{name}/deep/x", shape=(8, 8), chunks=(4, 4), dtype="i2", attributes={"n": number}
+        )[...] = 9
+        yield
+        exzarr.create_array(
+            path, name="over", data=np.full((12, 8), 3, "i2"), chunks=(4, 8), overwrite=True, **layout
+        )
+        yield
+
+
+def _check_come_and_gone(node: Any) -> None:
+    assert node["a"].shape == node["b/c"].shape == SHAPE
+    for name in ("new0", "new1"):
+        if name in node and "deep" in node[name] and "x" in node[name]["deep"]:
+            assert set(np.unique(np.asarray(node[name]["deep"]["x"][...]))) <= {0, 9}
+    if "over" in node:
+        assert set(np.unique(np.asarray(node["over"][...]))) <= {0, 3}
+
+
+# -- growing together ---------------------------------------------------------------------
+
+
+def _ingestible(path: Path, layout: dict[str, Any]) -> None:
+    group = exzarr.create_group(path)
+    group.create_array("time", shape=(0,), chunks=(4,), dtype="i4", dimension_names=("time",))
+    group.create_array(
+        "deep/values", shape=(0, 8), dtype="i4", fill_value=-1, dimension_names=("time", "x"), **layout
+    )
+    exzarr.consolidate_metadata(path)
+
+
+def _ingest_group(path: Path) -> Iterator[None]:
+    group = exzarr.open_group(path, mode="r+")
+
+    def source(position: int | None) -> Iterator[dict[str, np.ndarray]]:
+        for number in itertools.count(position or 0):
+            rows = np.full(3, number, "i4")
+            yield {"time": rows, "deep/values": np.repeat(rows[:, None], 8, 1)}
+
+    while True:
+        start = exzarr.ingest_position(group, "k") or 0
+        exzarr.ingest(
+            group, lambda position: itertools.islice(source(position), 2), key="k", axis="time", batch=1
+        )
+        assert exzarr.ingest_position(group, "k") == start + 2
+        yield
+
+
+def _check_ingested_group(node: Any) -> None:
+    times, values = np.asarray(node["time"][...]), np.asarray(node["deep/values"][...])
+    np.testing.assert_array_equal(times, np.repeat(np.arange(len(times) // 3), 3))
+    np.testing.assert_array_equal(values, np.repeat(times[:, None], 8, 1))
+
+
+def _ingest(path: Path) -> Iterator[None]:
+    array = exzarr.open_array(path, mode="r+")
+
+    def source(position: int | None) -> Iterator[np.ndarray]:
+        for number in itertools.count((position or 0) * 3, 3):
+            yield np.repeat(np.arange(number, number + 3, dtype="i4")[:, None], 8, 1)
+
+    while True:
+        exzarr.ingest(array, lambda position: itertools.islice(source(position), 2), key="k", batch=1)
+        yield
+
+
+# -- whole hierarchies ----------------------------------------------------------------------
+
+
+def _copy_source(path: Path, layout: dict[str, Any]) -> None:
+    path.mkdir()
+    _copyable(path / "from", layout)
+
+
+def _copy_hierarchy(path: Path) -> Iterator[None]:
+    for number in itertools.count():
+        exzarr.copy(path / "from", path / f"to{number % 2}", overwrite=True)
+        yield
+        exzarr.copy(path / "from", path / f"to{number % 2}", chunks=(8, 8), overwrite=True)
+        yield
+
+
+def _check_copied_hierarchy(node: Any) -> None:
+    model = np.arange(SHAPE[0] * SHAPE[1], dtype="i2").reshape(SHAPE)
+    np.testing.assert_array_equal(np.asarray(node["a"][...]), model)
+
+
+def _overwritable(path: Path, layout: dict[str, Any]) -> None:
+    exzarr.create_array(path, data=np.ones(SHAPE, "i2"), **layout)
+
+
+def _overwrite(path: Path) -> Iterator[None]:
+    version = exzarr.open_array(path, mode="r").zarr_format if path.exists() and any(path.iterdir()) else 3
+    while True:
+        exzarr.create_array(
+            path, shape=SHAPE, chunks=(4, 8), dtype="i2", overwrite=True, zarr_format=version
+        )[...] = 1
+        yield
+
 
 WRITERS: dict[str, Writer] = {
     "whole chunks": Writer(_array, _write_whole, _check_whole),
     "parts of chunks": Writer(_array, _write_parts, _check_parts),
-    "append": Writer(_empty, _append, _check_appended, codes=PAST_THE_END),
-    "resize": Writer(_resizable, _resize, _check_resized, codes=PAST_THE_END),
+    "append": Writer(_empty, _append, _check_appended),
+    "resize": Writer(_resizable, _resize, _check_resized),
     "attributes": Writer(_array, _attributes, _check_attributes, ("raw", "v2")),
-    "consolidation": Writer(_group, _consolidate, _check_group, ("raw", "v2"), BEHIND),
-    "copy": Writer(_copyable, _copy, _check_copied, ("raw", "shards"), HALF_COPIED),
+    "consolidation": Writer(_group, _consolidate, _check_group, ("raw", "v2")),
+    "copy": Writer(_copyable, _copy, _check_copied, ("raw", "shards")),
+    "ingest": Writer(_empty, _ingest, _check_appended, ("raw", "shards")),
+    "ingest group": Writer(_ingestible, _ingest_group, _check_ingested_group, ("raw", "shards")),
+    "come and go": Writer(_group, _come_and_go, _check_come_and_gone, ("raw", "v2")),
 }

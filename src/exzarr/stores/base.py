@@ -23,6 +23,7 @@ from typing import Protocol, Self
 from exzarr.errors import ArgumentError, ChangedError, ReadOnlyError, StoreError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
 from exzarr.stores.locks import ThreadLock, is_locked
+from exzarr.stores.notes import announce, notes_in_memory
 
 __all__ = [
     "ABSENT",
@@ -35,6 +36,7 @@ __all__ = [
     "Fetched",
     "Store",
     "ValueReader",
+    "announce",
     "check_key",
     "check_prefix",
     "is_reserved",
@@ -311,6 +313,17 @@ class Store(ABC):
     def being_updated(self, key: str) -> bool:
         """Whether somebody is in the midst of an `update` of the value at `key`, as far as can be told."""
         return is_locked((self, key))
+
+    def leave_note(self, prefix: str, note: bytes) -> Callable[[], None]:
+        """Leave a note below `prefix` on what is being done there; what is returned takes it away (`stores.notes`).
+
+        In a folder that is a temporary file, which stays when its writer is killed; this default keeps it in memory.
+        """
+        return notes_in_memory.leave((self, prefix), note)
+
+    def notes(self, prefix: str) -> Sequence[bytes]:
+        """The notes below `prefix` that are kept in memory."""
+        return notes_in_memory.at((self, prefix))
 
     def size(self, key: str) -> int | None:
         """Length of the value at `key` in bytes; None if absent."""

@@ -21,10 +21,13 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Sequence
 
 from exzarr import config
 from exzarr.errors import ReadOnlyError, StoreError
+from exzarr.stores.base import Buffer
 from exzarr.stores.files import READ_FLAGS, OpenFile, file_version
+from exzarr.stores.local_write import Staged, discard, stage
 from exzarr.stores.lock_holders import holder_of
 from exzarr.stores.locks import note_wait, timed_out
 
@@ -97,14 +100,19 @@ def is_locked(path: str) -> bool:
 class LockedFile(OpenFile):
     """A file that is open, and locked until it is closed."""
 
-    __slots__ = ("path",)
+    __slots__ = ("path", "staged")
 
     def __init__(self, path: str, flags: int) -> None:
         self.path = path
+        self.staged: Staged | None = None
         # Under the guard, which a fork waits for: the child must know all descriptors that it inherits.
         with _guard:
             super().__init__(path, flags)
             _open_files.add(self)
+
+    def stage(self, parts: Sequence[Buffer]) -> None:
+        """See `stores.notes.announce`."""
+        self.staged = stage(self.path, parts, self.staged)
 
     @property
     def held(self) -> bool:
@@ -145,6 +153,8 @@ class LockedFile(OpenFile):
             os.close(fd)
 
     def close(self) -> None:
+        if self.staged is not None:
+            discard(self.staged[0])
         with _guard:
             _open_files.discard(self)
             fd, self._fd = self._fd, -1
@@ -240,7 +250,7 @@ def _after_fork_in_child() -> None:
     global _guard
     _guard = threading.RLock()
     for file in _open_files:
-        fd, file._fd = file._fd, -1
+        fd, file._fd, file.staged = file._fd, -1, None
         os.close(fd)
     _open_files.clear()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import repeat
 from typing import Literal
 
@@ -194,6 +195,16 @@ class LocalStore(Store):
     def being_updated(self, key: str) -> bool:
         path = self._base + check_key(key)
         return locks.is_locked(path) or file_locks.is_locked(path)
+
+    def leave_note(self, prefix: str, note: Buffer) -> Callable[[], None]:
+        """See `Store.leave_note`; whoever is killed leaves it behind."""
+        _check_prefix(prefix)
+        folder = f"{self._base}{prefix}/" if prefix else self._base
+        try:
+            file = local_write.write_temporary(folder, note, make=True)
+        except (OSError, UnicodeError) as error:
+            raise store_error(error, self, prefix, writing=True) from error
+        return partial(local_write.discard, file)
 
     def delete(self, key: str) -> None:
         check_key(key)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from exzarr.errors import LockTimeoutError, StoreError
 from exzarr.stores.base import KEEP, Buffer, BytesReader, ValueReader
 from exzarr.stores.file_locks import LockedFile, available, lock_file
 from exzarr.stores.files import OpenFile
-from exzarr.stores.local_write import delete_file, move_if, move_to_new, replace_file, version_at
+from exzarr.stores.local_write import (
+    Staged,
+    delete_file,
+    discard,
+    move_if,
+    move_to_new,
+    replace_by_staged,
+    replace_file,
+    stage,
+    version_at,
+)
 from exzarr.stores.locks import ThreadLock, deadline
 from exzarr.stores.os_errors import is_absence
 
@@ -52,7 +62,12 @@ def _update(
         if file is None:
             return parts is None or replace_file(path, [*parts], sync=sync, move=move_to_new)
         if parts is not None:
-            return replace_file(path, [*parts], sync=sync, move=move_if(file.version))
+            move = move_if(file.version)
+            if file.staged is not None and file.staged[1] is parts:
+                done = replace_by_staged(file.staged, path, sync=sync, move=move)
+                file.staged = None if done else file.staged
+                return done
+            return replace_file(path, [*parts], sync=sync, move=move)
         if version_at(path) != file.version:
             return False
         delete_file(path)
@@ -62,7 +77,7 @@ def _update(
             file.close()
 
 
-def _open(path: str, end: float) -> ValueReader | None:
+def _open(path: str, end: float) -> LockedFile | _ReadFile | None:
     try:
         return lock_file(path, end) if available() else _read(path)
     except OSError as error:
@@ -71,12 +86,31 @@ def _open(path: str, end: float) -> ValueReader | None:
         return None
 
 
-def _read(path: str) -> ValueReader:
+class _ReadFile(BytesReader):
+    """A file that was read, and is not locked."""
+
+    __slots__ = ("path", "staged")
+
+    def __init__(self, path: str, whole: Buffer, version: Hashable) -> None:
+        super().__init__(whole, version)
+        self.path = path
+        self.staged: Staged | None = None
+
+    def stage(self, parts: Sequence[Buffer]) -> None:
+        """See `stores.notes.announce`."""
+        self.staged = stage(self.path, parts, self.staged)
+
+    def close(self) -> None:
+        if self.staged is not None:
+            discard(self.staged[0])
+
+
+def _read(path: str) -> _ReadFile:
     # Not left open: Windows can't replace what is.
     file = OpenFile(path)
     try:
         whole = memoryview(bytearray(file.size))
         file.read_into(whole, 0)
-        return BytesReader(whole, file.version)
+        return _ReadFile(path, whole, file.version)
     finally:
         file.close()

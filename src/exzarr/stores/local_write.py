@@ -5,27 +5,35 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from itertools import count
 
 from exzarr.stores.base import ABSENT, TEMPORARY_SUFFIX, Buffer, is_reserved
 from exzarr.stores.files import file_version
 
 __all__ = [
+    "Staged",
     "delete_content",
     "delete_file",
     "delete_tree",
+    "discard",
     "fsync",
     "fsync_folder",
     "make_folders",
     "move_if",
     "move_to_new",
+    "replace_by_staged",
     "replace_file",
+    "stage",
     "temporary_name",
     "version_at",
+    "write_temporary",
 ]
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+Staged = tuple[str, Sequence[Buffer]]
+"""A temporary file, and what is in it: the pieces, as whoever announced them will hand them over."""
 
 # Linux and macOS take so many pieces (IOV_MAX) in one call.
 _ONE_WRITEV = 1024
@@ -70,40 +78,93 @@ def replace_file(
     for attempt in range(_ATTEMPTS):
         temporary = f"{folder}{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
         try:
-            fd = os.open(temporary, _CREATE, 0o666)
-        except FileNotFoundError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            make_folders(folder, sync)
-            continue
-        try:
-            try:
-                if isinstance(value, list):
-                    _write_parts(fd, value)
-                else:
-                    n = os.write(fd, value)
-                    if n != len(value):
-                        _write_rest(fd, value, n)
-                if sync:
-                    fsync(fd)
-            finally:
-                os.close(fd)
+            _write_new(temporary, value, sync)
             if rename(temporary, path) is False:
                 os.unlink(temporary)
                 return False
         except BaseException as error:
-            try:
-                os.unlink(temporary)
-            except OSError:
-                pass
-            # Somebody deleted the folder, and our temporary file with it: begin again.
+            discard(temporary)
+            # There is no such folder yet, or somebody has deleted it, and our temporary file with it.
             if isinstance(error, FileNotFoundError) and attempt < _ATTEMPTS - 1:
+                make_folders(folder, sync)
                 continue
             raise
         if sync:
             fsync_folder(folder)
         return True
     return False  # never: the last attempt raises
+
+
+def write_temporary(folder: str, value: Buffer | list[Buffer], *, make: bool = False) -> str:
+    """Write `value` to a temporary file in `folder` (which ends with a slash); returns its path.
+
+    With `make`, the folder is made where it lacks.
+    """
+    temporary = f"{folder}{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
+    for attempt in range(_ATTEMPTS):
+        try:
+            _write_new(temporary, value, False)
+        except BaseException as error:
+            discard(temporary)
+            if not make or not isinstance(error, FileNotFoundError) or attempt == _ATTEMPTS - 1:
+                raise
+            make_folders(folder)
+        else:
+            break
+    return temporary
+
+
+def discard(temporary: str) -> None:
+    """Remove a temporary file, if it is there."""
+    try:
+        os.unlink(temporary)
+    except OSError:
+        pass
+
+
+def stage(path: str, parts: Sequence[Buffer], before: Staged | None) -> Staged | None:
+    """Write the temporary file that is to replace the one at `path`, while what belongs to the change is yet to be done.
+
+    `before` is what was staged for the same change already, and is no more wanted. None where the folder is gone.
+    """
+    try:
+        temporary = write_temporary(path[: path.rindex("/") + 1], [*parts])
+    except FileNotFoundError:
+        return before
+    if before is not None:
+        discard(before[0])
+    return temporary, parts
+
+
+def replace_by_staged(staged: Staged, path: str, *, sync: bool, move: Callable[[str, str], bool]) -> bool:
+    """`replace_file`, with a temporary file that is written already."""
+    temporary = staged[0]
+    if sync:
+        fd = os.open(temporary, os.O_RDWR)
+        try:
+            fsync(fd)
+        finally:
+            os.close(fd)
+    if not move(temporary, path):
+        return False
+    if sync:
+        fsync_folder(path[: path.rindex("/") + 1])
+    return True
+
+
+def _write_new(path: str, value: Buffer | list[Buffer], sync: bool) -> None:
+    fd = os.open(path, _CREATE, 0o666)
+    try:
+        if isinstance(value, list):
+            _write_parts(fd, value)
+        else:
+            n = os.write(fd, value)
+            if n != len(value):
+                _write_rest(fd, value, n)
+        if sync:
+            fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def move_if(version: Hashable) -> Callable[[str, str], bool]:
@@ -283,7 +344,8 @@ def delete_content(folder: str) -> None:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return
-    for name in names:
+    # Temporary files last: they tell what the rest was, to whoever finds it half removed.
+    for name in sorted(names, key=is_reserved):
         path = f"{folder}{name}"
         if os.path.isdir(path):
             delete_tree(path)

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from exzarr import telemetry
-from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, ValueReader, announce
 from exzarr.stores.locks import waited
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
@@ -229,6 +229,10 @@ class ObservedValue:
         seconds += self._opening or 0.0
         self._opening = None
         self._store.tell(self._kind, self.key, len(buffer), seconds)
+
+    def stage(self, parts: Sequence[Buffer]) -> None:
+        """See `stores.notes.announce`."""
+        announce(self._value, parts)
 
     def close(self) -> None:
         self._value.close()

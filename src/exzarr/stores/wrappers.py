@@ -6,7 +6,7 @@ method, a store that has a faster way keeps it inside a wrapper.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from types import TracebackType
 
 from exzarr.stores.base import (
@@ -64,6 +64,12 @@ class StoreWrapper(Store):
 
     def being_updated(self, key: str) -> bool:
         return self.inner.being_updated(key)
+
+    def leave_note(self, prefix: str, note: bytes) -> Callable[[], None]:
+        return self.inner.leave_note(prefix, note)
+
+    def notes(self, prefix: str) -> Sequence[bytes]:
+        return self.inner.notes(prefix)
 
     def delete(self, key: str) -> None:
         self.inner.delete(key)
@@ -208,6 +214,12 @@ class PrefixStore(StoreWrapper):
 
     def being_updated(self, key: str) -> bool:
         return self.inner.being_updated(self._key(key))
+
+    def leave_note(self, prefix: str, note: bytes) -> Callable[[], None]:
+        return self.inner.leave_note(self._prefix(prefix), note)
+
+    def notes(self, prefix: str) -> Sequence[bytes]:
+        return self.inner.notes(self._prefix(prefix))
 
     def delete(self, key: str) -> None:
         self.inner.delete(self._key(key))

@@ -116,9 +116,10 @@ def execute(
     making.make_room(root.target, root.target_meta.zarr_format, overwrite=overwrite)
     tally = Tally(sum(node.nbytes for node in plan), progress)
     try:
-        # From the leaves up: a group is there only when all of it is.
-        for node in reversed(plan):
-            _copy_node(node, tally, memory)
+        with hierarchy.unfinished(root.target, root.target_meta):
+            # From the leaves up: a group is there only when all of it is.
+            for node in reversed(plan):
+                _copy_node(node, tally, memory)
     except BaseException:
         try:
             hierarchy.delete(root.target)

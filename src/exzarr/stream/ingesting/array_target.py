@@ -50,10 +50,9 @@ class ArrayTarget:
         def change(meta: ArrayMetadata) -> ArrayMetadata:
             if not check_turn(reached(meta.attributes, key), key, before, after):
                 return meta
-            grown = growth.store(self._array, meta)
-            return grown.with_(attributes=with_position(meta.attributes, key, after))
+            return growth.extended(meta).with_(attributes=with_position(meta.attributes, key, after))
 
-        self._array._transact(change)
+        self._array._transact(change, lambda old, new: growth.store(self._array, old, new))
 
     def _growth(self, blocks: Sequence[Block]) -> Growth:
         for block in blocks:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from exzarr import hierarchy, transactions
+from exzarr import consolidation, hierarchy, transactions
 from exzarr.array import Array
 from exzarr.errors import ArgumentError, IngestError
 from exzarr.format.consolidated import Consolidated
@@ -69,28 +69,35 @@ class GroupTarget:
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
         growths = self._growths(blocks)
         place = self._group._location.direct
+        known: dict[str, ArrayMetadata] = {}
         grown: dict[str, ArrayMetadata] = {}
 
         def change(group: GroupMetadata) -> GroupMetadata:
+            nonlocal known, grown
+            grown = {}
             if not check_turn(reached(group.attributes, key), key, before, after):
                 return group
             held = group.consolidated or consolidate(_below(place), 3)
             known = _arrays(held)
             self._check_lengths(known, growths)
-            for name, growth in growths.items():
-                grown[name] = growth.store(self._array(name), known[name])
-            for name, meta in grown.items():
-                # Not recorded in consolidated metadata: that is what we are about to put ourselves.
-                transactions.change(place.child(name), meta, partial(_with_shape, meta.shape), record=False)
+            grown = {name: growth.extended(known[name]) for name, growth in growths.items()}
             documents = held.documents | consolidate({**grown}, 3).documents
             return group.with_(
                 attributes=with_position(group.attributes, key, after),
                 consolidated=Consolidated(3, documents, held.extra),
             )
 
-        transactions.change(place, self._group.metadata, change)
-        for name, meta in grown.items():
-            hierarchy.recorded(place.child(name), meta)  # in groups further up
+        def first(_: GroupMetadata, __: GroupMetadata) -> None:
+            for name, growth in growths.items():
+                growth.store(self._array(name), known[name], grown[name])
+            for name, meta in grown.items():
+                # Not recorded in consolidated metadata: that is what we are about to put ourselves.
+                transactions.change(place.child(name), meta, partial(_with_shape, meta.shape), record=False)
+
+        with consolidation.noted(place.store, place.path, 3):
+            transactions.change(place, self._group.metadata, change, first=first)
+            for name, meta in grown.items():
+                hierarchy.recorded(place.child(name), meta)  # in groups further up
 
     # -- the blocks --------------------------------------------------------------------
 

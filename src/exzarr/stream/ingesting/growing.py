@@ -14,7 +14,7 @@ from exzarr.array import Array
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.nodes.indexers import as_values
-from exzarr.resize import extended
+from exzarr.resize import extended, store_rows
 
 __all__ = ["Growth", "axis_number", "rows_to_fill"]
 
@@ -84,13 +84,16 @@ class Growth:
         joined = np.concatenate(pieces, axis) if len(pieces) > 1 else pieces[0] if pieces else None
         return cls(axis, 0 if joined is None else joined.shape[axis], joined, patches)
 
-    def store(self, array: Array, meta: ArrayMetadata) -> ArrayMetadata:
-        """Write it to `array`, whose stored metadata is `meta`; the metadata that makes it part of the array."""
+    def extended(self, meta: ArrayMetadata) -> ArrayMetadata:
+        """What the metadata `meta` of the array becomes."""
+        return meta if self.values is None else extended(meta, self.values.shape, self.axis)
+
+    def store(self, array: Array, before: ArrayMetadata, grown: ArrayMetadata) -> None:
+        """Write it to `array`, whose stored metadata is `before`, and is to become `grown`."""
         for region, values in self.patches:
             array[region] = values
-        if self.values is None or not self.rows:
-            return meta
-        return extended(array._location, meta, self.values, self.axis, array._write_empty)
+        if self.values is not None and self.rows:
+            store_rows(array._location, before.shape, grown, self.values, self.axis, array._write_empty)
 
 
 def _check_shape(shape: tuple[int, ...], of: tuple[int, ...], axis: int) -> None:

@@ -15,12 +15,14 @@ from exzarr import hierarchy
 from exzarr.engine import pool
 from exzarr.engine.source import ChunkSource, open_source
 from exzarr.errors import MetadataError, StoreError
+from exzarr.format.intents import Intent
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import DOCUMENTS, Location
 from exzarr.stores.base import Store
 from exzarr.tools.check.documents import join
 from exzarr.tools.check.entries import Entry, below
 from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.left_by import folders_above, intents_in
 from exzarr.tools.check.leftovers import is_foreign_temporary
 from exzarr.tools.check.look import Look
 from exzarr.tools.check.values import mark_of
@@ -49,6 +51,7 @@ class ArrayCheck:
             self.source = open_source(location.store, location.path, meta)
         self.look = None if self.source is None else Look(self.source, run.options.deep, self.full)
         self.stored = 0
+        self._intents: list[Intent] | None = None
         self._seen: bytearray | None = None
         if self.full and meta.chunk_grid.nchunks <= MOST_BITS:
             self._seen = bytearray(-(-meta.chunk_grid.nchunks // 8))
@@ -148,8 +151,9 @@ class ArrayCheck:
         def again() -> tuple[Finding, ...]:
             # Before the document is read, and after: who is done in between has changed it.
             busy = self._is_being_resized(key)
+            meant = self._is_meant(index)
             now = self._now()
-            if now is None or _inside(index, now) or not now.store.exists(key):
+            if now is None or _inside(index, now) or not now.store.exists(key) or meant:
                 return ()
             if busy or self._is_being_resized(key):
                 findings.leave_open(found)
@@ -161,6 +165,12 @@ class ArrayCheck:
             "EXZ401", self.location.path, key, detail, index, mark=_mark(self.location.store, key)
         )
         findings.suspect([found], again, changing=True)
+
+    def _is_meant(self, index: Index) -> bool:
+        """Whether somebody, dead or alive, has said that the array is to have this chunk, or had it."""
+        if self._intents is None:  # by now all keys are listed, so whoever stored one has said so before
+            self._intents = intents_in(self.location.store, folders_above(self.location.path))
+        return any(intent.has_chunk(self.location.path, index) for intent in self._intents)
 
     def _is_being_resized(self, *keys: str) -> bool:
         """Whether the array may be getting another shape just now.

@@ -6,11 +6,13 @@ from functools import partial
 
 from exzarr import hierarchy
 from exzarr.errors import MetadataError, StoreError
+from exzarr.format.intents import Intent
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location
 from exzarr.stores.base import Store
 from exzarr.tools.check.documents import join
 from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.left_by import folders_above, intents_in
 from exzarr.tools.check.nodes import Nodes
 from exzarr.tools.check.run import Run
 
@@ -52,12 +54,13 @@ def _is_multiscale(meta: GroupMetadata) -> bool:
 def _differing(store: Store, group: str, arrays: list[str]) -> tuple[Finding, ...]:
     """The dimensions that have several lengths now."""
     lengths: dict[str, dict[int, list[str]]] = {}
+    intents = intents_in(store, folders_above(group))
     for path in arrays:
         try:
             meta = hierarchy.find(Location(store, path))
         except (MetadataError, StoreError):
             continue
-        if not isinstance(meta, ArrayMetadata):
+        if not isinstance(meta, ArrayMetadata) or any(_is_ahead(intent, path, meta) for intent in intents):
             continue
         for name, length in zip(meta.dimension_names or (), meta.shape, strict=False):
             if name:
@@ -69,6 +72,12 @@ def _differing(store: Store, group: str, arrays: list[str]) -> tuple[Finding, ..
             detail = f"dimension {name!r} has the length {' and '.join(parts)}"
             findings.append(Finding("EXZ701", group, group, detail, mark=detail))
     return tuple(findings)
+
+
+def _is_ahead(intent: Intent, path: str, meta: ArrayMetadata) -> bool:
+    """Whether somebody who lets arrays grow together has done so with this one, and not with the last."""
+    meant = intent.array_at(path) if isinstance(intent.meta, GroupMetadata) else None
+    return meant is not None and meant.shape == meta.shape
 
 
 def _few(names: list[str]) -> list[str]:

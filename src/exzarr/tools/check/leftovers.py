@@ -13,16 +13,17 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
 from exzarr.tools.check.entries import age
 from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.left_by import OURS, intent_in
 
 __all__ = ["FOREIGN_PATIENCE", "is_foreign_temporary", "look_at_leftover"]
 
 FOREIGN_PATIENCE = 60
 """How many times longer other software's temporary files are waited for."""
 
-_OURS = re.compile(r"\.(\d+)-[0-9a-f]{8}-\d+\.exzarr-tmp")
 _ZARR_PYTHON = re.compile(r".*\.[0-9a-f]{32}(\..*)?\.partial")
 _TENSORSTORE = re.compile(r".+\.__lock")
 
@@ -41,7 +42,7 @@ def look_at_leftover(store: Store, path: str, key: str, grace: float) -> tuple[F
     """
     name = key.rpartition("/")[2]
     old = age(store, key)
-    ours = _OURS.fullmatch(name)
+    ours = OURS.fullmatch(name)
     if ours is None:
         gone = old is None and store.local_path("") is not None  # its writer took it away meanwhile
         if gone or not is_foreign_temporary(name):
@@ -53,10 +54,20 @@ def look_at_leftover(store: Store, path: str, key: str, grace: float) -> tuple[F
     process = int(ours[1])
     if old is None or _runs(process, old):
         return None, True
-    finding = Finding(
-        "EXZ501", path, key, f"process {process} was writing it{_when(old)}", mark=_mark(store, key)
-    )
-    return finding, old >= grace
+    detail = f"process {process} was writing it{_when(old)}{_meant(store, key)}"
+    return Finding("EXZ501", path, key, detail, mark=_mark(store, key)), old >= grace
+
+
+def _meant(store: Store, key: str) -> str:
+    """What a left-over file says of what its writer meant to do."""
+    intent = intent_in(store, key)
+    if intent is None:
+        return ""
+    if isinstance(intent.meta, ArrayMetadata):
+        return f": the document of an array of shape {intent.meta.shape}"
+    if intent.meta is not None:
+        return ": the document of a group"
+    return f": it was changing {', '.join(repr(node or '/') for node in intent.nodes)}"
 
 
 def _when(seconds: float | None) -> str:

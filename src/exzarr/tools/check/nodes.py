@@ -13,6 +13,7 @@ from exzarr.stores.base import Store
 from exzarr.tools.check.documents import look_at_documents
 from exzarr.tools.check.entries import age, below, directly
 from exzarr.tools.check.findings import Finding
+from exzarr.tools.check.left_by import unfinished_node
 from exzarr.tools.check.leftovers import is_foreign_temporary
 from exzarr.tools.check.run import Run
 
@@ -120,13 +121,13 @@ def _documents_below(store: Store, path: str, linked: bool = False, most: int = 
 
 
 def _still_there(store: Store, finding: Finding) -> tuple[Finding, ...]:
-    return (finding,) if store.exists(finding.key) else ()
+    return (finding,) if store.exists(finding.key) and not unfinished_node(store, finding.path) else ()
 
 
 def _still_without_document(run: Run, finding: Finding) -> tuple[Finding, ...]:
     documents = look_at_documents(run.store, finding.path)
     found = _documents_below(run.store, finding.path)
-    if documents.found or not found:
+    if documents.found or not found or unfinished_node(run.store, finding.path):
         return ()
     if run.is_young(*found):  # who copies a group makes its own document last
         run.findings.leave_open(finding)
@@ -139,12 +140,12 @@ def _still_without_document(run: Run, finding: Finding) -> tuple[Finding, ...]:
 
 def _note_orphans(run: Run, path: str) -> None:
     """One finding for all that lies below `path`, where there is no node."""
-    finding, _ = _orphans(run, path)
+    finding, _ = _orphans(run, path, tell=True)
     if finding is None:
         return
 
     def again() -> tuple[Finding, ...]:
-        if look_at_documents(run.store, path).found:
+        if look_at_documents(run.store, path).found or unfinished_node(run.store, path):
             return ()
         found, newest = _orphans(run, path)
         # Who copies or deletes an array has chunks without a document for a while.
@@ -156,14 +157,19 @@ def _note_orphans(run: Run, path: str) -> None:
     run.findings.suspect([finding], again, changing=True)
 
 
-def _orphans(run: Run, path: str) -> tuple[Finding | None, float | None]:
-    """The finding about keys below `path`, and how old the newest of the first few is."""
+def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None, float | None]:
+    """The finding about keys below `path`, and how old the newest of the first few is.
+
+    With `tell`, temporary files are noted on the way.
+    """
     count = chunks = 0
     newest: float | None = None
     first = ""
     for entry in below(run.store, path):
         name = entry.key.rpartition("/")[2]
         if entry.kind != "value" or is_foreign_temporary(name):
+            if tell and entry.kind in ("own", "value"):
+                run.left_over(path, entry.key)
             continue
         count += 1
         first = min(first, entry.key) if first else entry.key

@@ -26,6 +26,8 @@ from exzarr.stores.watched import watched
 from exzarr.tools.check.consolidated import look_at_consolidated
 from exzarr.tools.check.documents import join, look_at_documents
 from exzarr.tools.check.entries import QUARANTINE
+from exzarr.tools.check.finishing import finish
+from exzarr.tools.check.left_by import intent_in
 from exzarr.tools.check.leftovers import look_at_leftover
 from exzarr.tools.check.look import Look
 from exzarr.tools.check.plan import Action, RepairPlan
@@ -170,6 +172,9 @@ class _Repairer:
             return "skipped", "it is somebody's who is at work, or gone"
         if finding.mark != action.mark:
             return "skipped", "it was written to since the check"
+        intent = intent_in(self.store, action.key)
+        # Before the file goes: it explains what is there until that is done.
+        did = "" if intent is None else finish(self.store, intent, self.stamp)
         file = Path(folder) / action.key
         if file.is_dir() and not file.is_symlink():
             import shutil
@@ -177,7 +182,7 @@ class _Repairer:
             shutil.rmtree(file, ignore_errors=True)
         else:
             file.unlink(missing_ok=True)
-        return "done", "it is removed"
+        return "done", f"it is removed; {did}" if did else "it is removed"
 
     def _quarantine(self, action: Action) -> tuple[Result, str]:
         source = self._source(action.path)

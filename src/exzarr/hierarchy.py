@@ -8,7 +8,7 @@ https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html#storage
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from exzarr.errors import (
     MetadataError,
     NodeNotFoundError,
     NodeTypeError,
+    StoreError,
 )
 from exzarr.format import v2, v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
@@ -268,7 +269,8 @@ def delete(location: Location) -> None:
     with consolidation.noted(location.store, location.path, 3, 2):
         folder = store.local_path(location.path) if location.path else None
         if folder is not None and not Path(folder).is_mount():
-            consolidation.forget(location.store, location.path, lambda _: None)
+            with suppress(StoreError):  # on a full disk there is room for that afterwards
+                consolidation.forget(location.store, location.path, lambda _: None)
             keys = () if Path(folder).is_symlink() else tuple(map(location.key, DOCUMENTS[:3]))
             _locked(store, keys, partial(store.delete_prefix, location.path))
             _forget(location)  # who changed it meanwhile has recorded that

@@ -197,13 +197,13 @@ class LocalStore(Store):
         return locks.is_locked(path) or file_locks.is_locked(path)
 
     def leave_note(self, prefix: str, note: Buffer) -> Callable[[], None]:
-        """See `Store.leave_note`; whoever is killed leaves it behind."""
+        """See `Store.leave_note`; whoever is killed leaves it behind. Where there is no room for one, there is none."""
         _check_prefix(prefix)
         folder = f"{self._base}{prefix}/" if prefix else self._base
         try:
             file = local_write.write_temporary(folder, note, make=True)
-        except (OSError, UnicodeError) as error:
-            raise store_error(error, self, prefix, writing=True) from error
+        except (OSError, UnicodeError):  # what can't be written for the same reason will say so
+            return lambda: None
         return partial(local_write.discard, file)
 
     def delete(self, key: str) -> None:

@@ -1,0 +1,207 @@
+"""Processes for tutorials: a team that is let go together, and workers that are started again when they die.
+
+Both are context managers, and leave no process behind however the block ends. They start fresh interpreters with a
+program, not forks: a notebook has threads, and no ``__main__`` that could be imported again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Self
+
+from exzarr.errors import ExzarrError
+
+__all__ = ["Life", "Supervisor", "Team", "WorkerFailedError", "python"]
+
+
+class WorkerFailedError(ExzarrError, RuntimeError):
+    """A worker process failed, and is not started again."""
+
+
+def python(program: str, *arguments: str) -> list[str]:
+    r"""The command that runs `program`, which may be indented as a whole, in a fresh interpreter.
+
+    >>> python("    import sys\n    print(sys.argv[1])", "word")[1:]
+    ['-c', 'import sys\nprint(sys.argv[1])', 'word']
+    """
+    return [sys.executable, "-c", textwrap.dedent(program), *arguments]
+
+
+class Team:
+    """Processes that run the same program, each with arguments of its own, and begin at the same moment.
+
+    The program prints a line when it is ready, and then waits for one on its standard input::
+
+        print("ready", flush=True); input()
+    """
+
+    def __init__(self, program: str, arguments: Sequence[Sequence[str]]) -> None:
+        self._program = program
+        self._arguments = [list(given) for given in arguments]
+        self._members: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for given in self._arguments:
+                self._members.append(
+                    subprocess.Popen(  # noqa: S603 - our own interpreter
+                        python(self._program, *given),
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        text=True,
+                    )
+                )
+            for member in self._members:
+                if not _of(member.stdout).readline():
+                    raise WorkerFailedError(
+                        f"a process ended with status {member.wait()} before it was ready"
+                    )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def go(self) -> None:
+        """Let all of them begin."""
+        for member in self._members:
+            _of(member.stdin).write("go\n")
+            _of(member.stdin).flush()
+
+    def running(self) -> bool:
+        """Whether any of them still is."""
+        return any(member.poll() is None for member in self._members)
+
+    def statuses(self) -> list[int]:
+        """How they ended: waits for it. 0 is well."""
+        return [member.wait() for member in self._members]
+
+    def __exit__(self, *_: object) -> None:
+        for member in self._members:
+            _end(member)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One process, from start to end.
+
+    Attributes
+    ----------
+    worker
+        Its name.
+    began, ended
+        `time.monotonic` at its start, and when its end was noticed.
+    status
+        Its exit status: 0 is well, -9 is SIGKILL.
+    """
+
+    worker: str
+    began: float
+    ended: float
+    status: int
+
+
+@dataclass(slots=True)
+class _Worker:
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    due: float = 0.0
+    """When it is to be started."""
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps worker processes running until each has ended well.
+
+    ::
+
+        with Supervisor({"north": python(program, "north"), "south": python(program, "south")}) as workers:
+            while workers.watch():
+                ...
+
+    A worker that dies is started again after a pause, which doubles with each of its deaths, up to a second. One
+    that has died `most` times is given up: WorkerFailedError, and all others are ended.
+
+    Attributes
+    ----------
+    lives
+        What became of each process that has ended, in the order in which that was noticed.
+    """
+
+    commands: Mapping[str, Sequence[str]]
+    most: int = 20
+    pause: float = 0.01
+    lives: list[Life] = field(default_factory=list)
+    _workers: dict[str, _Worker] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self._workers = {name: _Worker([*command]) for name, command in self.commands.items()}
+        self.watch()
+        return self
+
+    def watch(self) -> bool:
+        """Start what is to be started; whether any worker is not done yet. To be called again and again."""
+        for name, worker in self._workers.items():
+            if worker.process is not None and (status := worker.process.poll()) is not None:
+                self._ended(name, worker, status)
+            if worker.process is None and worker.due <= time.monotonic():
+                worker.began = time.monotonic()
+                worker.process = subprocess.Popen(worker.command)  # noqa: S603 - what we were given
+        return any(worker.due < float("inf") for worker in self._workers.values())
+
+    def running(self) -> list[str]:
+        """The workers that have a process now."""
+        return [name for name, worker in self._workers.items() if worker.process is not None]
+
+    def kill(self, name: str) -> bool:
+        """Send SIGKILL to the process of worker `name`: whether it had one."""
+        process = self._workers[name].process
+        if process is None or process.poll() is not None:
+            return False
+        os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        process.wait()
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            if worker.process is not None:
+                _end(worker.process)
+
+    def _ended(self, name: str, worker: _Worker, status: int) -> None:
+        now = time.monotonic()
+        self.lives.append(Life(name, worker.began, now, status))
+        worker.process = None
+        if status == 0:
+            worker.due = float("inf")
+            return
+        worker.deaths += 1
+        if worker.deaths > self.most:
+            raise WorkerFailedError(
+                f"worker {name!r} died {worker.deaths} times, at last with status {status}: given up"
+            )
+        worker.due = now + min(1.0, self.pause * 2 ** (worker.deaths - 1))
+
+
+def _of(pipe: IO[str] | None) -> IO[str]:
+    """A pipe that was asked for."""
+    if pipe is None:
+        raise WorkerFailedError("the process was started without pipes")
+    return pipe
+
+
+def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Kill it if it still runs, and forget it."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

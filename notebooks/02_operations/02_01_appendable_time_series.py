@@ -159,7 +159,7 @@ def sawtooth(DAY, append_cost, append_minutes, chunk_minutes, np, show, style):
         f"{append_minutes.value} min at a time into chunks of {chunk_minutes.value} min",
     )
     show.check("it never writes less than whole chunks do", _puts.sum() >= _whole.sum())
-    show.timings(sawtooth_times=_puts.sum() / _whole.sum(), sawtooth_most_kb=_puts.max() / 1e3)
+    show.measured(sawtooth_times=_puts.sum() / _whole.sum(), sawtooth_most_kb=_puts.max() / 1e3)
     show.figure(
         "sawtooth",
         _fig,
@@ -333,7 +333,7 @@ def gateways(Team, exzarr, np, show, size, time, work):
         show.check("all gateways ended well", _team.statuses() == [0] * gateway_count)
     log.refresh()
     show.results(gateways=gateway_count, appends=gateway_count * batches, log_rows=log.shape[0])
-    show.timings(gateway_ms=1e3 * views[-1][0], views=len(views), append_ms=1e3 * views[-1][0] / 240)
+    show.measured(gateway_ms=1e3 * views[-1][0], views=len(views), append_ms=1e3 * views[-1][0] / 240)
     return GATEWAY, batch_rows, batches, gateway_count, log, views
 
 
@@ -394,7 +394,7 @@ def without_locks(GATEWAY, Team, batch_rows, batches, gateway_count, np, show, w
         _statuses = _team.statuses()
     _rows = _zarr.open_array(work / "theirs.zarr", mode="r")[...]
     _kept = len(np.unique(_rows[_rows[:, 2] > 0, :2], axis=0))
-    show.timings(
+    show.measured(
         unlocked_given=gateway_count * batches * batch_rows, unlocked_kept=_kept,
         unlocked_failed=sum(status != 0 for status in _statuses),
     )  # fmt: skip
@@ -538,7 +538,7 @@ def throughput(DAY, exzarr, fleet, np, show, style, time, work):
             _array.append(_day[_row : _row + _n])
             _took.append(time.perf_counter() - _started)
         _rate[_n], _each[_n] = _n * len(_took) / sum(_took), 1e3 * float(np.median(_took))
-        show.timings(**{f"rate_{_n}": _rate[_n], f"ms_{_n}": _each[_n]})
+        show.measured(**{f"rate_{_n}": _rate[_n], f"ms_{_n}": _each[_n]})
     _fig, (_left, _right) = style.new_figure(7.6, 2.9, columns=2, grid="both")
     _left.plot(_sizes, [_rate[_n] for _n in _sizes], marker="o", color=style.BLUE)
     _right.plot(_sizes, [_each[_n] for _n in _sizes], marker="o", color=style.ORANGE)

@@ -241,6 +241,17 @@ def test_items_that_share_a_chunk_are_never_written_at_the_same_time(shards: Any
 # -- backpressure --------------------------------------------------------------------------------
 
 
+def test_a_store_that_wants_many_requests_in_flight_gets_them() -> None:
+    inner = MemoryStore()
+    raw((40, 4), store=inner, chunks=(2, 4))
+    all_at_once = threading.Barrier(20)
+    far = Hook(inner, lambda what, key: what != "put" or all_at_once.wait(PATIENCE))
+    far.concurrency = 20
+    report = open_array(far).write_stream(((n, 0), n) for n in range(20))
+    assert report.written == 20
+    assert_same(open_array(inner)[...], np.repeat(np.arange(20, dtype="i4"), 8).reshape(40, 4))
+
+
 @pytest.mark.parametrize(("workers", "max_pending"), [(1, 1), (2, 3), (3, 8)])
 def test_a_slow_store_never_lets_items_pile_up(workers: int, max_pending: int) -> None:
     inner = MemoryStore()

@@ -217,11 +217,12 @@ class ArrayStreams(ZarrNames):
             Pairs of a chunk index (of an inner chunk, where there are shards) or a region (slices of step 1), and
             data that has, or broadcasts to, its shape. What `chunk_stream` gives is welcome too.
         workers
-            Threads that encode and write. Default: ``config.workers``.
+            Threads that encode and write. Default: ``config.workers``; as many as the store wants requests in
+            flight, if it wants more.
         max_pending
             How many items may be taken and not yet written: waiting, or being written. Default: what makes 64 MiB,
-            at least twice `workers`. The threads need room besides: for a shard that is put together from its
-            parts, its size in memory and encoded.
+            at least twice ``config.workers``, or twice `workers` where they are given. The threads need room
+            besides: for a shard that is put together from its parts, its size in memory and encoded.
         on_error
             ``"raise"`` ends with the first item that failed, as a ChunkError; ``"skip"`` goes on, and the
             report names it; a callable gets the error, and if it returns, the same.

@@ -78,10 +78,12 @@ def write_stream(
     progress: Progress = False,
 ) -> WriteReport:
     """See `Array.write_stream`."""
-    workers, retry, failures = as_workers(workers), as_retry(retries), Failures(on_error)
+    retry, failures = as_retry(retries), Failures(on_error)
     if max_pending is not None and (type(max_pending) is not int or max_pending < 1):
         raise ArgumentError(f"max_pending is a positive number of items, not {max_pending!r}")
     array._require_writable()
+    least = 2 * as_workers(workers)
+    workers = _default_workers(array) if workers is None else as_workers(workers)
     iterator = iter(items)
     stop, started = Stop(), time.monotonic()
     total = len(items) if isinstance(items, Sized) else items.total if isinstance(items, Stream) else None
@@ -97,7 +99,7 @@ def write_stream(
         array,
         window,
         copy=copy,
-        most=_limit(max_pending, 2 * workers),
+        most=_limit(max_pending, least),
         failures=failures,
         checkpoint=opened,
         meter=meter,
@@ -133,6 +135,12 @@ def _consume(items: Iterator[Any], writer: Writer) -> None:
         writer.take(given)
         del given
     writer.flush()
+
+
+def _default_workers(array: Array) -> int:
+    """How many threads where nobody says: where the store wants many requests in flight, most of them wait."""
+    settings = config.get()
+    return max(settings.workers, min(array.store.concurrency, settings.requests))
 
 
 def _limit(most: int | None, least: int) -> Callable[[int, int], bool]:

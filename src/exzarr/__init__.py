@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from exzarr.tools.checksum.digest import checksum
     from exzarr.tools.convert import convert
     from exzarr.tools.copy import copy
+    from exzarr.tools.virtual.virtualize import virtualize
 
 __all__ = [
     "__version__",
@@ -132,6 +133,7 @@ __all__ = [
     "check",
     "repair",
     "checksum",
+    "virtualize",
     "tree",
     "consolidate_metadata",
     # in other libraries' terms
@@ -210,6 +212,7 @@ _HOMES = {
     "check": "exzarr.tools.check.checking",
     "checksum": "exzarr.tools.checksum.digest",
     "repair": "exzarr.tools.check.repair",
+    "virtualize": "exzarr.tools.virtual.virtualize",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
     **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},
 }

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from exzarr.cli import check, checksum, convert, copy, gallery, head, info, lab, profile, tree
+from exzarr.cli import check, checksum, convert, copy, gallery, head, info, lab, profile, tree, virtualize
 from exzarr.cli.demo import command as demo
 
 __all__ = ["app"]
@@ -113,5 +113,5 @@ def _options(
         ctx.with_resource(profile.profiled())
 
 
-for _command in (demo, info, tree, head, copy, convert, check, checksum, lab, profile, gallery):
+for _command in (demo, info, tree, head, copy, convert, virtualize, check, checksum, lab, profile, gallery):
     _command.register(app)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from exzarr.errors import ArgumentError, ReadOnlyError, StoreError, UnsupportedError
+from exzarr.errors import ReadOnlyError, StoreError
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
@@ -24,13 +22,10 @@ from exzarr.stores.base import (
     read_only_error,
     resolve_range,
 )
-from exzarr.stores.listing import keys_directly_under, keys_under
+from exzarr.stores.reference_json import JsonReferences, ReferenceSet, is_url
+from exzarr.stores.reference_parquet import ParquetReferences
 
 __all__ = ["ReferenceStore"]
-
-_TEMPLATE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-Reference = bytes | tuple[str, int, int | None]
-"""The value itself; or a file, where in it the value begins, and how long it is (None: to its end)."""
 
 
 class ReferenceStore(Store):
@@ -39,9 +34,11 @@ class ReferenceStore(Store):
     Parameters
     ----------
     references
-        The path of a JSON file, or what stands in one.
+        The path of a JSON file, or what stands in one; or the path or URL of a folder that is a Parquet reference
+        set, or a store that holds it. Parquet is read by and by, so that it suits sets of millions of references;
+        it needs the extra ``parquet``.
     base
-        The folder that relative paths begin at. Default: where the JSON file lies.
+        The folder that relative paths begin at. Default: where the JSON file or the folder lies.
     allow
         What the references may lead to: folders, and beginnings of URLs (``"s3://bucket/data/"``). Default:
         what lies in `base`. A reference to anything else is an error when it is read.
@@ -52,7 +49,7 @@ class ReferenceStore(Store):
 
     def __init__(
         self,
-        references: str | os.PathLike[str] | Mapping[str, Any],
+        references: str | os.PathLike[str] | Mapping[str, Any] | Store,
         *,
         base: str | os.PathLike[str] | None = None,
         allow: Sequence[str | os.PathLike[str]] | None = None,
@@ -60,29 +57,41 @@ class ReferenceStore(Store):
     ) -> None:
         self.read_only = True
         self._name = "<given>"
-        if not isinstance(references, Mapping):
-            path = os.path.abspath(os.fspath(references))
-            self._name = path
-            base = os.path.dirname(path) if base is None else base
-            try:
-                with open(path, "rb") as file:
-                    references = json.load(file)
-            except (OSError, ValueError, RecursionError) as error:
-                raise StoreError(f"cannot read references from {path!r}: {error}") from error
+        place: str | None = None
+        if not isinstance(references, (Mapping, Store)):
+            place = os.fspath(references)
+            if not is_url(place):
+                place = os.path.abspath(place.removeprefix("file://"))
+                base = os.path.dirname(place) if base is None else base
+            self._name = place
         self._base = None if base is None else os.path.abspath(os.fspath(base))
         if allow is None:
             allow = [] if self._base is None else [self._base]
         self._allowed = [_allowed(os.fspath(one)) for one in allow]
         self._stores: dict[str, Store] = dict(stores or {})
-        self._refs = _parsed(references, self._name)
-        self._keys = sorted(self._refs)
-        remote = any(isinstance(ref, tuple) and _is_url(ref[0]) for ref in self._refs.values())
-        self.concurrency = 64 if remote else 0
+        self._set = self._opened(references if place is None else place)
+        self.concurrency = 64 if self._set.remote else 0
+
+    def _opened(self, references: str | Mapping[str, Any] | Store | Any) -> ReferenceSet:
+        if isinstance(references, Mapping):
+            return JsonReferences(references, self._name)
+        remote = any(map(is_url, self._allowed))
+        if isinstance(references, Store):
+            self._name = str(references)
+            return ParquetReferences(references, self._name, remote=remote)
+        if is_url(references) or os.path.isdir(references):
+            return ParquetReferences(_folder(references), self._name, remote=remote)
+        try:
+            with open(references, "rb") as file:
+                document = json.load(file)
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoreError(f"cannot read references from {references!r}: {error}") from error
+        return JsonReferences(document, self._name)
 
     # -- reading -----------------------------------------------------------------
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
-        ref = self._refs.get(check_key(key))
+        ref = self._set.get(check_key(key))
         if byte_range is not None:
             resolve_range(byte_range, 0)  # complains
         if ref is None:
@@ -107,7 +116,7 @@ class ReferenceStore(Store):
         return data
 
     def size(self, key: str) -> int | None:
-        ref = self._refs.get(check_key(key))
+        ref = self._set.get(check_key(key))
         if isinstance(ref, tuple) and ref[2] is None:
             store, inside = self._target(key, ref[0])
             return store.size(inside)
@@ -115,7 +124,7 @@ class ReferenceStore(Store):
 
     def _target(self, key: str, target: str) -> tuple[Store, str]:
         """The store that a file is in, and its key there."""
-        if _is_url(target):
+        if is_url(target):
             if not any(target.startswith(one) for one in self._allowed) or "/../" in target:
                 raise self._forbidden(key, target)
             folder, _, name = target.rpartition("/")
@@ -135,9 +144,7 @@ class ReferenceStore(Store):
             folder, name = os.path.split(path)
         found = self._stores.get(folder)
         if found is None:
-            from exzarr.stores.resolve import resolve_store
-
-            found = self._stores[folder] = resolve_store(folder, mode="r")[0]
+            found = self._stores[folder] = _folder(folder)
         return found, name
 
     def _forbidden(self, key: str, target: str) -> StoreError:
@@ -148,11 +155,11 @@ class ReferenceStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
-        return iter(keys_under(self._keys, prefix))
+        return self._set.list(prefix)
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         check_prefix(prefix)
-        return keys_directly_under(self._keys, prefix)
+        return self._set.list_dir(prefix)
 
     # -- no writing --------------------------------------------------------------
 
@@ -173,56 +180,13 @@ class ReferenceStore(Store):
         return f"references:{self._name}"
 
 
-def _is_url(target: str) -> bool:
-    return "://" in target and not target.startswith("file://")
-
-
 def _allowed(one: str) -> str:
-    return one if _is_url(one) else os.path.join(os.path.realpath(one.removeprefix("file://")), "")
+    return one if is_url(one) else os.path.join(os.path.realpath(one.removeprefix("file://")), "")
 
 
-def _parsed(document: Any, name: str) -> dict[str, Reference]:
-    """Keys and what they stand for, looked at closely."""
-    if not isinstance(document, Mapping):
-        raise StoreError(f"references in {name}: an object was expected, not a {type(document).__name__}")
-    templates: Mapping[str, Any] = {}
-    refs: Any = document
-    if "version" in document or "refs" in document:
-        if document.get("version") != 1:
-            raise UnsupportedError(
-                f"references in {name} are of version {document.get('version')!r}; known is 1"
-            )
-        if document.get("gen"):
-            raise UnsupportedError(
-                f"references in {name} are generated by expressions ('gen'), which are not run"
-            )
-        templates, refs = document.get("templates") or {}, document.get("refs")
-    if not isinstance(refs, Mapping) or not isinstance(templates, Mapping):
-        raise StoreError(f"references in {name}: 'refs' and 'templates' must be objects")
-    found: dict[str, Reference] = {}
-    for key, value in refs.items():
-        try:
-            check_key(key)
-            ref = _reference(value, templates)
-        except (ValueError, TypeError, KeyError, ArgumentError) as error:
-            raise StoreError(f"references in {name}: key {key!r}: {error}") from error
-        found[key] = ref
-    return found
+def _folder(place: str) -> Store:
+    """The store for a folder or URL. Never another reference set: those could go in circles."""
+    from exzarr.stores.local import LocalStore
+    from exzarr.stores.resolve import resolve_store
 
-
-def _reference(value: Any, templates: Mapping[str, Any]) -> Reference:
-    if isinstance(value, str):
-        return b64decode(value[7:], validate=True) if value.startswith("base64:") else value.encode()
-    if isinstance(value, Mapping):  # documents may stand there as they are
-        return json.dumps(value).encode()
-    if not isinstance(value, (list, tuple)) or len(value) not in (1, 3) or not isinstance(value[0], str):
-        raise ValueError("a reference is text, [file], or [file, offset, length]")
-    target = _TEMPLATE.sub(lambda match: str(templates[match[1]]), value[0])
-    if "{{" in target:
-        raise ValueError(f"{value[0]!r} holds an expression, which is not run")
-    if len(value) == 1:
-        return target, 0, None
-    for number in value[1:]:
-        if type(number) is not int or not 0 <= number < 1 << 63:
-            raise ValueError(f"offset and length are whole numbers, not {number!r}")
-    return target, value[1], value[2]
+    return resolve_store(place, mode="r")[0] if is_url(place) else LocalStore(place, read_only=True)

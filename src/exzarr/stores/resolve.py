@@ -28,8 +28,10 @@ Mode = Literal["r", "r+", "a", "w", "w-"]
 StoreLike = str | os.PathLike[str] | Store
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_REFERENCES = re.compile(r"\.(json|parq|parquet)(/|\Z)", re.IGNORECASE)
 _SUPPORTED = (
-    "a path, a file:// URL, a path that ends in .zip or .sqlite, memory://name/path, or an exzarr Store"
+    "a path, a file:// URL, a path that ends in .zip, .sqlite, .json or .parq (references), memory://name/path, "
+    "or an exzarr Store"
 )
 
 
@@ -40,7 +42,8 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
     ----------
     store_like
         A path (str or os.PathLike) of the folder that is the root of the hierarchy (``~`` is the
-        home folder), or of a ``.zip`` file, or into one (``cube.zip/group/array``); a ``file://``
+        home folder), or of a ``.zip`` file, or into one (``cube.zip/group/array``); likewise of references
+        (a ``.json`` file, a ``.parq`` or ``.parquet`` folder: see `ReferenceStore`); a ``file://``
         URL (percent-decoded); ``memory://name/path``; a Store.
     mode
         Says whether the store can be written: not with ``"r"``. None means as far as
@@ -164,6 +167,10 @@ def _from_path(text: str, mode: Mode | None) -> tuple[Store, str]:
         inside = _split_zip(path)
         if inside is not None:
             return _open_zip(*inside, mode)
+    if _REFERENCES.search(path):
+        found = _split_references(path)
+        if found is not None:
+            return _open_references(*found, mode)
     if os.path.isfile(path):
         if _is_zip(path):
             return _open_zip(path, "", mode)
@@ -200,6 +207,27 @@ def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
 
     read_only = mode == "r" or (mode is None and os.path.exists(file) and not os.access(file, os.W_OK))
     return SQLiteStore(file, read_only=read_only), ""
+
+
+def _split_references(path: str) -> tuple[str, str] | None:
+    """The reference set that `path` is, or leads into, and the path in it; None where there is none."""
+    parts = path.replace(os.sep, "/").split("/")
+    for end, name in enumerate(parts, 1):
+        if _REFERENCES.search(name):
+            place = "/".join(parts[:end])
+            document = place if name.lower().endswith(".json") else place + "/.zmetadata"
+            if not _is_metadata(name) and os.path.isfile(document):
+                return place, "/".join(parts[end:])
+    return None
+
+
+def _open_references(place: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
+    from exzarr.stores.references import ReferenceStore
+
+    path = check_prefix(inside)
+    if mode not in (None, "r"):
+        raise ReadOnlyError(f"mode {mode!r} would change the references in {place!r}, which are for reading")
+    return ReferenceStore(place), path
 
 
 def _is_metadata(name: str) -> bool:

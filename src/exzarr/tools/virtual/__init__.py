@@ -1,0 +1,1 @@
+"""HDF5 and NetCDF4 files as Zarr, where they lie: `exzarr.virtualize`."""

@@ -1,0 +1,62 @@
+"""``exzarr virtualize``, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import exzarr
+from exzarr.cli.app import app
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(app, ["virtualize", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def files(tmp_path):
+    made = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for number, path in enumerate(made):
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", data=np.arange(200) + 200 * number, chunks=(100,))
+            file.create_dataset("odd", data=np.arange(200), chunks=(100,), compression="lzf")
+    return made
+
+
+@pytest.mark.parametrize("name", ["refs.json", "refs.parq"])
+def test_files_are_joined_into_references(tmp_path, files, name):
+    output = tmp_path / name
+    told = invoke(*files, "--output", output, "--concat-dim", "phony_dim_0", "--exclude", "odd").stdout
+    assert "1 arrays of 2 files" in told
+    assert "elsewhere" not in told
+    assert (exzarr.open(output)["x"][...] == np.arange(400)).all()
+
+
+def test_without_an_output_references_are_printed(files):
+    document = json.loads(invoke(files[0], "--exclude", "odd").stdout)
+    assert document["refs"]["x/1"][0] == str(files[0])
+
+
+def test_it_says_when_references_lead_elsewhere(tmp_path, files):
+    (tmp_path / "refs").mkdir()
+    told = invoke(files[0], "--exclude", "odd", "--output", tmp_path / "refs" / "a.json").stdout
+    assert "allow=" in told
+
+
+def test_what_cannot_be_referenced_is_one_line(tmp_path, files, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["exzarr", "virtualize", str(files[0])])
+    with pytest.raises(SystemExit) as raised:
+        app()
+    assert raised.value.code == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "'odd'" in error
+    assert "--exclude odd" in error
+    assert Path(files[0]).name in error

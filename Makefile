@@ -14,7 +14,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench articles soak clean
+.PHONY: help demo test lint format bench gallery articles soak clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -41,6 +41,9 @@ format: $(VENV)/.installed-lint ## rewrite the sources as lint wants them
 
 bench: $(VENV)/.installed-bench ## exzarr beside its peers; QUICK=1 takes under a minute
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+gallery: $(VENV)/.installed-gallery ## run all notebooks; put them, articles and guides into build/site
+	@$(BIN)/python -m website build $(ARGS)
 
 articles: $(VENV)/.installed-gallery ## run the notebooks; put their numbers and figures into docs/articles
 	@$(BIN)/python -m website articles $(ARGS)

@@ -1,13 +1,15 @@
-"""``python -m website articles [NAME ...]`` runs notebooks and brings their articles up to date."""
+"""What ``make articles`` and ``make gallery`` run: ``python -m website articles [NAME ...]``, ``python -m website build``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from exzarr.gallery.catalog import find
 from website.articles import Article, articles, filled
+from website.build import build
 from website.running import run
 
 
@@ -19,6 +21,12 @@ def main() -> None:
     )
     some.add_argument("names", nargs="*", help="of notebooks; all, where there are none")
     some.set_defaults(do=lambda given: update_articles(given.names))
+    site = commands.add_parser("build", help="run all notebooks, and write the site")
+    site.add_argument(
+        "--output", type=Path, default=Path("build/site"), help="its folder (default: build/site)"
+    )
+    site.add_argument("--jobs", type=int, default=2, help="notebooks that run at once (default: 2)")
+    site.set_defaults(do=lambda given: build(given.output, jobs=given.jobs))
     given = parser.parse_args()
     given.do(given)
 

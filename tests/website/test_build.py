@@ -1,0 +1,148 @@
+"""The site as a whole, of one notebook and all documents: complete, closed in itself, and quiet in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
+
+from exzarr.gallery.catalog import find
+from tests.gallery.browser import chromium, new_page
+from website.build import build
+from website.pages import Site
+
+NAME = "01_01_first_zarr_array"
+VOID = set("area base br col embed hr img input link meta source track wbr".split())
+
+
+class Page(HTMLParser):
+    """What a page refers to, its anchors, and whether what it opens it closes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.resources: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.tags: list[str] = []
+        self.without_alt = 0
+        self.open: list[str] = []
+        self.misfits: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        if given.get("id"):
+            self.anchors.add(str(given["id"]))
+        if tag == "a" and given.get("href"):
+            self.links.append(str(given["href"]))
+        self.resources += [str(given[name]) for name in ("src", "srcset", "poster", "data") if given.get(name)]
+        if tag == "link":
+            self.resources.append(str(given["href"]))
+        self.without_alt += tag == "img" and "alt" not in given
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in VOID:
+            return
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+        else:
+            self.misfits.append(tag)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site") / "site"
+    folder.mkdir()
+    (folder / "left-over.html").write_text("of an earlier one")
+    whole = Site.of_repository()
+    build(folder, Site((find(NAME),), whole.documents), tell=lambda _: None)
+    return folder
+
+
+def pages(site: Path) -> Iterator[tuple[Path, Page]]:
+    for path in sorted(site.rglob("*.html")):
+        yield path, Page(path)
+
+
+def test_every_document_has_a_page_and_nothing_else_is_left(site: Path) -> None:
+    names = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+    documents = {str(Site.of_repository().address(path)) for path in Site.of_repository().documents}
+    assert names == {"index.html", f"notebooks/{NAME}.html", *documents}
+
+
+def test_pages_are_sound_and_say_what_their_pictures_show(site: Path) -> None:
+    for path, page in pages(site):
+        assert (page.misfits, page.open) == ([], []), path
+        assert page.tags.count("h1") == 1, path
+        assert page.without_alt == 0, path
+
+
+def test_nothing_is_fetched_from_anywhere_and_nothing_runs(site: Path) -> None:
+    for path, page in pages(site):
+        assert [one for one in page.resources if not one.startswith("data:image/") and urlsplit(one).scheme] == [], path
+        assert not {"script", "iframe", "object", "embed"} & {*page.tags}, path
+        assert not [tag for tag in page.tags if tag.startswith("marimo")], path
+    style = (site / "style.css").read_text(encoding="utf-8")
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_links_lead_to_pages_and_to_places_on_them(site: Path) -> None:
+    known = {path.resolve(): page for path, page in pages(site)}
+    wrong = []
+    for path, page in known.items():
+        for link in [*page.links, *page.resources]:
+            parts = urlsplit(link)
+            if parts.scheme:
+                continue
+            there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not there.is_file() or (parts.fragment and parts.fragment not in known[there].anchors):
+                wrong.append(f"{path.name}: {link}")
+    assert wrong == []
+
+
+def test_the_front_page_shows_the_notebook_with_a_picture_its_article_and_all_guides(site: Path) -> None:
+    page = Page(site / "index.html")
+    assert f"notebooks/{NAME}.html" in page.links
+    assert "articles/01-first-zarr-array.html" in page.links
+    assert f"notebooks/figures/{NAME}/window.svg" in page.resources
+    guides = {f"guides/{path.stem}.html" for path in Site.of_repository().guides}
+    assert guides
+    assert guides <= {*page.links}
+
+
+def test_the_notebook_s_page_has_what_it_showed(site: Path) -> None:
+    text = (site / "notebooks" / f"{NAME}.html").read_text(encoding="utf-8")
+    assert text.count('<img class="exzarr-figure"') == 3
+    assert "<li>zarr-python reads the same values</li>" in text
+    assert "exzarr gallery open" in text
+    assert text.count('class="control"') == 4
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_shows_it_from_the_disk(site: Path, scheme: str) -> None:
+    chromium()
+    said: list[str] = []
+    with new_page(color_scheme=scheme, offline=True) as page:
+        page.on("console", lambda message: said.append(message.text))
+        page.on("requestfailed", lambda request: said.append(request.url))
+        page.goto((site / "index.html").as_uri())
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, ground[4:-1].split(","))) > 3 * 128) == (scheme == "light")
+        page.get_by_role("link", name="Your first Zarr array").first.click()
+        page.wait_for_url(f"**/notebooks/{NAME}.html")
+        pictures = page.locator("img.exzarr-figure")
+        assert pictures.count() == 3
+        assert pictures.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 100)")
+        # Wide things scroll by themselves, and not the page: also on a telephone.
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert said == []

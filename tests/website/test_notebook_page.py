@@ -1,0 +1,63 @@
+"""Cells of a notebook as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("markdown_it", reason="pages are rendered by markdown-it-py: pip install 'exzarr[gallery]'")
+
+from website.notebook_page import body, contents
+
+
+def markdown(text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": text}
+
+
+def cell(source: str, *outputs: dict[str, Any], hidden: bool = False) -> dict[str, Any]:
+    marimo = {"name": "it", "config": {"hide_code": hidden}}
+    return {"cell_type": "code", "metadata": {"marimo": marimo}, "source": source, "outputs": list(outputs)}
+
+
+def printed(text: str) -> dict[str, Any]:
+    return {"output_type": "stream", "name": "stdout", "text": text.splitlines(keepends=True)}
+
+
+def shown(kind: str, text: str) -> dict[str, Any]:
+    return {"output_type": "display_data", "data": {kind: [text]}}
+
+
+def test_text_follows_text_and_the_header_is_left_out() -> None:
+    cells = (cell("import x"), markdown("# Title\n\nSummary."), markdown("## First\n\nText."))
+    made = body(cells, str)
+    assert "Summary" not in made
+    assert made.index("import") < made.index("First")
+    assert [one.anchor for one in contents(cells)] == ["first"]
+
+
+def test_checks_are_a_list_and_the_rest_is_as_it_was_printed() -> None:
+    made = body((cell("f()", printed("checked: a < b\n\x1b[1mthe rest\x1b[0m\nchecked: c\n")),), str)
+    assert '<ul class="checks"><li>a &lt; b</li><li>c</li></ul>' in made
+    assert '<pre class="printed" tabindex="0">the rest</pre>' in made
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        (shown("text/html", "<table><tr><td>1</td></tr></table>"), "<td>1</td>"),
+        (shown("text/markdown", "**so**"), "<strong>so</strong>"),
+        (shown("image/svg+xml", "<svg></svg>"), "<svg></svg>"),
+        (shown("image/png", "AAAA\n"), 'src="data:image/png;base64,AAAA"'),
+        (shown("text/plain", "a < b"), "a &lt; b"),
+    ],
+)
+def test_whatever_a_cell_shows_is_shown(output: dict[str, Any], found: str) -> None:
+    assert found in body((cell("f()", output),), str)
+
+
+def test_hidden_code_is_hidden_and_what_it_shows_is_not() -> None:
+    made = body((cell("secret()", shown("text/html", "<b>open</b>"), hidden=True),), str)
+    assert "secret" not in made
+    assert "<b>open</b>" in made
+    assert body((cell("secret()", hidden=True),), str) == ""

@@ -1,0 +1,58 @@
+"""What marimo shows by elements of its own, as plain HTML: a page has no kernel that could answer them."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
+
+__all__ = ["plain_html"]
+
+ELEMENT = re.compile(
+    r"<marimo-ui-element[^>]*>\s*(?:<div[^>]*>)?<(marimo-[\w-]+)([^>]*)>.*?</marimo-ui-element>", re.DOTALL
+)
+LEFT = re.compile(r"</?marimo-[\w-]+[^>]*>")
+
+
+def plain_html(text: str) -> str:
+    """`text` with sliders and dropdowns that show the value they begin with, and without other elements of marimo."""
+    return LEFT.sub("", ELEMENT.sub(_control, text))
+
+
+def _control(found: re.Match[str]) -> str:
+    attributes = {name: _value(value) for name, value in re.findall(r"data-([\w-]+)='([^']*)'", found[2])}
+    label = html.escape(re.sub(r"<[^>]*>", "", str(attributes.get("label") or "")).strip())
+    value = attributes.get("initial-value")
+    match found[1]:
+        case "marimo-slider" if not attributes.get("steps"):
+            ends = f'min="{attributes.get("start")}" max="{attributes.get("stop")}"'
+            shown = f'<input type="range" disabled {ends} step="any" value="{value}"> <output>{_words(value)}</output>'
+        case "marimo-slider":
+            steps: list[Any] = attributes["steps"]
+            index = steps.index(value) if value in steps else value
+            shown = f'<input type="range" disabled max="{len(steps) - 1}" value="{index}"> <output>{_words(value)}</output>'
+        case "marimo-dropdown" | "marimo-radio" | "marimo-multiselect":
+            shown = f"<output>{_words(value)}</output>"
+        case "marimo-checkbox" | "marimo-switch":
+            shown = f'<input type="checkbox" disabled{" checked" if value else ""}>'
+        case _:
+            return f'<span class="control">{label}</span>' if label else ""
+    return f'<label class="control"><span>{label}</span> {shown}</label>'
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(_unescaped(text))
+    except json.JSONDecodeError:
+        return _unescaped(text)
+
+
+def _unescaped(text: str) -> str:
+    return html.unescape(text)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    return html.escape(f"{value:,}" if isinstance(value, int | float) else str(value))

@@ -29,9 +29,9 @@ def _control(found: re.Match[str]) -> str:
             ends = f'min="{attributes.get("start")}" max="{attributes.get("stop")}"'
             shown = f'<input type="range" disabled {ends} step="any" value="{value}"> <output>{_words(value)}</output>'
         case "marimo-slider":
-            steps: list[Any] = attributes["steps"]
-            index = steps.index(value) if value in steps else value
-            shown = f'<input type="range" disabled max="{len(steps) - 1}" value="{index}"> <output>{_words(value)}</output>'
+            steps: Any = attributes["steps"]  # the value is an index of these
+            ends = f'max="{len(steps) - 1}"'
+            shown = f'<input type="range" disabled {ends} value="{value}"> <output>{_words(steps[value])}</output>'
         case "marimo-dropdown" | "marimo-radio" | "marimo-multiselect":
             shown = f"<output>{_words(value)}</output>"
         case "marimo-checkbox" | "marimo-switch":
@@ -43,13 +43,9 @@ def _control(found: re.Match[str]) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(_unescaped(text))
+        return json.loads(html.unescape(text))
     except json.JSONDecodeError:
-        return _unescaped(text)
-
-
-def _unescaped(text: str) -> str:
-    return html.unescape(text)
+        return html.unescape(text)
 
 
 def _words(value: Any) -> str:

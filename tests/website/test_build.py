@@ -41,7 +41,9 @@ class Page(HTMLParser):
             self.anchors.add(str(given["id"]))
         if tag == "a" and given.get("href"):
             self.links.append(str(given["href"]))
-        self.resources += [str(given[name]) for name in ("src", "srcset", "poster", "data") if given.get(name)]
+        self.resources += [
+            str(given[name]) for name in ("src", "srcset", "poster", "data") if given.get(name)
+        ]
         if tag == "link":
             self.resources.append(str(given["href"]))
         self.without_alt += tag == "img" and "alt" not in given
@@ -87,7 +89,9 @@ def test_pages_are_sound_and_say_what_their_pictures_show(site: Path) -> None:
 
 def test_nothing_is_fetched_from_anywhere_and_nothing_runs(site: Path) -> None:
     for path, page in pages(site):
-        assert [one for one in page.resources if not one.startswith("data:image/") and urlsplit(one).scheme] == [], path
+        assert [
+            one for one in page.resources if not one.startswith("data:image/") and urlsplit(one).scheme
+        ] == [], path
         assert not {"script", "iframe", "object", "embed"} & {*page.tags}, path
         assert not [tag for tag in page.tags if tag.startswith("marimo")], path
     style = (site / "style.css").read_text(encoding="utf-8")

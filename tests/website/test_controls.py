@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-mo = pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
+pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
+
+import marimo as mo
 
 from website.controls import plain_html
 
@@ -14,9 +16,15 @@ from website.controls import plain_html
 @pytest.mark.parametrize(
     ("control", "shown"),
     [
-        (lambda: mo.ui.slider(0, 10, value=4, label="first row"), '<input type="range" disabled min="0" max="10"'),
+        (
+            lambda: mo.ui.slider(0, 10, value=4, label="first row"),
+            '<input type="range" disabled min="0" max="10"',
+        ),
         (lambda: mo.ui.slider(steps=[1, 10, 100], value=10, label="first row"), 'max="2" value="1">'),
-        (lambda: mo.ui.dropdown(["a < b", "c"], value="a < b", label="first row"), "<output>a &lt; b</output>"),
+        (
+            lambda: mo.ui.dropdown(["a < b", "c"], value="a < b", label="first row"),
+            "<output>a &lt; b</output>",
+        ),
         (lambda: mo.ui.checkbox(value=True, label="first row"), 'type="checkbox" disabled checked'),
     ],
 )

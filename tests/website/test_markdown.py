@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("markdown_it", reason="pages are rendered by markdown-it-py: pip install 'exzarr[gallery]'")
+pytest.importorskip(
+    "markdown_it", reason="pages are rendered by markdown-it-py: pip install 'exzarr[gallery]'"
+)
 
 from website.markdown import Heading, code, code_styles, first_sentence, headings, render
 
@@ -33,7 +35,9 @@ def test_code_is_coloured_and_escaped() -> None:
     made = render("```python\nif a < b: pass\n```\n\n```text\n<b>\n```\n\n```nonsense\nx\n```")
     assert '<span class="k">if</span>' in made
     assert "&lt;b&gt;" in made
-    assert code("a & b") == '<pre class="code" tabindex="0"><code class="language-text">a &amp; b\n</code></pre>'
+    assert (
+        code("a & b") == '<pre class="code" tabindex="0"><code class="language-text">a &amp; b\n</code></pre>'
+    )
 
 
 def test_colours_of_code_are_for_light_and_for_dark() -> None:

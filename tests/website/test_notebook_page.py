@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("markdown_it", reason="pages are rendered by markdown-it-py: pip install 'exzarr[gallery]'")
+pytest.importorskip(
+    "markdown_it", reason="pages are rendered by markdown-it-py: pip install 'exzarr[gallery]'"
+)
 
 from website.notebook_page import body, contents
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from exzarr.codecs.base import Codec
     from exzarr.format.metadata import CodecConfig
 
-__all__ = ["BUILTIN", "from_config", "from_json", "get", "known", "register", "to_json"]
+__all__ = ["BUILTIN", "from_config", "from_json", "generation", "get", "known", "register", "to_json"]
 
 BUILTIN = {
     "bitround": "bitround:BitRound",
@@ -40,6 +40,7 @@ _GROUP = "exzarr.codecs"
 
 _classes: dict[str, type[Any]] = {}
 _lock = threading.Lock()
+_registered = 0
 
 
 def known() -> list[str]:
@@ -67,8 +68,15 @@ def register(name: str, codec: type[Codec]) -> None:
         )
     if getattr(codec, "name", None) != name:
         raise ArgumentError(f"codec {name!r}: the class calls itself {getattr(codec, 'name', None)!r}")
+    global _registered
     with _lock:
         _classes[name] = codec
+        _registered += 1
+
+
+def generation() -> int:
+    """Another number after each `register`: what was made of codecs before may be made of others now."""
+    return _registered
 
 
 def get(name: str) -> type[Any]:

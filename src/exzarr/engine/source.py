@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from operator import is_
 from typing import Any
 
 import numpy as np
 
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline, pipeline_for
+from exzarr.codecs.registry import generation
 from exzarr.engine.plan import Dimension, Plan
 from exzarr.engine.shards import ShardLayout
 from exzarr.engine.stack import slots_for
@@ -41,6 +43,10 @@ LIGHT_NBYTES = 48 * 1024
 Each system call and each codec lets go of the interpreter lock and has to win it back; where they
 are this short, threads would mostly wait for one another.
 """
+
+
+MOST_BOUND = 32
+"""Of so many arrays the bound pipelines are kept, for when they come again with another shape."""
 
 
 class ChunkSource:
@@ -120,6 +126,7 @@ class ChunkSource:
         fill: Any,
         *,
         missing_error: bool = False,
+        bounds: dict[tuple[int, ...], BoundPipeline] | None = None,
     ) -> None:
         self.store = store
         self.path = path
@@ -132,7 +139,7 @@ class ChunkSource:
         self._prefix = f"{path}/" if path else ""
         self._encoding = meta.chunk_key_encoding
         self.labels, self.join = _key_makers(self._prefix, meta)
-        self._bound: dict[tuple[int, ...], BoundPipeline] = {}
+        self._bound: dict[tuple[int, ...], BoundPipeline] = {} if bounds is None else bounds
         self._layouts: dict[tuple[int, ...], ShardLayout] = {}
         regular = meta.chunk_grid.regular
         largest = meta.chunk_grid.chunk_shape if regular else meta.chunk_grid.max_chunk_shape
@@ -247,4 +254,23 @@ def open_source(store: Store, path: str, meta: ArrayMetadata, *, missing_error: 
     """The source of the array that `meta` describes."""
     chain = pipeline_for(meta)
     fill = fill_values.default(meta.data_type) if meta.fill_value is None else meta.fill_value
-    return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error)
+    return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error, bounds=_bounds_of(meta))
+
+
+_Kind = tuple[Any, Any, Any]
+_bounds: dict[int, tuple[_Kind, int, dict[tuple[int, ...], BoundPipeline]]] = {}
+
+
+def _bounds_of(meta: ArrayMetadata) -> dict[tuple[int, ...], BoundPipeline]:
+    """Pipelines that are bound already, of the same array before it was given another shape."""
+    if not meta.codecs:  # v2
+        return {}
+    kind, now = (meta.codecs, meta.data_type, meta.fill_value), generation()
+    known = _bounds.get(id(meta.codecs))
+    if known is not None and all(map(is_, known[0], kind)) and known[1] == now:
+        return known[2]
+    if len(_bounds) >= MOST_BOUND:
+        _bounds.clear()
+    bounds: dict[tuple[int, ...], BoundPipeline] = {}
+    _bounds[id(meta.codecs)] = kind, now, bounds
+    return bounds

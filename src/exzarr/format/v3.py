@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
-from exzarr.format import chunk_grids, chunk_keys, consolidated, dtypes, fill_values, json_text
+from exzarr.format import chunk_grids, chunk_keys, consolidated, dtypes, fill_values, json_text, v3_known
 from exzarr.format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from exzarr.format.named import named_config, shape_of, shorten
 
@@ -42,16 +42,28 @@ def loads(data: bytes | bytearray | memoryview, where: str = DOCUMENT) -> ArrayM
     Raises MetadataError where the document is invalid, UnsupportedError where it asks for
     something that exzarr does not have.
     """
+    known = v3_known.find(data)
+    if known is not None:
+        return known
     document = json_text.decode(data, where)
     try:
-        return parse(document)
+        found = parse(document)
     except MetadataError as error:
         raise type(error)(f"{where}: {error}") from error
+    if isinstance(found, ArrayMetadata):
+        v3_known.note(data, found)
+    return found
 
 
 def dumps(metadata: ArrayMetadata | GroupMetadata) -> bytes:
     """The bytes of the document; ArgumentError where attributes are no JSON."""
-    return json_text.encode(to_json(metadata))
+    if isinstance(metadata, GroupMetadata):
+        return json_text.encode(to_json(metadata))
+    data = v3_known.respelled(metadata)
+    if data is None:
+        data = json_text.encode(to_json(metadata))
+        v3_known.spelled(metadata, data)
+    return data
 
 
 def parse(document: Mapping[str, Any]) -> ArrayMetadata | GroupMetadata:

@@ -1,0 +1,55 @@
+"""What is bound once for an array is bound again when its codecs are others by now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exzarr
+from exzarr import config
+from exzarr.codecs import registry
+from exzarr.codecs.zstd import Zstd
+from exzarr.engine.source import open_source
+from exzarr.errors import UnsupportedError
+from tests.engine.tools import make, numbered
+
+
+def test_an_array_of_another_shape_has_the_same_bound_pipelines() -> None:
+    array = make((8, 8), chunks=(4, 4), compressors="zstd")
+    grown = array.metadata.with_(shape=(12, 8))
+    one = open_source(array.store, "", array.metadata)
+    other = open_source(array.store, "", grown)
+    assert other.unit is one.unit
+    assert (one.shape, other.shape) == ((8, 8), (12, 8))
+    filled = array.metadata.with_(fill_value=np.int32(7))
+    assert open_source(array.store, "", filled).unit.spec.fill_value == 7
+
+
+def test_a_codec_that_was_registered_since_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = make((8,), chunks=(4,), compressors="zstd")
+    array[...] = numbered((8,))
+    decoded: list[int] = []
+
+    class Loud(Zstd):
+        def decode(self, data: Any, size: int | None, limit: int) -> Any:
+            decoded.append(len(data))
+            return super().decode(data, size, limit)
+
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    registry.register("zstd", Loud)
+    out = open_source(array.store, "", array.metadata)
+    out.unit.decode(array.store.get("c/0"))  # type: ignore[arg-type]  # it is there
+    assert decoded
+
+
+def test_what_the_settings_refuse_by_now_is_refused() -> None:
+    with config.override(allow_pickle=True):
+        array = exzarr.create_array(
+            None, shape=(4,), chunks=(2,), dtype="i4", zarr_format=3,
+            filters=[], serializer={"name": "numcodecs.pickle", "configuration": {"protocol": 5}}, compressors=None,
+        )  # fmt: skip
+        open_source(array.store, "", array.metadata)
+    with pytest.raises(UnsupportedError, match="pickle"):
+        open_source(array.store, "", array.metadata)

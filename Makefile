@@ -1,5 +1,5 @@
 # Needs python3 >= 3.11 with pip and venv; nothing else, and no compiler. Node, where it is there,
-# adds the tests against zarrita.js. Every target sets up what it needs in .venv, once.
+# adds the tests against zarrita.js and Azurite. Every target sets up what it needs in .venv, once.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +9,7 @@ QUICK ?=
 SOAK_MINUTES ?= 10
 
 BIN := $(VENV)/bin
-NODE_MODULES := tests/js/node_modules/.package-lock.json
+NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modules/.package-lock.json
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -66,7 +66,7 @@ soak: $(VENV)/.installed-test ## property tests, kills and fuzzers with ever new
 	done
 
 clean: ## remove what the other targets made
-	rm -rf "$(VENV)" build dist tests/js/node_modules
+	rm -rf "$(VENV)" build dist tests/js/node_modules tests/azurite/node_modules
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -87,10 +87,10 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Without npm, or where it fails, the tests that need zarrita.js are skipped and say why.
-$(NODE_MODULES): tests/js/package.json tests/js/package-lock.json
+# Without npm, or where it fails, the tests that need zarrita.js or Azurite are skipped and say why.
+$(NODE_MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null; then \
-	    echo "installing zarrita.js into tests/js"; \
-	    (cd tests/js && npm ci --silent && touch node_modules/.package-lock.json) \
-	        || echo "npm could not install zarrita.js: its tests are skipped" >&2; \
+	    echo "installing what $*/package.json names"; \
+	    (cd $* && npm ci --silent && touch node_modules/.package-lock.json) \
+	        || echo "npm could not install it: the tests that need it are skipped" >&2; \
 	fi

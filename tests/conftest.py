@@ -86,13 +86,33 @@ def zarrita() -> Zarrita:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Any]:
-    """A real S3 server (`tests.s3_server`), one for each of xdist's workers."""
+    """A real S3 server (`tests.object_servers`), one for each of xdist's workers."""
     pytest.importorskip("obstore")
     pytest.importorskip("moto")
-    from tests.s3_server import running_server
+    from tests import object_servers
 
-    with running_server() as server:
+    with object_servers.s3_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[Any]:
+    """A real Azure server; skips where node or Azurite is not installed (`make test` installs Azurite)."""
+    pytest.importorskip("obstore")
+    from tests import object_servers
+
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    if not object_servers.AZURITE.is_file():
+        pytest.skip("Azurite is not installed: `npm ci` in tests/azurite")
+    with object_servers.azure_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["s3", "azure"])
+def object_server(request: pytest.FixtureRequest) -> Any:
+    """Each of them."""
+    return request.getfixturevalue(f"{request.param}_server")
 
 
 @pytest.fixture

@@ -121,17 +121,18 @@ class Array(ArrayStreams):
         self._require_writable()
         from exzarr.resize import append
 
-        return append(self._location, self._meta, data, axis, self._transact, self._write_empty)
+        return append(self._meta, data, axis, self._transact, self._write_empty)
 
     def _transact(
         self,
         make: Callable[[ArrayMetadata], ArrayMetadata],
-        first: Callable[[ArrayMetadata, ArrayMetadata], object] | None = None,
+        first: Callable[[ArrayMetadata, ArrayMetadata, Location], object] | None = None,
+        **options: bool,
     ) -> ArrayMetadata:
         """`transactions.change` of this array, which knows of it afterwards."""
         # In line, so that of two threads that share the array the later one has the last word.
         with ThreadLock(("metadata", self._location), self._location.path):
-            self._meta = meta = transactions.change(self._location, self._meta, make, first=first)
+            self._meta = meta = transactions.change(self._location, self._meta, make, first=first, **options)
         return meta
 
     def refresh(self) -> Self:

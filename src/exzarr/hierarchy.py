@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from exzarr import consolidation
 from exzarr.consolidation import ConsolidatedRoot
@@ -24,6 +24,7 @@ from exzarr.errors import (
     StoreError,
 )
 from exzarr.format import v2, v3
+from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
 from exzarr.stores.watched import watched
@@ -36,6 +37,7 @@ __all__ = [
     "child_names",
     "children",
     "delete",
+    "document_name",
     "documents",
     "find",
     "load",
@@ -45,6 +47,7 @@ __all__ = [
     "nodes_below",
     "normalize_path",
     "recorded",
+    "reloaded",
     "same",
     "save",
     "unfinished",
@@ -54,6 +57,7 @@ DOCUMENTS = (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
 """Names of all metadata documents."""
 
 Metadata = ArrayMetadata | GroupMetadata
+M = TypeVar("M", ArrayMetadata, GroupMetadata)
 ZarrFormat = Literal[2, 3]
 
 
@@ -151,6 +155,21 @@ def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
     return found
 
 
+def reloaded(location: Location, known: M, key: str, document: Buffer) -> M:
+    """The metadata of a node out of its `document`, which is at `key`. NodeTypeError where it is not of the kind that was `known`."""
+    found: Metadata
+    if known.zarr_format == 3:
+        found = v3.loads(document, key)
+    else:
+        kind: Literal["array", "group"] = "array" if isinstance(known, ArrayMetadata) else "group"
+        found = v2.loads(
+            document, location.store.get(location.key(v2.ZATTRS)), kind=kind, where=location.path
+        )
+    if not isinstance(found, type(known)):
+        raise NodeTypeError(f"what is at {location} is of another kind now: open it again")
+    return found
+
+
 def not_found(location: Location, zarr_format: ZarrFormat | None = None) -> NodeNotFoundError:
     """The error for a place where there is no node: it says what was looked for, and what may help."""
     looked = {3: "zarr.json", 2: ".zarray and .zgroup", None: "zarr.json, .zarray and .zgroup"}[zarr_format]
@@ -219,6 +238,13 @@ def documents(meta: Metadata) -> dict[str, bytes]:
     # .zarray or .zgroup last: the node is there only when all of it is.
     made = v2.array_documents(meta) if isinstance(meta, ArrayMetadata) else v2.group_documents(meta)
     return {name: made[name] for name in sorted(made, key=lambda name: name != v2.ZATTRS)}
+
+
+def document_name(meta: Metadata) -> str:
+    """The name of the document that makes a node what it is."""
+    if meta.zarr_format == 3:
+        return v3.DOCUMENT
+    return v2.ZARRAY if isinstance(meta, ArrayMetadata) else v2.ZGROUP
 
 
 def locked_document(meta: Metadata) -> tuple[str, bytes]:
@@ -320,4 +346,5 @@ def same(one: Metadata, other: Metadata) -> bool:
 
 
 def _plain(meta: Metadata) -> Metadata:
+    meta = without_appends(meta)
     return meta if isinstance(meta, ArrayMetadata) else meta.with_(consolidated=None)

@@ -32,16 +32,20 @@ from exzarr.engine.read import read
 from exzarr.engine.source import ChunkSource, open_source
 from exzarr.engine.write import write
 from exzarr.errors import ArgumentError, StoreError
+from exzarr.format.appends import MEMBER
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location, locked_document
 from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
 from exzarr.stores.watched import watched
 
-__all__ = ["Transact", "append", "extended", "resize", "store_rows"]
+__all__ = ["Transact", "append", "extended", "resize", "store_fill", "store_rows"]
 
 FEW = 100
 """Up to this many keys are deleted without looking which of them are stored."""
+
+MOST_LEFT = 100_000
+"""More chunks than these, left by somebody who did not finish, are not cleared: a document could say anything."""
 
 Shape = tuple[int, ...]
 Region = tuple[slice, ...]
@@ -53,7 +57,8 @@ class Transact(Protocol):
     def __call__(
         self,
         make: Callable[[ArrayMetadata], ArrayMetadata],
-        first: Callable[[ArrayMetadata, ArrayMetadata], object] | None = None,
+        first: Callable[[ArrayMetadata, ArrayMetadata, Location], object] | None = None,
+        **options: bool,
     ) -> ArrayMetadata: ...
 
 
@@ -61,7 +66,8 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
     """Give the array at `location` another shape.
 
     When it shrinks, chunks that lie wholly outside are deleted, and in chunks at the new edge what lies
-    outside becomes the fill value.
+    outside becomes the fill value. Where the store has no locks, all that stays, and counts for nothing: somebody
+    may append meanwhile, and a delete that comes late would take what is his.
     """
     lengths = parse_shape(shape)
     before: Shape = ()
@@ -76,12 +82,12 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
         before = meta.shape
         return meta if lengths == before else meta.with_(shape=lengths)
 
-    def prepare(meta: ArrayMetadata, _: ArrayMetadata) -> None:
+    def prepare(meta: ArrayMetadata, _: ArrayMetadata, place: Location) -> None:
         if any(map(int.__lt__, lengths, meta.shape)):
             # The document that was: it tells whose the chunks are that lie outside from now on.
             was = locked_document(meta)[1]
             noted.callback(watched(location.store).leave_note(location.path, was))
-        _clear_outside(location, meta, lengths)
+        _clear_outside(place, meta, lengths)
 
     def cleared(meta: ArrayMetadata) -> ArrayMetadata:
         # Of the shape that the array has by now: somebody may have appended to it since.
@@ -89,13 +95,12 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
         return meta
 
     with ExitStack() as noted:
-        transact(resized, prepare)
-        if any(map(int.__lt__, lengths, before)):
+        transact(resized, prepare, creates=False)
+        if location.store.holds_updates and any(map(int.__lt__, lengths, before)):
             transact(cleared)
 
 
 def append(
-    location: Location,
     known: ArrayMetadata,
     data: Any,
     axis: int,
@@ -105,22 +110,14 @@ def append(
     """Add `data` at the end of dimension `axis` of the array at `location`; returns the new shape."""
     axis = _axis(axis, known.ndim)
     values = as_values(data, known.data_type.dtype)  # which may take its time, so before anything is locked
-    begun: Shape | None = None
 
     def longer(meta: ArrayMetadata) -> ArrayMetadata:
-        nonlocal begun
-        if begun is not None and begun != meta.shape:
-            raise StoreError(
-                f"somebody else changed the shape of {location} from {begun} to {meta.shape} while this process "
-                f"appended to it, and took no lock: what lies past {begun[axis]} along dimension {axis} may be "
-                "theirs or ours. Append from one process at a time there"
-            )
-        begun = meta.shape
         return extended(meta, values.shape, axis)
 
-    return transact(
-        longer, lambda old, new: store_rows(location, old.shape, new, values, axis, write_empty)
-    ).shape
+    def rows(old: ArrayMetadata, new: ArrayMetadata, place: Location) -> None:
+        store_rows(place, old.shape, new, values, axis, write_empty)
+
+    return transact(longer, rows).shape
 
 
 def extended(meta: ArrayMetadata, added: Shape, axis: int) -> ArrayMetadata:
@@ -135,6 +132,8 @@ def store_rows(
     """Store `values` past the end of an array of the shape `before`, which is to become what `grown` says."""
     start = before[axis]
     region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(grown.shape)])
+    # A chunk that is there is what keeps a put that comes late from having its way.
+    write_empty = write_empty or not location.store.holds_updates
     _write(open_source(location.store, location.path, grown), region, values, write_empty)
 
 
@@ -160,6 +159,28 @@ def _axis(axis: int, ndim: int) -> int:
 # -- what lies outside -----------------------------------------------------------------
 
 
+def store_fill(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
+    """Store the fill value in every chunk of an array of `shape` that lies outside of the one `meta` describes.
+
+    Where there is no chunk, too: then nobody can put one any more on the condition that there is none.
+    """
+    if len(shape) != meta.ndim:
+        return
+    wide = meta.with_(shape=tuple(map(max, meta.shape, shape)))
+    source = open_source(location.store, location.path, wide)
+    many = math.prod(source.grid.chunk_counts) - math.prod(_counts(source, meta.shape))
+    if many > MOST_LEFT:
+        raise StoreError(
+            f"somebody who did not finish may have written {many} chunks outside of {location}, up to shape {wide.shape}, "
+            f"as its metadata document says ({MEMBER!r}); too many to clear them. If nobody appends just now, delete "
+            "that member of the document"
+        )
+    for d, n in enumerate(meta.shape):
+        if n < wide.shape[d]:
+            region = tuple([slice(n if axis == d else 0, end) for axis, end in enumerate(wide.shape)])
+            _write_fill(source, region)
+
+
 def _clear_outside(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
     """Of what is stored outside of the array that `meta` describes, remove what lies within `shape`."""
     inside = tuple(map(min, meta.shape, shape))
@@ -169,7 +190,7 @@ def _clear_outside(location: Location, meta: ArrayMetadata, shape: Shape) -> Non
     widest = tuple(map(max, meta.shape, shape))
     whole = meta.with_(shape=_rounded_up(meta, widest))
     source = open_source(location.store, location.path, whole)
-    _delete_outside(source, meta.shape)
+    _empty_outside(source, meta.shape)
     _clear_edges(source, meta.shape)
 
 
@@ -183,8 +204,8 @@ def _rounded_up(meta: ArrayMetadata, shape: Shape) -> Shape:
     )
 
 
-def _delete_outside(source: ChunkSource, shape: Shape) -> None:
-    """Delete the chunks that hold nothing of an array of `shape`."""
+def _empty_outside(source: ChunkSource, shape: Shape) -> None:
+    """Delete the chunks that hold nothing of an array of `shape`; where that is not safe, have them hold the fill value."""
     store = watched(source.store)
     old = source.grid.chunk_counts
     new = _counts(source, shape)
@@ -193,7 +214,10 @@ def _delete_outside(source: ChunkSource, shape: Shape) -> None:
     else:
         keys = [key for key in store.list(source.path) if _is_outside(source, key, new)]
     for key in keys:
-        store.delete(key)
+        if store.holds_updates:
+            store.delete(key)
+        elif store.exists(key):
+            _write_fill(source, source.grid.region(source.index(key)))
 
 
 def _counts(source: ChunkSource, shape: Shape) -> Shape:
@@ -248,6 +272,12 @@ def _clear(source: ChunkSource, feed: Feed) -> None:
             # Mostly there is nothing, and then nothing is written.
             if not is_fill(found, source.spec):
                 _write(source, region, np.broadcast_to(fill, found.shape), False)
+
+
+def _write_fill(source: ChunkSource, region: Region) -> None:
+    fill = np.empty((), source.dtype)
+    fill[()] = source.fill
+    _write(source, region, np.broadcast_to(fill, [part.stop - part.start for part in region]), True)
 
 
 def _write(source: ChunkSource, region: Region, values: Any, write_empty: bool) -> None:

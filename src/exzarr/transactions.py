@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from exzarr import consolidation, hierarchy
-from exzarr.errors import NodeTypeError
-from exzarr.format import v2, v3
+from exzarr.errors import StoreError
+from exzarr.format import v2
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location, Metadata
 from exzarr.stores.base import KEEP, Buffer, ValueReader, announce, whole_value
 from exzarr.stores.watched import watched
 
-__all__ = ["change"]
+__all__ = ["change", "check_same_shape"]
 
 M = TypeVar("M", ArrayMetadata, GroupMetadata)
 
@@ -31,7 +31,8 @@ def change(
     known: M,
     make: Callable[[M], M],
     *,
-    first: Callable[[M, M], object] | None = None,
+    first: Callable[[M, M, Location], object] | None = None,
+    creates: bool = True,
     record: bool = True,
 ) -> M:
     """Replace a node's metadata by what `make` makes of it; returns that.
@@ -48,7 +49,10 @@ def change(
         once, where other software changes the documents without a lock.
     first
         Gets the metadata as it is stored, and as it will be, and does what has to be done before: writes
-        chunks, say. What is said of `make` goes for it, too. It is not called where nothing changes.
+        chunks, say, to the place that it gets as well (whose store may be another than the node's own). What is
+        said of `make` goes for it, too. It is not called where nothing changes.
+    creates
+        `first` may store chunks where there are none: all that the metadata will have and has not.
     record
         False leaves consolidated metadata as it is: the caller, who has it locked, brings it in step.
 
@@ -61,18 +65,23 @@ def change(
 
     Locks are not reentrant: `make` may not change the same node.
     """
+    if first is not None and not location.store.holds_updates:
+        from exzarr.turns import change_in_turn
+
+        return change_in_turn(location, known, make, first, creates=creates, record=record)
     found: M = known
     changed: M = known
-    key = location.key(_locked_document(known))
+    begun: M | None = None
+    key = location.key(hierarchy.document_name(known))
     store = watched(location.store)
     noted = ExitStack()
     said = False
 
     def update(value: ValueReader | None) -> Sequence[Buffer] | None:
-        nonlocal found, changed, said
+        nonlocal found, changed, said, begun
         if value is None:
             raise hierarchy.not_found(location, known.zarr_format)
-        found = _loaded(location, known, key, whole_value(value))
+        found = hierarchy.reloaded(location, known, key, whole_value(value))
         changed = make(found)
         if changed is found:
             return KEEP
@@ -80,16 +89,19 @@ def change(
             said = True
             noted.enter_context(consolidation.noted(location.store, location.path, known.zarr_format))
         documents = hierarchy.documents(changed)
-        new = [documents[_locked_document(known)]]
+        new = [documents[hierarchy.document_name(known)]]
         if first is not None:
+            if begun is not None and creates:
+                check_same_shape(location, begun, found)
+            begun = found
             announce(value, new)
-            first(found, changed)
+            first(found, changed, location)
         if known.zarr_format == 3:
             return new
         # Attributes are a document of their own, which is changed under the lock of the other.
         if changed.attributes != found.attributes:
             store.put(location.key(v2.ZATTRS), documents[v2.ZATTRS])
-        return KEEP if new[0] == hierarchy.documents(found)[_locked_document(known)] else new
+        return KEEP if new[0] == hierarchy.documents(found)[hierarchy.document_name(known)] else new
 
     with noted:
         store.update(key, update)
@@ -98,21 +110,13 @@ def change(
     return changed
 
 
-def _locked_document(meta: Metadata) -> str:
-    if meta.zarr_format == 3:
-        return v3.DOCUMENT
-    return v2.ZARRAY if isinstance(meta, ArrayMetadata) else v2.ZGROUP
-
-
-def _loaded(location: Location, known: M, key: str, document: Buffer) -> M:
-    found: Metadata
-    if known.zarr_format == 3:
-        found = v3.loads(document, key)
-    else:
-        kind: Literal["array", "group"] = "array" if isinstance(known, ArrayMetadata) else "group"
-        found = v2.loads(
-            document, location.store.get(location.key(v2.ZATTRS)), kind=kind, where=location.path
-        )
-    if not isinstance(found, type(known)):
-        raise NodeTypeError(f"what is at {location} is of another kind now: open it again")
-    return found
+def check_same_shape(location: Location, begun: Metadata, now: Metadata) -> None:
+    """StoreError where an array's shape is not what it was when one began to write what lies past it."""
+    if not isinstance(begun, ArrayMetadata) or not isinstance(now, ArrayMetadata) or begun.shape == now.shape:
+        return
+    axis = next((d for d, (n, m) in enumerate(zip(begun.shape, now.shape, strict=False)) if n != m), 0)
+    raise StoreError(
+        f"somebody else changed the shape of {location} from {begun.shape} to {now.shape} while this process "
+        f"appended to it, and took no lock: what lies past {begun.shape[axis]} along dimension {axis} may be "
+        "theirs or ours. Append from one process at a time there"
+    )

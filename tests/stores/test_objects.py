@@ -19,7 +19,7 @@ from exzarr.retrying import Retry, is_transient
 from exzarr.stores import AzureOptions, GCSOptions, HTTPOptions, ObjectStore, S3Options, resolve_store
 from exzarr.stores.object_errors import scrubbed, store_error
 from tests.faulty_proxy import faulty_proxy
-from tests.s3_server import KEY_ID, SECRET
+from tests.object_servers import KEY_ID, SECRET
 
 obstore = pytest.importorskip("obstore")
 

@@ -1,4 +1,4 @@
-"""Object stores pass the suite that every store passes: S3 over HTTP, and obstore's folders and memory."""
+"""Object stores pass the suite that every store passes: S3 and Azure over HTTP, obstore's folders and memory."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ class TestS3(StoreSuite):
     @pytest.fixture(autouse=True)
     def _server(self, s3_server):
         self.server = s3_server
+
+    def make_store(self, tmp_path: Path) -> Store:
+        return self.server.store()
+
+
+class TestAzure(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self, azure_server):
+        self.server = azure_server
 
     def make_store(self, tmp_path: Path) -> Store:
         return self.server.store()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exzarr.errors import MetadataError
 from exzarr.format import v2, v3
+from exzarr.format.appends import without_appends
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 
@@ -43,6 +44,7 @@ def consolidate(nodes: dict[str, ArrayMetadata | GroupMetadata], zarr_format: in
     """
     documents = {}
     for path, node in nodes.items():
+        node = without_appends(node)
         if zarr_format == 3:
             plain = node.with_(consolidated=None) if isinstance(node, GroupMetadata) else node
             documents[path] = v3.to_json(plain)

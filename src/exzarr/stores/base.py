@@ -158,6 +158,13 @@ class Store(ABC):
     Where it can't, whoever changes a part of a chunk puts one that holds nothing, instead of deleting it.
     """
 
+    holds_updates: bool = True
+    """Whether nobody else can change a value while `update` does, for as long as that takes.
+
+    Where others can, `update` puts on the condition that nobody has, and who changes several values together
+    has to take turns (`exzarr.turns`).
+    """
+
     # -- the five ----------------------------------------------------------------
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -211,8 +211,11 @@ def import_obstore() -> Any:
     return obstore
 
 
-def connect(url: str, options: ObjectOptions | None) -> tuple[Any, str, str]:
-    """Obstore's client for a URL, the prefix in it, and the URL as it may be shown."""
+def connect(url: str, options: ObjectOptions | None, within: float | None = None) -> tuple[Any, str, str]:
+    """Obstore's client for a URL, the prefix in it, and the URL as it may be shown.
+
+    No request takes longer than `within` seconds.
+    """
     import_obstore()
     from obstore import store as stores
 
@@ -228,6 +231,8 @@ def connect(url: str, options: ObjectOptions | None) -> tuple[Any, str, str]:
         raise ArgumentError(f"{scheme}:// URLs take {kind.__name__}, not {type(options).__name__}")
     if not parts.netloc:
         raise ArgumentError(f"{scheme}://… names no bucket: it is {scheme}://bucket/path")
+    if within is not None and within < options.timeout:
+        options = replace(options, timeout=max(0.001, within))
     # Whoever uses the client tries again: there it can be told of, and once is enough.
     retry = {"max_retries": 0, "retry_timeout": timedelta(seconds=options.timeout)}
     shared: dict[str, Any] = {"client_options": options.client(), "retry_config": retry}

@@ -7,14 +7,11 @@ of one value are asked for under the condition that it is still the same one.
 from __future__ import annotations
 
 import errno
-import os
 import random
-import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Literal, TypeVar
-from uuid import uuid4
+from typing import Any, TypeVar
 
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.retrying import Retry
@@ -34,21 +31,15 @@ from exzarr.stores.base import (
     resolve_range,
 )
 from exzarr.stores.locks import ThreadLock, deadline, timed_out
-from exzarr.stores.object_errors import is_missing_container, store_error
-from exzarr.stores.object_facts import TAIL_NBYTES, PartlyKnown, etag_of, mode_of, root_of, version_of
+from exzarr.stores.object_facts import TAIL_NBYTES, PartlyKnown, etag_of, root_of, version_of
 from exzarr.stores.object_options import ObjectOptions, connect, import_obstore
-from exzarr.stores.retry import PATIENT, persist
+from exzarr.stores.object_puts import no_conditional_put, put, put_if
+from exzarr.stores.object_requests import Asked, Kind, ask
+from exzarr.stores.retry import PATIENT
 
 __all__ = ["ObjectStore"]
 
 T = TypeVar("T")
-Kind = Literal["get", "range", "size", "put", "delete", "list"]
-
-WRITE_ID = "exzarr-write"
-"""Metadata of objects that were put under a condition: whose put it was."""
-
-_started_in: int | None = None
-"""The process that obstore has started its threads in. A forked child has none of them, and would wait forever."""
 
 
 class ObjectStore(Store):
@@ -93,7 +84,7 @@ class ObjectStore(Store):
         self._obs = import_obstore()
         self._given = (where, options, prefix)
         if isinstance(where, str):
-            self._client, inside, self._root = connect(where, options)
+            self._client, inside, self._root = connect(where, options, within=retry.timeout)
             prefix = "/".join(part for part in (inside, prefix) if part)
         elif type(where).__module__.partition(".")[0] in ("obstore", "builtins") and hasattr(
             where, "get_async"
@@ -109,46 +100,18 @@ class ObjectStore(Store):
         self._base = prefix + "/" if prefix else ""
         self.retry = retry
         self.concurrency = concurrency
-        self.single_writer = single_writer
+        self.single_writer = self.holds_updates = single_writer
         self._kind = type(self._client).__name__
         self.read_only = read_only or self._kind == "HTTPStore"
-        self._secrets = () if options is None else (*options.secrets(),)
+        secrets = () if options is None else (*options.secrets(),)
+        self._asked = Asked(self._client, self.url, self._root, retry, secrets)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True
 
     # -- asking ------------------------------------------------------------------
 
     def _ask(self, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
-        """``call(client, *args)``, with its errors made exzarr's, and tried again where they pass.
-
-        FileNotFoundError where there is no such object; what `_EXPECTED` names is raised as it is.
-        """
-        global _started_in
-        if _started_in != os.getpid():
-            if _started_in is not None:
-                raise StoreError(
-                    f"{self} can't be used in a forked process, since obstore was used before the fork; "
-                    "start processes by 'spawn' or 'forkserver' (multiprocessing.set_start_method)"
-                )
-            _started_in = os.getpid()
-
-        def attempt() -> T:
-            try:
-                return call(self._client, *args, **more)
-            except FileNotFoundError as error:
-                if not is_missing_container(error):
-                    raise FileNotFoundError(key) from None
-                made = store_error(error, self.url, kind, key, self._secrets)
-            except Exception as error:
-                if type(error).__name__ in _EXPECTED:
-                    raise
-                if _IN_FOLDER.search(str(error)):
-                    raise FileNotFoundError(key) from None
-                made = store_error(error, self.url, kind, key, self._secrets)
-            # Outside of the clause: what obstore says may hold secrets, and is not to be shown as the context.
-            raise made
-
-        return persist(self.retry, self.url, kind, key, attempt)
+        return ask(self._asked, kind, key, call, *args, **more)
 
     def _path(self, key: str) -> str:
         return self._base + check_key(key)
@@ -285,18 +248,12 @@ class ObjectStore(Store):
         path = self._path(key)
         if self.read_only:
             raise read_only_error(self, key)
-        self._put(key, self._obs.put, path, self._payload(value))
+        put(self._asked, key, path, self._payload(value))
 
     def _payload(self, value: Buffer) -> Buffer:
         # What is no buffer might be the name of a file to obstore. Its memory keeps what it is given.
         view = memoryview(value)
         return bytes(view) if self._kind == "MemoryStore" else view
-
-    def _put(self, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
-        try:
-            return self._ask("put", key, call, *args, **more)
-        except FileNotFoundError:
-            raise StoreError(f"cannot put key {key!r}: there is no {self._root}") from None
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -348,49 +305,12 @@ class ObjectStore(Store):
 
     def _put_if(self, key: str, value: Buffer, version: Hashable) -> bool:
         """Put where the value still has this version (None: is still absent). False where it hasn't."""
-        mark = uuid4().hex
-        lost = False
-        payload = self._payload(value)
-        more: dict[str, Any] = {
-            "mode": "create" if version is None else mode_of(version),
-            "use_multipart": False,
-        }
-        if self._kind != "LocalStore":
-            more["attributes"] = {WRITE_ID: mark}
-
-        def attempt(client: Any, path: str) -> bool:
-            nonlocal lost
-            try:
-                self._obs.put(client, path, payload, **more)
-            except Exception as error:
-                if type(error).__name__ in ("PreconditionError", "AlreadyExistsError"):
-                    # Or an earlier attempt was successful, and its response was lost: whose put was the last?
-                    return lost and self._mark_of(client, path) == mark
-                lost = True
-                raise
-            return True
-
-        try:
-            return self._put(key, attempt, self._path(key))
-        except Exception as error:
-            if type(error).__name__ not in ("NotImplementedError", "NotSupportedError"):
-                raise
-        if not self.single_writer:
-            raise StoreError(
-                f"cannot change part of key {key!r} in {self}: the store has no conditional put, so that another "
-                "writer's change could be lost; write whole chunks, or take the responsibility that there is no "
-                "other writer: ObjectStore(..., single_writer=True)"
-            )
-        self.put(key, value)
-        return True
-
-    def _mark_of(self, client: Any, path: str) -> str | None:
-        try:
-            found = self._obs.get(client, path, options={"head": True})
-        except FileNotFoundError:
-            return None
-        mark: str | None = found.attributes.get(WRITE_ID)
-        return mark
+        done = put_if(self._asked, key, self._path(key), self._payload(value), version)
+        if done is None:
+            if not self.single_writer:
+                raise no_conditional_put(self, key)
+            self.put(key, value)
+        return done is not False
 
     # -- listing -----------------------------------------------------------------
 
@@ -452,15 +372,6 @@ class ObjectStore(Store):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _make, (self._given, self._settings())
-
-
-_EXPECTED = frozenset(
-    ("PreconditionError", "AlreadyExistsError", "NotSupportedError", "NotImplementedError", "TypeError")
-)
-
-
-_IN_FOLDER = re.compile(r"\(os error 2[01]\)")
-"""In a folder: a part of the key is itself a key, or the key is a folder."""
 
 
 def _make(given: tuple[Any, ObjectOptions | None, str], settings: dict[str, Any]) -> ObjectStore:

@@ -46,6 +46,7 @@ class StoreWrapper(Store):
         self.concurrency = inner.concurrency
         self.travels = inner.travels
         self.deletes_unchanged = inner.deletes_unchanged
+        self.holds_updates = inner.holds_updates
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         return self.inner.get(key, byte_range)

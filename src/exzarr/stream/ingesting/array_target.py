@@ -52,7 +52,7 @@ class ArrayTarget:
                 return meta
             return growth.extended(meta).with_(attributes=with_position(meta.attributes, key, after))
 
-        self._array._transact(change, lambda old, new: growth.store(self._array, old, new))
+        self._array._transact(change, lambda old, new, place: growth.store(self._array, old, new, place))
 
     def _growth(self, blocks: Sequence[Block]) -> Growth:
         for block in blocks:

@@ -87,12 +87,12 @@ class GroupTarget:
                 consolidated=Consolidated(3, documents, held.extra),
             )
 
-        def first(_: GroupMetadata, __: GroupMetadata) -> None:
+        def first(_: GroupMetadata, __: GroupMetadata, at: Location) -> None:
             for name, growth in growths.items():
-                growth.store(self._array(name), known[name], grown[name])
+                growth.store(self._array(name), known[name], grown[name], at.child(name))
             for name, meta in grown.items():
                 # Not recorded in consolidated metadata: that is what we are about to put ourselves.
-                transactions.change(place.child(name), meta, partial(_with_shape, meta.shape), record=False)
+                transactions.change(at.child(name), meta, partial(_with_shape, meta.shape), record=False)
 
         with consolidation.noted(place.store, place.path, 3):
             transactions.change(place, self._group.metadata, change, first=first)

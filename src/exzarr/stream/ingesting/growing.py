@@ -13,6 +13,7 @@ from exzarr import config
 from exzarr.array import Array
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
+from exzarr.hierarchy import Location
 from exzarr.nodes.indexers import as_values
 from exzarr.resize import extended, store_rows
 
@@ -88,12 +89,12 @@ class Growth:
         """What the metadata `meta` of the array becomes."""
         return meta if self.values is None else extended(meta, self.values.shape, self.axis)
 
-    def store(self, array: Array, before: ArrayMetadata, grown: ArrayMetadata) -> None:
-        """Write it to `array`, whose stored metadata is `before`, and is to become `grown`."""
+    def store(self, array: Array, before: ArrayMetadata, grown: ArrayMetadata, place: Location) -> None:
+        """Write it to `array`, whose stored metadata is `before`, and is to become `grown`: what is appended, to `place`."""
         for region, values in self.patches:
             array[region] = values
         if self.values is not None and self.rows:
-            store_rows(array._location, before.shape, grown, self.values, self.axis, array._write_empty)
+            store_rows(place, before.shape, grown, self.values, self.axis, array._write_empty)
 
 
 def _check_shape(shape: tuple[int, ...], of: tuple[int, ...], axis: int) -> None:

@@ -10,6 +10,7 @@ from zlib import crc32
 from exzarr.engine.source import open_source
 from exzarr.errors import MetadataError, StoreError, UnsupportedError
 from exzarr.format import json_text, v2, v3
+from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS
 from exzarr.stores.base import Store
@@ -52,6 +53,7 @@ def join(path: str, name: str) -> str:
 
 def canonical(meta: Metadata) -> str:
     """What the documents of a node say, in one way to say it: for comparing."""
+    meta = without_appends(meta)
     if isinstance(meta, GroupMetadata):
         # zarr-python adds one, empty, to groups that it consolidates: of v2, too.
         extra = {key: value for key, value in meta.extra.items() if key != "consolidated_metadata"}

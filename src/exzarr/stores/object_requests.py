@@ -1,0 +1,86 @@
+"""Asking an object store: one request of obstore's, its errors made exzarr's, tried again where they pass."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from exzarr.errors import StoreError
+from exzarr.retrying import Retry
+from exzarr.stores.object_errors import is_missing_container, store_error
+from exzarr.stores.retry import persist
+
+__all__ = ["Asked", "Kind", "ask"]
+
+T = TypeVar("T")
+Kind = Literal["get", "range", "size", "put", "delete", "list"]
+
+EXPECTED = frozenset(
+    ("PreconditionError", "AlreadyExistsError", "NotSupportedError", "NotImplementedError", "TypeError")
+)
+"""Names of errors of obstore's that are raised as they are: whoever asked knows what they mean."""
+
+IN_FOLDER = re.compile(r"\(os error 2[01]\)")
+"""In a folder: a part of the key is itself a key, or the key is a folder."""
+
+_started_in: int | None = None
+"""The process that obstore has started its threads in. A forked child has none of them, and would wait forever.
+
+Nor would a new client help it: all clients of a process share these threads, and obstore never starts them anew.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked, and how.
+
+    Attributes
+    ----------
+    client
+        One of obstore's stores.
+    url, root
+        The store, and the bucket, for messages.
+    retry
+        Which errors are tried again, how often, within how long.
+    secrets
+        What no message may show.
+    """
+
+    client: Any
+    url: str
+    root: str
+    retry: Retry
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
+    """``call(client, *args)``. FileNotFoundError where there is no such object; `EXPECTED` errors as they are."""
+    global _started_in
+    if _started_in != os.getpid():
+        if _started_in is not None:
+            raise StoreError(
+                f"{asked.url} can't be used in a forked process, since obstore was used before the fork; "
+                "start processes by 'spawn' or 'forkserver' (multiprocessing.set_start_method)"
+            )
+        _started_in = os.getpid()
+
+    def attempt() -> T:
+        try:
+            return call(asked.client, *args, **more)
+        except FileNotFoundError as error:
+            if not is_missing_container(error):
+                raise FileNotFoundError(key) from None
+            made = store_error(error, asked.url, kind, key, asked.secrets)
+        except Exception as error:
+            if type(error).__name__ in EXPECTED:
+                raise
+            if IN_FOLDER.search(str(error)):
+                raise FileNotFoundError(key) from None
+            made = store_error(error, asked.url, kind, key, asked.secrets)
+        # Outside of the clause: what obstore says may hold secrets, and is not to be shown as the context.
+        raise made
+
+    return persist(asked.retry, asked.url, kind, key, attempt)

@@ -1,0 +1,246 @@
+"""Appending where there are no locks: whoever is late, or was taken for dead, does no harm."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorstore
+import zarr
+
+import exzarr
+from exzarr import config
+from exzarr.errors import LockTimeoutError, MetadataError, StoreError
+from exzarr.format.appends import MEMBER
+from exzarr.stores import CountingStore, ObjectStore
+
+obstore = pytest.importorskip("obstore")
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "chunks": {"chunks": (4, 3)},
+    "shards": {"chunks": (2, 3), "shards": (8, 3)},
+    "raw": {"chunks": (5, 2), "compressors": None},
+    "v2": {"chunks": (4, 3), "zarr_format": 2},
+}
+WAIT = 0.03
+
+
+class Sleeper(ObjectStore):
+    """A store whose conditional puts wait, from one of them on, until they are let go: as if its process slept.
+
+    No two are equal, so that each stands for a process of its own.
+    """
+
+    def __init__(self, where: Any, **more: Any) -> None:
+        super().__init__(where, **more)
+        self.go = threading.Event()
+        self.asleep = threading.Event()
+        self.left = -1
+        """How many more puts pass; negative: all."""
+
+    def _put_if(self, key: str, value: Any, version: Any) -> bool:
+        if self.left == 0:
+            self.asleep.set()
+            assert self.go.wait(60)
+        elif self.left > 0:
+            self.left -= 1
+        return super()._put_if(key, value, version)
+
+    __eq__ = object.__eq__  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+@pytest.fixture(params=LAYOUTS)
+def place(request: pytest.FixtureRequest) -> Iterator[Callable[[], Any]]:
+    """Opens the array by a store of its own; it has seven rows of -1, -2, ..."""
+    client = obstore.store.MemoryStore()
+    rows = -np.arange(1, 8)[:, None] * np.ones((1, 3), "i4")
+    exzarr.create_array(ObjectStore(client), data=rows.astype("i4"), fill_value=0, **LAYOUTS[request.param])
+    with config.override(turn_timeout=WAIT):
+        yield lambda: exzarr.open_array(Sleeper(client), mode="r+")
+
+
+def rows_of(array: Any) -> list[int]:
+    found = np.asarray(array.refresh()[:])
+    assert (found == found[:, :1]).all()
+    return found[:, 0].tolist()
+
+
+def late(array: Any, puts: int, act: Callable[[Any], Any]) -> Callable[[], None]:
+    """Start ``act(array)``, which falls asleep after so many puts; returns a function that wakes it and waits for it."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with config.override(turn_timeout=WAIT):
+                act(array)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+        finally:
+            array.store.asleep.set()
+
+    array.store.left = puts
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert array.store.asleep.wait(60)
+
+    def wake() -> None:
+        array.store.left = -1
+        array.store.go.set()
+        thread.join()
+        if errors:
+            raise errors[0]
+
+    return wake
+
+
+OLD = [-1, -2, -3, -4, -5, -6, -7]
+
+
+@pytest.mark.parametrize("puts", range(7))
+@pytest.mark.parametrize("count", [1, 6])
+def test_an_appender_that_sleeps_at_whatever_moment_undoes_nothing_and_is_done_in_the_end(place, puts, count):
+    """It wakes when others have appended less, or more, than what it wanted to."""
+    wake = late(place(), puts, lambda a: a.append(np.full((4, 3), 9)))
+    other = place()
+    for value in range(1, 1 + count):
+        other.append(np.full((2, 3), value))
+    others = [value for value in range(1, 1 + count) for _ in range(2)]
+    done = [value for value in rows_of(other) if value != 9]
+    assert done == OLD + others
+    wake()
+    found = rows_of(place())
+    assert [value for value in found if value != 9] == OLD + others
+    assert found.count(9) == 4
+    at = found.index(9)
+    assert found[at : at + 4] == [9] * 4
+
+
+@pytest.mark.parametrize("puts", range(1, 6))
+def test_an_appender_that_sleeps_while_the_array_is_resized_leaves_only_the_fill_value(place, puts):
+    wake = late(place(), puts, lambda a: a.append(np.full((9, 3), 9)))
+    other = place()
+    other.resize((30, 3))
+    assert rows_of(other) in (OLD + [0] * 23, OLD + [9] * 9 + [0] * 14)
+    wake()
+    found = rows_of(place())
+    assert found in (OLD + [0] * 23 + [9] * 9, OLD + [9] * 9 + [0] * 14)
+
+
+@pytest.mark.parametrize("puts", range(6))
+@pytest.mark.parametrize("shape", [(2, 3), (25, 3)])
+def test_a_resize_that_sleeps_takes_nothing_of_what_was_appended(place, puts, shape):
+    place().append(np.full((6, 3), 8))
+    wake = late(place(), puts, lambda a: a.resize(shape))
+    other = place()
+    other.append(np.full((5, 3), 1))
+    wake()
+    found = rows_of(place())
+    before = OLD + [8] * 6
+    if shape[0] == 2:  # before the append, or after it
+        assert found in (before[:2], before[:2] + [1] * 5)
+    else:
+        assert found in (before + [0] * 12 + [1] * 5, (before + [1] * 5 + [0] * 12)[:25])
+
+
+@pytest.mark.parametrize("puts", range(5))
+def test_attributes_that_are_set_in_between_stay(place, puts):
+    wake = late(place(), puts, lambda a: a.append(np.full((4, 3), 9)))
+    if place().zarr_format == 2:
+        pytest.skip("two documents")
+    place().attrs["x"] = 1
+    wake()
+    again = place()
+    assert dict(again.attrs) == {"x": 1}
+    assert rows_of(again) == OLD + [9] * 4
+
+
+def test_a_turn_that_somebody_else_has_is_waited_for(place):
+    """Longer than it takes to be taken for dead: the holder shows that it is alive."""
+    array = place()
+    began, go = threading.Event(), threading.Event()
+    put_new = array.store.put_new
+
+    def slow(key: str, value: Any) -> bool:
+        began.set()
+        assert go.wait(60)
+        return put_new(key, value)
+
+    array.store.put_new = slow
+
+    def append() -> None:
+        with config.override(turn_timeout=0.4):
+            array.append(np.full((9, 3), 9))
+
+    with config.override(turn_timeout=0.4):
+        thread = threading.Thread(target=append)
+        thread.start()
+        assert began.wait(60)
+        with config.override(lock_timeout=1.0), pytest.raises(LockTimeoutError, match="signs of life"):
+            place().append(np.full((1, 3), 1))
+        go.set()
+        thread.join()
+        assert rows_of(array) == OLD + [9] * 9
+
+
+def test_nothing_is_left_in_the_attributes_and_no_key_and_others_read_what_is_in_the_document(tmp_path):
+    """While somebody appends, and for ever if he has died."""
+    client = obstore.store.LocalStore(tmp_path, mkdir=True)
+    for zarr_format, name in ((3, "zarr.json"), (2, ".zarray")):
+        folder = tmp_path / f"v{zarr_format}"
+        memory = obstore.store.MemoryStore()
+        exzarr.create_array(
+            ObjectStore(memory), data=np.arange(7), chunks=4, zarr_format=zarr_format, attributes={"x": 1}
+        )
+        with config.override(turn_timeout=WAIT):
+            wake = late(exzarr.open_array(Sleeper(memory), mode="r+"), 2, lambda a: a.append([7, 8]))
+            exzarr.copy(ObjectStore(memory), tmp_path / "copy", overwrite=True)
+            for key in ObjectStore(memory).list():
+                ObjectStore(client, prefix=f"v{zarr_format}").put(key, ObjectStore(memory).get(key))
+            wake()
+        assert MEMBER in (folder / name).read_text()
+        assert {path.name for path in folder.rglob("*") if path.is_file()} <= {name, ".zattrs", "0", "1", "2"}
+        driver = {3: "zarr3", 2: "zarr"}[zarr_format]
+        spec = {"driver": driver, "kvstore": {"driver": "file", "path": str(folder)}}
+        theirs = tensorstore.open(spec).result().read().result()
+        for found in (theirs, zarr.open_array(folder, mode="r")[:], exzarr.open_array(folder)[:]):
+            assert found.tolist() == [*range(7)]
+        assert (
+            dict(zarr.open_array(folder, mode="r").attrs) == dict(exzarr.open_array(folder).attrs) == {"x": 1}
+        )
+        assert MEMBER not in (tmp_path / "copy" / name).read_text()
+        (tmp_path / "copy" / name).unlink()
+
+
+def test_a_turn_that_makes_no_sense_is_an_error_that_says_what_to_do():
+    client = obstore.store.MemoryStore()
+    store = ObjectStore(client)
+    a = exzarr.create_array(store, shape=(4,), chunks=(2,), dtype="i1")
+    good = bytes(store.get("zarr.json") or b"")
+    for member, error in (
+        ({"holder": 3}, MetadataError),
+        ({"reach": {"": [10**14]}}, StoreError),
+        ({"count": -1}, MetadataError),
+        ({"done": [1]}, MetadataError),
+        ({"reach": 7}, MetadataError),
+    ):
+        text = str({"must_understand": False, **member}).replace("'", '"').replace("False", "false")
+        store.put("zarr.json", good.rstrip()[:-1] + f', "{MEMBER}": {text}}}'.encode())
+        assert exzarr.open_array(store)[:].tolist() == [0] * 4
+        with pytest.raises(error, match=MEMBER):
+            a.append([1])
+
+
+def test_what_an_append_asks_for_is_what_the_note_says():
+    store = CountingStore(ObjectStore(obstore.store.MemoryStore()))
+    a = exzarr.create_array(store, shape=(0, 3), chunks=(4, 3), dtype="i4")
+    store.reset()
+    a.append(np.ones((12, 3)))
+    assert (store.total, store.requests["get"]) == (3 + 4, 2)
+    a.append(np.ones((1, 3)))
+    store.reset()
+    a.append(np.ones((1, 3)))
+    assert store.total == 4 + 3, "the chunk and the document are looked at, and the chunk is put"

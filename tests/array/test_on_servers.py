@@ -195,7 +195,11 @@ def test_processes_that_stop_go_on_and_die_while_they_append(object_server, monk
         one.send_signal(signal.SIGCONT)
         time.sleep(rng.uniform(0.05, 0.2))
     processes[3].kill()
-    done = [process.communicate()[0] for process in processes]
+    done = [
+        process.stdout.read() for process in processes
+    ]  # `communicate` would lose what `readline` has in hands
+    for process in processes:
+        process.communicate()
     assert [process.returncode for process in processes] == [0, 0, 0, -signal.SIGKILL]
     found = blocks(exzarr.open_array(store)[:])
     told = {int(line) for text in done for line in text.split()}

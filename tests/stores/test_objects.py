@@ -196,27 +196,6 @@ def test_a_chunk_that_became_empty_is_not_deleted_under_another_writers_hands(s3
         assert not store.exists(f"{array.path}/c/0")
 
 
-WRITER = """
-import sys
-import exzarr
-from exzarr.stores import ObjectStore, S3Options
-options = S3Options(endpoint=sys.argv[2], region="us-east-1", access_key_id="a", secret_access_key="b")
-a = exzarr.open(ObjectStore(sys.argv[1], options=options), mode="r+")
-for i in range(int(sys.argv[3]), 40, 4):
-    a[i] = i + 1
-"""
-
-
-def test_processes_that_write_parts_of_one_chunk_lose_nothing(s3_server, run_python):
-    store = s3_server.store("x.zarr")
-    a = exzarr.create_array(store, shape=(40,), chunks=(40,), dtype="i4")
-    with ThreadPoolExecutor(4) as pool:
-        args = [(store.url, s3_server.endpoint, str(i)) for i in range(4)]
-        for done in pool.map(lambda args: run_python(WRITER, *args), args):
-            assert not done.returncode, done.stderr
-    assert a[...].tolist() == [*range(1, 41)]
-
-
 # -- what goes wrong -------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from exzarr import hierarchy
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError
 from exzarr.format import fill_values, v2
+from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
@@ -118,6 +119,7 @@ def _target(node: Location, source: Location, target: Location) -> Location:
 def _plan_node(
     source: Location, target: Location, meta: Metadata, recipe: Recipe, keep_keys: bool
 ) -> NodePlan:
+    meta = without_appends(meta)
     if isinstance(meta, GroupMetadata):
         zarr_format = meta.zarr_format if recipe.zarr_format is KEEP else recipe.zarr_format
         return NodePlan(source, target, meta, translate_group(meta, zarr_format))

@@ -6,17 +6,18 @@ node at one place one succeeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from exzarr import consolidation, hierarchy
 from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
+from exzarr.stores import local_aside
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.watched import watched
 
-__all__ = ["copy", "create", "make_room", "save_new"]
+__all__ = ["built", "copy", "create", "make_room", "require_room", "save_new"]
 
 
 def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> None:
@@ -69,9 +70,24 @@ def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes:
 def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -> None:
     """Prepare `location` for a new node. With `overwrite`, what is there is deleted.
 
+    NodeExistsError as `require_room` says; parents that are missing are made groups.
+    """
+    missing = require_room(location, overwrite=overwrite)
+    if overwrite:
+        hierarchy.delete(location)
+    for place in reversed(missing):
+        if not save_new(place, GroupMetadata(zarr_format)) and isinstance(
+            hierarchy.find(place.direct), ArrayMetadata
+        ):  # made by somebody else meanwhile
+            raise _inside_array(location, place)
+
+
+def require_room(location: Location, *, overwrite: bool) -> list[Location]:
+    """That a new node may be made at `location`; the parents that it lacks, nearest first.
+
     NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
-    or where overwriting would delete a folder that holds something else; parents that are
-    missing are made groups. What consolidated metadata says does not count here: it may be stale.
+    or where overwriting would delete a folder that holds something else. What consolidated metadata says does
+    not count here: it may be stale.
     """
     store, direct = location.store, location.direct
     if store.read_only:
@@ -83,20 +99,64 @@ def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -
             raise NodeExistsError(
                 f"something is at {location} already, and cannot be read: {error}"
             ) from error
-        found = GroupMetadata(zarr_format)  # whatever it is
+        found = GroupMetadata(3)  # whatever it is
     if found is not None and not overwrite:
         kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
         raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
     missing = _missing_parents(location)
-    if overwrite:
-        if found is None:
-            _refuse_foreign(direct)
-        hierarchy.delete(location)
-    for place in reversed(missing):
-        if not save_new(place, GroupMetadata(zarr_format)) and isinstance(
-            hierarchy.find(place.direct), ArrayMetadata
-        ):  # made by somebody else meanwhile
-            raise _inside_array(location, place)
+    if overwrite and found is None:
+        _refuse_foreign(direct)
+    return missing
+
+
+@contextmanager
+def built(location: Location, meta: Metadata, *, overwrite: bool = False) -> Iterator[Location]:
+    """A place to build what is to be at `location`, where it is when the block ends; `meta` is of its topmost node.
+
+    In a folder that is a place aside, and what is built appears at once. Elsewhere, and where there is something
+    already, it is `location` itself, and the topmost document has to come last. Where the block fails, nothing is
+    left but room. Raises what `make_room` does.
+    """
+    if local_aside.can_be_moved_in(location.store, location.path, overwrite=overwrite):
+        require_room(location, overwrite=overwrite)
+        aside = local_aside.make_aside(location.store, location.path)
+        try:
+            yield Location(aside, "")
+            with ExitStack() as noted:
+                noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
+                make_room(location, meta.zarr_format, overwrite=overwrite)
+                if local_aside.is_filled(location.store, location.path):
+                    noted.enter_context(hierarchy.unfinished(location, meta))
+                if not local_aside.move_in(aside, location.store, location.path):
+                    raise NodeExistsError(f"somebody else has just put something at {location}")
+                _record_all(location)
+        except BaseException:
+            local_aside.remove(aside)
+            raise
+        return
+    make_room(location, meta.zarr_format, overwrite=overwrite)
+    try:
+        with (
+            hierarchy.unfinished(location, meta),
+            consolidation.noted(location.store, location.path, meta.zarr_format),
+        ):
+            yield location
+            _record_all(location)
+    except BaseException:
+        with suppress(StoreError):  # why it failed matters more
+            hierarchy.delete(location)
+        raise
+
+
+def _record_all(location: Location) -> None:
+    """Record a node, and all below it, in the consolidated metadata above it."""
+    if not location.path:
+        return
+    found = hierarchy.load(location.direct)
+    hierarchy.recorded(location, found)
+    if isinstance(found, GroupMetadata):
+        for path, meta in hierarchy.nodes_below(location.direct):
+            hierarchy.recorded(location.child(path), meta)
 
 
 def _missing_parents(location: Location) -> list[Location]:
@@ -127,6 +187,8 @@ def _refuse_foreign(location: Location) -> None:
     )
     if not (keys or prefixes) or ours or any(_is_node(location, name) for name in prefixes):
         return
+    if next(watched(location.store).list(location.path), None) is None:  # folders in which there is nothing
+        return
     raise NodeExistsError(
         f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
         "or empty it yourself"
@@ -154,20 +216,16 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     found = hierarchy.load(source.direct)
     if _within(source.path, dest.path) or _within(dest.path, source.path):
         raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
-    make_room(dest, found.zarr_format, overwrite=overwrite)
     store = watched(source.store)
-    keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
-    metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
-    values = sorted(set(keys).difference(metadata))
-    with hierarchy.unfinished(dest, found), consolidation.noted(dest.store, dest.path, found.zarr_format):
+    with built(dest, found, overwrite=overwrite) as place:
+        put = watched(place.store).put
+        keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
+        metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
+        values = sorted(set(keys).difference(metadata))
         for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
             value = store.get(source.key(key))
             if value is not None:  # else somebody deleted it since it was listed
-                watched(dest.store).put(dest.key(key), value)
-        hierarchy.recorded(dest, found)
-        if isinstance(found, GroupMetadata):
-            for path, meta in hierarchy.nodes_below(dest.direct):
-                hierarchy.recorded(dest.child(path), meta)
+                put(place.key(key), value)
 
 
 def _within(path: str, group: str) -> bool:

@@ -26,12 +26,17 @@ SHAPE = (16, 24)
 
 @dataclass(frozen=True)
 class Writer:
-    """One kind of writing."""
+    """One kind of writing.
+
+    `nodes` are looked at; where the node `comes_and_goes`, there may be none.
+    """
 
     prepare: Callable[[Path, dict[str, Any]], None]
     write: Callable[[Path], Iterator[None]]
     check: Callable[[Any], None]
     layouts: tuple[str, ...] = tuple(LAYOUTS)
+    nodes: tuple[str, ...] = ("",)
+    comes_and_goes: bool = False
 
 
 def _numbers() -> Iterator[int]:
@@ -302,12 +307,16 @@ def _overwritable(path: Path, layout: dict[str, Any]) -> None:
 
 
 def _overwrite(path: Path) -> Iterator[None]:
-    version = exzarr.open_array(path, mode="r").zarr_format if path.exists() and any(path.iterdir()) else 3
-    while True:
+    versions: tuple[Any, ...] = (2, 3)
+    for version in itertools.cycle(versions):
         exzarr.create_array(
             path, shape=SHAPE, chunks=(4, 8), dtype="i2", overwrite=True, zarr_format=version
         )[...] = 1
         yield
+
+
+def _check_overwritten(node: Any) -> None:
+    assert set(np.unique(np.asarray(node[...]))) <= {0, 1}
 
 
 WRITERS: dict[str, Writer] = {
@@ -321,4 +330,8 @@ WRITERS: dict[str, Writer] = {
     "ingest": Writer(_empty, _ingest, _check_appended, ("raw", "shards")),
     "ingest group": Writer(_ingestible, _ingest_group, _check_ingested_group, ("raw", "shards")),
     "come and go": Writer(_group, _come_and_go, _check_come_and_gone, ("raw", "v2")),
+    "copy hierarchies": Writer(
+        _copy_source, _copy_hierarchy, _check_copied_hierarchy, ("raw", "v2"), ("from", "to0", "to1"), True
+    ),
+    "overwrite": Writer(_overwritable, _overwrite, _check_overwritten, ("raw",), comes_and_goes=True),
 }

@@ -11,12 +11,13 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr import hierarchy, making
 from exzarr.array import Array
-from exzarr.errors import ArgumentError, NodeExistsError, StoreError
+from exzarr.errors import ArgumentError, NodeExistsError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
 from exzarr.stores.base import Store
@@ -113,19 +114,12 @@ def execute(
     """Carry out what `plan_copy` planned. Its first node is the root of what is copied."""
     started = time.perf_counter()
     root = plan[0]
-    making.make_room(root.target, root.target_meta.zarr_format, overwrite=overwrite)
     tally = Tally(sum(node.nbytes for node in plan), progress)
-    try:
-        with hierarchy.unfinished(root.target, root.target_meta):
-            # From the leaves up: a group is there only when all of it is.
-            for node in reversed(plan):
-                _copy_node(node, tally, memory)
-    except BaseException:
-        try:
-            hierarchy.delete(root.target)
-        except StoreError:
-            pass  # why the copy failed matters more
-        raise
+    with making.built(root.target, root.target_meta, overwrite=overwrite) as place:
+        # From the leaves up: a group is there only when all of it is.
+        for node in reversed(plan):
+            below = node.target.path[len(root.target.path) :].lstrip("/")
+            _copy_node(replace(node, target=place.child(below)), node.target.path, tally, memory)
     return CopyReport(
         source=place_of(root.source),
         destination=place_of(root.target),
@@ -140,9 +134,9 @@ def execute(
     )
 
 
-def _copy_node(node: NodePlan, tally: Tally, memory: int) -> None:
+def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int) -> None:
     if node.is_array:
-        tally.start(node.target.path, node.nbytes)
+        tally.start(name, node.nbytes)
         if node.same_bytes:
             move_chunks(node, tally)
             if node.other_fill:

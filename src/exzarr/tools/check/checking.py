@@ -117,7 +117,8 @@ def _check_arrays(run: Run, nodes: Nodes, progress: Progress) -> int:
 
 
 def _require_something(location: Location, nodes: Nodes, run: Run) -> None:
-    if not nodes.paths and not run.findings.confirmed and not run.findings.unsettled:
+    something = nodes.paths or run.findings.confirmed or run.findings.unsettled or run.quarantines
+    if not something:
         raise hierarchy.not_found(location)
 
 

@@ -24,6 +24,7 @@ from exzarr.stores.base import KEEP, Buffer, Store, ValueReader
 from exzarr.tools.check.consolidated import look_at_consolidated, node_of
 from exzarr.tools.check.entries import QUARANTINE
 from exzarr.tools.check.left_by import folders_above, is_unfinished
+from exzarr.tools.check.nodes import looks_like_chunk
 from exzarr.tools.check.quarantine import quarantine_key, set_aside
 from exzarr.tools.check.values import mark_of
 
@@ -112,11 +113,19 @@ def _move_outside(store: Store, intent: Intent, path: str, stamp: str) -> int:
 
 
 def _move_orphans(store: Store, intent: Intent, stamp: str) -> int:
-    """Move all that lies where a node was being made or removed, nodes below it, too; how many keys these were."""
+    """Move documents and chunks where a node was being made or removed, those of nodes below, too; how many there were.
+
+    What else lies there was there before, or is somebody's.
+    """
     if intent.meta is None or not is_unfinished(store, intent):
         return 0
-    keys = [key for key in store.list(intent.path) if QUARANTINE not in key]
+    keys = [key for key in store.list(intent.path) if QUARANTINE not in key and _is_ours(key)]
     return sum(_move(store, key, quarantine_key(intent.path, key, stamp)) for key in keys)
+
+
+def _is_ours(key: str) -> bool:
+    name = key.rpartition("/")[2]
+    return name in DOCUMENTS or looks_like_chunk(name)
 
 
 def _move(store: Store, key: str, target: str) -> bool:

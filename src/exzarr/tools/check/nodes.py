@@ -11,13 +11,13 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, normalize_path
 from exzarr.stores.base import Store
 from exzarr.tools.check.documents import look_at_documents
-from exzarr.tools.check.entries import age, below, directly
+from exzarr.tools.check.entries import QUARANTINE, age, below, directly
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.left_by import unfinished_node
 from exzarr.tools.check.leftovers import is_foreign_temporary
 from exzarr.tools.check.run import Run
 
-__all__ = ["ArrayNode", "Nodes", "find_nodes"]
+__all__ = ["ArrayNode", "Nodes", "find_nodes", "looks_like_chunk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _documents_below(store: Store, path: str, linked: bool = False, most: int = 
                 found.append(entry.key)
                 if len(found) == most:
                     break
-            elif entry.kind == "prefix" and not (through or is_link):
+            elif entry.kind == "prefix" and not (through or is_link or entry.key.endswith(QUARANTINE)):
                 pending.append((entry.key, False))
     return found
 
@@ -173,7 +173,7 @@ def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None
             continue
         count += 1
         first = min(first, entry.key) if first else entry.key
-        chunks += _looks_like_chunk(name)
+        chunks += looks_like_chunk(name)
         if count <= 100:
             old = age(run.store, entry.key)
             newest = old if newest is None or (old is not None and old < newest) else newest
@@ -184,5 +184,6 @@ def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None
     return Finding(code, path, path, what, mark=str(count)), newest
 
 
-def _looks_like_chunk(name: str) -> bool:
+def looks_like_chunk(name: str) -> bool:
+    """Whether the last part of a key is one that a chunk's may have."""
     return name == "c" or name.removeprefix("c.").replace(".", "").isdigit()

@@ -18,6 +18,16 @@ from exzarr.stores.os_errors import store_error
 __all__ = ["can_be_moved_in", "is_filled", "make_aside", "move_in", "remove"]
 
 
+class Aside(LocalStore):
+    """A folder that is to be moved. Messages and profiles call it by where it goes."""
+
+    goes_to = ""
+
+    @property
+    def url(self) -> str:
+        return self.goes_to or super().url
+
+
 def can_be_moved_in(store: Store, prefix: str, *, overwrite: bool) -> bool:
     """Whether a new folder can be moved to `prefix` when it is finished.
 
@@ -36,13 +46,15 @@ def can_be_moved_in(store: Store, prefix: str, *, overwrite: bool) -> bool:
     return overwrite or not any(folder.iterdir())
 
 
-def make_aside(store: Store, prefix: str) -> LocalStore:
+def make_aside(store: Store, prefix: str) -> Aside:
     """A store of its own, in a new folder above `prefix`, for what `move_in` will bring there."""
     assert isinstance(store, LocalStore)
     above = Path(store.local_path(prefix)).parent
     while not above.exists() and above != above.parent:
         above = above.parent
-    return LocalStore(above / temporary_name(), durability=store.durability)
+    aside = Aside(above / temporary_name(), durability=store.durability)
+    aside.goes_to = f"{store.url}/{prefix}" if prefix else store.url
+    return aside
 
 
 def is_filled(store: Store, prefix: str) -> bool:

@@ -188,3 +188,57 @@ def test_threads_that_write_to_memory_give_no_false_alarm() -> None:
             thread.join()
     assert not errors
     assert exzarr.check(store, deep=True, grace=0).findings == ()
+
+
+class Pausing(MemoryStore):
+    """Whoever changes the value at `key` stands still afterwards until it is told to go on."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+        self.paused, self.go_on = threading.Event(), threading.Event()
+        self.armed = False
+
+    def _pause(self, key: str) -> None:
+        if self.armed and key == self.key:
+            self.armed = False
+            self.paused.set()
+            assert self.go_on.wait(60)
+
+    def update(self, key: str, change: Any) -> None:
+        super().update(key, change)
+        self._pause(key)
+
+    def put_new(self, key: str, value: Any) -> bool:
+        made = super().put_new(key, value)
+        self._pause(key)
+        return made
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("what", ["attributes", "resize", "create", "delete"])
+def test_a_thread_between_a_document_and_consolidated_metadata_is_no_finding(
+    what: str, zarr_format: Any
+) -> None:
+    name = "zarr.json" if zarr_format == 3 else ".zarray"
+    store = Pausing(f"{'b' if what == 'create' else 'a'}/{name}")
+    root = exzarr.create_group(store, zarr_format=zarr_format)
+    root.create_array("a", shape=(4,), chunks=(2,), dtype="i1")[...] = 1
+    exzarr.consolidate_metadata(store)
+    does: dict[str, Any] = {
+        "attributes": lambda: root["a"].attrs.update(x=1),
+        "resize": lambda: root.get_array("a").resize((9,)),
+        "create": lambda: root.create_array("b", shape=(4,), dtype="i1", attributes={"x": 1}),
+        "delete": lambda: root.__delitem__("a"),
+    }
+    store.armed = True
+    thread = threading.Thread(target=does[what])
+    thread.start()
+    try:
+        assert store.paused.wait(60)
+        report = exzarr.check(store, deep=True)
+        assert report.findings == (), str(report)
+    finally:
+        store.go_on.set()
+        thread.join()
+    assert exzarr.check(store, deep=True).findings == ()

@@ -213,8 +213,8 @@ KINDS: dict[str, Kind] = {
             "EXZ501",
             "note",
             "temporary file of an exzarr that died",
-            "nobody ever reads it; it only takes up space",
-            _LEFT,
+            "nobody reads it, nor what its writer had not finished, if it says what that was",
+            "removes it, and finishes or undoes what its writer had not finished",
         ),
         Kind(
             "EXZ502",

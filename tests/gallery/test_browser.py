@@ -23,6 +23,7 @@ CONTROLS = [
     ("01_01_first_zarr_array", "rows in the window", "window"),
     ("01_05_interoperability", "byte order", "orders"),
     ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),
+    ("04_01_embeddings_in_zarr", "what is it", "similarities"),
 ]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from exzarr import config
+from exzarr.engine.pool import Feed, run
 from exzarr.errors import ArgumentError
+from exzarr.gallery.blas import single_threaded_blas
 from exzarr.gallery.vector_blocks import BLOCK_NBYTES, Vectors, vector_blocks
 
 __all__ = ["TopK", "top_k"]
@@ -80,8 +84,11 @@ def top_k(
         The vectors have length 1: no lengths are computed.
     norms
         The vectors' lengths, shape (n,), a Zarr array or a NumPy array. Default: computed from each block.
-    mapped, workers
+    mapped
         See `vector_blocks`: raw chunks in a local folder are mapped into memory instead of copied.
+    workers
+        Threads that compute, each with a block of its own; and, where chunks are not mapped, as many that
+        read. Default: ``config.workers``.
 
     Returns
     -------
@@ -101,61 +108,70 @@ def top_k(
     if normalized and norms is not None:
         raise ArgumentError("normalized vectors have length 1: give normalized=True or norms, not both")
     lengths = None if norms is None else _as_lengths(norms, vectors.shape[0])
-    scan = _Scan(wanted, min(k, vectors.shape[0]), normalized=normalized)
+    scan = _Scan(wanted, min(k, vectors.shape[0]), lengths, normalized=normalized)
     row_nbytes = max(1, vectors.dtype.itemsize, 4) * max(1, vectors.shape[1])
     most = max(64, min(BLOCK_NBYTES // row_nbytes, SCORES_NBYTES // (4 * len(wanted))))
-    with np.errstate(all="ignore"):  # what comes of it is looked for
-        for start, block in vector_blocks(vectors, most=most, mapped=mapped, workers=workers):
-            scan.add(start, block, None if lengths is None else lengths[start : start + len(block)])
+    blocks = vector_blocks(vectors, most=most, mapped=mapped, workers=workers)
+    threads = workers or config.get().workers
+    with single_threaded_blas():
+        run(scan.work, blocks, threads, threads)  # a count that has each thread take one block at a time
     if np.ndim(queries) == 1:
         return TopK(scan.rows[0], scan.scores[0])
     return TopK(scan.rows, scan.scores)
 
 
 class _Scan:
-    """The best so far, for all queries."""
+    """The best so far, for all queries; several threads look at blocks."""
 
-    def __init__(self, queries: Float64s, k: int, *, normalized: bool) -> None:
+    def __init__(self, queries: Float64s, k: int, lengths: Float64s | None, *, normalized: bool) -> None:
         self.rows = np.full((len(queries), k), -1, np.int64)
         self.scores = np.full((len(queries), k), -np.inf)
         self._queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
         self._rough = self._queries.astype(np.float32)
-        self._k, self._normalized = k, normalized
+        self._k, self._lengths, self._normalized = k, lengths, normalized
         # A sum of d products in float32, the inputs' own rounding and the division are off by no more than this
         # (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), twice over.
         self._margin = np.float32((queries.shape[1] + 16) * 2.0**-23)
-        self._scratch = np.empty(0, np.float32)
+        self._merging = threading.Lock()
 
-    def add(self, start: int, block: AnyArray, lengths: AnyArray | None) -> None:
-        """Look at a block, whose first row has the number `start`."""
-        exact_lengths = lengths
+    def work(self, feed: Feed) -> None:
+        """Look at blocks until there are no more."""
+        # Fresh memory for the scores of each block would cost as much as they do.
+        scratch = np.empty(0, np.float32)
+        with np.errstate(all="ignore"):  # what comes of it is looked for
+            while batch := feed.take():
+                start, block = batch.pop()
+                size = len(self._rough) * len(block)
+                if scratch.size < size:
+                    scratch = np.empty(size, np.float32)
+                self._look(start, block, scratch[:size].reshape(len(self._rough), len(block)))
+                del block  # before the next one is there
+
+    def _look(self, start: int, block: AnyArray, scores: npt.NDArray[np.float32]) -> None:
+        """Look at a block, whose first row has the number `start`; `scores` is room for its rough ones."""
+        known = None if self._lengths is None else self._lengths[start : start + len(block)]
         small = block if block.dtype == np.float32 else block.astype(np.float32)
-        scores = self._room(len(block))
         np.matmul(self._rough, small.T, out=scores)
         if not self._normalized:
-            if lengths is None:
-                lengths = np.sqrt(np.einsum("ij,ij->i", small, small))
+            lengths = np.sqrt(np.einsum("ij,ij->i", small, small)) if known is None else known
             odd = np.flatnonzero(~((lengths > SHORTEST) & (lengths < LONGEST)))
             scores *= np.divide(1, lengths, dtype=np.float32, casting="unsafe")
             if len(odd):
-                scores[:, odd] = self._exact_all(start, block, odd, exact_lengths)
+                scores[:, odd] = self._exact_all(start, block, odd, known)
         if not np.isfinite(scores[0]).all():
             _raise_not_finite(start, block)
         queries, rows = self._candidates(scores)
         for at in range(0, len(rows), PAIRS):
             some, of = rows[at : at + PAIRS], queries[at : at + PAIRS]
-            near = block[some].astype(np.float64)
-            self._merge(of, start + some, self._exact(near, of, start + some, _at(exact_lengths, some)))
-
-    def _room(self, count: int) -> npt.NDArray[np.float32]:
-        """A place for the scores of `count` vectors: fresh memory for each block would cost as much as they do."""
-        size = len(self._rough) * count
-        if self._scratch.size < size:
-            self._scratch = np.empty(size, np.float32)
-        return self._scratch[:size].reshape(len(self._rough), count)
+            exact = self._exact(block[some].astype(np.float64), of, start + some, _at(known, some))
+            with self._merging:
+                self._merge(of, start + some, exact)
 
     def _candidates(self, scores: npt.NDArray[np.float32]) -> tuple[Int64s, Int64s]:
-        """Queries and rows of all that may be among the best, the rough scores' error allowed for."""
+        """Queries and rows of all that may be among the best, the rough scores' error allowed for.
+
+        The best so far may change meanwhile: they only get better, and old ones let more through.
+        """
         queries, rows = [], []
         limits = (self.scores[:, -1] - self._margin).astype(np.float32)
         for query in np.flatnonzero(scores.max(axis=1) >= limits):

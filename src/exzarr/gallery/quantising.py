@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from exzarr.array import Array
 from exzarr.errors import ArgumentError
+from exzarr.gallery.blas import single_threaded_blas
 from exzarr.gallery.embeddings import TopK, top_k
 from exzarr.gallery.vector_blocks import Vectors, vector_blocks
 
@@ -58,7 +59,8 @@ class ProductQuantiser:
             raise ArgumentError(f"vectors of {size} dimensions can't be cut into {parts} equal parts")
         rng = np.random.default_rng(seed)
         pieces = np.asarray(sample, np.float32).reshape(count, parts, -1)
-        return cls(np.stack([_k_means(pieces[:, part], centroids, rounds, rng) for part in range(parts)]))
+        with single_threaded_blas():  # the products are small
+            return cls(np.stack([_k_means(pieces[:, part], centroids, rounds, rng) for part in range(parts)]))
 
     @property
     def dimensions(self) -> int:
@@ -70,8 +72,9 @@ class ProductQuantiser:
         """The numbers of the nearest centroids: uint8, shape (n, parts)."""
         pieces = self._pieces(vectors)
         codes = np.empty(pieces.shape[:2], np.uint8)
-        for part, centroids in enumerate(self.centroids):
-            codes[:, part] = _nearest(np.ascontiguousarray(pieces[:, part]), centroids)
+        with single_threaded_blas():
+            for part, centroids in enumerate(self.centroids):
+                codes[:, part] = _nearest(np.ascontiguousarray(pieces[:, part]), centroids)
         return codes
 
     def decode(self, codes: Codes) -> Float32s:

@@ -24,6 +24,7 @@ CONTROLS = [
     ("01_05_interoperability", "byte order", "orders"),
     ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),
     ("04_01_embeddings_in_zarr", "what is it", "similarities"),
+    ("05_01_tick_data_cube", "seconds in a bar", "candles"),
 ]
 
 

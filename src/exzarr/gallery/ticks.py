@@ -126,27 +126,31 @@ class _Part:
 
 
 def _part(data: AnyArray, of_row: Ints, symbol: int, price: int, volume: int) -> _Part:
-    """The bars of a chunk; each has a row at least."""
-    prices, volumes = data[:, :, price].astype(np.float64), data[:, :, volume].astype(np.float64)
+    """The bars of a chunk; each has a row at least, and perhaps no price."""
     begins = np.flatnonzero(np.diff(of_row, prepend=-1))
-    paid = ~np.isnan(prices)
-    count = len(prices)
-    rows = np.arange(count)[:, None]
-    first = np.minimum.reduceat(np.where(paid, rows, count), begins, axis=0)
-    last = np.maximum.reduceat(np.where(paid, rows, -1), begins, axis=0)
-    columns = np.arange(prices.shape[1])
-    traded = paid & ~np.isnan(volumes)
-    return _Part(
-        first=int(of_row[0]),
-        symbol=symbol,
-        open=np.where(first < count, prices[np.minimum(first, count - 1), columns], np.nan),
-        high=np.fmax.reduceat(prices, begins, axis=0),
-        low=np.fmin.reduceat(prices, begins, axis=0),
-        close=np.where(last >= 0, prices[np.maximum(last, 0), columns], np.nan),
-        volume=np.add.reduceat(np.where(traded, volumes, 0), begins, axis=0),
-        money=np.add.reduceat(np.where(traded, prices * volumes, 0), begins, axis=0),
-        trades=np.add.reduceat(paid.astype(np.int64), begins, axis=0),
-    )
+    shape = (len(begins), data.shape[1])
+    opened, high, low, close = (np.full(shape, np.nan) for _ in range(4))
+    traded, money = np.zeros(shape), np.zeros(shape)
+    trades = np.zeros(shape, np.int64)
+    for column in range(data.shape[1]):
+        prices = np.ascontiguousarray(data[:, column, price], np.float64)
+        paid = np.flatnonzero(~np.isnan(prices))
+        prices = prices[paid]
+        volumes = np.nan_to_num(data[paid, column, volume].astype(np.float64))
+        # Of what was paid, each bar has a stretch, which may be empty.
+        first = np.searchsorted(paid, begins)
+        stop = np.append(first[1:], len(paid))
+        some = np.flatnonzero(first < stop)
+        if len(some):
+            at = first[some]
+            opened[some, column] = prices[at]
+            high[some, column] = np.maximum.reduceat(prices, at)
+            low[some, column] = np.minimum.reduceat(prices, at)
+            close[some, column] = prices[stop[some] - 1]
+            traded[some, column] = np.add.reduceat(volumes, at)
+            money[some, column] = np.add.reduceat(prices * volumes, at)
+            trades[:, column] = stop - first
+    return _Part(int(of_row[0]), symbol, opened, high, low, close, traded, money, trades)
 
 
 class _Merger:

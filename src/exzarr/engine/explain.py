@@ -38,7 +38,11 @@ class Explanation:
     shards
         Shards they lie in; None where the array has none.
     requests
-        Reads the store is asked for, shard indexes that are not cached included.
+        Reads the store is asked for, indexes of shards included that this array has not read yet. Caches around
+        the store are not known here.
+    ranges, sizes
+        How many of these are for a part of a value, and for nothing but its size and version. `kinds` has them
+        by name. In a store that takes long to answer they are what `CountingStore` counts.
     fetch_bytes
         Bytes these reads fetch; None where the store cannot tell without reading.
     decode_bytes
@@ -55,6 +59,14 @@ class Explanation:
     requests: int
     fetch_bytes: int | None
     decode_bytes: int
+    ranges: int = 0
+    sizes: int = 0
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Requests by kind, as `CountingStore` and profiles name them: ``get``, ``range``, ``size``."""
+        whole = self.requests - self.ranges - self.sizes
+        return {kind: n for kind, n in (("get", whole), ("range", self.ranges), ("size", self.sizes)) if n}
 
     @property
     def amplification(self) -> float:
@@ -62,7 +74,9 @@ class Explanation:
 
     def asdict(self) -> dict[str, Any]:
         """The figures as a plain dict."""
-        return {**asdict(self), "amplification": round(self.amplification, 3)}
+        figures = asdict(self)
+        del figures["ranges"], figures["sizes"]
+        return {**figures, "kinds": self.kinds, "amplification": round(self.amplification, 3)}
 
     def __str__(self) -> str:
         fetched = "not known" if self.fetch_bytes is None else human_bytes(self.fetch_bytes)
@@ -70,7 +84,7 @@ class Explanation:
             ("wanted", human_bytes(self.result_bytes)),
             ("chunks", f"{self.chunks:,}" + (f" ({self.missing:,} not stored)" if self.missing else "")),
             *([("shards", f"{self.shards:,}")] if self.shards is not None else []),
-            ("requests", f"{self.requests:,}"),
+            ("requests", f"{self.requests:,}{_told(self.kinds)}"),
             ("to fetch", fetched),
             ("to decode", f"{human_bytes(self.decode_bytes)} ({self.amplification:.3g} x what is wanted)"),
         ]
@@ -79,6 +93,11 @@ class Explanation:
         )
 
     __repr__ = __str__
+
+
+def _told(kinds: dict[str, int]) -> str:
+    """Kinds, where there is another than whole values."""
+    return f" ({', '.join(f'{n:,} {kind}' for kind, n in kinds.items())})" if {*kinds} - {"get"} else ""
 
 
 def explain(source: ChunkSource, plan: Plan) -> Explanation:
@@ -98,7 +117,8 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
             fetch += min(size, _window(source, plan, chunk_index)) if partly else size
             decode += (source.pipeline or source.pipeline_at(key)).spec.nbytes
     chunks = looked if plan.chunks <= MANY else plan.chunks
-    return Explanation(source.path, wanted, chunks, chunks - found, None, chunks, fetch, decode)
+    ranges = chunks if partly else 0
+    return Explanation(source.path, wanted, chunks, chunks - found, None, chunks, fetch, decode, ranges)
 
 
 def _reads_parts(source: ChunkSource, plan: Plan, wanted: int) -> bool:
@@ -129,7 +149,7 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         gap, most = settings.remote_gap, settings.remote_most
     else:
         gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
-    looked = chunks = found = more = fetch = decode = 0
+    looked = chunks = found = more = fetch = decode = whole = known = sizes = 0
     for item in _items(source, plan):
         key = item[0]
         layout = source.layout or source.layout_at(key)
@@ -138,22 +158,33 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         chunks += len(numbers)
         stored = _stored(source, layout, key, numbers)
         if stored is None:
+            whole += remote and fetched_whole(layout, len(numbers), most)
             continue
-        size, ranges = stored
+        size, ranges, cached = stored
         found += len(ranges)
         decode += len(ranges) * layout.inner.spec.nbytes
-        if remote and fetched_whole(layout, len(numbers), most):
-            fetch += size
-            continue
+        known += cached
+        if not cached:
+            if remote and fetched_whole(layout, len(numbers), most):
+                whole += 1
+                fetch += size
+                continue
+            fetch += layout.shards.index_size
         runs = [*coalesce(sorted(ranges), gap, most)]
         more += len(runs)
-        fetch += layout.shards.index_size + sum(end - begin for begin, end, _, _ in runs)
+        fetch += sum(end - begin for begin, end, _, _ in runs)
+        if remote and cached and not runs:  # it is asked whether what is known still holds
+            sizes += 1
     shards = looked
     if plan.chunks > MANY:
         shards = plan.chunks
         layout = source.layout or source.layout_at(source.key((0,) * len(source.shape)))
         chunks = plan.over(layout.dims).chunks
-    return Explanation(source.path, wanted, chunks, chunks - found, shards, shards + more, fetch, decode)
+    requests = shards - known + more + sizes
+    parts = requests - whole - sizes
+    return Explanation(
+        source.path, wanted, chunks, chunks - found, shards, requests, fetch, decode, parts, sizes
+    )
 
 
 def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
@@ -169,15 +200,20 @@ def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
 
 def _stored(
     source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]
-) -> tuple[int, list[tuple[int, int]]] | None:
-    """Bytes of a shard, and start and length of the stored ones among inner chunks; None where there is no shard."""
+) -> tuple[int, list[tuple[int, int]], bool] | None:
+    """Of a shard: its bytes, start and length of the stored ones among inner chunks, and whether a read knows that.
+
+    None where there is no shard. The index is not remembered: what is explained is a read of this moment.
+    """
     value = watched(source.store).open_value(key)
     if value is None:
         return None
     try:
-        starts, lengths = layout.index(key, value)
+        known = layout.known(key)
+        cached = known is not None and known[0] == value.version
+        starts, lengths = known[1] if known is not None and cached else layout.read_index(value)
     except (CodecError, StoreError) as error:
         raise layout.corrupt(source, key, -1, error) from error
     finally:
         value.close()
-    return value.size, [(starts[n], lengths[n]) for n in numbers if lengths[n] >= 0]
+    return value.size, [(starts[n], lengths[n]) for n in numbers if lengths[n] >= 0], cached

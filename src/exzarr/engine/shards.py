@@ -89,7 +89,7 @@ class ShardLayout:
         found = self._cache.get(key)
         if found is not None and found[0] == version and version is not None:
             return found[1]
-        index = self._read_index(value)
+        index = self.read_index(value)
         if version is not None:
             self._remember(key, version, index)
         return index
@@ -104,7 +104,8 @@ class ShardLayout:
             if self._cache.pop(key, None) is not None:
                 self._cached -= 16 * self.shards.count + 200
 
-    def _read_index(self, value: ValueReader) -> Index:
+    def read_index(self, value: ValueReader) -> Index:
+        """The index that a shard has now. It is not remembered."""
         size = self.shards.index_size
         if value.size < size:
             raise CodecError(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
-from typing import Protocol
+from typing import Literal, Protocol
 
 from exzarr import telemetry
 from exzarr.errors import ArgumentError
@@ -26,8 +26,9 @@ from exzarr.stores.base import (
     changed_error,
     check_key,
 )
+from exzarr.stores.watched import watched
 from exzarr.stores.wrappers import StoreWrapper
-from exzarr.telemetry.events import CacheHit
+from exzarr.telemetry.events import CacheHit, RequestKind
 
 __all__ = ["CachedStore", "Keeper", "Place"]
 
@@ -93,7 +94,7 @@ class CachedStore(StoreWrapper):
             found = kept[0]
             if version is not None and found.version != version:
                 raise changed_error(self, key)
-            self._tell(key, len(found.data))
+            self._tell(key, len(found.data), "get" if byte_range is None else "range")
             return found
         writes = self._writes
         fresh = self.inner.fetch(key, byte_range, version)
@@ -108,16 +109,16 @@ class CachedStore(StoreWrapper):
             return True
         if found.version is None:
             return False
-        now = self.inner.stat(place[0])
+        now = watched(self.inner).stat(place[0])
         if now is None or now.version != found.version:
             return False
         self.keeper.keep(place, found, time.time())
         return True
 
-    def _tell(self, key: str, nbytes: int) -> None:
+    def _tell(self, key: str, nbytes: int, request: RequestKind | Literal[""]) -> None:
         listeners = telemetry.hooks()
         if listeners:
-            telemetry.emit(CacheHit("values", key, nbytes, self.inner.url, ""), listeners)
+            telemetry.emit(CacheHit("values", key, nbytes, self.inner.url, "", request), listeners)
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         found = self.fetch(key, byte_range)
@@ -138,7 +139,7 @@ class CachedStore(StoreWrapper):
         check_key(key)
         kept = self.keeper.find((key, *WHOLE))
         if kept is not None and self._still_right((key, *WHOLE), *kept):
-            self._tell(key, kept[0].size)
+            self._tell(key, kept[0].size, "")
             return BytesReader(kept[0].data, kept[0].version)
         return self.inner.open_value(key)
 

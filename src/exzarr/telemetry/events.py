@@ -275,6 +275,8 @@ class CacheHit(Event):
         Bytes that were not read; 0 where that is not known.
     store, array
         Where that is known.
+    request
+        The kind of `StoreRequest` that was answered so, which is told as well; ``""`` where none is.
     """
 
     cache: str
@@ -282,6 +284,7 @@ class CacheHit(Event):
     bytes: int = 0
     store: str = ""
     array: str = ""
+    request: RequestKind | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)

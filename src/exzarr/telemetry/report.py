@@ -89,6 +89,8 @@ class RequestUse:
         Bytes that came or went.
     seconds
         Seconds of threads.
+    cached, cached_bytes
+        How many of `requests` and of `bytes` a cache answered: they reached no store.
     """
 
     requests: int = 0
@@ -96,6 +98,8 @@ class RequestUse:
     failed: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    cached: int = 0
+    cached_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -224,6 +228,10 @@ class Report:
                 cache = self.caches.setdefault(event.cache, CacheUse())
                 cache.hits += 1
                 cache.bytes += event.bytes
+                if event.request:
+                    asked = self.requests.setdefault((event.store, event.request), RequestUse())
+                    asked.cached += 1
+                    asked.cached_bytes += event.bytes
             case Retried():
                 self.retries += 1
             case StreamProgress():

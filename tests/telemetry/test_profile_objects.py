@@ -1,0 +1,60 @@
+"""A profile of what is read and written in S3 (a real server, behind a proxy that breaks things)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import exzarr
+from exzarr.retrying import Retry
+from exzarr.stores import CachedStore, MemoryCache, ObjectStore, RetryStore
+from exzarr.tools import cost
+from tests.faulty_proxy import faulty_proxy
+
+pytest.importorskip("obstore")
+
+
+@pytest.fixture
+def proxy(s3_server):
+    with faulty_proxy(s3_server.endpoint) as proxy:
+        yield proxy
+
+
+def by_kind(report):
+    return {kind: use.requests for (_, kind), use in report.requests.items()}
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_requests_bytes_retries_cache_hits_and_waiting_are_told(s3_server, proxy, wrapped):
+    straight = s3_server.store()
+    data = np.random.default_rng(0).normal(size=(24, 10))
+    made = exzarr.create_array(straight, shape=(24, 10), chunks=(4, 10), dtype="f8", compressors=None)
+    retry = Retry(attempts=10, wait_initial=0, wait_jitter=0)
+    behind = s3_server.options(endpoint=proxy.endpoint)
+    if wrapped:
+        store = RetryStore(ObjectStore(straight.url, options=behind, retry=Retry(attempts=1)), retry)
+    else:
+        store = ObjectStore(straight.url, options=behind, retry=retry)
+    near = CachedStore(store, MemoryCache())
+    array = exzarr.open(near, mode="r+")
+    proxy.plan[:] = [503, "", 503, "", 500]
+    with exzarr.profile() as report:
+        array[...] = data
+    assert by_kind(report) == {"put": 6}
+    assert report.requests[straight.url, "put"].bytes == data.nbytes
+    assert report.retries == 3
+    proxy.plan[:] = ["", 503]
+    with exzarr.profile() as report:
+        assert (array[...] == data).all()
+        assert (array[:8] == data[:8]).all()
+    use = report.requests[straight.url, "get"]
+    assert (use.requests, use.cached, use.bytes - use.cached_bytes) == (8, 2, data.nbytes)
+    assert use.seconds > 0
+    assert report.retries == 1
+    assert report.caches["values"].hits == 2
+    assert report.phases["read"]["fetching"] > 0
+    assert report.phases["read"].keys() >= {"waiting", "decoding"}
+    paid = cost.of(report, "s3")
+    assert dict(paid.kinds) == {"get": 6}
+    assert paid.total == pytest.approx(6 * 0.0004 / 1000)
+    assert (made[...] == data).all()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 import warnings
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import cells, floor, peers, probe, report, streams, telemetry
+from benchmarks import cells, floor, latency, peers, probe, report, streams, telemetry
 from benchmarks.data import Workspace
 from benchmarks.harness import Result, Rounds, measure
 from benchmarks.targets import Run
@@ -28,12 +30,18 @@ def main() -> None:
     probed = entrants[:2] if options.quick else entrants  # a process each takes its time
     results: list[Result] = []
     figures: list[probe.Figures] = []
-    with tempfile.TemporaryDirectory(prefix="exzarr-bench-", dir=options.dir) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="exzarr-bench-", dir=options.dir) as folder,
+        ExitStack() as stack,
+    ):
         work = Workspace(Path(folder), others)
-        for cell in cells.all_cells(work, quick=options.quick):
+        far = latency.LatencyCells(Path(folder), quick=options.quick)
+        stack.callback(far.close)
+        for cell in chain(cells.all_cells(work, quick=options.quick), far.cells()):
             if options.only in f"{cell.group}: {cell.name}":
                 print(f"[{perf_counter() - started:4.0f} s] {cell.group}: {cell.name}", flush=True)
                 results.append(measure(cell, entrants, rounds, floor.LABEL))
+        figures += far.ideal(results)
         if options.only in probe.IMPORTS:
             figures += probe.import_times(work, probed, 5 if options.quick else 15)
         if options.only in probe.MEMORY:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import batches, floor, maps, safety
+from benchmarks import batches, floor, latency, maps, safety
 from benchmarks.data import Layout, Workspace, cube, stored_bytes, table
 from benchmarks.harness import Cell, Contest
 from benchmarks.peers import Facts, Peer, Selection, ZarrPython
@@ -24,7 +24,7 @@ OPENING = "Opening"
 
 GROUPS = (
     *(READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING),
-    *(batches.EPOCHS, batches.FIRST, maps.MAPS, safety.PARTS, safety.APPENDS),
+    *(batches.EPOCHS, batches.FIRST, maps.MAPS, safety.PARTS, safety.APPENDS, latency.GROUP),
 )
 
 HIERARCHY = 200

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import batches, cells, floor, maps, safety
+from benchmarks import batches, cells, floor, latency, maps, safety
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
@@ -109,6 +109,10 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     appends = [r for r in run.results if r.group == safety.APPENDS]
     yield _middle("parts of chunks: median against TensorStore", parts, tensorstore, 1.0)
     yield _worst("appends: against zarr-python's best", appends, against_zarr, 5.0)
+    far = [r for r in run.results if r.group == latency.GROUP]
+    yield _worst("20 ms a request: every cell against zarr-python's best", far, against_zarr, 1.0)
+    ideal = [f for f in run.figures if f.group == latency.IDEAL and f.name.endswith(latency.STORE)]
+    yield _bounded("a whole read at 20 ms a request: time over the ideal", ideal)
     for group, target in (
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),

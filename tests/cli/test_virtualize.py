@@ -34,7 +34,7 @@ def files(tmp_path):
 def test_files_are_joined_into_references(tmp_path, files, name):
     output = tmp_path / name
     told = invoke(*files, "--output", output, "--concat-dim", "phony_dim_0", "--exclude", "odd").stdout
-    assert "1 arrays of 2 files" in told
+    assert "1 array of 2 files" in told
     assert "elsewhere" not in told
     assert (exzarr.open(output)["x"][...] == np.arange(400)).all()
 

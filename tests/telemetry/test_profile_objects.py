@@ -7,7 +7,7 @@ import pytest
 
 import exzarr
 from exzarr.retrying import Retry
-from exzarr.stores import CachedStore, MemoryCache, ObjectStore, RetryStore
+from exzarr.stores import CachedStore, CountingStore, MemoryCache, ObjectStore, RetryStore
 from exzarr.tools import cost
 from tests.faulty_proxy import faulty_proxy
 
@@ -58,3 +58,19 @@ def test_requests_bytes_retries_cache_hits_and_waiting_are_told(s3_server, proxy
     assert dict(paid.kinds) == {"get": 6}
     assert paid.total == pytest.approx(6 * 0.0004 / 1000)
     assert (made[...] == data).all()
+
+
+@pytest.mark.parametrize("shards", [None, (8, 10)])
+def test_what_explain_tells_is_what_s3_is_asked(s3_server, shards):
+    store = CountingStore(s3_server.store())
+    made = exzarr.create_array(store, shape=(24, 10), chunks=(4, 5), shards=shards, dtype="f8")
+    made[:20] = np.random.default_rng(0).normal(size=(20, 10))
+    array = exzarr.open(store)
+    for selection in (np.s_[...], np.s_[3:5], np.s_[:, 0], np.s_[20:]):
+        told = array.explain[selection]
+        store.reset()
+        with exzarr.profile() as report:
+            array[selection]
+        assert told.kinds == dict(store.requests) == by_kind(report)
+        assert told.fetch_bytes == store.bytes_read
+        assert cost.of(told, "s3").total == cost.of(report, "s3").total > 0

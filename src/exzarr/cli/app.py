@@ -92,7 +92,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Zarr arrays and hierarchies: look into them, copy, convert, check and repair them.",
-    epilog="A PATH is a folder, a .zip file, a path into either (cube.zarr/group/array), or a file:// URL.",
+    epilog="A PATH is a folder, a .zip file, references (.json, .parq), a path into these, or a URL.",
 )
 
 

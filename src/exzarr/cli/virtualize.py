@@ -60,13 +60,18 @@ def virtualize(
     arrays = [node for _, node in group.walk() if not isinstance(node, Group)]
     nbytes = human_bytes(sum(array.nbytes for array in arrays))
     out = console()
-    out.print(f"{output}: {len(arrays)} arrays of {len(files)} files, {nbytes} of elements", markup=False)
+    told = f"{_count(len(arrays), 'array')} of {_count(len(files), 'file')}, {nbytes} of elements"
+    out.print(f"{output}: {told}", markup=False)
     outside = [file for file in files if "://" in file or not _beside(file, output)]
     if outside:
         out.print(
             f"  files lie elsewhere: ReferenceStore({output!r}, allow=[...]) names the places that may be read",
             markup=False,
         )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("s" if number != 1 else "")
 
 
 def _beside(file: str, output: str) -> bool:

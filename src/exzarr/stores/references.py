@@ -25,7 +25,7 @@ from exzarr.stores.base import (
 from exzarr.stores.reference_json import JsonReferences, ReferenceSet, is_url
 from exzarr.stores.reference_parquet import ParquetReferences
 
-__all__ = ["ReferenceStore"]
+__all__ = ["ReferenceStore", "folder_store"]
 
 
 class ReferenceStore(Store):
@@ -34,8 +34,8 @@ class ReferenceStore(Store):
     Parameters
     ----------
     references
-        The path of a JSON file, or what stands in one; or the path or URL of a folder that is a Parquet reference
-        set, or a store that holds it. Parquet is read by and by, so that it suits sets of millions of references;
+        The path or URL of a JSON file, or what stands in one; or the path or URL of a folder that is a Parquet
+        reference set, or a store that holds it. Parquet is read by and by, so that it suits sets of millions of references;
         it needs the extra ``parquet``.
     base
         The folder that relative paths begin at. Default: where the JSON file or the folder lies.
@@ -79,11 +79,14 @@ class ReferenceStore(Store):
         if isinstance(references, Store):
             self._name = str(references)
             return ParquetReferences(references, self._name, remote=remote)
-        if is_url(references) or os.path.isdir(references):
-            return ParquetReferences(_folder(references), self._name, remote=remote)
+        if os.path.isdir(references) or (is_url(references) and not references.lower().endswith(".json")):
+            return ParquetReferences(folder_store(references), self._name, remote=remote)
+        folder, _, name = references.rpartition("/" if is_url(references) else os.sep)
         try:
-            with open(references, "rb") as file:
-                document = json.load(file)
+            value = folder_store(folder).get(name)
+            if value is None:
+                raise FileNotFoundError("there is no such file")
+            document = json.loads(bytes(value))
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"cannot read references from {references!r}: {error}") from error
         return JsonReferences(document, self._name)
@@ -144,7 +147,7 @@ class ReferenceStore(Store):
             folder, name = os.path.split(path)
         found = self._stores.get(folder)
         if found is None:
-            found = self._stores[folder] = _folder(folder)
+            found = self._stores[folder] = folder_store(folder)
         return found, name
 
     def _forbidden(self, key: str, target: str) -> StoreError:
@@ -184,9 +187,14 @@ def _allowed(one: str) -> str:
     return one if is_url(one) else os.path.join(os.path.realpath(one.removeprefix("file://")), "")
 
 
-def _folder(place: str) -> Store:
-    """The store for a folder or URL. Never another reference set: those could go in circles."""
-    from exzarr.stores.local import LocalStore
-    from exzarr.stores.resolve import resolve_store
+def folder_store(place: str, *, read_only: bool = True) -> Store:
+    """The store of a folder's path or URL. Never a reference set: those could lead to each other in circles."""
+    if not is_url(place):
+        from exzarr.stores.local import LocalStore
 
-    return resolve_store(place, mode="r")[0] if is_url(place) else LocalStore(place, read_only=True)
+        return LocalStore(place, read_only=read_only)
+    from exzarr.stores.resolve import resolve_store
+    from exzarr.stores.wrappers import PrefixStore
+
+    store, inside = resolve_store(place, mode="r" if read_only else None)
+    return PrefixStore(store, inside) if inside else store

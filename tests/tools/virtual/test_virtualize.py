@@ -181,6 +181,23 @@ def test_files_in_stores_are_read_by_ranges(tmp_path):
         exzarr.virtualize("s3://bucket/data/b.nc", stores={"s3://bucket": counting})
 
 
+@pytest.mark.parametrize("name", ["refs.json", "refs.parq"])
+def test_references_and_files_may_both_lie_behind_urls(tmp_path, name):
+    file = day(tmp_path / "a.nc")
+    far = MemoryStore(f"virtual-{name}")
+    far.put("data/a.nc", file.read_bytes())
+    start = f"memory://virtual-{name}"
+    group = exzarr.virtualize(f"{start}/data/a.nc", f"{start}/sets/{name}", inline=0)
+    compare(group, file)
+    store = ReferenceStore(f"{start}/sets/{name}", allow=[f"{start}/data/"])
+    assert store.concurrency == 64
+    compare(exzarr.open(store), file)
+    with pytest.raises(StoreError, match="not allowed"):
+        exzarr.open(ReferenceStore(f"{start}/sets/{name}"))["air"][...]
+    with pytest.raises(StoreError):
+        ReferenceStore(f"{start}/other/{name}")
+
+
 def test_groups_and_what_kerchunk_leaves_out_are_read(tmp_path):
     data = rng().integers(0, 100, (20, 30))
     with h5py.File(tmp_path / "a.h5", "w") as file:

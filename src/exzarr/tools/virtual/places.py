@@ -15,8 +15,7 @@ from exzarr.group import Group
 from exzarr.stores.base import Store
 from exzarr.stores.local import LocalStore
 from exzarr.stores.reference_json import is_url
-from exzarr.stores.references import ReferenceStore
-from exzarr.stores.resolve import resolve_store
+from exzarr.stores.references import ReferenceStore, folder_store
 from exzarr.tools.virtual.model import VirtualFile
 
 __all__ = ["Place", "json_form", "opened", "place_of", "reference_store"]
@@ -53,7 +52,7 @@ def place_of(file: str | os.PathLike[str], stores: Mapping[str, Store]) -> Place
         for start, store in stores.items():
             if name.startswith(start.rstrip("/") + "/"):
                 return Place(name, name, start.rstrip("/"), store, name[len(start.rstrip("/")) + 1 :])
-        return Place(name, name, folder, resolve_store(folder, mode="r")[0], key)
+        return Place(name, name, folder, folder_store(folder), key)
     path = str(Path(name.removeprefix("file://")).expanduser().resolve())
     if not Path(path).is_file():
         raise StoreError(f"there is no file {path!r}")

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from exzarr.errors import ArgumentError, MissingDependencyError, NodeExistsError
-from exzarr.stores.base import Store
-from exzarr.stores.local import LocalStore
 from exzarr.stores.reference_json import Reference, is_url
-from exzarr.stores.resolve import resolve_store
+from exzarr.stores.references import folder_store
 from exzarr.tools.virtual.model import Index, VirtualArray, VirtualFile
 from exzarr.tools.virtual.places import json_form
 
@@ -37,13 +35,9 @@ def write_references(found: VirtualFile, output: str | os.PathLike[str], *, over
     return place
 
 
-def _folder(place: str) -> Store:
-    return resolve_store(place)[0] if is_url(place) else LocalStore(place)
-
-
 def _write_json(found: VirtualFile, place: str, overwrite: bool) -> None:
     folder, _, name = place.rpartition("/" if is_url(place) else os.sep)
-    store = _folder(folder)
+    store = folder_store(folder, read_only=False)
     value = json.dumps(json_form(found)).encode()
     if overwrite:
         store.put(name, value)
@@ -59,7 +53,7 @@ def _write_parquet(found: VirtualFile, place: str, overwrite: bool) -> None:
         raise MissingDependencyError(
             "Parquet reference sets need pyarrow: pip install 'exzarr[parquet]'"
         ) from error
-    store = _folder(place)
+    store = folder_store(place, read_only=False)
     if store.exists(".zmetadata"):
         if not overwrite:
             raise _there_is(place)

@@ -453,7 +453,7 @@ def _(mo):
 
 @app.cell
 def corrections(DAY, days, everything, exzarr, np, power, show, work):
-    _kept = exzarr.copy(power, work / "corrected.zarr", overwrite=True)
+    exzarr.copy(power, work / "corrected.zarr", overwrite=True)
     late = exzarr.open_array(work / "corrected.zarr", mode="r+")
     late.resize(((days - 1) * DAY, late.shape[1]))
     late.resize((days * DAY, late.shape[1]))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from exzarr.gallery.processes import Supervisor, Team, WorkerFailedError, python
+from exzarr.gallery.processes import Supervisor, Team, WorkerFailedError, fragile_peak, python
 
 ONCE_MORE = """
     # Counts its lives in a file, and goes on until its third.
@@ -94,3 +96,9 @@ def test_a_worker_that_dies_too_often_is_given_up_and_the_others_end() -> None:
         run()
     assert [life.status for life in workers.lives] == [3, 3, 3]
     assert children() == before
+
+
+def test_a_negative_reading_kills_who_looks_at_it() -> None:
+    assert fragile_peak(np.array([1.0, 3.5, 2.0])) == 3.5
+    program = "import numpy, exzarr.gallery.processes as p; p.fragile_peak(numpy.array([1.0, -1.0]))"
+    assert subprocess.run(python(program), check=False).returncode == -9

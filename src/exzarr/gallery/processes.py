@@ -14,11 +14,13 @@ import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Self
+from typing import IO, Any, Self
+
+import numpy.typing as npt
 
 from exzarr.errors import ExzarrError
 
-__all__ = ["Life", "Supervisor", "Team", "WorkerFailedError", "python"]
+__all__ = ["Life", "Supervisor", "Team", "WorkerFailedError", "fragile_peak", "python"]
 
 
 class WorkerFailedError(ExzarrError, RuntimeError):
@@ -166,7 +168,7 @@ class Supervisor:
         process = self._workers[name].process
         if process is None or process.poll() is not None:
             return False
-        os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        _kill(process.pid)
         process.wait()
         return True
 
@@ -188,6 +190,17 @@ class Supervisor:
                 f"worker {name!r} died {worker.deaths} times, at last with status {status}: given up"
             )
         worker.due = now + min(1.0, self.pause * 2 ** (worker.deaths - 1))
+
+
+def fragile_peak(readings: npt.NDArray[Any]) -> float:
+    """The largest of `readings`. A negative one kills the process, as a bug in a native library would."""
+    if (readings < 0).any():
+        _kill(os.getpid())
+    return float(readings.max())
+
+
+def _kill(process: int) -> None:
+    os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _of(pipe: IO[str] | None) -> IO[str]:

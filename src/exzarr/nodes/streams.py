@@ -67,7 +67,8 @@ class ArrayStreams(ZarrNames):
             all.
         workers
             Threads that read and decode. Default: ``config.workers``; one where chunks are so small that more
-            would be in each other's way; as many as the store wants requests in flight, if it wants more.
+            would be in each other's way; as many as the store wants requests in flight, if it wants more (of large
+            chunks no more than ``config.fetch_bytes`` in all).
         prefetch
             How many more chunks may be in memory. Default: what makes 8 MiB, at least `workers`. Small chunks
             are read several at a time, if there is room for it: with a small `prefetch` they are not.
@@ -313,8 +314,8 @@ class ArrayStreams(ZarrNames):
             `distributed.Client`. For all but threads the array's store must be within reach of other processes: not
             a `MemoryStore`.
         workers
-            How many chunks are worked on at once. Default: ``config.workers``; of an executor, the workers it has;
-            of a cluster, its threads.
+            How many chunks are worked on at once. Default: ``config.workers``; with threads, as many as a store wants
+            requests in flight, if it wants more; of an executor, the workers it has; of a cluster, its threads.
         prefetch
             How many more chunks or results may be in memory. Default: as in `chunk_stream`.
         ordered

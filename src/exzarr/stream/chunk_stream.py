@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr import config
+from exzarr.engine.requests import in_flight
 from exzarr.engine.source import ChunkSource
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError, chunk_error
@@ -174,12 +175,11 @@ def choose(
 
 def default_workers(source: ChunkSource) -> int:
     """How many threads where nobody says: those that pay, for the store and for the chunks."""
-    workers = config.get().workers
     if source.store.concurrency:
-        return max(workers, source.store.concurrency)  # most of them wait
+        return in_flight(source.store, source.nbytes)
     # The thread that takes the chunks has to win the interpreter lock back, too.
     small = source.light or (source.unit.raw and source.nbytes <= SMALL_RAW_NBYTES)
-    return 1 if small else workers
+    return 1 if small else config.get().workers
 
 
 def default_prefetch(nbytes: int, workers: int) -> int:

@@ -84,7 +84,8 @@ def ingest(
     key
         The name of the source.
     batch
-        A commit takes blocks until it has so many rows. Default: what fills the chunks (shards) of all workers.
+        A commit takes blocks until it has so many rows. Default: what fills the chunks (shards) of all workers, or
+        of as many requests as the store wants in flight.
         Fewer are committed when no more are ready: what has come does not wait for what has not.
     workers
         Threads that encode and write. Default: ``config.workers``.

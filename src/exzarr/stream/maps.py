@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exzarr import config
+from exzarr.engine.requests import in_flight
 from exzarr.errors import ArgumentError, ReadOnlyError
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.chunk_stream import IndexFilter, Where, by_key, choose, cut, default_prefetch, piece_size
@@ -70,10 +71,15 @@ def parallel_chunk_map(
     task = MapTask(fn, sources, missing=missing, with_chunk=with_chunk, out=there)
     if executor == "processes" and not total:
         executor = "threads"
+    touched = sources if out is None else (*sources, out)
+    if executor == "threads" and workers is None:
+        workers = _threads_for(touched)
+    # Where a store wants many requests in flight, each chunk is one.
+    single = not source.sharded and any(array.store.concurrency for array in touched)
     runner = open_runner(task, executor, workers, timeout, total)
     try:
         stream = MapStream(
-            _window(runner, task, sources, entries, prefetch, ordered, retry),
+            _window(runner, task, sources, entries, prefetch, ordered, retry, single),
             failures,
             total,
             open_meter(progress, total, stream="parallel_chunk_map", array=source.path),
@@ -97,6 +103,12 @@ def parallel_chunk_map(
     return stream.stats
 
 
+def _threads_for(arrays: Sequence[Array]) -> int:
+    """How many threads where nobody says: more than cores, where a store wants many requests in flight."""
+    nbytes = sum(array._bound.nbytes for array in arrays)
+    return max(in_flight(array.store, nbytes) for array in arrays)
+
+
 def _window(
     runner: Runner,
     task: MapTask,
@@ -105,8 +117,9 @@ def _window(
     prefetch: int | None,
     ordered: bool,
     retry: Retry | None,
+    single: bool,
 ) -> Window[Piece, Answer]:
-    """Small chunks go several at a time where a thread takes them, and else one by one."""
+    """Small chunks go several at a time where a thread takes them; else, and where they are `single`, one by one."""
     first, stop = sources[0]._bound, Stop()
     nbytes, workers = sum(array._bound.nbytes for array in sources), runner.workers
     if prefetch is None:
@@ -114,7 +127,7 @@ def _window(
     task.share = workers
     work: Callable[[Piece], Answer]
     if isinstance(runner, InThreads) and runner.timeout is None:
-        most = piece_size(nbytes, workers, prefetch)
+        most = 1 if single else piece_size(nbytes, workers, prefetch)
         if most > 1:
             prefetch = (workers + prefetch) // most - workers
         work, retry = partial(in_pieces, task, first, retry, stop), None

@@ -9,6 +9,7 @@ assembly is written as it is.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exzarr import config
+from exzarr.engine.requests import in_flight
 from exzarr.errors import ArgumentError
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.checkpoint import Checkpoint
@@ -83,7 +85,11 @@ def write_stream(
         raise ArgumentError(f"max_pending is a positive number of items, not {max_pending!r}")
     array._require_writable()
     least = 2 * as_workers(workers)
-    workers = _default_workers(array) if workers is None else as_workers(workers)
+    if workers is None:
+        shape = array.metadata.chunk_grid.max_chunk_shape
+        workers = in_flight(array.store, math.prod(shape) * array.dtype.itemsize)
+    else:
+        workers = as_workers(workers)
     iterator = iter(items)
     stop, started = Stop(), time.monotonic()
     total = len(items) if isinstance(items, Sized) else items.total if isinstance(items, Stream) else None
@@ -135,12 +141,6 @@ def _consume(items: Iterator[Any], writer: Writer) -> None:
         writer.take(given)
         del given
     writer.flush()
-
-
-def _default_workers(array: Array) -> int:
-    """How many threads where nobody says: where the store wants many requests in flight, most of them wait."""
-    settings = config.get()
-    return max(settings.workers, min(array.store.concurrency, settings.requests))
 
 
 def _limit(most: int | None, least: int) -> Callable[[int, int], bool]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from exzarr import config
 from exzarr.engine.pool import Feed, run
+from exzarr.engine.requests import in_flight
 from exzarr.stores.watched import watched
 
 if TYPE_CHECKING:
@@ -52,4 +52,5 @@ def move_chunks(node: NodePlan, tally: Tally) -> None:
                     tally.written(1, len(value))
                 tally.advance(nbytes)
 
-    run(work, stored_indices(node.source, meta), grid.nchunks, config.get().workers)
+    workers = max(in_flight(store, nbytes) for store in (node.source.store, target.store))
+    run(work, stored_indices(node.source, meta), grid.nchunks, workers)

@@ -42,7 +42,7 @@ class ArrayTarget:
         return int(shape[self._axis]) if block.region is None and len(shape) > self._axis else 0
 
     def rows_at_once(self) -> int:
-        return rows_to_fill(self._array.metadata, self._axis)
+        return rows_to_fill(self._array, self._axis)
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
         growth = self._growth(blocks)

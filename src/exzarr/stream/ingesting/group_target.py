@@ -63,7 +63,7 @@ class GroupTarget:
         for name, node in self._group.walk():
             axis = self._axis_of(name) if isinstance(node, Array) else None
             if axis is not None:
-                lengths.append(rows_to_fill(self._array(name).metadata, axis))
+                lengths.append(rows_to_fill(self._array(name), axis))
         return max(lengths)
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exzarr import config
 from exzarr.array import Array
+from exzarr.engine.requests import in_flight
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
@@ -36,13 +37,15 @@ def axis_number(meta: ArrayMetadata, axis: int | str) -> int:
     return axis % meta.ndim
 
 
-def rows_to_fill(meta: ArrayMetadata, axis: int) -> int:
-    """How many rows fill the chunks (shards) that all workers write at a time."""
+def rows_to_fill(array: Array, axis: int) -> int:
+    """How many rows fill the chunks (shards) that are written at a time: by all workers, or in all requests."""
+    meta = array.metadata
     dim = meta.chunk_grid.dims[axis]
+    nbytes = math.prod(meta.chunk_grid.max_chunk_shape) * array.dtype.itemsize
     across = 1
     for d, (other, n) in enumerate(zip(meta.chunk_grid.dims, meta.shape, strict=True)):
         across *= 1 if d == axis else max(1, other.count(n))
-    return dim.size(0) * max(1, -(-config.get().workers // across))
+    return dim.size(0) * max(1, -(-in_flight(array.store, nbytes) // across))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""A store that takes long gets as many requests in flight as it wants, whoever works on it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exzarr
+from exzarr import config
+from exzarr.engine.requests import in_flight
+from exzarr.stores import MemoryStore
+from tests.engine.spy import Hook
+from tests.stream.tools import PATIENCE
+
+WANTED = 20
+"""More requests than there are cores."""
+
+VALUES = np.arange(WANTED * 2 * 4, dtype="i4").reshape(2 * WANTED, 4) + 1
+
+
+def array(store: Any, length: int = 2 * WANTED, **options: Any) -> exzarr.Array:
+    return exzarr.create_array(store, shape=(length, 4), chunks=(2, 4), dtype="i4", **options)
+
+
+def far(inner: Any, hook: Callable[[str, str], Any]) -> Hook:
+    store = Hook(inner, hook)
+    store.concurrency = WANTED
+    return store
+
+
+def together(kind: str) -> Callable[[str, str], Any]:
+    """No request of `kind` for a chunk ends before there are as many as the store wants: or all of them fail."""
+    barrier = threading.Barrier(WANTED)
+    return lambda what, key: what != kind or not key.startswith("c/") or barrier.wait(PATIENCE)
+
+
+def filled() -> MemoryStore:
+    store = MemoryStore()
+    array(store)[...] = VALUES
+    return store
+
+
+def test_a_map() -> None:
+    source = exzarr.open_array(far(filled(), together("get")))
+    assert source.parallel_chunk_map(lambda data: int(data.sum()), reduce=int.__add__) == VALUES.sum()
+
+
+def test_a_map_into_an_array_that_is_far_away() -> None:
+    target = array(far(MemoryStore(), together("put")))
+    exzarr.open_array(filled()).parallel_chunk_map(lambda data: data + 1, out=target)
+    np.testing.assert_array_equal(target[...], VALUES + 1)
+
+
+@pytest.mark.parametrize("kind", ["get", "put"])
+def test_a_copy_of_chunks_as_they_are(kind: str) -> None:
+    source, target = filled(), MemoryStore()
+    exzarr.copy(
+        far(source, together("get")) if kind == "get" else source,
+        far(target, together("put")) if kind == "put" else target,
+    )
+    np.testing.assert_array_equal(exzarr.open_array(target)[...], VALUES)
+
+
+def test_an_ingestion_commits_as_many_chunks_as_are_put_at_a_time() -> None:
+    all_there = threading.Event()
+
+    def source() -> Iterator[np.ndarray]:
+        yield from VALUES.reshape(WANTED, 2, 4)
+        all_there.set()
+
+    target = array(far(MemoryStore(), lambda what, _: what != "put" or all_there.wait(PATIENCE)), 0)
+    report = exzarr.ingest(target, source(), key="k", max_pending=2 * WANTED)
+    # What was there when the first commit began, and all that came while it was waiting.
+    assert report.commits <= 2
+    np.testing.assert_array_equal(target.refresh()[...], VALUES)
+
+
+def test_large_chunks_are_not_all_in_memory_at_once() -> None:
+    store = MemoryStore()
+    with config.override(workers=2, requests=64, fetch_bytes=256 << 20):
+        assert in_flight(store, 1 << 10) == 2
+        store.concurrency = 50
+        assert [in_flight(store, n << 20) for n in (0, 1, 2, 4, 16, 64, 1024)] == [50, 50, 50, 32, 8, 2, 2]
+        store.concurrency = 500
+        assert in_flight(store, 1) == 64

@@ -14,7 +14,7 @@ from exzarr import config
 from exzarr.engine.requests import in_flight
 from exzarr.stores import MemoryStore
 from tests.engine.spy import Hook
-from tests.stream.tools import PATIENCE
+from tests.stream.tools import PATIENCE, eventually
 
 WANTED = 20
 """More requests than there are cores."""
@@ -42,6 +42,33 @@ def filled() -> MemoryStore:
     store = MemoryStore()
     array(store)[...] = VALUES
     return store
+
+
+@pytest.mark.parametrize("options", [{}, {"prefetch": WANTED}])
+def test_slices(options: dict[str, Any]) -> None:
+    source = exzarr.open_array(far(filled(), together("get")))
+    for one in source.slice_stream(0, **options):
+        np.testing.assert_array_equal(one.data, VALUES[one.index])
+    assert one.index == 2 * WANTED - 1
+
+
+def test_no_more_slices_than_there_is_room_for() -> None:
+    asked: list[str] = []
+    closed = threading.Event()
+
+    def hook(_: str, key: str) -> None:
+        if key.startswith("c/"):
+            asked.append(key)
+            assert closed.wait(PATIENCE)
+
+    source = exzarr.open_array(far(filled(), hook))
+    with config.override(fetch_bytes=3 * 2 * 32, workers=1), source.slice_stream(0) as stream:
+        taker = threading.Thread(target=next, args=(stream,))
+        taker.start()
+        assert eventually(lambda: len(asked) == 3)
+        closed.set()
+        taker.join()
+        assert len(asked) <= 4
 
 
 def test_a_map() -> None:
@@ -72,7 +99,10 @@ def test_an_ingestion_commits_as_many_chunks_as_are_put_at_a_time() -> None:
         yield from VALUES.reshape(WANTED, 2, 4)
         all_there.set()
 
-    target = array(far(MemoryStore(), lambda what, _: what != "put" or all_there.wait(PATIENCE)), 0)
+    inner = MemoryStore()
+    array(inner, 0)
+    slow = far(inner, lambda what, _: what != "put" or all_there.wait(PATIENCE))
+    target = exzarr.open_array(slow, mode="r+")
     report = exzarr.ingest(target, source(), key="k", max_pending=2 * WANTED)
     # What was there when the first commit began, and all that came while it was waiting.
     assert report.commits <= 2

@@ -123,7 +123,7 @@ class ArrayStreams(ZarrNames):
         *,
         region: Any = None,
         workers: int | None = None,
-        prefetch: int = 1,
+        prefetch: int | None = None,
         timeout: float | None = None,
         retries: int | Retry | None = None,
         on_error: OnError = "raise",
@@ -151,7 +151,8 @@ class ArrayStreams(ZarrNames):
         workers
             Threads that read and decode. Default: ``config.workers``.
         prefetch
-            How many slabs may be in memory besides the one you are at.
+            How many slabs may be in memory besides the one you are at. Default: one; where the store wants many
+            requests in flight, so many that it gets them, within ``config.fetch_bytes``.
         timeout
             Seconds for one attempt at a slab; see `chunk_stream`.
         retries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from exzarr import config
 from exzarr.engine.parts import Dimension
 from exzarr.engine.plan import make_plan
 from exzarr.engine.read import read
+from exzarr.engine.requests import in_flight
 from exzarr.engine.selections import GridSelection, Span
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ArgumentError, SelectionError
@@ -66,7 +68,7 @@ class SliceStream(Stream[Slice]):
         names: Sequence[str | None] | None = None,
         region: Any = None,
         workers: int | None = None,
-        prefetch: int = 1,
+        prefetch: int | None = None,
         timeout: float | None = None,
         retries: int | Retry | None = None,
         on_error: OnError = "raise",
@@ -79,14 +81,19 @@ class SliceStream(Stream[Slice]):
             raise SelectionError(f"start and stop say which part of dimension {self._axis}, not the region")
         positions = _positions(start, stop, step, length)
         failures = Failures(on_error)
-        slabs = _slabs(positions, StreamGrid(source).dims[self._axis])
-        # One thread reads a slab after the other, and has the engine's threads help it with each.
+        dims = StreamGrid(source).dims
+        slabs = _slabs(positions, dims[self._axis])
+        if prefetch is None:
+            prefetch = _slabs_ahead(source, dims, self._axis, self._region)
+        # One thread reads a slab after the other, and has the engine's threads help it with each. Where requests take
+        # long, a thread reads each slab that may be ahead.
+        readers = max(1, prefetch) if source.store.concurrency else 1
         with config.override(workers=as_workers(workers)):
             window: Window[range, AnyArray] = Window(
                 _SlabReader(source, self._axis, self._region),
                 slabs,
-                workers=1,
-                prefetch=prefetch,
+                workers=readers,
+                prefetch=prefetch + 1 - readers,
                 timeout=timeout,
                 retry=as_retry(retries),
             )
@@ -135,6 +142,20 @@ def _positions(start: int | None, stop: int | None, step: int | None, length: in
         return range(*slice(start, stop, step).indices(length))
     except (TypeError, ValueError) as error:
         raise SelectionError(f"start, stop and step are those of a slice: {error}") from None
+
+
+def _slabs_ahead(source: ChunkSource, dims: Sequence[Dimension], axis: int, region: Region) -> int:
+    """How many slabs to read ahead where nobody says: one, or what makes the requests that the store wants."""
+    if not source.store.concurrency:
+        return 1
+    others = [(dim, part) for d, (dim, part) in enumerate(zip(dims, region, strict=True)) if d != axis]
+    if any(part.start >= part.stop for _, part in others):
+        return 1
+    chunks = math.prod([dim.index_of(part.stop - 1) - dim.index_of(part.start) + 1 for dim, part in others])
+    length = dims[axis].size(0) if source.shape[axis] else 1
+    nbytes: int = math.prod([part.stop - part.start for _, part in others]) * length * source.dtype.itemsize
+    room = config.get().fetch_bytes // max(1, 2 * nbytes)
+    return max(1, min(-(-in_flight(source.store, source.nbytes) // chunks), room))
 
 
 def _slabs(positions: range, dim: Dimension) -> Iterator[range]:

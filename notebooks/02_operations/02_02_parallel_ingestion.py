@@ -15,7 +15,7 @@ def header(mo):
       many workers and how long a queue.
     - **Data.** A scanner over an endless strip, whose surface is made from a seed (`exzarr.gallery.terrain`).
     - **Licence.** None is needed: nothing is downloaded.
-    - **Run time.** About 7 s on two cores.
+    - **Run time.** About 9 s on two cores.
     - **Try next.** One worker and a queue of 64; sixteen workers and a queue of 2; a store that takes 100 ms.
     """)
     return
@@ -62,7 +62,7 @@ def source_and_store(LatencyStore, LocalStore, Workspace, exzarr, np, show, size
     work = Workspace("ingestion")
     strip = (terrain((2048, 256), seed=5) * 4 + 1600).astype("uint16")
     LATENCY = 0.01
-    frame_count = size(150, full=3000)
+    frame_count = size(120, full=3000)
 
     def frame(number):
         """Frame `number`, shape (1, 256, 256): the strip has moved by 24 rows, and each look has its noise."""
@@ -72,11 +72,12 @@ def source_and_store(LatencyStore, LocalStore, Workspace, exzarr, np, show, size
 
     def slow_array(name, frames=frame_count, *, frames_in_chunk=1, wrap=lambda store: store):
         """An empty array for so many frames, behind 10 ms."""
-        store = wrap(LatencyStore(LocalStore(work / name), LATENCY))
-        return exzarr.create_array(
-            store, shape=(frames, 256, 256), chunks=(frames_in_chunk, 256, 256), dtype="uint16",
+        near = LocalStore(work / name)
+        exzarr.create_array(
+            near, shape=(frames, 256, 256), chunks=(frames_in_chunk, 256, 256), dtype="uint16",
             dimension_names=("frame", "row", "column"), overwrite=True,
         )  # fmt: skip
+        return exzarr.open_array(wrap(LatencyStore(near, LATENCY)), mode="r+")
 
     frames = np.concatenate([frame(n) for n in range(frame_count)])
     _started = time.perf_counter()
@@ -258,7 +259,7 @@ def _(mo):
 def queue_length(np, show, stream, style):
     _limits, _rates, _ages = [1, 2, 4, 8, 16, 32, 64], [], []
     for _limit in _limits:
-        _, _flow, _ = stream("length.zarr", max(60, 2 * _limit), workers=4, max_pending=_limit)
+        _, _flow, _ = stream("length.zarr", max(40, 2 * _limit), workers=4, max_pending=_limit)
         _rates.append(_flow.per_second())
         _ages.append(1e3 * float(np.median(_flow.ages()[_limit // 2 :])))
         show.check(f"at most {_limit} wait", _flow.most <= _limit)

@@ -22,6 +22,7 @@ from tests.gallery.browser import chromium, new_page
 CONTROLS = [
     ("01_01_first_zarr_array", "rows in the window", "window"),
     ("01_05_interoperability", "byte order", "orders"),
+    ("03_01_climate_cube", "month", "map"),
     ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),
     ("04_01_embeddings_in_zarr", "what is it", "similarities"),
     ("05_01_tick_data_cube", "seconds in a bar", "candles"),

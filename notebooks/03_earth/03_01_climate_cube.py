@@ -436,9 +436,7 @@ def _(mo):
 @app.cell
 def second_copy(exzarr, np, root, show, time, work):
     _started = time.perf_counter()
-    report = exzarr.copy(
-        root["sst"], work / "second.zarr", chunks=(54, 3, 12), shards=(54, 9, 72), overwrite=True
-    )
+    exzarr.copy(root["sst"], work / "second.zarr", chunks=(54, 3, 12), shards=(54, 9, 72), overwrite=True)
     _took = time.perf_counter() - _started
     _second = exzarr.open_array(work / "second.zarr", mode="r")
     with exzarr.profile() as profile:

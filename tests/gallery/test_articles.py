@@ -50,8 +50,8 @@ def test_its_python_is_from_the_notebook(article: Article) -> None:
 
 
 def dense(source: str) -> str:
-    """Source code without indentation and blank lines."""
-    return "\n".join([line.strip() for line in source.splitlines() if line.strip()])
+    """Source code however it is broken into lines: without blanks, and without commas before a bracket."""
+    return re.sub(r",(?=[)\]}])", "", re.sub(r"\s+", "", source))
 
 
 # -- how numbers get in ------------------------------------------------------------

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+from exzarr.stream.memory import fresh
 
 __all__ = ["PROTOCOL", "Parts", "dump", "load", "receive", "send"]
 
@@ -62,8 +62,8 @@ def receive(sock: socket.socket, patience: Callable[[], float] | None = None) ->
 
 
 def _exactly(sock: socket.socket, length: int, patience: Callable[[], float] | None) -> memoryview:
-    # Not a bytearray: it would be filled with zeros first.
-    whole = memoryview(np.empty(length, np.uint8))
+    # Not a bytearray, which would be filled with zeros first; and what is large goes back to the system when it is let go.
+    whole = memoryview(fresh(length))
     rest = whole
     while rest:
         if patience is not None:

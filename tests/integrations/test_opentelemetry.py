@@ -19,7 +19,7 @@ from exzarr import config, telemetry
 from exzarr.errors import ChunkCorruptError, MissingDependencyError
 from exzarr.integrations.opentelemetry import OpenTelemetry
 from exzarr.telemetry import CacheHit, Retried
-from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES
+from exzarr.telemetry.figures import READ_PHASES, WRITE_PHASES
 
 
 class Backend:

@@ -19,7 +19,8 @@ import exzarr
 from exzarr import config, telemetry
 from exzarr.errors import ArgumentError, ChunkCorruptError
 from exzarr.telemetry import CacheHit, IngestProgress, Report, Retried, StreamProgress
-from exzarr.telemetry.report import MOST_SPANS, READ_PHASES, SLOWEST, WRITE_PHASES
+from exzarr.telemetry.figures import READ_PHASES, WRITE_PHASES
+from exzarr.telemetry.report import MOST_SPANS, SLOWEST
 from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 
 

@@ -23,7 +23,7 @@ from exzarr.telemetry import (
     SelectionWritten,
     StoreRequest,
 )
-from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES
+from exzarr.telemetry.figures import READ_PHASES, WRITE_PHASES
 
 __all__ = ["OpenTelemetry"]
 

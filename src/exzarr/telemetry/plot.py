@@ -12,7 +12,8 @@ from exzarr.errors import ArgumentError, MissingDependencyError
 if TYPE_CHECKING:
     import os
 
-    from exzarr.telemetry.report import Report, Span
+    from exzarr.telemetry.figures import Span
+    from exzarr.telemetry.report import Report
 
 __all__ = ["plot"]
 

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,102 +24,28 @@ from exzarr.telemetry.events import (
     StoreRequest,
     StreamProgress,
 )
+from exzarr.telemetry.figures import (
+    READ_PHASES,
+    WRITE_PHASES,
+    ArrayUse,
+    CacheUse,
+    RequestUse,
+    Span,
+    add,
+    by_phase,
+    total,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ArrayUse", "READ_PHASES", "Report", "RequestUse", "Span", "WRITE_PHASES", "total"]
-
-READ_PHASES = ("waiting", "fetching", "decoding", "copying")
-WRITE_PHASES = ("waiting", "copying", "encoding", "putting")
+__all__ = ["Report"]
 
 SLOWEST = 10
 """How many of the slowest chunks a report keeps."""
 
 MOST_SPANS = 50_000
 """How many pieces of the timeline a report keeps; those that come later are only counted."""
-
-
-@dataclass(slots=True)
-class ArrayUse:
-    """What was read of one array, or written to it.
-
-    Attributes
-    ----------
-    selections, failed
-        Reads (writes), and how many of them raised an exception.
-    bytes_wanted
-        Bytes in memory of what was selected.
-    chunks, absent
-        Chunks that were read (written), and how many of them are not stored: they read as the
-        fill value, or held nothing else.
-    bytes_stored, bytes_decoded
-        Bytes of these chunks as they are stored, and in memory.
-    seconds
-        In these reads (writes), from beginning to end.
-    phases
-        Seconds of threads, by what they did.
-    """
-
-    selections: int = 0
-    failed: int = 0
-    bytes_wanted: int = 0
-    chunks: int = 0
-    absent: int = 0
-    bytes_stored: int = 0
-    bytes_decoded: int = 0
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def amplification(self) -> float:
-        """Bytes decoded (encoded) for each byte that was wanted; 0 where none was."""
-        return self.bytes_decoded / self.bytes_wanted if self.bytes_wanted else 0.0
-
-
-@dataclass(slots=True)
-class RequestUse:
-    """What a store was asked.
-
-    Attributes
-    ----------
-    requests, missing, failed
-        How often; how often there was no such key; and how often it ended in an exception.
-    bytes
-        Bytes that came or went.
-    seconds
-        Seconds of threads.
-    cached, cached_bytes
-        How many of `requests` and of `bytes` a cache answered: they reached no store.
-    """
-
-    requests: int = 0
-    missing: int = 0
-    failed: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    cached: int = 0
-    cached_bytes: int = 0
-
-
-@dataclass(slots=True)
-class CacheUse:
-    """How often a cache had what was wanted, and how many bytes were not read therefore."""
-
-    hits: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A piece of the timeline: what a thread did from `start` to `end` (seconds since the epoch)."""
-
-    phase: str
-    start: float
-    end: float
-    thread: int
-    process: int
-    bytes: int
 
 
 Place = tuple[str, str]
@@ -195,11 +121,11 @@ class Report:
         with self._lock:
             for mine, theirs in ((self.read, other.read), (self.written, other.written)):
                 for place, use in theirs.items():
-                    _add(mine.setdefault(place, ArrayUse()), use)
+                    add(mine.setdefault(place, ArrayUse()), use)
             for request, asked in other.requests.items():
-                _add(self.requests.setdefault(request, RequestUse()), asked)
+                add(self.requests.setdefault(request, RequestUse()), asked)
             for cache, hits in other.caches.items():
-                _add(self.caches.setdefault(cache, CacheUse()), hits)
+                add(self.caches.setdefault(cache, CacheUse()), hits)
             self.streams.update(other.streams)
             self.retries += other.retries
             self.threads |= other.threads
@@ -301,8 +227,8 @@ class Report:
     def phases(self) -> dict[str, dict[str, float]]:
         """Seconds of threads by phase, of all arrays together, for ``read`` and ``write``."""
         return {
-            "read": _summed(self.read.values(), READ_PHASES),
-            "write": _summed(self.written.values(), WRITE_PHASES),
+            "read": by_phase(self.read.values(), READ_PHASES),
+            "write": by_phase(self.written.values(), WRITE_PHASES),
         }
 
     def total(self, what: Literal["read", "write"]) -> ArrayUse:
@@ -368,31 +294,6 @@ class Report:
         vars(self).update(state)
         self._lock = threading.RLock()
         self._number = count(SLOWEST)
-
-
-def total(uses: Iterable[ArrayUse]) -> ArrayUse:
-    """All of `uses` together."""
-    whole = ArrayUse()
-    for use in uses:
-        _add(whole, use)
-    return whole
-
-
-def _add(to: Any, other: Any) -> None:
-    """Add up the figures of two `ArrayUse`, or of two others of a kind."""
-    for each in fields(to):
-        value = getattr(other, each.name)
-        if isinstance(value, dict):
-            mine = getattr(to, each.name)
-            for name, seconds in value.items():
-                mine[name] = mine.get(name, 0.0) + seconds
-        else:
-            setattr(to, each.name, getattr(to, each.name) + value)
-
-
-def _summed(uses: Iterable[ArrayUse], phases: tuple[str, ...]) -> dict[str, float]:
-    known = [*uses]
-    return {phase: sum(use.phases.get(phase, 0.0) for use in known) for phase in phases}
 
 
 def _chunk_dict(event: ChunkRead | ChunkWritten) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from html import escape
 from urllib.parse import unquote
 
 from exzarr.telemetry.events import ChunkRead, ChunkWritten, IngestProgress
-from exzarr.telemetry.report import READ_PHASES, WRITE_PHASES, ArrayUse, Report, total
+from exzarr.telemetry.figures import READ_PHASES, WRITE_PHASES, ArrayUse, total
+from exzarr.telemetry.report import Report
 from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 
 __all__ = ["Table", "html", "html_of", "phases_table", "summary", "tables", "text", "text_of"]

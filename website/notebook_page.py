@@ -57,7 +57,11 @@ def _output(output: dict[str, Any], link: Link) -> str:
     if "text/html" in data:
         return f'<div class="output">{plain_html(_text(data["text/html"]))}</div>'
     if "text/markdown" in data:
-        return f'<div class="output prose">{render(_text(data["text/markdown"]), link)}</div>'
+        text = _text(data["text/markdown"])
+        if text.startswith("&lt;marimo-"):  # a control that is all a cell shows, as marimo exports it
+            element = f"<marimo-ui-element>{html.unescape(text)}</marimo-ui-element>"
+            return f'<div class="output">{plain_html(element)}</div>'
+        return f'<div class="output prose">{render(text, link)}</div>'
     if "image/svg+xml" in data:
         return f'<div class="output">{_text(data["image/svg+xml"])}</div>'
     if "image/png" in data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import pytest
@@ -49,6 +50,13 @@ def test_checks_are_a_list_and_the_rest_is_as_it_was_printed() -> None:
     [
         (shown("text/html", "<table><tr><td>1</td></tr></table>"), "<td>1</td>"),
         (shown("text/markdown", "**so**"), "<strong>so</strong>"),
+        (
+            shown(
+                "text/markdown",
+                html.escape("<marimo-slider data-start='0' data-initial-value='6'></marimo-slider>"),
+            ),
+            "<output>6</output>",
+        ),
         (shown("image/svg+xml", "<svg></svg>"), "<svg></svg>"),
         (shown("image/png", "AAAA\n"), 'src="data:image/png;base64,AAAA"'),
         (shown("text/plain", "a < b"), "a &lt; b"),

@@ -172,7 +172,9 @@ def _change(
     With `alone`, what it says of nodes below `path` goes.
     """
     relative = _relative(path, group) or ""
-    if not _is_consolidated(store, group, zarr_format):
+    # Before the look: somebody may be just consolidating, and have read the node as it was.
+    busy = watched(store).being_updated(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
+    if not busy and not _is_consolidated(store, group, zarr_format):
         return  # as most groups are not: they are neither worth parsing nor locking
 
     def change(read: Callable[[], Consolidated | None]) -> Consolidated | None:

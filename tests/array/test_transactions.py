@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,37 @@ def test_of_several_who_create_one_array_one_does_and_consolidated_metadata_has_
     for i in range(10):
         array = root.get_array(f"all/y{i}")
         assert array.shape == (array.attrs["me"] + 1,), "all of one creator's"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_who_changes_a_node_that_is_just_being_consolidated_for_the_first_time(zarr_format: Any) -> None:
+    class Consolidating(MemoryStore):
+        """While somebody consolidates, and has read all nodes, one of them is changed."""
+
+        armed = False
+
+        def update(self, key: str, change: Any) -> None:
+            def changed(value: Any) -> Any:
+                parts = change(value)
+                if self.armed and key in ("zarr.json", ".zmetadata"):
+                    self.armed = False
+                    thread.start()
+                    while b"meanwhile" not in bytes(self.get(document) or b""):
+                        time.sleep(0.001)
+                    thread.join(0.1)  # long enough for one who does not wait for us
+                return parts
+
+            super().update(key, changed)
+
+    store = Consolidating()
+    root = exzarr.create_group(store, zarr_format=zarr_format)
+    array = root.create_array("a", shape=(3,), dtype="i1", attributes={"x": 1})
+    document = "a/zarr.json" if zarr_format == 3 else "a/.zattrs"
+    thread = threading.Thread(target=lambda: array.attrs.update(x="meanwhile"))
+    store.armed = True
+    exzarr.consolidate_metadata(store)
+    thread.join()
+    assert exzarr.open_group(store, use_consolidated=True)["a"].attrs["x"] == "meanwhile"
 
 
 def test_creating_over_what_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

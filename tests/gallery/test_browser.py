@@ -24,6 +24,7 @@ CONTROLS = [
     ("01_05_interoperability", "byte order", "orders"),
     ("03_01_climate_cube", "month", "map"),
     ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),
+    ("02_04_object_store_tuning", "gap, kB", "coalescing"),
     ("04_01_embeddings_in_zarr", "what is it", "similarities"),
     ("05_01_tick_data_cube", "seconds in a bar", "candles"),
 ]

@@ -21,6 +21,7 @@ from tests.gallery.browser import chromium, new_page
 # A notebook, the label of one of its sliders or dropdowns, and the name of the figure that it changes.
 CONTROLS = [
     ("01_01_first_zarr_array", "rows in the window", "window"),
+    ("01_04_multi_array_datasets", "milliseconds for an answer", "discovery"),
     ("01_05_interoperability", "byte order", "orders"),
     ("03_01_climate_cube", "month", "map"),
     ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),

@@ -24,6 +24,8 @@ CONTROLS = [
     ("01_04_multi_array_datasets", "milliseconds for an answer", "discovery"),
     ("01_05_interoperability", "byte order", "orders"),
     ("03_01_climate_cube", "month", "map"),
+    ("01_03_compression_shootout", "bandwidth, MB/s", "bandwidth"),
+    ("01_02_chunk_sizing_lab", "how much series matter, percent", "frontier"),
     ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),
     ("02_04_object_store_tuning", "gap, kB", "coalescing"),
     ("04_01_embeddings_in_zarr", "what is it", "similarities"),

@@ -80,7 +80,8 @@ def chain_of(given: Any) -> Chain:
     if isinstance(given, Chain):
         return given
     if isinstance(given, dict) and given.keys() & {"compressors", "filters", "serializer"}:
-        return Chain(_name(given.get("compressors")), **given)
+        steps = [given.get(what) for what in ("filters", "serializer", "compressors") if given.get(what)]
+        return Chain(" + ".join(map(_name, steps)) or "none", **given)
     return Chain(_name(given), given)
 
 
@@ -88,9 +89,9 @@ def _name(given: Any) -> str:
     if given is None:
         return "none"
     if isinstance(given, (list, tuple)):
-        return "+".join(map(_name, given))
+        return " + ".join(map(_name, given)) or "none"
     if isinstance(given, dict):
-        return str(given.get("name") or given.get("id"))
+        return str(given.get("name") or given.get("id")).removeprefix("numcodecs.")
     return given if isinstance(given, str) else repr(given)
 
 

@@ -222,8 +222,9 @@ def frontier(Speeds, exzarr, laptop, maps, np, series, share, show, style, where
     _bar = _fig.colorbar(_dots, ax=_axes, label="bytes of a chunk", ticks=[12, 15, 18, 21, 24])
     _bar.ax.set_yticklabels(["4 KiB", "32 KiB", "256 KiB", "2 MiB", "16 MiB"])
     style.title(_axes, f"{where.value}: series count {share.value} %", f"{len(answer.layouts)} layouts")
-    _beaten = ((_ms <= _ms[_best]).all(1) & (_ms < 0.99 * _ms[_best]).all(1)).any()
-    show.check("no layout is better than the chosen one for both", not _beaten)
+    # Of layouts that are within 5 %, the lab takes the one with the fewest objects.
+    _beaten = (_ms * 1.06 < _ms[_best]).all(1).any()
+    show.check("no layout is clearly better than the chosen one for both", not _beaten)
     show.figure(
         "frontier",
         _fig,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +93,7 @@ def subject_of(target: Target, dtype: Any = None) -> Subject:
             raise NodeTypeError(f"{target} is a group; the lab is about one array: give its path")
         target = node
     if isinstance(target, Array):
-        name = target.path or target.store.url.rstrip("/").rpartition("/")[2]
+        name = target.path or unquote(target.store.url.rstrip("/").rpartition("/")[2])
         return _checked(Subject(target.shape, target.dtype, target, target, name))
     if isinstance(target, np.ndarray) or (hasattr(target, "shape") and hasattr(target, "dtype")):
         return _checked(

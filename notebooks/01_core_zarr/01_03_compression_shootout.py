@@ -391,7 +391,11 @@ def reencode(Workspace, air, exzarr, np, show, time):
     }.items():
         _started = time.perf_counter()
         exzarr.copy(
-            work / "plain.zarr", work / f"{_name}.zarr", compressors=_codec, memory=2**20, overwrite=True
+            work / "plain.zarr",
+            work / f"{_name}.zarr",
+            compressors=_codec,
+            memory=2**20,
+            overwrite=True,
         )
         took[_name] = 1e3 * (time.perf_counter() - _started)
         sizes[_name] = work.bytes_on_disk(f"{_name}.zarr/c")

@@ -164,7 +164,9 @@ def test_chunks_that_are_not_stored_are_passed_over() -> None:
 
 def test_chains_that_are_given_are_called_by_what_they_consist_of() -> None:
     delta = {"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}
-    report = quick(np.arange(5000, dtype="i4"), only=[{"filters": [delta], "compressors": ["zstd", "crc32c"]}, []])
+    report = quick(
+        np.arange(5000, dtype="i4"), only=[{"filters": [delta], "compressors": ["zstd", "crc32c"]}, []]
+    )
     assert {trial.label for trial in report.trials} == {"delta + zstd + crc32c", "none"}
 
 

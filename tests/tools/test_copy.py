@@ -157,6 +157,16 @@ def test_shards_can_be_added_and_taken_away(tmp_path, data):
     np.testing.assert_array_equal(plain[...], data)
 
 
+@pytest.mark.parametrize("options", [{"chunks": (7, 8)}, {"chunks": (2, 5), "shards": (6, 20)}])
+def test_the_report_counts_what_lies_in_the_copy(tmp_path, data, options):
+    make(tmp_path / "a", data, chunks=(5, 5))
+    report = copy(tmp_path / "a", tmp_path / "b", **options)
+    stored = [path for path in (tmp_path / "b" / "c").rglob("*") if path.is_file()]
+    assert report.arrays_moved == 0
+    assert report.chunks == len(stored) > 0
+    assert report.bytes_stored == sum(path.stat().st_size for path in stored)
+
+
 def test_chunks_can_be_named_by_dimension(tmp_path, data):
     make(tmp_path / "a", data, chunks=(7, 8), dimension_names=("y", "x"))
     copy(tmp_path / "a", tmp_path / "b", chunks={"x": -1, "elsewhere": 3})

@@ -16,10 +16,25 @@ from contextvars import copy_context
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from exzarr import config
+
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["Feed", "run"]
+    from exzarr.stores.base import Store
+
+__all__ = ["Feed", "in_flight", "run"]
+
+
+def in_flight(store: Store, nbytes: int) -> int:
+    """How many threads to have, where each does one request of `store` at a time and holds `nbytes` for it.
+
+    ``config.workers``; or as many as the store wants requests in flight, since most of them wait then. Twice as many
+    pieces of `nbytes`, which is what streams hold, stay within ``config.fetch_bytes``.
+    """
+    settings = config.get()
+    room = settings.fetch_bytes // max(1, 2 * nbytes)
+    return max(settings.workers, min(store.concurrency, settings.requests, room))
 
 
 class Feed:

@@ -22,9 +22,7 @@ from exzarr import config
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-    from exzarr.stores.base import Store
-
-__all__ = ["NOTHING", "Flight", "Item", "in_flight", "in_request", "request_threads"]
+__all__ = ["NOTHING", "Flight", "Item", "in_request", "request_threads"]
 
 Item = tuple[int, Any]
 """Bytes that are expected, and what to fetch."""
@@ -33,17 +31,6 @@ NOTHING: Any = object()
 """What fetching gave, where there is nothing to take for it."""
 
 _END: Item = (0, NOTHING)
-
-
-def in_flight(store: Store, nbytes: int) -> int:
-    """How many threads to have, where each does one request of `store` at a time and holds `nbytes` for it.
-
-    ``config.workers``; or as many as the store wants requests in flight, since most of them wait then. Twice as many
-    pieces of `nbytes`, which is what streams hold, stay within ``config.fetch_bytes``.
-    """
-    settings = config.get()
-    room = settings.fetch_bytes // max(1, 2 * nbytes)
-    return max(settings.workers, min(store.concurrency, settings.requests, room))
 
 
 class Flight:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr import config
-from exzarr.engine.requests import in_flight
+from exzarr.engine.pool import in_flight
 from exzarr.engine.source import ChunkSource
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError, chunk_error

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exzarr import config
-from exzarr.engine.requests import in_flight
+from exzarr.engine.pool import in_flight
 from exzarr.errors import ArgumentError, ReadOnlyError
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.chunk_stream import IndexFilter, Where, by_key, choose, cut, default_prefetch, piece_size

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from exzarr import config
 from exzarr.engine.parts import Dimension
 from exzarr.engine.plan import make_plan
+from exzarr.engine.pool import in_flight
 from exzarr.engine.read import read
-from exzarr.engine.requests import in_flight
 from exzarr.engine.selections import GridSelection, Span
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ArgumentError, SelectionError

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exzarr import config
-from exzarr.engine.requests import in_flight
+from exzarr.engine.pool import in_flight
 from exzarr.errors import ArgumentError
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.checkpoint import Checkpoint

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from exzarr.engine.pool import Feed, run
-from exzarr.engine.requests import in_flight
+from exzarr.engine.pool import Feed, in_flight, run
 from exzarr.stores.watched import watched
 
 if TYPE_CHECKING:

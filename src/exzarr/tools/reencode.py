@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ class _Counting(StoreWrapper):
     def put(self, key: str, value: Buffer) -> None:
         self.inner.put(key, value)
         self._tally.written(1, len(value))
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        self.inner.put_parts(key, parts)
+        self._tally.written(1, sum(map(len, parts)))
 
 
 def reencode(node: NodePlan, tally: Tally, memory: int) -> None:

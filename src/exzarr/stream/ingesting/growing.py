@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr.array import Array
-from exzarr.engine.requests import in_flight
+from exzarr.engine.pool import in_flight
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location

@@ -163,7 +163,9 @@ class LockedFile(OpenFile):
             waited_for = _is_waited_for(fd)
             # Not by closing alone: a child that was forked meanwhile has the file open, too.
             _unlock(fd)
-            os.close(fd)
+        # Without the guard: where the file has been replaced the system removes it now, and waits for what is just being
+        # written of it. A child that is forked meanwhile keeps it open, unlocked and without a name, until it ends.
+        os.close(fd)
         if waited_for:
             time.sleep(GIVE_WAY)
 

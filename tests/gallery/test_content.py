@@ -67,3 +67,11 @@ def test_the_tests_that_the_checklist_names_exist() -> None:
     for path, name in named:
         module = ast.parse((ROOT / path).read_text(encoding="utf-8"))
         assert name in {node.name for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}, name
+
+
+def test_there_are_release_notes_of_this_version() -> None:
+    import exzarr
+
+    major, minor, *_ = exzarr.__version__.split(".")
+    notes = (ROOT / "docs" / f"RELEASE_NOTES_{major}.{minor}.md").read_text(encoding="utf-8")
+    assert notes.startswith(f"# exzarr {major}.{minor}\n")

@@ -12,6 +12,7 @@ import pytest
 import zarr
 
 import exzarr
+from exzarr.stores.base import KEEP
 from exzarr.stores.local_write import temporary_name
 from tests.tools.check.stores import make_old
 
@@ -135,6 +136,36 @@ def test_a_folder_that_somebody_died_deleting(path: Path) -> None:
     assert [f.code for f in report.findings] == ["EXZ501"]
     exzarr.repair(path, report.plan())
     assert not aside.exists()
+
+
+def test_a_folder_that_somebody_may_be_filling_elsewhere(path: Path) -> None:
+    """The folder itself is not touched while files are put into folders below it."""
+    aside = path / "g" / temporary_name().replace(str(os.getpid()), "4194305")
+    (aside / "c").mkdir(parents=True)
+    (aside / "c" / "0").write_bytes(b"1")
+    os.utime(aside, (1, 1))
+    report = exzarr.check(path)
+    assert (report.findings, [f.code for f in report.unsettled]) == ((), ["EXZ501"])
+    make_old(path)
+    os.utime(aside, (1, 1))
+    assert [f.code for f in exzarr.check(path).findings] == ["EXZ501"]
+
+
+def test_a_document_of_an_append_that_goes_on_elsewhere(path: Path) -> None:
+    """Whoever has the document locked is at work, though his process does not run here."""
+    document = path / "g" / "a" / "zarr.json"
+    left = document.with_name(temporary_name().replace(str(os.getpid()), "4194305"))
+    left.write_bytes(document.read_bytes())
+    make_old(path)
+    reports = []
+
+    def change(value: object) -> object:
+        reports.append(exzarr.check(path))
+        return KEEP
+
+    exzarr.LocalStore(path).update("g/a/zarr.json", change)  # type: ignore[arg-type]
+    assert (reports[0].findings, [f.code for f in reports[0].unsettled]) == ((), ["EXZ501"])
+    assert [f.code for f in exzarr.check(path).findings] == ["EXZ501"]
 
 
 @pytest.mark.parametrize("name", ["0.0123456789abcdef0123456789abcdef.partial", "zarr.json.__lock"])

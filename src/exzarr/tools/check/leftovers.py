@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from functools import lru_cache
 from pathlib import Path
 
+from exzarr.format.intents import Intent
 from exzarr.format.metadata import ArrayMetadata
+from exzarr.hierarchy import DOCUMENTS
 from exzarr.stores.base import Store
 from exzarr.tools.check.entries import age
 from exzarr.tools.check.findings import Finding
-from exzarr.tools.check.left_by import OURS, intent_in
+from exzarr.tools.check.left_by import OURS, intent_in, is_unfinished
 
 __all__ = ["FOREIGN_PATIENCE", "is_foreign_temporary", "look_at_leftover"]
 
@@ -54,13 +57,38 @@ def look_at_leftover(store: Store, path: str, key: str, grace: float) -> tuple[F
     process = int(ours[1])
     if old is None or _runs(process, old):
         return None, True
-    detail = f"process {process} was writing it{_when(old)}{_meant(store, key)}"
-    return Finding("EXZ501", path, key, detail, mark=_mark(store, key)), old >= grace
-
-
-def _meant(store: Store, key: str) -> str:
-    """What a left-over file says of what its writer meant to do."""
     intent = intent_in(store, key)
+    detail = f"process {process} was writing it{_when(old)}{_meant(intent)}"
+    quiet = old >= grace and not _is_at_work(store, key, intent, grace)
+    return Finding("EXZ501", path, key, detail, mark=_mark(store, key)), quiet
+
+
+def _is_at_work(store: Store, key: str, intent: Intent | None, grace: float) -> bool:
+    """Whether somebody, on another machine, may be at what a file tells of, which is older than `grace` itself.
+
+    Who appends has the document locked. Who builds something stores one file after another.
+    """
+    if intent is not None and intent.meta is not None and not is_unfinished(store, intent):
+        documents = [f"{intent.path}/{name}".lstrip("/") for name in DOCUMENTS[:3]]
+        return any(map(store.being_updated, documents))
+    built = key if intent is None else intent.path if intent.meta is not None else None
+    root = store.local_path("")
+    if built is None or root is None or not grace:
+        return False
+    folder = f"{root.rstrip('/')}/{built}"
+    since = time.time() - grace
+    return any(_touched(f"{top}/{name}") > since for top, _, names in os.walk(folder) for name in names)
+
+
+def _touched(file: str) -> float:
+    try:
+        return os.lstat(file).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _meant(intent: Intent | None) -> str:
+    """What a left-over file says of what its writer meant to do."""
     if intent is None:
         return ""
     if isinstance(intent.meta, ArrayMetadata):

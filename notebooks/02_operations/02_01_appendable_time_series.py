@@ -333,7 +333,11 @@ def gateways(Team, exzarr, np, show, size, time, work):
         show.check("all gateways ended well", _team.statuses() == [0] * gateway_count)
     log.refresh()
     show.results(gateways=gateway_count, appends=gateway_count * batches, log_rows=log.shape[0])
-    show.measured(gateway_ms=1e3 * views[-1][0], views=len(views), append_ms=1e3 * views[-1][0] / 240)
+    show.measured(
+        gateway_ms=1e3 * views[-1][0],
+        views=len(views),
+        append_ms=1e3 * views[-1][0] / (gateway_count * batches),
+    )
     return GATEWAY, batch_rows, batches, gateway_count, log, views
 
 
@@ -566,8 +570,8 @@ def _(mo):
     - **Chunk sizing.** Along time, a chunk (with shards, the shard) should be what one append brings, or a small
       multiple. Across the meters, all that is read together. Where that makes tiny files, gather more rows before
       appending; where reads are long, copy what is finished to long chunks.
-    - **Throughput or latency.** Rows of a second wait in the gateway for `n` rows to come together. That wait is the latency that
-      counts, not the milliseconds of the append.
+    - **Throughput or latency.** A row waits in the gateway until `n` of them have come together. That wait is the latency
+      that counts, not the milliseconds of the append.
     - **What to monitor.** Rows behind (now, minus the last row's time), requests and bytes written for each append
       (below), the wait for the array's lock, and the number of files in the folder. `exzarr check` finds chunks that
       are damaged, and `exzarr.ingest_position` says how far each source is.

@@ -26,7 +26,8 @@ class FaultyProxy:
     ----------
     plan
         What happens to the next requests, one after the other: a status (503, 429), ``reset`` (before it has
-        reached the server), ``lost`` (after it took effect), ``cut`` (half of the body), ``""`` (nothing).
+        reached the server), ``lost`` (after it took effect), ``cut`` (half of the body), ``trickle`` (a byte now and
+        then, for as long as somebody listens), ``hang`` (no answer, though it took effect), ``""`` (nothing).
     seen
         Method and path of each request.
     """
@@ -36,6 +37,7 @@ class FaultyProxy:
         self.behind = behind
         self.plan: list[int | str] = []
         self.seen: list[str] = []
+        self.over = threading.Event()
         self._lock = threading.Lock()
 
     def next_fault(self, request: str) -> int | str:
@@ -68,6 +70,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "lost":
             self._reset()
             return
+        if fault in ("trickle", "hang"):
+            self._dawdle(response.status, fault == "trickle")
+            return
         self._answer(
             response.status,
             dict(response.getheaders()),
@@ -97,6 +102,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(sent)
+
+    def _dawdle(self, status: int, trickle: bool) -> None:
+        self.close_connection = True
+        if trickle:
+            self.send_response_only(status)
+            self.send_header("Content-Length", "1000000")
+            self.send_header("ETag", '"slow"')
+            self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+            self.end_headers()
+        while not self.proxy.over.wait(0.05):
+            if trickle:
+                self.wfile.write(b" ")  # an error, once nobody listens any more
+                self.wfile.flush()
+            elif not self._is_open():
+                break
+
+    def _is_open(self) -> bool:
+        try:
+            return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
 
     def _reset(self) -> None:
         self.wfile.flush()
@@ -137,6 +163,7 @@ def faulty_proxy(behind: str) -> Iterator[FaultyProxy]:
     try:
         yield handler.proxy  # type: ignore[attr-defined]
     finally:
+        handler.proxy.over.set()  # type: ignore[attr-defined]
         server.shutdown()
         server.server_close()
         thread.join()

@@ -19,7 +19,7 @@ from exzarr.retrying import Retry, is_transient
 from exzarr.stores import AzureOptions, GCSOptions, HTTPOptions, ObjectStore, S3Options, resolve_store
 from exzarr.stores.object_errors import scrubbed, store_error
 from tests.faulty_proxy import faulty_proxy
-from tests.object_servers import KEY_ID, SECRET
+from tests.object_servers import KEY_ID, OPEN, SECRET
 
 obstore = pytest.importorskip("obstore")
 
@@ -106,16 +106,23 @@ def test_of_a_large_value_that_is_replaced_no_part_of_the_new_one_is_read(s3_ser
         store.fetch("k", (0, 5), version)
 
 
-def test_more_keys_than_a_page_holds_are_all_listed(s3_server):
+def test_more_keys_than_five_pages_hold_are_all_listed_streamed_and_checked(s3_server):
     store = s3_server.store("p")
+    a = exzarr.create_array(store, name="a", shape=5100, chunks=1, dtype="u1", compressors=None)
+    with exzarr.config.override(requests=8):  # the server is one process
+        a[...] = np.arange(5100) % 250 + 1
     keys = [f"a/c/{i}" for i in range(5100)]
-    with ThreadPoolExecutor(8) as pool:
-        [*pool.map(lambda key: store.put(key, b""), keys)]
-    assert sorted(store.list()) == sorted(keys)
+    assert sorted(store.list("a")) == sorted([*keys, "a/zarr.json"])
     assert len(store.list_dir("a/c")[0]) == 5100
-    assert store.list_dir("a") == ([], ["c"])
+    assert store.list_dir("a") == (["zarr.json"], ["c"])
+    assert a.nchunks_initialized == 5100
+    report = exzarr.check(store)
+    assert (report.chunks, [*report.findings]) == (5100, [])
+    first = 0 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 4500
+    streamed = [int(chunk.data[0]) for chunk in a.chunk_stream(region=(slice(first, 5100),))]
+    assert streamed == [i % 250 + 1 for i in range(first, 5100)]
     store.delete_prefix("a")
-    assert [*store.list()] == []
+    assert not [key for key in store.list() if key.startswith("a/")]
 
 
 # -- conditions ------------------------------------------------------------------------------------
@@ -277,18 +284,43 @@ def test_keys_that_cannot_be_are_errors(s3_server):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_gets_an_error_and_does_not_hang(s3_server):
+    """With a store of its own, too: obstore's threads are one set for the process, and never started anew."""
     store = s3_server.store()
     store.put("k", b"1")
     child = os.fork()
     if not child:
+        told = 0
         try:
-            store.get("k")
-        except StoreError as error:
-            os._exit(0 if "spawn" in str(error) else 1)
+            for one in (store, ObjectStore(store.url, options=s3_server.options())):
+                try:
+                    one.get("k")
+                except StoreError as error:
+                    told += "spawn" in str(error)
         finally:
-            os._exit(2)
+            os._exit(0 if told == 2 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert store.get("k") == b"1"
+
+
+FORK = f"""
+{OPEN}
+import os
+store = open_store()
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        store.put("k", b"child")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+print(bytes(store.get("k")))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_children_of_a_process_that_has_only_opened_a_store_can_use_it(s3_server, run_python):
+    store = s3_server.store()
+    done = run_python(FORK, s3_server.told(store))
+    assert (done.stdout, done.returncode) == ("b'child'\n", 0), done.stderr
 
 
 # -- what stays secret -----------------------------------------------------------------------------

@@ -29,24 +29,16 @@ from exzarr.stores.base import (
     check_key,
     check_prefix,
     read_only_error,
-    resolve_range,
 )
 from exzarr.stores.key_locks import key_lock
 from exzarr.stores.local_write import delete_file, move_to_new, temporary_name
 from exzarr.stores.locks import ThreadLock, deadline
+from exzarr.stores.sqlite_rows import PAGE_NBYTES, TABLE, as_blob, directly_under, open_blob, part, under
 
 __all__ = ["SQLiteStore"]
 
 T = TypeVar("T")
 
-TABLE = """
-CREATE TABLE IF NOT EXISTS entries (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    key TEXT NOT NULL UNIQUE,
-    value BLOB NOT NULL
-)
-"""
-PAGE_NBYTES = 8192
 SMALL_NBYTES = 256 * 1024
 """Opened values of up to this size are read at once; for larger ones a connection is kept."""
 
@@ -160,7 +152,7 @@ class SQLiteStore(Store):
         if byte_range is None:
             row = self._row(key, "value")
             return None if row is None else row[0]
-        return self._read(key, lambda db: _part(db, key, byte_range), None)
+        return self._read(key, lambda db: part(db, key, byte_range), None)
 
     def _row(self, key: str, columns: str) -> Any:
         sql = f"SELECT {columns} FROM entries WHERE key = ?"  # noqa: S608 - ours
@@ -170,7 +162,7 @@ class SQLiteStore(Store):
         check_key(key)
         if self.read_only:
             raise read_only_error(self, key)
-        self._write(key, "INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)", key, _blob(value))
+        self._write(key, "INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)", key, as_blob(value))
 
     def delete(self, key: str) -> None:
         check_key(key)
@@ -182,7 +174,7 @@ class SQLiteStore(Store):
         check_prefix(prefix)
         if self.read_only:
             raise read_only_error(self, prefix)
-        where, bounds = _under(prefix)
+        where, bounds = under(prefix)
         self._delete(prefix, f"DELETE FROM entries WHERE {where}", *bounds)  # noqa: S608 - ours
 
     def _delete(self, key: str, sql: str, *parameters: Any) -> None:
@@ -191,7 +183,7 @@ class SQLiteStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
-        where, bounds = _under(prefix)
+        where, bounds = under(prefix)
         sql = f"SELECT key FROM entries WHERE {where} ORDER BY key LIMIT 10000"  # noqa: S608 - ours
         return self._pages(prefix, sql, where, bounds)
 
@@ -207,7 +199,7 @@ class SQLiteStore(Store):
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         check_prefix(prefix)
         nothing: tuple[list[str], list[str]] = ([], [])
-        return self._read(prefix, lambda db: _directly_under(db, prefix), nothing)
+        return self._read(prefix, lambda db: directly_under(db, prefix), nothing)
 
     # -- the quicker ways --------------------------------------------------------
 
@@ -241,7 +233,7 @@ class SQLiteStore(Store):
         if self.read_only:
             raise read_only_error(self, key)
         sql = "INSERT OR IGNORE INTO entries (key, value) VALUES (?, ?)"
-        return self._write(key, sql, key, _blob(value)).rowcount == 1
+        return self._write(key, sql, key, as_blob(value)).rowcount == 1
 
     def update(self, key: str, change: Change) -> None:
         check_key(key)
@@ -337,7 +329,7 @@ class _Value:
                 f"bytes {start} to {end} of key {self._key!r} in {self._store} were wanted, "
                 f"which has {self.size}"
             )
-        with self._lock, self._store._told(self._key), _open(self._db, self._number) as blob:
+        with self._lock, self._store._told(self._key), open_blob(self._db, self._number) as blob:
             blob.seek(start)
             buffer[:] = blob.read(len(buffer))
 
@@ -351,57 +343,3 @@ _leaked: list[Any] = []
 
 def _make(path: str, durability: Literal["rename", "fsync"], read_only: bool) -> SQLiteStore:
     return SQLiteStore(path, durability=durability, read_only=read_only)
-
-
-def _blob(value: Buffer) -> Buffer:
-    return value if isinstance(value, bytes) else bytes(memoryview(value))
-
-
-def _open(db: sqlite3.Connection, number: int) -> sqlite3.Blob:
-    return db.blobopen("entries", "value", number, readonly=True)
-
-
-def _part(db: sqlite3.Connection, key: str, byte_range: ByteRange) -> bytes | None:
-    resolve_range(byte_range, 0)  # complains
-    db.execute("BEGIN")
-    try:
-        row = db.execute("SELECT number, length(value) FROM entries WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        begin, end = resolve_range(byte_range, row[1])
-        if begin == end:
-            return b""
-        with _open(db, row[0]) as blob:
-            blob.seek(begin)
-            return blob.read(end - begin)
-    finally:
-        db.execute("COMMIT")
-
-
-def _under(prefix: str) -> tuple[str, tuple[str, ...]]:
-    """A condition for keys that start with ``prefix + "/"``. ``0`` is what follows ``/``."""
-    return ("key >= ? AND key < ?", (prefix + "/", prefix + "0")) if prefix else ("TRUE", ())
-
-
-def _directly_under(db: sqlite3.Connection, prefix: str) -> tuple[list[str], list[str]]:
-    top = prefix + "/" if prefix else ""
-    keys: list[str] = []
-    prefixes: list[str] = []
-    where, bounds = _under(prefix)
-    sql = f"SELECT key FROM entries WHERE {where} AND key >= ? ORDER BY key"  # noqa: S608 - ours
-    after: str | None = top
-    while after is not None:
-        rows = db.execute(sql, (*bounds, after))
-        after = None
-        for (key,) in rows:
-            name, slash, _ = key[len(top) :].partition("/")
-            if slash:
-                # On behind all that lies under this prefix.
-                prefixes.append(name)
-                after = f"{top}{name}0"
-                break
-            keys.append(name)
-        rows.close()
-    # As in `stores.listing`: 'a-b' comes before 'a/c'.
-    prefixes.sort()
-    return keys, prefixes

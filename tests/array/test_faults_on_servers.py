@@ -132,7 +132,7 @@ def test_of_several_who_append_and_lose_responses_each_row_is_there_once(object_
 
     def work(me: int) -> None:
         group = exzarr.open_group(apart(object_server, proxy, straight, 50), mode="r+")
-        log, parts = group["log"], [group["chunk"], group["shard"]]
+        log, parts = group.get_array("log"), [group.get_array("chunk"), group.get_array("shard")]
         for i in range(5):
             log.append(np.full((10, 3), 1 + me + 3 * i))
             for part in parts:

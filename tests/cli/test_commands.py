@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 import exzarr
 from exzarr.cli.app import app
+from exzarr.cli.lab import fitting
+from exzarr.telemetry.show import Table
 
 SOURCE = str(Path(exzarr.__file__).parents[1])
 
@@ -405,6 +407,20 @@ def test_lab_codecs_has_a_table_of_what_was_tried(tree, tmp_path):
     assert re.search(r"^\S?\s+zstd", text, re.MULTILINE)
     found = parsed("lab", "codecs", tree / "ocean/sst", "--only", "none", "--disk", "1GB", "--seconds", "0.1")
     assert found["destinations"][0]["bandwidth"] == 1e9
+
+
+def test_a_narrow_terminal_does_without_columns_and_cuts_none():
+    table = Table(
+        ("", "chunks", "speed", "stored", "map"),
+        [("now", "10×10", "12.5 MiB/s", "1 KiB", "3 ms")],
+        frozenset({1}),
+    )
+    assert fitting(table, 80) == table
+    narrow = fitting(table, 30)
+    assert narrow.header == ("", "chunks", "stored", "map")
+    assert narrow.rows == [("now", "10×10", "1 KiB", "3 ms")]
+    assert narrow.words == {1}
+    assert fitting(table, 10).header == ("", "chunks", "map")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from exzarr.cli.output import console, print_json
 if TYPE_CHECKING:
     from exzarr.telemetry.show import Table
 
-__all__ = ["parse_access", "register"]
+__all__ = ["fitting", "parse_access", "register"]
+
+SPARE = ("speed", "written", "stored", "checksum", "memory", "encode", "decode", "requests", "files")
+"""Columns that a narrow terminal does without, the first first."""
 
 _ACCESS = re.compile(r"(?:(?P<name>[^=:*]+)=)?(?P<kind>[a-z]+)(?::(?P<how>[^*]*))?(?:\*(?P<weight>[0-9.]+))?")
 
@@ -214,12 +217,27 @@ def _show(report: Any, as_json: bool, plot: Path | None) -> None:
         out.print(report.headline(), markup=False)
         for title, table in report.tables():
             out.print()
-            out.print(_rich(table, title))
+            out.print(_rich(fitting(table, out.width), title))
         out.print()
         for reason in report.reasons:
             out.print(_bullet(reason))
     if plot is not None:
         report.plot(plot)
+
+
+def fitting(table: Table, width: int) -> Table:
+    """`table` without the columns that can best be spared, as far as it is wider than `width` characters."""
+    from exzarr.telemetry.show import Table as Plain
+
+    keep = [*range(len(table.header))]
+    for name in SPARE:
+        lengths = [max(len(row[i]) for row in (table.header, *table.rows)) for i in keep]
+        if sum(lengths) + 2 * len(keep) <= width:
+            break
+        keep = [i for i in keep if table.header[i] != name]
+    words = frozenset([at for at, i in enumerate(keep) if i in table.words])
+    header = tuple([table.header[i] for i in keep])
+    return Plain(header, [tuple([row[i] for i in keep]) for row in table.rows], words)
 
 
 def _rich(table: Table, title: str) -> Any:

@@ -229,6 +229,14 @@ def test_no_time_tries_one() -> None:
     assert report.best.trial is not None
 
 
+def test_where_there_is_time_for_one_only_the_present_layout_does_not_win_by_being_it(cube: Any) -> None:
+    report = chunks(cube, access={"map": Window(shape={"time": 1})}, seconds=0, speeds=FIXED)
+    assert len([r for r in report.layouts if r.trial]) == 1
+    assert report.now is not None
+    assert report.best is not report.now
+    assert report.best.trial is not None
+
+
 def test_memory_is_left_out_where_somebody_else_traces() -> None:
     tracemalloc.start()
     try:

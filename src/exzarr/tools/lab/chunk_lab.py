@@ -31,6 +31,9 @@ __all__ = ["chunks"]
 CLOSE = 1.05
 """Scores this close to the best are as good as that: then fewer objects count."""
 
+TOO_FAR = 1.5
+"""Where the best of those that were tried is this many times worse than one that was not, they are not to decide."""
+
 SAMPLE_BYTES = 32 * 2**20
 
 LayoutLike = Layout | Sequence[int] | tuple[Sequence[int], Sequence[int] | None]
@@ -232,7 +235,9 @@ def _report(
     now: Layout | None,
     left_out: int,
 ) -> ChunkReport:
-    known = [r for r in results if r.trial is not None] or results
+    known = [r for r in results if r.trial is not None]
+    if not known or known[0].score > TOO_FAR * results[0].score:  # there was no time for the good ones
+        known = [*results]
     close = [r for r in known if r.score <= known[0].score * CLOSE]
     best = min(close, key=lambda r: (r.objects, -r.chunk_bytes, r.score))
     present = None if now is None else next((r for r in results if r.layout is now), None)

@@ -67,7 +67,7 @@ def tried(
 def chosen(
     results: Sequence[LayoutResult], most: int, now: Layout | None, shape: Sequence[int]
 ) -> list[LayoutResult]:
-    """Which to try, and in which order: the present layout, the best for the mix, the best for each access alone
+    """Which to try, and in which order: the best for the mix, the present layout, the best for each access alone
     (for comparison), and the next best that are not all but the same.
     """
     found: dict[Any, LayoutResult] = {}
@@ -78,10 +78,10 @@ def chosen(
         if len(found) < room and (cut.objects(shape) <= MOST_FILES or result.layout is now):
             found.setdefault((cut.chunks, cut.shards), result)
 
+    add(results[0])  # first: there may be time for one only
     for result in results:
         if result.layout is now:
             add(result)
-    add(results[0])
     names = [*results[0].accesses]
     if len(names) > 1:
         for name in names[: max(0, most - 2)]:

@@ -92,10 +92,14 @@ def _meant(intent: Intent | None) -> str:
     if intent is None:
         return ""
     if isinstance(intent.meta, ArrayMetadata):
-        return f": the document of an array of shape {intent.meta.shape}"
+        return (
+            f": the document of an array of shape {intent.meta.shape}; what chunks of it the array has not "
+            "go into quarantine when it is removed"
+        )
     if intent.meta is not None:
-        return ": the document of a group"
-    return f": it was changing {', '.join(repr(node or '/') for node in intent.nodes)}"
+        return ": the document of a group; what is ahead of the group's own is set back when it is removed"
+    nodes = ", ".join(repr(node or "/") for node in intent.nodes)
+    return f": it was changing {nodes}; consolidated metadata is brought in step when it is removed"
 
 
 def _when(seconds: float | None) -> str:

@@ -93,4 +93,5 @@ def draw_chunks(
 def _rgb(colour: str) -> tuple[float, float, float]:
     from matplotlib.colors import to_rgb
 
-    return to_rgb(colour)
+    rgb: tuple[float, float, float] = to_rgb(colour)  # matplotlib may be absent where this is checked
+    return rgb

@@ -55,8 +55,8 @@ def _(mo):
 
 @app.cell
 def create(Workspace, exzarr, np, show, size, terrain):
-    shape = size((1200, 1600), full=(12_000, 16_000))
-    chunks = size((200, 200), full=(2000, 2000))
+    shape = size((1200, 1600), full=(6000, 8000))
+    chunks = size((200, 200), full=(1000, 1000))
     heights = terrain(shape, seed=7)
 
     work = Workspace("first-array")

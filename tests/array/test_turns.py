@@ -29,7 +29,7 @@ WAIT = 0.03
 
 
 class Sleeper(ObjectStore):
-    """A store whose conditional puts wait, from one of them on, until they are let go: as if its process slept.
+    """A store whose puts wait, from one of them on, until they are let go: as if its process slept.
 
     No two are equal, so that each stands for a process of its own.
     """
@@ -41,13 +41,20 @@ class Sleeper(ObjectStore):
         self.left = -1
         """How many more puts pass; negative: all."""
 
-    def _put_if(self, key: str, value: Any, version: Any) -> bool:
+    def _sleep(self) -> None:
         if self.left == 0:
             self.asleep.set()
             assert self.go.wait(60)
         elif self.left > 0:
             self.left -= 1
+
+    def _put_if(self, key: str, value: Any, version: Any) -> bool:
+        self._sleep()
         return super()._put_if(key, value, version)
+
+    def put(self, key: str, value: Any) -> None:
+        self._sleep()
+        super().put(key, value)
 
     __eq__ = object.__eq__  # type: ignore[assignment]
     __hash__ = object.__hash__
@@ -117,6 +124,18 @@ def test_an_appender_that_sleeps_at_whatever_moment_undoes_nothing_and_is_done_i
     assert found.count(9) == 4
     at = found.index(9)
     assert found[at : at + 4] == [9] * 4
+
+
+@pytest.mark.parametrize("puts", range(1, 6))
+def test_an_appender_that_sleeps_does_not_undo_appends_of_the_fill_value(place, puts):
+    wake = late(place(), puts, lambda a: a.append(np.full((2, 3), 9)))
+    other = place()
+    other.append(np.zeros((20, 3)))
+    done = rows_of(other)
+    wake()
+    found = rows_of(place())
+    assert found in (OLD + [0] * 20 + [9] * 2, OLD + [9] * 2 + [0] * 20)
+    assert found[: len(done)] == done
 
 
 @pytest.mark.parametrize("puts", range(1, 6))

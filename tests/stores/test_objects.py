@@ -6,8 +6,10 @@ import logging
 import os
 import pickle
 import random
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -357,6 +359,37 @@ def test_secrets_are_in_no_repr_no_error_no_log_and_no_event(s3_server, proxy, c
         assert "hush" not in repr(made)
         assert "c2VjcmV0" not in repr(made)
         assert "hush" in [*made.secrets()]
+
+
+class _Indiscreet(BaseHTTPRequestHandler):
+    """A server whose error says what nobody should read."""
+
+    def do_GET(self) -> None:
+        body = f"<Error><Code>AccessDenied</Code><Message>not with {SECRET}</Message></Error>".encode()
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_secrets_of_the_environment_are_in_no_error_either(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Indiscreet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        options = S3Options(endpoint=endpoint, region="us-east-1", access_key_id="me")
+        with pytest.raises(StoreError, match=r"not with \*\*\*") as caught:
+            ObjectStore("s3://bucket/x", options=options, retry=QUICK).get("key")
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_signatures_in_urls_are_taken_out_of_messages():

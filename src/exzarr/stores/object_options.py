@@ -19,8 +19,23 @@ __all__ = [
     "ObjectOptions",
     "S3Options",
     "connect",
+    "environment_secrets",
     "import_obstore",
 ]
+
+
+_SECRET_VARIABLES = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CLIENT_SECRET",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_TOKEN",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
 
 
 def _secret() -> Any:
@@ -262,11 +277,19 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
     )
 
 
+def environment_secrets() -> Iterator[str]:
+    """Values of environment variables that the clients take credentials from: no message may show them, either."""
+    for name in _SECRET_VARIABLES:
+        if value := os.environ.get(name):
+            yield value
+
+
 def _made(client_of: Callable[..., Any], where: str, options: ObjectOptions, more: dict[str, Any]) -> Any:
     try:
         return client_of(where, **more)
     except Exception as error:  # noqa: BLE001 - whatever it is, options are what was wrong
-        said = scrubbed(str(error).partition("\n\n")[0], options.secrets())
+        secrets = [*options.secrets(), *environment_secrets()]
+        said = scrubbed(str(error).partition("\n\n")[0], secrets)
     # Outside of the clause: the original may show what is secret.
     raise ArgumentError(
         f"cannot connect to {where!r}: {said}; give {type(options).__name__}, or set the environment"

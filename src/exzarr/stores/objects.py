@@ -32,7 +32,7 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.locks import ThreadLock, deadline, timed_out
 from exzarr.stores.object_facts import TAIL_NBYTES, PartlyKnown, etag_of, root_of, version_of
-from exzarr.stores.object_options import ObjectOptions, connect, import_obstore
+from exzarr.stores.object_options import ObjectOptions, connect, environment_secrets, import_obstore
 from exzarr.stores.object_puts import no_conditional_put, put, put_if
 from exzarr.stores.object_requests import Asked, Kind, ask
 from exzarr.stores.retry import PATIENT
@@ -103,7 +103,7 @@ class ObjectStore(Store):
         self.single_writer = self.holds_updates = single_writer
         self._kind = type(self._client).__name__
         self.read_only = read_only or self._kind == "HTTPStore"
-        secrets = () if options is None else (*options.secrets(),)
+        secrets = (*(() if options is None else options.secrets()), *environment_secrets())
         self._asked = Asked(self._client, self.url, self._root, retry, secrets)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True

@@ -439,6 +439,7 @@ def second_copy(exzarr, np, root, show, time, work):
     exzarr.copy(root["sst"], work / "second.zarr", chunks=(54, 3, 12), shards=(54, 9, 72), overwrite=True)
     _took = time.perf_counter() - _started
     _second = exzarr.open_array(work / "second.zarr", mode="r")
+    _plan = _second.explain[:, 9, 260]  # before the first read, so that no index is known
     with exzarr.profile() as profile:
         _second[:, 9, 260]
     _files = len(work.files("second.zarr"))
@@ -446,7 +447,7 @@ def second_copy(exzarr, np, root, show, time, work):
     show.results(
         second_files=_files,
         second_chunks=_second.nchunks,
-        second_requests=_second.explain[:, 9, 260].requests,
+        second_requests=_plan.requests,
     )
     show.measured(second_ms=1e3 * _took)
     print(profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from exzarr.stores.counting import CountingStore
 from exzarr.stores.latency import LatencyStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.telemetry.units import human_bytes
-from tests.engine.spy import Spy
+from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, basic, masked, pointwise
 from tests.engine.tools import data_for, make, numbered, raw
 
@@ -218,3 +219,30 @@ def test_a_rectilinear_array_is_explained() -> None:
     array[...] = numbered((10,), "u1")
     told = array.explain[4:]
     assert (told.chunks, told.fetch_bytes, told.decode_bytes) == (2, 8, 8)
+
+
+class _Sized(Hook):
+    def size(self, key: str) -> int | None:
+        self.hook("size", key)
+        return super().size(key)
+
+
+@pytest.mark.parametrize("kind", ["size", "get"])
+def test_a_store_that_takes_long_is_asked_for_many_chunks_at_once(kind: str) -> None:
+    """No answer comes before there are as many questions as the store wants in flight: or all of them fail."""
+    wanted, asked = 20, []
+    barrier = threading.Barrier(wanted)
+
+    def hook(what: str, key: str) -> None:
+        if what == kind and key.startswith("c/"):
+            asked.append(key)
+            barrier.wait(60)
+
+    inner = MemoryStore()
+    shards = (4, 4) if kind == "get" else None
+    exzarr.create_array(inner, data=np.ones((4 * wanted, 4), "i4"), chunks=(4, 2), shards=shards)
+    store = _Sized(inner, hook)
+    store.concurrency = wanted
+    told = exzarr.open_array(store).explain[:, 0]
+    assert told.chunks == wanted
+    assert len(asked) == wanted == len(set(asked))

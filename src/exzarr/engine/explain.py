@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from exzarr import config
 from exzarr.engine.plan import Plan
@@ -16,6 +16,14 @@ from exzarr.stores.watched import watched
 from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Explanation", "explain"]
+
+T = TypeVar("T")
+
+_Stored = tuple[int, list[tuple[int, int]], bool]
+"""See `_stored`."""
+
+AHEAD = 1024
+"""Answers of a store that may lie about before they are added up."""
 
 MANY = 100_000
 """Of more chunks than this it is not asked one by one whether they are stored: the array's keys are listed."""
@@ -109,9 +117,12 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
         return _explain_shards(source, plan, wanted)
     partly = _reads_parts(source, plan, wanted)
     looked = found = fetch = decode = 0
-    for key, chunk_index, *_ in _items(source, plan):
+
+    def ask(item: Any) -> tuple[Any, int | None]:
+        return item, watched(source.store).size(item[0])
+
+    for (key, chunk_index, *_), size in _each(source, ask, _items(source, plan)):
         looked += 1
-        size = watched(source.store).size(key)
         if size is not None:
             found += 1
             fetch += min(size, _window(source, plan, chunk_index)) if partly else size
@@ -150,13 +161,15 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
     else:
         gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
     looked = chunks = found = more = fetch = decode = whole = known = sizes = 0
-    for item in _items(source, plan):
-        key = item[0]
-        layout = source.layout or source.layout_at(key)
-        looked += 1
+
+    def ask(item: Any) -> tuple[ShardLayout, list[int], _Stored | None]:
+        layout = source.layout or source.layout_at(item[0])
         numbers = [n for n, *_ in plan.within(item, layout.dims, layout.shape).walk(layout.labels, sum)]
+        return layout, numbers, _stored(source, layout, item[0], numbers)
+
+    for layout, numbers, stored in _each(source, ask, _items(source, plan)):
+        looked += 1
         chunks += len(numbers)
-        stored = _stored(source, layout, key, numbers)
         if stored is None:
             whole += remote and fetched_whole(layout, len(numbers), most)
             continue
@@ -187,6 +200,22 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
     )
 
 
+def _each(source: ChunkSource, ask: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
+    """``ask(item)`` for each: in no set order and many at once, where the store takes long to answer."""
+    limit = source.store.concurrency
+    if not limit:
+        yield from map(ask, items)
+        return
+    from exzarr.engine.requests import NOTHING, Flight
+
+    flight = Flight(((1, item) for item in items), lambda item, _: ask(item), limit, AHEAD)
+    try:
+        while (told := flight.take()) is not NOTHING:
+            yield told
+    finally:
+        flight.stop()
+
+
 def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
     """The items of a plan; if there are very many, of those chunks only that are stored."""
     if plan.chunks <= MANY:
@@ -198,9 +227,7 @@ def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
             yield from source.items(plan.only(index))
 
 
-def _stored(
-    source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]
-) -> tuple[int, list[tuple[int, int]], bool] | None:
+def _stored(source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]) -> _Stored | None:
     """Of a shard: its bytes, start and length of the stored ones among inner chunks, and whether a read knows that.
 
     None where there is no shard. The index is not remembered: what is explained is a read of this moment.

@@ -43,13 +43,13 @@ def main() -> None:
                 results.append(measure(cell, entrants, rounds, floor.LABEL))
         figures += far.ideal(results)
         if options.only in probe.IMPORTS:
-            figures += probe.import_times(work, probed, 5 if options.quick else 15)
+            figures += probe.import_times(work, probed, 3 if options.quick else 15)
         if options.only in probe.MEMORY:
             figures += probe.peak_memory(work, probed, quick=options.quick)
         if options.only in streams.GROUP:
             figures += streams.throughput(work, quick=options.quick)
         if options.only in telemetry.GROUP:
-            figures += telemetry.overhead(Path(folder), 11 if options.quick else 51)
+            figures += telemetry.overhead(Path(folder), 7 if options.quick else 51)
     results.sort(key=lambda result: cells.GROUPS.index(result.group))
     run = Run(results, figures, missing)
     print(f"\n{report.machine()}\n\n{report.as_text(run)}\n\n{perf_counter() - started:.0f} s")

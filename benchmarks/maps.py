@@ -25,7 +25,7 @@ MAPS = "Parallel maps"
 THREADS, PROCESSES = "threads", "processes"
 
 FULL = (1024, 512, 512)
-QUICK = (512, 512, 256)
+QUICK = (256, 512, 256)
 
 
 def map_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:

@@ -419,6 +419,7 @@ def speed(exzarr, np, peers, show, size, style, time, work):
         return exzarr.open_group(folder, mode="r")[name][...]
 
     _readers = {"exzarr": by_exzarr, "TensorStore": peers.tensorstore, "zarr-python": peers.zarr_python}
+    _others = []
     took = {(_name, _who): [] for _name in ("large", "small") for _who in _readers}
     for _ in range(5):
         for (_name, _who), _times in took.items():
@@ -426,7 +427,7 @@ def speed(exzarr, np, peers, show, size, style, time, work):
             _read = _readers[_who](work / "speed.zarr", _name)
             _times.append(1e3 * (time.perf_counter() - _started))
             if not np.array_equal(_read, _values):
-                raise ValueError(f"{_who} reads something else")
+                _others.append((_name, _who))
     medians = {key: float(np.median(times)) for key, times in took.items()}
 
     _fig, _axes = style.new_figure(7.6, 2.6, grid="x")
@@ -443,7 +444,7 @@ def speed(exzarr, np, peers, show, size, style, time, work):
     _axes.invert_yaxis()
     _axes.legend()
     style.title(_axes, "One array, three readers")
-    show.check("each of them read both layouts five times", all(len(t) == 5 for t in took.values()))
+    show.check("whoever is timed has read the values that were written", _others == [])
     show.measured(**{f"ms_{n}_{w.replace('-', '_').lower()}": ms for (n, w), ms in medians.items()})
     show.figure(
         "speed", _fig, alt="Bars: for each library, the time to read an array in large and in small chunks."

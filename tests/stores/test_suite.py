@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from exzarr.retrying import Retry
 from exzarr.stores.base import Buffer, ByteRange, Store, check_key, check_prefix, resolve_range
 from exzarr.stores.caching import CachedStore
 from exzarr.stores.counting import CountingStore
@@ -143,7 +142,7 @@ class TestEverythingAtOnce(StoreSuite):
 
     def make_store(self, tmp_path: Path) -> Store:
         throttled = ThrottledStore(MemoryStore(), requests_per_second=1e9, bytes_per_second=1e12)
-        return RetryStore(CountingStore(throttled), Retry(attempts=3, wait_initial=0.001, wait_jitter=0.0))
+        return RetryStore(CountingStore(throttled))
 
 
 class TestCachedInMemory(StoreSuite):

@@ -262,3 +262,11 @@ def test_open_like(place: Path) -> None:
         ("a", "b"),
     )
     np.testing.assert_array_equal(exzarr.open_like(model, place)[0], 5)
+
+
+def test_open_like_takes_the_zarr_format_of_a_new_array_and_of_an_existing_one(tmp_path: Path) -> None:
+    model = exzarr.create_array(data=np.arange(4), zarr_format=3)
+    assert exzarr.open_like(model, tmp_path / "a", zarr_format=2).zarr_format == 2
+    assert exzarr.open_like(model, tmp_path / "a").zarr_format == 2
+    with pytest.raises(exzarr.NodeExistsError):
+        exzarr.open_like(model, tmp_path / "a", zarr_format=3)

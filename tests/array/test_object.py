@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 import exzarr
 from exzarr import MemoryStore, Store
@@ -85,7 +86,7 @@ def test_facts(array: exzarr.Array) -> None:
     assert (array.shape, array.ndim, array.size, len(array)) == ((3, 4), 2, 12, 3)
     assert (array.dtype, array.itemsize, array.nbytes) == (np.dtype("f8"), 8, 96)
     assert (array.chunks, array.shards, array.cdata_shape, array.nchunks) == ((2, 2), None, (2, 2), 4)
-    assert array.chunk_sizes == ((2, 1), (2, 2))
+    assert array.write_chunk_sizes == ((2, 1), (2, 2))
     assert (array.name, array.path, array.basename) == ("/g/a", "g/a", "a")
 
 
@@ -163,3 +164,25 @@ def test_strings_that_are_no_numbers_are_refused(array: exzarr.Array) -> None:
             array[0, 0] = value
     array[0, 0] = np.array("2.5")
     assert array[0, 0] == 2.5
+
+
+@pytest.mark.parametrize(("shape", "chunks", "shards", "read", "write"), [
+    ((100, 80), (30, 40), None, ((30, 30, 30, 10), (40, 40)), ((30, 30, 30, 10), (40, 40))),
+    ((40,), (10,), (20,), ((10, 10, 10, 10),), ((20, 20),)),
+    ((45,), (10,), (20,), ((10, 10, 10, 10, 5),), ((20, 20, 5),)),
+    ((0, 3), (2, 2), None, ((), (2, 1)), ((), (2, 1))),
+    ((), (), None, (), ()),
+])  # fmt: skip
+def test_chunk_sizes_are_those_of_zarr_python(
+    shape: Any, chunks: Any, shards: Any, read: Any, write: Any
+) -> None:
+    ours = exzarr.create_array(shape=shape, chunks=chunks, shards=shards, dtype="i4")
+    assert (ours.read_chunk_sizes, ours.write_chunk_sizes) == (read, write)
+    theirs: Any = zarr.create_array({}, shape=shape, chunks=chunks, shards=shards, dtype="i4")
+    if hasattr(theirs, "read_chunk_sizes"):  # zarr-python 3.2 and later
+        assert (theirs.read_chunk_sizes, theirs.write_chunk_sizes) == (read, write)
+
+
+def test_read_chunk_sizes_of_a_rectilinear_grid() -> None:
+    array = exzarr.create_array(shape=(7,), chunks=[[2, 2, 3]], dtype="i4")
+    assert array.read_chunk_sizes == array.write_chunk_sizes == ((2, 2, 3),)

@@ -375,10 +375,10 @@ def _outer_write(model: np.ndarray, parts: tuple[Any, ...], value: Any) -> None:
 
 @st.composite
 def blocks(draw: Any, array: Array) -> Pick:
-    """Whole chunks (shards); `chunk_sizes` says how long they are."""
+    """Whole chunks (shards); `write_chunk_sizes` says how long they are."""
     parts: list[Any] = []
     region = []
-    for sizes in array.chunk_sizes:
+    for sizes in array.write_chunk_sizes:
         ends = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
         part = draw(slices(len(sizes)).map(lambda s: slice(s.start, s.stop)))
         if sizes and draw(st.booleans()):

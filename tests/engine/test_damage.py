@@ -271,7 +271,7 @@ def test_a_missing_chunk_is_the_fill_value_or_an_error(layout: str, codec: str, 
     strict = open_array(array.store, PATH, missing="error")
     with settings_of(shared):
         assert array[-1, -1] == -7
-        assert (array[...] == -7).sum() == np.prod([sizes[-1] for sizes in array.chunk_sizes])
+        assert (array[...] == -7).sum() == np.prod([sizes[-1] for sizes in array.write_chunk_sizes])
         for selection in (np.s_[...], np.s_[-1, -1], np.s_[10:, 2:], np.s_[[0, 11], [0, 17]], np.s_[:, ::2]):
             with pytest.raises(ChunkMissingError, match="not stored") as caught:
                 strict[selection]

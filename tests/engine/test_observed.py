@@ -92,7 +92,7 @@ def inner_sizes(array: Array) -> list[list[int]]:
 
 
 def shard_of(array: Array, inner: tuple[int, ...]) -> tuple[int, ...]:
-    ends = [np.cumsum(sizes) for sizes in array.chunk_sizes]
+    ends = [np.cumsum(sizes) for sizes in array.write_chunk_sizes]
     starts = [i * size for i, size in zip(inner, array.chunks, strict=True)]
     return tuple([int(np.searchsorted(e, at, side="right")) for e, at in zip(ends, starts, strict=True)])
 
@@ -133,7 +133,7 @@ def test_the_events_of_a_read_are_what_the_store_saw_and_what_the_selection_touc
         assert inner <= wanted
         assert whole == {shard_of(array, index) for index in wanted - inner}  # shards that are absent
     else:
-        assert whole == touched(array, pick, array.chunk_sizes)
+        assert whole == touched(array, pick, array.write_chunk_sizes)
     for event in chunks:
         size = spy.inner.size(event.key)
         if event.number is not None:
@@ -183,7 +183,7 @@ def test_the_events_of_a_write_are_what_the_store_saw_and_what_it_holds(data: An
             inner = {event.index for event in chunks if event.number is not None}
             assert inner <= touched(array, pick, inner_sizes(array))
         else:
-            assert {event.index for event in chunks} == touched(array, pick, array.chunk_sizes)
+            assert {event.index for event in chunks} == touched(array, pick, array.write_chunk_sizes)
         for event in chunks:
             size = spy.inner.size(event.key)
             if event.number is not None:

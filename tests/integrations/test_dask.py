@@ -53,7 +53,7 @@ def layout(request: pytest.FixtureRequest) -> str:
 def test_a_block_for_each_chunk_or_shard(layout: str) -> None:
     array, data = stored(exzarr.MemoryStore(), layout)
     blocks = exzarr.to_dask(array)
-    assert blocks.chunks == array.chunk_sizes
+    assert blocks.chunks == array.write_chunk_sizes
     assert blocks.dtype == data.dtype
     assert type(blocks._meta) is np.ndarray
     np.testing.assert_array_equal(blocks.compute(), data)
@@ -66,7 +66,9 @@ def test_a_block_for_each_chunk_or_shard(layout: str) -> None:
 def test_blocks_of_any_other_shape(chunks: Any, layout: str) -> None:
     array, data = stored(exzarr.MemoryStore(), layout)
     blocks = exzarr.to_dask(array, chunks=chunks)
-    wanted = da.core.normalize_chunks(chunks, array.shape, dtype="i8", previous_chunks=array.chunk_sizes)
+    wanted = da.core.normalize_chunks(
+        chunks, array.shape, dtype="i8", previous_chunks=array.write_chunk_sizes
+    )
     assert blocks.chunks == wanted
     np.testing.assert_array_equal(blocks.compute(), data)
 

@@ -25,7 +25,7 @@ DOCUMENTS = sorted(path for name in (".zarray", "zarr.json") for path in FIXTURE
 ARRAYS = [
     path.parent
     for path in DOCUMENTS
-    if path.name == ".zarray" or json.loads(path.read_text())["node_type"] == "array"
+    if path.name == ".zarray" or json.loads(path.read_text("utf-8-sig"))["node_type"] == "array"
 ]
 ZIPS = sorted(FIXTURES.rglob("*.zip"))
 

@@ -21,7 +21,7 @@ def chunk_edges(array: Array) -> list[list[tuple[int, int]]]:
     try:
         shapes = [[size] * (-(-n // size)) for size, n in zip(array.chunks, array.shape, strict=True)]
     except ArgumentError:  # chunks of varying length
-        shapes = [[*sizes] for sizes in array.chunk_sizes]
+        shapes = [[*sizes] for sizes in array.write_chunk_sizes]
     edges = []
     for sizes, n in zip(shapes, array.shape, strict=True):
         stops = np.cumsum(sizes).tolist()

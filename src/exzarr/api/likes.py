@@ -13,6 +13,7 @@ from exzarr.array import Array
 from exzarr.creation.likeness import likeness
 from exzarr.creation.metadata import ArrayOptions
 from exzarr.errors import NodeNotFoundError
+from exzarr.hierarchy import ZarrFormat
 from exzarr.nodes.locating import StoreLike
 
 __all__ = ["empty_like", "full_like", "ones_like", "open_like", "zeros_like"]
@@ -54,12 +55,18 @@ def full_like(a: Any, fill_value: Any = None, **options: Unpack[FullLikeOptions]
     return _like(a, options if fill_value is None else {**options, "fill_value": fill_value})
 
 
-def open_like(a: Any, path: StoreLike, **options: Unpack[ArrayOptions]) -> Array:
-    """The array that is stored at `path`, made like `a` where there is none."""
+def open_like(
+    a: Any, path: StoreLike, *, zarr_format: ZarrFormat | None = None, **options: Unpack[ArrayOptions]
+) -> Array:
+    """Open the array stored at `path`; create it like `a` if there is none.
+
+    `zarr_format` opens only an array of that version, and is the version of a new one. `options` are those of
+    `create_array`, and are used for a new array only.
+    """
     try:
-        return open_array(path)
+        return open_array(path, zarr_format=zarr_format)
     except NodeNotFoundError:
-        return _like(a, {**options, "store": path})
+        return _like(a, {**options, "store": path, "zarr_format": zarr_format})
 
 
 def _dtype(a: Any, options: Mapping[str, Any]) -> Any:

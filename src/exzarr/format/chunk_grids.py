@@ -54,7 +54,7 @@ class ChunkGrid:
         """The shape of every chunk; ArgumentError where sizes vary (see `regular`)."""
         if not self.regular:
             raise ArgumentError(
-                "the chunks of this array vary in shape: see its chunk_sizes, or chunk_shape_at(index) of its grid"
+                "the chunks of this array vary in shape: see its write_chunk_sizes, or chunk_shape_at(index) of its grid"
             )
         return self._sizes  # type: ignore[return-value]  # no None: it is regular
 

@@ -54,7 +54,7 @@ def to_dask(array: Array, *, chunks: Any = None) -> Any:
         from dask.base import tokenize
     except ImportError:
         raise MissingDependencyError("to_dask needs dask: pip install 'exzarr[dask]'") from None
-    native = tuple([sizes or (0,) for sizes in array.chunk_sizes])
+    native = tuple([sizes or (0,) for sizes in array.write_chunk_sizes])
     if chunks is None:
         blocks = native
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class ArrayFacts:
     def chunks(self) -> tuple[int, ...]:
         """Shape of the chunks that are encoded on their own: inner chunks, where there are shards.
 
-        ArgumentError where chunks vary in shape (rectilinear grid): see `chunk_sizes`.
+        ArgumentError where chunks vary in shape (rectilinear grid): see `write_chunk_sizes`.
         """
         return inner_chunks(self._meta) or self._meta.chunk_grid.chunk_shape
 
@@ -71,13 +72,32 @@ class ArrayFacts:
         return None if inner_chunks(self._meta) is None else self._meta.chunk_grid.chunk_shape
 
     @property
-    def chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """For each dimension the length of every chunk (shard, where there are shards)."""
+    def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The length of every stored chunk (shard, if the array has shards) along each dimension.
+
+        Lengths are cut to the array, as in ``dask.array.Array.chunks``.
+        """
         grid = self._meta.chunk_grid
         return tuple(
             [
                 tuple([min(d.size(i), n - d.offset(i)) for i in range(c)])
                 for d, n, c in zip(grid.dims, grid.shape, grid.chunk_counts, strict=True)
+            ]
+        )
+
+    @property
+    def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The length of every separately encoded chunk (inner chunk, if the array has shards) along each dimension.
+
+        Lengths are cut to the array, as in ``dask.array.Array.chunks``.
+        """
+        inner = inner_chunks(self._meta)
+        if inner is None:
+            return self.write_chunk_sizes
+        return tuple(
+            [
+                tuple([min(at + size, end) - at for start, end in shards for at in range(start, end, size)])
+                for shards, size in zip(_extents(self.write_chunk_sizes), inner, strict=True)
             ]
         )
 
@@ -148,3 +168,9 @@ class ArrayFacts:
     @property
     def read_only(self) -> bool:
         return self._read_only or self._location.store.read_only
+
+
+def _extents(sizes: tuple[tuple[int, ...], ...]) -> list[list[tuple[int, int]]]:
+    """Start and end of each length, one list per dimension."""
+    ends = [[*accumulate(lengths)] for lengths in sizes]
+    return [[*zip([0, *stops], stops, strict=False)] for stops in ends]

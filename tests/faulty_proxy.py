@@ -17,6 +17,9 @@ __all__ = ["FaultyProxy", "faulty_proxy"]
 SLOW_DOWN = (
     b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
 )
+ACCESS_DENIED = (
+    b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+)
 
 
 class FaultyProxy:
@@ -30,6 +33,8 @@ class FaultyProxy:
         then, for as long as somebody listens), ``hang`` (no answer, though it took effect), ``""`` (nothing).
     seen
         Method and path of each request.
+    deny
+        Requests whose path holds this are answered with 403.
     """
 
     def __init__(self, endpoint: str, behind: str) -> None:
@@ -37,6 +42,7 @@ class FaultyProxy:
         self.behind = behind
         self.plan: list[int | str] = []
         self.seen: list[str] = []
+        self.deny = ""
         self.over = threading.Event()
         self._lock = threading.Lock()
 
@@ -53,6 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         body = self._body()
         fault = self.proxy.next_fault(f"{self.command} {self.path}")
+        if self.proxy.deny and self.proxy.deny in self.path:
+            self._answer(403, {}, ACCESS_DENIED, ACCESS_DENIED)
+            return
         if isinstance(fault, int):
             self._answer(fault, {}, SLOW_DOWN, SLOW_DOWN)
             return

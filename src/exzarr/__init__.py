@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         IngestConflictError,
         IngestError,
         InvalidKeyError,
+        ListingUnsupportedError,
         LockTimeoutError,
         MetadataError,
         MissingDependencyError,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         StoreError,
         StreamError,
         TimedOutError,
+        UnreachableError,
         UnsupportedError,
         WorkerDiedError,
     )
@@ -168,6 +170,7 @@ __all__ = [
     "IngestConflictError",
     "IngestError",
     "InvalidKeyError",
+    "ListingUnsupportedError",
     "LockTimeoutError",
     "MetadataError",
     "MissingDependencyError",
@@ -179,6 +182,7 @@ __all__ = [
     "StoreError",
     "StreamError",
     "TimedOutError",
+    "UnreachableError",
     "UnsupportedError",
     "WorkerDiedError",
     # rooms

@@ -22,7 +22,9 @@ plain Python or NumPy would catch::
     ├── StoreError                   (OSError)             the store failed
     │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
     │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for too long
+    │   ├── ListingUnsupportedError                        a store that cannot say which keys it has
     │   ├── ReadOnlyError            (PermissionError)     a write to something opened for reading
+    │   ├── UnreachableError         (ConnectionError)     a host that refuses connections, or that no name server knows
     │   └── ChangedError                                   a value that was replaced while its parts were read
     ├── StreamError                  (RuntimeError)        a stream that cannot go on
     ├── IngestError                  (RuntimeError)        a block that can't be ingested, or a target it can't go to
@@ -49,6 +51,7 @@ __all__ = [
     "IngestConflictError",
     "IngestError",
     "InvalidKeyError",
+    "ListingUnsupportedError",
     "LockTimeoutError",
     "MetadataError",
     "MissingDependencyError",
@@ -60,6 +63,7 @@ __all__ = [
     "StoreError",
     "StreamError",
     "TimedOutError",
+    "UnreachableError",
     "UnsupportedError",
     "WorkerDiedError",
 ]
@@ -149,6 +153,14 @@ class StoreError(ExzarrError, OSError):
 
 class InvalidKeyError(StoreError, ValueError):
     """A key or path that is malformed, or that would leave the store."""
+
+
+class ListingUnsupportedError(StoreError):
+    """A store that cannot say which keys it has, or does not permit it: a web server, a bucket that denies listing."""
+
+
+class UnreachableError(StoreError, ConnectionError):
+    """The host of a store refuses connections, or its name is unknown."""
 
 
 class LockTimeoutError(StoreError, TimeoutError):

@@ -217,9 +217,9 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     if _within(source.path, dest.path) or _within(dest.path, source.path):
         raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
     store = watched(source.store)
+    keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
     with built(dest, found, overwrite=overwrite) as place:
         put = watched(place.store).put
-        keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
         metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
         values = sorted(set(keys).difference(metadata))
         for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -34,6 +35,8 @@ def checksum(
     if as_json:
         print_json(found.asdict())
         return
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(f"{found.hexdigest}  {path}")
     if nodes:
         for name, digest in found.nodes.items():

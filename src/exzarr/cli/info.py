@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from exzarr.cli.output import console, facts, human_bytes, print_json, ratio, times
 
 __all__ = ["array_facts", "group_facts", "register"]
+
+NOT_KNOWN = "not known: the store cannot list, and there are too many chunks to ask for each"
 
 
 def register(app: typer.Typer) -> None:
@@ -77,9 +80,11 @@ def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
     }
     if scan:
         there = stored(location, meta)
-        found["stored_objects"] = there.chunks
-        found["nbytes_stored"] = there.nbytes
-        found["compression_ratio"] = round(layout.nbytes / there.nbytes, 4) if there.nbytes else None
+        found["stored_objects"] = None if there is None else there.chunks
+        found["nbytes_stored"] = None if there is None else there.nbytes
+        found["compression_ratio"] = (
+            round(layout.nbytes / there.nbytes, 4) if there and there.nbytes else None
+        )
     return found
 
 
@@ -97,12 +102,17 @@ def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
         "attributes": meta.attributes,
     }
     if scan:
-        below = walk(location)[1:]
+        walked = walk(location)
+        below = walked.nodes[1:]
+        if walked.notes:
+            found["note"] = "; ".join(walked.notes)
         arrays = [(place, node) for place, node in below if isinstance(node, ArrayMetadata)]
         found["arrays"] = len(arrays)
         found["groups"] = len(below) - len(arrays)
         found["nbytes"] = sum(layout_of(node).nbytes for _, node in arrays)
-        found["nbytes_stored"] = sum(stored(place, node).nbytes for place, node in arrays)
+        sizes = [stored(place, node) for place, node in arrays]
+        known = [size.nbytes for size in sizes if size is not None]
+        found["nbytes_stored"] = sum(known) if len(known) == len(sizes) else None
         depth = len(location.key(""))
         found["members"] = sorted({place.path[depth:].split("/")[0] for place, _ in below})
     return found
@@ -132,13 +142,7 @@ def _array_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     if "nbytes_stored" in found:
         what = "shards" if found["shards"] else "chunks"
         total = found["nshards"] or found["nchunks"]
-        rows.append(
-            (
-                "stored",
-                f"{human_bytes(found['nbytes_stored'])} in {found['stored_objects']:,} of {total:,} {what}",
-            )
-        )
-        rows.append(("compression", ratio(found["nbytes"], found["nbytes_stored"])))
+        rows += _stored_rows(found, lambda: f" in {found['stored_objects']:,} of {total:,} {what}")
     return rows
 
 
@@ -159,10 +163,17 @@ def _group_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
             ("holds", f"{_count(found['arrays'], 'array')}, {_count(found['groups'], 'group')}"),
             ("members", ", ".join(found["members"])),
             ("in memory", human_bytes(found["nbytes"])),
-            ("stored", human_bytes(found["nbytes_stored"])),
-            ("compression", ratio(found["nbytes"], found["nbytes_stored"])),
+            *_stored_rows(found, str),
+            ("note", found.get("note", "")),
         ]
     return rows
+
+
+def _stored_rows(found: dict[str, Any], where: Callable[[], str]) -> list[tuple[str, str]]:
+    stored = found["nbytes_stored"]
+    if stored is None:
+        return [("stored", NOT_KNOWN)]
+    return [("stored", human_bytes(stored) + where()), ("compression", ratio(found["nbytes"], stored))]
 
 
 def _count(n: int, what: str) -> str:

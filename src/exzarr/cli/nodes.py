@@ -8,12 +8,13 @@ from typing import Any
 
 from exzarr import hierarchy
 from exzarr.array import Array
+from exzarr.errors import ListingUnsupportedError
 from exzarr.format.metadata import ArrayMetadata, CodecConfig
 from exzarr.hierarchy import Location, Metadata
 from exzarr.nodes.codec_parts import inner_chunks
+from exzarr.nodes.locating import through_consolidated
+from exzarr.nodes.stored import candidates, sizes
 from exzarr.stores.resolve import resolve_store
-from exzarr.stores.watched import watched
-from exzarr.tools.chunk_moves import stored_indices
 from exzarr.tools.copy_plan import place_of
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "codec_text",
     "codecs_of",
     "find_node",
+    "listable",
     "layout_of",
     "place_of",
     "stored",
@@ -34,6 +36,15 @@ def find_node(path: str) -> tuple[Location, Metadata]:
     store, inside = resolve_store(path, mode="r")
     location = Location(store, inside)
     return location, hierarchy.load(location)
+
+
+def listable(location: Location) -> Location:
+    """The group at `location`, through consolidated metadata where the store cannot list."""
+    try:
+        next(hierarchy.children(location), None)
+    except ListingUnsupportedError as error:
+        return through_consolidated(location, error)
+    return location
 
 
 def array_at(location: Location, meta: ArrayMetadata) -> Array:
@@ -97,13 +108,25 @@ class Stored:
     nbytes: int
 
 
-def stored(location: Location, meta: ArrayMetadata) -> Stored:
-    """What is stored of an array. Lists its keys and asks for their sizes."""
-    store = watched(location.store)
+MOST_PROBES = 10_000
+"""Chunks that are asked for one by one, at most, where the store cannot list: a command does not take minutes."""
+
+
+def stored(location: Location, meta: ArrayMetadata) -> Stored | None:
+    """What is stored of an array: lists its keys, and asks for their sizes.
+
+    None where that takes too long: the store cannot list, and the array has more than `MOST_PROBES` chunks.
+    """
+    try:
+        found = candidates(location, meta)
+    except ListingUnsupportedError:
+        return None
+    if not found.listed and meta.chunk_grid.nchunks > MOST_PROBES:
+        return None
     chunks = nbytes = 0
-    for key, _ in stored_indices(location, meta):
+    for _, _, size in sizes(location.store, found.keys):
         chunks += 1
-        nbytes += store.size(key) or 0
+        nbytes += size
     return Stored(chunks, nbytes)
 
 

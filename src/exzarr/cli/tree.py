@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "tree_rows", "tree_table"]
 
+UNKNOWN = "not known"
+"""In place of how many bytes are stored."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -35,25 +38,40 @@ def tree(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """The groups and arrays below PATH, with shapes, data types, chunks and sizes."""
-    rows = tree_rows(path, depth, scan)
+    rows, notes = _rows(path, depth, scan)
     if as_json:
-        print_json({"nodes": [{key: value for key, value in row.items() if key != "guide"} for row in rows]})
+        nodes = [{key: value for key, value in row.items() if key != "guide"} for row in rows]
+        print_json({"nodes": nodes, **({"notes": notes} if notes else {})})
     else:
         out = console()
         out.print(tree_table(rows, out))
+        for note in notes:
+            out.print(f"[dim]note: {note}[/dim]")
 
 
 def tree_rows(path: str, depth: int | None = None, scan: bool = True) -> list[dict[str, Any]]:
     """One dict per node, in the order of the tree; `guide` is what is drawn before its name."""
-    from exzarr.cli.nodes import find_node
+    return _rows(path, depth, scan)[0]
+
+
+def _rows(path: str, depth: int | None, scan: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    """`tree_rows`, and notes on what they leave out."""
+    from exzarr.cli.nodes import find_node, listable
+    from exzarr.format.metadata import GroupMetadata
+    from exzarr.nodes.locating import FROM_CONSOLIDATED
 
     location, meta = find_node(path)
+    if isinstance(meta, GroupMetadata) and depth != 0:
+        location = listable(location)
+    notes = [] if location.root is None else [FROM_CONSOLIDATED]
     nodes = [*_walk(location, meta, "", depth)]
     rows: list[dict[str, Any]] = []
     for (inside, place, found), guide in zip(nodes, _guides([node[0] for node in nodes]), strict=True):
         name = inside.rpartition("/")[2] or path.rstrip("/").rpartition("/")[2] or "/"
         rows.append({"path": inside, "name": name, "guide": guide, **_facts(place, found, scan)})
-    return rows
+    if any(row.get("nbytes_stored", 0) is None for row in rows):
+        notes.append(f"{UNKNOWN!r}: the store cannot list, and there are too many chunks to ask for each")
+    return rows, notes
 
 
 def _walk(
@@ -99,7 +117,10 @@ def _facts(place: Location, meta: Metadata | MetadataError, scan: bool) -> dict[
     }
     if scan:
         there = stored(place, meta)
-        facts |= {"stored_objects": there.chunks, "nbytes_stored": there.nbytes}
+        facts |= {
+            "stored_objects": None if there is None else there.chunks,
+            "nbytes_stored": None if there is None else there.nbytes,
+        }
     return facts
 
 
@@ -156,7 +177,7 @@ def _cell(row: dict[str, Any], title: str, names: bool) -> str:
             return "" if row[title] is None else _sizes(row[title])
         case "in memory":
             return human_bytes(row["nbytes"])
-    return human_bytes(row["nbytes_stored"])
+    return UNKNOWN if row["nbytes_stored"] is None else human_bytes(row["nbytes_stored"])
 
 
 def _shape(row: dict[str, Any], with_names: bool) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from exzarr import config
 from exzarr.engine.plan import Plan
+from exzarr.engine.requests import asked
 from exzarr.engine.shards import ShardLayout, coalesce, fetched_whole
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
@@ -17,13 +18,8 @@ from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Explanation", "explain"]
 
-T = TypeVar("T")
-
 _Stored = tuple[int, list[tuple[int, int]], bool]
 """See `_stored`."""
-
-AHEAD = 1024
-"""Answers of a store that may lie about before they are added up."""
 
 MANY = 100_000
 """Of more chunks than this it is not asked one by one whether they are stored: the array's keys are listed."""
@@ -121,7 +117,7 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
     def ask(item: Any) -> tuple[Any, int | None]:
         return item, watched(source.store).size(item[0])
 
-    for (key, chunk_index, *_), size in _each(source, ask, _items(source, plan)):
+    for (key, chunk_index, *_), size in asked(source.store, ask, _items(source, plan)):
         looked += 1
         if size is not None:
             found += 1
@@ -167,7 +163,7 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         numbers = [n for n, *_ in plan.within(item, layout.dims, layout.shape).walk(layout.labels, sum)]
         return layout, numbers, _stored(source, layout, item[0], numbers)
 
-    for layout, numbers, stored in _each(source, ask, _items(source, plan)):
+    for layout, numbers, stored in asked(source.store, ask, _items(source, plan)):
         looked += 1
         chunks += len(numbers)
         if stored is None:
@@ -198,22 +194,6 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
     return Explanation(
         source.path, wanted, chunks, chunks - found, shards, requests, fetch, decode, parts, sizes
     )
-
-
-def _each(source: ChunkSource, ask: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
-    """``ask(item)`` for each: in no set order and many at once, where the store takes long to answer."""
-    limit = source.store.concurrency
-    if not limit:
-        yield from map(ask, items)
-        return
-    from exzarr.engine.requests import NOTHING, Flight
-
-    flight = Flight(((1, item) for item in items), lambda item, _: ask(item), limit, AHEAD)
-    try:
-        while (told := flight.take()) is not NOTHING:
-            yield told
-    finally:
-        flight.stop()
 
 
 def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:

@@ -15,14 +15,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exzarr import config
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["NOTHING", "Flight", "Item", "in_request", "request_threads"]
+    from exzarr.stores.base import Store
+
+__all__ = ["NOTHING", "Flight", "Item", "asked", "in_request", "request_threads"]
+
+T = TypeVar("T")
+
+AHEAD = 1024
+"""Answers of `asked` that are kept at most until they are taken."""
 
 Item = tuple[int, Any]
 """Bytes that are expected, and what to fetch."""
@@ -163,6 +170,20 @@ class Flight:
                     self._error = raised
             if self._error is not None or not self._flying or self._ready:
                 self._changed.notify_all() if not self._flying or self._error else self._changed.notify()
+
+
+def asked(store: Store, ask: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
+    """``ask(item)`` for each item: concurrently and in no set order where the store takes long to answer."""
+    limit = store.concurrency
+    if not limit:
+        yield from map(ask, items)
+        return
+    flight = Flight(((1, item) for item in items), lambda item, _: ask(item), limit, AHEAD)
+    try:
+        while (told := flight.take()) is not NOTHING:
+            yield told
+    finally:
+        flight.stop()
 
 
 class _InRequest(threading.local):

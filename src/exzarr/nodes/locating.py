@@ -6,13 +6,33 @@ from typing import Any, Literal
 
 from exzarr import consolidation, hierarchy
 from exzarr.consolidation import ConsolidatedRoot
-from exzarr.errors import ArgumentError, MetadataError, NodeNotFoundError, NodeTypeError
+from exzarr.errors import (
+    ArgumentError,
+    ListingUnsupportedError,
+    MetadataError,
+    NodeNotFoundError,
+    NodeTypeError,
+)
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location, Metadata, ZarrFormat
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.resolve import Mode, StoreLike, resolve_store
 
-__all__ = ["Mode", "StoreLike", "check_format", "find_node", "locate", "open_node"]
+__all__ = [
+    "FROM_CONSOLIDATED",
+    "Mode",
+    "StoreLike",
+    "check_format",
+    "find_node",
+    "locate",
+    "open_node",
+    "through_consolidated",
+]
+
+FROM_CONSOLIDATED = (
+    "the store cannot list: the nodes are those that consolidated metadata names, and others are not seen"
+)
+"""What a tool says that has found nodes by `through_consolidated`."""
 
 Kind = Literal["array", "group"]
 
@@ -94,6 +114,23 @@ def open_node(
     return found
 
 
+def through_consolidated(location: Location, error: ListingUnsupportedError) -> Location:
+    """The group at `location`, seen through its consolidated metadata or that of a group above it.
+
+    For tools that look at stores directly, where `error` says that the store cannot list. It is raised where there is no
+    consolidated metadata.
+    """
+    if location.root is not None:
+        return location
+    parts = location.path.split("/") if location.path else []
+    for n in range(len(parts), -1, -1):
+        found = find_node(Location(location.store, "/".join(parts[:n])), kind="group")
+        root = None if found is None else found[0].root
+        if root is not None and (n == len(parts) or root.find(location.path) is not None):
+            return Location(location.store, location.path, root)
+    raise error
+
+
 def check_kind(location: Location, meta: Metadata, kind: Kind | None) -> None:
     """NodeTypeError where a node is not of the kind that was asked for."""
     is_array = isinstance(meta, ArrayMetadata)
@@ -114,10 +151,15 @@ def _not_found(location: Location, zarr_format: ZarrFormat | None) -> NodeNotFou
     if zarr_format is not None and hierarchy.find(location) is not None:
         other = 5 - zarr_format
         return NodeNotFoundError(f"{error}; the node there has Zarr format {other}")
-    below = [name for name, child in hierarchy.children(location) if _holds_node(child)]
+    try:
+        below = [name for name, child in hierarchy.children(location) if _holds_node(child)]
+    except ListingUnsupportedError:
+        below = []
     if below:
         return NodeNotFoundError(f"{error}; below it there is {below[0]!r}")
-    return NodeNotFoundError(f"{error}; mode 'a' or 'w' would create one")
+    return (
+        error if location.store.read_only else NodeNotFoundError(f"{error}; mode 'a' or 'w' would create one")
+    )
 
 
 def _holds_node(location: Location) -> bool:

@@ -1,15 +1,41 @@
-"""What of an array is stored: which chunks, and how many bytes they take."""
+"""What of an array is stored: which chunks, and how many bytes they take.
+
+Where a store cannot list its keys, every chunk of the grid is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from exzarr.engine.requests import asked
 from exzarr.engine.source import ChunkSource
-from exzarr.errors import CodecError, StoreError
+from exzarr.errors import CodecError, ListingUnsupportedError, StoreError
+from exzarr.format.metadata import ArrayMetadata
+from exzarr.hierarchy import Location
+from exzarr.stores.base import Store
+from exzarr.stores.listing import listed
 from exzarr.stores.watched import watched
 
-__all__ = ["StoredChunks", "chunk_index", "stored_chunks", "stored_keys"]
+__all__ = [
+    "Candidates",
+    "StoredChunks",
+    "candidates",
+    "chunk_index",
+    "every_index",
+    "sizes",
+    "stored_chunks",
+    "stored_indices",
+]
+
+Index = tuple[int, ...]
+Keyed = tuple[str, Index]
+
+MOST_PROBES = 10_000_000
+"""Chunks of a grid that are asked for one by one, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +57,124 @@ class StoredChunks:
     nbytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The chunks (shards) of an array that may be stored.
+
+    Attributes
+    ----------
+    keys
+        Key and index of each, in no set order. They can be walked once.
+    listed
+        Whether the store has listed them. Otherwise they are all chunks of the grid.
+    """
+
+    keys: Iterator[Keyed]
+    listed: bool
+
+
+def candidates(location: Location, meta: ArrayMetadata) -> Candidates:
+    """The chunks that may be stored: those that the store lists, or all of the grid where it cannot list.
+
+    Chunks outside of the grid, such as those left over from before a resize, do not count.
+
+    Raises
+    ------
+    ListingUnsupportedError
+        The store cannot list, and the grid has more than `MOST_PROBES` chunks.
+    """
+    encode, decode, ndim = meta.chunk_key_encoding.encode, meta.chunk_key_encoding.decode, meta.ndim
+    prefix = location.key("")
+    skip = len(prefix)
+    return _candidates(
+        location.store,
+        location.path,
+        meta.chunk_grid.chunk_counts,
+        lambda key: decode(key[skip:], ndim),
+        lambda index: prefix + encode(index),
+    )
+
+
+def stored_indices(location: Location, meta: ArrayMetadata) -> Iterator[Keyed]:
+    """Key and index of every chunk (shard) that is stored, in no set order; see `candidates`."""
+    found = candidates(location, meta)
+    if found.listed:
+        return found.keys
+    return ((key, index) for key, index, _ in sizes(location.store, found.keys))
+
+
+def sizes(store: Store, keys: Iterator[Keyed]) -> Iterator[tuple[str, Index, int]]:
+    """Those of `keys` that are stored, and the length of their values in bytes; in no set order."""
+
+    def ask(item: Keyed) -> tuple[Keyed, int | None]:
+        return item, watched(store).size(item[0])
+
+    for (key, index), size in asked(store, ask, keys):
+        if size is not None:
+            yield key, index, size
+
+
 def stored_chunks(source: ChunkSource) -> StoredChunks:
     """Count what is stored. Lists the array's keys once; of shards, reads the indexes."""
+
+    def look(item: Keyed) -> tuple[int | None, int]:
+        key, index = item
+        return _look_into(source, key, index) if source.sharded else (watched(source.store).size(key), 1)
+
+    def index_of(key: str) -> Index | None:
+        return chunk_index(source, key)
+
+    found = _candidates(source.store, source.path, source.grid.chunk_counts, index_of, source.key)
     files = chunks = nbytes = 0
-    for key, index in stored_keys(source):
-        if source.sharded:
-            size, inner = _look_into(source, key, index)
-            if size is None:  # deleted since it was listed
-                continue
+    for size, inner in asked(source.store, look, found.keys):
+        if size is not None:  # else it was deleted since it was listed, or is not stored
+            files += 1
             chunks += inner
-        else:
-            size = watched(source.store).size(key)
-            if size is None:
-                continue
-            chunks += 1
-        files += 1
-        nbytes += size
+            nbytes += size
     return StoredChunks(chunks, files if source.sharded else None, nbytes)
 
 
-def stored_keys(source: ChunkSource) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Key and index of every stored chunk (shard) of the grid, in no set order. One listing."""
-    counts = source.grid.chunk_counts
-    for key in watched(source.store).list(source.path):
-        index = chunk_index(source, key)
-        # What lies outside the grid is left over from before a resize by other software.
-        if index is not None and all(i < n for i, n in zip(index, counts, strict=True)):
-            yield key, index
-
-
-def chunk_index(source: ChunkSource, key: str) -> tuple[int, ...] | None:
+def chunk_index(source: ChunkSource, key: str) -> Index | None:
     """The index of the chunk at `key`, inside the grid or outside; None where `key` is no chunk's."""
     index = source.index(key)
     return index if len(index) == len(source.shape) and source.key(index) == key else None
 
 
-def _look_into(source: ChunkSource, key: str, index: tuple[int, ...]) -> tuple[int | None, int]:
+def _candidates(
+    store: Store,
+    path: str,
+    counts: Sequence[int],
+    index_of: Callable[[str], Index | None],
+    key_of: Callable[[Index], str],
+) -> Candidates:
+    try:
+        keys = listed(watched(store), path)
+    except ListingUnsupportedError as error:
+        return Candidates(every_index(counts, key_of, error), False)
+
+    def inside() -> Iterator[Keyed]:
+        for key in keys:
+            index = index_of(key)
+            if index is not None and all(map(int.__lt__, index, counts)):
+                yield key, index
+
+    return Candidates(inside(), True)
+
+
+def every_index(
+    counts: Sequence[int], key_of: Callable[[Index], str], error: ListingUnsupportedError
+) -> Iterator[Keyed]:
+    """Key and index of every chunk of a grid, for a store that cannot list: `error` says so."""
+    total = math.prod(counts)
+    if total > MOST_PROBES:
+        raise ListingUnsupportedError(
+            f"{error}. The chunks of an array are asked for one by one instead, and this one has {total:,} chunks, more "
+            f"than {MOST_PROBES:,}: read the parts that you need"
+        )
+    return ((key_of(index), index) for index in np.ndindex(*counts))
+
+
+def _look_into(source: ChunkSource, key: str, index: Index) -> tuple[int | None, int]:
     """Bytes of the shard at `key` (None where it is absent), and how many of its inner chunks are stored."""
     value = watched(source.store).open_value(key)
     if value is None:

@@ -13,6 +13,7 @@ tests that a store should pass.
 
 from __future__ import annotations
 
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from itertools import repeat
 from types import TracebackType
 from typing import Protocol, Self
 
-from exzarr.errors import ArgumentError, ChangedError, ReadOnlyError, StoreError
+from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError, StoreError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
 from exzarr.stores.locks import ThreadLock, is_locked
 from exzarr.stores.notes import announce, notes_in_memory
@@ -165,6 +166,15 @@ class Store(ABC):
     has to take turns (`exzarr.turns`).
     """
 
+    @property
+    def lists(self) -> bool:
+        """Whether the store can say which keys it has, as far as that is known.
+
+        Where it cannot, `list` and `list_dir` raise ListingUnsupportedError. Some stores know only after the first
+        attempt. An empty listing always means that there are no keys.
+        """
+        return True
+
     # -- the five ----------------------------------------------------------------
 
     @abstractmethod
@@ -184,7 +194,10 @@ class Store(ABC):
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Every key that starts with ``prefix + "/"`` (every key for ``""``), in no set order."""
+        """Every key that starts with ``prefix + "/"`` (every key for ``""``), in no set order.
+
+        ListingUnsupportedError, before the first key, where the store cannot list (see `lists`).
+        """
 
     @abstractmethod
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
@@ -391,6 +404,16 @@ def range_error(store: Store, key: str, start: int, length: int, got: int) -> St
         f"key {key!r} in {store} ends before byte {start + length}: "
         f"the range from {start} gave {got} of {length} bytes"
     )
+
+
+def listing_error(store: Store | str, prefix: str, reason: str) -> ListingUnsupportedError:
+    """What `list` and `list_dir` raise where a store cannot list."""
+    made = ListingUnsupportedError(
+        f"cannot list {prefix or '/'!r} in {store}: {reason}. Open arrays and groups by their paths; what lies below a "
+        "group is found through its consolidated metadata, where it has some"
+    )
+    made.errno = errno.ENOTSUP  # a second attempt would fail in the same way
+    return made
 
 
 def changed_error(store: Store, key: str) -> ChangedError:

@@ -1,9 +1,14 @@
-"""Keys ↔ bytes in whatever fsspec has a file system for: FTP, SSH, HDFS, WebDAV, Dropbox and many more."""
+"""Keys ↔ bytes in whatever fsspec has a file system for: FTP, SSH, HDFS, WebDAV, Dropbox and many more.
+
+Of web servers, three things are checked that fsspec does not: whether "not found" is the server's answer (fsspec says
+so for every failed look), whether a range was served (or the whole value), and whether a folder can be listed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote, unquote
 
 from exzarr.errors import ArgumentError, InvalidKeyError, MissingDependencyError, StoreError, UnsupportedError
 from exzarr.stores.base import (
@@ -13,6 +18,7 @@ from exzarr.stores.base import (
     Store,
     check_key,
     check_prefix,
+    listing_error,
     read_only_error,
     resolve_range,
 )
@@ -47,6 +53,10 @@ class FsspecStore(Store):
         Requests that a read wants in flight. Default: 16 where the file system is remote, else none.
     read_only
         Refuse writes.
+    lists
+        Whether listings of the file system are complete. Default: True, except for web servers: their listings
+        are pages of HTML, made for people, and what these leave out is not known. True for a web server is the
+        caller's responsibility.
     """
 
     def __init__(
@@ -58,6 +68,7 @@ class FsspecStore(Store):
         single_writer: bool = False,
         concurrency: int | None = None,
         read_only: bool = False,
+        lists: bool | None = None,
     ) -> None:
         self._given = (where, path, dict(storage_options or {}))
         self._secrets = [value for value in self._given[2].values() if isinstance(value, str)]
@@ -65,6 +76,10 @@ class FsspecStore(Store):
         self.path = folder.rstrip("/")
         protocol = self._fs.protocol
         self._protocol: str = protocol if isinstance(protocol, str) else protocol[0]
+        self._web = _is_web(self._fs)
+        self._serves_ranges = False
+        """Whether the web server has been seen to serve a range that is not the whole value."""
+        self._lists = not self._web if lists is None else lists
         self.single_writer = single_writer
         if concurrency is None:
             concurrency = 0 if self._protocol in ("file", "memory") else 16
@@ -72,20 +87,34 @@ class FsspecStore(Store):
         self.read_only = read_only
 
     def _at(self, key: str) -> str:
-        return f"{self.path}/{check_key(key)}"
+        return f"{self.path}/{self._quoted(check_key(key))}"
+
+    def _quoted(self, key: str) -> str:
+        """A key as a part of the file system's paths, which are URLs for web servers."""
+        return quote(key) if self._web else key
 
     def _ask(self, what: str, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
         try:
             return call(*args, **more)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise FileNotFoundError(key) from None
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            if _is_absent(error):
+                raise FileNotFoundError(key) from None
+            made = self._error(what, key, error.__cause__ or error)
+        except NotImplementedError as error:
+            if what != "list":
+                raise self._error(what, key, error) from None
+            raise listing_error(self, key, "the file system has no listing") from None
         except UnicodeEncodeError as error:
             raise InvalidKeyError(f"{self} cannot hold the key {key!r}: {error}") from None
         except Exception as error:  # noqa: BLE001 - file systems raise what they like
-            text = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
-            made = StoreError(f"cannot {what} key {key!r} in {self}: {text}")
-            made.errno = error.errno if isinstance(error, OSError) else None
+            made = self._error(what, key, error)
         raise made
+
+    def _error(self, what: str, key: str, error: BaseException) -> StoreError:
+        text = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
+        made = StoreError(f"cannot {what} key {key!r} in {self}: {text}")
+        made.errno = error.errno if isinstance(error, OSError) else None
+        return made
 
     # -- reading -----------------------------------------------------------------
 
@@ -108,7 +137,7 @@ class FsspecStore(Store):
             else:
                 end = None if length is None else start + length
             data: bytes = self._ask("get", key, self._fs.cat_file, path, start=start, end=end)
-            return data
+            return self._part(key, data, start, end) if self._web else data
         except FileNotFoundError:
             return None
         except StoreError:
@@ -128,9 +157,24 @@ class FsspecStore(Store):
     def size(self, key: str) -> int | None:
         try:
             info = self._ask("get", key, self._fs.info, self._at(key))
+            if info["type"] == "directory":
+                return None
+            size: int | None = info["size"]
+            # Web servers need not tell it; the value does.
+            return len(self._ask("get", key, self._fs.cat_file, self._at(key))) if size is None else size
         except FileNotFoundError:
             return None
-        return None if info["type"] == "directory" else info["size"]
+
+    def _part(self, key: str, data: bytes, start: int, end: int | None) -> Buffer:
+        """What was asked for, of what a web server sent: it may send the whole value instead of a range."""
+        if start == 0:
+            return data if end is None else data[:end]
+        if not self._serves_ranges:
+            size = self.size(key)
+            if size is not None and len(data) == size:
+                return data[start:end]
+            self._serves_ranges = True
+        return data
 
     # -- writing -----------------------------------------------------------------
 
@@ -174,9 +218,15 @@ class FsspecStore(Store):
 
     # File systems remember what they have listed, and do not notice what others write.
 
+    @property
+    def lists(self) -> bool:
+        return self._lists
+
     def list(self, prefix: str = "") -> Iterator[str]:
-        folder = f"{self.path}/{check_prefix(prefix)}".rstrip("/")
-        self._fs.invalidate_cache()
+        self._require_listing(check_prefix(prefix))
+        if self._web:
+            return self._walk(prefix)
+        folder = f"{self.path}/{prefix}".rstrip("/")
         try:
             if self._ask("list", prefix, self._fs.info, folder)["type"] != "directory":
                 return iter(())
@@ -186,16 +236,44 @@ class FsspecStore(Store):
         skip = len(self.path) + 1
         return (str(path)[skip:] for path in found)
 
-    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
-        folder = f"{self.path}/{check_prefix(prefix)}".rstrip("/")
+    def _walk(self, prefix: str) -> Iterator[str]:
+        """`list`, page by page."""
+        pending = [prefix]
+        while pending:
+            at = pending.pop()
+            keys, prefixes = self.list_dir(at)
+            top = f"{at}/" if at else ""
+            yield from (top + name for name in keys)
+            pending += [top + name for name in prefixes]
+
+    def _require_listing(self, prefix: str) -> None:
+        if not self._lists:
+            raise listing_error(
+                self,
+                prefix,
+                "a web server has no listing, or one for people (FsspecStore(..., lists=True) relies on that)"
+                if self._web
+                else "the store was made with lists=False",
+            )
         self._fs.invalidate_cache()
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        self._require_listing(check_prefix(prefix))
+        folder = f"{self.path}/{self._quoted(prefix)}".rstrip("/")
         try:
-            found = self._ask("list", prefix, self._fs.ls, folder, detail=True)
+            found = self._ask("list", prefix, self._fs.ls, folder + "/" * self._web, detail=True)
         except FileNotFoundError:
+            if self._web:
+                raise listing_error(self, prefix, "the web server has no page for this folder") from None
             return [], []
         names: tuple[set[str], set[str]] = set(), set()
         for info in found:
             path = str(info["name"]).rstrip("/")
+            if self._web:
+                path = path.partition("?")[0].partition("#")[0]
+                if path.rpartition("/")[0] != folder:  # a link to elsewhere
+                    continue
+                path = unquote(path)
             if path != folder:  # which some list as a part of itself, and of a file all do
                 names[info["type"] == "directory"].add(path.rpartition("/")[2])
         return sorted(names[0]), sorted(names[1])
@@ -204,7 +282,7 @@ class FsspecStore(Store):
 
     @property
     def url(self) -> str:
-        return scrubbed(f"{self._protocol}://{self.path}")
+        return scrubbed(unquote(self.path) if self._web else f"{self._protocol}://{self.path}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FsspecStore) and (other._fs, other.path) == (self._fs, self.path)
@@ -213,21 +291,32 @@ class FsspecStore(Store):
         return hash((FsspecStore, self.url))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _make, (self._given, self.single_writer, self.concurrency, self.read_only)
+        names = ("single_writer", "concurrency", "read_only", "lists")
+        return _make, (self._given, {name: getattr(self, name) for name in names})
 
 
-def _make(
-    given: tuple[Any, str, dict[str, Any]], single_writer: bool, concurrency: int, read_only: bool
-) -> FsspecStore:
+def _make(given: tuple[Any, str, dict[str, Any]], settings: dict[str, Any]) -> FsspecStore:
     where, path, options = given
-    return FsspecStore(
-        where,
-        path,
-        storage_options=options,
-        single_writer=single_writer,
-        concurrency=concurrency,
-        read_only=read_only,
-    )
+    return FsspecStore(where, path, storage_options=options, **settings)
+
+
+def _is_web(fs: Any) -> bool:
+    """Whether a file system, or the one behind it (a cache's, say), reads from a web server."""
+    while fs is not None:
+        protocol = fs.protocol
+        if "http" in ((protocol,) if isinstance(protocol, str) else protocol):
+            return True
+        fs = getattr(fs, "fs", None)
+    return False
+
+
+def _is_absent(error: OSError) -> bool:
+    """Whether "not found" is what the place says. fsspec says so of a web server, too, that fails or is out of reach."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, FileNotFoundError):
+        return True
+    status = getattr(cause, "status", None)
+    return status in (404, 410) if status is not None else not isinstance(cause, OSError)
 
 
 def _file_system(where: Any, path: str, options: dict[str, Any], secrets: Sequence[str]) -> tuple[Any, str]:

@@ -7,9 +7,22 @@ not a look at every key.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
 
-__all__ = ["keys_directly_under", "keys_under"]
+if TYPE_CHECKING:
+    from exzarr.stores.base import Store
+
+__all__ = ["keys_directly_under", "keys_under", "listed"]
+
+
+def listed(store: Store, prefix: str) -> Iterator[str]:
+    """``store.list(prefix)`` with the first request made: ListingUnsupportedError is raised here, not during iteration."""
+    keys = iter(store.list(prefix))
+    for first in keys:
+        return chain((first,), keys)
+    return iter(())
 
 
 def keys_under(ordered: Sequence[str], prefix: str) -> Sequence[str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from exzarr.errors import InvalidKeyError, ReadOnlyError, StoreError
+from exzarr.stores.base import listing_error
 
 __all__ = ["is_missing_container", "scrubbed", "store_error"]
 
@@ -14,6 +15,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]{1,100})</Code>", re.IGNORECASE)
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})", re.IGNORECASE)
 _QUERY = re.compile(r"\?[^\s\"'<>()]+")
+_DOCUMENT = re.compile(r"<\?xml|<!doctype|<html", re.IGNORECASE)
 _USER = re.compile(r"://[^/\s@]+@")
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -27,6 +29,12 @@ _LASTING = re.compile(
     r"credential|builder error|scheme is not allowed|invalid (url|uri)|relative URL", re.IGNORECASE
 )
 _NO_CONTAINER = re.compile(r"NoSuchBucket|ContainerNotFound|specified (bucket|container) does not exist")
+
+
+_BAD_CREDENTIALS = re.compile(
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|RequestTimeTooSkewed|AuthenticationFailed"
+)
+"""Codes of 401 and 403 that concern every request. Any other denies the one that was made."""
 
 
 def is_missing_container(error: BaseException) -> bool:
@@ -45,6 +53,8 @@ def store_error(
     name, text = type(error).__name__, str(error)
     status = int(match[1]) if (match := _STATUS.search(text)) else None
     said = scrubbed(_short(text, status), secrets)
+    if kind == "list" and _denies_listing(text, status):
+        return listing_error(store, key, f"the server does not list, or does not permit it ({said})")
     where = f"cannot {kind} key {key!r} in {store}" if key else f"cannot {kind} {store}"
     made: StoreError
     if isinstance(error, ValueError) or name == "InvalidPathError":
@@ -66,6 +76,15 @@ def store_error(
     return made
 
 
+def _denies_listing(text: str, status: int | None) -> bool:
+    """Whether listing is what a server does not do: other requests may work."""
+    if "decoding PROPFIND" in text:  # the answer is no WebDAV, but a page of HTML, say
+        return True
+    if "PROPFIND" in text and status is not None:
+        return status == 501 or (400 <= status < 500 and status not in _PASSING)
+    return status in (401, 403) and _BAD_CREDENTIALS.search(text) is None
+
+
 def _short(text: str, status: int | None) -> str:
     """What a person wants to know of it. The document that a server sends along has its own secrets."""
     code, message = _CODE.search(text), _MESSAGE.search(text)
@@ -73,7 +92,8 @@ def _short(text: str, status: int | None) -> str:
         words = [] if status is None else [str(status)]
         words.append(code[1])
         return " ".join(words) + (f": {message[1]}" if message is not None else "")
-    text = text.partition("\n\nDebug source")[0].partition("<?xml")[0].strip().rstrip(":")
+    text = text.partition("\n\nDebug source")[0]
+    text = _DOCUMENT.split(text, maxsplit=1)[0].strip().rstrip(":")
     text = " ".join(text.split())
     return text if len(text) <= 300 else text[:297] + "..."
 

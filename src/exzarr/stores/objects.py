@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-from exzarr.errors import ArgumentError, StoreError
+from exzarr.errors import ArgumentError, ListingUnsupportedError, StoreError
 from exzarr.retrying import Retry
 from exzarr.stores.base import (
     KEEP,
@@ -27,6 +27,7 @@ from exzarr.stores.base import (
     changed_error,
     check_key,
     check_prefix,
+    listing_error,
     read_only_error,
     resolve_range,
 )
@@ -107,6 +108,8 @@ class ObjectStore(Store):
         self._asked = Asked(self._client, self.url, self._root, retry, secrets)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True
+        # Not every web server lists (WebDAV), and some that do not answer as if nothing were there: known once one has.
+        self._lists: bool | None = None if self._kind == "HTTPStore" else True
 
     # -- asking ------------------------------------------------------------------
 
@@ -314,6 +317,28 @@ class ObjectStore(Store):
 
     # -- listing -----------------------------------------------------------------
 
+    @property
+    def lists(self) -> bool:
+        return self._lists is not False
+
+    def _listing(self, prefix: str, call: Callable[..., T], *args: Any) -> T:
+        """A request that lists."""
+        if self._lists is False:
+            raise listing_error(self, prefix, "this web server does not list (it has no WebDAV)")
+        try:
+            return self._ask("list", prefix, call, *args)
+        except ListingUnsupportedError:
+            if self._lists is None:
+                self._lists = False
+            raise
+
+    def _believe(self, prefix: str, found: object) -> None:
+        """Refuse to take an empty listing for the truth, where the server has never listed anything."""
+        if found:
+            self._lists = True
+        elif self._lists is None:
+            raise listing_error(self, prefix, "this web server lists nothing, as those do that cannot list")
+
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
         skip = len(self._base)
@@ -336,15 +361,18 @@ class ObjectStore(Store):
                 raise
             return None if page is None else [found["path"] for found in page if found["path"] != under]
 
-        while (page := self._ask("list", prefix, more)) is not None:
+        while (page := self._listing(prefix, more)) is not None:
             if page:
+                self._believe(prefix, page)
                 last = page[-1]
                 yield page
+        self._believe(prefix, last)
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         check_prefix(prefix)
         under = (self._base + prefix).rstrip("/")
-        found = self._ask("list", prefix, self._obs.list_with_delimiter, under or None)
+        found = self._listing(prefix, self._obs.list_with_delimiter, under or None)
+        self._believe(prefix, found["objects"] or found["common_prefixes"])
         skip = len(under) + 1 if under else 0
         keys = [meta["path"][skip:] for meta in found["objects"] if meta["path"] != under]
         return sorted(keys), sorted(path.rstrip("/")[skip:] for path in found["common_prefixes"])

@@ -48,6 +48,10 @@ class StoreWrapper(Store):
         self.deletes_unchanged = inner.deletes_unchanged
         self.holds_updates = inner.holds_updates
 
+    @property
+    def lists(self) -> bool:
+        return self.inner.lists
+
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         return self.inner.get(key, byte_range)
 

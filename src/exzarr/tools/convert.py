@@ -20,9 +20,10 @@ from exzarr import hierarchy
 from exzarr.errors import ArgumentError
 from exzarr.format import v2, v3
 from exzarr.hierarchy import Location
+from exzarr.nodes.stored import stored_indices
 from exzarr.stores.local import LocalStore
 from exzarr.stores.watched import watched
-from exzarr.tools.chunk_moves import move_chunks, stored_indices
+from exzarr.tools.chunk_moves import move_chunks
 from exzarr.tools.copy import copy, execute, locate
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy
 from exzarr.tools.recipe import Recipe

@@ -154,10 +154,11 @@ def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int) -> None:
 def locate(source: Any, path: str, mode: Literal["r", "r+"], opened: ExitStack) -> Location:
     """Where `source` is. A store that is opened for it is put into `opened`.
 
-    Not through consolidated metadata: what is there counts, not what is said of it.
+    Tools look at what is stored, not at what consolidated metadata says of it. That which a group was opened with is
+    kept for stores that cannot list.
     """
     if isinstance(source, Array | Group):
-        return Location(source.store, source.path).child(path)
+        return source._location.child(path)
     store, base_path = resolve_store(source, mode=mode)
     if not isinstance(source, Store):
         opened.enter_context(store)

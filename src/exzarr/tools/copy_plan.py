@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exzarr import hierarchy
-from exzarr.errors import ArgumentError, ExzarrError, MetadataError
+from exzarr.engine.requests import asked
+from exzarr.errors import (
+    ArgumentError,
+    ExzarrError,
+    ListingUnsupportedError,
+    MetadataError,
+    NodeNotFoundError,
+)
 from exzarr.format import fill_values, v2
 from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
+from exzarr.nodes.locating import FROM_CONSOLIDATED, through_consolidated
 from exzarr.stores.watched import watched
 from exzarr.tools.recipe import KEEP, Recipe, apply
 from exzarr.tools.translate import translate_group
@@ -97,18 +105,66 @@ def plan_copy(
 
     With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys.
     """
+    walked = walk(source)
     plans = [
-        _plan_node(node, _target(node, source, target), meta, recipe, keep_keys)
-        for node, meta in walk(source)
+        _plan_node(node.direct, _target(node, source, target), meta, recipe, keep_keys)
+        for node, meta in walked.nodes
     ]
+    plans[0] = replace(plans[0], notes=(*plans[0].notes, *walked.notes))
     return _with_consolidated(plans)
 
 
-def walk(location: Location) -> list[tuple[Location, Metadata]]:
-    """A node and all below it, each group before its members."""
-    found = hierarchy.load(location)
-    below = hierarchy.nodes_below(location) if isinstance(found, GroupMetadata) else ()
-    return [(location, found), *[(location.child(path), meta) for path, meta in below]]
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A node and all below it, each group before its members.
+
+    Attributes
+    ----------
+    nodes
+        Their places and metadata.
+    notes
+        What restricts the walk: empty where the store has listed everything.
+    """
+
+    nodes: list[tuple[Location, Metadata]]
+    notes: tuple[str, ...] = ()
+
+
+def walk(location: Location) -> Walked:
+    """The node at `location` and all below it, as they are stored.
+
+    Where the store cannot list, the names come from consolidated metadata, and the documents from the store.
+
+    Raises
+    ------
+    NodeNotFoundError
+        There is no node, or consolidated metadata names one that is not there.
+    ListingUnsupportedError
+        The store cannot list, and the group has no consolidated metadata.
+    """
+    found = hierarchy.load(location.direct)
+    if not isinstance(found, GroupMetadata):
+        return Walked([(location, found)])
+    try:
+        below = [(location.child(path), meta) for path, meta in hierarchy.nodes_below(location.direct)]
+        return Walked([(location, found), *below])
+    except ListingUnsupportedError as error:
+        location = through_consolidated(location, error)
+    names = [path for path, _ in hierarchy.nodes_below(location)]
+
+    def load(path: str) -> tuple[str, Metadata]:
+        node = location.direct.child(path)
+        meta = hierarchy.find(node)
+        if meta is None:
+            raise NodeNotFoundError(
+                f"consolidated metadata of {location} names {path!r}, and there is no array or group at {node}: "
+                "consolidate it again where the store can be written, or give the nodes that there are one by one"
+            )
+        return path, meta
+
+    documents = dict(asked(location.store, load, iter(names)))
+    below = [(location.child(path), documents[path]) for path in names]
+    return Walked([(location, found), *below], (FROM_CONSOLIDATED,))
 
 
 def _target(node: Location, source: Location, target: Location) -> Location:

@@ -11,10 +11,10 @@ import numpy as np
 
 from exzarr.array import Array
 from exzarr.hierarchy import Location
+from exzarr.nodes.stored import candidates, stored_indices
 from exzarr.stores.base import Buffer, Store
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.tools.blocks import BlockPlan, plan_blocks
-from exzarr.tools.chunk_moves import stored_indices
 from exzarr.tools.sizes import inner_chunks, itemsize_of
 
 if TYPE_CHECKING:
@@ -73,12 +73,15 @@ def _target(node: NodePlan, tally: Tally) -> Array:
     return Array(Location(_Counting(node.target.store, tally), node.target.path), node.target_array_meta)
 
 
-def _touched(node: NodePlan, blocks: BlockPlan) -> set[int]:
-    """Numbers of the blocks in which some chunk of the source is stored."""
+def _touched(node: NodePlan, blocks: BlockPlan) -> set[int] | None:
+    """Numbers of the blocks in which some chunk of the source is stored; None where only reading them tells."""
+    stored = candidates(node.source, node.array_meta)
+    if not stored.listed:
+        return None
     grid = node.array_meta.chunk_grid
     counts = [len(cuts) - 1 for cuts in blocks.cuts]
     found: set[int] = set()
-    for _, index in stored_indices(node.source, node.array_meta):
+    for _, index in stored.keys:
         spans = [
             range(bisect_right(cuts, here.start) - 1, bisect_right(cuts, here.stop - 1))
             for cuts, here in zip(blocks.cuts, grid.region(index), strict=True)

@@ -14,10 +14,11 @@ import numpy as np
 from exzarr import hierarchy
 from exzarr.engine import pool
 from exzarr.engine.source import ChunkSource, open_source
-from exzarr.errors import MetadataError, StoreError
+from exzarr.errors import ListingUnsupportedError, MetadataError, StoreError
 from exzarr.format.intents import Intent
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import DOCUMENTS, Location
+from exzarr.nodes.stored import stored_indices
 from exzarr.stores.base import Store
 from exzarr.tools.check.documents import join
 from exzarr.tools.check.entries import Entry, below
@@ -74,7 +75,7 @@ class ArrayCheck:
         skip = len(path) + 1 if path else 0
         strides = [int(np.prod(counts[d + 1 :], dtype=object)) for d in range(ndim)]
         seen = self._seen
-        for entry in below(self.location.store, path):
+        for entry in self._entries():
             if entry.kind != "value":
                 self.run.odd_entry(path, entry)
                 continue
@@ -89,6 +90,16 @@ class ArrayCheck:
                 yield entry.key, index
             else:
                 self._outside(entry.key, index)
+
+    def _entries(self) -> Iterator[Entry]:
+        """Everything below the array; the stored chunks of the grid where the store cannot list."""
+        store, path = self.location.store, self.location.path
+        try:
+            yield from below(store, path)
+        except ListingUnsupportedError as error:
+            self.run.cannot_list(path, error)
+            for key, _ in stored_indices(self.location, self.meta):
+                yield Entry(key, "value")
 
     def _no_chunk(self, entry: Entry, skip: int) -> None:
         parent, _, name = entry.key[skip:].rpartition("/")

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from exzarr.errors import StoreError
+from exzarr.errors import ListingUnsupportedError, StoreError
 from exzarr.stores.base import Store, is_reserved
+from exzarr.stores.listing import listed
 
 __all__ = ["QUARANTINE", "Entry", "EntryKind", "age", "below", "directly"]
 
@@ -69,6 +70,8 @@ def directly(store: Store, prefix: str, *, linked: bool = False) -> Iterator[tup
         return
     try:
         keys, prefixes = store.list_dir(prefix)
+    except ListingUnsupportedError:
+        raise
     except StoreError:
         yield Entry(prefix, "unreadable"), False
         return
@@ -94,12 +97,14 @@ def _from_listing(store: Store, prefix: str) -> Iterator[Entry]:
     hidden = f"{prefix}/{QUARANTINE}" if prefix else QUARANTINE
     seen = False
     try:
-        for key in store.list(prefix):
+        for key in listed(store, prefix):
             if not key.startswith(hidden):
                 yield Entry(key, "value")
             elif not seen:
                 seen = True
                 yield Entry(hidden, "prefix")
+    except ListingUnsupportedError:
+        raise
     except StoreError:
         yield Entry(prefix, "unreadable")
 

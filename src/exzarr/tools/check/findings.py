@@ -210,6 +210,14 @@ KINDS: dict[str, Kind] = {
             "nothing",
         ),
         Kind(
+            "EXZ405",
+            "warning",
+            "store that cannot list its keys",
+            "the nodes that consolidated metadata names were checked, and every chunk of their grids; other keys, and "
+            "nodes that it does not name, were not seen",
+            "nothing: check a copy in a folder, or through a store that lists",
+        ),
+        Kind(
             "EXZ501",
             "note",
             "temporary file of an exzarr that died",

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from exzarr.errors import InvalidKeyError
+from exzarr.errors import InvalidKeyError, ListingUnsupportedError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, normalize_path
+from exzarr.hierarchy import children as children_of
+from exzarr.nodes.locating import through_consolidated
 from exzarr.stores.base import Store
 from exzarr.tools.check.documents import look_at_documents
 from exzarr.tools.check.entries import QUARANTINE, age, below, directly
@@ -39,8 +41,13 @@ class Nodes:
 
 
 def find_nodes(run: Run, root: Location) -> Nodes:
-    """Every node at or below `root`. What is wrong with documents, and keys of no node, are noted on the way."""
+    """Every node at or below `root`. What is wrong with documents, and keys of no node, are noted on the way.
+
+    Where the store cannot list, the nodes are those that consolidated metadata names; ListingUnsupportedError where
+    there is none.
+    """
     nodes = Nodes()
+    known: Location | None = None
     pending: list[tuple[str, bool]] = [(root.path, False)]
     while pending:
         path, linked = pending.pop()
@@ -56,7 +63,7 @@ def find_nodes(run: Run, root: Location) -> Nodes:
             continue
         if isinstance(meta, GroupMetadata):
             nodes.groups.append((location, meta))
-        elif not documents.found and linked:
+        elif not documents.found and (linked or known is not None):
             continue  # a link to a folder that is no node: it may lead anywhere
         elif not documents.found and path != root.path:
             if not _holds_node(run.store, path, linked):
@@ -66,7 +73,17 @@ def find_nodes(run: Run, root: Location) -> Nodes:
             finding = Finding("EXZ105", path, path, detail)
             run.findings.suspect([finding], partial(_still_without_document, run, finding), changing=True)
         # Below a node whose document cannot be read there may be nodes; its keys are nobody else's business.
-        children = [*_children(run, path, linked, broken=documents.found and meta is None)]
+        children: list[tuple[str, bool]] = []
+        if known is None:
+            try:
+                children = [*_children(run, path, linked, broken=documents.found and meta is None)]
+            except ListingUnsupportedError as error:
+                known = through_consolidated(Location(root.store, path, root.root), error)
+                run.cannot_list(root.path, error)
+        if known is not None:
+            children = [
+                (child.path, False) for _, child in children_of(Location(run.store, path, known.root))
+            ]
         pending += sorted(children, reverse=True)
     return nodes
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
+from exzarr.errors import ListingUnsupportedError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
 from exzarr.stream.progress import Meter
@@ -73,6 +74,14 @@ class Run:
         self.findings = Findings(store, limit)
         self.counter = Counter(None)
         self.quarantines: list[str] = []
+        self.unlisted = False
+
+    def cannot_list(self, path: str, error: ListingUnsupportedError) -> None:
+        """Note, once, that the store does not list: what lies at and below `path` is looked at without that."""
+        if not self.unlisted:
+            self.unlisted = True
+            finding = Finding("EXZ405", path, path, str(error))
+            self.findings.suspect([finding], lambda: (finding,))
 
     def is_young(self, *keys: str) -> bool:
         """Whether one of the values was written so lately that somebody may still be at work there."""

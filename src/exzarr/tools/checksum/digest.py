@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exzarr.array import Array
@@ -39,12 +38,15 @@ class Checksum:
         SHA-256 of the elements of each array, whatever its attributes are, by the same paths.
     place
         What it is the checksum of.
+    notes
+        What restricts it: empty where the store has listed everything.
     """
 
     hexdigest: str
     nodes: dict[str, str]
     data: dict[str, str]
     place: str
+    notes: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """The checksum as a plain dict."""
@@ -52,7 +54,7 @@ class Checksum:
             {"path": "/" + path, "sha256": digest, "data": self.data.get(path)}
             for path, digest in self.nodes.items()
         ]
-        return {"place": self.place, "sha256": self.hexdigest, "nodes": nodes}
+        return {"place": self.place, "sha256": self.hexdigest, "nodes": nodes, "notes": [*self.notes]}
 
     def __str__(self) -> str:
         return self.hexdigest
@@ -121,19 +123,23 @@ def checksum(
     """
     with ExitStack() as opened:
         location = locate(target, path, "r", opened)
-        nodes = [*_nodes(location)]
+        walked = walk(location)
+        nodes = _sorted(location, walked.nodes)
         meter = open_meter(progress, sum(_size(meta) for _, _, meta in nodes), "reading")
         try:
-            return _checksum(location, nodes, memory, meter)
+            return replace(_checksum(location, nodes, memory, meter), notes=walked.notes)
         finally:
             if meter is not None:
                 meter.close()
 
 
-def _nodes(location: Location) -> Iterator[tuple[str, Location, Metadata]]:
+def _sorted(
+    location: Location, nodes: list[tuple[Location, Metadata]]
+) -> list[tuple[str, Location, Metadata]]:
+    """Paths from `location`, places and metadata, sorted by path."""
     skip = len(location.path) + 1 if location.path else 0
-    found = [(place.path[skip:], place, meta) for place, meta in walk(location)]
-    return iter(sorted(found, key=lambda node: node[0].encode()))
+    found = [(place.path[skip:], place, meta) for place, meta in nodes]
+    return sorted(found, key=lambda node: node[0].encode())
 
 
 def _size(meta: Metadata) -> int:

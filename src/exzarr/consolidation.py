@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from exzarr.format import consolidated as formats
 from exzarr.format import intents, json_text, v2, v3
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
-from exzarr.format.nodes import consolidate, consolidated_node
+from exzarr.format.nodes import consolidate, consolidated_node, without_consolidated
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.watched import watched
 
@@ -68,7 +69,7 @@ class ConsolidatedRoot:
         if relative is None or (meta is not None and meta.zarr_format != old.zarr_format):
             return
         # Replaced as a whole: other threads may be reading the old one.
-        self._consolidated = Consolidated(old.zarr_format, _changed(old.documents, relative, meta), old.extra)
+        self._consolidated = replace(old, documents=_changed(old.documents, relative, meta))
 
 
 def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata | None]) -> None:
@@ -153,7 +154,7 @@ def rewrite(
         if not isinstance(group, GroupMetadata):
             return KEEP
         made = make(lambda: group.consolidated)
-        return KEEP if made is None else [v3.dumps(group.with_(consolidated=made))]
+        return KEEP if made is None else [v3.dumps(without_consolidated(group).with_(consolidated=made))]
 
     watched(store).update(key, change)
 
@@ -187,7 +188,7 @@ def _change(
             documents = _changed(documents, relative, None)
         if meta is not None:
             documents = _changed(documents, relative, meta)
-        return None if documents == old.documents else Consolidated(old.zarr_format, documents, old.extra)
+        return None if documents == old.documents else replace(old, documents=documents)
 
     rewrite(store, group, zarr_format, change)
 

@@ -23,9 +23,10 @@ from exzarr.errors import (
     NodeTypeError,
     StoreError,
 )
-from exzarr.format import v2, v3
+from exzarr.format import node_names, v2, v3
 from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.format.node_names import QUARANTINE
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
 from exzarr.stores.watched import watched
 
@@ -34,12 +35,14 @@ __all__ = [
     "Location",
     "Metadata",
     "ZarrFormat",
+    "check_new",
     "child_names",
     "children",
     "delete",
     "document_name",
     "documents",
     "find",
+    "is_node_name",
     "load",
     "load_array",
     "load_group",
@@ -62,18 +65,49 @@ ZarrFormat = Literal[2, 3]
 
 
 def normalize_path(path: str) -> str:
-    """A node's path without slashes at its ends; InvalidKeyError where it could leave the store."""
+    """A node's path without slashes at its ends; repeated slashes count as one, as in the v2 specification.
+
+    InvalidKeyError where it could leave the store, or is the place of quarantined chunks.
+    """
     if not isinstance(path, str):
         raise InvalidKeyError(f"a path is a string, not {path!r}")
     path = path.strip("/")
+    while "//" in path:
+        path = path.replace("//", "/")
     if path:
         check_key(path)
-        for part in path.split("/"):
-            if part in DOCUMENTS:
-                raise InvalidKeyError(f"{part!r} in path {path!r} is the name of a metadata document")
-            if part.startswith("__"):
-                raise InvalidKeyError(f"{part!r} in path {path!r}: names that start with '__' are reserved")
+        if QUARANTINE in path.split("/"):
+            raise InvalidKeyError(f"{QUARANTINE!r} in path {path!r} holds damaged chunks, and no nodes")
     return path
+
+
+def is_node_name(name: str) -> bool:
+    """Whether something of this name in a group may be a node."""
+    try:
+        return bool(name) and normalize_path(name) == name
+    except InvalidKeyError:  # quarantined chunks, or no name at all
+        return False
+
+
+def check_new(location: Location, zarr_format: ZarrFormat) -> None:
+    """InvalidKeyError where creating the node at `location` would give a node a name that is reserved.
+
+    Existing nodes keep their names: they may be overwritten, and new nodes may be created below them.
+    """
+    parts = location.path.split("/") if location.path else []
+    for n, name in enumerate(parts, 1):
+        why = node_names.reserved(name, zarr_format)
+        if why is None:
+            continue
+        place = Location(location.store, "/".join(parts[:n]))
+        try:
+            exists = find(place) is not None
+        except MetadataError:
+            exists = True
+        if not exists:
+            raise InvalidKeyError(
+                f"cannot create {location}: {name!r} cannot be the name of a new node: {why}. Choose another name"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +238,8 @@ def children(location: Location) -> Iterator[tuple[str, Location]]:
     if names is None:
         _, names = watched(location.store).list_dir(location.path)
     for name in names:
-        try:
-            normalize_path(name)
-        except InvalidKeyError:  # reserved, or not a name at all
-            continue
-        yield name, Location(location.store, location.key(name), location.root)
+        if is_node_name(name):
+            yield name, Location(location.store, location.key(name), location.root)
 
 
 def child_names(location: Location) -> Iterator[str]:

@@ -216,6 +216,7 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     found = hierarchy.load(source.direct)
     if _within(source.path, dest.path) or _within(dest.path, source.path):
         raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
+    hierarchy.check_new(dest, found.zarr_format)
     store = watched(source.store)
     keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
     with built(dest, found, overwrite=overwrite) as place:

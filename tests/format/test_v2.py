@@ -162,9 +162,7 @@ def test_format_1_is_unsupported() -> None:
         v2.parse_array(zarray(zarr_format=1))
 
 
-@pytest.mark.parametrize(
-    "key", ["zarr_format", "shape", "chunks", "dtype", "compressor", "fill_value", "order"]
-)
+@pytest.mark.parametrize("key", ["zarr_format", "shape", "chunks", "dtype", "fill_value", "order"])
 def test_a_missing_member_is_named(key: str) -> None:
     with pytest.raises(MetadataError, match=key):
         v2.parse_array(zarray(**{key: ...}))
@@ -172,13 +170,13 @@ def test_a_missing_member_is_named(key: str) -> None:
 
 WRONG: dict[str, list[Any]] = {
     "zarr_format": [3, "2", 2.0, None, True],
-    "shape": [None, 10, [10], [10, -1], [True, 20], [10.0, 20], [10, 2**63], "10", {}],
-    "chunks": [None, 4, [4], [0, 20], [-1, 20], [True, 20], [4, 2**70], [4.0, 20], True],
+    "shape": [None, 10, [10], [10, -1], [10.0, 20], [10, 2**63], "10", {}],
+    "chunks": [None, 4, [4], [-1, 20], [4, 2**70], [4.0, 20], True],
     "dtype": [None, "f4", "float32", [], {}, 1, "|O", "<f4x"],
     "compressor": ["zlib", [], {}, {"id": 1}, 1, True],
-    "fill_value": ["nan", True, [], {}],
+    "fill_value": ["many", "0x7ff8000000000000", [], {}],
     "order": ["A", None, 1, []],
-    "filters": ["delta", {}, [None], [{}], ["delta"], 1],
+    "filters": ["delta", [None], [{}], ["delta"], 1],
     "dimension_separator": ["-", None, "", 1, []],
 }
 

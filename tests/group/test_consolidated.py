@@ -248,15 +248,10 @@ def test_hostile_consolidated_metadata_names_no_other_place(root: Group) -> None
     name = "../evil" if root.zarr_format == 3 else "../evil/.zgroup"
     members[name] = {"zarr_format": root.zarr_format, "node_type": "group"}
     root.store.put(key, json.dumps(document).encode())
-    with pytest.raises(exzarr.MetadataError, match="no path of a node below the group"):
-        exzarr.open_group(root.store)
-    del members[name]
-    members["__evil" if root.zarr_format == 3 else "__evil/.zgroup"] = {
-        "zarr_format": root.zarr_format,
-        "node_type": "group",
-    }
-    root.store.put(key, json.dumps(document).encode())
-    assert [*exzarr.open_group(root.store)] == ["g0", "g1"]
+    group = exzarr.open_group(root.store)
+    assert [*group] == ["g0", "g1"]
+    assert "../evil" not in group
+    assert "EXZ601" in {finding.code for finding in exzarr.check(root.store, grace=0).findings}
 
 
 def test_other_versions_of_the_format_are_left_out(store: exzarr.Store) -> None:
@@ -277,3 +272,63 @@ def test_consolidating_a_store_or_a_group_below(root: Group) -> None:
         exzarr.consolidate_metadata(root.store, path="g0/a0")
     with pytest.raises(exzarr.NodeNotFoundError):
         exzarr.consolidate_metadata(exzarr.MemoryStore())
+
+
+@pytest.mark.parametrize("broken", [5, None, [], {}, {"zarr_format": 9, "node_type": "array"}])
+def test_a_broken_member_does_not_close_the_others(root: Group, broken: Any) -> None:
+    key = "zarr.json" if root.zarr_format == 3 else ".zmetadata"
+    root.create_array("good", data=np.arange(3))
+    root.create_array("bad", data=np.arange(4))
+    root.consolidate_metadata()
+    document = json.loads(bytes(root.store.get(key) or b""))
+    if root.zarr_format == 3:
+        document["consolidated_metadata"]["metadata"]["bad"] = broken
+    else:
+        document["metadata"]["bad/.zarray"] = broken
+    root.store.put(key, json.dumps(document).encode())
+    group = exzarr.open_group(root.store)
+    assert [*group.get_array("good")[:]] == [0, 1, 2]
+    assert "bad" in [*group]
+    with pytest.raises(exzarr.MetadataError, match=r"'bad'.*use_consolidated=False"):
+        group["bad"]
+    assert [*exzarr.open_group(root.store, use_consolidated=False).get_array("bad")[:]] == [0, 1, 2, 3]
+    report = exzarr.check(root.store, grace=0)
+    assert "EXZ601" in {finding.code for finding in report.findings}
+    exzarr.repair(root.store, report.plan())
+    assert exzarr.check(root.store, grace=0).ok
+    assert [*exzarr.open_group(root.store).get_array("bad")[:]] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"kind": "other"}, {"kind": "inline"}, 5, {"kind": "inline", "metadata": []}]
+)
+def test_unreadable_consolidated_metadata_can_be_done_without(broken: Any) -> None:
+    store = exzarr.MemoryStore()
+    root = exzarr.open_group(store, mode="w")
+    root.create_array("a", data=np.arange(3))
+    store.put(
+        "zarr.json",
+        json.dumps({"zarr_format": 3, "node_type": "group", "consolidated_metadata": broken}).encode(),
+    )
+    with pytest.raises(exzarr.MetadataError, match="use_consolidated=False"):
+        exzarr.open_group(store)
+    group = exzarr.open_group(store, mode="r+", use_consolidated=False)
+    assert [*group.get_array("a")[:]] == [0, 1, 2]
+    copy = exzarr.MemoryStore()
+    exzarr.copy(group, copy)
+    assert [*exzarr.open_group(copy).get_array("a")[:]] == [0, 1, 2]
+    assert [finding.code for finding in exzarr.check(store, grace=0).findings] == ["EXZ601"]
+    exzarr.consolidate_metadata(store)
+    assert [*exzarr.open_group(store, use_consolidated=True).get_array("a")[:]] == [0, 1, 2]
+
+
+def test_consolidated_metadata_is_rewritten_as_strict_json() -> None:
+    store = exzarr.MemoryStore()
+    root = exzarr.open_group(store, mode="w")
+    root.create_array("a", shape=(3,), dtype="f4", fill_value=np.nan)
+    root.consolidate_metadata()
+    for key in ("zarr.json", "a/zarr.json"):
+        store.put(key, bytes(store.get(key) or b"").replace(b'"NaN"', b"-NaN"))
+    exzarr.open_group(store, mode="r+").create_array("b", shape=(1,), dtype="i1")
+    json.loads(bytes(store.get("zarr.json") or b""), parse_constant=pytest.fail)
+    assert np.isnan(exzarr.open_group(store).get_array("a")[:]).all()

@@ -29,7 +29,7 @@ def test_good_keys_are_given_back(key):
 
 @given(key=st.text(alphabet="a./\\\0", max_size=8))
 def test_a_key_is_good_exactly_if_each_of_its_parts_is_a_name(key):
-    good = all(part not in ("", ".", "..") and not {"\\", "\0"} & {*part} for part in key.split("/"))
+    good = all(part not in ("", ".", "..") and "\0" not in part for part in key.split("/"))
     try:
         assert check_key(key) == key
         assert good

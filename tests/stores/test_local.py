@@ -377,7 +377,7 @@ def test_a_key_that_is_no_text_is_an_invalid_key(tmp_path):
 def test_names_that_cannot_be_keys_are_not_listed(tmp_path):
     store = LocalStore(tmp_path)
     store.put("good", b"1")
-    for name in (b"\xff\xfe", b"back\\slash", b"dir\xff/x"):
+    for name in (b"\xff\xfe", b"dir\xff/x"):
         path = tmp_path / os.fsdecode(name)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")

@@ -51,9 +51,7 @@ def read_in_every_way(store: ZipStore) -> None:
     store.list_dir()
 
 
-@pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../x", "a/../../x", "a//b", "a\\b", "C:\\x", ".", "..", "a/./b"]
-)
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "a//b", ".", "..", "a/./b"])
 def test_names_that_lead_out_of_the_archive_are_not_seen(tmp_path, name):
     archive_of(tmp_path / "x.zip", {name: b"bad", "good": b"1"})
     with ZipStore(tmp_path / "x.zip") as store:

@@ -52,7 +52,7 @@ class Blosc(BytesBytesCodec):
         ``"noshuffle"``, ``"shuffle"`` (bytes) or ``"bitshuffle"``; None: bits for one-byte
         elements, bytes for all others.
     typesize
-        Bytes per element, for the shuffle; None: that of the array.
+        Bytes per element, for the shuffle; None and 0: that of the array.
     blocksize
         Bytes per block; 0 lets Blosc choose.
     """
@@ -70,7 +70,7 @@ class Blosc(BytesBytesCodec):
         if self.shuffle is not None:
             choice(self.name, "shuffle", self.shuffle, SHUFFLES)
         if self.typesize is not None:
-            integer(self.name, "typesize", self.typesize, 1, 2**31 - 1)
+            integer(self.name, "typesize", self.typesize, 0, 2**31 - 1)
         integer(self.name, "blocksize", self.blocksize, 0, 2**31 - 1)
 
     @classmethod
@@ -79,7 +79,7 @@ class Blosc(BytesBytesCodec):
 
     def to_config(self) -> dict[str, Any]:
         return {
-            "typesize": self.typesize if self.typesize is not None else 1,
+            "typesize": self.typesize or 1,
             "cname": self.cname,
             "clevel": self.clevel,
             "shuffle": self.shuffle if self.shuffle is not None else "noshuffle",
@@ -87,7 +87,7 @@ class Blosc(BytesBytesCodec):
         }
 
     def evolve(self, spec: ChunkSpec) -> Self:
-        if self.typesize is not None and self.shuffle is not None:
+        if self.typesize and self.shuffle is not None:
             return self
         itemsize = 1 if spec.data_type.variable_length else max(1, spec.dtype.itemsize)
         return replace(

@@ -83,6 +83,7 @@ def new_array(
     data fails, the array is removed again.
     """
     meta = meta.with_(attributes=as_stored(meta.attributes))
+    hierarchy.check_new(location, meta.zarr_format)
     hierarchy.documents(meta)  # what has no document is refused before anything is deleted
     making.create(location, meta, overwrite=overwrite)
     array = Array(location, meta, **(access or {}))
@@ -103,6 +104,7 @@ def new_group(
     overwrite: bool = False,
 ) -> GroupMetadata:
     """Store a group; returns its metadata."""
+    hierarchy.check_new(location, zarr_format)
     meta = GroupMetadata(zarr_format, as_stored(attributes or {}))
     making.create(location, meta, overwrite=overwrite)
     return meta

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from exzarr.errors import MetadataError, UnsupportedError
+from exzarr.format.mending import strict_fill
 from exzarr.format.named import shorten
 
 __all__ = ["Consolidated", "from_v2", "from_v3", "to_v2", "to_v3"]
@@ -34,20 +35,25 @@ class Consolidated:
         by name (``.zarray``, ``.zgroup``, ``.zattrs``); the path ``""`` is the group itself.
     extra
         Members beside the documents that exzarr does not know, kept for a rewrite.
+    odd
+        Members among the documents that belong to no node below the group (``"../x"``, ``"a//b"``), kept for a
+        rewrite. Nothing is opened by them.
     """
 
     zarr_format: Literal[2, 3]
     documents: dict[str, dict[str, Any]]
     extra: dict[str, Any] = field(default_factory=dict)
+    odd: dict[str, Any] = field(default_factory=dict)
 
     def kind(self, path: str) -> Literal["array", "group"] | None:
         """What lies at `path`; None where nothing does."""
-        document = self.documents.get(path)
-        if document is None:
+        if path not in self.documents:
             return None
+        document = self.documents[path]
         if self.zarr_format == 2:
             return "array" if ".zarray" in document else "group" if ".zgroup" in document else None
-        return "array" if document.get("node_type") == "array" else "group"
+        is_array = isinstance(document, dict) and document.get("node_type") == "array"
+        return "array" if is_array else "group"
 
     @cached_property
     def _names(self) -> dict[str, list[str]]:
@@ -86,30 +92,32 @@ def from_v2(json: Any) -> Consolidated:
     if version != 1:
         raise UnsupportedError(f"'zarr_consolidated_format' {shorten(version)} is not known, only 1")
     documents: dict[str, dict[str, Any]] = {}
+    odd: dict[str, Any] = {}
     for key, document in _members(json).items():
         path, _, name = key.rpartition("/")
-        if name in V2_DOCUMENTS:
-            if not isinstance(document, dict):
-                raise MetadataError(f"consolidated metadata: {shorten(key)} must be an object")
-            documents.setdefault(_checked(path), {})[name] = document
+        if name in V2_DOCUMENTS and _is_path(path):
+            documents.setdefault(path, {})[name] = document
+        else:
+            odd[key] = document
     extra = {key: value for key, value in json.items() if key not in ("zarr_consolidated_format", "metadata")}
-    return Consolidated(2, documents, extra)
+    return Consolidated(2, documents, extra, odd)
 
 
 def to_v2(consolidated: Consolidated) -> dict[str, Any]:
     """The ``.zmetadata`` document, keys sorted as zarr-python sorts them."""
     members = {
-        f"{path}/{name}" if path else name: document
+        f"{path}/{name}" if path else name: strict_fill(document)
         for path, documents in consolidated.documents.items()
         for name, document in documents.items()
-    }
+    } | consolidated.odd
     ordered = {key: members[key] for key in sorted(members)}
     return {"zarr_consolidated_format": 1, "metadata": ordered, **consolidated.extra}
 
 
 def from_v3(json: Any) -> Consolidated | None:
     """The ``consolidated_metadata`` of a group; None where there is none of a kind exzarr reads."""
-    if json is None:  # early versions of zarr-python wrote null
+    # Early versions of zarr-python wrote null, other software an empty object.
+    if json is None or (not json and isinstance(json, dict | list | str)):
         return None
     if not isinstance(json, Mapping):
         raise MetadataError(f"'consolidated_metadata' must be an object, not {shorten(json)}")
@@ -119,18 +127,23 @@ def from_v3(json: Any) -> Consolidated | None:
             return None  # a kind of the future: the documents themselves are still there
         raise UnsupportedError(f"'consolidated_metadata': kind {shorten(kind)} is not known, only 'inline'")
     documents: dict[str, dict[str, Any]] = {}
+    odd: dict[str, Any] = {}
     for path, document in _members(json).items():
-        if not isinstance(document, dict):
-            raise MetadataError(f"'consolidated_metadata': {shorten(path)} must be an object")
-        documents[_checked(path)] = document
+        (documents if path and _is_path(path) else odd)[path] = document
     extra = {key: value for key, value in json.items() if key not in ("kind", "must_understand", "metadata")}
-    return Consolidated(3, documents, extra)
+    return Consolidated(3, documents, extra, odd)
 
 
 def to_v3(consolidated: Consolidated) -> dict[str, Any]:
     """The ``consolidated_metadata`` member, nodes in the order of their paths, parents first."""
-    ordered = {path: consolidated.documents[path] for path in sorted(consolidated.documents, key=_by_depth)}
-    return {"kind": "inline", "must_understand": False, "metadata": ordered, **consolidated.extra}
+    documents = consolidated.documents
+    ordered = {path: strict_fill(documents[path]) for path in sorted(documents, key=_by_depth)}
+    return {
+        "kind": "inline",
+        "must_understand": False,
+        "metadata": ordered | consolidated.odd,
+        **consolidated.extra,
+    }
 
 
 def _by_depth(path: str) -> tuple[int, str]:
@@ -144,8 +157,6 @@ def _members(json: Mapping[str, Any]) -> dict[str, Any]:
     return members
 
 
-def _checked(path: str) -> str:
-    """`path`, where it stays below the group."""
-    if path and not {"", ".", ".."}.isdisjoint(path.split("/")):
-        raise MetadataError(f"consolidated metadata: {shorten(path)} is no path of a node below the group")
-    return path
+def _is_path(path: str) -> bool:
+    """Whether `path` is the group's own (``""``), or that of a node below it."""
+    return not path or {"", ".", ".."}.isdisjoint(path.split("/"))

@@ -7,6 +7,7 @@ Floats: a JSON number, ``"NaN"``, ``"Infinity"``, ``"-Infinity"``, or in v3 the 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,11 @@ def float_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
             number = float(json)
         except OverflowError:
             raise _bad(json, dtype) from None
-        # NaN and Infinity are no JSON, but have been written in v2 documents.
-        if version == 2 or number - number == 0:
-            return _rounded(number, dtype)
-    elif type(json) is str:
+        if number - number == 0:
+            return _rounded(number if number == json else json, dtype)
+        # NaN and Infinity are no JSON, but have been written in documents of both formats.
+        json = "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
+    if type(json) is str:
         if json in _SPECIAL:
             value = dtype.type(_SPECIAL[json])
             # Not every small float has them: a saturated value would be a silent change.
@@ -65,10 +67,35 @@ def float_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
 
 
 def _rounded(number: float, dtype: np.dtype[Any]) -> Any:
+    """The nearest value of `dtype`, of two that are equally near the even one (v3, "Fill value list")."""
+    if is_ml(dtype) or type(number) is int:
+        return _nearest(number, dtype)
     if abs(number) <= 65504.0 or dtype.itemsize == 8:
         return dtype.type(number)
     with np.errstate(over="ignore"):  # becomes infinite, as in zarr-python
         return dtype.type(number)
+
+
+def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
+    """`number` rounded once: types that round through another one on the way are put right."""
+    with np.errstate(over="ignore"):
+        guess = dtype.type(float(number))
+    if not np.isfinite(np.float64(guess)):
+        return guess
+    native = dtype if is_ml(dtype) else dtype.newbyteorder("=")
+    bits = float_bits(guess, native)
+    sign = 1 << (ML_BITS[dtype.name] if is_ml(dtype) else 8 * dtype.itemsize) - 1
+    exact, best = Fraction(number), None
+    for other in (bits, bits - 1, bits + 1):
+        if other < 0 or (other ^ bits) & sign or other >= 2 * sign:
+            continue
+        value = np.array(other, f"u{dtype.itemsize}").view(native)[()]
+        if not np.isfinite(np.float64(value)):
+            continue
+        rank = abs(Fraction(float(value)) - exact), other & 1
+        if best is None or rank < best[0]:
+            best = rank, value
+    return guess if best is None else best[1]
 
 
 def _from_hex(text: str, dtype: np.dtype[Any]) -> Any:

@@ -1,13 +1,13 @@
 """JSON documents as bytes: strict where it matters, and bounded.
 
-RFC 8259 with two liberties that documents in the wild take: the tokens ``NaN`` and
-``Infinity`` are read (attributes of v2 arrays have them; where a number is expected the
-parsers refuse them), and attributes that hold them are written so.
+RFC 8259 with liberties that documents in the wild take: the tokens ``NaN`` and ``Infinity`` are read, in
+whatever spelling C and Java print them, and a byte order mark is skipped. Attributes that hold NaN are written so.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,33 @@ STRICT_NBYTES = 1 << 16
 """Larger documents (consolidated metadata, which programs write) are not searched for keys that occur twice."""
 
 
+BYTE_ORDER_MARK = "\ufeff"
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[+-]?\b(?:nan|inf(?:inity)?)\b', re.ASCII | re.IGNORECASE)
+"""Strings, which stay as they are, and what is printed for numbers that JSON does not have."""
+
+
+def _respelled(found: re.Match[str]) -> str:
+    text = found[0]
+    if text[0] == '"':
+        return text
+    if text[-3:].lower() == "nan":
+        return "NaN"
+    return "-Infinity" if text[0] == "-" else "Infinity"
+
+
 def decode(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
     """The object in a JSON document; MetadataError naming `where` if there is none."""
+    decoder = _DECODER if len(data) <= STRICT_NBYTES else _QUICK
     try:
-        decoder = _DECODER if len(data) <= STRICT_NBYTES else _QUICK
-        value = decoder.decode(str(data, "utf-8"))
+        text = str(data, "utf-8").removeprefix(BYTE_ORDER_MARK)
+        try:
+            value = decoder.decode(text)
+        except json.JSONDecodeError:
+            respelled = _TOKENS.sub(_respelled, text)
+            if respelled == text:
+                raise
+            value = decoder.decode(respelled)
     except MetadataError as error:
         raise MetadataError(f"{where}: {error}") from None
     except UnicodeDecodeError as error:

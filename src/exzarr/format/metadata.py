@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from exzarr.errors import MetadataError
 from exzarr.format.chunk_grids import ChunkGrid
 from exzarr.format.chunk_keys import ChunkKeyEncoding
 from exzarr.format.consolidated import Consolidated
@@ -149,12 +150,15 @@ class GroupMetadata:
         The documents of the nodes below, where they are kept with the group's own.
     extra
         Members of the document that exzarr does not know, kept for a rewrite.
+    broken
+        Why the consolidated metadata in the group's own document cannot be read; None where it can.
     """
 
     zarr_format: Literal[2, 3]
     attributes: dict[str, Any] = field(default_factory=dict)
     consolidated: Consolidated | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    broken: MetadataError | None = field(default=None, compare=False, repr=False)
 
     def with_(self, **changes: Any) -> GroupMetadata:
         """A copy in which `changes` differ."""

@@ -7,8 +7,9 @@ from exzarr.format import v2, v3
 from exzarr.format.appends import without_appends
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.format.named import shorten
 
-__all__ = ["consolidate", "consolidated_node"]
+__all__ = ["consolidate", "consolidated_node", "without_consolidated"]
 
 
 def consolidated_node(
@@ -25,16 +26,29 @@ def consolidated_node(
     document = consolidated.documents[path]
     try:
         if consolidated.zarr_format == 3:
+            if not isinstance(document, dict):
+                raise MetadataError(f"a metadata document is a JSON object, not {shorten(document)}")
             node = v3.parse({key: value for key, value in document.items() if key != "consolidated_metadata"})
         elif kind == "array":
             return v2.parse_array(document[v2.ZARRAY], document.get(v2.ZATTRS))
         else:
             node = v2.parse_group(document[v2.ZGROUP], document.get(v2.ZATTRS))
     except MetadataError as error:
-        raise type(error)(f"consolidated metadata of {path or '/'!r}: {error}") from error
+        raise type(error)(
+            f"consolidated metadata of {path or '/'!r}: {error}. Open the group with use_consolidated=False to read "
+            "the node's own document"
+        ) from error
     if below and isinstance(node, GroupMetadata):
         return node.with_(consolidated=consolidated.below(path))
     return node
+
+
+def without_consolidated(group: GroupMetadata) -> GroupMetadata:
+    """A group without consolidated metadata in its own document, also where that cannot be read."""
+    if group.broken is None:
+        return group.with_(consolidated=None)
+    extra = {key: value for key, value in group.extra.items() if key != "consolidated_metadata"}
+    return group.with_(consolidated=None, extra=extra, broken=None)
 
 
 def consolidate(nodes: dict[str, ArrayMetadata | GroupMetadata], zarr_format: int) -> Consolidated:
@@ -46,7 +60,7 @@ def consolidate(nodes: dict[str, ArrayMetadata | GroupMetadata], zarr_format: in
     for path, node in nodes.items():
         node = without_appends(node)
         if zarr_format == 3:
-            plain = node.with_(consolidated=None) if isinstance(node, GroupMetadata) else node
+            plain = without_consolidated(node) if isinstance(node, GroupMetadata) else node
             documents[path] = v3.to_json(plain)
         elif isinstance(node, GroupMetadata):
             zgroup, zattrs = v2.group_json(node)

@@ -12,6 +12,7 @@ from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 from exzarr.format import dtypes, fill_values, json_text
 from exzarr.format.chunk_grids import ChunkGrid, RegularDimension, regular_sizes
 from exzarr.format.chunk_keys import ChunkKeyEncoding
+from exzarr.format.mending import mend_v2, sized_shuffle
 from exzarr.format.metadata import ARRAY_DIMENSIONS, ArrayMetadata, GroupMetadata, v2_dimension_names
 from exzarr.format.named import shape_of, shorten
 
@@ -84,7 +85,17 @@ def loads(
 
 
 def parse_array(zarray: Mapping[str, Any], zattrs: Mapping[str, Any] | None = None) -> ArrayMetadata:
-    """The metadata in the parsed documents of an array."""
+    """The metadata in the parsed documents of an array; of invalid ones, what `mending` makes of them."""
+    try:
+        return _parse_array(zarray, zattrs)
+    except MetadataError:
+        mended, notes = mend_v2(zarray) if isinstance(zarray, Mapping) else (zarray, ())
+        if not notes:
+            raise
+        return _parse_array(mended, zattrs)
+
+
+def _parse_array(zarray: Mapping[str, Any], zattrs: Mapping[str, Any] | None) -> ArrayMetadata:
     _check_format(zarray)
     for key in ("shape", "chunks", "dtype", "compressor", "fill_value", "order"):
         if key not in zarray:
@@ -97,6 +108,8 @@ def parse_array(zarray: Mapping[str, Any], zattrs: Mapping[str, Any] | None = No
         compressor = _codec(compressor, "'compressor'")
     codec = object_codec(filters, compressor)
     data_type = dtypes.parse_v2(zarray["dtype"], object_codec=codec)
+    if filters and data_type.kind == "fixed":
+        filters = tuple(sized_shuffle(filters, data_type.dtype.itemsize))
     order = zarray["order"]
     if order != "C" and order != "F":
         raise MetadataError(f"'order' must be 'C' or 'F', not {shorten(order)}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 from exzarr.format import chunk_grids, chunk_keys, consolidated, dtypes, fill_values, json_text, v3_known
+from exzarr.format.mending import mend_v3
 from exzarr.format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from exzarr.format.named import named_config, shape_of, shorten
 
@@ -77,7 +78,17 @@ def parse(document: Mapping[str, Any]) -> ArrayMetadata | GroupMetadata:
 
 
 def parse_array(document: Mapping[str, Any]) -> ArrayMetadata:
-    """The metadata in the document of an array."""
+    """The metadata in the document of an array; of an invalid one, what `mending` makes of it."""
+    try:
+        return _parse_array(document)
+    except MetadataError:
+        mended, notes = mend_v3(document) if isinstance(document, Mapping) else (document, ())
+        if not notes:
+            raise
+        return _parse_array(mended)
+
+
+def _parse_array(document: Mapping[str, Any]) -> ArrayMetadata:
     _check_format(document, "array")
     for key in ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs"):
         if key not in document:
@@ -112,10 +123,14 @@ def parse_group(document: Mapping[str, Any]) -> GroupMetadata:
     _check_format(document, "group")
     extra = _extra(document, _GROUP_KEYS)
     inline = document.get("consolidated_metadata")
-    below = consolidated.from_v3(inline)
+    below, broken = None, None
+    try:
+        below = consolidated.from_v3(inline)
+    except MetadataError as error:
+        broken = error  # of no importance to those who do without it
     if below is None and inline is not None:
         extra["consolidated_metadata"] = inline
-    return GroupMetadata(3, _attributes(document), below, extra)
+    return GroupMetadata(3, _attributes(document), below, extra, broken)
 
 
 def to_json(metadata: ArrayMetadata | GroupMetadata) -> dict[str, Any]:
@@ -191,7 +206,7 @@ def _check_format(document: Mapping[str, Any], kind: str) -> None:
 
 def _attributes(document: Mapping[str, Any]) -> dict[str, Any]:
     attributes = document.get("attributes")
-    if attributes is None:
+    if attributes is None or attributes in ([], ""):
         return {}
     if type(attributes) is not dict:
         raise MetadataError(f"'attributes' must be an object, not {shorten(attributes)}")

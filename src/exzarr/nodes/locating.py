@@ -79,6 +79,10 @@ def find_node(
     root: ConsolidatedRoot | None = None
     if zarr_format != 2:
         found = hierarchy.find(location, 3)
+        if isinstance(found, GroupMetadata) and found.broken is not None and use_consolidated is not False:
+            raise type(found.broken)(
+                f"{location.key('zarr.json')}: {found.broken}; open with use_consolidated=False to do without"
+            ) from found.broken
         if isinstance(found, GroupMetadata) and found.consolidated is not None:
             root = ConsolidatedRoot(store, path, found.consolidated)
     if found is None and zarr_format != 3:

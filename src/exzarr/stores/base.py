@@ -206,6 +206,11 @@ class Store(ABC):
         A store that has folders may name a prefix under which there is no key any more.
         """
 
+    def odd_keys(self, prefix: str = "") -> Iterator[str]:
+        """Names under `prefix` that the store holds, but that are no keys (``"a//b"``): no reader can ask for them."""
+        check_prefix(prefix)
+        return iter(())
+
     # -- what the engine calls, with defaults -------------------------------------
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:

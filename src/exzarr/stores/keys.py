@@ -26,15 +26,7 @@ def is_reserved(name: str) -> bool:
 def check_key(key: str) -> str:
     """Return `key`, or raise InvalidKeyError if it could name something outside a store."""
     # The common key holds none of these, and pays for nothing else.
-    if (
-        not key
-        or key[-1] == "/"
-        or key[0] in "/."
-        or "/." in key
-        or "//" in key
-        or "\\" in key
-        or "\0" in key
-    ):
+    if not key or key[-1] == "/" or key[0] in "/." or "/." in key or "//" in key or "\0" in key:
         _check_parts(key)
     return key
 
@@ -45,8 +37,8 @@ def check_prefix(prefix: str) -> str:
 
 
 def _check_parts(key: str) -> None:
-    if "\\" in key or "\0" in key:
-        raise InvalidKeyError(f"invalid key {key!r}: it may hold neither a backslash nor a NUL")
+    if "\0" in key:
+        raise InvalidKeyError(f"invalid key {key!r}: it may not hold a NUL")
     for part in key.split("/"):
         if part in ("", ".", ".."):
             raise InvalidKeyError(

@@ -338,7 +338,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 def _is_name(name: str) -> bool:
     """Whether a file may be a key: not ours, and something that can be asked for and printed."""
-    if is_reserved(name) or "\\" in name:
+    if is_reserved(name):
         return False
     if name.isascii():
         return True

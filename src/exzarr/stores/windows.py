@@ -10,7 +10,7 @@ __all__ = ["check_windows_key"]
 _DEVICES = frozenset(
     ["CON", "PRN", "AUX", "NUL", *[f"{name}{i}" for name in ("COM", "LPT") for i in range(1, 10)]]
 )
-_REFUSED = frozenset('<>:"|?*') | frozenset(map(chr, range(32)))
+_REFUSED = frozenset('<>:"|?*\\') | frozenset(map(chr, range(32)))
 
 
 def check_windows_key(key: str) -> str:

@@ -85,6 +85,9 @@ class StoreWrapper(Store):
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         return self.inner.list_dir(prefix)
 
+    def odd_keys(self, prefix: str = "") -> Iterator[str]:
+        return self.inner.odd_keys(prefix)
+
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self.inner.read_into(key, buffer, start)
 

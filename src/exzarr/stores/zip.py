@@ -145,6 +145,11 @@ class ZipStore(Store):
         check_prefix(prefix)
         return keys_directly_under(self._keys(), prefix)
 
+    def odd_keys(self, prefix: str = "") -> Iterator[str]:
+        head = f"{prefix}/" if prefix else ""
+        names = sorted(self._opened().members)
+        return (name for name in names if name.startswith(head) and not _is_key(name))
+
     def _keys(self) -> tuple[str, ...]:
         with self._lock:
             if self._ordered is None:

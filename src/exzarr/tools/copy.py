@@ -101,6 +101,8 @@ def copy(
         to = _target(destination, path, from_, opened, overwrite=overwrite)
         refuse_overlap(from_, to)
         plan = plan_copy(from_, to, recipe)
+        if to.path.rpartition("/")[2] != from_.path.rpartition("/")[2]:
+            hierarchy.check_new(to, plan[0].target_meta.zarr_format)
         return execute(plan, overwrite=overwrite, memory=memory, progress=progress)
 
 

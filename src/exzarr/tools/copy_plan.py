@@ -19,7 +19,7 @@ from exzarr.errors import (
     MetadataError,
     NodeNotFoundError,
 )
-from exzarr.format import fill_values, v2
+from exzarr.format import fill_values, node_names, v2
 from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
@@ -106,12 +106,28 @@ def plan_copy(
     With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys.
     """
     walked = walk(source)
-    plans = [
-        _plan_node(node.direct, _target(node, source, target), meta, recipe, keep_keys)
-        for node, meta in walked.nodes
-    ]
+    plans = []
+    for node, meta in walked.nodes:
+        plan = _plan_node(node.direct, _target(node, source, target), meta, recipe, keep_keys)
+        if node.path != source.path:
+            plan = replace(plan, notes=(*_name_notes(plan), *plan.notes))
+        plans.append(plan)
     plans[0] = replace(plans[0], notes=(*plans[0].notes, *walked.notes))
     return _with_consolidated(plans)
+
+
+def _name_notes(plan: NodePlan) -> tuple[str, ...]:
+    """What becomes of the name of a node that is converted. ArgumentError where the other format cannot have it."""
+    name, zarr_format = plan.source.path.rpartition("/")[2], plan.target_meta.zarr_format
+    if plan.meta.zarr_format == zarr_format:
+        return ()
+    if node_names.hides_document(name, zarr_format):
+        raise ArgumentError(
+            f"node {plan.source.path!r}: in Zarr v{zarr_format} a group's own document is called {name!r}; "
+            "give the node another name first (Group.move)"
+        )
+    why = node_names.reserved(name, zarr_format)
+    return () if why is None else (f"the name was kept, but other software may refuse it: {why}",)
 
 
 @dataclass(frozen=True, slots=True)

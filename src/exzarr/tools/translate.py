@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from exzarr.errors import ArgumentError
+from exzarr.format.nodes import without_consolidated
 
 if TYPE_CHECKING:
     from exzarr.format.metadata import ArrayMetadata, GroupMetadata
@@ -62,5 +63,5 @@ def translate(metadata: ArrayMetadata, zarr_format: Literal[2, 3]) -> Translatio
 def translate_group(metadata: GroupMetadata, zarr_format: Literal[2, 3]) -> GroupMetadata:
     """A group's metadata in `zarr_format`, without what is consolidated in it."""
     if metadata.zarr_format == zarr_format:
-        return metadata.with_(consolidated=None)
+        return without_consolidated(metadata)
     return metadata.with_(zarr_format=zarr_format, consolidated=None, extra={})

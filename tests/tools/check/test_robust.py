@@ -34,7 +34,15 @@ DOCUMENTS = {"zarr.json", ".zgroup", ".zarray"}
 
 def roots() -> list[Path]:
     """The topmost nodes of the fixtures, and zips."""
-    nodes = sorted({path.parent for path in FIXTURES.rglob("*") if path.name in DOCUMENTS})
+    # What others wrote wrongly is in tests/corpus/odd, too, with what a check says of it.
+    field = FIXTURES / "field"
+    nodes = sorted(
+        {
+            path.parent
+            for path in FIXTURES.rglob("*")
+            if path.name in DOCUMENTS and not path.is_relative_to(field)
+        }
+    )
     found: list[Path] = []
     for node in nodes:
         if not any(node.is_relative_to(other) for other in found):

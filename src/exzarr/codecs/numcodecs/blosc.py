@@ -26,7 +26,7 @@ class Blosc(BytesBytesCodec):
     shuffle
         0 none, 1 bytes, 2 bits, −1 bits for one-byte elements and bytes for others.
     typesize
-        Bytes per element; None: those of the array that is compressed.
+        Bytes per element; None and 0: those of the array that is compressed.
     """
 
     name: ClassVar[str] = "numcodecs.blosc"
@@ -43,7 +43,7 @@ class Blosc(BytesBytesCodec):
         integer(self.name, "shuffle", self.shuffle, -1, 2)
         integer(self.name, "blocksize", self.blocksize, 0, 2**31 - 1)
         if self.typesize is not None:
-            integer(self.name, "typesize", self.typesize, 1, 2**31 - 1)
+            integer(self.name, "typesize", self.typesize, 0, 2**31 - 1)
 
     @property
     def quick(self) -> bool:
@@ -57,7 +57,7 @@ class Blosc(BytesBytesCodec):
         config: dict[str, Any] = {"cname": self.cname, "clevel": self.clevel, "shuffle": self.shuffle}
         config["blocksize"] = self.blocksize
         # Older readers do not know typesize
-        return config if self.typesize is None else {**config, "typesize": self.typesize}
+        return config if not self.typesize else {**config, "typesize": self.typesize}
 
     def evolve(self, spec: ChunkSpec) -> Self:
         return replace(self, itemsize=max(1, spec.dtype.itemsize))

@@ -11,14 +11,14 @@ import numpy as np
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec, ChunkSpec
 from exzarr.codecs.memory import as_buffer
-from exzarr.errors import CodecError
+from exzarr.errors import CodecError, MetadataError
 
 __all__ = ["Shuffle"]
 
 
 @dataclass(frozen=True)
 class Shuffle(BytesBytesCodec):
-    """Byte shuffle; `elementsize` is the number of bytes per element, None: that of the array."""
+    """Byte shuffle; `elementsize` is the number of bytes per element. None and 0 (netCDF's) stand for the array's."""
 
     name: ClassVar[str] = "numcodecs.shuffle"
     elementsize: int | None = 4
@@ -35,7 +35,15 @@ class Shuffle(BytesBytesCodec):
         return {"elementsize": self.elementsize}
 
     def evolve(self, spec: ChunkSpec) -> Self:
-        return self if self.elementsize is not None else replace(self, elementsize=spec.dtype.itemsize)
+        size = max(1, spec.dtype.itemsize)
+        if not self.elementsize:
+            return replace(self, elementsize=size)
+        if size > 1 and spec.nbytes % self.elementsize:
+            raise MetadataError(
+                f"codec {self.name!r}: elementsize {self.elementsize} does not fit {spec.data_type.name}: "
+                f"chunks of {spec.nbytes} bytes are no whole number of such elements"
+            )
+        return self
 
     def encoded_size(self, size: int | None) -> int | None:
         return size

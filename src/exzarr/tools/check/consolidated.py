@@ -11,6 +11,7 @@ from exzarr.format import consolidated as formats
 from exzarr.format import json_text, v2, v3
 from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import GroupMetadata
+from exzarr.format.named import shorten
 from exzarr.format.nodes import consolidated_node
 from exzarr.hierarchy import DOCUMENTS, Location
 from exzarr.stores.base import Store
@@ -107,7 +108,10 @@ def look_at_consolidated(store: Store, group: str, zarr_format: int, below: list
         return ()
     if consolidated is None:
         return ()
-    findings = []
+    findings = [
+        Finding("EXZ601", group, key, f"it holds {shorten(name)}, which is the document of no node")
+        for name in consolidated.odd
+    ]
     skip = len(group) + 1 if group else 0
     told = {path for path in consolidated.documents if path or zarr_format == 2}
     there = {path[skip:] if path != group else "" for path in below}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import dataclass
 from typing import Literal
@@ -9,14 +10,14 @@ from zlib import crc32
 
 from exzarr.engine.source import open_source
 from exzarr.errors import MetadataError, StoreError, UnsupportedError
-from exzarr.format import json_text, v2, v3
+from exzarr.format import json_text, mending, v2, v3
 from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS
 from exzarr.stores.base import Store
 from exzarr.tools.check.findings import Finding
 
-__all__ = ["Documents", "canonical", "join", "look_at_documents"]
+__all__ = ["Documents", "canonical", "join", "look_at_documents", "mended"]
 
 Metadata = ArrayMetadata | GroupMetadata
 
@@ -57,7 +58,7 @@ def canonical(meta: Metadata) -> str:
     if isinstance(meta, GroupMetadata):
         # zarr-python adds one, empty, to groups that it consolidates: of v2, too.
         extra = {key: value for key, value in meta.extra.items() if key != "consolidated_metadata"}
-        meta = meta.with_(consolidated=None, extra=extra)
+        meta = meta.with_(consolidated=None, extra=extra, broken=None)
     if meta.zarr_format == 3:
         return json.dumps(v3.to_json(meta), sort_keys=True)
     both = v2.array_json(meta) if isinstance(meta, ArrayMetadata) else v2.group_json(meta)
@@ -83,6 +84,8 @@ def look_at_documents(store: Store, path: str) -> Documents:
     if v2.ZARRAY not in values:
         second = _parse(path, v2.ZGROUP, values, findings, mark)
     meta = third if v3.DOCUMENT in values else second
+    invalid = {finding.key for finding in findings if finding.code == "EXZ102"}
+    _note_mending(path, {n: v for n, v in values.items() if join(path, n) not in invalid}, findings)
     if third is not None and second is not None:
         differ = _difference(third, second)
         if differ:
@@ -110,29 +113,39 @@ def _parse(
         findings.append(Finding("EXZ101", path, key, str(error), mark=mark))
         return None
     key = join(path, name)
+    meta: Metadata
     try:
         if name == v3.DOCUMENT:
-            return v3.loads(document, key)
-        kind: Literal["array", "group"] = "array" if name == v2.ZARRAY else "group"
-        return v2.loads(document, values.get(v2.ZATTRS), kind=kind, where=path)
+            meta = v3.loads(document, key)
+        else:
+            kind: Literal["array", "group"] = "array" if name == v2.ZARRAY else "group"
+            meta = v2.loads(document, values.get(v2.ZATTRS), kind=kind, where=path)
     except MetadataError as error:
-        group = _without_consolidated(document, key) if name == v3.DOCUMENT else None
-        unsupported = isinstance(error, UnsupportedError)
-        code = "EXZ601" if group else "EXZ103" if unsupported else "EXZ102"
+        code = "EXZ103" if isinstance(error, UnsupportedError) else "EXZ102"
         findings.append(Finding(code, path, key, str(error), mark=mark))
-        return group
+        return None
+    if isinstance(meta, GroupMetadata) and meta.broken is not None:
+        findings.append(Finding("EXZ601", path, key, str(meta.broken), mark=mark))
+    return meta
 
 
-def _without_consolidated(document: bytes, key: str) -> GroupMetadata | None:
-    """The group of which nothing but the consolidated metadata is wrong; None where more is."""
-    parsed = json_text.decode(document, key)
-    if parsed.pop("consolidated_metadata", None) is None:
-        return None
-    try:
-        meta = v3.parse(parsed)
-    except MetadataError:
-        return None
-    return meta if isinstance(meta, GroupMetadata) else None
+def mended(name: str, value: bytes, key: str) -> tuple[bytes, tuple[str, ...]]:
+    """The document called `name` as it should be stored, and what was wrong with it; MetadataError if it is no JSON."""
+    document, notes = mending.mend(name, json_text.decode(value, key))
+    if value.startswith(codecs.BOM_UTF8):
+        notes = ("it begins with a byte order mark", *notes)
+    return (json_text.encode(document) if notes else value), notes
+
+
+def _note_mending(path: str, values: dict[str, bytes], findings: list[Finding]) -> None:
+    for name, value in values.items():
+        key = join(path, name)
+        try:
+            _, notes = mended(name, value, key)
+        except MetadataError:
+            continue  # which is a finding of its own
+        if notes:
+            findings.append(Finding("EXZ108", path, key, "; ".join(notes), mark=str(crc32(value))))
 
 
 def _usable(store: Store, path: str, meta: ArrayMetadata, findings: list[Finding], mark: str) -> bool:

@@ -13,16 +13,11 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from exzarr.errors import ListingUnsupportedError, StoreError
+from exzarr.format.node_names import QUARANTINE
 from exzarr.stores.base import Store, is_reserved
 from exzarr.stores.listing import listed
 
 __all__ = ["QUARANTINE", "Entry", "EntryKind", "age", "below", "directly"]
-
-QUARANTINE = "__exzarr_quarantine__"
-"""Where an array's damaged chunks are kept: a prefix below the array, which no reader lists or asks for.
-
-The specification keeps names that start with ``__`` from being nodes (v3 core, "Node names").
-"""
 
 EntryKind = Literal["value", "prefix", "own", "link", "unreadable"]
 """``own`` is exzarr's temporary or lock file, or a folder of that name; ``link`` leads out of the store (and
@@ -146,8 +141,6 @@ def _join(root: str, key: str) -> str:
 
 
 def _may_be_key(name: str) -> bool:
-    if "\\" in name:
-        return False
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -93,6 +93,20 @@ KINDS: dict[str, Kind] = {
             "nothing: move it to where it belongs",
         ),
         Kind(
+            "EXZ107",
+            "note",
+            "node with a reserved name",
+            "exzarr reads it; other software may refuse it, or not list it",
+            "nothing: give the node another name (Group.move)",
+        ),
+        Kind(
+            "EXZ108",
+            "warning",
+            "invalid metadata document that can be read",
+            "older software wrote it; exzarr knows what it means, other software may refuse it",
+            "stores the document as the specification wants it",
+        ),
+        Kind(
             "EXZ201",
             "error",
             "chunk that does not decode",

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from exzarr.errors import InvalidKeyError, ListingUnsupportedError
+from exzarr.errors import ListingUnsupportedError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
-from exzarr.hierarchy import DOCUMENTS, Location, normalize_path
+from exzarr.format.node_names import QUARANTINE, reserved
+from exzarr.hierarchy import DOCUMENTS, Location, is_node_name
 from exzarr.hierarchy import children as children_of
 from exzarr.nodes.locating import through_consolidated
 from exzarr.stores.base import Store
 from exzarr.tools.check.documents import look_at_documents
-from exzarr.tools.check.entries import QUARANTINE, age, below, directly
+from exzarr.tools.check.entries import age, below, directly
 from exzarr.tools.check.findings import Finding
 from exzarr.tools.check.left_by import unfinished_node
 from exzarr.tools.check.leftovers import is_foreign_temporary
@@ -57,6 +58,7 @@ def find_nodes(run: Run, root: Location) -> Nodes:
         location = Location(run.store, path)
         if documents.found:
             nodes.paths.append(path)
+            _note_name(run, path, root.path, documents.meta)
         meta = documents.meta
         if isinstance(meta, ArrayMetadata):
             nodes.arrays.append(ArrayNode(location, meta, documents.usable))
@@ -85,7 +87,20 @@ def find_nodes(run: Run, root: Location) -> Nodes:
                 (child.path, False) for _, child in children_of(Location(run.store, path, known.root))
             ]
         pending += sorted(children, reverse=True)
+    for key in run.store.odd_keys(root.path):
+        finding = Finding("EXZ403", root.path, key, "it is no key: no path can name it")
+        run.findings.suspect([finding], partial(_same, finding))
     return nodes
+
+
+def _note_name(run: Run, path: str, root: str, meta: ArrayMetadata | GroupMetadata | None) -> None:
+    """Note a node whose name the specification of its format reserves."""
+    if meta is None or path == root:
+        return
+    why = reserved(path.rpartition("/")[2], meta.zarr_format)
+    if why is not None:
+        finding = Finding("EXZ107", path, path, f"{why}; exzarr reads it")
+        run.findings.suspect([finding], partial(_same, finding))
 
 
 def _again(store: Store, path: str) -> tuple[Finding, ...]:
@@ -96,9 +111,13 @@ def _children(run: Run, path: str, linked: bool, *, broken: bool) -> Iterator[tu
     """Paths of what may be a node right below `path`."""
     for entry, is_link in directly(run.store, path, linked=linked):
         name = entry.key.rpartition("/")[2]
-        if entry.kind == "prefix" and _is_node_name(name):
+        if entry.kind == "prefix" and is_node_name(name):
             if not broken or _holds_node(run.store, entry.key, linked or is_link):
                 yield entry.key, linked or is_link
+        elif entry.kind == "prefix" and name != QUARANTINE:
+            detail = "what lies below it has keys that no path can name"
+            finding = Finding("EXZ403", path, entry.key, detail)
+            run.findings.suspect([finding], partial(_same, finding))
         elif entry.kind != "value":
             if not (broken and entry.kind == "prefix"):
                 run.odd_entry(path, entry)
@@ -107,13 +126,6 @@ def _children(run: Run, path: str, linked: bool, *, broken: bool) -> Iterator[tu
         elif name not in DOCUMENTS and not broken:
             finding = Finding("EXZ403", path, entry.key, f"it is no document of {path or '/'!r}")
             run.findings.suspect([finding], partial(_still_there, run.store, finding))
-
-
-def _is_node_name(name: str) -> bool:
-    try:
-        return normalize_path(name) == name
-    except InvalidKeyError:
-        return False
 
 
 def _holds_node(store: Store, path: str, linked: bool) -> bool:
@@ -135,6 +147,10 @@ def _documents_below(store: Store, path: str, linked: bool = False, most: int = 
             elif entry.kind == "prefix" and not (through or is_link or entry.key.endswith(QUARANTINE)):
                 pending.append((entry.key, False))
     return found
+
+
+def _same(finding: Finding) -> tuple[Finding, ...]:
+    return (finding,)
 
 
 def _still_there(store: Store, finding: Finding) -> tuple[Finding, ...]:

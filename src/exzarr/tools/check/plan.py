@@ -19,9 +19,10 @@ __all__ = ["Action", "RepairPlan", "What", "make_plan"]
 
 VERSION = 1
 
-What = Literal["consolidate", "remove", "quarantine", "rescue"]
+What = Literal["mend", "consolidate", "remove", "quarantine", "rescue"]
 
 _WHAT: dict[str, What] = {
+    "EXZ108": "mend",
     **dict.fromkeys(("EXZ201", "EXZ202", "EXZ203", "EXZ401"), "quarantine"),
     **dict.fromkeys(("EXZ301", "EXZ302", "EXZ311", "EXZ312", "EXZ313"), "rescue"),
     **dict.fromkeys(("EXZ501", "EXZ502"), "remove"),
@@ -29,6 +30,7 @@ _WHAT: dict[str, What] = {
 }
 
 _SAYS: dict[What, str] = {
+    "mend": "store the document as the specification wants it",
     "consolidate": "consolidate the metadata of the group again",
     "remove": "remove the temporary file",
     "quarantine": "move the chunk into quarantine, so that it reads as missing",
@@ -43,7 +45,7 @@ class Action:
     Attributes
     ----------
     what
-        ``"consolidate"`` a group, ``"remove"`` a temporary file, move a chunk into ``"quarantine"``, or
+        ``"mend"`` a document, ``"consolidate"`` a group, ``"remove"`` a temporary file, move a chunk into ``"quarantine"``, or
         ``"rescue"`` a shard.
     path, key
         The node and the key that it is about, from the root of the store.
@@ -172,8 +174,8 @@ def make_plan(report: CheckReport, *, quarantine: bool) -> RepairPlan:
                 mark=first.mark if what != "consolidate" else "",
             )
         )
-    # First what takes up space, then chunks, and last what tells of all.
-    order = {"remove": 0, "quarantine": 1, "rescue": 2, "consolidate": 3}
+    # First what others are read by, then what takes up space, then chunks, and last what tells of all.
+    order = {"mend": 0, "remove": 1, "quarantine": 2, "rescue": 3, "consolidate": 4}
     actions.sort(key=lambda action: (order[action.what], action.key))
     return RepairPlan(report.place, report.path, tuple(actions), tuple(left))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 from exzarr import hierarchy
 from exzarr.array import Array
@@ -17,14 +18,24 @@ from exzarr.engine.source import ChunkSource, open_source
 from exzarr.errors import ArgumentError, ExzarrError, ReadOnlyError
 from exzarr.format import v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr.format.nodes import without_consolidated
 from exzarr.group import Group
 from exzarr.hierarchy import Location, normalize_path
 from exzarr.nodes.consolidating import consolidate
-from exzarr.stores.base import Buffer, Store, ValueReader, check_key, check_prefix, is_reserved
+from exzarr.stores.base import (
+    KEEP,
+    Buffer,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    is_reserved,
+    whole_value,
+)
 from exzarr.stores.resolve import StoreLike
 from exzarr.stores.watched import watched
 from exzarr.tools.check.consolidated import look_at_consolidated
-from exzarr.tools.check.documents import join, look_at_documents
+from exzarr.tools.check.documents import join, look_at_documents, mended
 from exzarr.tools.check.entries import QUARANTINE
 from exzarr.tools.check.finishing import finish
 from exzarr.tools.check.left_by import intent_in
@@ -133,6 +144,7 @@ class _Repairer:
         # Sorts by time, and is nobody else's.
         self.stamp = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
         self._does: dict[str, Callable[[Action], tuple[Result, str]]] = {
+            "mend": self._mend,
             "consolidate": self._consolidate,
             "remove": self._remove,
             "quarantine": self._quarantine,
@@ -147,7 +159,7 @@ class _Repairer:
         except ExzarrError as error:
             return Outcome(action, "failed", str(error))
 
-    # -- the four ----------------------------------------------------------------------
+    # -- what it does ----------------------------------------------------------------------
 
     def _consolidate(self, action: Action) -> tuple[Result, str]:
         location = Location(self.store, action.path)
@@ -161,9 +173,30 @@ class _Repairer:
         if not broken and not look_at_consolidated(self.store, action.path, zarr_format, below):
             return "skipped", "nothing is wrong with it any more"
         if broken:  # so that the group can be read at all
-            self.store.put(action.key, v3.dumps(documents.meta))
+            self.store.put(action.key, v3.dumps(without_consolidated(documents.meta)))
         consolidate(location)
         return "done", "its metadata is consolidated anew"
+
+    def _mend(self, action: Action) -> tuple[Result, str]:
+        result: tuple[Result, str] = "skipped", "it is gone"
+
+        def change(value: ValueReader | None) -> Sequence[Buffer]:
+            nonlocal result
+            if value is None:
+                return KEEP
+            stored = bytes(whole_value(value))
+            if str(crc32(stored)) != action.mark:
+                result = "skipped", "it was written to since the check"
+                return KEEP
+            made, notes = mended(action.key.rpartition("/")[2], stored, action.key)
+            if not notes:
+                result = "skipped", "nothing is wrong with it any more"
+                return KEEP
+            result = "done", "it is stored as the specification wants it"
+            return [made]
+
+        self.store.update(action.key, change)
+        return result
 
     def _remove(self, action: Action) -> tuple[Result, str]:
         finding, _ = look_at_leftover(self.store, action.path, action.key, 0.0)
@@ -235,5 +268,5 @@ def _check_names(action: Action) -> None:
     normalize_path(action.path)
     parent, _, name = action.key.rpartition("/")
     check_prefix(parent)
-    if not is_reserved(name) or "\0" in name or "\\" in name:
+    if not is_reserved(name) or "\0" in name:
         check_key(action.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -125,7 +125,7 @@ def test_copies_and_conversions_hold_all_of_it(odd: Any, file: Path) -> None:
     exzarr.copy(source, copy)
     assert_right(exzarr.open(copy), case)
     assert exzarr.checksum(copy).hexdigest == exzarr.checksum(source).hexdigest
-    other = 5 - root.metadata.zarr_format
+    other: Literal[2, 3] = 2 if root.metadata.zarr_format == 3 else 3
     if file.stem != "documents_v3":  # chunks that vary, which v2 has not
         converted = MemoryStore()
         exzarr.copy(source, converted, zarr_format=other)

@@ -180,7 +180,7 @@ class IngestError(ExzarrError, RuntimeError):
 
 
 class IngestConflictError(IngestError):
-    """Another run of `exzarr.ingest` moves the same source on."""
+    """Another run of `exzarr.ingest` uses the same key, or a resumed source does not hold the blocks that are stored."""
 
 
 class StreamError(ExzarrError, RuntimeError):

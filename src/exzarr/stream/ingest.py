@@ -28,11 +28,13 @@ from exzarr.errors import (
 from exzarr.group import Group
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError
-from exzarr.stream.ingesting.blocks import Numbered, Source, open_source
+from exzarr.stream.ingesting.blocks import Numbered, Source
 from exzarr.stream.ingesting.dead_letters import DeadLetters
+from exzarr.stream.ingesting.fingerprint import fingerprint
 from exzarr.stream.ingesting.position import Position, check_key
 from exzarr.stream.ingesting.pump import Pump
 from exzarr.stream.ingesting.report import IngestReport, LeftOut
+from exzarr.stream.ingesting.resuming import open_source
 from exzarr.stream.ingesting.targets import Target, open_target
 from exzarr.stream.progress import Meter, Progress, open_meter
 from exzarr.stream.window import as_workers
@@ -51,6 +53,7 @@ def ingest(
     *,
     axis: int | str = 0,
     key: str,
+    continues: bool = False,
     batch: int | None = None,
     workers: int | None = None,
     max_pending: int = 16,
@@ -65,9 +68,9 @@ def ingest(
 
         exzarr.ingest(array, read_day_files(), key="days")
 
-    Run again, after a crash or with more blocks, it goes on where it was: how far the source called `key`
-    is lies in the array's own metadata document, and moves on in the same atomic put as its shape. Several
-    sources, with keys of their own, may feed one array, from several processes.
+    Run again, after a crash or with more blocks, it resumes after the last block that was stored. The position of
+    the source `key` lies in the array's own metadata document, and changes in the same atomic put as its shape.
+    Several sources, with keys of their own, may feed one array, from several processes.
 
     Parameters
     ----------
@@ -75,14 +78,16 @@ def ingest(
         An array of Zarr format 3; or a group of them: then each block is a mapping from the names of arrays
         to what is appended to each, and all of them grow in one commit.
     source
-        An iterable of blocks, *all* of them from the first one on: those that are there already are taken
-        and dropped. Or a function that is called with the position (None at first) and gives the blocks
-        after it. A block is an array with the target's shape along every dimension but `axis`; ``(region,
+        An iterable of blocks, *all* of them from the first one on: the blocks that are stored already are taken
+        from it and dropped, after the first and the last of them were compared with what was stored. Or a function
+        that is called with the position (None at first) and gives the blocks after it. A block is an array with the target's shape along every dimension but `axis`; ``(region,
         data)``, which is written to that region; or an `exzarr.Block`, which can also name the source's position.
     axis
         The dimension to append along: its number, or its name.
     key
         The name of the source.
+    continues
+        True: the iterable starts at the stored position (`exzarr.ingest_position`), and no block of it is dropped.
     batch
         A commit takes blocks until it has so many rows. Default: what fills the chunks (shards) of all workers, or
         of as many requests as the store wants in flight.
@@ -113,7 +118,8 @@ def ingest(
     IngestError
         A block failed, and `on_error` says so; what came before it is stored.
     IngestConflictError
-        Another process feeds the same `key`. Nothing of what this one had in hands is stored.
+        Another process feeds the same `key`; or the blocks to drop from an iterable are not those that were stored.
+        Nothing of what this run had in hands is stored.
     UnsupportedError
         The target has Zarr format 2: there the shape and the attributes are two documents.
     """
@@ -123,6 +129,7 @@ def ingest(
         retry=as_retry(retry),
         failures=Failures(on_error or ("raise" if dead_letter is None else "skip")),
         dead=None if dead_letter is None else DeadLetters(dead_letter, key),
+        continues=continues,
         batch=batch,
     )
     if type(max_pending) is not int or max_pending < 1:
@@ -158,27 +165,33 @@ class _Run:
         retry: Retry | None,
         failures: Failures,
         dead: DeadLetters | None,
+        continues: bool,
         batch: int | None,
     ) -> None:
+        if not isinstance(continues, bool):
+            raise ArgumentError(f"continues is True or False, not {continues!r}")
         if batch is not None and (type(batch) is not int or batch < 1):
             raise ArgumentError(f"batch is a positive number of rows, not {batch!r}")
         self._target, self._key = target, key
         self._retry, self._failures, self._dead = retry, failures, dead
-        self._batch = batch
+        self._continues, self._batch = continues, batch
         self._at = target.reached(key)
         self._first = self._at
         self._left_out: list[LeftOut] = []
         self._commits = self._nbytes = self._stored = 0
+        self._unverified = 0
         self._started = time.monotonic()
         self._id = uuid.uuid4().hex
 
     def all(self, source: Source, max_pending: int, meter: Meter | None) -> None:
         """Everything that the source gives."""
         attempt, since = 1, time.monotonic()
+        if self._at.last is None and not self._continues and not callable(source):
+            self._unverified = self._at.blocks
         while True:
             reached = self._at
             try:
-                with Pump(_opened(source, reached), max_pending) as pump:
+                with Pump(self._opened(source), max_pending) as pump:
                     self._drain(pump, meter)
                 return
             except _SourceFailed as failed:
@@ -192,6 +205,15 @@ class _Run:
                     raise error from None
                 time.sleep(wait)
                 attempt += 1
+
+    def _opened(self, source: Source) -> Iterator[Numbered]:
+        """The blocks of `source` that come after what has been reached."""
+        try:
+            return open_source(source, self._at, self._key, continues=self._continues)
+        except ArgumentError:  # it is no source
+            raise
+        except Exception as error:
+            raise _SourceFailed(error) from error
 
     def _drain(self, pump: Pump, meter: Meter | None) -> None:
         limit = self._batch or self._target.rows_at_once()
@@ -219,8 +241,7 @@ class _Run:
     def _commit(self, blocks: Sequence[Numbered]) -> None:
         rows = sum(self._target.rows(block.block) for block in blocks)
         at = self._at
-        position = blocks[-1].position
-        self._put(blocks, Position(at.blocks + len(blocks), at.rows + rows, at.failed, position, self._id))
+        self._put(blocks, self._after(blocks, rows=at.rows + rows, failed=at.failed))
         self._stored += len(blocks)
         self._nbytes += sum(block.nbytes for block in blocks)
 
@@ -233,7 +254,14 @@ class _Run:
             self._dead.put(block, error)  # before the position moves on: it is in one place or the other
         self._left_out.append(LeftOut(block.number, error))
         at = self._at
-        self._put((), Position(at.blocks + 1, at.rows, at.failed + 1, block.position, self._id))
+        self._put((), self._after([block], rows=at.rows, failed=at.failed + 1))
+
+    def _after(self, blocks: Sequence[Numbered], *, rows: int, failed: int) -> Position:
+        """The position after `blocks`, which come next."""
+        done = self._at.blocks
+        first = self._at.first if done else fingerprint(blocks[0].block)
+        last = fingerprint(blocks[-1].block)
+        return Position(done + len(blocks), rows, failed, blocks[-1].position, self._id, first, last)
 
     def _put(self, blocks: Sequence[Numbered], after: Position) -> None:
         given = [block.block for block in blocks]
@@ -264,6 +292,7 @@ class _Run:
             blocks=self._stored,
             rows=at.rows - first.rows,
             already=first.blocks,
+            unverified=self._unverified,
             left_out=tuple(self._left_out),
             commits=self._commits,
             nbytes=self._nbytes,
@@ -278,16 +307,6 @@ class _SourceFailed(Exception):  # noqa: N818 - it leaves this module as what it
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
-
-
-def _opened(source: Source, reached: Position) -> Iterator[Numbered]:
-    """The blocks of `source` that come after what has been `reached`."""
-    try:
-        return open_source(source, reached)
-    except ArgumentError:  # it is no source
-        raise
-    except Exception as error:
-        raise _SourceFailed(error) from error
 
 
 def _gathered(pump: Pump, limit: int, target: Target) -> Iterator[list[Numbered]]:

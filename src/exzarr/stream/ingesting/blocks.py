@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from exzarr.errors import ArgumentError
-from exzarr.stream.ingesting.position import Position
-
-__all__ = ["Block", "Numbered", "Source", "open_source"]
+__all__ = ["Block", "Numbered", "Source", "numbered"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,25 +54,9 @@ class Numbered:
         return sum(int(getattr(part, "nbytes", 0)) for part in parts)
 
 
-def open_source(source: Source, reached: Position) -> Iterator[Numbered]:
-    """The blocks of `source` that come after what has been `reached`.
-
-    A function is asked for them. Of anything else the blocks that are there already are taken and dropped.
-    """
-    done = reached.blocks
-    if callable(source):
-        items = iter(source(reached.position))
-    else:
-        try:
-            items = islice(iter(source), done, None)
-        except TypeError:
-            raise ArgumentError(
-                f"a source is an iterable of blocks, or a function of a position, not {type(source).__name__}"
-            ) from None
-    return (
-        Numbered(number, item if isinstance(item, Block) else _plain(item))
-        for number, item in enumerate(items, done)
-    )
+def numbered(number: int, item: Any) -> Numbered:
+    """What a source gave as its block `number`."""
+    return Numbered(number, item if isinstance(item, Block) else _plain(item))
 
 
 def _plain(item: Any) -> Block:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from exzarr.errors import ArgumentError, MetadataError
+from exzarr.format.json_text import encode
 
-__all__ = ["ATTRIBUTE", "START", "Position", "check_key", "reached", "with_position"]
+__all__ = ["ATTRIBUTE", "START", "Position", "as_stored", "check_key", "reached", "with_position"]
 
 ATTRIBUTE = "exzarr_ingest"
 """The attribute that holds the positions: an object with a member for each source's key."""
@@ -34,6 +35,9 @@ class Position:
         Where the source stands, in its own words; None before the first block.
     by
         Which run of `exzarr.ingest` wrote this: it knows its own commit again where the answer to it was lost.
+    first, last
+        Fingerprints of the source's first block, and of the last one that is over and done with. None where the
+        position was stored by a version of exzarr that kept none.
     """
 
     blocks: int = 0
@@ -41,9 +45,16 @@ class Position:
     failed: int = 0
     position: Any = None
     by: str = ""
+    first: str | None = None
+    last: str | None = None
 
 
 START = Position()
+
+
+def as_stored(position: Any) -> bytes:
+    """A source's position, or a whole `Position`, as its JSON text: stored tuples and NumPy numbers come back as others."""
+    return encode(asdict(position) if isinstance(position, Position) else position, indent=None)
 
 
 def check_key(key: str) -> str:
@@ -62,13 +73,16 @@ def reached(attributes: Mapping[str, Any], key: str) -> Position:
     try:
         found = Position(**state)
         counts = (found.blocks, found.rows, found.failed)
-        if all(type(count) is int and count >= 0 for count in counts):
+        prints = (found.first, found.last)
+        if all(type(count) is int and count >= 0 for count in counts) and all(
+            known is None or isinstance(known, str) for known in prints
+        ):
             return found
     except TypeError:
         pass
     raise MetadataError(
-        f"attribute {ATTRIBUTE!r} does not say where source {key!r} is: {state!r}. It is exzarr's own; whoever "
-        "changed it has to put it right, or to delete it, and then the source starts anew"
+        f"attribute {ATTRIBUTE!r} does not hold a position of source {key!r}: {state!r}. exzarr.ingest writes it. Restore "
+        "its value, or delete it: then the source starts again at its first block"
     )
 
 

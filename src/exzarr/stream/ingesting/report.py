@@ -29,7 +29,10 @@ class IngestReport:
     blocks, rows
         Blocks that were stored, and rows that they added.
     already
-        Blocks that were there before: of earlier runs.
+        Blocks that earlier runs stored.
+    unverified
+        How many of those were dropped from the source without a comparison: their position was stored by a version
+        of exzarr that kept no fingerprints.
     left_out
         Blocks that failed.
     commits
@@ -51,6 +54,7 @@ class IngestReport:
     nbytes: int
     seconds: float
     position: Any
+    unverified: int = 0
 
     def __str__(self) -> str:
         rate = self.nbytes / self.seconds if self.seconds else 0.0
@@ -60,6 +64,8 @@ class IngestReport:
         )
         if self.already:
             text += f"; {self.already} were there already"
+        if self.unverified:
+            text += f"; {self.unverified} of them were not compared with the source (an old position)"
         if self.left_out:
             text += f"; {len(self.left_out)} left out, the first because of {self.left_out[0].error}"
         return text

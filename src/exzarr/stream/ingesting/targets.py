@@ -9,7 +9,7 @@ from exzarr.array import Array
 from exzarr.errors import ArgumentError, IngestConflictError, ReadOnlyError, UnsupportedError
 from exzarr.group import Group
 from exzarr.stream.ingesting.blocks import Block
-from exzarr.stream.ingesting.position import Position
+from exzarr.stream.ingesting.position import Position, as_stored
 
 __all__ = ["Target", "check_turn", "open_target"]
 
@@ -63,9 +63,10 @@ def open_target(target: Any, axis: int | str, *, reading: bool = False) -> Targe
 
 def check_turn(found: Position, key: str, before: Position, after: Position) -> bool:
     """Whether it is our turn: false where what we want to commit is there already, by ourselves."""
-    if found == before:
+    stored = as_stored(found)
+    if stored == as_stored(before):
         return True
-    if found == after:
+    if stored == as_stored(after):
         return False
     raise IngestConflictError(
         f"source {key!r} is at block {found.blocks} now, not at {before.blocks}, where this run left it: another process "

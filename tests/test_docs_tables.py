@@ -127,16 +127,21 @@ def sample(dtype: Any) -> AnyArray:
 
 def rows() -> list[Row]:
     found: list[Row] = []
-    zarr_format, header = 0, ""
+    zarr_format, header, before = 0, "", ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         told = re.fullmatch(r"(?:### )?Zarr v([23]):?", line)
         if told:
             zarr_format = int(told[1])
         cells = [cell.strip() for cell in line.strip("|").split("|")]
+        begins, before = not before.startswith("|"), line
         if not line.startswith("|") or cells[0].startswith("---"):
             continue
         if cells[0] in ("data type", "codec"):
             header = cells[0]
+            continue
+        if begins:  # another table
+            header = ""
+        if not header:
             continue
         peers = dict(zip(("zarr", "tensorstore", "zarrita"), cells[-3:], strict=True))
         spans = re.findall(r"`([^`]+)`", cells[1] if header == "data type" else cells[0])

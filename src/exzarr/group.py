@@ -10,6 +10,8 @@ import numpy as np
 from exzarr import attributes, hierarchy, making, transactions
 from exzarr.array import Array
 from exzarr.attributes import Attributes
+from exzarr.codecs.checksummed import detects_damage
+from exzarr.codecs.pipeline import pipeline_for
 from exzarr.creation.metadata import ArrayOptions, array_metadata
 from exzarr.creation.storing import AccessOptions, describe, new_array, new_group
 from exzarr.errors import InvalidKeyError, NodeTypeError, ReadOnlyError
@@ -137,7 +139,8 @@ class Group(GroupListing):
         """The array at the path `name`, made if it is not there.
 
         NodeTypeError, a TypeError, where what is there is a group, has another shape, or a data type that
-        `dtype` does not convert to safely (with `exact`: another data type).
+        `dtype` does not convert to safely (with `exact`: another data type), or has no checksum where
+        ``checksum=True``.
         """
         found = self._found(name)
         if found is None:
@@ -155,6 +158,11 @@ class Group(GroupListing):
                 raise NodeTypeError(
                     f"{found.name!r} in {self.store} has the data type {found.dtype}, not {given}"
                 )
+        if options.get("checksum") is True and not detects_damage(pipeline_for(found.metadata).codecs):
+            raise NodeTypeError(
+                f"{found.name!r} in {self.store} has no checksum, and checksum=True asks for one: "
+                "exzarr.copy(..., checksum=True) makes a copy that has one"
+            )
         return found
 
     def __setitem__(self, name: str, data: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Unpack
 from exzarr import hierarchy
 from exzarr.api.opening import closed_if_it_fails, node, open_group
 from exzarr.array import Array
+from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.creation.layout import ChunksLike, ShardsLike
 from exzarr.creation.likeness import KEEP, likeness
 from exzarr.creation.metadata import DEFAULT_FILL_VALUE, ArrayOptions, FilledOptions, array_metadata
@@ -45,6 +46,7 @@ def create_array(
     filters: Any = "auto",
     compressors: Any = "auto",
     serializer: Any = "auto",
+    checksum: ChecksumLike = "auto",
     fill_value: Any = DEFAULT_FILL_VALUE,
     order: Literal["C", "F"] | None = None,
     zarr_format: ZarrFormat | None = 3,
@@ -79,6 +81,11 @@ def create_array(
     filters, serializer, compressors
         Codecs: a name, a dict, a codec object of exzarr, numcodecs or zarr-python, or a list of these; None is
         none. By default zstd with a checksum.
+    checksum
+        Whether a flipped bit in a stored chunk is an error when the chunk is read. True: always (a crc32c is added to
+        the codecs where the last one has no checksum; in format 2 a crc32; in shards to inner chunks and index). False:
+        no checksum is added, and zstd has none. ``"auto"``: only where the codecs have one, as the default has in
+        format 3.
     fill_value
         What elements are that were never written; by default zero, empty, or not-a-time.
     order
@@ -115,6 +122,7 @@ def create_array(
         filters=filters,
         compressors=compressors,
         serializer=serializer,
+        checksum=checksum,
         fill_value=fill_value,
         order=order,
         zarr_format=zarr_format,
@@ -219,6 +227,7 @@ def from_array(
     filters: Any = KEEP,
     compressors: Any = KEEP,
     serializer: Any = KEEP,
+    checksum: ChecksumLike = "auto",
     fill_value: Any = DEFAULT_FILL_VALUE,
     order: Literal["C", "F"] | None = None,
     zarr_format: ZarrFormat | None = None,
@@ -248,6 +257,8 @@ def from_array(
         "dimension_names": dimension_names,
     }
     said.update({key: value for key, value in others.items() if value is not None})
+    if not (isinstance(checksum, str) and checksum == "auto"):
+        said["checksum"] = checksum
     if fill_value is not DEFAULT_FILL_VALUE:
         said["fill_value"] = fill_value
     if zarr_format is None:

@@ -28,6 +28,10 @@ def copy(
     shards: Annotated[str | None, typer.Option(help="New shards, or none.")] = None,
     compressors: Annotated[str | None, typer.Option(help="zstd, gzip, blosc, none, or JSON.")] = None,
     filters: Annotated[str | None, typer.Option(help="Names, none, or JSON.")] = None,
+    checksum: Annotated[
+        bool | None,
+        typer.Option("--checksum/--no-checksum", help="Add a checksum to all chunks, or remove it."),
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="Convert the elements to this data type.")] = None,
     zarr_format: Annotated[int | None, typer.Option("--zarr-format", help="2 or 3.")] = None,
     memory: Annotated[str, typer.Option(help="Most memory for re-encoding.")] = "256MiB",
@@ -50,6 +54,8 @@ def copy(
         changes["compressors"] = parse_codecs(compressors, "--compressors")
     if filters is not None:
         changes["filters"] = parse_codecs(filters, "--filters")
+    if checksum is not None:
+        changes["checksum"] = checksum
     if dtype is not None:
         changes["dtype"] = dtype
     if zarr_format is not None:

@@ -14,10 +14,17 @@ Several are a list of these; None is none; ``"auto"`` is what exzarr thinks best
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final, Literal
 
 from exzarr.codecs import registry
 from exzarr.codecs.base import ChunkSpec, Codec
+from exzarr.codecs.checksummed import (
+    ChecksumLike,
+    checksummed,
+    checksummed_shards,
+    named_zstd,
+    parse_checksum,
+)
 from exzarr.codecs.equivalents import v2_codec, v3_codec
 from exzarr.codecs.numcodecs import NAMES, PREFIX
 from exzarr.codecs.pipeline import ChunkPipeline
@@ -26,7 +33,7 @@ from exzarr.format.metadata import CodecConfig
 
 __all__ = ["parse_codec", "v2_codecs", "v3_codecs"]
 
-AUTO = "auto"
+AUTO: Final = "auto"
 _PLACES = {"array_array": "filters", "array_bytes": "serializer", "bytes_bytes": "compressors"}
 
 
@@ -36,6 +43,7 @@ def v3_codecs(
     filters: Any = AUTO,
     serializer: Any = AUTO,
     compressors: Any = AUTO,
+    checksum: ChecksumLike = AUTO,
     shard_shape: tuple[int, ...] | None = None,
     index_location: str = "end",
     endian: str = "little",
@@ -53,6 +61,8 @@ def v3_codecs(
         strings and byte strings.
     compressors
         bytes → bytes codecs; by default ``zstd`` with a checksum. An explicit choice stays as it is.
+    checksum
+        See `codecs.checksummed`.
     shard_shape
         Put the chunks into shards of this shape.
     index_location
@@ -67,6 +77,7 @@ def v3_codecs(
     UnsupportedError
         It is not known.
     """
+    checksum = parse_checksum(checksum)
     before = _several(filters, "filters", "array_array")
     if isinstance(serializer, str) and serializer == AUTO:
         name = {"string": "vlen-utf8", "bytes": "vlen-bytes"}.get(spec.data_type.kind, "bytes")
@@ -75,9 +86,11 @@ def v3_codecs(
         )
     else:
         middle = _placed(parse_codec(serializer), "serializer", "array_bytes")
-    if isinstance(compressors, str) and compressors == AUTO:
-        compressors = "zstd"
-    after = _several(compressors, "compressors", "bytes_bytes")
+    after = _several(_named(compressors, checksum, 3), "compressors", "bytes_bytes")
+    if checksum is True and middle.name == "sharding_indexed" and not after:
+        middle = checksummed_shards(middle)
+    else:
+        after = checksummed(after, checksum, 3)
     try:
         chain = ChunkPipeline([*before, middle, *after]).evolve(spec)
         if shard_shape is not None:
@@ -95,7 +108,7 @@ def v3_codecs(
 
 
 def v2_codecs(
-    spec: ChunkSpec, *, filters: Any = AUTO, compressors: Any = AUTO
+    spec: ChunkSpec, *, filters: Any = AUTO, compressors: Any = AUTO, checksum: ChecksumLike = AUTO
 ) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]:
     """The ``filters`` and the ``compressor`` of a new v2 array.
 
@@ -103,16 +116,18 @@ def v2_codecs(
     which is what v2 knows. By default strings are encoded with ``vlen-utf8``, byte strings with
     ``vlen-bytes``, and everything is compressed with ``zstd``.
     """
+    checksum = parse_checksum(checksum)
     auto = isinstance(filters, str) and filters == AUTO
-    before = [v2_codec(codec) for codec in _several(_v2_names(filters), "filters", None)]
+    named = filters if auto else _named(filters, AUTO, 2)
+    before = [v2_codec(codec) for codec in _several(named, "filters", None)]
     kinds = [codec.kind for codec in before]
     if "array_bytes" not in kinds and spec.data_type.variable_length:
         name = {"string": "vlen-utf8", "bytes": "vlen-bytes"}.get(spec.data_type.kind)
         if name is not None and (auto or filters is None or not before):
             before.append(parse_codec(PREFIX + name))
-    if isinstance(compressors, str) and compressors == AUTO:
-        compressors = "zstd"
-    after = [v2_codec(codec) for codec in _several(_v2_names(compressors), "compressors", "bytes_bytes")]
+    named = _named(compressors, checksum, 2)
+    after = [v2_codec(codec) for codec in _several(named, "compressors", "bytes_bytes")]
+    after = checksummed(after, checksum, 2)
     from exzarr.codecs.v2 import to_id
 
     settled = []
@@ -131,11 +146,11 @@ def v2_codecs(
     return tuple(settled), compressor
 
 
-def _v2_names(items: Any) -> Any:
-    """`items` with a plain ``"zstd"`` as all readers of v2 know it: without a checksum."""
+def _named(items: Any, checksum: ChecksumLike, zarr_format: Literal[2, 3]) -> Any:
+    """`items`, with the codec in place of the names ``"zstd"`` and ``"auto"``."""
     if isinstance(items, list | tuple):
-        return [_v2_names(item) for item in items]
-    return {"id": "zstd", "level": 3} if isinstance(items, str) and items == "zstd" else items
+        return [_named(item, checksum, zarr_format) for item in items]
+    return named_zstd(checksum, zarr_format) if isinstance(items, str) and items in ("zstd", AUTO) else items
 
 
 def parse_codec(item: Any) -> Any:

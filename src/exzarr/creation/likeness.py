@@ -6,6 +6,7 @@ import copy
 from typing import Any, Final
 
 from exzarr.array import Array
+from exzarr.codecs.checksummed import without_checksum
 from exzarr.creation.metadata import ArrayOptions
 from exzarr.format.chunk_grids import ChunkGrid, RectilinearDimension
 from exzarr.nodes.codec_parts import codec_parts, inner_chunks
@@ -32,6 +33,8 @@ def likeness(source: Any, zarr_format: int, said: dict[str, Any]) -> tuple[Array
         options.pop("shards", None)
     if "shards" in said and "chunks" not in said:
         options.pop("chunks", None)
+    if said.get("checksum") is False and "compressors" in options:
+        options["compressors"] = without_checksum(options["compressors"])
     made: Any = {**options, **said}
     return made, dtype
 

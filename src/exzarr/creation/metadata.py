@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypedDict
 import numpy as np
 
 from exzarr.codecs.base import ChunkSpec
+from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.creation.layout import ChunksLike, Layout, ShardsLike, chunk_layout, parse_shape
 from exzarr.errors import ArgumentError
 from exzarr.format import dtypes, fill_values
@@ -42,6 +43,7 @@ class FilledOptions(TypedDict, total=False):
     filters: Any
     compressors: Any
     serializer: Any
+    checksum: ChecksumLike
     order: Literal["C", "F"] | None
     attributes: Mapping[str, Any] | None
     chunk_key_encoding: Any
@@ -63,6 +65,7 @@ def array_metadata(
     filters: Any = "auto",
     compressors: Any = "auto",
     serializer: Any = "auto",
+    checksum: ChecksumLike = "auto",
     fill_value: Any = DEFAULT_FILL_VALUE,
     order: Literal["C", "F"] | None = None,
     zarr_format: Literal[2, 3] = 3,
@@ -82,6 +85,8 @@ def array_metadata(
         See `creation.layout.chunk_layout`.
     filters, serializer, compressors
         See `codecs.parse`. In format 3, ``"auto"`` is zstd with a checksum.
+    checksum
+        See `codecs.checksummed`.
     fill_value
         What elements are that were never written; by default zero, empty, or not-a-time. None is
         the same in format 3, and ``null`` (it does not matter) in format 2.
@@ -125,6 +130,7 @@ def array_metadata(
             filters,
             compressors,
             serializer,
+            checksum,
             order,
             chunk_key_encoding,
             own,
@@ -139,6 +145,7 @@ def array_metadata(
         filters=filters,
         serializer=serializer,
         compressors=compressors,
+        checksum=checksum,
         shard_shape=layout.shards,
         index_location=layout.index_location,
         endian=_endian(dtype),
@@ -164,6 +171,7 @@ def _v2(
     filters: Any,
     compressors: Any,
     serializer: Any,
+    checksum: ChecksumLike,
     order: Literal["C", "F"] | None,
     chunk_key_encoding: Any,
     attributes: dict[str, Any],
@@ -181,7 +189,7 @@ def _v2(
     from exzarr.codecs.parse import v2_codecs
     from exzarr.codecs.pipeline import pipeline_for
 
-    before, compressor = v2_codecs(spec, filters=filters, compressors=compressors)
+    before, compressor = v2_codecs(spec, filters=filters, compressors=compressors, checksum=checksum)
     meta = ArrayMetadata(
         zarr_format=2,
         shape=shape,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr import hierarchy, making
 from exzarr.array import Array
+from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.errors import ArgumentError, NodeExistsError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
@@ -48,6 +49,7 @@ def copy(
     filters: Any = KEEP,
     serializer: Any = KEEP,
     compressors: Any = KEEP,
+    checksum: ChecksumLike | Keep = KEEP,
     dtype: Any = KEEP,
     zarr_format: Literal[2, 3] | Keep | None = KEEP,
     overwrite: bool = False,
@@ -70,8 +72,9 @@ def copy(
     chunks, shards
         One length for all dimensions, one for each, or a dict of lengths by dimension name; -1 is the
         whole dimension. ``shards=None`` is for no shards.
-    filters, serializer, compressors
-        As for `exzarr.create_array`.
+    filters, serializer, compressors, checksum
+        As for `exzarr.create_array`. ``checksum=True`` adds a checksum to codecs that have none, ``checksum=False``
+        removes it.
     dtype
         Convert the elements, as NumPy's ``astype`` does.
     zarr_format
@@ -94,7 +97,14 @@ def copy(
         What is asked for makes no sense, or cannot be said in `zarr_format`.
     """
     recipe = Recipe(
-        chunks, shards, filters, serializer, compressors, dtype, KEEP if zarr_format is None else zarr_format
+        chunks,
+        shards,
+        filters,
+        serializer,
+        compressors,
+        dtype,
+        KEEP if zarr_format is None else zarr_format,
+        checksum,
     )
     with ExitStack() as opened:
         from_ = locate(source, source_path, "r", opened)

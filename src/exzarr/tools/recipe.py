@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr.codecs import registry
 from exzarr.codecs.base import ChunkSpec
+from exzarr.codecs.checksummed import ChecksumLike, parse_checksum, without_checksum
 from exzarr.codecs.pipeline import pipeline_for
 from exzarr.errors import ArgumentError
 from exzarr.format import dtypes, fill_values
@@ -35,8 +36,8 @@ class Recipe:
         list, the length of each of its chunks (v3, without shards).
     shards
         `Sizes` of the shards; None for no shards.
-    filters, serializer, compressors
-        As for `exzarr.create_array`.
+    filters, serializer, compressors, checksum
+        As for `exzarr.create_array`. ``checksum=False`` also removes checksums that the source's codecs have.
     dtype
         The new data type; values are converted as NumPy's ``astype`` does.
     zarr_format
@@ -50,10 +51,13 @@ class Recipe:
     compressors: Any = KEEP
     dtype: Any = KEEP
     zarr_format: Literal[2, 3] | Keep = KEEP
+    checksum: ChecksumLike | Keep = KEEP
 
     def __post_init__(self) -> None:
         if self.zarr_format not in (2, 3, KEEP):
             raise ArgumentError(f"zarr_format is 2 or 3, not {self.zarr_format!r}")
+        if self.checksum is not KEEP:
+            parse_checksum(self.checksum)
 
     @property
     def only_format(self) -> bool:
@@ -124,18 +128,26 @@ class _Codecs:
         compressors: list[Any] = list(chain.bytes_bytes)
         if recipe.dtype is not KEEP:
             compressors = [replace(c, typesize=None) if hasattr(c, "typesize") else c for c in compressors]
+        if recipe.checksum is False:
+            compressors = without_checksum(compressors)
         self.compressors = compressors if recipe.compressors is KEEP else recipe.compressors
+        self.checksum: ChecksumLike = "auto" if recipe.checksum is KEEP else recipe.checksum
         self.endian = "big" if meta.data_type.dtype.byteorder == ">" and recipe.dtype is KEEP else "little"
 
     def v3(self) -> dict[str, Any]:
         filters = [*self.transposes, *self.filters] if self.keeps_filters else self.filters
-        return {"filters": filters, "serializer": self.serializer, "compressors": self.compressors}
+        return {
+            "filters": filters,
+            "serializer": self.serializer,
+            "compressors": self.compressors,
+            "checksum": self.checksum,
+        }
 
     def v2(self) -> dict[str, Any]:
         filters = self.filters
         if self.keeps_filters and getattr(self.serializer, "name", "bytes") not in _IMPLIED:
             filters = [*filters, self.serializer]  # in v2 a filter does its work
-        return {"filters": filters, "compressors": self.compressors}
+        return {"filters": filters, "compressors": self.compressors, "checksum": self.checksum}
 
 
 def _unsharded(meta: ArrayMetadata) -> ArrayMetadata:

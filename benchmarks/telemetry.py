@@ -70,8 +70,8 @@ def calls(folder: Path) -> dict[str, Call]:
 
 def _question(rounds: int) -> float:
     """Seconds that asking takes."""
-    observed = False
-    return _median(lambda: telemetry.hooks() and not observed, rounds) - _median(lambda: None, rounds)
+    recorder = None
+    return _median(lambda: recorder is None and telemetry.hooks(), rounds) - _median(lambda: None, rounds)
 
 
 def _median(call: Call, rounds: int) -> float:

@@ -22,7 +22,7 @@ from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node, without_consolidated
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 __all__ = ["ConsolidatedRoot", "forget", "noted", "read_v2", "record", "rewrite", "write"]
 
@@ -98,7 +98,7 @@ def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
         yield
         return
     parent, _, name = path.rpartition("/")
-    take_away = watched(store).leave_note(parent, intents.about_nodes(name))
+    take_away = instrument(store).leave_note(parent, intents.about_nodes(name))
     try:
         yield
     finally:
@@ -116,7 +116,7 @@ def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | N
 def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
     """What the ``.zmetadata`` of the group at `path` says; None where there is none."""
     key = _join(path, v2.ZMETADATA)
-    document = watched(store).get(key)
+    document = instrument(store).get(key)
     if document is None:
         return None
     try:
@@ -156,7 +156,7 @@ def rewrite(
         made = make(lambda: group.consolidated)
         return KEEP if made is None else [v3.dumps(without_consolidated(group).with_(consolidated=made))]
 
-    watched(store).update(key, change)
+    instrument(store).update(key, change)
 
 
 def _change(
@@ -174,7 +174,7 @@ def _change(
     """
     relative = _relative(path, group) or ""
     # Before the look: somebody may be just consolidating, and have read the node as it was.
-    busy = watched(store).being_updated(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
+    busy = instrument(store).being_updated(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
     if not busy and not _is_consolidated(store, group, zarr_format):
         return  # as most groups are not: they are neither worth parsing nor locking
 
@@ -195,7 +195,7 @@ def _change(
 
 def _is_consolidated(store: Store, group: str, zarr_format: int) -> bool:
     """Whether the group at `group` has consolidated metadata, by a quick look at its document."""
-    document = watched(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
+    document = instrument(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
     if document is None or zarr_format == 2:
         return document is not None
     whole = bytes(document).rstrip()

@@ -28,7 +28,7 @@ from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.node_names import QUARANTINE
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 __all__ = [
     "DOCUMENTS",
@@ -159,7 +159,7 @@ def find(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata 
     """
     if location.root is not None and location.root.decides(location.path):
         return location.root.find(location.path)
-    store = watched(location.store)
+    store = instrument(location.store)
     if zarr_format != 2:
         key = location.key(v3.DOCUMENT)
         document = store.get(key)
@@ -236,7 +236,7 @@ def children(location: Location) -> Iterator[tuple[str, Location]]:
     """Name and place of whatever may be a node right below a group, sorted. One listing at most."""
     names = None if location.root is None else location.root.children(location.path)
     if names is None:
-        _, names = watched(location.store).list_dir(location.path)
+        _, names = instrument(location.store).list_dir(location.path)
     for name in names:
         if is_node_name(name):
             yield name, Location(location.store, location.key(name), location.root)
@@ -289,7 +289,7 @@ def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
 
     What whoever is killed leaves there is no node, and a check knows what it was to be, or had been.
     """
-    take_away = watched(location.store).leave_note(location.path, locked_document(meta)[1])
+    take_away = instrument(location.store).leave_note(location.path, locked_document(meta)[1])
     try:
         yield
     finally:
@@ -298,7 +298,7 @@ def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
 
 def save(location: Location, meta: Metadata) -> None:
     """Write the documents of a node, whatever is there, and bring consolidated metadata in step."""
-    store = watched(location.store)
+    store = instrument(location.store)
     with ExitStack() as noted:
         noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
         if meta.zarr_format == 2:
@@ -322,7 +322,7 @@ def delete(location: Location) -> None:
     first: what is half removed is no node. Then what consolidated metadata says, and the chunks last: while it is
     found, it is whole. Of a node that is a link to a folder, the link goes.
     """
-    store = watched(location.store)
+    store = instrument(location.store)
     with consolidation.noted(location.store, location.path, 3, 2):
         folder = store.local_path(location.path) if location.path else None
         if folder is not None and not Path(folder).is_mount():

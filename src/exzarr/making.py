@@ -15,7 +15,7 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
 from exzarr.stores import local_aside
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 __all__ = ["built", "copy", "create", "make_room", "require_room", "save_new"]
 
@@ -37,7 +37,7 @@ def save_new(location: Location, meta: Metadata) -> bool:
 
     Of several who come at once, one gets True, and all that is stored is its own.
     """
-    store = watched(location.store)
+    store = instrument(location.store)
     *before, (name, document) = hierarchy.documents(meta).items()
     key = location.key(name)
     with ExitStack() as noted:
@@ -180,14 +180,16 @@ def _inside_array(location: Location, array: Location) -> NodeExistsError:
 
 def _refuse_foreign(location: Location) -> None:
     """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
-    keys, prefixes = watched(location.store).list_dir(location.path)
+    keys, prefixes = instrument(location.store).list_dir(location.path)
     # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
     ours = any(name in DOCUMENTS for name in keys) or any(
         _looks_like_chunk(name) for name in (*keys, *prefixes)
     )
     if not (keys or prefixes) or ours or any(_is_node(location, name) for name in prefixes):
         return
-    if next(watched(location.store).list(location.path), None) is None:  # folders in which there is nothing
+    if (
+        next(instrument(location.store).list(location.path), None) is None
+    ):  # folders in which there is nothing
         return
     raise NodeExistsError(
         f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
@@ -217,10 +219,10 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     if _within(source.path, dest.path) or _within(dest.path, source.path):
         raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
     hierarchy.check_new(dest, found.zarr_format)
-    store = watched(source.store)
+    store = instrument(source.store)
     keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
     with built(dest, found, overwrite=overwrite) as place:
-        put = watched(place.store).put
+        put = instrument(place.store).put
         metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
         values = sorted(set(keys).difference(metadata))
         for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):

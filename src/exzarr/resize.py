@@ -37,7 +37,7 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location, locked_document
 from exzarr.nodes.indexers import as_values
 from exzarr.nodes.stored import chunk_index
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 __all__ = ["Transact", "append", "extended", "resize", "store_fill", "store_rows"]
 
@@ -86,7 +86,7 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
         if any(map(int.__lt__, lengths, meta.shape)):
             # The document that was: it tells whose the chunks are that lie outside from now on.
             was = locked_document(meta)[1]
-            noted.callback(watched(location.store).leave_note(location.path, was))
+            noted.callback(instrument(location.store).leave_note(location.path, was))
         _clear_outside(place, meta, lengths)
 
     def cleared(meta: ArrayMetadata) -> ArrayMetadata:
@@ -206,7 +206,7 @@ def _rounded_up(meta: ArrayMetadata, shape: Shape) -> Shape:
 
 def _empty_outside(source: ChunkSource, shape: Shape) -> None:
     """Delete the chunks that hold nothing of an array of `shape`; where that is not safe, have them hold the fill value."""
-    store = watched(source.store)
+    store = instrument(source.store)
     old = source.grid.chunk_counts
     new = _counts(source, shape)
     if math.prod(old) - math.prod(new) <= FEW:

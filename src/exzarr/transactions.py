@@ -19,7 +19,7 @@ from exzarr.format import v2
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location, Metadata
 from exzarr.stores.base import KEEP, Buffer, ValueReader, announce, whole_value
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 __all__ = ["change", "check_same_shape"]
 
@@ -73,7 +73,7 @@ def change(
     changed: M = known
     begun: M | None = None
     key = location.key(hierarchy.document_name(known))
-    store = watched(location.store)
+    store = instrument(location.store)
     noted = ExitStack()
     said = False
 

@@ -29,8 +29,8 @@ from exzarr.hierarchy import Location, Metadata
 from exzarr.resize import store_fill
 from exzarr.stores.base import KEEP, Buffer, ValueReader, whole_value
 from exzarr.stores.fenced import FencedStore
+from exzarr.stores.instrument import instrument
 from exzarr.stores.locks import ThreadLock, deadline, note_wait, timed_out
-from exzarr.stores.watched import watched
 
 __all__ = ["change_in_turn"]
 
@@ -93,7 +93,7 @@ class _Turn(Generic[M]):
         self._make: Callable[[M], M] = make
         self._creates = creates
         self._end = end
-        self._store = watched(location.store)
+        self._store = instrument(location.store)
         self._key = location.key(hierarchy.document_name(known))
         self._patience = min(config.get().turn_timeout, threading.TIMEOUT_MAX)
         self._id = uuid4().hex[:16]

@@ -13,7 +13,7 @@ from exzarr.engine.requests import asked
 from exzarr.engine.shards import ShardLayout, coalesce, fetched_whole
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import CodecError, StoreError
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 from exzarr.telemetry.units import human_bytes
 
 __all__ = ["Explanation", "explain"]
@@ -115,7 +115,7 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
     looked = found = fetch = decode = 0
 
     def ask(item: Any) -> tuple[Any, int | None]:
-        return item, watched(source.store).size(item[0])
+        return item, instrument(source.store).size(item[0])
 
     for (key, chunk_index, *_), size in asked(source.store, ask, _items(source, plan)):
         looked += 1
@@ -201,7 +201,7 @@ def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
     if plan.chunks <= MANY:
         yield from source.items(plan)
         return
-    for key in watched(source.store).list(source.path):
+    for key in instrument(source.store).list(source.path):
         index = source.index(key)
         if index and source.key(index) == key:
             yield from source.items(plan.only(index))
@@ -212,7 +212,7 @@ def _stored(source: ChunkSource, layout: ShardLayout, key: str, numbers: list[in
 
     None where there is no shard. The index is not remembered: what is explained is a read of this moment.
     """
-    value = watched(source.store).open_value(key)
+    value = instrument(source.store).open_value(key)
     if value is None:
         return None
     try:

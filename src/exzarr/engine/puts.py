@@ -19,12 +19,11 @@ class PutsAhead(StoreWrapper):
     """A store for the length of one write: what is put is on its way when `put` returns, and there after `finish`.
 
     No more requests are in flight than the store wants, and no more bytes than ``fetch_bytes``: then `put` waits.
-    The first error is raised by whatever is called next. `ledger` is that of a write that is observed.
+    The first error is raised by whatever is called next.
     """
 
-    def __init__(self, inner: Store, ledger: Any = None) -> None:
+    def __init__(self, inner: Store) -> None:
         super().__init__(inner)
-        self._ledger = ledger
         settings = config.get()
         self._limit = max(1, min(inner.concurrency, settings.requests))
         self._room = settings.fetch_bytes
@@ -37,19 +36,17 @@ class PutsAhead(StoreWrapper):
     def put(self, key: str, value: Buffer) -> None:
         # Raw chunks are the writer's own memory, which it uses again.
         data = value if type(value) is bytes else bytes(value)
-        told = None if self._ledger is None else self._ledger.hand_over(value, data)
-        self._send(len(data), told, self.inner.put, key, data)
+        self._send(len(data), self.inner.put, key, data)
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         data = b"".join(parts)
-        told = None if self._ledger is None else self._ledger.hand_over(data, data)
-        self._send(len(data), told, self.inner.put_parts, key, [data])
+        self._send(len(data), self.inner.put_parts, key, [data])
 
     def update(self, key: str, change: Change) -> None:
-        self._send(0, [], self.inner.update, key, change)
+        self._send(0, self.inner.update, key, change)
 
     def delete(self, key: str) -> None:
-        self._send(0, [], self.inner.delete, key)
+        self._send(0, self.inner.delete, key)
 
     def finish(self) -> None:
         """Wait for all that is under way; raises the first error."""
@@ -59,11 +56,9 @@ class PutsAhead(StoreWrapper):
             if self._error is not None:
                 raise self._error
 
-    def _send(self, nbytes: int, told: Any, call: Callable[..., None], *args: Any) -> None:
+    def _send(self, nbytes: int, call: Callable[..., None], *args: Any) -> None:
         pool = self._pool
         if pool is None:
-            if self._ledger is not None:
-                self._ledger.take_over(told)
             call(*args)
             return
         with self._changed:
@@ -78,18 +73,16 @@ class PutsAhead(StoreWrapper):
             self._flying += 1
             self._held += nbytes
         try:
-            pool.submit(copy_context().run, self._do, nbytes, told, call, args)
+            pool.submit(copy_context().run, self._do, nbytes, call, args)
         except BaseException:  # the interpreter is ending, and starts no more threads
             self._done(nbytes, None)
             raise
 
-    def _do(self, nbytes: int, told: Any, call: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def _do(self, nbytes: int, call: Callable[..., None], args: tuple[Any, ...]) -> None:
         error: BaseException | None = None
         try:
             if self._error is None:
                 with in_request.mark():
-                    if self._ledger is not None:
-                        self._ledger.take_over(told)
                     call(*args)
         except BaseException as raised:  # noqa: BLE001 - raised by who waits
             error = raised

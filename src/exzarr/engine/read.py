@@ -42,10 +42,11 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     """Fill `work`, of ``plan.work_shape`` and any strides, with what `plan` selects."""
     if not work.size:
         return
-    if telemetry.hooks() and not source.observed:
-        from exzarr.engine.observed import observed
+    recorder = source.recorder
+    if recorder is None and telemetry.hooks():
+        from exzarr.engine.recording import recorded
 
-        observed(telemetry.SelectionRead, read, source, plan, work)
+        recorded(telemetry.SelectionRead, read, source, plan, work)
         return
     chunks = plan.chunks
     settings = config.get()
@@ -83,7 +84,8 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         items, job = source.items(plan), partial(_one_by_one, source, plan, work)
     else:
         items, job = source.runs(plan, slots), partial(read_encoded_runs, source, plan, work)
-    run(partial(with_scratch, job), items, chunks, workers)
+    job = partial(with_scratch, job)
+    run(job if recorder is None else partial(recorder.work, job), items, chunks, workers)
 
 
 def _one_by_one(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> None:

@@ -8,6 +8,7 @@ picked rows only their own bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,10 @@ def _raw(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryv
     row = nbytes // source.dims[0].size(0)
     places = [target[there.start * row : there.stop * row] for _, _, there in bands]
     starts = [here.start * row for _, here, _ in bands]
-    sizes = source.store.read_each([key for key, _, _ in bands], places, starts)
+    keys = [key for key, _, _ in bands]
+    sizes = source.store.read_each(keys, places, starts)
+    if source.recorder is not None:
+        source.recorder.timer().read_raw(keys, sizes, map(len, places))
     for (key, _, there), place, start, got in zip(bands, places, starts, sizes, strict=True):
         length = len(place)
         if got != length:
@@ -83,11 +87,16 @@ def _encoded(source: ChunkSource, bands: list[Band], work: AnyArray, target: mem
     row = nbytes // source.dims[0].size(0)
     count = min(len(bands), max(1, BUFFER_NBYTES // room))
     buffers = pieces(count, room)
+    timer = None if source.recorder is None else source.recorder.timer()
     for first in range(0, len(bands), count):
         part = bands[first : first + count]
-        sizes = read_each([key for key, _, _ in part], buffers)
+        keys = [key for key, _, _ in part]
+        sizes = read_each(keys, buffers)
         found = decoded_at_once(decode_each, buffers, sizes, room) if decode_each is not None else None
-        for i, ((key, here, there), buffer, got) in enumerate(zip(part, buffers, sizes, strict=False)):
+        read: Iterable[Any] = zip(part, buffers, sizes, strict=False)
+        if timer is not None:
+            read = timer.decoding(keys, read, sizes, found, nbytes)
+        for i, ((key, here, there), buffer, got) in enumerate(read):
             start, stop = here.start * row, here.stop * row
             if found is not None:
                 target[there.start * row : there.stop * row] = memoryview(found[i])[start:stop]

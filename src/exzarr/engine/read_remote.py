@@ -37,7 +37,7 @@ def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -
     settings = config.get()
     if source.sharded:
         shards = RemoteShards(source, plan, work)
-        flight = Flight(shards.items(), shards.fetch, source.store.concurrency, settings.fetch_bytes)
+        flight: Any = Flight(shards.items(), shards.fetch, source.store.concurrency, settings.fetch_bytes)
         decoder: Any = shards.decoder
     else:
         fetch: Callable[..., Any]
@@ -51,10 +51,12 @@ def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -
         ask = partial(fetch, source)
         flight = Flight(items, ask, source.store.concurrency, settings.fetch_bytes)
         decoder = partial(partial, place, source, plan, work)
+    if source.recorder is not None:
+        flight = source.recorder.waiting_for(flight)
     run(partial(with_scratch, partial(_decode_all, flight, decoder)), iter(range(workers)), workers, workers)
 
 
-def _decode_all(flight: Flight, decoder: Any, feed: Feed) -> None:
+def _decode_all(flight: Any, decoder: Any, feed: Feed) -> None:
     """One worker's: whatever comes, until nothing does."""
     feed.take()
     decode = decoder()
@@ -84,7 +86,9 @@ def _place(source: ChunkSource, plan: Plan, work: AnyArray, item: Any, data: Buf
     if data is None:
         work[work_index] = source.absent(key)
         return
-    pipeline = source.pipeline or source.pipeline_at(key)
+    pipeline = source.pipeline_at(key)
+    if source.recorder is not None:
+        source.recorder.timer().at(key)
     target = work[work_index] if plan.permutation is None else None
     try:
         if (
@@ -137,5 +141,7 @@ def _place_window(source: ChunkSource, _: Plan, work: AnyArray, wanted: Any, dat
         return
     if len(data) != end - start:
         raise source.corrupt(key, wrong_size(start + len(data), source.nbytes))
+    if source.recorder is not None:
+        source.recorder.timer().read_raw((key,), (len(data),), (len(data),))
     count = work[work_index].shape
     work[work_index] = np.ndarray(count, source.dtype, data, 0, steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,16 @@ def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -
     assert pipeline is not None
     nbytes = source.nbytes
     read_each = source.store.read_each
+    timer = None if source.recorder is None else source.recorder.timer()
     stack = Stack(pipeline.spec, plan)
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
             slots = stack.reserve(len(keys))
-            for slot, got in enumerate(read_each(keys, stack.buffers)):
+            sizes = read_each(keys, stack.buffers)
+            if timer is not None:
+                timer.read_raw(keys, sizes, repeat(nbytes))
+            for slot, got in enumerate(sizes):
                 if got != nbytes:
                     key = keys[slot]
                     if 0 <= got < nbytes:
@@ -57,6 +62,8 @@ def read_raw_windows(source: ChunkSource, work: AnyArray, feed: Feed) -> None:
     shape, dtype = pipeline.spec.shape, source.dtype
     strides = [dtype.itemsize * math.prod(shape[d + 1 :]) for d in range(len(shape))]
     nbytes, read_into = source.nbytes, source.store.read_into
+    if source.recorder is not None:
+        read_into = source.recorder.timer().reading_raw(read_into)
     batch = feed.take()
     while batch:
         for key, chunk_index, work_index in batch:
@@ -91,6 +98,7 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
     buffers: list[memoryview] = []
     stack = Stack(pipeline.spec, plan) if source.slots else None
     large = source.nbytes >= LARGE_NBYTES
+    timer = None if source.recorder is None else source.recorder.timer()
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
@@ -103,10 +111,14 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Fee
                 sizes = [*sizes]
                 found = decoded_at_once(decode_each, buffers, sizes, room)
                 if found is not None:
+                    if timer is not None:
+                        timer.read(keys, sizes, source.nbytes)
                     for buffer, decoded in zip(stack.buffers, found, strict=False):
                         buffer[:] = decoded
                     stack.move(len(keys), chunk_index, work, work_index)
                     continue
+            if timer is not None:
+                sizes = timer.each(keys, sizes)
             for slot, got in enumerate(sizes):
                 data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
                 if got < 0 or data is None:

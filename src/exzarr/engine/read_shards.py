@@ -48,6 +48,7 @@ class ShardReader:
     __slots__ = (
         "_buffer",
         "_gap",
+        "_key",
         "_layout",
         "_most",
         "_number",
@@ -56,6 +57,7 @@ class ShardReader:
         "_source",
         "_stack",
         "_target",
+        "_timer",
         "_work",
     )
 
@@ -70,7 +72,10 @@ class ShardReader:
             self._slots = 0
         self._stack: Stack | None = None
         self._target: memoryview | None = None
-        self._number = -1
+        self._key, self._number = "", -1
+        self._timer = None if source.recorder is None else source.recorder.timer()
+        if self._timer is not None:
+            self._timer.where = lambda: (self._key, self._number)
 
     def read(self, item: Any) -> None:
         """What one item of the plan wants of a shard."""
@@ -80,7 +85,7 @@ class ShardReader:
             self._work[item[2]] = source.absent(key)
             return
         layout = source.layout or source.layout_at(key)
-        self._number = -1
+        self._key, self._number = key, -1
         try:
             if layout is not self._layout:
                 self._prepare(layout)
@@ -106,13 +111,13 @@ class ShardReader:
             value.close()
 
     def place(
-        self, layout: ShardLayout, rows: bool, group: Sequence[Wanted], begin: int, data: memoryview
+        self, key: str, layout: ShardLayout, rows: bool, group: Sequence[Wanted], begin: int, data: memoryview
     ) -> None:
-        """Decode inner chunks that lie in `data`, the shard's bytes from `begin` on, to where they belong.
+        """Decode inner chunks that lie in `data`, the bytes from `begin` on of the shard at `key`, to the result.
 
         `rows`: of each, whole rows are wanted.
         """
-        self._number = -1
+        self._key, self._number = key, -1
         if layout is not self._layout:
             self._prepare(layout)
         self._buffer = data
@@ -143,7 +148,7 @@ class ShardReader:
             part = group[first : first + at_once]
             found: Sequence[Buffer] | None = None
             if len(part) >= AT_ONCE_LEAST and inner.decode_each is not None:
-                found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in part])
+                found = self._found(inner, part, begin)
             for i, (start, length, number, chunk_index, work_index) in enumerate(part):
                 self._number = number
                 data = buffer[start - begin : start - begin + length]
@@ -171,8 +176,10 @@ class ShardReader:
                 work[work_index] = chunk[chunk_index]
                 at += 1
                 continue
-            if inner.raw and not source.observed and _in_a_row(group, at, many, source.nbytes):
+            if inner.raw and _in_a_row(group, at, many, source.nbytes):
                 stack.lay(many, buffer[start - begin : start - begin + many * length])
+                if self._timer is not None:
+                    self._read(group[at : at + many])
             else:
                 self._decode(inner, stack, group[at : at + many], begin)
             if many > 1:
@@ -187,7 +194,7 @@ class ShardReader:
             inner.decode_each is not None
             and AT_ONCE_LEAST <= len(group) <= AT_ONCE_NBYTES // inner.spec.nbytes
         ):
-            found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in group])
+            found = self._found(inner, group, begin)
             if found is not None:
                 for slot, decoded in zip(stack.buffers, found, strict=False):
                     slot[:] = decoded
@@ -195,6 +202,21 @@ class ShardReader:
         for chunk, (start, length, number, _, _) in zip(chunks, group, strict=False):
             self._number = number
             inner.decode_into(buffer[start - begin : start - begin + length], chunk)
+
+    def _found(self, inner: BoundPipeline, group: Sequence[Wanted], begin: int) -> Sequence[Buffer] | None:
+        """All chunks of a group, decoded by one call; None where that is not possible."""
+        assert inner.decode_each is not None
+        buffer = self._buffer
+        found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in group])
+        if found is not None and self._timer is not None:
+            self._read(group)
+        return found
+
+    def _read(self, group: Sequence[Wanted]) -> None:
+        """Record a group that needed no decoding, or was decoded by one call."""
+        assert self._timer is not None
+        numbers, lengths = [item[2] for item in group], [item[1] for item in group]
+        self._timer.read(numbers, lengths, self._source.nbytes, self._key)
 
 
 def _in_a_row(group: Sequence[Wanted], at: int, many: int, nbytes: int) -> bool:

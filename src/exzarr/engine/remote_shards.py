@@ -71,7 +71,6 @@ class RemoteShards:
         settings = config.get()
         self._source, self._plan, self._work = source, plan, work
         self._gap, self._most = settings.remote_gap, settings.remote_most
-        self._ledger: Any = source.ledger
 
     def items(self) -> Iterator[Item]:
         """One for each shard. How much of it there is to fetch is not known yet: its index, or all of it."""
@@ -86,46 +85,19 @@ class RemoteShards:
         """What a worker calls with what `fetch` gave."""
         reader = ShardReader(self._source, self._plan, self._work)
 
-        def decode(
-            shard: _Shard, attempt: int, rows: bool, group: Any, begin: int, data: Buffer, seconds: float
-        ) -> None:
+        def decode(shard: _Shard, attempt: int, rows: bool, group: Any, begin: int, data: Buffer) -> None:
             if attempt != shard.attempt:
                 return  # of a version that was replaced since
-            view = memoryview(data)
-            told = None if self._ledger is None else self._tell(shard.key, group, begin, view, seconds)
             try:
-                reader.place(shard.layout, rows, group, begin, view)
+                reader.place(shard.key, shard.layout, rows, group, begin, memoryview(data))
             except CodecError as error:
                 raise shard.layout.corrupt(self._source, shard.key, reader.number, error) from error
-            finally:
-                if told is not None:
-                    self._ledger.forget([told])
 
         return decode
-
-    # -- while somebody listens --------------------------------------------------
-
-    def _tell(self, key: str, group: Any, begin: int, data: memoryview, seconds: float) -> int:
-        """Inner chunks, fetched in another thread, are about to be decoded. What to `forget` them by."""
-        watch = self._ledger.watch()
-        watch.begin()
-        self._ledger.settle(watch)
-        watch.fetching += seconds
-        told: int = self._ledger.fetched_range(
-            key, data, begin, lambda: {start: number for start, _, number, *_ in group}
-        )
-        watch.resume()
-        return told
-
-    def _seconds(self) -> float:
-        """What this thread's last request took; 0 where nobody listens."""
-        return 0.0 if self._ledger is None else self._ledger.watch().seconds
 
     def fetch(self, wanted: Any, flight: Flight) -> Any:
         """Do one request: for an index, or for a range."""
         shard, part = wanted
-        if self._ledger is not None:
-            self._ledger.watch().resume()  # what this thread waited for before is nobody's time
         try:
             return self._begin(shard, flight) if part is None else self._range(shard, part)
         except ChangedError:
@@ -158,7 +130,7 @@ class RemoteShards:
                 wanted.append((starts[number], length, number, chunk_index, work_index))
         wanted.sort(key=itemgetter(0))
         if whole is not None:
-            return (shard, shard.attempt, sub.rows, wanted, 0, whole, self._seconds()) if wanted else NOTHING
+            return (shard, shard.attempt, sub.rows, wanted, 0, whole) if wanted else NOTHING
         if not wanted and not fresh:
             # What is remembered says that there is nothing: is that still so?
             now = source.store.stat(shard.key)
@@ -177,14 +149,14 @@ class RemoteShards:
         found = self._source.store.fetch(shard.key, (begin, end - begin), version)
         if found is None or len(found.data) != end - begin:
             raise changed_error(self._source.store, shard.key)
-        return shard, attempt, rows, group, begin, found.data, self._seconds()
+        return shard, attempt, rows, group, begin, found.data
 
     def _index(self, shard: _Shard, chunks: int) -> _Known:
         layout, key = shard.layout, shard.key
         known = layout.known(key)
         if known is not None:
-            if self._ledger is not None:
-                self._ledger.hit("shard index", key, layout.shards.index_size)
+            if self._source.recorder is not None:
+                self._source.recorder.hit("shard index", key, layout.shards.index_size)
             return known[0], known[1], None, False
         if fetched_whole(layout, chunks, self._most):
             return self._fetch_whole(layout, key)

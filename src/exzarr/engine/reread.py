@@ -26,6 +26,8 @@ def read_again(source: ChunkSource, key: str, buffer: memoryview, start: int = 0
         return -1
     if len(data) <= len(buffer):
         buffer[: len(data)] = data
+    if source.recorder is not None:
+        source.recorder.timer().read_raw((key,), (len(data),), (len(buffer),))
     return len(data)
 
 

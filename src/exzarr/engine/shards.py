@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +24,49 @@ from exzarr.stores.base import ValueReader
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from exzarr.engine.recorder import ChunkRecorder
     from exzarr.engine.source import ChunkSource
 
 __all__ = ["ShardLayout", "coalesce", "fetched_whole", "split_shards"]
 
 Index = tuple[memoryview, memoryview]
 """Start and length in bytes of each inner chunk; the length is -1 where it is not stored."""
+
+
+class _IndexCache:
+    """Shard indexes by key, with the version of their shards. Bounded by the setting ``shard_index_cache``."""
+
+    __slots__ = ("_cost", "_entries", "get", "lock", "nbytes")
+
+    def __init__(self, cost: int) -> None:
+        self._cost = cost  # bytes of one entry
+        self._entries: dict[str, tuple[Hashable, Index]] = {}
+        self.nbytes = 0
+        self.lock = threading.Lock()
+        self.get = self._entries.get
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, key: str, version: Hashable, index: Index) -> None:
+        # Never wait for the lock: a fork may have copied it while another thread of the parent held it.
+        if not self.lock.acquire(blocking=False):
+            return
+        try:
+            limit = config.get().shard_index_cache
+            if key not in self._entries:
+                self.nbytes += self._cost
+            self._entries[key] = (version, index)
+            while self.nbytes > limit and self._entries:
+                self._entries.pop(next(iter(self._entries)))  # the oldest
+                self.nbytes -= self._cost
+        finally:
+            self.lock.release()
+
+    def drop(self, key: str) -> None:
+        with self.lock:
+            if self._entries.pop(key, None) is not None:
+                self.nbytes -= self._cost
 
 
 class ShardLayout:
@@ -51,17 +89,18 @@ class ShardLayout:
         Its length along the last dimension.
     coming
         Indexes that somebody is fetching, by key: who wants one, too, waits for it.
+    recorder
+        Told of cached indexes while a hook is registered; else None.
     """
 
     __slots__ = (
         "_cache",
-        "_cached",
-        "_lock",
         "coming",
         "counts",
         "dims",
         "inner",
         "labels",
+        "recorder",
         "shape",
         "shards",
         "strides",
@@ -78,20 +117,28 @@ class ShardLayout:
         strides = [math.prod(self.counts[d + 1 :]) for d in range(len(self.counts))]
         self.strides = strides
         self.labels: list[Callable[[int], int]] = [stride.__mul__ for stride in strides]
-        self._cache: dict[str, tuple[Hashable, Index]] = {}
-        self._cached = 0
+        self._cache = _IndexCache(16 * shards.count + 200)
         self.coming: dict[str, Future[Any]] = {}
-        self._lock = threading.Lock()
+        self.recorder: ChunkRecorder | None = None
+
+    def recorded(self, recorder: ChunkRecorder) -> ShardLayout:
+        """The same layout, with the same cache, whose codecs tell `recorder`."""
+        told = copy(self)
+        told.recorder = recorder
+        told.inner = recorder.timed(self.inner)
+        return told
 
     def index(self, key: str, value: ValueReader) -> Index:
         """The index of the shard at `key`; from the cache while `value.version` is the same."""
-        version = value.version
+        version, recorder = value.version, self.recorder
         found = self._cache.get(key)
         if found is not None and found[0] == version and version is not None:
+            if recorder is not None:
+                recorder.hit("shard index", key, self.shards.index_size)
             return found[1]
-        index = self.read_index(value)
+        index = self.read_index(value) if recorder is None else recorder.coded(self.read_index, value)
         if version is not None:
-            self._remember(key, version, index)
+            self._cache.add(key, version, index)
         return index
 
     def known(self, key: str) -> tuple[Hashable, Index] | None:
@@ -100,9 +147,7 @@ class ShardLayout:
 
     def forget(self, key: str) -> None:
         """The shard at `key` has been replaced."""
-        with self._lock:
-            if self._cache.pop(key, None) is not None:
-                self._cached -= 16 * self.shards.count + 200
+        self._cache.drop(key)
 
     def read_index(self, value: ValueReader) -> Index:
         """The index that a shard has now. It is not remembered."""
@@ -122,22 +167,6 @@ class ShardLayout:
         long[absent] = -1
         return memoryview(where), memoryview(long)
 
-    def _remember(self, key: str, version: Hashable, index: Index) -> None:
-        cost = 16 * self.shards.count + 200
-        # Never waited for: a fork may have copied the lock while another thread of the parent held it.
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
-            limit = config.get().shard_index_cache
-            if key not in self._cache:
-                self._cached += cost
-            self._cache[key] = (version, index)
-            while self._cached > limit and self._cache:
-                self._cache.pop(next(iter(self._cache)))  # the oldest
-                self._cached -= cost
-        finally:
-            self._lock.release()
-
     def corrupt(self, source: ChunkSource, key: str, number: int, reason: object) -> ChunkCorruptError:
         """The error for inner chunk `number`, or for the shard as a whole where `number` is -1."""
         shard = source.index(key)
@@ -149,7 +178,7 @@ class ShardLayout:
     def absent(self, source: ChunkSource, key: str, number: int) -> Any:
         """What stands for an inner chunk that is not stored."""
         try:
-            return source.absent(key)
+            return source.absent(key, number)
         except ChunkMissingError as error:
             index = self.index_at(source, key, number)
             reason = f"inner chunk {number} of shard {error.index}: {error.reason}"

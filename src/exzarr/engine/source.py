@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from operator import is_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from exzarr.errors import ChunkCorruptError, ChunkMissingError
 from exzarr.format import fill_values
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.stores.base import Store
+
+if TYPE_CHECKING:
+    from exzarr.engine.recorder import ChunkRecorder
 
 __all__ = ["ChunkSource", "open_source"]
 
@@ -82,12 +85,9 @@ class ChunkSource:
         What reading one chunk costs, in bytes of a compressed chunk.
     light, light_to_write
         Decoding, or encoding, a chunk takes hardly longer than the calls around it.
-    observed, ledger
-        It tells hooks what it does (`engine.observed`), and what it has done so far.
+    recorder
+        Told of each chunk while a hook is registered (`engine.recording`); else None.
     """
-
-    observed = False
-    ledger: Any = None
 
     __slots__ = (
         "_bound",
@@ -109,6 +109,7 @@ class ChunkSource:
         "nbytes",
         "path",
         "pipeline",
+        "recorder",
         "room",
         "sharded",
         "slots",
@@ -129,6 +130,7 @@ class ChunkSource:
         bounds: dict[tuple[int, ...], BoundPipeline] | None = None,
     ) -> None:
         self.store = store
+        self.recorder: ChunkRecorder | None = None
         self.path = path
         self.shape = meta.shape
         self.grid = meta.chunk_grid
@@ -185,15 +187,23 @@ class ChunkSource:
     def _bind(self, shape: tuple[int, ...]) -> BoundPipeline:
         bound = self._bound.get(shape)
         if bound is None:
-            bound = self._bound[shape] = self.chain.bind(self._spec.with_(shape=shape))
+            if self.recorder is None:
+                bound = self.chain.bind(self._spec.with_(shape=shape))
+            else:
+                bound = self.recorder.timed(self.recorder.source._bind(shape))
+            self._bound[shape] = bound
         return bound
 
     def _layout_for(self, shape: tuple[int, ...]) -> ShardLayout:
         layout = self._layouts.get(shape)
         if layout is None:
-            shards = self._bind(shape).shards
-            assert shards is not None
-            layout = self._layouts[shape] = ShardLayout(shards)
+            if self.recorder is None:
+                shards = self._bind(shape).shards
+                assert shards is not None
+                layout = ShardLayout(shards)
+            else:
+                layout = self.recorder.source._layout_for(shape).recorded(self.recorder)
+            self._layouts[shape] = layout
         return layout
 
     # -- walking ---------------------------------------------------------------------
@@ -206,6 +216,17 @@ class ChunkSource:
         """``(keys, chunk index, work index)``: like `items`, up to `most` neighbours together."""
         return plan.runs(self.labels, self.join, most)
 
+    def recorded(self, recorder: ChunkRecorder, store: Store) -> ChunkSource:
+        """The same array read through `store`, with codecs that tell `recorder`."""
+        told = copy(self)
+        told.recorder, told.store = recorder, store
+        told._bound, told._layouts = {}, {}
+        told.layout = self.layout and told._layout_for(self.layout.shape)
+        told.pipeline = self.pipeline and told._bind(self.pipeline.spec.shape)
+        inner = told.layout.inner if told.layout is not None else told.pipeline
+        told.unit = inner or recorder.timed(self.unit)
+        return told
+
     def strict(self) -> ChunkSource:
         """The same, where absent chunks are errors."""
         if self.missing_error:
@@ -214,11 +235,13 @@ class ChunkSource:
         strict.missing_error = True
         return strict
 
-    def absent(self, key: str) -> Any:
-        """What stands for the chunk at `key`, which is not stored."""
+    def absent(self, key: str, number: int | None = None) -> Any:
+        """The fill value, for the chunk at `key` (for its inner chunk `number`), which is not stored."""
         if self.missing_error:
             reason = 'it is not stored, and the array was opened with missing="error"'
             raise ChunkMissingError(self.path, self.index(key), key, reason)
+        if self.recorder is not None:
+            self.recorder.absent(key, number)
         return self.fill
 
     def corrupt(self, key: str, reason: object) -> ChunkCorruptError:

@@ -101,15 +101,15 @@ def write(
     """
     if not work.size:
         return
-    if telemetry.hooks() and not source.observed:
-        from exzarr.engine.observed import observed
+    if source.recorder is None and telemetry.hooks():
+        from exzarr.engine.recording import recorded
 
         options = {"field": field, "write_empty": write_empty}
-        observed(telemetry.SelectionWritten, write, source, plan, work, **options)
+        recorded(telemetry.SelectionWritten, write, source, plan, work, **options)
         return
     if source.store.concurrency and type(source.store) is not PutsAhead:
         ahead = copy(source)
-        ahead.store = puts = PutsAhead(source.store, source.ledger)
+        ahead.store = puts = PutsAhead(source.store)
         try:
             write(ahead, plan, work, field=field, write_empty=write_empty)
         finally:
@@ -128,6 +128,8 @@ def write(
         workers = 1
     else:
         job = partial(_shards, values, 1)
+    if source.recorder is not None:
+        job = partial(source.recorder.work, job)
     run(job, source.items(plan, covers=True), chunks, workers)
 
 
@@ -137,6 +139,9 @@ def _chunks(values: _Values, feed: Feed) -> None:
     most = values.together(fixed)
     stack = Stack(fixed.spec, values.plan) if fixed is not None and most > 1 else None
     scratch: AnyArray | None = None
+    key = ""
+    if source.recorder is not None:
+        source.recorder.timer().where = lambda: (key, None)
     batch = feed.take()
     while batch:
         at = 0
@@ -231,8 +236,15 @@ def _shard(
     pieces: dict[int, Any],
 ) -> Sequence[Buffer] | None:
     """A shard of the encoded inner chunks `pieces` and of those that `plan` changes; None where it is empty."""
-    job = partial(with_scratch, partial(_inner_chunks, values, layout, key, pieces))
+    job, recorder = (
+        partial(with_scratch, partial(_inner_chunks, values, layout, key, pieces)),
+        layout.recorder,
+    )
+    if recorder is not None:
+        job = partial(recorder.work, job)
     run(job, plan.walk(layout.labels, sum, covers=True), plan.chunks, workers)
+    if recorder is not None:
+        recorder.timer().waited()  # for the other workers
     if (whole or values.source.store.deletes_unchanged) and all(piece is None for piece in pieces.values()):
         return None
     return layout.shards.parts([pieces.get(number) for number in range(layout.shards.count)])
@@ -248,6 +260,8 @@ def _inner_chunks(values: _Values, layout: ShardLayout, key: str, pieces: dict[i
     stack = Stack(inner.spec, values.plan, kept=not inner.raw) if most > 1 else None
     scratch: AnyArray | None = None
     number = -1
+    if source.recorder is not None:
+        source.recorder.timer().where = lambda: (key, number)
     batch = feed.take()
     try:
         while batch:

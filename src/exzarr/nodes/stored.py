@@ -17,8 +17,8 @@ from exzarr.errors import CodecError, ListingUnsupportedError, StoreError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
 from exzarr.stores.base import Store
+from exzarr.stores.instrument import instrument
 from exzarr.stores.listing import listed
-from exzarr.stores.watched import watched
 
 __all__ = [
     "Candidates",
@@ -107,7 +107,7 @@ def sizes(store: Store, keys: Iterator[Keyed]) -> Iterator[tuple[str, Index, int
     """Those of `keys` that are stored, and the length of their values in bytes; in no set order."""
 
     def ask(item: Keyed) -> tuple[Keyed, int | None]:
-        return item, watched(store).size(item[0])
+        return item, instrument(store).size(item[0])
 
     for (key, index), size in asked(store, ask, keys):
         if size is not None:
@@ -119,7 +119,7 @@ def stored_chunks(source: ChunkSource) -> StoredChunks:
 
     def look(item: Keyed) -> tuple[int | None, int]:
         key, index = item
-        return _look_into(source, key, index) if source.sharded else (watched(source.store).size(key), 1)
+        return _look_into(source, key, index) if source.sharded else (instrument(source.store).size(key), 1)
 
     def index_of(key: str) -> Index | None:
         return chunk_index(source, key)
@@ -148,7 +148,7 @@ def _candidates(
     key_of: Callable[[Index], str],
 ) -> Candidates:
     try:
-        keys = listed(watched(store), path)
+        keys = listed(instrument(store), path)
     except ListingUnsupportedError as error:
         return Candidates(every_index(counts, key_of, error), False)
 
@@ -176,7 +176,7 @@ def every_index(
 
 def _look_into(source: ChunkSource, key: str, index: Index) -> tuple[int | None, int]:
     """Bytes of the shard at `key` (None where it is absent), and how many of its inner chunks are stored."""
-    value = watched(source.store).open_value(key)
+    value = instrument(source.store).open_value(key)
     if value is None:
         return None, 0
     layout = source.layout or source.layout_at(key)

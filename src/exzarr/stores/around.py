@@ -11,7 +11,7 @@ from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, 
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import RequestKind
 
-__all__ = ["AroundStore", "nbytes_of"]
+__all__ = ["AroundStore", "Into", "nbytes_of"]
 
 T = TypeVar("T")
 
@@ -48,8 +48,8 @@ class AroundStore(StoreWrapper):
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self.around("range" if start else "get", key, 0, self._read_into, key, buffer, start).got
 
-    def _read_into(self, key: str, buffer: memoryview, start: int) -> _Into:
-        return _Into(self.inner.read_into(key, buffer, start), len(buffer))
+    def _read_into(self, key: str, buffer: memoryview, start: int) -> Into:
+        return Into(self.inner.read_into(key, buffer, start), len(buffer))
 
     def read_each(
         self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
@@ -85,7 +85,7 @@ class AroundStore(StoreWrapper):
 
         def told(value: ValueReader | None) -> Sequence[Buffer] | None:
             size = 0 if value is None else value.size
-            self.around("get", key, 0, _Into, size, size)
+            self.around("get", key, 0, Into, size, size)
             parts = change(value)
             if parts is None:
                 self.around("delete", key, 0, _nothing)
@@ -110,7 +110,7 @@ class AroundStore(StoreWrapper):
         return self.around("list", prefix, 0, self.inner.list_dir, prefix)
 
 
-class _Into:
+class Into:
     """What `read_into` gave, and of how much room."""
 
     __slots__ = ("got", "room")
@@ -138,9 +138,9 @@ class _AroundValue:
             return
         self._store.around("range", self._key, 0, self._fill, buffer, start)
 
-    def _fill(self, buffer: memoryview, start: int) -> _Into:
+    def _fill(self, buffer: memoryview, start: int) -> Into:
         self._value.read_into(buffer, start)
-        return _Into(len(buffer), len(buffer))
+        return Into(len(buffer), len(buffer))
 
     def close(self) -> None:
         self._value.close()
@@ -152,7 +152,7 @@ def _nothing() -> None:
 
 def nbytes_of(result: object) -> int:
     """Bytes that were read, by what the call of an `AroundStore` gave."""
-    if isinstance(result, _Into):
+    if isinstance(result, Into):
         return min(max(result.got, 0), result.room)
     if isinstance(result, Fetched):
         return len(result.data)

@@ -26,7 +26,7 @@ from exzarr.stores.base import (
     changed_error,
     check_key,
 )
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 from exzarr.stores.wrappers import StoreWrapper
 from exzarr.telemetry.events import CacheHit, RequestKind
 
@@ -109,7 +109,7 @@ class CachedStore(StoreWrapper):
             return True
         if found.version is None:
             return False
-        now = watched(self.inner).stat(place[0])
+        now = instrument(self.inner).stat(place[0])
         if now is None or now.version != found.version:
             return False
         self.keeper.keep(place, found, time.time())

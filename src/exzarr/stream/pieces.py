@@ -8,7 +8,8 @@ less so: files one after the other, small compressed chunks by one call of the c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,12 @@ class RawPieces(PieceReader):
             super().read(values, piece)
             return
         memories = [fresh(nbytes, self._mapped) for _ in piece]
-        sizes = self._source.store.try_each(
-            [entry[0] for entry in piece], [memoryview(memory) for memory in memories]
-        )
+        keys, recorder = [entry[0] for entry in piece], self._source.recorder
+        sizes = self._source.store.try_each(keys, [memoryview(memory) for memory in memories])
+        if recorder is not None:
+            recorder.timer().read_raw(
+                keys, [-1 if isinstance(n, Exception) else n for n in sizes], repeat(nbytes)
+            )
         shape, dtype, ndarray = self._shape, self._dtype, np.ndarray
         for entry, memory, got in zip(piece, memories, sizes, strict=True):
             values.append(ndarray(shape, dtype, memory) if got == nbytes else self._odd(entry, memory, got))
@@ -108,6 +112,8 @@ class RawPieces(PieceReader):
             return self._by_engine(entry)  # which reads only what is wanted
         memory = fresh(source.nbytes, self._mapped)
         got = source.store.read_into(key, memoryview(memory))
+        if source.recorder is not None:
+            source.recorder.timer().read_raw((key,), (got,), (source.nbytes,))
         chunk = self._checked(entry, memory, got)
         return chunk if whole or chunk is ABSENT else copied(chunk[within], self._mapped)
 
@@ -155,12 +161,16 @@ class EncodedPieces(PieceReader):
         # No more than the codec takes at once: what was read is then still in the core's cache.
         count = min(len(piece), max(1, AT_ONCE_NBYTES // max(1, source.nbytes)))
         buffers = pieces(count, room)
+        timer = None if source.recorder is None else source.recorder.timer()
         for first in range(0, len(piece), count):
-            part = piece[first : first + count]
-            sizes = try_each([entry[0] for entry in part], buffers)
+            part: Iterable[Entry] = piece[first : first + count]
+            keys = [entry[0] for entry in part]
+            sizes = try_each(keys, buffers)
             found = None
             if decode_each is not None and all(type(got) is int for got in sizes):
                 found = decoded_at_once(decode_each, buffers, sizes, room)  # type: ignore[arg-type]  # just seen
+            if timer is not None:
+                part = timer.decoding(keys, part, sizes, found, source.nbytes)
             if found is not None:
                 for entry, data in zip(part, found, strict=False):
                     values.append(self._kept(entry, data))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from operator import mul
 from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr import telemetry
@@ -12,10 +14,10 @@ from exzarr.errors import ArgumentError, ChunkMissingError
 from exzarr.retrying import Retry, Stoppable
 from exzarr.stream.grid import Entry
 from exzarr.stream.memory import fresh_array, mapped_from
-from exzarr.stream.pieces import ABSENT, Piece, lengths, piece_reader
+from exzarr.stream.pieces import ABSENT, Piece, PieceReader, lengths, piece_reader
 
 if TYPE_CHECKING:
-    from exzarr.stream.heard import HeardReader
+    from exzarr.engine.recorder import ChunkRecorder
 
 __all__ = ["ChunkReader", "Missing", "Piece", "Result"]
 
@@ -64,60 +66,74 @@ class ChunkReader:
         self._retry = retry
         self._stop = stop
         self._alone = alone
-        self._share, self._window = share, window
+        self._share = share
         self._mapped = mapped_from(window * source.nbytes)
-        self._heard: HeardReader | None = None
         self._pieces = piece_reader(source, self._mapped, share)
+        self._recorded: tuple[ChunkRecorder, PieceReader] | None = None
 
     def __call__(self, piece: Piece) -> Result:
-        if telemetry.hooks() and not self._source.observed:
-            return self._while_heard()(piece)
-        return self._result(piece)
+        hooks = telemetry.hooks()
+        return self._record(piece, hooks) if hooks else self._result(piece, self._pieces, None)
 
-    def _result(self, piece: Piece) -> Result:
+    def _result(self, piece: Piece, pieces: PieceReader, recorder: ChunkRecorder | None) -> Result:
         values: list[Any] = []
-        with_scratch(partial(self._pieces.read, values), piece)
+        with_scratch(partial(pieces.read, values), piece)
         retried = 0
         for at, value in enumerate(values):
             if isinstance(value, Exception):
                 if self._alone:
                     raise value
                 if self._retry is not None:
-                    values[at], more = self._again(piece[at], value)
+                    values[at], more = self._again(piece[at], value, pieces)
                     retried += more
         missing = 0
         for at, value in enumerate(values):
             if value is ABSENT:
                 missing += 1
                 values[at] = self._stand_in(piece[at])
+                if recorder is not None and not isinstance(values[at], Exception):
+                    recorder.absent(piece[at][0], self._number(piece[at]))
         return values, missing, retried
 
     def close(self) -> None:
         """Let go of what is open."""
         self._pieces.close()
-        if self._heard is not None:
-            self._heard.close()
+        if self._recorded is not None:
+            self._recorded[1].close()
 
-    def _while_heard(self) -> HeardReader:
-        """What reads in this one's place while somebody listens."""
-        from exzarr.stream.heard import HeardReader
+    # -- while a hook is registered --------------------------------------------------
 
-        hooks = telemetry.hooks()
-        heard = self._heard
-        if heard is None or heard.hooks != hooks:
-            if heard is not None:
-                heard.close()
-            heard = self._heard = HeardReader(
-                self._source,
-                hooks,
-                missing=self._missing,
-                share=self._share,
-                retry=self._retry,
-                stop=self._stop,
-                alone=self._alone,
-                window=self._window,
-            )
-        return heard
+    def _record(self, piece: Piece, hooks: telemetry.Hooks) -> Result:
+        """Read a piece, and emit events of its chunks and of the piece, which counts as a selection."""
+        from exzarr.engine.recording import recorded_source, selection
+
+        recorded = self._recorded
+        if recorded is None or recorded[0].hooks != hooks:
+            if recorded is not None:
+                recorded[1].close()
+            source, new = recorded_source(self._source, hooks, writing=False)
+            recorded = self._recorded = new, piece_reader(source, self._mapped, self._share)
+        recorder, pieces = recorded
+        timer = recorder.timer()
+        timer.resume()  # since its last piece this thread has been idle
+        nbytes = sum([math.prod(lengths(entry)) for entry in piece]) * self._source.dtype.itemsize
+        with selection(recorder, telemetry.SelectionRead, len(piece), nbytes) as outcome:
+            try:
+                result = self._result(piece, pieces, recorder)
+                outcome.failure = next(
+                    (value for value in result[0] if isinstance(value, BaseException)), None
+                )
+                return result
+            finally:
+                timer.own()
+                recorder.settle(timer)
+
+    def _number(self, entry: Entry) -> int | None:
+        """The number of an inner chunk in its shard; None if there are no shards."""
+        if entry[4] is None:
+            return None
+        number: int = sum(map(mul, entry[4], self._source.layout_at(entry[0]).strides))
+        return number
 
     # -- what is missing, what failed ------------------------------------------------
 
@@ -136,14 +152,14 @@ class ChunkReader:
         blank[...] = source.fill
         return blank
 
-    def _again(self, entry: Entry, error: Exception) -> tuple[Any, int]:
+    def _again(self, entry: Entry, error: Exception, pieces: PieceReader) -> tuple[Any, int]:
         """What comes of more attempts at a chunk that failed once, and how many there were."""
         assert self._retry is not None
         waits: list[Any] = []
 
         def once() -> Any:
             values: list[Any] = []
-            with_scratch(partial(self._pieces.read, values), [entry])
+            with_scratch(partial(pieces.read, values), [entry])
             if isinstance(values[0], Exception):
                 raise values[0]
             return values[0]

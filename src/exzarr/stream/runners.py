@@ -52,9 +52,9 @@ def open_runner(
     hooks = telemetry.hooks()
     if not hooks or executor == "threads":
         return _open(task, executor, workers, timeout, total)
-    from exzarr.stream.telling import Hearing, Telling
+    from exzarr.stream.event_forwarding import ForwardingRunner, RecordedTask
 
-    return Hearing(_open(Telling(task), executor, workers, timeout, total), hooks)
+    return ForwardingRunner(_open(RecordedTask(task), executor, workers, timeout, total), hooks)
 
 
 def _open(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter, mul
 from typing import Any
 
@@ -86,10 +86,8 @@ class ShardPieces(PieceReader):
             if lengths[number] >= 0:
                 wanted.append((starts[number], lengths[number], at, number))
         wanted.sort(key=itemgetter(0))
-        # Whoever listens is told by where in memory things lie.
-        scatter = (
-            getattr(reader, "read_scattered", None) if layout.inner.raw and not source.observed else None
-        )
+        # An instrumented value has no such method: each of its reads is measured.
+        scatter = getattr(reader, "read_scattered", None) if layout.inner.raw else None
         for begin, end, first, until in coalesce(wanted, self._gap, self._most):
             group = wanted[first:until]
             try:
@@ -133,6 +131,7 @@ class ShardPieces(PieceReader):
     ) -> None:
         """Inner chunks that lie in `buffer`, the shard's bytes from `begin` on."""
         inner, whole, shape, dtype = layout.inner, self._whole, self._shape, self._dtype
+        recorder = self._source.recorder
         count = max(1, AT_ONCE_NBYTES // max(1, inner.spec.nbytes))
         for first in range(0, len(group), count):
             part = group[first : first + count]
@@ -140,7 +139,13 @@ class ShardPieces(PieceReader):
             found = None
             if inner.decode_each is not None and len(part) >= AT_ONCE_LEAST:
                 found = inner.decode_each(datas)
-            for i, (_, _, at, number) in enumerate(part):
+            chunks: Iterable[Wanted] = part
+            if recorder is not None:
+                numbers = [number for *_, number in part]
+                chunks = recorder.timer().decoding(
+                    numbers, part, map(len, datas), found, inner.spec.nbytes, key
+                )
+            for i, (_, _, at, number) in enumerate(chunks):
                 within = piece[at][2]
                 try:
                     if found is not None:

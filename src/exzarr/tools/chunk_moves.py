@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from exzarr.engine.pool import Feed, in_flight, run
 from exzarr.nodes.stored import candidates
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 if TYPE_CHECKING:
     from exzarr.tools.copy_plan import NodePlan
@@ -18,7 +18,7 @@ __all__ = ["move_chunks"]
 def move_chunks(node: NodePlan, tally: Tally) -> None:
     """Put every stored chunk of the source array where the target keeps it. Memory: a chunk per worker."""
     meta, target = node.array_meta, node.target
-    get, put = watched(node.source.store).get, watched(target.store).put
+    get, put = instrument(node.source.store).get, instrument(target.store).put
     encode, prefix = node.target_array_meta.chunk_key_encoding.encode, target.key("")
     grid = meta.chunk_grid
     nbytes = meta.data_type.dtype.itemsize

@@ -21,8 +21,8 @@ from exzarr.errors import ArgumentError
 from exzarr.format import v2, v3
 from exzarr.hierarchy import Location
 from exzarr.nodes.stored import stored_indices
+from exzarr.stores.instrument import instrument
 from exzarr.stores.local import LocalStore
-from exzarr.stores.watched import watched
 from exzarr.tools.chunk_moves import move_chunks
 from exzarr.tools.copy import copy, execute, locate
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy
@@ -123,7 +123,7 @@ def _in_place(
             _delete(node.source, (v3.DOCUMENT,))
             if node.is_array and _other_keys(node):
                 for key, _ in [*stored_indices(node.source, node.array_meta)]:
-                    watched(node.source.store).delete(key)
+                    instrument(node.source.store).delete(key)
         elif remove_v2:
             _delete(node.source, _V2_DOCUMENTS)
     root = plan[0]
@@ -147,7 +147,7 @@ def _other_keys(node: NodePlan) -> bool:
 
 def _delete(location: Location, names: tuple[str, ...]) -> None:
     for name in names:
-        watched(location.store).delete(location.key(name))
+        instrument(location.store).delete(location.key(name))
 
 
 def _swap(

@@ -25,7 +25,7 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
 from exzarr.nodes.locating import FROM_CONSOLIDATED, through_consolidated
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 from exzarr.tools.recipe import KEEP, Recipe, apply
 from exzarr.tools.translate import translate_group
 
@@ -236,7 +236,7 @@ def is_consolidated(location: Location, meta: Metadata) -> bool:
         return False
     if meta.zarr_format == 3:
         return meta.consolidated is not None
-    return watched(location.store).exists(location.key(v2.ZMETADATA))
+    return instrument(location.store).exists(location.key(v2.ZMETADATA))
 
 
 def place_of(location: Location) -> str:

@@ -12,8 +12,8 @@ from exzarr.array import Array
 from exzarr.errors import ArgumentError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
+from exzarr.stores.instrument import instrument
 from exzarr.stores.resolve import StoreLike
-from exzarr.stores.watched import watched
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.tools.check.chunks import ArrayCheck
 from exzarr.tools.check.consolidated import check_consolidated
@@ -88,7 +88,7 @@ def check(
         # Most of them wait, where requests take their time.
         workers = workers or max(config.get().workers, location.store.concurrency)
         options = Options(deep, patterns, workers, grace)
-        run = Run(watched(location.store), options, limit)
+        run = Run(instrument(location.store), options, limit)
         nodes = find_nodes(run, location)
         run.findings.settle(MANY)
         stored = _check_arrays(run, nodes, progress)

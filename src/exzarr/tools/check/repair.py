@@ -32,8 +32,8 @@ from exzarr.stores.base import (
     is_reserved,
     whole_value,
 )
+from exzarr.stores.instrument import instrument
 from exzarr.stores.resolve import StoreLike
-from exzarr.stores.watched import watched
 from exzarr.tools.check.consolidated import look_at_consolidated
 from exzarr.tools.check.documents import join, look_at_documents, mended
 from exzarr.tools.check.entries import QUARANTINE
@@ -131,7 +131,7 @@ def repair(
             raise ArgumentError(f"the plan was made for {plan.place}, not for {place}")
         if location.store.read_only:
             raise ReadOnlyError(f"cannot repair {place}: it is read-only")
-        repairer = _Repairer(watched(location.store))
+        repairer = _Repairer(instrument(location.store))
         outcomes = tuple([repairer.carry_out(action) for action in plan.actions])
         return RepairReport(place, outcomes, time.perf_counter() - started)
 

@@ -21,12 +21,15 @@ from hypothesis import strategies as st
 import exzarr
 from exzarr import config, telemetry
 from exzarr.array import Array
-from exzarr.engine import observed
+from exzarr.engine import recording
 from exzarr.engine.read import read
+from exzarr.engine.scratch import with_scratch
+from exzarr.engine.source import ChunkSource
 from exzarr.errors import ChunkCorruptError, ChunkMissingError
 from exzarr.hierarchy import Location
 from exzarr.stores import file_locks, locks
 from exzarr.stores.base import KEEP
+from exzarr.stores.instrumented import InstrumentedStore
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.zip import ZipStore
@@ -527,13 +530,13 @@ def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch
     array = make((20, 20), chunks=(8, 8))
 
     def used(*_: Any, **__: Any) -> None:
-        raise AssertionError("something was observed")
+        raise AssertionError("something was recorded")
 
     class Used:  # a class, since it is also asked whether a store is one
         __init__ = used
 
-    monkeypatch.setattr(observed, "observed", used)
-    monkeypatch.setattr("exzarr.stores.observed.ObservedStore", Used)
+    monkeypatch.setattr(recording, "recorded", used)
+    monkeypatch.setattr("exzarr.stores.instrumented.InstrumentedStore", Used)
     array[...] = 1
     array[3]
     array[3:4] = 2
@@ -545,7 +548,7 @@ def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch
             lambda: array.__setitem__(3, 1),
             lambda: exzarr.open_array(array.store),
         ):
-            with pytest.raises(AssertionError, match="observed"):
+            with pytest.raises(AssertionError, match="recorded"):
                 act()
     array[3]
 
@@ -555,25 +558,27 @@ def test_the_workers_are_the_same_functions_whether_anybody_listens_or_not(
 ) -> None:
     array = make((20, 20), chunks=(8, 8))
     array[...] = 1
-    jobs: list[tuple[Any, type, type]] = []
+    jobs: list[tuple[Any, ChunkSource, type]] = []
     module = sys.modules[read.__module__]
     run = module.run  # type: ignore[attr-defined]
 
     def noting(job: Any, *rest: Any) -> None:
-        worker = job.args[0]
+        scratched = job if job.func is with_scratch else job.args[0]
+        worker = scratched.args[0]
         source = worker.args[0]
-        jobs.append((worker.func, type(source), type(source.store)))
+        jobs.append((worker.func, source, type(source.store)))
         run(job, *rest)
 
     monkeypatch.setattr(module, "run", noting)
     array[...]
     with telemetry.listening(lambda _: None):
         array[...]
-    (plain, plain_source, plain_store), (told, told_source, _) = jobs
+    (plain, plain_source, plain_store), (told, told_source, told_store) = jobs
     assert plain is told
-    assert plain_store is MemoryStore
-    assert plain_source is type(array._bound)
-    assert told_source is observed.ObservedSource
+    assert (plain_store, told_store) == (MemoryStore, InstrumentedStore)
+    assert plain_source is array._bound
+    assert plain_source.recorder is None
+    assert told_source.recorder is not None
 
 
 def test_a_process_in_which_nobody_listens_loads_nothing_for_it() -> None:
@@ -582,11 +587,11 @@ import sys, exzarr
 a = exzarr.zeros((8, 8), chunks=(4, 4))
 a[:3] = 1
 a[...]
-loaded = {name for name in sys.modules if name.startswith(("exzarr.telemetry", "exzarr.engine.observed"))}
-loaded |= {"exzarr.stores.observed"} & set(sys.modules)
+lazy = ("exzarr.telemetry", "exzarr.engine.record", "exzarr.stores.instrumented")
+loaded = {name for name in sys.modules if name.startswith(lazy)}
 assert loaded == {"exzarr.telemetry", "exzarr.telemetry.hooks"}, loaded
 with exzarr.profile() as report:
     a[...]
-assert "exzarr.engine.observed" in sys.modules
+assert {"exzarr.engine.recorder", "exzarr.stores.instrumented"} <= set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

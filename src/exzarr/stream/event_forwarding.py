@@ -1,4 +1,4 @@
-"""Events of tasks that run in other processes, brought home with what they return."""
+"""Forward telemetry events from worker processes: they return with the results of the tasks."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from exzarr.telemetry import Event
 if TYPE_CHECKING:
     from exzarr.stream.runners import Runner
 
-__all__ = ["Hearing", "Telling"]
+__all__ = ["ForwardingRunner", "RecordedTask"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a task returned in another process, and what happened there meanwhile."""
+class _Recorded:
+    """The result of a task in another process, and the events that happened there."""
 
     value: Any
     events: list[Event]
 
 
-class Telling:
-    """A task that, in another process than the one it was made in, returns what happened as well."""
+class RecordedTask:
+    """A task that returns its events along with its result if it runs in another process."""
 
     def __init__(self, task: Callable[[Any], Any]) -> None:
         self._task = task
         self._home = os.getpid()
 
     def __call__(self, item: Any) -> Any:
-        if os.getpid() == self._home:  # then it is heard as it happens
+        if os.getpid() == self._home:  # the hooks are called directly
             return self._task(item)
         events: list[Event] = []
-        # Of this task only: there may be others in the same process.
+        # Only the events of this task: the process may run others at the same time.
         with telemetry.listening(events.append, scope="context"):
             value = self._task(item)
-        return Told(value, events)
+        return _Recorded(value, events)
 
 
-class Hearing:
-    """A `Runner` of a `Telling` task: tells those who listened when it was opened what the task has to tell.
+class ForwardingRunner:
+    """The `Runner` of a `RecordedTask`: emit its events to the hooks that were registered when it was opened.
 
-    Of what fails nothing is told.
+    Events of a task that fails are lost.
     """
 
     def __init__(self, runner: Runner, hooks: telemetry.Hooks) -> None:
@@ -54,7 +54,7 @@ class Hearing:
 
     def __call__(self, item: Any) -> Any:
         answer = self._runner(item)
-        if not isinstance(answer, Told):
+        if not isinstance(answer, _Recorded):
             return answer
         for event in answer.events:
             telemetry.emit(event, self._hooks)

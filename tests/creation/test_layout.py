@@ -36,7 +36,7 @@ def sizes(shape: tuple[int, ...], chunks: Any, shards: Any = None, zarr_format: 
         ((200, 20), (200, 20)),
         ("400 B", (10, 10)),
         (((25, 25, 25, 25), (10, 20)), None),
-        (((40, 40, 20), (15, 15)), (40, 15)),  # dask's chunks, where they come to a regular grid
+        (((50, 50), (15, 15)), (50, 15)),  # lists of one length come to a regular grid
         (((40, 40, 40), 15), (40, 15)),
         (([(25, 4)], 15), (25, 15)),
     ],
@@ -81,6 +81,18 @@ def test_shards(chunks: Any, shards: Any, expected: Any) -> None:
         assert all(s % c == 0 for s, c in zip(found[1], found[0], strict=True))
     else:
         assert found == expected
+
+
+def test_lists_of_sizes_stay_as_they_were_given() -> None:
+    grid = chunk_layout((24,), 4, [[10, 10, 4]], None, 3).grid
+    assert grid.to_v3() == {
+        "name": "rectilinear",
+        "configuration": {"kind": "inline", "chunk_shapes": [[[10, 2], 4]]},
+    }
+    grown = grid.with_shape((30,))
+    assert [grown.chunk_shape_at((i,)) for i in range(4)] == [(10,), (10,), (4,), (6,)]
+    # Format 2 has no other way to say it.
+    assert chunk_layout((24,), 4, [[10, 10, 4]], None, 2).grid.chunk_shape == (10,)
 
 
 def test_shards_of_varying_sizes() -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import struct
 import warnings
+from typing import Any
 
 import numcodecs
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import tensorstore
 import zarr
 
+import exzarr
 from exzarr.errors import ArgumentError
 from exzarr.stores.memory import MemoryStore
 from exzarr.tools.convert import convert
@@ -353,3 +355,37 @@ def test_without_folders_re_encoding_in_place_asks_for_a_destination(tmp_path):
         convert(memory, 2)
     convert(memory, 2, destination=tmp_path / "b")
     np.testing.assert_array_equal(with_zarr(tmp_path / "b", 2)[...], values("<f4"))
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"_FillValue": -1}, {"_FillValue": "AAAAAAAA8D8="}, {"_FillValue": "x"}]
+)
+@pytest.mark.parametrize("names", [None, ("x",)])
+@pytest.mark.parametrize(
+    ("dtype", "fill_value"), [("i4", 0), ("i4", 5), ("f4", np.nan), ("f8", 1.5), (">i2", 7), ("bool", True)]
+)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_there_and_back_is_equal(
+    zarr_format: Any, dtype: str, fill_value: Any, names: Any, attributes: dict[str, Any]
+) -> None:
+    store = exzarr.MemoryStore()
+    array = exzarr.create_array(
+        store,
+        shape=(6,),
+        chunks=(2,),
+        dtype=dtype,
+        fill_value=fill_value,
+        dimension_names=names,
+        attributes=attributes,
+        zarr_format=zarr_format,
+    )
+    array[:2] = [1, 0]
+    before = exzarr.checksum(store).hexdigest
+    other = 5 - zarr_format
+    for _ in range(2):
+        exzarr.convert(store, other, remove_v2=other == 3)  # type: ignore[arg-type]
+        exzarr.convert(store, zarr_format, remove_v2=zarr_format == 3)
+        assert exzarr.checksum(store).hexdigest == before
+        again = exzarr.open_array(store)
+        assert again.attrs.asdict() == array.attrs.asdict()
+        assert again.metadata.fill_value == fill_value or np.isnan(fill_value) or attributes

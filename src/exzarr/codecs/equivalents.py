@@ -4,12 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from exzarr.codecs import registry
 from exzarr.codecs.base import Codec
 from exzarr.errors import ArgumentError
+from exzarr.format.metadata import CodecConfig
 
-__all__ = ["v2_codec", "v3_codec"]
+__all__ = ["native_filter", "native_order", "v2_codec", "v3_codec"]
 
 _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
+
+
+def native_filter(config: CodecConfig) -> CodecConfig:
+    """A filter's configuration with its data types in this machine's byte order.
+
+    v3 arrays are native in memory, and zarr-python gives filters the bytes of that as they are.
+    """
+    changed = dict(config.configuration)
+    for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
+        if isinstance(changed.get(key), str):
+            changed[key] = np.dtype(changed[key]).newbyteorder("=").str
+    return CodecConfig(config.name, changed, config.extra)
+
+
+def native_order(codec: Any) -> Any:
+    """A filter of numcodecs' with its data types in this machine's byte order; other codecs as they are."""
+    if codec.kind != "array_array" or not codec.name.startswith("numcodecs."):
+        return codec
+    config = CodecConfig(codec.name, codec.to_config())
+    native = native_filter(config)
+    return codec if native == config else registry.from_config(native)
 
 
 def v3_codec(codec: Codec) -> Any:

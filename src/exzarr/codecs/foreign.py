@@ -12,6 +12,7 @@ import numpy as np
 
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, BytesBytesCodec, ChunkSpec
 from exzarr.codecs.memory import as_buffer
+from exzarr.codecs.packages import where_to_find
 from exzarr.errors import CodecError, MetadataError, UnsupportedError
 
 __all__ = ["ForeignArray", "ForeignBytes", "foreign"]
@@ -39,8 +40,10 @@ def foreign(id_: str, configuration: Mapping[str, Any], order: Literal["C", "F"]
             from exzarr.codecs.numcodecs import NAMES
 
             known = ", ".join(sorted(name.removeprefix("numcodecs.") for name in NAMES))
+            where = where_to_find(id_)
             raise UnsupportedError(
-                f"codec {id_!r} is not known; known are {known}, and what installed packages register with numcodecs"
+                f"codec {id_!r} is not known; {where}{'. ' if where else ''}known are {known}, and what installed "
+                "packages register with numcodecs"
             ) from None
         raise MetadataError(f"codec {id_!r}: {exc}") from exc
     # A class for each, since the name is the class's

@@ -13,6 +13,7 @@ Several are a list of these; None is none; ``"auto"`` is what exzarr thinks best
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
@@ -25,7 +26,7 @@ from exzarr.codecs.checksummed import (
     named_zstd,
     parse_checksum,
 )
-from exzarr.codecs.equivalents import v2_codec, v3_codec
+from exzarr.codecs.equivalents import native_order, v2_codec, v3_codec
 from exzarr.codecs.numcodecs import NAMES, PREFIX
 from exzarr.codecs.pipeline import ChunkPipeline
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
@@ -78,7 +79,11 @@ def v3_codecs(
         It is not known.
     """
     checksum = parse_checksum(checksum)
-    before = _several(filters, "filters", "array_array")
+    before = [native_order(codec) for codec in _several(filters, "filters", "array_array")]
+    if any(codec.name.startswith(PREFIX) for codec in before):
+        # Behind a filter of numcodecs', zarr-python reads the bytes as they are, whatever their order.
+        _refuse_other_order(serializer)
+        endian = sys.byteorder
     if isinstance(serializer, str) and serializer == AUTO:
         name = {"string": "vlen-utf8", "bytes": "vlen-bytes"}.get(spec.data_type.kind, "bytes")
         middle = registry.from_json(
@@ -243,6 +248,17 @@ def _several(items: Any, what: str, kind: str | None) -> list[Any]:
     if isinstance(items, str | Mapping | CodecConfig) or not isinstance(items, Iterable):
         items = [items]
     return [_placed(parse_codec(item), what, kind) for item in items]
+
+
+def _refuse_other_order(serializer: Any) -> None:
+    if isinstance(serializer, str):
+        return
+    endian = getattr(parse_codec(serializer), "endian", None)
+    if endian is not None and endian != sys.byteorder:
+        raise ArgumentError(
+            f"serializer: zarr-python reads {endian}-endian bytes wrongly behind a filter of numcodecs'; "
+            f"leave the serializer out, or give 'bytes' with endian={sys.byteorder!r}"
+        )
 
 
 def _placed(codec: Any, what: str, kind: str | None) -> Any:

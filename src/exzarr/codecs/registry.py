@@ -140,8 +140,11 @@ def _find(name: str) -> type[Any]:
         if point.name == name:
             register(name, point.load())
             return _classes[name]
+    from exzarr.codecs.packages import where_to_find
+
+    where = where_to_find(name)
     raise UnsupportedError(
-        f"codec {name!r} is not known; known are {', '.join(known())}. "
+        f"codec {name!r} is not known; {where}{'. ' if where else ''}known are {', '.join(known())}. "
         "exzarr.codecs.register(name, cls) adds one"
     )
 

@@ -82,9 +82,9 @@ def chunk_layout(
         - False: one chunk
         - an integer: that length in every dimension
         - a sequence with a length for each dimension; -1 or None is the whole dimension
-        - a sequence that holds sequences: the length of every chunk of that dimension (as dask has
-          them). Where they come to chunks of one shape, they become a regular grid; else the grid is
-          rectilinear, which only Zarr format 3 has.
+        - a sequence that holds sequences: the length of every chunk of that dimension. The grid is then
+          rectilinear, which only Zarr format 3 has, unless every list holds one length only. In
+          format 2 a last chunk that ends with the array may be shorter, as dask has it.
     shards
         None; ``"auto"`` or a size in words: see `auto_chunks.auto_shards`; or as for chunks, each
         length a multiple of the chunk's (-1: the whole dimension, rounded up). Also
@@ -240,7 +240,9 @@ def _regular(spec: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _grid(spec: Sequence[Any], shape: tuple[int, ...], zarr_format: int, what: str) -> ChunkGrid:
-    collapsed = [_collapse(entry, n) for entry, n in zip(spec, shape, strict=True)]
+    collapsed = [
+        _collapse(entry, n, short_end=zarr_format == 2) for entry, n in zip(spec, shape, strict=True)
+    ]
     if None not in collapsed:
         return ChunkGrid.from_regular(shape, [int(size) for size in collapsed if size is not None])
     grid = ChunkGrid.from_rectilinear(shape, spec)
@@ -251,15 +253,19 @@ def _grid(spec: Sequence[Any], shape: tuple[int, ...], zarr_format: int, what: s
     return grid
 
 
-def _collapse(entry: Any, length: int) -> int | None:
-    """The one chunk length that a list of lengths comes to; None where it comes to none."""
+def _collapse(entry: Any, length: int, *, short_end: bool = False) -> int | None:
+    """The one chunk length that a list of lengths comes to; None where it comes to none.
+
+    With `short_end`, the last may be shorter where it ends with the array: a grid that grows would change it.
+    """
     if isinstance(entry, int):
         return entry
     dim = RectilinearDimension(entry)
     (size, _), *rest = dim.runs
     if dim.total < length:
         return None
-    # All alike, or a last one that ends where the array ends, as dask has it.
-    if not rest or (len(rest) == 1 and rest[0][1] == 1 and rest[0][0] < size and dim.total == length):
+    if not rest or (
+        short_end and len(rest) == 1 and rest[0][1] == 1 and rest[0][0] < size and dim.total == length
+    ):
         return size
     return None

@@ -70,17 +70,29 @@ def _parse(json: Any, depth: int) -> DataType:
     name, configuration = named_config(json, "data_type")
     if name in _CONFIGURED:
         return DataType(*_configured(name, configuration, json, depth))
-    if configuration:
-        raise MetadataError(f"data_type {name!r} takes no configuration, got {shorten(configuration)}")
     found = _KNOWN.get(name) or _by_name(name)
     if found is None:
+        why = _without_numpy(name)
+        if why:
+            raise UnsupportedError(f"data_type {shorten(name)} is not supported: {why}")
         names = ", ".join([*_CORE, *_STRING_NAMES[:1], *_BYTES_NAMES, *_CONFIGURED, "r<bits>"])
         raise UnsupportedError(
             f"data_type {shorten(name)} is not known; exzarr reads {names}, and with ml_dtypes "
             f"{', '.join(ML_BITS)}"
         )
+    if configuration:
+        raise MetadataError(f"data_type {name!r} takes no configuration, got {shorten(configuration)}")
     # The cache holds the bare name; a document may have spelled it as an object.
     return found if json is name else DataType(found.dtype, json, found.kind, found.v2)
+
+
+def _without_numpy(name: str) -> str:
+    """Why there can be no NumPy array of the data type `name`; empty where that is not known."""
+    if name.rpartition(".")[2] == "optional":
+        return "its elements may be missing, for which NumPy has no data type"
+    if name.startswith("complex"):
+        return "NumPy has complex numbers of two float32 or float64 only (complex64, complex128)"
+    return ""
 
 
 def _by_name(name: str) -> DataType | None:

@@ -189,12 +189,14 @@ def _time(value: Any, dtype: np.dtype[Any]) -> Any:
 def _void(value: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(value, int | np.integer) and value == 0:
         return np.zeros((), dtype)[()]
+    if dtype.names is None and isinstance(value, bytes | bytearray):
+        value = bytes(value).ljust(dtype.itemsize, b"\0")
     if isinstance(value, bytes | bytearray) and len(value) == dtype.itemsize:
         return np.frombuffer(bytes(value), dtype)[0] if dtype.names is not None else np.void(bytes(value))
     if dtype.names is None:
         if isinstance(value, np.void) and value.dtype.names is None and value.itemsize == dtype.itemsize:
             return value
-        raise _misfit(value, str(dtype), f"{dtype.itemsize} bytes")
+        raise _misfit(value, str(dtype), f"at most {dtype.itemsize} bytes")
     return _struct(value, dtype, dtype.names)
 
 

@@ -120,6 +120,8 @@ def _fixed(json: Any, dtype: np.dtype[Any], version: int) -> Any:
     if dtype.names is not None and isinstance(json, dict):
         return _struct(json, dtype, version)
     data = _bytes(json, str(dtype))
+    if dtype.names is None:
+        data = data.ljust(dtype.itemsize, b"\0")  # as zarr-python reads short ones
     if len(data) != dtype.itemsize:
         raise _bad(json, str(dtype), f"{dtype.itemsize} bytes")
     if dtype.names is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from exzarr.codecs import registry
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.checksummed import ChecksumLike, parse_checksum, without_checksum
+from exzarr.codecs.equivalents import native_filter
 from exzarr.codecs.pipeline import pipeline_for
 from exzarr.errors import ArgumentError
 from exzarr.format import dtypes, fill_values
@@ -15,7 +16,7 @@ from exzarr.format.chunk_grids import ChunkGrid
 from exzarr.format.metadata import CodecConfig
 from exzarr.tools.sizes import KEEP, Keep, Sizes, inner_chunks, new_layout
 from exzarr.tools.to_v2 import innermost, v2_members
-from exzarr.tools.to_v3 import native_filter, v3_members
+from exzarr.tools.to_v3 import v3_members
 from exzarr.tools.translate import Translation, translate
 
 if TYPE_CHECKING:

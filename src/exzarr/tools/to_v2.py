@@ -23,7 +23,7 @@ from exzarr.format.chunk_grids import ChunkGrid
 from exzarr.format.chunk_keys import ChunkKeyEncoding
 from exzarr.format.metadata import ARRAY_DIMENSIONS
 from exzarr.tools.translate import Translation
-from exzarr.tools.xarray_fill import FILL_ATTRIBUTE, from_attribute
+from exzarr.tools.xarray_fill import CONVERTED, FILL_ATTRIBUTE, as_attribute, converted, from_attribute, was
 
 if TYPE_CHECKING:
     from exzarr.format.dtypes import DataType
@@ -101,7 +101,11 @@ def to_v2(meta: ArrayMetadata) -> Translation:
 def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What of a v3 array's metadata is said differently in v2, the encoding excepted; and notes."""
     attributes, names = dict(meta.attributes), meta.dimension_names
-    notes = [f"{key!r} of the zarr.json has no place in v2 and was left out" for key in meta.extra]
+    notes = [
+        f"{key!r} of the zarr.json has no place in v2 and was left out"
+        for key in meta.extra
+        if key != CONVERTED
+    ]
     if names is not None and None in names:
         if any(names):
             notes.append(
@@ -113,8 +117,12 @@ def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
     fill = meta.fill_value
     if isinstance(fill, np.void) and fill.dtype != data_type.dtype:
         fill = np.asarray(fill).astype(data_type.dtype)[()]
-    if names is not None:
+    extra: dict[str, Any] = {}
+    if names is not None and not was(meta.extra, "kept"):
+        marked = FILL_ATTRIBUTE in attributes
         fill = _marking_fill(fill, attributes, meta.data_type)
+        if not marked and fill is not None and as_attribute(fill, meta.data_type.dtype) is not None:
+            extra = converted("absent")
     return {
         "zarr_format": 2,
         "data_type": data_type,
@@ -123,7 +131,7 @@ def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
         "codecs": (),
         "dimension_names": names,
         "attributes": attributes,
-        "extra": {},
+        "extra": extra,
     }, tuple(notes)
 
 

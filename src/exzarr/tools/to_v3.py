@@ -14,7 +14,7 @@ import numpy as np
 
 from exzarr.codecs import registry
 from exzarr.codecs.base import ChunkSpec
-from exzarr.codecs.equivalents import v3_codec
+from exzarr.codecs.equivalents import native_filter, v3_codec
 from exzarr.codecs.numcodecs import NAMES, PREFIX
 from exzarr.errors import ArgumentError, UnsupportedError
 from exzarr.format import dtypes, fill_values
@@ -22,13 +22,13 @@ from exzarr.format.chunk_keys import ChunkKeyEncoding
 from exzarr.format.metadata import ARRAY_DIMENSIONS, CodecConfig
 from exzarr.format.v2 import OBJECT_CODECS
 from exzarr.tools.translate import Translation
-from exzarr.tools.xarray_fill import FILL_ATTRIBUTE, as_attribute
+from exzarr.tools.xarray_fill import CONVERTED, FILL_ATTRIBUTE, as_attribute, converted, from_attribute, was
 
 if TYPE_CHECKING:
     from exzarr.format.dtypes import DataType
     from exzarr.format.metadata import ArrayMetadata
 
-__all__ = ["native_filter", "to_v3", "v3_members"]
+__all__ = ["to_v3", "v3_members"]
 
 # v2 codecs that no other v3 software knows, by any name
 _V2_ONLY = (OBJECT_CODECS - {"vlen-utf8", "vlen-bytes"}) | {"base64"}
@@ -63,17 +63,20 @@ def v3_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
     attributes, names = dict(meta.attributes), meta.dimension_names
     if names is not None:
         attributes.pop(ARRAY_DIMENSIONS, None)
-        if meta.fill_value is not None and FILL_ATTRIBUTE not in attributes:
-            # xarray takes the fill value of v2 arrays for the mark of missing data, in v3 only this attribute
-            mark = as_attribute(meta.fill_value, data_type.dtype)
-            if mark is not None:
-                attributes[FILL_ATTRIBUTE] = mark
-    extra = {key: value for key, value in meta.extra.items() if _may_stay(value)}
+    extra = {key: value for key, value in meta.extra.items() if _may_stay(value) and key != CONVERTED}
     notes = [
         f"{key!r} of the .zarray has no place in v3 and was left out"
         for key in meta.extra
-        if key not in extra
+        if key not in extra and key != CONVERTED
     ]
+    if names is not None and FILL_ATTRIBUTE in attributes:
+        if from_attribute(attributes[FILL_ATTRIBUTE], data_type.dtype) is not None:
+            extra.update(converted("kept"))
+    elif names is not None and meta.fill_value is not None and not was(meta.extra, "absent"):
+        # xarray takes the fill value of v2 arrays for the mark of missing data, in v3 only this attribute
+        mark = as_attribute(meta.fill_value, data_type.dtype)
+        if mark is not None:
+            attributes[FILL_ATTRIBUTE] = mark
     return {
         "zarr_format": 3,
         "data_type": data_type,
@@ -120,15 +123,6 @@ def _leaves(dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
         base = dtype.base
         return [base] if base is dtype or base.names is None else _leaves(base)
     return [leaf for name in dtype.names for leaf in _leaves(dtype[name])]
-
-
-def native_filter(config: CodecConfig) -> CodecConfig:
-    """A filter's configuration with its data types in this machine's byte order."""
-    changed = dict(config.configuration)
-    for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
-        if isinstance(changed.get(key), str):
-            changed[key] = np.dtype(changed[key]).newbyteorder("=").str
-    return CodecConfig(config.name, changed, config.extra)
 
 
 def _fill(value: Any, data_type: DataType) -> Any:

@@ -13,9 +13,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILL_ATTRIBUTE", "as_attribute", "from_attribute"]
+__all__ = ["CONVERTED", "FILL_ATTRIBUTE", "as_attribute", "converted", "from_attribute", "was"]
 
 FILL_ATTRIBUTE = "_FillValue"
+
+CONVERTED = "exzarr_converted"
+"""A member of the documents of converted arrays, which says how to convert them back. Other software ignores it."""
+
+
+def converted(attribute: str) -> dict[str, Any]:
+    """The value of `CONVERTED`: ``"absent"`` where the v3 array had no ``_FillValue`` and its fill value marks nothing,
+    ``"kept"`` where the v2 array had an attribute of that name beside its fill value.
+    """
+    return {CONVERTED: {"must_understand": False, FILL_ATTRIBUTE: attribute}}
+
+
+def was(extra: dict[str, Any], attribute: str) -> bool:
+    """Whether the unknown members of a document say so."""
+    return bool(extra.get(CONVERTED) == converted(attribute)[CONVERTED])
 
 
 def as_attribute(value: Any, dtype: np.dtype[Any]) -> Any:

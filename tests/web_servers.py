@@ -49,7 +49,7 @@ class Web:
     seen
         Method and path of each request, and the Range header.
     headers
-        The headers of the last request.
+        The headers of the last request; names in lower case.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         web = self.web
         wanted = self.headers.get("Range", "")
         web.seen.append(f"{self.command} {self.path} {wanted}".rstrip())
-        web.headers = dict(self.headers)
+        web.headers = {name.lower(): value for name, value in self.headers.items()}
         if web.redirect is not None:
             self._answer(302, b"", {"Location": web.redirect + self.path})
             return

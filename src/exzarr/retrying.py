@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from exzarr.errors import (
     ChunkError,
     InvalidKeyError,
     ReadOnlyError,
+    UnreachableError,
 )
 
 __all__ = ["Retry", "Stoppable", "as_retry", "is_transient"]
@@ -61,6 +63,14 @@ def is_transient(error: BaseException) -> bool:
     return error.errno not in _LASTING and not isinstance(error, _LASTING_CLASSES)
 
 
+SILENT_SECONDS = 1.0
+"""For how long something is tried again without a warning."""
+WARNING_SECONDS = 5.0
+"""Warnings of retries have at least this distance, in the whole process."""
+_warned = -WARNING_SECONDS
+_warning = threading.Lock()
+
+
 class Stoppable(Protocol):
     """What can end a wait: `threading.Event`, or `exzarr.stream.stop.Stop`."""
 
@@ -85,6 +95,8 @@ class Retry:
         No attempt starts later than this many seconds after the first one did; None: no deadline.
     wait_initial, wait_max, wait_jitter, wait_exp_base
         See above.
+    unreachable
+        How often to try where the host refuses connections, or its name is unknown (`UnreachableError`).
     """
 
     on: type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool] = is_transient
@@ -94,10 +106,13 @@ class Retry:
     wait_max: float = 5.0
     wait_jitter: float = 0.2
     wait_exp_base: float = 2.0
+    unreachable: int = 2
 
     def __post_init__(self) -> None:
         if self.attempts is not None and (type(self.attempts) is not int or self.attempts < 1):
             raise ArgumentError(f"a Retry has at least one attempt, not {self.attempts!r}")
+        if type(self.unreachable) is not int or self.unreachable < 1:
+            raise ArgumentError(f"unreachable= of a Retry is at least one attempt, not {self.unreachable!r}")
         if self.attempts is None and self.timeout is None:
             raise ArgumentError("a Retry needs a limit: attempts, timeout, or both")
         for name in ("timeout", "wait_initial", "wait_max", "wait_jitter", "wait_exp_base"):
@@ -125,7 +140,10 @@ class Retry:
 
         `elapsed` is how many seconds ago the first attempt started.
         """
-        if self.attempts is not None and attempt >= self.attempts:
+        attempts = self.attempts
+        if isinstance(error, UnreachableError):
+            attempts = self.unreachable if attempts is None else min(attempts, self.unreachable)
+        if attempts is not None and attempt >= attempts:
             return None
         if not self.is_worth(error):
             return None
@@ -166,10 +184,11 @@ class Retry:
         """As `call`, where the first attempt failed with `error` already, and took `elapsed` seconds."""
         attempt, started = 1, time.monotonic() - elapsed
         while True:
-            wait = self.next_wait(error, attempt, time.monotonic() - started)
+            elapsed = time.monotonic() - started
+            wait = self.next_wait(error, attempt, elapsed)
             if wait is None:
                 raise error
-            announce(error, attempt, wait)
+            announce(error, attempt, wait, elapsed=elapsed)
             if note is not None:
                 note(attempt, wait, error)
             if pause(wait, stop):
@@ -189,8 +208,16 @@ def pause(wait: float, stop: Stoppable | None) -> bool:
     return False
 
 
-def announce(error: BaseException, attempt: int, wait: float, what: str = "") -> None:
-    """Every retry, by whomever, passes here once: `attempt` failed, the next is in `wait` seconds."""
+def announce(
+    error: BaseException, attempt: int, wait: float, what: str = "", *, elapsed: float = 0.0
+) -> None:
+    """Every retry passes here once: `attempt` failed, the next is in `wait` seconds, and the first was `elapsed` ago.
+
+    Hooks get an event. Retries that go on for longer than a second are warnings of the logger ``exzarr.retry``, which
+    Python prints on stderr unless logging is configured otherwise.
+    """
+    if elapsed + wait > SILENT_SECONDS:
+        _warn(error, attempt, wait, elapsed)
     if not telemetry.hooks():
         return
     array = key = ""
@@ -199,6 +226,21 @@ def announce(error: BaseException, attempt: int, wait: float, what: str = "") ->
         what = what or f"chunk {error.index} of array {array or '/'!r}"
     telemetry.emit(
         telemetry.Retried(what, attempt=attempt, wait=wait, error=str(error), array=array, key=key)
+    )
+
+
+def _warn(error: BaseException, attempt: int, wait: float, elapsed: float) -> None:
+    """Log a retry, unless another was logged a moment ago: many requests may fail together."""
+    global _warned
+    now = time.monotonic()
+    with _warning:
+        if now - _warned < WARNING_SECONDS:
+            return
+        _warned = now
+    import logging
+
+    logging.getLogger("exzarr.retry").warning(
+        "%s: attempt %d failed after %.1f s, the next begins in %.1f s", error, attempt, elapsed, wait
     )
 
 

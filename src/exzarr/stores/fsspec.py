@@ -6,11 +6,20 @@ so for every failed look), whether a range was served (or the whole value), and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import errno
+import socket
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
-from exzarr.errors import ArgumentError, InvalidKeyError, MissingDependencyError, StoreError, UnsupportedError
+from exzarr.errors import (
+    ArgumentError,
+    InvalidKeyError,
+    MissingDependencyError,
+    StoreError,
+    UnreachableError,
+    UnsupportedError,
+)
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
@@ -23,6 +32,7 @@ from exzarr.stores.base import (
     resolve_range,
 )
 from exzarr.stores.object_errors import scrubbed
+from exzarr.stores.object_options import check_absent
 
 __all__ = ["FsspecStore"]
 
@@ -57,6 +67,9 @@ class FsspecStore(Store):
         Whether listings of the file system are complete. Default: True, except for web servers: their listings
         are pages of HTML, made for people, and what these leave out is not known. True for a web server is the
         caller's responsibility.
+    absent
+        HTTP statuses by which a server says that something is not there, beside 404 and 410: ``(403,)``. Then what
+        may not be read counts as absent, too, and reads as fill values.
     """
 
     def __init__(
@@ -69,9 +82,14 @@ class FsspecStore(Store):
         concurrency: int | None = None,
         read_only: bool = False,
         lists: bool | None = None,
+        absent: Collection[int] = (),
     ) -> None:
         self._given = (where, path, dict(storage_options or {}))
         self._secrets = [value for value in self._given[2].values() if isinstance(value, str)]
+        if isinstance(where, str) and "@" in where:
+            password = urlsplit(where.rpartition("::")[2]).password
+            self._secrets += [password, unquote(password)] if password else []
+        self.absent = check_absent(absent)
         self._fs, folder = _file_system(where, path, self._given[2], self._secrets)
         self.path = folder.rstrip("/")
         protocol = self._fs.protocol
@@ -97,7 +115,7 @@ class FsspecStore(Store):
         try:
             return call(*args, **more)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            if _is_absent(error):
+            if self._is_absent(error):
                 raise FileNotFoundError(key) from None
             made = self._error(what, key, error.__cause__ or error)
         except NotImplementedError as error:
@@ -107,13 +125,29 @@ class FsspecStore(Store):
         except UnicodeEncodeError as error:
             raise InvalidKeyError(f"{self} cannot hold the key {key!r}: {error}") from None
         except Exception as error:  # noqa: BLE001 - file systems raise what they like
+            if what == "get" and _status(error) in (410, *self.absent):
+                raise FileNotFoundError(key) from None
             made = self._error(what, key, error)
         raise made
 
+    def _is_absent(self, error: OSError) -> bool:
+        """Whether "not found" is what the place says. fsspec says so of a web server that fails or is out of reach, too."""
+        cause = error.__cause__
+        if cause is None or isinstance(cause, FileNotFoundError):
+            return True
+        status = _status(cause)
+        return not isinstance(cause, OSError) if status is None else status in (404, 410, *self.absent)
+
     def _error(self, what: str, key: str, error: BaseException) -> StoreError:
         text = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
-        made = StoreError(f"cannot {what} key {key!r} in {self}: {text}")
-        made.errno = error.errno if isinstance(error, OSError) else None
+        status = _status(error)
+        if status == 403 and what == "get":
+            text += ". If the server answers 403 for what is not there, give the option absent=(403,)"
+        kind = UnreachableError if _is_unreachable(error) else StoreError
+        made = kind(f"cannot {what} key {key!r} in {self}: {text}")
+        made.errno = errno.EACCES if status == 403 else error.errno if isinstance(error, OSError) else None
+        if isinstance(error, socket.gaierror) or kind is UnreachableError:
+            made.errno = None  # numbers of its own
         return made
 
     # -- reading -----------------------------------------------------------------
@@ -291,7 +325,7 @@ class FsspecStore(Store):
         return hash((FsspecStore, self.url))
 
     def __reduce__(self) -> tuple[object, ...]:
-        names = ("single_writer", "concurrency", "read_only", "lists")
+        names = ("single_writer", "concurrency", "read_only", "lists", "absent")
         return _make, (self._given, {name: getattr(self, name) for name in names})
 
 
@@ -310,13 +344,21 @@ def _is_web(fs: Any) -> bool:
     return False
 
 
-def _is_absent(error: OSError) -> bool:
-    """Whether "not found" is what the place says. fsspec says so of a web server, too, that fails or is out of reach."""
-    cause = error.__cause__
-    if cause is None or isinstance(cause, FileNotFoundError):
-        return True
-    status = getattr(cause, "status", None)
-    return status in (404, 410) if status is not None else not isinstance(cause, OSError)
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error is about; None where there is none."""
+    status = getattr(error, "status", None)
+    if status is None and isinstance(error, PermissionError):
+        return 403  # which file systems of object stores make of it
+    return status if isinstance(status, int) else None
+
+
+def _is_unreachable(error: BaseException | None) -> bool:
+    """Whether a host refuses connections, or its name is unknown."""
+    while error is not None:
+        if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _file_system(where: Any, path: str, options: dict[str, Any], secrets: Sequence[str]) -> tuple[Any, str]:

@@ -6,10 +6,10 @@ import errno
 import re
 from collections.abc import Iterable
 
-from exzarr.errors import InvalidKeyError, ReadOnlyError, StoreError
+from exzarr.errors import InvalidKeyError, ReadOnlyError, StoreError, UnreachableError
 from exzarr.stores.base import listing_error
 
-__all__ = ["is_missing_container", "scrubbed", "store_error"]
+__all__ = ["is_missing_container", "is_panic", "scrubbed", "status_of", "store_error"]
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]{1,100})</Code>", re.IGNORECASE)
@@ -37,6 +37,24 @@ _BAD_CREDENTIALS = re.compile(
 """Codes of 401 and 403 that concern every request. Any other denies the one that was made."""
 
 
+_REFUSED = re.compile(r"ConnectionRefused|connection refused|Errno 111", re.IGNORECASE)
+_UNKNOWN_HOST = re.compile(
+    r"dns error|failed to lookup address|Name or service not known|nodename nor servname|getaddrinfo failed",
+    re.IGNORECASE,
+)
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether obstore has panicked: that is no Exception, and passes through every ``except Exception``."""
+    return type(error).__name__ == "PanicException"
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status in an error of obstore's; None where there is none."""
+    match = _STATUS.search(str(error))
+    return int(match[1]) if match else None
+
+
 def is_missing_container(error: BaseException) -> bool:
     """Whether it is the bucket that was not found, and not an object in it."""
     return _NO_CONTAINER.search(str(error)) is not None
@@ -51,7 +69,7 @@ def store_error(
     tracebacks and logs.
     """
     name, text = type(error).__name__, str(error)
-    status = int(match[1]) if (match := _STATUS.search(text)) else None
+    status = status_of(error)
     said = scrubbed(_short(text, status), secrets)
     if kind == "list" and _denies_listing(text, status):
         return listing_error(store, key, f"the server does not list, or does not permit it ({said})")
@@ -61,6 +79,8 @@ def store_error(
         return InvalidKeyError(f"object stores cannot hold the key {key!r}: {said}")
     if name in ("PermissionDeniedError", "UnauthenticatedError") or status in (401, 403):
         advice = "check the credentials, and what they permit"
+        if kind in ("get", "range", "size") and status != 401 and not _BAD_CREDENTIALS.search(text):
+            advice += ". If the server answers 403 for what is not there, give the option absent=(403,)"
         refused = ReadOnlyError if kind in ("put", "delete") else StoreError
         made = refused(f"{where}: access was denied ({said}); {advice}")
         made.errno = errno.EACCES
@@ -69,9 +89,23 @@ def store_error(
         made = StoreError(f"{where}: there is no such bucket ({said}); check its name, and the endpoint")
         made.errno = errno.ENOENT
         return made
+    if is_panic(error):
+        made = StoreError(
+            f"{where}: obstore failed with an internal error ({said}); check the options and the URL"
+        )
+        made.errno = errno.EINVAL
+        return made
+    if status is None and _UNKNOWN_HOST.search(text):
+        return UnreachableError(
+            f"{where}: the name of the host is unknown ({said}); check the URL, the endpoint, the network"
+        )
+    if status is None and _REFUSED.search(text):
+        return UnreachableError(
+            f"{where}: the host refuses connections ({said}); check the URL, the port, the endpoint"
+        )
     made = StoreError(f"{where}: {said}")
     passing = status in _PASSING if status is not None else _BROKEN.search(text) and not _LASTING.search(text)
-    if not passing or name != "GenericError":
+    if not passing or name not in ("GenericError", "WebError"):
         made.errno = errno.EINVAL  # it would fail in the same way a second later
     return made
 

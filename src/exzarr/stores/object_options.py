@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from exzarr.errors import ArgumentError, MissingDependencyError, UnsupportedError
-from exzarr.stores.object_errors import scrubbed
+from exzarr.stores.object_errors import is_panic, scrubbed
+from exzarr.stores.web import Web
 
 __all__ = [
     "AzureOptions",
@@ -24,6 +27,10 @@ __all__ = [
 ]
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNFIT = re.compile(r"[\s\x00-\x1f\x7f<>\"{}|\\^`]")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SECRET_VARIABLES = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -65,6 +72,20 @@ class ObjectOptions:
     timeout: float = 60.0
     connect_timeout: float = 10.0
 
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        if self.endpoint is not None:
+            _check_endpoint(self.endpoint, f"{kind}(endpoint=...)")
+        for name in ("timeout", "connect_timeout"):
+            seconds = getattr(self, name)
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 1e8:
+                raise ArgumentError(f"{kind}({name}=...) is a positive number of seconds, not {seconds!r}")
+        for one in fields(self):
+            # The value is not shown: it may be a secret.
+            value = getattr(self, one.name)
+            if isinstance(value, str) and _CONTROL.search(value):
+                raise ArgumentError(f"{kind}({one.name}=...) holds a line break or another control character")
+
     def secrets(self) -> Iterator[str]:
         """Values that no message may show."""
         for one in fields(self):
@@ -104,6 +125,13 @@ class S3Options(ObjectOptions):
     session_token: str | None = _secret()
     virtual_hosted: bool | None = None
     requester_pays: bool = False
+
+    def __post_init__(self) -> None:
+        ObjectOptions.__post_init__(self)
+        if self.region is not None and not _REGION.fullmatch(self.region):
+            raise ArgumentError(
+                f"S3Options(region={self.region!r}) is no name of a region: it is one like 'eu-central-1'"
+            )
 
     def config(self) -> dict[str, Any]:
         return {
@@ -188,6 +216,14 @@ class HTTPOptions(ObjectOptions):
 
     headers: dict[str, str] | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        ObjectOptions.__post_init__(self)
+        for name, value in (self.headers or {}).items():
+            if not _HEADER.fullmatch(name) or not isinstance(value, str) or _CONTROL.search(value):
+                raise ArgumentError(
+                    f"HTTPOptions(headers=...): {name!r} is no header, or its value is no text"
+                )
+
     def secrets(self) -> Iterator[str]:
         yield from (self.headers or {}).values()
 
@@ -226,11 +262,33 @@ def import_obstore() -> Any:
     return obstore
 
 
-def connect(url: str, options: ObjectOptions | None, within: float | None = None) -> tuple[Any, str, str]:
-    """Obstore's client for a URL, the prefix in it, and the URL as it may be shown.
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What a URL and options come to.
 
-    No request takes longer than `within` seconds.
+    Attributes
+    ----------
+    client
+        Obstore's.
+    prefix
+        What follows the bucket, or the host, in the URL.
+    root
+        The bucket or host, as it may be shown.
+    web
+        Of a web server: the client for what obstore does not read.
+    secrets
+        What no message may show, beside the options'.
     """
+
+    client: Any
+    prefix: str
+    root: str
+    web: Web | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def connect(url: str, options: ObjectOptions | None, within: float | None = None) -> Connection:
+    """Connect to what a URL names; no request is made. None takes longer than `within` seconds."""
     import_obstore()
     from obstore import store as stores
 
@@ -254,10 +312,18 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
     if isinstance(options, HTTPOptions):
         if parts.query or parts.fragment:
             raise ArgumentError("a https:// URL may not have a query: what it would apply to is not clear")
+        user, at, host = parts.netloc.rpartition("@")
+        secrets: tuple[str, ...] = ()
+        if at:
+            options, secrets = _with_user(options, user)
+            shared["client_options"] = options.client()
         if scheme == "http":
             shared["client_options"]["allow_http"] = True
-        client = _made(stores.HTTPStore.from_url, f"{scheme}://{parts.netloc}", options, shared)
-        return client, unquote(parts.path).strip("/"), f"{scheme}://{parts.netloc.rpartition('@')[2]}"
+        root = f"{scheme}://{host}"
+        _check_endpoint(root, "the URL")
+        client = _made(stores.HTTPStore.from_url, root, options, shared)
+        web = Web(root, options.headers or {}, options.timeout)
+        return Connection(client, unquote(parts.path).strip("/"), root, web, secrets)
     # In abfss://container@account.dfs.core.windows.net/path the account stands in the host.
     bucket, at, host = parts.netloc.partition("@")
     config = {name: value for name, value in options.config().items() if value is not None}  # type: ignore[attr-defined]
@@ -270,11 +336,65 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
     ]
     # Keys may hold any character, and '?' and '#' too.
     path = url.partition("://")[2].partition("/")[2]
-    return (
-        _made(client_of, bucket, options, {"config": config, **shared}),
-        path.strip("/"),
-        f"{scheme}://{bucket}",
-    )
+    endpoint = "" if options.endpoint else _endpoint_in(os.environ)
+    if endpoint:
+        _check_endpoint(endpoint, "the endpoint in the environment")
+    made = _made(client_of, bucket, options, {"config": config, **shared})
+    return Connection(made, path.strip("/"), f"{scheme}://{bucket}")
+
+
+def _with_user(options: HTTPOptions, user: str) -> tuple[HTTPOptions, tuple[str, ...]]:
+    """Options that send the ``user:password`` of a URL (RFC 7617), and what of it is secret."""
+    headers = options.headers or {}
+    if any(name.lower() == "authorization" for name in headers):
+        raise ArgumentError(
+            "the URL has a user, and HTTPOptions(headers=...) an Authorization header: give one of them"
+        )
+    name, _, password = user.partition(":")
+    token = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    made = replace(options, headers={**headers, "Authorization": f"Basic {token}"})
+    return made, (token, password, unquote(password), quote(unquote(password), safe=""))
+
+
+def _check_endpoint(endpoint: str, what: str) -> None:
+    """ArgumentError where the client would fail in odd ways, or panic."""
+    shown = scrubbed(endpoint)
+    advice = "it is a URL such as 'http://localhost:9000' or 'https://minio.example.org'"
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError as error:
+        raise ArgumentError(f"{what}: {shown!r} is no URL ({error}); {advice}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        lacks = "has no http:// or https://" if parts.scheme not in ("http", "https") else "names no host"
+        raise ArgumentError(f"{what}: {shown!r} {lacks}; {advice}")
+    if parts.query or parts.fragment or port == 0 or _UNFIT.search(endpoint):
+        raise ArgumentError(
+            f"{what}: {shown!r} may not have a query, a fragment, a blank, or the port 0; {advice}"
+        )
+
+
+def web_of(client: Any) -> Web | None:
+    """For one of obstore's own stores of a web server: the client for what that does not read."""
+    if type(client).__name__ != "HTTPStore":
+        return None
+    given = client.client_options or {}
+    headers = {
+        name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in (given.get("default_headers") or {}).items()
+    }
+    return Web(str(client.url), headers, ObjectOptions().timeout)
+
+
+def check_absent(statuses: Collection[int]) -> tuple[int, ...]:
+    """Statuses that are to mean "not there"; ArgumentError for those that cannot."""
+    found = (statuses,) if isinstance(statuses, int) else tuple(statuses)
+    for status in found:
+        if type(status) is not int or not 400 <= status < 500 or status in (408, 425, 429):
+            raise ArgumentError(
+                f"absent holds statuses by which a server says that an object is not there, such as 403; not {status!r}"
+            )
+    return found
 
 
 def environment_secrets() -> Iterator[str]:
@@ -287,7 +407,9 @@ def environment_secrets() -> Iterator[str]:
 def _made(client_of: Callable[..., Any], where: str, options: ObjectOptions, more: dict[str, Any]) -> Any:
     try:
         return client_of(where, **more)
-    except Exception as error:  # noqa: BLE001 - whatever it is, options are what was wrong
+    except BaseException as error:  # options are what was wrong, also where obstore panics
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         secrets = [*options.secrets(), *environment_secrets()]
         said = scrubbed(str(error).partition("\n\n")[0], secrets)
     # Outside of the clause: the original may show what is secret.

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from exzarr.errors import StoreError
 from exzarr.retrying import Retry
-from exzarr.stores.object_errors import is_missing_container, store_error
+from exzarr.stores.object_errors import is_missing_container, is_panic, status_of, store_error
 from exzarr.stores.retry import persist
 
 __all__ = ["Asked", "Kind", "ask"]
@@ -22,6 +22,8 @@ EXPECTED = frozenset(
     ("PreconditionError", "AlreadyExistsError", "NotSupportedError", "NotImplementedError", "TypeError")
 )
 """Names of errors of obstore's that are raised as they are: whoever asked knows what they mean."""
+
+READS = frozenset(("get", "range", "size"))
 
 IN_FOLDER = re.compile(r"\(os error 2[01]\)")
 """In a folder: a part of the key is itself a key, or the key is a folder."""
@@ -47,6 +49,8 @@ class Asked:
         Which errors are tried again, how often, within how long.
     secrets
         What no message may show.
+    absent
+        Statuses that mean that an object is not there, beside 404 and 410.
     """
 
     client: Any
@@ -54,6 +58,7 @@ class Asked:
     root: str
     retry: Retry
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    absent: tuple[int, ...] = ()
 
 
 def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
@@ -71,12 +76,15 @@ def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, 
         try:
             return call(asked.client, *args, **more)
         except FileNotFoundError as error:
-            if not is_missing_container(error):
+            # obstore says so of a method that is not allowed, too.
+            if not is_missing_container(error) and status_of(error) in (None, 404, 410, *asked.absent):
                 raise FileNotFoundError(key) from None
             made = store_error(error, asked.url, kind, key, asked.secrets)
-        except Exception as error:
-            if type(error).__name__ in EXPECTED:
+        except BaseException as error:
+            if type(error).__name__ in EXPECTED or not (isinstance(error, Exception) or is_panic(error)):
                 raise
+            if kind in READS and status_of(error) in (410, *asked.absent):
+                raise FileNotFoundError(key) from None
             if IN_FOLDER.search(str(error)):
                 raise FileNotFoundError(key) from None
             made = store_error(error, asked.url, kind, key, asked.secrets)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import random
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -33,10 +33,19 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.locks import ThreadLock, deadline, timed_out
 from exzarr.stores.object_facts import TAIL_NBYTES, PartlyKnown, etag_of, root_of, version_of
-from exzarr.stores.object_options import ObjectOptions, connect, environment_secrets, import_obstore
+from exzarr.stores.object_options import (
+    Connection,
+    ObjectOptions,
+    check_absent,
+    connect,
+    environment_secrets,
+    import_obstore,
+    web_of,
+)
 from exzarr.stores.object_puts import no_conditional_put, put, put_if
 from exzarr.stores.object_requests import Asked, Kind, ask
 from exzarr.stores.retry import PATIENT
+from exzarr.stores.web import is_encoded, is_peculiar
 
 __all__ = ["ObjectStore"]
 
@@ -67,6 +76,9 @@ class ObjectStore(Store):
         chunk needs no conditional put, which some stores lack (web servers, folders through obstore).
     read_only
         Refuse writes. Web servers are read-only in any case.
+    absent
+        Statuses by which the server says that an object is not there, beside 404 and 410: ``(403,)`` for a bucket
+        that may be read and not listed. Then what may not be read counts as absent, too, and reads as fill values.
     """
 
     deletes_unchanged = False
@@ -81,22 +93,24 @@ class ObjectStore(Store):
         concurrency: int = 64,
         single_writer: bool = False,
         read_only: bool = False,
+        absent: Collection[int] = (),
     ) -> None:
         self._obs = import_obstore()
         self._given = (where, options, prefix)
         if isinstance(where, str):
-            self._client, inside, self._root = connect(where, options, within=retry.timeout)
-            prefix = "/".join(part for part in (inside, prefix) if part)
+            made = connect(where, options, within=retry.timeout)
+            prefix = "/".join(part for part in (made.prefix, prefix) if part)
         elif type(where).__module__.partition(".")[0] in ("obstore", "builtins") and hasattr(
             where, "get_async"
         ):
             if options is not None:
                 raise ArgumentError("options go with a URL; a store of obstore's has its own")
-            self._client, self._root = where, root_of(where)
+            made = Connection(where, "", root_of(where), web_of(where))
         else:
             raise ArgumentError(
                 f"an ObjectStore is made of a URL or a store of obstore's, not of {type(where)}"
             )
+        self._client, self._root, self._web = made.client, made.root, made.web
         self.prefix = check_prefix(prefix)
         self._base = prefix + "/" if prefix else ""
         self.retry = retry
@@ -104,8 +118,9 @@ class ObjectStore(Store):
         self.single_writer = self.holds_updates = single_writer
         self._kind = type(self._client).__name__
         self.read_only = read_only or self._kind == "HTTPStore"
-        secrets = (*(() if options is None else options.secrets()), *environment_secrets())
-        self._asked = Asked(self._client, self.url, self._root, retry, secrets)
+        self.absent = check_absent(absent)
+        secrets = (*(() if options is None else options.secrets()), *made.secrets, *environment_secrets())
+        self._asked = Asked(self._client, self.url, self._root, retry, secrets, self.absent)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True
         # Not every web server lists (WebDAV), and some that do not answer as if nothing were there: known once one has.
@@ -143,9 +158,17 @@ class ObjectStore(Store):
             )
 
         def get(client: Any, path: str) -> Fetched:
-            result = self._obs.get(client, path, options=options)
-            # The body belongs to the request: it may break off.
-            return Fetched(memoryview(result.bytes()), result.meta["size"], version_of(result.meta))
+            try:
+                result = self._obs.get(client, path, options=options)
+                # The body belongs to the request: it may break off.
+                found = Fetched(memoryview(result.bytes()), result.meta["size"], version_of(result.meta))
+            except Exception as error:
+                if self._web is None or not is_peculiar(error):
+                    raise
+                return self._web.get(path, byte_range)
+            if self._web is None or not is_encoded(result.attributes):
+                return found
+            return self._web.get(path, byte_range)
 
         try:
             found = self._ask(kind, key, get, self._path(key))
@@ -206,10 +229,23 @@ class ObjectStore(Store):
 
     def _head(self, key: str) -> Fetched | None:
         try:
-            meta = self._ask("size", key, self._obs.head, self._path(key))
+            return self._ask("size", key, self._headed, self._path(key))
         except FileNotFoundError:
             return None
-        return Fetched(b"", meta["size"], version_of(meta))
+
+    def _headed(self, client: Any, path: str) -> Fetched:
+        if self._web is None:
+            meta = self._obs.head(client, path)
+            return Fetched(b"", meta["size"], version_of(meta))
+        try:
+            found = self._obs.get(client, path, options={"head": True})
+        except Exception as error:
+            if not is_peculiar(error):
+                raise
+            return self._web.head(path)
+        if is_encoded(found.attributes):
+            return self._web.head(path)
+        return Fetched(b"", found.meta["size"], version_of(found.meta))
 
     # -- reading -----------------------------------------------------------------
 
@@ -383,7 +419,7 @@ class ObjectStore(Store):
         return self if self.read_only else _make(self._given, self._settings(read_only=True))
 
     def _settings(self, **changes: Any) -> dict[str, Any]:
-        names = ("retry", "concurrency", "single_writer", "read_only")
+        names = ("retry", "concurrency", "single_writer", "read_only", "absent")
         return {name: getattr(self, name) for name in names} | changes
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from exzarr.errors import StoreError
+from exzarr.errors import StoreError, UnreachableError
 from exzarr.retrying import Retry, is_transient
 from exzarr.stores.around import AroundStore
 from exzarr.stores.base import KEEP, Buffer, Change, Store, ValueReader
@@ -122,6 +122,7 @@ def persist(retry: Retry, url: str, kind: str, key: str, call: Callable[..., T],
     except Exception as error:
         if tried == 1 or not is_transient(error):
             raise
-        raise StoreError(
+        kept = UnreachableError if isinstance(error, UnreachableError) else StoreError
+        raise kept(
             f"{kind} of key {key!r} in {url} failed {tried} times in a row, at last with: {error}"
         ) from error

@@ -113,10 +113,11 @@ def attempt(shared: Shared, worker: Worker, task: Task) -> None:
             worker.now = None
             if retry is None or worker.abandoned or task.since is None:
                 return
-            wait = retry.next_wait(task.error, task.attempt, time.monotonic() - task.since)
+            elapsed = time.monotonic() - task.since
+            wait = retry.next_wait(task.error, task.attempt, elapsed)
             if wait is None:
                 return
-            announce(task.error, task.attempt, wait)
+            announce(task.error, task.attempt, wait, elapsed=elapsed)
             if shared.stop.wait(wait):
                 return
             task.attempt += 1

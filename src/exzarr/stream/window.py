@@ -294,7 +294,7 @@ class Window(Generic[I, V]):
                 again.error = error
                 shared.done.put(again)
             else:
-                announce(error, task.attempt, wait)
+                announce(error, task.attempt, wait, elapsed=elapsed)
                 shared.tasks.put(again)
             self._start()
 

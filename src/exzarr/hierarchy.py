@@ -29,6 +29,7 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.node_names import QUARANTINE
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
 from exzarr.stores.instrument import instrument
+from exzarr.stores.listing import listed
 
 __all__ = [
     "DOCUMENTS",
@@ -332,6 +333,7 @@ def delete(location: Location) -> None:
             _locked(store, keys, partial(store.delete_prefix, location.path))
             _forget(location)  # who changed it meanwhile has recorded that
         else:
+            listed(store, location.path)  # an error where it cannot list, before anything is deleted
             found = _readable(location.direct)
             with nullcontext() if found is None else unfinished(location, found):
                 for name in DOCUMENTS:

@@ -213,7 +213,7 @@ def announce(
 ) -> None:
     """Every retry passes here once: `attempt` failed, the next is in `wait` seconds, and the first was `elapsed` ago.
 
-    Hooks get an event. Retries that go on for longer than a second are warnings of the logger ``exzarr.retry``, which
+    Hooks get an event. Retries that go on for longer than a second are warnings of the logger ``exzarr.retrying``, which
     Python prints on stderr unless logging is configured otherwise.
     """
     if elapsed + wait > SILENT_SECONDS:
@@ -239,7 +239,7 @@ def _warn(error: BaseException, attempt: int, wait: float, elapsed: float) -> No
         _warned = now
     import logging
 
-    logging.getLogger("exzarr.retry").warning(
+    logging.getLogger("exzarr.retrying").warning(
         "%s: attempt %d failed after %.1f s, the next begins in %.1f s", error, attempt, elapsed, wait
     )
 

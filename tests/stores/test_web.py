@@ -16,7 +16,13 @@ import zarr
 
 import exzarr
 from exzarr import retrying, telemetry
-from exzarr.errors import ArgumentError, NodeNotFoundError, StoreError, UnreachableError
+from exzarr.errors import (
+    ArgumentError,
+    ListingUnsupportedError,
+    NodeNotFoundError,
+    StoreError,
+    UnreachableError,
+)
 from exzarr.retrying import Retry
 from exzarr.stores import (
     AzureOptions,
@@ -257,6 +263,24 @@ def test_objects_that_a_bucket_denies_are_absent_on_request(s3_server):
             lenient.put("c/1", b"")  # only reading is lenient
 
 
+def test_nothing_is_deleted_where_the_bucket_denies_listing(s3_server):
+    store = s3_server.store("x")
+    root = exzarr.create_group(store)
+    root.create_array("a", data=np.arange(4), chunks=2)
+    with faulty_proxy(s3_server.endpoint) as proxy:
+        proxy.deny = "list-type"
+        through = ObjectStore(store.url, options=s3_server.options(endpoint=proxy.endpoint))
+        for act in (
+            lambda: exzarr.open(through).__delitem__("a"),
+            lambda: exzarr.create_array(through, name="a", data=np.arange(3), overwrite=True),
+            lambda: exzarr.open(through).move("a", "b"),
+        ):
+            with pytest.raises(ListingUnsupportedError):
+                act()
+    assert exzarr.open(store)["a"][...].tolist() == [0, 1, 2, 3]
+    assert [*exzarr.open(store)] == ["a"]
+
+
 @pytest.mark.parametrize("status", [500, 503, 405, 418])
 def test_a_server_that_fails_is_not_taken_for_one_that_has_nothing(folder, make, status):
     with web_server(folder, absent=status) as web:
@@ -302,6 +326,9 @@ def test_other_options_are_looked_at():
         (lambda: HTTPOptions(headers={"a b": "c"}), "header"),
         (lambda: HTTPOptions(headers={"a": "hush\r\nx: y"}), "header"),
         (lambda: ObjectStore("http://host:99999/x"), "99999"),
+        (lambda: exzarr.open("http://[::1/x"), "no URL"),
+        (lambda: ObjectStore("s3://[b/x"), "no URL"),
+        (lambda: ObjectStore("s3://a b/x", options=S3Options(region="us-east-1")), "bucket"),
     ):
         with pytest.raises(ArgumentError, match=words) as caught:
             make()
@@ -391,10 +418,10 @@ def test_what_is_tried_again_for_more_than_a_second_is_a_warning(monkeypatch, ca
         if errors:
             raise errors.pop()
 
-    with caplog.at_level(logging.WARNING, "exzarr.retry"):
+    with caplog.at_level(logging.WARNING, "exzarr.retrying"):
         Retry(attempts=9, wait_initial=0.1, wait_exp_base=3, wait_jitter=0).call(fail)
     assert max(waits) > 1
-    (record,) = [r for r in caplog.records if r.name == "exzarr.retry"]  # and not one for each attempt
+    (record,) = [r for r in caplog.records if r.name == "exzarr.retrying"]  # and not one for each attempt
     assert "try later" in record.getMessage()
     assert "attempt 4 failed" in record.getMessage()
     caplog.clear()

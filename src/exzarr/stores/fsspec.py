@@ -87,8 +87,7 @@ class FsspecStore(Store):
         self._given = (where, path, dict(storage_options or {}))
         self._secrets = [value for value in self._given[2].values() if isinstance(value, str)]
         if isinstance(where, str) and "@" in where:
-            password = urlsplit(where.rpartition("::")[2]).password
-            self._secrets += [password, unquote(password)] if password else []
+            self._secrets += _passwords(where)
         self.absent = check_absent(absent)
         self._fs, folder = _file_system(where, path, self._given[2], self._secrets)
         self.path = folder.rstrip("/")
@@ -332,6 +331,14 @@ class FsspecStore(Store):
 def _make(given: tuple[Any, str, dict[str, Any]], settings: dict[str, Any]) -> FsspecStore:
     where, path, options = given
     return FsspecStore(where, path, storage_options=options, **settings)
+
+
+def _passwords(url: str) -> list[str]:
+    try:
+        password = urlsplit(url.rpartition("::")[2]).password
+    except ValueError:  # no URL, which the file system will say
+        return []
+    return [password, unquote(password)] if password else []
 
 
 def _is_web(fs: Any) -> bool:

@@ -292,7 +292,10 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
     import_obstore()
     from obstore import store as stores
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ArgumentError(f"{scrubbed(url)!r} is no URL ({error})") from None
     scheme = parts.scheme.lower()
     kind = _SCHEMES.get(scheme)
     if kind is None:
@@ -324,6 +327,8 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
         client = _made(stores.HTTPStore.from_url, root, options, shared)
         web = Web(root, options.headers or {}, options.timeout)
         return Connection(client, unquote(parts.path).strip("/"), root, web, secrets)
+    if _UNFIT.search(parts.netloc):
+        raise ArgumentError(f"{scrubbed(parts.netloc)!r} is no name of a bucket")
     # In abfss://container@account.dfs.core.windows.net/path the account stands in the host.
     bucket, at, host = parts.netloc.partition("@")
     config = {name: value for name, value in options.config().items() if value is not None}  # type: ignore[attr-defined]

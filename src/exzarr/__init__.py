@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         IngestConflictError,
         IngestError,
         InvalidKeyError,
+        LeftOutWarning,
         ListingUnsupportedError,
         LockTimeoutError,
         MetadataError,
@@ -170,6 +171,7 @@ __all__ = [
     "IngestConflictError",
     "IngestError",
     "InvalidKeyError",
+    "LeftOutWarning",
     "ListingUnsupportedError",
     "LockTimeoutError",
     "MetadataError",
@@ -218,7 +220,7 @@ _HOMES = {
     "repair": "exzarr.tools.check.repair",
     "virtualize": "exzarr.tools.virtual.virtualize",
     **dict.fromkeys(("Store", "LocalStore", "MemoryStore", "ZipStore"), "exzarr.stores"),
-    **{name: "exzarr.errors" for name in __all__ if name.endswith("Error")},
+    **{name: "exzarr.errors" for name in __all__ if name.endswith(("Error", "Warning"))},
 }
 
 

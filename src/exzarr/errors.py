@@ -51,6 +51,7 @@ __all__ = [
     "IngestConflictError",
     "IngestError",
     "InvalidKeyError",
+    "LeftOutWarning",
     "ListingUnsupportedError",
     "LockTimeoutError",
     "MetadataError",
@@ -185,6 +186,10 @@ class IngestConflictError(IngestError):
 
 class StreamError(ExzarrError, RuntimeError):
     """A stream that cannot go on: it was opened in another process, before a fork."""
+
+
+class LeftOutWarning(UserWarning):
+    """A function that returns no report has left something out, as ``on_error="skip"`` allows; the message names it."""
 
 
 class TimedOutError(ExzarrError, TimeoutError):

@@ -23,6 +23,7 @@ from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
     from exzarr.info import GroupInfo
+    from exzarr.nodes.survey import OnError
     from exzarr.stores.base import Store
 
 __all__ = ["Group"]
@@ -179,13 +180,23 @@ class Group(GroupListing):
             raise hierarchy.not_found(location)
         hierarchy.delete(location)
 
-    def copy(self, source: str, dest: str, *, overwrite: bool = False) -> Array | Self:
+    def copy(
+        self, source: str, dest: str, *, overwrite: bool = False, on_error: OnError = "raise"
+    ) -> Array | Self:
         """Copy the node at path `source`, with everything below it, to path `dest`; returns the copy.
 
         Both paths are below this group. Chunks are copied as they are stored. To another store, or with
         other chunks or codecs: `exzarr.copy`.
+
+        All keys below the node are copied, also those of nodes that can't be read. What a folder's store does not list
+        (links that lead nowhere or in a circle, names that are no keys) is an error; with ``on_error="skip"`` it is left
+        out, and a `LeftOutWarning` names it.
         """
+        from exzarr.nodes.survey import hidden_obstacles, settle, warn_of
+
+        left_out = settle(hidden_obstacles(self._place(source)), on_error)
         making.copy(self._place(source), self._place(dest), overwrite=overwrite)
+        warn_of(left_out)
         return self[dest]
 
     def move(self, source: str, dest: str, *, overwrite: bool = False) -> Array | Self:
@@ -208,16 +219,22 @@ class Group(GroupListing):
 
     # -- metadata ------------------------------------------------------------------
 
-    def consolidate_metadata(self) -> Self:
+    def consolidate_metadata(self, *, on_error: OnError = "raise") -> Self:
         """Store the metadata of all nodes below in this group's own document; returns the group.
 
         From then on the group opens with one read. What exzarr writes in the same store keeps
         consolidated metadata in step; what other software writes does not.
+
+        A node that consolidated metadata can't have (its document can't be read, a group above it has no document, it has
+        the other version of the format) is an error, and nothing is changed. With ``on_error="skip"`` it is left out,
+        and a `LeftOutWarning` names it.
         """
         self._require_writable()
         from exzarr.nodes.consolidating import consolidate
+        from exzarr.nodes.survey import warn_of
 
-        self._location, self._meta = consolidate(self._location)
+        self._location, self._meta, left_out = consolidate(self._location, on_error)
+        warn_of(left_out)
         return self
 
     def refresh(self) -> Self:

@@ -155,8 +155,22 @@ def _record_all(location: Location) -> None:
     found = hierarchy.load(location.direct)
     hierarchy.recorded(location, found)
     if isinstance(found, GroupMetadata):
-        for path, meta in hierarchy.nodes_below(location.direct):
-            hierarchy.recorded(location.child(path), meta)
+        for place, meta in _readable_below(location):
+            hierarchy.recorded(place, meta)
+
+
+def _readable_below(location: Location) -> Iterator[tuple[Location, Metadata]]:
+    """The nodes below a group, without those that can't be read: consolidated metadata can't have them."""
+    for name, _ in hierarchy.children(location.direct):
+        place = Location(location.store, location.key(name), location.root)
+        try:
+            found = hierarchy.find(place.direct)
+        except MetadataError:
+            continue
+        if found is not None:
+            yield place, found
+            if isinstance(found, GroupMetadata):
+                yield from _readable_below(place)
 
 
 def _missing_parents(location: Location) -> list[Location]:

@@ -254,11 +254,15 @@ def test_hostile_consolidated_metadata_names_no_other_place(root: Group) -> None
     assert "EXZ601" in {finding.code for finding in exzarr.check(root.store, grace=0).findings}
 
 
-def test_other_versions_of_the_format_are_left_out(store: exzarr.Store) -> None:
+def test_other_versions_of_the_format_are_an_error_or_left_out(store: exzarr.Store) -> None:
     root = exzarr.create_group(store, zarr_format=3)
     exzarr.create_array(store, name="old", shape=(1,), dtype="i1", zarr_format=2)
     root.create_array("new", shape=(1,), dtype="i1")
-    assert [*root.consolidate_metadata()] == ["new"]
+    with pytest.raises(exzarr.MetadataError, match=r"old has Zarr format 2.*on_error='skip'"):
+        root.consolidate_metadata()
+    assert not exzarr.open_group(store).consolidated
+    with pytest.warns(exzarr.LeftOutWarning, match="old: the node at"):
+        assert [*root.consolidate_metadata(on_error="skip")] == ["new"]
     assert [*exzarr.open_group(store, use_consolidated=False)] == ["new", "old"]
 
 

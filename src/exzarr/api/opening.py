@@ -28,6 +28,7 @@ from exzarr.nodes.locating import (
     locate,
     open_node,
 )
+from exzarr.nodes.survey import OnError
 from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
@@ -169,12 +170,17 @@ def open_consolidated(
 
 
 def consolidate_metadata(
-    store: StoreLike | Group, path: str | None = None, zarr_format: ZarrFormat | None = None
+    store: StoreLike | Group,
+    path: str | None = None,
+    zarr_format: ZarrFormat | None = None,
+    *,
+    on_error: OnError = "raise",
 ) -> Group:
     """Store the metadata of all nodes below a group in the group's own document; returns the group.
 
     `store` may be a group; `path` leads to one below it. What exzarr writes afterwards in the same
-    store keeps consolidated metadata in step.
+    store keeps consolidated metadata in step. `on_error` says what becomes of nodes that consolidated metadata can't
+    have: see `Group.consolidate_metadata`.
     """
     if isinstance(store, Group):
         group = store if not path else store[path]
@@ -182,10 +188,10 @@ def consolidate_metadata(
             raise NodeTypeError(
                 f"{group.name!r} in {group.store} is an array: only groups have consolidated metadata"
             )
-        return group.consolidate_metadata()
+        return group.consolidate_metadata(on_error=on_error)
     return open_group(
         store, mode="r+", path=path, zarr_format=zarr_format, use_consolidated=False
-    ).consolidate_metadata()
+    ).consolidate_metadata(on_error=on_error)
 
 
 def tree(grp: Group | StoreLike, expand: Any = None, level: int | None = None) -> Tree:  # noqa: ARG001

@@ -12,10 +12,12 @@ from exzarr.api.opening import open as open_
 from exzarr.array import Array
 from exzarr.creation.metadata import ArrayOptions
 from exzarr.creation.storing import new_group
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, ChunkError, MetadataError
+from exzarr.format.metadata import ArrayMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import ZarrFormat
 from exzarr.nodes.locating import StoreLike, locate
+from exzarr.nodes.survey import Obstacle, OnError, check_on_error, settle, survey, warn_of
 from exzarr.stores.base import Store
 
 __all__ = ["load", "save", "save_array", "save_group"]
@@ -76,17 +78,54 @@ def save_group(
     _finish(store, location.store)
 
 
-def load(store: StoreLike, path: str | None = None, zarr_format: ZarrFormat | None = None) -> Any:
+def load(
+    store: StoreLike,
+    path: str | None = None,
+    zarr_format: ZarrFormat | None = None,
+    *,
+    on_error: OnError = "raise",
+) -> Any:
     """What is stored at `path`, in memory: an array as a NumPy array (of no dimensions: a scalar), a group as
     a dict of these by path.
+
+    Of a group, a member that can't be read is an error. With ``on_error="skip"`` it is left out, and a
+    `LeftOutWarning` names it.
     """
+    check_on_error(on_error)
     found = open_(store, mode="r", path=path, zarr_format=zarr_format)
     try:
         if isinstance(found, Array):
             return found[()] if not found.shape else found[...]
-        return {name: np.asarray(member[...]) for name, member in found.walk() if isinstance(member, Array)}
+        arrays, left_out = _load_group(found, on_error)
+        warn_of(left_out)
+        return arrays
     finally:
         _finish(store, found.store)
+
+
+def _load_group(group: Group, on_error: OnError) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arrays below a group, and what was left out."""
+    obstacles: list[Obstacle] = []
+    if group.consolidated:
+        arrays = [(name, node) for name, node in group.walk() if isinstance(node, Array)]
+    else:
+        below = survey(group._location, data=True)
+        obstacles = below.obstacles
+        arrays = [
+            (name, Array(group._location.child(name), meta, **group._access))
+            for name, meta in below.nodes
+            if isinstance(meta, ArrayMetadata)
+        ]
+    settle(obstacles, on_error)
+    made = {}
+    for name, array in arrays:
+        try:
+            made[name] = np.asarray(array[...])
+        except (ChunkError, MetadataError) as error:  # damaged, or of a codec that is not known
+            if on_error == "raise":
+                raise
+            obstacles.append(Obstacle(array.path, error))
+    return made, settle(obstacles, on_error)
 
 
 def _finish(given: StoreLike, store: Store) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from exzarr.cli.options import ON_ERROR
 from exzarr.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from exzarr.tools.checksum.digest import Checksum
 
 __all__ = ["register"]
 
@@ -20,6 +24,7 @@ def register(app: typer.Typer) -> None:
 def checksum(
     path: Annotated[str, typer.Argument(help="An array or a group.")],
     nodes: Annotated[bool, typer.Option("--nodes", help="One line for each node below it, too.")] = False,
+    on_error: ON_ERROR = "raise",
     memory: Annotated[str, typer.Option(help="Most memory for elements.")] = "256MiB",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -27,16 +32,26 @@ def checksum(
 
     It is the same for the same data, attributes and names, whatever the chunks, codecs, store or version.
     """
-    from exzarr.cli.options import parse_bytes
+    from exzarr.cli.options import parse_bytes, parse_on_error
     from exzarr.tools.checksum.digest import checksum as checksum_of
 
     terminal = console(stderr=True).is_terminal and not as_json
-    found = checksum_of(path, memory=parse_bytes(memory, "--memory"), progress=terminal)
+    found = checksum_of(
+        path, memory=parse_bytes(memory, "--memory"), progress=terminal, on_error=parse_on_error(on_error)
+    )
     if as_json:
         print_json(found.asdict())
-        return
+    else:
+        _print_text(found, path, nodes)
+    if found.left_out:
+        raise typer.Exit(1)
+
+
+def _print_text(found: Checksum, path: str, nodes: bool) -> None:
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
+    for one in found.left_out:
+        print(f"left out: {one}", file=sys.stderr)
     print(f"{found.hexdigest}  {path}")
     if nodes:
         for name, digest in found.nodes.items():

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from exzarr.cli.options import ON_ERROR
+
 __all__ = ["register"]
 
 
@@ -24,6 +26,7 @@ def convert(
         bool, typer.Option("--remove-v2", help="In place, to v3: remove the v2 metadata documents.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at DESTINATION.")] = False,
+    on_error: ON_ERROR = "raise",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Convert an array, or a group with all below it, from Zarr v2 to v3 or back.
@@ -31,7 +34,7 @@ def convert(
     In place only metadata documents are written wherever the chunks' bytes stay valid.
     """
     from exzarr.cli.copy import print_report
-    from exzarr.cli.options import progress_bar
+    from exzarr.cli.options import parse_on_error, progress_bar
     from exzarr.tools.convert import convert as convert_nodes
 
     with progress_bar("converting", quiet=as_json) as progress:
@@ -41,6 +44,7 @@ def convert(
             destination=destination,
             overwrite=overwrite,
             remove_v2=remove_v2,
+            on_error=parse_on_error(on_error),
             progress=progress,
         )
     print_report(report, as_json)

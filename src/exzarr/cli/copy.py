@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exzarr.cli.options import ON_ERROR
 from exzarr.cli.output import console, human_bytes, print_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def copy(
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Convert the elements to this data type.")] = None,
     zarr_format: Annotated[int | None, typer.Option("--zarr-format", help="2 or 3.")] = None,
+    on_error: ON_ERROR = "raise",
     memory: Annotated[str, typer.Option(help="Most memory for re-encoding.")] = "256MiB",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -42,7 +44,7 @@ def copy(
 
     Chunks are moved as they are where nothing about their encoding changes, and re-encoded otherwise.
     """
-    from exzarr.cli.options import parse_bytes, parse_codecs, parse_sizes, progress_bar
+    from exzarr.cli.options import parse_bytes, parse_codecs, parse_on_error, parse_sizes, progress_bar
     from exzarr.tools.copy import copy as copy_nodes
 
     changes: dict[str, Any] = {}
@@ -63,16 +65,28 @@ def copy(
     most = parse_bytes(memory, "--memory")
     with progress_bar("copying", quiet=as_json) as progress:
         report = copy_nodes(
-            source, destination, overwrite=overwrite, memory=most, progress=progress, **changes
+            source,
+            destination,
+            overwrite=overwrite,
+            on_error=parse_on_error(on_error),
+            memory=most,
+            progress=progress,
+            **changes,
         )
     print_report(report, as_json)
 
 
 def print_report(report: CopyReport, as_json: bool) -> None:
-    """What was done, for people or as JSON."""
+    """What was done, for people or as JSON. The exit status is 1 where something was left out."""
     if as_json:
         print_json(report.asdict())
-        return
+    else:
+        _print_text(report)
+    if report.left_out:
+        raise typer.Exit(1)
+
+
+def _print_text(report: CopyReport) -> None:
     out = console()
     out.print(str(report), markup=False)
     if report.chunks and report.seconds > 0 and report.bytes_data > 2**20:

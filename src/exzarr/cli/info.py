@@ -106,6 +106,8 @@ def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
         below = walked.nodes[1:]
         if walked.notes:
             found["note"] = "; ".join(walked.notes)
+        if walked.obstacles:
+            found["left_out"] = [str(obstacle) for obstacle in walked.obstacles]
         arrays = [(place, node) for place, node in below if isinstance(node, ArrayMetadata)]
         found["arrays"] = len(arrays)
         found["groups"] = len(below) - len(arrays)

@@ -6,14 +6,35 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["parse_bytes", "parse_codecs", "parse_sizes", "progress_bar"]
+    from exzarr.nodes.survey import OnError
+
+__all__ = ["ON_ERROR", "parse_bytes", "parse_codecs", "parse_on_error", "parse_sizes", "progress_bar"]
+
+ON_ERROR = Annotated[
+    str,
+    typer.Option(
+        "--on-error",
+        help="What to do about nodes that can't be read: raise an error, or skip them, name them, and exit with 1.",
+    ),
+]
+
+
+def parse_on_error(text: str) -> OnError:
+    """``raise`` or ``skip``; ArgumentError for anything else."""
+    if text == "raise":
+        return "raise"
+    if text == "skip":
+        return "skip"
+    raise ArgumentError(f"--on-error {text!r}: it is 'raise' or 'skip'")
 
 
 def parse_sizes(text: str, option: str) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from exzarr.errors import MetadataError
+    from exzarr.errors import ExzarrError
     from exzarr.hierarchy import Location, Metadata
 
 __all__ = ["register", "tree_rows", "tree_table"]
@@ -76,27 +76,29 @@ def _rows(path: str, depth: int | None, scan: bool) -> tuple[list[dict[str, Any]
 
 def _walk(
     location: Location, meta: Metadata, path: str, depth: int | None
-) -> Iterator[tuple[str, Location, Metadata | MetadataError]]:
+) -> Iterator[tuple[str, Location, Metadata | ExzarrError]]:
     """A node and all below it, in the order of the tree; what is wrong, in place of metadata that cannot be read."""
-    from exzarr import hierarchy
-    from exzarr.errors import MetadataError
+    from exzarr.errors import ListingUnsupportedError, StoreError
     from exzarr.format.metadata import GroupMetadata
+    from exzarr.nodes.survey import Obstacle, seen
 
     yield path, location, meta
     if not isinstance(meta, GroupMetadata) or depth == 0:
         return
-    for name in hierarchy.child_names(location):
-        child, inside = location.child(name), f"{path}/{name}" if path else name
-        try:
-            found = hierarchy.find(child)
-        except MetadataError as error:
-            yield inside, child, error
-            continue
-        if found is not None:
-            yield from _walk(child, found, inside, None if depth is None else depth - 1)
+    try:
+        for name, child, found in seen(location):
+            inside = f"{path}/{name}" if path else name
+            if isinstance(found, Obstacle):
+                yield inside, child, found.error
+            elif found is not None:
+                yield from _walk(child, found, inside, None if depth is None else depth - 1)
+    except StoreError as error:
+        if not path or isinstance(error, ListingUnsupportedError):
+            raise
+        yield f"{path}/?", location, error
 
 
-def _facts(place: Location, meta: Metadata | MetadataError, scan: bool) -> dict[str, Any]:
+def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[str, Any]:
     from exzarr.cli.nodes import layout_of, stored
     from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 

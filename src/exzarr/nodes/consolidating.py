@@ -9,34 +9,37 @@ from exzarr.format.consolidated import Consolidated
 from exzarr.format.metadata import GroupMetadata
 from exzarr.format.nodes import consolidate as join
 from exzarr.hierarchy import Location, Metadata
+from exzarr.nodes.survey import OnError, check_on_error, settle, survey
 
 __all__ = ["consolidate"]
 
 
-def consolidate(location: Location) -> tuple[Location, GroupMetadata]:
+def consolidate(
+    location: Location, on_error: OnError = "raise"
+) -> tuple[Location, GroupMetadata, tuple[str, ...]]:
     """Consolidate the metadata of the group at `location`.
 
-    Every document is read anew. Nodes of the other version of the format are left out: what
-    reads consolidated metadata would not find them. Returns the location with the new
-    consolidated metadata, and the group's own metadata.
+    Every document is read again. Returns the location with the new consolidated metadata, the group's own metadata,
+    and what was left out.
 
-    Raises NodeNotFoundError or NodeTypeError where there is no group.
+    Raises NodeNotFoundError or NodeTypeError where there is no group; with ``on_error="raise"`` the error of a node
+    that consolidated metadata can't have: one that can't be read, or has the other version of the format.
     """
+    check_on_error(on_error)
     if location.store.read_only:
         raise ReadOnlyError(f"cannot consolidate the metadata of {location}: the store is read-only")
     direct = location.direct
     group = hierarchy.load_group(direct)
     consolidated = join({}, group.zarr_format)
+    left_out: tuple[str, ...] = ()
 
     def gathered(_: object) -> Consolidated:
-        nonlocal group, consolidated
+        nonlocal group, consolidated, left_out
         # While the group's lock is held: who writes a node now records it here afterwards.
         group = hierarchy.load_group(direct, group.zarr_format)
-        nodes: dict[str, Metadata] = {
-            path: meta
-            for path, meta in hierarchy.nodes_below(direct)
-            if meta.zarr_format == group.zarr_format
-        }
+        below = survey(direct, group.zarr_format)
+        left_out = settle(below.obstacles, on_error)
+        nodes: dict[str, Metadata] = dict(below.nodes)
         if group.zarr_format == 2:
             nodes = {"": group, **nodes}
         consolidated = join(nodes, group.zarr_format)
@@ -44,4 +47,4 @@ def consolidate(location: Location) -> tuple[Location, GroupMetadata]:
 
     consolidation.rewrite(location.store, location.path, group.zarr_format, gathered)
     root = ConsolidatedRoot(location.store, location.path, consolidated)
-    return Location(location.store, location.path, root), group
+    return Location(location.store, location.path, root), group, left_out

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exzarr import hierarchy
-from exzarr.errors import MetadataError
-from exzarr.format.metadata import ArrayMetadata
+from exzarr.errors import ListingUnsupportedError, StoreError
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.codec_parts import inner_chunks
+from exzarr.nodes.survey import seen
 
 __all__ = ["Tree", "tree_of"]
 
@@ -69,16 +70,18 @@ def _group(name: str, location: Location, level: int | None) -> Tree:
     if level is not None and level <= 0:
         return Tree(name, "group", cut=any(True for _ in hierarchy.child_names(location)))
     children = []
-    for child, below in hierarchy.children(location):
-        try:
-            meta = hierarchy.find(below)
-        except MetadataError as error:
-            children.append(Tree(child, "unreadable", f"(unreadable: {error})"))
-            continue
-        if isinstance(meta, ArrayMetadata):
-            children.append(Tree(child, "array", _facts(meta)))
-        elif meta is not None:
-            children.append(_group(child, below, None if level is None else level - 1))
+    try:
+        for child, below, found in seen(location):
+            if isinstance(found, ArrayMetadata):
+                children.append(Tree(child, "array", _facts(found)))
+            elif isinstance(found, GroupMetadata):
+                children.append(_group(child, below, None if level is None else level - 1))
+            elif found is not None:
+                children.append(Tree(child, "unreadable", f"(unreadable: {found.error})"))
+    except ListingUnsupportedError:
+        raise
+    except StoreError as error:
+        return Tree(name, "unreadable", f"(unreadable: {error})", tuple(children))
     return Tree(name, "group", children=tuple(children))
 
 

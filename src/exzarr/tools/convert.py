@@ -21,6 +21,7 @@ from exzarr.errors import ArgumentError
 from exzarr.format import v2, v3
 from exzarr.hierarchy import Location
 from exzarr.nodes.stored import stored_indices
+from exzarr.nodes.survey import MOST_NAMED, OnError
 from exzarr.stores.instrument import instrument
 from exzarr.stores.local import LocalStore
 from exzarr.tools.chunk_moves import move_chunks
@@ -46,6 +47,7 @@ def convert(
     destination: StoreLike | None = None,
     overwrite: bool = False,
     remove_v2: bool = False,
+    on_error: OnError = "raise",
     progress: Callable[[CopyProgress], object] | None = None,
 ) -> CopyReport:
     """Turn an array, or a group with everything below it, into the other version of the format.
@@ -67,6 +69,8 @@ def convert(
         In place, to v3: remove the v2 documents when the v3 ones are written. By default they
         stay beside them (in v3 software, v3 counts), and v2 readers go on reading what
         is there now; what is written through v3 later, they may not see.
+    on_error
+        As for `exzarr.copy`. In place, what is skipped stays as it is.
     progress
         As for `exzarr.copy`.
 
@@ -83,13 +87,22 @@ def convert(
             source_path=path,
             zarr_format=zarr_format,
             overwrite=overwrite,
+            on_error=on_error,
             progress=progress,
         )
     with ExitStack() as opened:
         location = locate(source, path, "r+", opened)
-        plan = plan_copy(location, location, Recipe(zarr_format=zarr_format), keep_keys=True)
+        plan = plan_copy(
+            location, location, Recipe(zarr_format=zarr_format), keep_keys=True, on_error=on_error
+        )
         if all(node.same_bytes for node in plan):
             return _in_place(plan, zarr_format, remove_v2=remove_v2, progress=progress)
+        lost = (*plan[0].left_out, *plan[0].foreign)
+        if lost:
+            raise ArgumentError(
+                f"converting {location} in place re-encodes chunks, and puts a new folder in place of the old one, which "
+                f"would lose what is not converted: {'; '.join(lost[:MOST_NAMED])}. Give a destination, or move it away"
+            )
         return _swap(location, zarr_format, progress)
 
 
@@ -138,6 +151,7 @@ def _in_place(
         bytes_data=tally.total,
         seconds=time.perf_counter() - started,
         notes=tuple([f"{node.target.path or '/'}: {note}" for node in todo for note in node.notes]),
+        left_out=root.left_out,
     )
 
 

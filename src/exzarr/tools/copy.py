@@ -21,10 +21,11 @@ from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.errors import ArgumentError, NodeExistsError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
+from exzarr.nodes.survey import OnError
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import Mode, StoreLike, resolve_store
 from exzarr.tools.chunk_moves import move_chunks
-from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy, refuse_overlap
+from exzarr.tools.copy_plan import NodePlan, foreign_note, place_of, plan_copy, refuse_overlap
 from exzarr.tools.recipe import KEEP, Keep, Recipe
 from exzarr.tools.reencode import reencode, store_missing
 from exzarr.tools.report import CopyProgress, CopyReport, Tally
@@ -53,6 +54,7 @@ def copy(
     dtype: Any = KEEP,
     zarr_format: Literal[2, 3] | Keep | None = KEEP,
     overwrite: bool = False,
+    on_error: OnError = "raise",
     memory: int = MEMORY,
     progress: Callable[[CopyProgress], object] | None = None,
 ) -> CopyReport:
@@ -81,6 +83,9 @@ def copy(
         2 or 3.
     overwrite
         Replace what is at the destination.
+    on_error
+        What to do about a node that can't be copied, and about links that are not followed: ``"raise"`` an error before
+        anything is written, or ``"skip"`` it and name it in the report.
     memory
         Most bytes of an array's elements that are in memory at once (one destination chunk, or shard, at
         least), where chunks have to be re-encoded.
@@ -110,7 +115,7 @@ def copy(
         from_ = locate(source, source_path, "r", opened)
         to = _target(destination, path, from_, opened, overwrite=overwrite)
         refuse_overlap(from_, to)
-        plan = plan_copy(from_, to, recipe)
+        plan = plan_copy(from_, to, recipe, on_error=on_error)
         if to.path.rpartition("/")[2] != from_.path.rpartition("/")[2]:
             hierarchy.check_new(to, plan[0].target_meta.zarr_format)
         return execute(plan, overwrite=overwrite, memory=memory, progress=progress)
@@ -142,8 +147,15 @@ def execute(
         bytes_stored=tally.stored,
         bytes_data=tally.total,
         seconds=time.perf_counter() - started,
-        notes=tuple([f"{node.target.path or '/'}: {note}" for node in plan for note in node.notes]),
+        notes=notes_of(plan),
+        left_out=root.left_out,
     )
+
+
+def notes_of(plan: list[NodePlan]) -> tuple[str, ...]:
+    """The notes of all nodes; foreign keys count as one."""
+    notes = [f"{node.target.path or '/'}: {note}" for node in plan for note in node.notes]
+    return (*notes, *foreign_note(plan[0].foreign))
 
 
 def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int) -> None:

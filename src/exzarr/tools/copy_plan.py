@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from exzarr.errors import (
     ListingUnsupportedError,
     MetadataError,
     NodeNotFoundError,
+    StoreError,
 )
 from exzarr.format import fill_values, node_names, v2
 from exzarr.format.appends import without_appends
@@ -25,6 +27,16 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate
 from exzarr.hierarchy import Location, Metadata
 from exzarr.nodes.locating import FROM_CONSOLIDATED, through_consolidated
+from exzarr.nodes.survey import (
+    MOST_NAMED,
+    Obstacle,
+    OnError,
+    check_on_error,
+    hidden_obstacles,
+    settle,
+    strays,
+    survey,
+)
 from exzarr.stores.instrument import instrument
 from exzarr.tools.recipe import KEEP, Recipe, apply
 from exzarr.tools.translate import translate_group
@@ -51,6 +63,10 @@ class NodePlan:
         What is different about the copy.
     consolidated_v2
         The consolidated metadata that a v2 group will have beside its own documents.
+    left_out
+        Of the topmost node: what the copy leaves out, because ``on_error="skip"``.
+    foreign
+        Of the topmost node: keys that are no part of the hierarchy, and are not copied.
     """
 
     source: Location
@@ -60,6 +76,8 @@ class NodePlan:
     same_bytes: bool = True
     notes: tuple[str, ...] = ()
     consolidated_v2: Consolidated | None = None
+    left_out: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     @property
     def is_array(self) -> bool:
@@ -99,20 +117,40 @@ def _same_fill(one: ArrayMetadata, other: ArrayMetadata) -> bool:
 
 
 def plan_copy(
-    source: Location, target: Location, recipe: Recipe, *, keep_keys: bool = False
+    source: Location,
+    target: Location,
+    recipe: Recipe,
+    *,
+    keep_keys: bool = False,
+    on_error: OnError = "raise",
 ) -> list[NodePlan]:
     """The nodes to copy, each group before what lies below it.
 
-    With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys.
+    With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys. Whatever can't be copied is an error, or is left
+    out, as `on_error` says: see `exzarr.nodes.survey`.
     """
+    check_on_error(on_error)
     walked = walk(source)
-    plans = []
+    obstacles, foreign = [*walked.obstacles], [*walked.foreign]
+    plans: list[NodePlan] = []
     for node, meta in walked.nodes:
-        plan = _plan_node(node.direct, _target(node, source, target), meta, recipe, keep_keys)
-        if node.path != source.path:
-            plan = replace(plan, notes=(*_name_notes(plan), *plan.notes))
-        plans.append(plan)
-    plans[0] = replace(plans[0], notes=(*plans[0].notes, *walked.notes))
+        try:
+            plan = _plan_node(node.direct, _target(node, source, target), meta, recipe, keep_keys)
+            if node.path != source.path:
+                plan = replace(plan, notes=(*_name_notes(plan), *plan.notes))
+            if plan.is_array:
+                foreign += strays(plan.source, plan.array_meta)
+            plans.append(plan)
+        except ExzarrError as error:
+            if node.path == source.path:
+                raise
+            obstacles.append(Obstacle(node.path, error))
+    plans[0] = replace(
+        plans[0],
+        notes=(*plans[0].notes, *walked.notes),
+        left_out=settle(obstacles, on_error),
+        foreign=tuple(foreign),
+    )
     return _with_consolidated(plans)
 
 
@@ -140,10 +178,16 @@ class Walked:
         Their places and metadata.
     notes
         What restricts the walk: empty where the store has listed everything.
+    obstacles
+        What could not be walked.
+    foreign
+        Keys that are no part of the hierarchy.
     """
 
     nodes: list[tuple[Location, Metadata]]
     notes: tuple[str, ...] = ()
+    obstacles: Sequence[Obstacle] = ()
+    foreign: Sequence[str] = ()
 
 
 def walk(location: Location) -> Walked:
@@ -154,33 +198,46 @@ def walk(location: Location) -> Walked:
     Raises
     ------
     NodeNotFoundError
-        There is no node, or consolidated metadata names one that is not there.
+        There is no node.
     ListingUnsupportedError
         The store cannot list, and the group has no consolidated metadata.
     """
     found = hierarchy.load(location.direct)
     if not isinstance(found, GroupMetadata):
-        return Walked([(location, found)])
+        return Walked([(location, found)], obstacles=hidden_obstacles(location.direct))
     try:
-        below = [(location.child(path), meta) for path, meta in hierarchy.nodes_below(location.direct)]
-        return Walked([(location, found), *below])
+        seen = survey(location.direct, data=True)
+        below = [(location.child(path), meta) for path, meta in seen.nodes]
+        return Walked([(location, found), *below], obstacles=seen.obstacles, foreign=seen.foreign)
     except ListingUnsupportedError as error:
-        location = through_consolidated(location, error)
+        return _walk_consolidated(through_consolidated(location, error), found)
+
+
+def _walk_consolidated(location: Location, group: GroupMetadata) -> Walked:
+    """What consolidated metadata names, with the documents that are stored."""
     names = [path for path, _ in hierarchy.nodes_below(location)]
 
-    def load(path: str) -> tuple[str, Metadata]:
+    def load(path: str) -> tuple[str, Metadata | Obstacle]:
         node = location.direct.child(path)
-        meta = hierarchy.find(node)
-        if meta is None:
-            raise NodeNotFoundError(
-                f"consolidated metadata of {location} names {path!r}, and there is no array or group at {node}: "
-                "consolidate it again where the store can be written, or give the nodes that there are one by one"
-            )
-        return path, meta
+        try:
+            meta = hierarchy.find(node)
+        except (MetadataError, StoreError) as error:
+            return path, Obstacle(node.path, error)
+        if meta is not None:
+            return path, meta
+        missing = NodeNotFoundError(
+            f"consolidated metadata of {location} names {path!r}, and there is no array or group at {node}: "
+            "consolidate it again where the store can be written, or give the nodes that there are one by one"
+        )
+        return path, Obstacle(node.path, missing)
 
-    documents = dict(asked(location.store, load, iter(names)))
-    below = [(location.child(path), documents[path]) for path in names]
-    return Walked([(location, found), *below], (FROM_CONSOLIDATED,))
+    loaded = dict(asked(location.store, load, iter(names)))
+    found = [(location.child(path), loaded[path]) for path in names]
+    return Walked(
+        [(location, group), *[(place, meta) for place, meta in found if not isinstance(meta, Obstacle)]],
+        (FROM_CONSOLIDATED,),
+        [obstacle for _, obstacle in found if isinstance(obstacle, Obstacle)],
+    )
 
 
 def _target(node: Location, source: Location, target: Location) -> Location:
@@ -237,6 +294,15 @@ def is_consolidated(location: Location, meta: Metadata) -> bool:
     if meta.zarr_format == 3:
         return meta.consolidated is not None
     return instrument(location.store).exists(location.key(v2.ZMETADATA))
+
+
+def foreign_note(foreign: Sequence[str]) -> list[str]:
+    """A note on keys that are no part of the hierarchy; none where there are no such keys."""
+    if not foreign:
+        return []
+    named = ", ".join(repr(key) for key in foreign[:MOST_NAMED])
+    more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
+    return [f"not copied, because no node has them: {named}{more}"]
 
 
 def place_of(location: Location) -> str:

@@ -50,7 +50,10 @@ class CopyReport:
     seconds
         How long it took.
     notes
-        What of the source could not be said in the copy, and is of no consequence for the values.
+        What of the source could not be said in the copy, and is of no consequence for the values; and keys beside the
+        nodes that were not copied.
+    left_out
+        What was not copied, because ``on_error="skip"``: path and reason of each.
     """
 
     source: str
@@ -63,10 +66,16 @@ class CopyReport:
     bytes_data: int
     seconds: float
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """The figures as a plain dict."""
-        return {**asdict(self), "seconds": round(self.seconds, 6), "notes": [*self.notes]}
+        return {
+            **asdict(self),
+            "seconds": round(self.seconds, 6),
+            "notes": [*self.notes],
+            "left_out": [*self.left_out],
+        }
 
     def __str__(self) -> str:
         counts = [
@@ -80,7 +89,14 @@ class CopyReport:
         places = (
             [f"  in   {self.source}"] if in_place else [f"  from {self.source}", f"  to   {self.destination}"]
         )
-        return "\n".join([*lines, *places, *[f"  note: {note}" for note in self.notes]])
+        return "\n".join(
+            [
+                *lines,
+                *places,
+                *[f"  note: {note}" for note in self.notes],
+                *[f"  left out: {one}" for one in self.left_out],
+            ]
+        )
 
     def _how(self, in_place: bool) -> str:
         if in_place and not self.chunks:

@@ -16,22 +16,25 @@ from exzarr.errors import ListingUnsupportedError, StoreError
 from exzarr.format.node_names import QUARANTINE
 from exzarr.stores.base import Store, is_reserved
 from exzarr.stores.listing import listed
+from exzarr.stores.local_hidden import why_hidden
 
 __all__ = ["QUARANTINE", "Entry", "EntryKind", "age", "below", "directly"]
 
-EntryKind = Literal["value", "prefix", "own", "link", "unreadable"]
+EntryKind = Literal["value", "prefix", "own", "link", "hidden", "unreadable"]
 """``own`` is exzarr's temporary or lock file, or a folder of that name; ``link`` leads out of the store (and
-comes beside the entry that it stands for); ``unreadable`` cannot be listed."""
+comes beside the entry that it stands for); ``hidden`` is left out of listings (`stores.local_hidden`); ``unreadable``
+cannot be listed."""
 
 
 _CHUNKY = re.compile(r"c|\d+")
 
 
 class Entry(NamedTuple):
-    """Something under a prefix; `key` is from the root of the store."""
+    """Something under a prefix; `key` is from the root of the store, `why` is told of what is ``hidden``."""
 
     key: str
     kind: EntryKind
+    why: str = ""
 
 
 def below(store: Store, prefix: str) -> Iterator[Entry]:
@@ -115,21 +118,14 @@ def _scan(store: Store, folder: str, linked: bool) -> Iterator[tuple[Entry, bool
                 if is_reserved(name):
                     yield Entry(key, "own"), False
                     continue
-                if not _may_be_key(name):
-                    continue
                 is_link = one.is_symlink()
-                if is_link and _leads_up(one.path):
+                why = why_hidden(one, linked=linked)
+                if why is not None:
+                    yield Entry(key, "hidden", why), False
                     continue
                 if is_link and _leads_out(root, one.path):
                     yield Entry(key, "link"), True
-                try:
-                    if one.is_dir():
-                        if not (is_link and linked):
-                            yield Entry(key, "prefix"), is_link
-                    elif one.is_file():
-                        yield Entry(key, "value"), is_link
-                except OSError:  # links in a circle, or to where one may not look
-                    continue
+                yield Entry(key, "prefix" if one.is_dir() else "value"), is_link
     except (FileNotFoundError, NotADirectoryError):
         return  # somebody removed it meanwhile
     except (OSError, UnicodeError):
@@ -140,20 +136,6 @@ def _join(root: str, key: str) -> str:
     return f"{root.rstrip('/')}/{key}" if key else root
 
 
-def _may_be_key(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _leads_out(root: str, path: str) -> bool:
     target, inside = os.path.realpath(path), os.path.realpath(root)
     return target != inside and not target.startswith(inside.rstrip("/") + "/")
-
-
-def _leads_up(path: str) -> bool:
-    """Whether a link leads to a folder that it is in itself: behind it there is only the same again."""
-    folder, target = os.path.realpath(path.rpartition("/")[0]), os.path.realpath(path)
-    return f"{folder}/".startswith(target.rstrip("/") + "/")

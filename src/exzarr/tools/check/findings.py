@@ -232,6 +232,13 @@ KINDS: dict[str, Kind] = {
             "nothing: check a copy in a folder, or through a store that lists",
         ),
         Kind(
+            "EXZ406",
+            "warning",
+            "entry that listings leave out",
+            "a link that is not followed, or a name that is no key: readers do not see it, and copies do not have it",
+            "nothing: replace it by what it should be, or remove it",
+        ),
+        Kind(
             "EXZ501",
             "note",
             "temporary file of an exzarr that died",

@@ -97,6 +97,9 @@ class Run:
         elif entry.kind == "link":
             finding = Finding("EXZ404", path, entry.key, "it is a symbolic link")
             self.findings.suspect([finding], lambda: (finding,))
+        elif entry.kind == "hidden":
+            finding = Finding("EXZ406", path, _printable(entry.key), entry.why)
+            self.findings.suspect([finding], lambda: (finding,))
         elif entry.kind == "unreadable":
             finding = Finding("EXZ205", path, entry.key, "what lies below it cannot be listed")
             self.findings.suspect([finding], partial(self._still_unreadable, finding))
@@ -120,3 +123,8 @@ class Run:
             self.findings.suspect([found], again)
         else:
             self.findings.leave_open(found)
+
+
+def _printable(key: str) -> str:
+    """A name that is no UTF-8, as it can be printed."""
+    return key.encode("utf-8", "backslashreplace").decode()

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from exzarr.array import Array
+from exzarr.errors import ChunkError, MetadataError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import Location, Metadata
+from exzarr.nodes.survey import Obstacle, OnError, check_on_error, settle
 from exzarr.stores.resolve import StoreLike
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.tools.checksum.canonical import Encoder, attributes_of, canonical_json, dimension_names_of
@@ -40,6 +42,9 @@ class Checksum:
         What it is the checksum of.
     notes
         What restricts it: empty where the store has listed everything.
+    left_out
+        What it does not cover, because ``on_error="skip"``: path and reason of each. The paths count: such a checksum
+        never equals one of everything.
     """
 
     hexdigest: str
@@ -47,6 +52,7 @@ class Checksum:
     data: dict[str, str]
     place: str
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
         """The checksum as a plain dict."""
@@ -54,7 +60,13 @@ class Checksum:
             {"path": "/" + path, "sha256": digest, "data": self.data.get(path)}
             for path, digest in self.nodes.items()
         ]
-        return {"place": self.place, "sha256": self.hexdigest, "nodes": nodes, "notes": [*self.notes]}
+        return {
+            "place": self.place,
+            "sha256": self.hexdigest,
+            "nodes": nodes,
+            "notes": [*self.notes],
+            "left_out": [*self.left_out],
+        }
 
     def __str__(self) -> str:
         return self.hexdigest
@@ -64,6 +76,7 @@ def checksum(
     target: Array | Group | StoreLike,
     *,
     path: str = "",
+    on_error: OnError = "raise",
     memory: int = MEMORY,
     progress: Progress = False,
 ) -> Checksum:
@@ -109,6 +122,9 @@ def checksum(
     ----------
     target, path
         An array or a group; or a store (or a path, or URL), and a path in it.
+    on_error
+        What to do about a node that can't be read, and about links that are not followed: ``"raise"`` an error, or
+        ``"skip"`` it and name it in ``left_out``. Of a skipped node only the path counts, with the kind ``"left out"``.
     memory
         Most bytes of elements that are in memory at once (one chunk at least).
     progress
@@ -123,11 +139,14 @@ def checksum(
     """
     with ExitStack() as opened:
         location = locate(target, path, "r", opened)
+        check_on_error(on_error)
         walked = walk(location)
+        settle(walked.obstacles, on_error)
         nodes = _sorted(location, walked.nodes)
         meter = open_meter(progress, sum(_size(meta) for _, _, meta in nodes), "reading")
         try:
-            return replace(_checksum(location, nodes, memory, meter), notes=walked.notes)
+            found = _checksum(location, nodes, [*walked.obstacles], on_error, memory, meter)
+            return replace(found, notes=walked.notes)
         finally:
             if meter is not None:
                 meter.close()
@@ -147,7 +166,12 @@ def _size(meta: Metadata) -> int:
 
 
 def _checksum(
-    location: Location, nodes: list[tuple[str, Location, Metadata]], memory: int, meter: Any
+    location: Location,
+    nodes: list[tuple[str, Location, Metadata]],
+    obstacles: list[Obstacle],
+    on_error: OnError,
+    memory: int,
+    meter: Any,
 ) -> Checksum:
     lines = [HEADER]
     digests: dict[str, str] = {}
@@ -161,7 +185,13 @@ def _checksum(
                 if meter is not None:
                     meter.add(n, n * itemsize)
 
-            data[path] = digest_elements(Array(place, meta, read_only=True), encoder, memory, advance)
+            try:
+                data[path] = digest_elements(Array(place, meta, read_only=True), encoder, memory, advance)
+            except (ChunkError, MetadataError) as error:  # damaged, or of a codec that is not known
+                if on_error == "raise":
+                    raise
+                obstacles.append(Obstacle(place.path, error))
+                continue
             record |= {
                 "kind": "array",
                 "attributes": attributes_of(meta),
@@ -172,5 +202,8 @@ def _checksum(
             }
         lines.append(canonical_json(record))
         digests[path] = hashlib.sha256(lines[-1].encode()).hexdigest()
+    skip = len(location.path) + 1 if location.path else 0
+    missing = sorted({obstacle.path[skip:] for obstacle in obstacles})
+    lines += [canonical_json({"path": path, "kind": "left out"}) for path in missing]
     whole = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return Checksum(whole, digests, data, place_of(location))
+    return Checksum(whole, digests, data, place_of(location), left_out=tuple([str(one) for one in obstacles]))

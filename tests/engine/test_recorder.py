@@ -21,17 +21,18 @@ from hypothesis import strategies as st
 import exzarr
 from exzarr import config, telemetry
 from exzarr.array import Array
-from exzarr.engine import recording
+from exzarr.engine import recorder, recording
 from exzarr.engine.read import read
 from exzarr.engine.scratch import with_scratch
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ChunkCorruptError, ChunkMissingError
 from exzarr.hierarchy import Location
-from exzarr.stores import file_locks, locks
-from exzarr.stores.base import KEEP
+from exzarr.stores import file_locks, instrumented, locks
+from exzarr.stores.base import KEEP, ValueReader
 from exzarr.stores.instrumented import InstrumentedStore
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.wrappers import StoreWrapper
 from exzarr.stores.zip import ZipStore
 from exzarr.telemetry import (
     CacheHit,
@@ -440,6 +441,29 @@ def test_waiting_for_a_process_is_neither_fetching_nor_copying(tmp_path: Path) -
     assert waited <= written.waiting <= whole.seconds
     assert all(event.seconds <= whole.seconds - waited for event in ears.of(StoreRequest))
     assert array[1, 1] == 7
+
+
+class SlowToOpen(StoreWrapper):
+    """Takes 100 seconds, by a clock of its own, to open a value, and no time for anything else."""
+
+    clock = 0.0
+
+    def open_value(self, key: str) -> ValueReader | None:
+        SlowToOpen.clock += 100
+        return super().open_value(key)
+
+
+def test_the_time_to_open_a_shard_counts_once(monkeypatch: pytest.MonkeyPatch, ears: Ears) -> None:
+    array = make((8, 8), chunks=(4, 4), shards=(8, 8))
+    array[...] = numbered((8, 8))
+    for module in (instrumented, recorder, recording):
+        monkeypatch.setattr(module, "perf_counter", lambda: SlowToOpen.clock)
+    ears.events.clear()
+    assert_same(open_array(SlowToOpen(array.store))[...], numbered((8, 8)))
+    (whole,) = ears.of(SelectionRead)
+    assert whole.seconds == 100
+    assert sum(event.fetching for event in ears.of(ChunkRead)) == pytest.approx(100)
+    assert sum(event.seconds for event in ears.of(ChunkRead)) == pytest.approx(100)
 
 
 # -- damage ----------------------------------------------------------------------------------------

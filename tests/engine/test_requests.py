@@ -11,7 +11,7 @@ from exzarr import config
 from exzarr.array import Array
 from exzarr.codecs import registry
 from exzarr.codecs.base import BytesBytesCodec
-from exzarr.engine.shards import coalesce
+from exzarr.engine.strategy import coalesce
 from exzarr.hierarchy import Location
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore

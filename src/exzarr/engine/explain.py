@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from exzarr import config
 from exzarr.engine.plan import Plan
 from exzarr.engine.requests import asked
-from exzarr.engine.shards import ShardLayout, coalesce, fetched_whole
+from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
+from exzarr.engine.strategy import FirstRequest, ShardRequests, method_of, window
 from exzarr.errors import CodecError, StoreError
 from exzarr.stores.instrument import instrument
 from exzarr.telemetry.units import human_bytes
@@ -111,7 +111,8 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
         return Explanation(source.path, 0, 0, 0, 0 if source.sharded else None, 0, 0, 0)
     if source.sharded:
         return _explain_shards(source, plan, wanted)
-    partly = _reads_parts(source, plan, wanted)
+    method = method_of(source, plan, plan.chunks, wanted)
+    partly = method == "windows" or (method == "bands" and source.unit.raw and plan.sliced)
     looked = found = fetch = decode = 0
 
     def ask(item: Any) -> tuple[Any, int | None]:
@@ -128,34 +129,17 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
     return Explanation(source.path, wanted, chunks, chunks - found, None, chunks, fetch, decode, ranges)
 
 
-def _reads_parts(source: ChunkSource, plan: Plan, wanted: int) -> bool:
-    """Whether of each chunk only the bytes from the first to the last that is wanted are read (`engine.read`)."""
-    pipeline = source.pipeline
-    if pipeline is None or not pipeline.raw or not plan.sliced:
-        return False
-    return (
-        plan.rows and pipeline.plain and not source.store.concurrency
-    ) or 2 * wanted < plan.chunks * source.nbytes
-
-
 def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> int:
     """Bytes from the first to the last that a selection takes of a raw chunk."""
     assert source.pipeline is not None
     if plan.rows and chunk_index[0].step != 1:  # rows that are no band
         return source.nbytes
-    span, stride = 0, source.dtype.itemsize
-    for here, length in zip(reversed(chunk_index), reversed(source.pipeline.spec.shape), strict=True):
-        span += (here.stop - 1 - here.start) * stride
-        stride *= length
-    return span + source.dtype.itemsize
+    start, end, _ = window(chunk_index, source.pipeline.spec.shape, source.dtype.itemsize)
+    return end - start
 
 
 def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:
-    settings = config.get()
-    if remote := bool(source.store.concurrency):
-        gap, most = settings.remote_gap, settings.remote_most
-    else:
-        gap, most = settings.coalesce_gap, settings.coalesce_max // settings.workers
+    strategy = ShardRequests.of(source)
     looked = chunks = found = more = fetch = decode = whole = known = sizes = 0
 
     def ask(item: Any) -> tuple[ShardLayout, list[int], _Stored | None]:
@@ -167,22 +151,23 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         looked += 1
         chunks += len(numbers)
         if stored is None:
-            whole += remote and fetched_whole(layout, len(numbers), most)
+            whole += strategy.first(layout, len(numbers), cached=False) is FirstRequest.WHOLE
             continue
         size, ranges, cached = stored
         found += len(ranges)
         decode += len(ranges) * layout.inner.spec.nbytes
         known += cached
-        if not cached:
-            if remote and fetched_whole(layout, len(numbers), most):
-                whole += 1
-                fetch += size
-                continue
+        first = strategy.first(layout, len(numbers), cached=cached)
+        if first is FirstRequest.WHOLE:
+            whole += 1
+            fetch += size
+            continue
+        if first is FirstRequest.INDEX:
             fetch += layout.shards.index_size
-        runs = [*coalesce(sorted(ranges), gap, most)]
+        runs = [*strategy.ranges(sorted(ranges))]
         more += len(runs)
         fetch += sum(end - begin for begin, end, _, _ in runs)
-        if remote and cached and not runs:  # it is asked whether what is known still holds
+        if strategy.remote and cached and not runs:  # it is asked whether what is known still holds
             sizes += 1
     shards = looked
     if plan.chunks > MANY:

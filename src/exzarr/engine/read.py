@@ -1,7 +1,7 @@
 """Chunks → array.
 
 `read` moves what a plan touches from the store into a work array. Which worker does it is
-chosen once, by how the chunks are stored and how they lie in the result:
+chosen once (`engine.strategy`), by how the chunks are stored and how they lie in the result:
 
 `read_bands`   chunks that are bands of whole rows of the result: read or decoded straight into place
 `read_runs`    all other chunks of a regular grid: neighbours together, or of raw chunks a window each
@@ -30,7 +30,7 @@ from exzarr.engine.read_shards import read_shards
 from exzarr.engine.scratch import with_scratch
 from exzarr.engine.shards import split_shards
 from exzarr.engine.source import ChunkSource
-from exzarr.engine.stack import HUGE_NBYTES
+from exzarr.engine.strategy import method_of
 from exzarr.errors import CodecError
 
 __all__ = ["read", "read_chunk"]
@@ -60,30 +60,21 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         return
     # Few neighbours are not worth moving together where that leaves a worker without any.
     slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
-    pipeline = source.pipeline
-    huge = source.nbytes > HUGE_NBYTES
-    if source.sharded:
+    method = method_of(source, plan, chunks, work.nbytes, work)
+    if method == "shards":
         items = source.items(plan)
         if workers > 1 and source.layout is not None:
             items, chunks = split_shards(items, chunks, source.layout, workers)
         job = partial(read_shards, source, plan, work)
-    elif pipeline is None:
-        items, job = source.items(plan), partial(_one_by_one, source, plan, work)
-    elif (
-        plan.rows and pipeline.plain and work.ndim and work.dtype == source.dtype and work.flags.c_contiguous
-    ):
+    elif method == "bands":
         items, job = source.items(plan), partial(read_bands, source, work)
-    elif pipeline.raw and work.dtype == source.dtype:
-        if plan.sliced and 2 * work.nbytes < chunks * source.nbytes:
-            items, job = source.items(plan), partial(read_raw_windows, source, work)
-        elif huge:
-            items, job = source.items(plan), partial(_one_by_one, source, plan, work)
-        else:
-            items, job = source.runs(plan, slots), partial(read_raw_runs, source, plan, work)
-    elif huge:
+    elif method == "windows":
+        items, job = source.items(plan), partial(read_raw_windows, source, work)
+    elif method == "chunks":
         items, job = source.items(plan), partial(_one_by_one, source, plan, work)
     else:
-        items, job = source.runs(plan, slots), partial(read_encoded_runs, source, plan, work)
+        read_runs = read_raw_runs if source.unit.raw and work.dtype == source.dtype else read_encoded_runs
+        items, job = source.runs(plan, slots), partial(read_runs, source, plan, work)
     job = partial(with_scratch, job)
     run(job if recorder is None else partial(recorder.work, job), items, chunks, workers)
 

@@ -8,7 +8,6 @@ is wanted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -24,6 +23,7 @@ from exzarr.engine.requests import NOTHING, Flight, Item
 from exzarr.engine.reread import wrong_size
 from exzarr.engine.scratch import with_scratch
 from exzarr.engine.source import ChunkSource
+from exzarr.engine.strategy import method_of, window
 from exzarr.errors import CodecError
 from exzarr.stores.base import Buffer
 
@@ -42,9 +42,7 @@ def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -
     else:
         fetch: Callable[..., Any]
         place: Callable[..., None]
-        pipeline = source.pipeline
-        raw = pipeline is not None and pipeline.raw and work.dtype == source.dtype
-        if raw and plan.sliced and 2 * work.nbytes < plan.chunks * source.nbytes:
+        if method_of(source, plan, plan.chunks, work.nbytes, work) == "windows":
             items, fetch, place = _windows(source, plan), _fetch_window, _place_window
         else:
             items, fetch, place = _chunks(source, plan), _fetch, _place
@@ -116,14 +114,8 @@ def _place(source: ChunkSource, plan: Plan, work: AnyArray, item: Any, data: Buf
 def _windows(source: ChunkSource, plan: Plan) -> Iterator[Item]:
     assert source.pipeline is not None
     shape, itemsize = source.pipeline.spec.shape, source.dtype.itemsize
-    strides = [itemsize * math.prod(shape[d + 1 :]) for d in range(len(shape))]
     for item in source.items(plan):
-        start, end = 0, itemsize
-        steps = []
-        for here, stride in zip(item[1], strides, strict=True):
-            start += here.start * stride
-            end += (here.stop - 1) * stride
-            steps.append(here.step * stride)
+        start, end, steps = window(item[1], shape, itemsize)
         yield end - start, (item, start, end, steps)
 
 

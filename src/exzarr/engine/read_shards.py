@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exzarr import config
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.engine.at_once import AT_ONCE_LEAST, AT_ONCE_NBYTES
 from exzarr.engine.plan import Plan
 from exzarr.engine.pool import Feed
 from exzarr.engine.scratch import scratch
-from exzarr.engine.shards import ShardLayout, coalesce
+from exzarr.engine.shards import Index, ShardLayout
 from exzarr.engine.source import ChunkSource
 from exzarr.engine.stack import HUGE_NBYTES, LARGE_NBYTES, Stack, joined, neighbours
+from exzarr.engine.strategy import ShardRequests
 from exzarr.errors import CodecError, StoreError
 from exzarr.stores.base import Buffer
 
-__all__ = ["ShardReader", "read_shards"]
+__all__ = ["ShardReader", "read_shards", "stored_chunks"]
 
 AnyArray = npt.NDArray[Any]
 Wanted = tuple[int, int, int, Any, Any]
@@ -42,17 +42,35 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: Feed) -> 
         batch = feed.take()
 
 
+def stored_chunks(
+    source: ChunkSource, layout: ShardLayout, key: str, index: Index, plan: Plan, work: AnyArray
+) -> list[Wanted]:
+    """The inner chunks that `plan` touches and that are stored, in the order of their bytes in the shard.
+
+    The other ones are filled with the fill value in `work`.
+    """
+    starts, lengths = index
+    wanted: list[Wanted] = []
+    for number, chunk_index, work_index in plan.walk(layout.labels, sum):
+        length = lengths[number]
+        if length < 0:
+            work[work_index] = layout.absent(source, key, number)
+        else:
+            wanted.append((starts[number], length, number, chunk_index, work_index))
+    wanted.sort(key=itemgetter(0))
+    return wanted
+
+
 class ShardReader:
     """What one worker needs for every shard."""
 
     __slots__ = (
         "_buffer",
-        "_gap",
         "_key",
         "_layout",
-        "_most",
         "_number",
         "_plan",
+        "_requests",
         "_slots",
         "_source",
         "_stack",
@@ -62,8 +80,7 @@ class ShardReader:
     )
 
     def __init__(self, source: ChunkSource, plan: Plan, work: AnyArray) -> None:
-        settings = config.get()
-        self._gap, self._most = settings.coalesce_gap, settings.coalesce_max // settings.workers
+        self._requests = ShardRequests.of(source)
         self._source, self._plan, self._work = source, plan, work
         self._buffer = memoryview(b"")
         self._layout: ShardLayout | None = None
@@ -89,18 +106,11 @@ class ShardReader:
         try:
             if layout is not self._layout:
                 self._prepare(layout)
-            starts, lengths = layout.index(key, value)
-            wanted: list[Wanted] = []
+            index = layout.index(key, value)
             sub = self._plan.within(item, layout.dims, layout.shape)
-            for number, chunk_index, work_index in sub.walk(layout.labels, sum):
-                length = lengths[number]
-                if length < 0:
-                    self._work[work_index] = layout.absent(source, key, number)
-                else:
-                    wanted.append((starts[number], length, number, chunk_index, work_index))
-            wanted.sort(key=itemgetter(0))
+            wanted = stored_chunks(source, layout, key, index, sub, self._work)
             place = self._rows if sub.rows and self._target is not None else self._runs
-            for begin, end, first, until in coalesce(wanted, self._gap, self._most):
+            for begin, end, first, until in self._requests.ranges(wanted):
                 if end - begin > len(self._buffer):
                     self._buffer = memoryview(scratch("encoded", end - begin))
                 value.read_into(self._buffer[: end - begin], begin)

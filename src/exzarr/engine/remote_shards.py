@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
-from operator import itemgetter
 from typing import Any
 
 import numpy.typing as npt
 
-from exzarr import config
 from exzarr.engine.plan import Plan
-from exzarr.engine.read_shards import ShardReader
+from exzarr.engine.read_shards import ShardReader, stored_chunks
 from exzarr.engine.requests import NOTHING, Flight, Item
-from exzarr.engine.shards import Index, ShardLayout, coalesce, fetched_whole
+from exzarr.engine.shards import Index, ShardLayout
 from exzarr.engine.source import ChunkSource
+from exzarr.engine.strategy import FirstRequest, ShardRequests
 from exzarr.errors import ChangedError, CodecError
 from exzarr.stores.base import Buffer, Fetched, changed_error
 
@@ -68,9 +67,8 @@ class RemoteShards:
     """The shards of one read."""
 
     def __init__(self, source: ChunkSource, plan: Plan, work: AnyArray) -> None:
-        settings = config.get()
         self._source, self._plan, self._work = source, plan, work
-        self._gap, self._most = settings.remote_gap, settings.remote_most
+        self._requests = ShardRequests.of(source)
 
     def items(self) -> Iterator[Item]:
         """One for each shard. How much of it there is to fetch is not known yet: its index, or all of it."""
@@ -78,7 +76,7 @@ class RemoteShards:
         for item in source.items(self._plan):
             layout = source.layout or source.layout_at(item[0])
             nbytes = layout.shards.spec.nbytes
-            room = nbytes if nbytes <= self._most else layout.shards.index_size
+            room = nbytes if nbytes <= self._requests.most else layout.shards.index_size
             yield room, (_Shard(item, layout), None)
 
     def decoder(self) -> Callable[..., None]:
@@ -120,15 +118,7 @@ class RemoteShards:
         if index is None:
             self._work[item[2]] = source.absent(shard.key)
             return NOTHING
-        starts, lengths = index
-        wanted = []
-        for number, chunk_index, work_index in sub.walk(layout.labels, sum):
-            length = lengths[number]
-            if length < 0:
-                self._work[work_index] = layout.absent(source, shard.key, number)
-            else:
-                wanted.append((starts[number], length, number, chunk_index, work_index))
-        wanted.sort(key=itemgetter(0))
+        wanted = stored_chunks(source, layout, shard.key, index, sub, self._work)
         if whole is not None:
             return (shard, shard.attempt, sub.rows, wanted, 0, whole) if wanted else NOTHING
         if not wanted and not fresh:
@@ -138,7 +128,7 @@ class RemoteShards:
                 raise changed_error(source.store, shard.key)
         flight.add(
             (end - begin, (shard, (shard.attempt, sub.rows, wanted[first:until], begin, end, version)))
-            for begin, end, first, until in coalesce(wanted, self._gap, self._most)
+            for begin, end, first, until in self._requests.ranges(wanted)
         )
         return NOTHING
 
@@ -158,7 +148,7 @@ class RemoteShards:
             if self._source.recorder is not None:
                 self._source.recorder.hit("shard index", key, layout.shards.index_size)
             return known[0], known[1], None, False
-        if fetched_whole(layout, chunks, self._most):
+        if self._requests.first(layout, chunks, cached=False) is FirstRequest.WHOLE:
             return self._fetch_whole(layout, key)
         mine: Future[_Known] = Future()
         theirs = layout.coming.setdefault(key, mine)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exzarr.engine.recorder import ChunkRecorder
     from exzarr.engine.source import ChunkSource
 
-__all__ = ["ShardLayout", "coalesce", "fetched_whole", "split_shards"]
+__all__ = ["ShardLayout", "split_shards"]
 
 Index = tuple[memoryview, memoryview]
 """Start and length in bytes of each inner chunk; the length is -1 where it is not stored."""
@@ -191,32 +191,6 @@ class ShardLayout:
         return tuple(
             [at // dim.uniform + int(i) for at, dim, i in zip(corner, self.dims, local, strict=True)]
         )
-
-
-def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, int, int, int]]:
-    """Join ranges that lie close together, as long as the whole stays small.
-
-    `wanted` holds tuples that begin with start and length, sorted. Yields ``(begin, end, first,
-    until)``: one range of bytes, and the slice of `wanted` that lies in it.
-    """
-    first, total = 0, len(wanted)
-    while first < total:
-        begin = wanted[first][0]
-        end = begin + wanted[first][1]
-        until = first + 1
-        while until < total:
-            start, length = wanted[until][:2]
-            if start > end + gap or start + length - begin > most:
-                break
-            end = max(end, start + length)
-            until += 1
-        yield begin, end, first, until
-        first = until
-
-
-def fetched_whole(layout: ShardLayout, wanted: int, most: int) -> bool:
-    """Whether of a shard in a store that takes long to answer all is fetched, by one request, for `wanted` inner chunks."""
-    return 2 * wanted >= layout.shards.count and layout.shards.spec.nbytes <= most
 
 
 def split_shards(

@@ -11,8 +11,9 @@ import numpy as np
 from exzarr import config
 from exzarr.engine.at_once import AT_ONCE_LEAST, AT_ONCE_NBYTES
 from exzarr.engine.scratch import scratch
-from exzarr.engine.shards import ShardLayout, coalesce
+from exzarr.engine.shards import ShardLayout
 from exzarr.engine.source import ChunkSource
+from exzarr.engine.strategy import ShardRequests
 from exzarr.errors import ChunkCorruptError, CodecError
 from exzarr.stores.base import ValueReader
 from exzarr.stream.memory import copied, fresh, fresh_array
@@ -33,7 +34,7 @@ class ShardPieces(PieceReader):
     def __init__(self, source: ChunkSource, mapped: int, share: int) -> None:
         super().__init__(source, mapped)
         settings = config.get()
-        self._gap, self._most = settings.coalesce_gap, settings.coalesce_max // share
+        self._requests = ShardRequests(settings.coalesce_gap, settings.coalesce_max // share)
         self._shards = OpenShards(source.store)
 
     def read(self, values: list[Any], piece: Piece) -> None:
@@ -88,7 +89,7 @@ class ShardPieces(PieceReader):
         wanted.sort(key=itemgetter(0))
         # An instrumented value has no such method: each of its reads is measured.
         scatter = getattr(reader, "read_scattered", None) if layout.inner.raw else None
-        for begin, end, first, until in coalesce(wanted, self._gap, self._most):
+        for begin, end, first, until in self._requests.ranges(wanted):
             group = wanted[first:until]
             try:
                 if scatter is not None and self._in_a_row(group, piece):

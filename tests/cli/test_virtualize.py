@@ -35,7 +35,7 @@ def test_files_are_joined_into_references(tmp_path, files, name):
     output = tmp_path / name
     told = invoke(*files, "--output", output, "--concat-dim", "phony_dim_0", "--exclude", "odd").stdout
     assert "1 array of 2 files" in told
-    assert "elsewhere" not in told
+    assert "other places" not in told
     assert (exzarr.open(output)["x"][...] == np.arange(400)).all()
 
 
@@ -60,3 +60,48 @@ def test_what_cannot_be_referenced_is_one_line(tmp_path, files, monkeypatch, cap
     assert "'odd'" in error
     assert "--exclude odd" in error
     assert Path(files[0]).name in error
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_what_is_left_out_is_listed_by_name(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.arange(200)).attrs["odd"] = np.void(b"abc")
+        file.create_dataset("bad", data=np.arange(200), chunks=(100,), compression="lzf")
+        file["gone"] = h5py.SoftLink("/nowhere")
+    told = invoke(tmp_path / "a.h5", "-o", tmp_path / "r.json", "--on-unsupported", "skip").stdout
+    assert "left out (3):" in told
+    for name in (
+        "dataset 'bad': Zarr has no codec for its filter lzf",
+        "link 'gone'",
+        "attribute 'odd' of 'x'",
+    ):
+        assert name in told
+    printed = invoke(tmp_path / "a.h5", "--exclude", "bad")
+    assert "left out (2):" in printed.stderr
+    json.loads(printed.stdout)
+
+
+@pytest.mark.parametrize("name", ["e1.json", "e1.parq"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_the_other_commands_read_what_it_wrote(tmp_path, files, monkeypatch, name, relative):
+    monkeypatch.chdir(tmp_path)
+    invoke("a.h5", "-o", name, "--exclude", "odd", "--inline", "0", *(["--relative"] if relative else []))
+    assert "0" in run("head", f"{name}/x")
+    assert "nothing is wrong" in run("check", name, "--deep")
+    run("copy", name, "copy.zarr")
+    assert (exzarr.open("copy.zarr")["x"][...] == np.arange(200)).all()
+
+
+def test_check_says_when_chunks_cannot_be_read(tmp_path, files):
+    (tmp_path / "refs").mkdir()
+    output = tmp_path / "refs" / "e1.json"
+    invoke(files[0], "-o", output, "--exclude", "odd", "--inline", "0")
+    for options in ([], ["--deep"]):
+        told = run("check", output, *options, code=1)
+        assert "allow" in told
+        assert "x/0" in told

@@ -28,6 +28,10 @@ from exzarr.stores.reference_parquet import ParquetReferences
 __all__ = ["ReferenceStore", "folder_store"]
 
 
+_MOST_SIZES = 10_000
+"""Files whose sizes are remembered."""
+
+
 class ReferenceStore(Store):
     """A reference set, as a store for reading.
 
@@ -69,6 +73,7 @@ class ReferenceStore(Store):
             allow = [] if self._base is None else [self._base]
         self._allowed = [_allowed(os.fspath(one)) for one in allow]
         self._stores: dict[str, Store] = dict(stores or {})
+        self._sizes: dict[str, int] = {}
         self._set = self._opened(references if place is None else place)
         self.concurrency = 64 if self._set.remote else 0
 
@@ -110,20 +115,41 @@ class ReferenceStore(Store):
             begin, end = resolve_range(byte_range or (0, None), length)
             data = store.get(inside, (offset + begin, end - begin))
             if data is not None and len(data) != end - begin:
-                raise StoreError(
-                    f"key {key!r} in {self}: {target!r} has {len(data)} of the {end - begin} bytes from "
-                    f"{offset + begin} on; the file has been changed since the references were made"
-                )
+                raise self._cut_short(key, target, len(data), end - begin, offset + begin)
         if data is None:
             raise StoreError(f"key {key!r} in {self}: there is no {target!r}")
         return data
 
     def size(self, key: str) -> int | None:
         ref = self._set.get(check_key(key))
-        if isinstance(ref, tuple) and ref[2] is None:
-            store, inside = self._target(key, ref[0])
-            return store.size(inside)
-        return None if ref is None else len(ref) if isinstance(ref, bytes) else ref[2]
+        if ref is None or isinstance(ref, bytes):
+            return None if ref is None else len(ref)
+        target, offset, length = ref
+        # What cannot be read has no size: a file that may not be opened, is missing or was cut short.
+        size = self._file_size(key, target)
+        if length is None:
+            return size
+        if offset + length > size:
+            raise self._cut_short(key, target, max(0, size - offset), length, offset)
+        return length
+
+    def _file_size(self, key: str, target: str) -> int:
+        size = self._sizes.get(target)
+        if size is None:
+            store, inside = self._target(key, target)
+            size = store.size(inside)
+            if size is None:
+                raise StoreError(f"key {key!r} in {self}: there is no {target!r}")
+            if len(self._sizes) >= _MOST_SIZES:
+                self._sizes.clear()
+            self._sizes[target] = size
+        return size
+
+    def _cut_short(self, key: str, target: str, there: int, length: int, offset: int) -> StoreError:
+        return StoreError(
+            f"key {key!r} in {self}: {target!r} has {there} of the {length} bytes from {offset} on; the file has been "
+            "changed since the references were made"
+        )
 
     def _target(self, key: str, target: str) -> tuple[Store, str]:
         """The store that a file is in, and its key there."""

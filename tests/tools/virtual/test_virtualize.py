@@ -46,6 +46,7 @@ def compare(group, file):
                 names.append(name)
 
         h5.visititems(visit)
+        names += [name for name in h5 if isinstance(h5.get(name, getlink=True), h5py.SoftLink)]
         assert names
         assert sorted(names) == sorted(name for name, node in group.walk() if isinstance(node, exzarr.Array))
         for name in names:
@@ -198,7 +199,7 @@ def test_references_and_files_may_both_lie_behind_urls(tmp_path, name):
         ReferenceStore(f"{start}/other/{name}")
 
 
-def test_groups_and_what_kerchunk_leaves_out_are_read(tmp_path):
+def test_data_sets_of_all_layouts_are_read(tmp_path):
     data = rng().integers(0, 100, (20, 30))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("deep/er/chunked", data=data, chunks=(7, 11), compression="gzip")
@@ -234,14 +235,19 @@ def test_what_cannot_be_referenced_is_named_and_can_be_left_out(tmp_path):
         with pytest.raises(UnsupportedError, match="'bad'.*exclude") as raised:
             exzarr.virtualize(path)
         assert str(path) in str(raised.value)
+        assert "on_unsupported='skip'" in str(raised.value)
         group = exzarr.virtualize(path, exclude=["bad"])
         assert [*group] == ["good"]
         assert (group["good"][...] == np.arange(1000)).all()
+        assert not group.left_out
+        skipped = exzarr.virtualize(path, on_unsupported="skip")
+        assert [*skipped] == ["good"]
+        assert [(one.kind, one.path) for one in skipped.left_out] == [("dataset", "bad")]
+        assert skipped.left_out[0].reason in str(raised.value)
 
     data = np.arange(1000)
     made("lzf", lambda file: file.create_dataset("bad", data=data, compression="lzf"))
     made("scaleoffset", lambda file: file.create_dataset("bad", data=data, scaleoffset=4))
-    made("checksum", lambda file: file.create_dataset("bad", data=data, fletcher32=True))
     made("null", lambda file: file.create_dataset("bad", dtype="f4"))
     made("references", lambda file: file.create_dataset("bad", data=[file.ref], dtype=h5py.ref_dtype))
     ragged = np.array([np.arange(2), np.arange(3)], object)
@@ -261,7 +267,7 @@ def test_what_cannot_be_referenced_is_named_and_can_be_left_out(tmp_path):
 
 
 def test_what_is_no_hdf5_file_is_an_error(tmp_path):
-    (tmp_path / "x.nc").write_bytes(b"CDF\x01" + bytes(100))
+    (tmp_path / "x.nc").write_bytes(b"CDX\x01" + bytes(100))
     with pytest.raises(StoreError, match=r"x\.nc.*HDF5"):
         exzarr.virtualize(tmp_path / "x.nc")
     with pytest.raises(StoreError, match="there is no file"):
@@ -270,6 +276,10 @@ def test_what_is_no_hdf5_file_is_an_error(tmp_path):
         exzarr.virtualize([])
     with pytest.raises(ArgumentError, match=r"\.json or \.parq"):
         exzarr.virtualize(day(tmp_path / "a.nc"), tmp_path / "refs.txt")
+    with pytest.raises(ArgumentError, match=r"exclude names 'other', which .*a\.nc has"):
+        exzarr.virtualize(tmp_path / "a.nc", exclude=["other"])
+    with pytest.raises(ArgumentError, match="on_unsupported is 'raise' or 'skip'"):
+        exzarr.virtualize(tmp_path / "a.nc", on_unsupported="ignore")
     with pytest.raises(ArgumentError, match="concat_dim"):
         exzarr.virtualize([tmp_path / "a.nc", tmp_path / "a.nc"])
 

@@ -1,7 +1,8 @@
 """The codecs of the numcodecs library: what Zarr v2 arrays have, and v3 arrays as ``numcodecs.*``.
 
 Compressors are exzarr's own where decoding has to be bounded (the libraries allocate whatever
-their input tells them to); their bytes are numcodecs' bytes. Filters call numcodecs.
+their input tells them to); their bytes are numcodecs' bytes. Filters call numcodecs. Two more are filters of HDF5
+files, which are read by references (`exzarr.virtualize`).
 
 https://numcodecs.readthedocs.io; https://github.com/zarr-developers/zarr-extensions/tree/main/codecs
 """
@@ -29,6 +30,8 @@ _MODULES = {
     "fixedscaleoffset": "filters:FixedScaleOffset",
     "fletcher32": "checksums:Fletcher32",
     "gzip": "gzip:GZip",
+    "hdf5_bitshuffle": "hdf5:Bitshuffle",
+    "imagecodecs_lz4h5": "hdf5:LZ4Blocks",
     "jenkins_lookup3": "checksums:JenkinsLookup3",
     "json2": "objects:JSON",
     "lz4": "lz4:LZ4",

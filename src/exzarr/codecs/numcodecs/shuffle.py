@@ -60,8 +60,16 @@ class Shuffle(BytesBytesCodec):
             raise CodecError(
                 f"shuffle: {len(data)} bytes where {limit if size is None else size} were expected"
             )
-        n = self._elementsize(data)
-        return data if n <= 1 else as_buffer(np.ascontiguousarray(_bytes(data).reshape(n, -1).T))
+        n = self.elementsize or 1
+        if n <= 1:
+            return data
+        rest = len(data) % n
+        if not rest:
+            return as_buffer(np.ascontiguousarray(_bytes(data).reshape(n, -1).T))
+        # HDF5 leaves the bytes behind the last whole element, such as a checksum, where they are.
+        out = np.array(_bytes(data))
+        out[:-rest] = out[:-rest].reshape(n, -1).T.ravel()
+        return as_buffer(out)
 
     def _elementsize(self, data: Buffer) -> int:
         n = self.elementsize or 1

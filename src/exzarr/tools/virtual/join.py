@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from exzarr.errors import ArgumentError, UnsupportedError
 from exzarr.format import v2
 from exzarr.stores.reference_json import Reference
 from exzarr.tools.virtual.model import Index, VirtualArray, VirtualFile
-from exzarr.tools.virtual.places import Place, opened
+from exzarr.tools.virtual.places import Place, opened_array
 
 __all__ = ["join"]
 
@@ -38,7 +38,7 @@ class _Part:
     """One file's part of a joined array."""
 
     file: VirtualFile
-    place: Place
+    places: Sequence[Place]
     array: VirtualArray
 
 
@@ -61,10 +61,14 @@ def join(files: Sequence[VirtualFile], places: Sequence[Place], dimension: str) 
             f"{first.name}: no array has the dimension {dimension!r}; there are {', '.join(known)}"
         )
     joined = VirtualFile(f"{len(files)} files joined along {dimension!r}", dict(first.groups))
+    for file in files:
+        joined.left_out += file.left_out
     for path in first.arrays:
-        parts = [_Part(file, place, file.arrays[path]) for file, place in zip(files, places, strict=True)]
-        for part in parts[1:]:
-            _same_kind(path, parts[0], part)
+        parts = [_Part(file, [place], file.arrays[path]) for file, place in zip(files, places, strict=True)]
+        # A part without elements says nothing about how elements are stored.
+        first_filled = next((part for part in parts if 0 not in part.array.shape), parts[0])
+        for part in parts:
+            _same_kind(path, first_filled, part)
         dimensions = parts[0].array.dimensions
         if dimension in dimensions:
             joined.arrays[path] = _joined(path, parts, dimensions.index(dimension))
@@ -85,20 +89,24 @@ def _same_nodes(first: VirtualFile, other: VirtualFile) -> None:
 
 def _same_kind(path: str, first: _Part, other: _Part) -> None:
     """ArgumentError where two parts' elements do not mean the same, or are not stored alike."""
+    empty = 0 in first.array.shape or 0 in other.array.shape
     pairs: list[tuple[str, Any, Any]] = [("dimensions", first.array.dimensions, other.array.dimensions)]
-    for name in ("dtype", "order", "compressor", "filters"):
+    for name in ("dtype",) if empty else ("dtype", "order", "compressor", "filters"):
         mine, theirs = first.array.document[name], other.array.document[name]
         pairs += [(name, _encoding(mine), _encoding(theirs))]
-    pairs.append(("fill value", first.array.document["fill_value"], other.array.document["fill_value"]))
-    for name in _MEANING:
+    for name in () if empty else _MEANING:
         mine, theirs = first.array.attributes.get(name), other.array.attributes.get(name)
         pairs += [(f"attribute {name!r}", mine, theirs)]
     for what, mine, theirs in pairs:
-        if mine != theirs and not (mine != mine and theirs != theirs):  # NaN is NaN
+        if _differ(mine, theirs):
             raise ArgumentError(
                 f"{path!r} cannot be joined: its {what} is {mine!r} in {first.file.name} and {theirs!r} in "
                 f"{other.file.name}; exclude=[{path!r}] leaves it out"
             )
+
+
+def _differ(mine: Any, theirs: Any) -> bool:
+    return bool(mine != theirs) and not (mine != mine and theirs != theirs)  # NaN is NaN
 
 
 def _encoding(codec: Any) -> Any:
@@ -113,24 +121,15 @@ def _encoding(codec: Any) -> Any:
 def _shared(path: str, parts: Sequence[_Part], dimension: str) -> VirtualArray:
     """An array that all files have alike."""
     first = parts[0]
-    mine = _array(path, first)
+    mine = opened_array(first.array, first.places)
     for part in parts[1:]:
-        theirs = _array(path, part)
+        theirs = opened_array(part.array, part.places)
         if mine.shape != theirs.shape or not _same_elements(mine, theirs):
             raise ArgumentError(
                 f"{path!r} has no dimension {dimension!r}, and differs between {first.file.name} and "
                 f"{part.file.name}; exclude=[{path!r}] leaves it out"
             )
     return first.array
-
-
-def _array(path: str, part: _Part) -> Array:
-    only = VirtualFile(part.file.name, {"": {}}, {path: part.array})
-    for end in range(1, path.count("/") + 1):
-        only.groups["/".join(path.split("/")[:end])] = {}
-    found = opened(only, [part.place])[path]
-    assert isinstance(found, Array)
-    return found
 
 
 def _same_elements(mine: Array, theirs: Array) -> bool:
@@ -159,6 +158,22 @@ def _joined(path: str, parts: Sequence[_Part], axis: int) -> VirtualArray:
             )
     filled = [part for part in parts if part.array.shape[axis]]
     arrays = [part.array for part in filled] or [first.array]
+    unwritten = [array.unwritten for array in arrays if not array.complete]
+    if any(_differ(one, unwritten[0]) for one in unwritten):
+        small = _inlined(filled, axis)
+        if small is not None:
+            return small
+        raise UnsupportedError(
+            f"{path!r} cannot be joined by references: chunks that are not stored are {unwritten[0]!r} in one file "
+            f"and another value in another; exclude=[{path!r}] leaves it out"
+        )
+    joined = _by_references(path, filled, arrays, axis)
+    return replace(joined, unwritten=unwritten[0]) if unwritten else joined
+
+
+def _by_references(
+    path: str, filled: Sequence[_Part], arrays: Sequence[VirtualArray], axis: int
+) -> VirtualArray:
     lengths = [array.shape[axis] for array in arrays]
     chunk_shapes = {array.chunk_shape for array in arrays}
     if len(chunk_shapes) == 1 and not any(length % arrays[0].chunk_shape[axis] for length in lengths[:-1]):
@@ -166,7 +181,7 @@ def _joined(path: str, parts: Sequence[_Part], axis: int) -> VirtualArray:
     cut = _cut_length(arrays, axis)
     if cut:
         return _behind([_cut(array, axis, cut) for array in arrays], axis)
-    small = _inlined(path, filled, axis)
+    small = _inlined(filled, axis)
     if small is not None:
         return small
     told = ", ".join(
@@ -202,7 +217,7 @@ def _longer(
 ) -> VirtualArray:
     shape, chunk_shape = [*array.shape], [*array.chunk_shape]
     shape[axis], chunk_shape[axis] = length, chunk
-    return VirtualArray({**array.document, "shape": shape, "chunks": chunk_shape}, array.attributes, chunks)
+    return replace(array, document={**array.document, "shape": shape, "chunks": chunk_shape}, chunks=chunks)
 
 
 def _cut_length(arrays: Sequence[VirtualArray], axis: int) -> int:
@@ -214,11 +229,17 @@ def _cut_length(arrays: Sequence[VirtualArray], axis: int) -> int:
     lengths = [array.shape[axis] for array in arrays]
     length = math.gcd(*lengths[:-1], *[array.chunk_shape[axis] for array in arrays])
     nbytes = length * _row_nbytes(arrays[0], axis)
-    return length if nbytes >= _PIECE else 0
+    requests = any(
+        not isinstance(reference, bytes)
+        for array in arrays
+        if array.chunk_shape[axis] != length
+        for reference in array.chunks.values()
+    )
+    return length if nbytes >= _PIECE or not requests else 0
 
 
 def _row_nbytes(array: VirtualArray, axis: int) -> int:
-    itemsize = v2.parse_array(array.document).data_type.dtype.itemsize
+    itemsize = v2.parse_array(array.documents()[0]).data_type.dtype.itemsize
     return math.prod(array.chunk_shape[axis + 1 :]) * itemsize
 
 
@@ -241,9 +262,9 @@ def _cut(array: VirtualArray, axis: int, length: int) -> VirtualArray:
     return _longer(array, axis, array.shape[axis], length, chunks)
 
 
-def _inlined(path: str, parts: Sequence[_Part], axis: int) -> VirtualArray | None:
+def _inlined(parts: Sequence[_Part], axis: int) -> VirtualArray | None:
     """All elements as one chunk that is part of the references; None where that is too much."""
-    arrays = [_array(path, part) for part in parts]
+    arrays = [opened_array(part.array, part.places) for part in parts]
     if sum(array.nbytes for array in arrays) > SMALL or arrays[0].dtype.kind in "OT":
         return None
     data = np.concatenate([np.asarray(array[...]) for array in arrays], axis=axis)
@@ -255,7 +276,7 @@ def _inlined(path: str, parts: Sequence[_Part], axis: int) -> VirtualArray | Non
         "compressor": None,
         "order": "C",
     }
-    found = VirtualArray(document, parts[0].array.attributes)
+    found = replace(parts[0].array, document=document, chunks={})
     if data.size:
         found.chunks[(0,) * data.ndim] = data.astype(arrays[0].dtype, copy=False).tobytes()
     return found

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from exzarr.api.opening import open_group
+from exzarr.api.opening import open_array
+from exzarr.array import Array
 from exzarr.errors import StoreError
-from exzarr.group import Group
 from exzarr.stores.base import Store
 from exzarr.stores.local import LocalStore
 from exzarr.stores.reference_json import is_url
 from exzarr.stores.references import ReferenceStore, folder_store
-from exzarr.tools.virtual.model import VirtualFile
+from exzarr.tools.virtual.model import VirtualArray, VirtualFile
 
-__all__ = ["Place", "json_form", "opened", "place_of", "reference_store"]
+__all__ = ["Place", "json_form", "opened_array", "place_of", "reference_options", "taken_in_chunks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,26 @@ def json_form(found: VirtualFile) -> dict[str, Any]:
     return {"version": 1, "refs": refs}
 
 
-def reference_store(references: Any, places: Iterable[Place]) -> ReferenceStore:
-    """References (as `ReferenceStore` takes them) to these files, and no others."""
+def reference_options(places: Iterable[Place]) -> dict[str, Any]:
+    """What allows a `ReferenceStore` to read these files' folders, and no others."""
     places = [*places]
     stores = {place.folder: place.store for place in places if is_url(place.target)}
-    allow = [place.folder + "/" for place in places]
-    return ReferenceStore(references, allow=[*dict.fromkeys(allow)], stores=stores)
+    return {"allow": [*dict.fromkeys(place.folder + "/" for place in places)], "stores": stores}
 
 
-def opened(found: VirtualFile, places: Iterable[Place]) -> Group:
-    """What was found, to read in."""
-    return open_group(reference_store(json_form(found), places), mode="r")
+def opened_array(array: VirtualArray, places: Iterable[Place]) -> Array:
+    """One array, to read in."""
+    only = VirtualFile("", {"": {}}, {"array": array})
+    return open_array(ReferenceStore(json_form(only), **reference_options(places)), path="array", mode="r")
+
+
+def taken_in_chunks(array: VirtualArray, place: Place, most: int) -> VirtualArray:
+    """An array with chunks of fewer than `most` bytes as part of the references: a request costs more than they do."""
+    chunks = dict(array.chunks)
+    for index, reference in array.chunks.items():
+        if not isinstance(reference, bytes) and reference[2] is not None and reference[2] < most:
+            data = place.store.get(place.key, (reference[1], reference[2]))
+            if data is None or len(data) != reference[2]:
+                raise StoreError(f"{place.name!r} has changed while it was read")
+            chunks[index] = bytes(data)
+    return replace(array, chunks=chunks)

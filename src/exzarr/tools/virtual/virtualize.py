@@ -1,24 +1,27 @@
-"""`exzarr.virtualize`: HDF5 and NetCDF4 files read as Zarr, where they lie."""
+"""`exzarr.virtualize`: HDF5 and NetCDF files read as Zarr in place."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from exzarr.errors import ArgumentError
-from exzarr.group import Group
+from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores.base import Store
 from exzarr.stores.reference_json import is_url
+from exzarr.tools.virtual.group import VirtualGroup, virtual_group
 from exzarr.tools.virtual.hdf5 import read_hdf5
 from exzarr.tools.virtual.join import join
-from exzarr.tools.virtual.model import VirtualArray, VirtualFile
-from exzarr.tools.virtual.places import Place, json_form, opened, place_of
+from exzarr.tools.virtual.model import LeftOut, VirtualFile
+from exzarr.tools.virtual.netcdf3 import MAGICS, read_netcdf3
+from exzarr.tools.virtual.places import Place, json_form, place_of
 from exzarr.tools.virtual.write import write_references
 
 __all__ = ["references_of", "virtualize"]
 
+OnUnsupported = Literal["raise", "skip"]
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 INLINE = 500
 """kerchunk's default."""
@@ -33,12 +36,13 @@ def virtualize(
     inline: int = INLINE,
     relative: bool = False,
     overwrite: bool = False,
+    on_unsupported: OnUnsupported = "raise",
     stores: Mapping[str, Store] | None = None,
-) -> Group:
-    """HDF5 and NetCDF4 files as a Zarr hierarchy whose chunks stay where they are.
+) -> VirtualGroup:
+    """HDF5 and NetCDF files as a Zarr hierarchy whose chunks stay where they are.
 
-    No elements are copied, but for small chunks: what is made are references, which say where in which file each
-    chunk lies. kerchunk and h5py look for that (the extra ``virtual``).
+    No elements are copied except those of small chunks: references say where in which file each chunk is. HDF5 and
+    NetCDF4 files are read with h5py (the extra ``virtual``); NetCDF3 files need no library.
 
     Parameters
     ----------
@@ -51,37 +55,45 @@ def virtualize(
     concat_dim
         The dimension along which several files are joined. What does not have it must be the same in all of them.
     exclude
-        Paths of datasets and groups to leave out.
+        Paths of datasets, groups and links to leave out.
     inline
-        Chunks of fewer bytes than this are taken into the references.
+        Chunks of fewer bytes than this become part of the references, and so do datasets of fewer bytes that
+        nothing can refer to (those with filters that Zarr lacks).
     relative
         Name files by their place beside `output`, so that both can be moved together. fsspec takes such names as
         relative to the current folder, so the default is whole paths.
     overwrite
         Replace what is at `output`.
+    on_unsupported
+        ``"raise"``: a dataset, group or link that no reference can express is an error. ``"skip"`` leaves it out
+        and lists it in the group's ``left_out``. Attributes that JSON cannot express, and links that lead to
+        nothing, are listed there in both cases.
     stores
         Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
         what the environment says.
 
     Returns
     -------
-    Group
-        The hierarchy, for reading.
+    VirtualGroup
+        The hierarchy, for reading; a `Group` with ``left_out``, the list of everything in the files that the
+        references do not have.
 
     Raises
     ------
     UnsupportedError
-        What no reference can say: filters that Zarr lacks, ragged or virtual datasets, chunks that do not fit
-        into one grid when joined. The message names the dataset.
+        What no reference can express: filters that Zarr lacks, ragged or virtual datasets, links that lead outside
+        the file's folder, chunks that do not fit into one grid when joined. The message names the dataset.
+    StoreError
+        A file that is missing, damaged or in another format. The message names what cannot be read.
     ArgumentError
         Files that can't be joined: arrays that only one has, that are stored differently or differ in what their
-        numbers mean.
+        numbers mean. Names in `exclude` that no file has.
     """
-    found, places = _found(files, concat_dim, exclude, inline, stores or {})
+    found, places = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {})
     if output is not None:
         written = _relative(found, output) if relative else found
         write_references(written, output, overwrite=overwrite)
-    return opened(found, places)
+    return virtual_group(found, places)
 
 
 def references_of(
@@ -90,19 +102,28 @@ def references_of(
     concat_dim: str | None = None,
     exclude: Collection[str] = (),
     inline: int = INLINE,
+    on_unsupported: OnUnsupported = "raise",
     stores: Mapping[str, Store] | None = None,
-) -> dict[str, Any]:
-    """The references that `virtualize` makes, in kerchunk's JSON form."""
-    return json_form(_found(files, concat_dim, exclude, inline, stores or {})[0])
+) -> tuple[dict[str, Any], Sequence[LeftOut]]:
+    """The references that `virtualize` makes, in kerchunk's JSON form, and what they do not have."""
+    found, _ = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {})
+    return json_form(found), found.left_out
 
 
 def _found(
-    files: Files, concat_dim: str | None, exclude: Collection[str], inline: int, stores: Mapping[str, Store]
+    files: Files,
+    concat_dim: str | None,
+    exclude: Collection[str],
+    inline: int,
+    on_unsupported: OnUnsupported,
+    stores: Mapping[str, Store],
 ) -> tuple[VirtualFile, Sequence[Place]]:
     if isinstance(files, (str, os.PathLike)):
         files = [files]
     if isinstance(exclude, str):
         exclude = [exclude]
+    if on_unsupported not in ("raise", "skip"):
+        raise ArgumentError(f"on_unsupported is 'raise' or 'skip', not {on_unsupported!r}")
     if not files:
         raise ArgumentError("there is no file to virtualize")
     if len(files) > 1 and concat_dim is None:
@@ -111,8 +132,22 @@ def _found(
         )
     places = [place_of(file, stores) for file in files]
     exclude = [path.strip("/") for path in exclude]
-    found = [read_hdf5(place, exclude=exclude, inline=inline) for place in places]
+    found = [_read(place, exclude, inline, on_unsupported == "skip") for place in places]
+    unknown = [path for path in exclude if not any(path in file.excluded for file in found)]
+    if unknown:
+        raise ArgumentError(
+            f"exclude names {unknown[0]!r}, which {'no file' if len(files) > 1 else files[0]} has"
+        )
     return (found[0] if concat_dim is None else join(found, places, concat_dim)), places
+
+
+def _read(place: Place, exclude: Collection[str], inline: int, skip: bool) -> VirtualFile:
+    """Where the chunks of a file are, whatever its format."""
+    start = place.store.get(place.key, (0, 4))
+    if start is None:
+        raise StoreError(f"there is no {place.name!r}")
+    read = read_netcdf3 if bytes(start) in MAGICS else read_hdf5
+    return read(place, exclude=exclude, inline=inline, skip=skip)
 
 
 def _relative(found: VirtualFile, output: str | os.PathLike[str]) -> VirtualFile:
@@ -128,5 +163,5 @@ def _relative(found: VirtualFile, output: str | os.PathLike[str]) -> VirtualFile
             else (os.path.relpath(reference[0], base).replace(os.sep, "/"), *reference[1:])
             for index, reference in array.chunks.items()
         }
-        arrays[path] = VirtualArray(array.document, array.attributes, chunks)
-    return VirtualFile(found.name, found.groups, arrays)
+        arrays[path] = replace(array, chunks=chunks)
+    return replace(found, arrays=arrays)

@@ -1,0 +1,259 @@
+"""Two filters of HDF5 that numcodecs lacks: LZ4 (32004) and bitshuffle (32008).
+
+Chunks of HDF5 files that are read in place by references have them. Both store numbers in big-endian order.
+https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numcodecs import lz4 as _lz4
+
+from exzarr.codecs import zstd
+from exzarr.codecs._config import build, choice, integer
+from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.expansion import ANYWAY, LZ4, ZSTD, impossible
+from exzarr.errors import CodecError
+
+__all__ = ["Bitshuffle", "LZ4Blocks"]
+
+_HEADER = 12
+"""Eight bytes for the decoded size, four for the size of a block."""
+_LZ4_BLOCK = 1 << 30
+_BITSHUFFLE_BLOCK = 8192
+_MULTIPLE = 8
+"""Elements that are shuffled together; what remains of a chunk is stored unchanged."""
+_AT_A_TIME = 1 << 20
+"""Bytes whose bits are unpacked at a time: they take eight times the memory."""
+
+_Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class LZ4Blocks(BytesBytesCodec):
+    """LZ4 blocks behind their sizes, as HDF5's filter 32004 writes them.
+
+    imagecodecs has the codec under the same id.
+
+    Parameters
+    ----------
+    level
+        Accepted for imagecodecs; decoding does not need it, and encoding uses LZ4's fast mode.
+    blocksize
+        Bytes of a block before compression; None: up to 1 GiB.
+    """
+
+    name: ClassVar[str] = "numcodecs.imagecodecs_lz4h5"
+    level: int | None = None
+    blocksize: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.level is not None:
+            integer(self.name, "level", self.level, -(2**31), 2**31 - 1)
+        if self.blocksize is not None:
+            integer(self.name, "blocksize", self.blocksize, 1, 0x7E000000)
+
+    @property
+    def quick(self) -> bool:
+        return True
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, (), ("level", "blocksize"))
+
+    def to_config(self) -> dict[str, Any]:
+        return {"level": self.level, "blocksize": self.blocksize}
+
+    def max_encoded_size(self, size: int) -> int:
+        return _HEADER + size + 4 * -(-size // (self.blocksize or _LZ4_BLOCK))
+
+    def encode(self, data: Buffer) -> Buffer:
+        view = memoryview(data).cast("B")
+        block = min(self.blocksize or _LZ4_BLOCK, max(1, len(view)))
+        parts = [len(view).to_bytes(8, "big"), block.to_bytes(4, "big")]
+        for start in range(0, len(view), block):
+            piece = view[start : start + block]
+            packed = _lz4.compress(piece)[4:]
+            # A block as long as what it stands for is stored unchanged.
+            packed = packed if len(packed) < len(piece) else bytes(piece)
+            parts += [len(packed).to_bytes(4, "big"), packed]
+        return b"".join(parts)
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        view = memoryview(data).cast("B")
+        total, block = _header(self.name, view, size, limit, LZ4)
+        out = bytearray(total)
+        at = _HEADER
+        for start in range(0, total, block or 1):
+            length = min(block, total - start)
+            packed, at = _block(self.name, view, at)
+            out[start : start + length] = (
+                packed if len(packed) == length else _unpacked_lz4(self.name, packed, length)
+            )
+        if at != len(view):
+            raise CodecError(f"{self.name}: {len(view) - at} bytes follow the last block")
+        return out
+
+
+@dataclass(frozen=True)
+class Bitshuffle(BytesBytesCodec):
+    """Bits of the same significance together, and each block compressed, as HDF5's filter 32008 writes them.
+
+    Parameters
+    ----------
+    elementsize
+        Bytes of an element.
+    blocksize
+        Elements of a block, a multiple of 8; 0: as many as fit into 8 KiB, but at least 128.
+    compression
+        ``"lz4"``, ``"zstd"``, or None.
+    """
+
+    name: ClassVar[str] = "numcodecs.hdf5_bitshuffle"
+    elementsize: int = 1
+    blocksize: int = 0
+    compression: str | None = None
+
+    def __post_init__(self) -> None:
+        integer(self.name, "elementsize", self.elementsize, 1, 2**31 - 1)
+        integer(self.name, "blocksize", self.blocksize, 0, 2**31 - 8)
+        integer(self.name, "blocksize % 8", self.blocksize % _MULTIPLE, 0, 0)
+        if self.compression is not None:
+            choice(self.name, "compression", self.compression, ("lz4", "zstd"))
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, ("elementsize",), ("blocksize", "compression"))
+
+    def to_config(self) -> dict[str, Any]:
+        return {
+            "elementsize": self.elementsize,
+            "blocksize": self.blocksize,
+            "compression": self.compression,
+        }
+
+    def encoded_size(self, size: int | None) -> int | None:
+        return size if self.compression is None else None
+
+    def max_encoded_size(self, size: int) -> int:
+        blocks = 1 + size // (self._blocksize * self.elementsize)
+        return _HEADER + size + size // 128 + 132 * blocks
+
+    @property
+    def _blocksize(self) -> int:
+        if self.blocksize:
+            return self.blocksize
+        return max(128, _BITSHUFFLE_BLOCK // self.elementsize // _MULTIPLE * _MULTIPLE)
+
+    def encode(self, data: Buffer) -> Buffer:
+        flat = np.frombuffer(data, np.uint8)
+        spans = [*self._spans(flat.size, self._blocksize)]
+        blocks = [_shuffled(flat[start:stop], self.elementsize) for start, stop in spans]
+        rest = flat[spans[-1][1] if spans else 0 :].tobytes()
+        if self.compression is None:
+            return b"".join([*blocks, rest])
+        parts = [flat.size.to_bytes(8, "big"), (self._blocksize * self.elementsize).to_bytes(4, "big")]
+        for block in blocks:
+            packed = (
+                _lz4.compress(block)[4:]
+                if self.compression == "lz4"
+                else bytes(zstd.Zstd(checksum=False).encode(block))
+            )
+            parts += [len(packed).to_bytes(4, "big"), packed]
+        return b"".join([*parts, rest])
+
+    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
+        view = memoryview(data).cast("B")
+        if self.compression is None:
+            if len(view) > limit or (size is not None and len(view) != size):
+                raise CodecError(f"{self.name}: {len(view)} bytes where {size or limit} were expected")
+            return self._decoded(len(view), self._blocksize, view)
+        ratio = LZ4 if self.compression == "lz4" else ZSTD
+        total, nbytes = _header(self.name, view, size, limit, ratio)
+        elements, odd = divmod(nbytes, self.elementsize)
+        if odd or elements % _MULTIPLE or (not elements and total):
+            raise CodecError(f"{self.name}: blocks of {nbytes} bytes with elements of {self.elementsize}")
+        return self._decoded(total, elements or _MULTIPLE, view, _HEADER)
+
+    def _decoded(self, total: int, blocksize: int, view: memoryview, at: int = 0) -> Buffer:
+        out = np.empty(total, np.uint8)
+        end = 0
+        for start, stop in self._spans(total, blocksize):
+            block: Buffer
+            if self.compression is None:
+                block, at = view[start:stop], stop
+            else:
+                packed, at = _block(self.name, view, at)
+                unpack = _unpacked_lz4 if self.compression == "lz4" else _unpacked_zstd
+                block = unpack(self.name, packed, stop - start)
+            _unshuffle(np.frombuffer(block, np.uint8), self.elementsize, out[start:stop])
+            end = stop
+        if len(view) - at != total - end:
+            raise CodecError(f"{self.name}: {len(view) - at} bytes remain where {total - end} were expected")
+        out[end:] = view[at:]
+        return out.data
+
+    def _spans(self, nbytes: int, blocksize: int) -> Iterator[tuple[int, int]]:
+        """Where the blocks of `nbytes` bytes begin and end. The last one is shorter."""
+        elements = nbytes // self.elementsize // _MULTIPLE * _MULTIPLE
+        for start in range(0, elements, blocksize):
+            stop = min(start + blocksize, elements)
+            yield start * self.elementsize, stop * self.elementsize
+
+
+def _shuffled(block: _Bytes, elementsize: int) -> bytes:
+    bits = np.unpackbits(block.reshape(-1, elementsize), axis=1, bitorder="little")
+    return np.packbits(bits.T, axis=1, bitorder="little").tobytes()
+
+
+def _unshuffle(block: _Bytes, elementsize: int, out: _Bytes) -> None:
+    rows = block.reshape(elementsize * 8, -1)
+    elements = out.reshape(-1, elementsize)
+    step = max(1, _AT_A_TIME // rows.shape[0])
+    for start in range(0, rows.shape[1], step):
+        bits = np.unpackbits(rows[:, start : start + step], axis=1, bitorder="little")
+        elements[8 * start : 8 * (start + step)] = np.packbits(bits.T, axis=1, bitorder="little")
+
+
+def _header(name: str, view: memoryview, size: int | None, limit: int, ratio: int) -> tuple[int, int]:
+    """The decoded size and the size of a block, checked against what was expected and can be."""
+    if len(view) < _HEADER:
+        raise CodecError(f"{name}: {len(view)} bytes are less than a header")
+    total, block = int.from_bytes(view[:8], "big"), int.from_bytes(view[8:12], "big")
+    if total != size if size is not None else total > limit:
+        raise CodecError(
+            f"{name}: the header says {total} bytes, {limit if size is None else size} were expected"
+        )
+    if total > len(view) * ratio + ANYWAY:
+        raise impossible(name, len(view), total)
+    if total and not block:
+        raise CodecError(f"{name}: the header says that blocks are empty")
+    return total, block
+
+
+def _block(name: str, view: memoryview, at: int) -> tuple[memoryview, int]:
+    """The next block, and where it ends."""
+    end = at + 4 + int.from_bytes(view[at : at + 4], "big")
+    if at + 4 > len(view) or end > len(view):
+        raise CodecError(f"{name}: the data end in the middle of a block")
+    return view[at + 4 : end], end
+
+
+def _unpacked_lz4(name: str, packed: memoryview, size: int) -> Buffer:
+    if size > len(packed) * LZ4 + ANYWAY:
+        raise impossible(name, len(packed), size)
+    try:
+        return _lz4.decompress(size.to_bytes(4, "little") + packed)  # type: ignore[no-any-return]
+    except (RuntimeError, ValueError) as error:
+        raise CodecError(f"{name}: {error}") from None
+
+
+def _unpacked_zstd(name: str, packed: memoryview, size: int) -> Buffer:
+    try:
+        return zstd.decompress(packed, size, size)
+    except CodecError as error:
+        raise CodecError(f"{name}: {error}") from None

@@ -22,8 +22,9 @@ from exzarr.stores.base import (
     read_only_error,
     resolve_range,
 )
-from exzarr.stores.reference_json import JsonReferences, ReferenceSet, is_url
+from exzarr.stores.reference_json import JsonReferences, ReferenceSet, is_json, unpacked
 from exzarr.stores.reference_parquet import ParquetReferences
+from exzarr.stores.targets import encoded, is_url, joined, plain
 
 __all__ = ["ReferenceStore", "folder_store"]
 
@@ -38,14 +39,14 @@ class ReferenceStore(Store):
     Parameters
     ----------
     references
-        The path or URL of a JSON file, or what stands in one; or the path or URL of a folder that is a Parquet
-        reference set, or a store that holds it. Parquet is read by and by, so that it suits sets of millions of references;
-        it needs the extra ``parquet``.
+        The path or URL of a JSON file (``.json``, ``.json.gz``, ``.json.zst``), or its content; or the path or URL
+        of a folder that is a Parquet reference set, or a store that holds it. Parquet is read in parts, so that it
+        suits sets of millions of references; it needs the extra ``parquet``.
     base
-        The folder that relative paths begin at. Default: where the JSON file or the folder lies.
+        The folder that relative paths begin at: a path or a URL. Default: the folder of `references`.
     allow
         What the references may lead to: folders, and beginnings of URLs (``"s3://bucket/data/"``). Default:
-        what lies in `base`. A reference to anything else is an error when it is read.
+        the content of `base`. A reference to anything else is an error when it is read.
     stores
         Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
         what the environment says.
@@ -63,14 +64,13 @@ class ReferenceStore(Store):
         self._name = "<given>"
         place: str | None = None
         if not isinstance(references, (Mapping, Store)):
-            place = os.fspath(references)
-            if not is_url(place):
-                place = os.path.abspath(place.removeprefix("file://"))
-                base = os.path.dirname(place) if base is None else base
+            place = plain(os.fspath(references))
+            place = place if is_url(place) else os.path.abspath(place)
+            base = place.rstrip("/").rpartition("/" if is_url(place) else os.sep)[0] if base is None else base
             self._name = place
-        self._base = None if base is None else os.path.abspath(os.fspath(base))
+        self._base = None if base is None else _folder(os.fspath(base))
         if allow is None:
-            allow = [] if self._base is None else [self._base]
+            allow = [] if self._base is None else [self._base + "/"]
         self._allowed = [_allowed(os.fspath(one)) for one in allow]
         self._stores: dict[str, Store] = dict(stores or {})
         self._sizes: dict[str, int] = {}
@@ -84,14 +84,14 @@ class ReferenceStore(Store):
         if isinstance(references, Store):
             self._name = str(references)
             return ParquetReferences(references, self._name, remote=remote)
-        if os.path.isdir(references) or (is_url(references) and not references.lower().endswith(".json")):
-            return ParquetReferences(folder_store(references), self._name, remote=remote)
+        if os.path.isdir(references) or (is_url(references) and not is_json(references)):
+            return ParquetReferences(folder_store(encoded(references)), self._name, remote=remote)
         folder, _, name = references.rpartition("/" if is_url(references) else os.sep)
         try:
-            value = folder_store(folder).get(name)
+            value = folder_store(encoded(folder)).get(name)
             if value is None:
                 raise FileNotFoundError("there is no such file")
-            document = json.loads(bytes(value))
+            document = json.loads(unpacked(bytes(value)))
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"cannot read references from {references!r}: {error}") from error
         return JsonReferences(document, self._name)
@@ -153,19 +153,23 @@ class ReferenceStore(Store):
 
     def _target(self, key: str, target: str) -> tuple[Store, str]:
         """The store that a file is in, and its key there."""
-        if is_url(target):
-            if not any(target.startswith(one) for one in self._allowed) or "/../" in target:
-                raise self._forbidden(key, target)
-            folder, _, name = target.rpartition("/")
-            for start, store in self._stores.items():
-                if target.startswith(start.rstrip("/") + "/"):
-                    return store, target[len(start.rstrip("/")) + 1 :]
-        else:
-            path = target.removeprefix("file://")
-            if self._base is None and not os.path.isabs(path):
+        path = plain(target)
+        if not is_url(path) and not os.path.isabs(path):
+            if self._base is None:
                 raise StoreError(
                     f"key {key!r} in {self}: {target!r} is relative; ReferenceStore(..., base=...)"
                 )
+            path = joined(self._base, path) if is_url(self._base) else path
+        if is_url(path):
+            parts = path.partition("://")[2].split("/")
+            if not any(path.startswith(one) for one in self._allowed) or ".." in parts or "." in parts:
+                raise self._forbidden(key, target)
+            folder, _, name = path.rpartition("/")
+            for start, store in self._stores.items():
+                begin = plain(start).rstrip("/") + "/"
+                if path.startswith(begin):
+                    return store, path[len(begin) :]
+        else:
             # Links are followed before it is seen where they lead.
             path = os.path.realpath(os.path.join(self._base or "", path))
             if not any((path + os.sep).startswith(one) for one in self._allowed):
@@ -173,7 +177,7 @@ class ReferenceStore(Store):
             folder, name = os.path.split(path)
         found = self._stores.get(folder)
         if found is None:
-            found = self._stores[folder] = folder_store(folder)
+            found = self._stores[folder] = folder_store(encoded(folder))
         return found, name
 
     def _forbidden(self, key: str, target: str) -> StoreError:
@@ -209,8 +213,15 @@ class ReferenceStore(Store):
         return f"references:{self._name}"
 
 
+def _folder(place: str) -> str:
+    """A folder's plain URL or whole path."""
+    place = plain(place)
+    return place.rstrip("/") if is_url(place) else os.path.abspath(place)
+
+
 def _allowed(one: str) -> str:
-    return one if is_url(one) else os.path.join(os.path.realpath(one.removeprefix("file://")), "")
+    one = plain(one)
+    return one if is_url(one) else os.path.join(os.path.realpath(one), "")
 
 
 def folder_store(place: str, *, read_only: bool = True) -> Store:
@@ -219,8 +230,8 @@ def folder_store(place: str, *, read_only: bool = True) -> Store:
         from exzarr.stores.local import LocalStore
 
         return LocalStore(place, read_only=read_only)
-    from exzarr.stores.resolve import resolve_store
+    from exzarr.stores.resolve import resolve_url
     from exzarr.stores.wrappers import PrefixStore
 
-    store, inside = resolve_store(place, mode="r" if read_only else None)
+    store, inside = resolve_url(place, "r" if read_only else None)
     return PrefixStore(store, inside) if inside else store

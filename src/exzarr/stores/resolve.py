@@ -20,7 +20,7 @@ from exzarr.stores.base import Store, check_prefix
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
 
-__all__ = ["Mode", "StoreLike", "resolve_store"]
+__all__ = ["Mode", "StoreLike", "resolve_store", "resolve_url"]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 """``r`` reads; ``r+`` also writes, to what exists; ``a`` creates what is missing; ``w`` replaces; ``w-`` must create."""
@@ -28,7 +28,7 @@ Mode = Literal["r", "r+", "a", "w", "w-"]
 StoreLike = str | os.PathLike[str] | Store
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-_REFERENCES = re.compile(r"\.(json|parq|parquet)(/|\Z)", re.IGNORECASE)
+_REFERENCES = re.compile(r"\.(json|json\.gz|json\.zst|parq|parquet)(/|\Z)", re.IGNORECASE)
 _SUPPORTED = (
     "a path, a file:// URL, a path that ends in .zip, .sqlite, .json or .parq (references), memory://name/path, "
     "or an exzarr Store"
@@ -43,7 +43,7 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
     store_like
         A path (str or os.PathLike) of the folder that is the root of the hierarchy (``~`` is the
         home folder), or of a ``.zip`` file, or into one (``cube.zip/group/array``); likewise of references
-        (a ``.json`` file, a ``.parq`` or ``.parquet`` folder: see `ReferenceStore`); a ``file://``
+        (a ``.json``, ``.json.gz`` or ``.json.zst`` file, a ``.parq`` or ``.parquet`` folder: see `ReferenceStore`); a ``file://``
         URL (percent-decoded); ``memory://name/path``; a Store.
     mode
         Says whether the store can be written: not with ``"r"``. None means as far as
@@ -77,23 +77,34 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
             return _from_file_url(store_like.removeprefix("file:"), mode)
         return _from_path(os.path.expanduser(store_like), mode)
     scheme = match[1].lower()
+    if scheme not in ("file", "sqlite") and _REFERENCES.search(store_like):
+        found = _references_at(store_like)
+        if found is not None:
+            return _open_references(*found, mode)
+    return resolve_url(store_like, mode)
+
+
+def resolve_url(url: str, mode: Mode | None) -> tuple[Store, str]:
+    """The store that a URL means and the path in it. References are not looked for."""
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
     opener = _SCHEMES.get(scheme)
     if opener is not None:
-        return opener(match[2], mode)
+        return opener(rest, mode)
     from exzarr.stores.object_errors import scrubbed
     from exzarr.stores.object_options import SCHEMES
 
     if scheme in SCHEMES:
         from exzarr.stores.objects import ObjectStore
 
-        return _given_store(ObjectStore(store_like, read_only=mode == "r"), mode), ""
+        return _given_store(ObjectStore(url, read_only=mode == "r"), mode), ""
     try:
         from exzarr.stores.fsspec import FsspecStore
 
-        return _given_store(FsspecStore(store_like, read_only=mode == "r"), mode), ""
+        return _given_store(FsspecStore(url, read_only=mode == "r"), mode), ""
     except (UnsupportedError, MissingDependencyError) as error:
         raise UnsupportedError(
-            f"no store for {scheme}:// URLs ({scrubbed(store_like)!r}): {error}; give {_SUPPORTED}"
+            f"no store for {scheme}:// URLs ({scrubbed(url)!r}): {error}; give {_SUPPORTED}"
         ) from error
 
 
@@ -211,13 +222,33 @@ def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
 
 def _split_references(path: str) -> tuple[str, str] | None:
     """The reference set that `path` is, or leads into, and the path in it; None where there is none."""
+    from exzarr.stores.reference_json import is_json
+
     parts = path.replace(os.sep, "/").split("/")
     for end, name in enumerate(parts, 1):
         if _REFERENCES.search(name):
             place = "/".join(parts[:end])
-            document = place if name.lower().endswith(".json") else place + "/.zmetadata"
+            document = place if is_json(name) else place + "/.zmetadata"
             if not _is_metadata(name) and os.path.isfile(document):
                 return place, "/".join(parts[end:])
+    return None
+
+
+def _references_at(url: str) -> tuple[str, str] | None:
+    """The reference set that a URL is, or leads into, and the path in it; None where there is none."""
+    from exzarr.stores.reference_json import is_json
+    from exzarr.stores.references import folder_store
+    from exzarr.stores.targets import encoded, plain
+
+    scheme, _, rest = url.partition("://")
+    parts = rest.split("/")
+    for end, name in enumerate(parts[1:], 2):
+        if _REFERENCES.search(name) and not _is_metadata(name):
+            place = f"{scheme}://{'/'.join(parts[:end])}"
+            document = plain(place if is_json(name) else place + "/.zmetadata")
+            folder, _, key = document.rpartition("/")
+            if folder_store(encoded(folder)).exists(key):
+                return place, plain(f"{scheme}://{'/'.join(parts[end:])}").partition("://")[2]
     return None
 
 

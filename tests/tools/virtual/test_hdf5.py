@@ -369,25 +369,14 @@ def test_damaged_heaps_lose_what_they_hold_and_nothing_else(tmp_path):
     assert left_out(group) == {("dataset", "texts", ""), ("attribute", "good", "note")}
 
 
-def test_any_damage_is_an_exzarr_error(tmp_path):
-    # Without text of variable length: the HDF5 library itself never returns from reading some damaged heaps.
+def test_files_that_were_cut_short_are_exzarr_errors(tmp_path):
+    # No bytes at random: the HDF5 library itself crashes or never returns on some.
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        made = file.create_dataset("g/x", data=DATA[:50], chunks=(10,), compression="gzip")
-        made.attrs["a"] = np.bytes_(b"text")
-        file.create_dataset("t", data=[b"some", b"text"])
+        file.create_dataset("g/x", data=DATA, chunks=(100,), compression="gzip").attrs["a"] = "text"
+        file.create_dataset("t", data=["some", "text"], dtype=h5py.string_dtype())
         file["soft"] = h5py.SoftLink("/g/x")
     data = (tmp_path / "a.h5").read_bytes()
-    rng = np.random.default_rng(0)
-    read, told = 0, []
-    for _ in range(300):
-        damaged = bytearray(data)
-        for at in rng.integers(0, len(data), 8):
-            damaged[at] = rng.integers(256)
-        (tmp_path / "b.h5").write_bytes(damaged)
-        try:
+    for length in range(0, len(data), len(data) // 40):
+        (tmp_path / "b.h5").write_bytes(data[:length])
+        with pytest.raises(StoreError, match=r"b\.h5"):
             exzarr.virtualize(tmp_path / "b.h5", on_unsupported="skip")
-            read += 1
-        except ExzarrError as error:
-            told.append(str(error))
-    assert read
-    assert all("b.h5" in message for message in told)

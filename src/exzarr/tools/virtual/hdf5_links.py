@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from exzarr.errors import ExzarrError, UnsupportedError
-from exzarr.stores.reference_json import is_url
+from exzarr.stores.targets import is_url
 from exzarr.tools.virtual.hdf5_source import source_of
 from exzarr.tools.virtual.model import DAMAGE, UnreferencedError
 from exzarr.tools.virtual.places import Place

@@ -14,8 +14,8 @@ from exzarr.array import Array
 from exzarr.errors import StoreError
 from exzarr.stores.base import Store
 from exzarr.stores.local import LocalStore
-from exzarr.stores.reference_json import is_url
 from exzarr.stores.references import ReferenceStore, folder_store
+from exzarr.stores.targets import encoded, is_url, local_path, plain
 from exzarr.tools.virtual.model import VirtualArray, VirtualFile
 
 __all__ = ["Place", "json_form", "opened_array", "place_of", "reference_options", "taken_in_chunks"]
@@ -48,12 +48,14 @@ def place_of(file: str | os.PathLike[str], stores: Mapping[str, Store]) -> Place
     """Where a file is. StoreError where it is not there."""
     name = os.fspath(file)
     if is_url(name):
-        folder, _, key = name.rpartition("/")
+        target = plain(name)
+        folder, _, key = target.rpartition("/")
         for start, store in stores.items():
-            if name.startswith(start.rstrip("/") + "/"):
-                return Place(name, name, start.rstrip("/"), store, name[len(start.rstrip("/")) + 1 :])
-        return Place(name, name, folder, folder_store(folder), key)
-    path = str(Path(name.removeprefix("file://")).expanduser().resolve())
+            begin = plain(start).rstrip("/")
+            if target.startswith(begin + "/"):
+                return Place(name, encoded(target), begin, store, target[len(begin) + 1 :])
+        return Place(name, encoded(target), folder, folder_store(encoded(folder)), key)
+    path = str(Path(local_path(name)).expanduser().resolve())
     if not Path(path).is_file():
         raise StoreError(f"there is no file {path!r}")
     folder, key = os.path.split(path)
@@ -74,8 +76,8 @@ def json_form(found: VirtualFile) -> dict[str, Any]:
 def reference_options(places: Iterable[Place]) -> dict[str, Any]:
     """What allows a `ReferenceStore` to read these files' folders, and no others."""
     places = [*places]
-    stores = {place.folder: place.store for place in places if is_url(place.target)}
-    return {"allow": [*dict.fromkeys(place.folder + "/" for place in places)], "stores": stores}
+    stores = {encoded(place.folder): place.store for place in places if is_url(place.target)}
+    return {"allow": [*dict.fromkeys(encoded(place.folder) + "/" for place in places)], "stores": stores}
 
 
 def opened_array(array: VirtualArray, places: Iterable[Place]) -> Array:

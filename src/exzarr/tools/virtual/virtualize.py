@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores.base import Store
-from exzarr.stores.reference_json import is_url
+from exzarr.stores.targets import is_url
 from exzarr.tools.virtual.group import VirtualGroup, virtual_group
 from exzarr.tools.virtual.hdf5 import read_hdf5
 from exzarr.tools.virtual.join import join

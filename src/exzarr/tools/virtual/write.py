@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from exzarr.errors import ArgumentError, MissingDependencyError, NodeExistsError
-from exzarr.stores.reference_json import Reference, is_url
+from exzarr.stores.reference_json import Reference
 from exzarr.stores.references import folder_store
+from exzarr.stores.targets import is_url, local_path
 from exzarr.tools.virtual.model import Index, VirtualArray, VirtualFile
 from exzarr.tools.virtual.places import json_form
 
@@ -24,7 +25,7 @@ def write_references(found: VirtualFile, output: str | os.PathLike[str], *, over
     """Write `found` to a ``.json`` file or a ``.parq`` folder; its path or URL comes back."""
     place = os.fspath(output)
     if not is_url(place):
-        place = str(Path(place.removeprefix("file://")).expanduser().resolve())
+        place = str(Path(local_path(place)).expanduser().resolve())
     name = place.rstrip("/").rpartition("/" if is_url(place) else os.sep)[2].lower()
     if name.endswith(".json"):
         _write_json(found, place, overwrite)

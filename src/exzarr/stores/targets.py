@@ -1,0 +1,64 @@
+"""What references, and the names of files, lead to: paths and URLs in one form.
+
+URLs of web servers and ``file://`` URLs are percent-decoded (``%20`` is a blank); keys of object stores and paths are
+taken as they are. This holds for everything that names a file: `open`, `virtualize`, `ReferenceStore`, its `base` and
+`allow`, and the references themselves.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from urllib.parse import quote, unquote
+
+from exzarr.errors import UnsupportedError
+
+__all__ = ["encoded", "is_url", "joined", "local_path", "plain"]
+
+
+def is_url(target: str) -> bool:
+    """Whether a file is found by a URL (and not by a path, or a ``file://`` URL)."""
+    return "://" in target and not target.startswith("file://")
+
+
+def local_path(target: str) -> str:
+    """The path that a path or a ``file://`` URL names."""
+    if not target.startswith("file://"):
+        return target
+    host, slash, path = target.removeprefix("file://").partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise UnsupportedError(
+            f"{target!r} names the host {host!r}; a local path has three slashes: file:///data/x.nc"
+        )
+    path = unquote(path, errors="surrogateescape")
+    return path if path[1:2] == ":" and path[:1].isalpha() else "/" + path
+
+
+def plain(target: str) -> str:
+    """A path or URL without percent-encoding: the same for all spellings."""
+    if not is_url(target):
+        return local_path(target)
+    scheme, _, rest = target.partition("://")
+    if not _is_web(scheme):
+        return target
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}{slash}{unquote(path)}"
+
+
+def encoded(target: str) -> str:
+    """The URL for what `plain` gives."""
+    scheme, _, rest = target.partition("://")
+    if not is_url(target) or not _is_web(scheme):
+        return target
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}{slash}{quote(path)}"
+
+
+def joined(base: str, path: str) -> str:
+    """The plain URL of a relative path beside `base`, a plain URL of a folder. ``..`` leads up, to the host at most."""
+    scheme, _, rest = base.partition("://")
+    host, _, folder = rest.partition("/")
+    return f"{scheme}://{host}{posixpath.normpath(posixpath.join('/', folder, path))}"
+
+
+def _is_web(scheme: str) -> bool:
+    return scheme.lower() in ("http", "https")

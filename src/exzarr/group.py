@@ -83,10 +83,19 @@ class Group(GroupListing):
         self, name: str, *, overwrite: bool = False, attributes: Mapping[str, Any] | None = None
     ) -> Self:
         """The group at the path `name`, made if it is not there. NodeTypeError where an array is there."""
-        found = None if overwrite else self._found(name)
+        if overwrite:
+            return self.create_group(name, overwrite=True, attributes=attributes)
+
+        found: Self = making.found_or_made(
+            lambda: self._found_group(name), lambda: self.create_group(name, attributes=attributes)
+        )
+        return found
+
+    def _found_group(self, name: str) -> Self | None:
+        found = self._found(name)
         if isinstance(found, Array):
             raise NodeTypeError(f"{found.name!r} in {self.store} is an array, not a group")
-        return self.create_group(name, overwrite=overwrite, attributes=attributes) if found is None else found
+        return found
 
     def _found(self, name: str) -> Array | Self | None:
         """What the store has at `name`, whatever consolidated metadata says."""
@@ -143,9 +152,16 @@ class Group(GroupListing):
         `dtype` does not convert to safely (with `exact`: another data type), or has no checksum where
         ``checksum=True``.
         """
+        return making.found_or_made(
+            lambda: self._fitting_array(name, shape, dtype, exact),
+            lambda: self.create_array(name, shape=shape, dtype="f8" if dtype is None else dtype, **options),
+        )
+
+    def _fitting_array(self, name: str, shape: int | Sequence[int], dtype: Any, exact: bool) -> Array | None:
+        """The array at the path `name`, None where there is none; NodeTypeError where it does not fit."""
         found = self._found(name)
         if found is None:
-            return self.create_array(name, shape=shape, dtype="f8" if dtype is None else dtype, **options)
+            return None
         if not isinstance(found, Array):
             raise NodeTypeError(f"{found.name!r} in {self.store} is a group, not an array")
         wanted = (shape,) if isinstance(shape, int) else tuple(shape)

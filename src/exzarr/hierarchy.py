@@ -43,10 +43,12 @@ __all__ = [
     "document_name",
     "documents",
     "find",
+    "forget",
     "is_node_name",
     "load",
     "load_array",
     "load_group",
+    "locked",
     "locked_document",
     "nodes_below",
     "normalize_path",
@@ -331,20 +333,26 @@ def delete(location: Location) -> None:
                 consolidation.forget(location.store, location.path, lambda _: None)
             keys = () if Path(folder).is_symlink() else tuple(map(location.key, DOCUMENTS[:3]))
             _locked(store, keys, partial(store.delete_prefix, location.path))
-            _forget(location)  # who changed it meanwhile has recorded that
+            forget(location)  # who changed it meanwhile has recorded that
         else:
             listed(store, location.path)  # an error where it cannot list, before anything is deleted
             found = _readable(location.direct)
             with nullcontext() if found is None else unfinished(location, found):
                 for name in DOCUMENTS:
                     store.update(location.key(name), lambda _: None)
-                _forget(location)
+                forget(location)
                 store.delete_prefix(location.path)
     if location.root is not None:
         location.root.note(location.path, None)
 
 
-def _forget(location: Location) -> None:
+def locked(location: Location, do: Callable[[], None]) -> None:
+    """Do something while nobody else changes the documents of the node at `location`. `do` may not update them."""
+    _locked(watched(location.store), tuple(map(location.key, DOCUMENTS[:3])), do)
+
+
+def forget(location: Location) -> None:
+    """Remove what consolidated metadata says of `location` and below it, other than the node that is there now."""
     consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
 
 

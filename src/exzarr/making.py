@@ -1,35 +1,93 @@
 """New nodes: room for them, and one maker of each.
 
-Parents that are missing are made groups, what may be overwritten is deleted, and of several who make a
-node at one place one succeeds.
+Parents that are missing are made groups. A node that replaces another is built aside, and swapped in when it is
+whole: it may be made of the old one, and making it may fail. Of several who make a node at one place one succeeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from typing import TypeVar
 
 from exzarr import consolidation, hierarchy
 from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
-from exzarr.stores import local_aside
+from exzarr.spooling import Spool
+from exzarr.stores.asides import Aside
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 
-__all__ = ["built", "copy", "create", "make_room", "require_room", "save_new"]
+__all__ = ["built", "copy", "create", "filled", "found_or_made", "require_room", "save_new"]
+
+T = TypeVar("T")
 
 
 def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> None:
-    """Store a new node. With `overwrite`, what is there is deleted before.
+    """Store a new node; with `overwrite`, in place of everything that is there.
 
-    NodeExistsError as `make_room` says, and where somebody else made a node there meanwhile.
+    Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
     """
-    make_room(location, meta.zarr_format, overwrite=overwrite)
+    require_room(location, overwrite=overwrite)
+    if not _claim(location, meta, overwrite=overwrite):
+        with _swapped_in(location, meta, _aside(location, replacing=True), overwrite=True) as place:
+            hierarchy.save(place, meta)
+
+
+def found_or_made(find: Callable[[], T | None], make: Callable[[], T]) -> T:
+    """What `find` finds, else what `make` makes; where another writer makes a node there first, that one.
+
+    `find` raises where what it finds does not fit.
+    """
+    found = find()
+    if found is not None:
+        return found
+    try:
+        return make()
+    except NodeExistsError:
+        found = find()
+        if found is None:  # the place is below an array, say
+            raise
+        return found
+
+
+@contextmanager
+def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) -> Iterator[Location]:
+    """A place to write the chunks of a new array to, which is at `location` when the block ends.
+
+    What is at `location` stays until then, and for good where the block fails. Raises what `create` does.
+    """
+    require_room(location, overwrite=overwrite)
+    replacing = overwrite and _holds_something(location)
+    aside = location.store.aside(location.path, replacing=replacing)
+    if aside is None and not replacing and _claim(location, meta, overwrite=overwrite):
+        with _removed_on_failure(location):
+            yield location
+        return
+    aside = aside or Spool(location)
+    with _swapped_in(location, meta, aside, overwrite=overwrite) as place:
+        yield place
+        hierarchy.save(place, meta)
+
+
+def _claim(location: Location, meta: Metadata, *, overwrite: bool) -> bool:
+    """Store a new node where there is nothing. False where there is something, and `overwrite` allows to replace it."""
+    if overwrite and _holds_something(location):
+        return False
+    _make_parents(location, meta.zarr_format)
+    if save_new(location, meta):
+        return True
     if overwrite:
-        hierarchy.save(location, meta)
-    elif not save_new(location, meta):
-        raise NodeExistsError(f"somebody else has just made a node at {location}; overwrite=True replaces it")
+        return False
+    raise _made_by_another(location)
+
+
+def _made_by_another(location: Location) -> NodeExistsError:
+    return NodeExistsError(
+        f"cannot create {location}: another thread or process created a node there at the same time. Open that "
+        "one; mode='a', require_array and require_group do so where it fits"
+    )
 
 
 def save_new(location: Location, meta: Metadata) -> bool:
@@ -67,23 +125,22 @@ def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes:
     return made
 
 
-def make_room(location: Location, zarr_format: ZarrFormat, *, overwrite: bool) -> None:
-    """Prepare `location` for a new node. With `overwrite`, what is there is deleted.
-
-    NodeExistsError as `require_room` says; parents that are missing are made groups.
-    """
-    missing = require_room(location, overwrite=overwrite)
-    if overwrite:
-        hierarchy.delete(location)
-    for place in reversed(missing):
+def _make_parents(location: Location, zarr_format: ZarrFormat) -> None:
+    """Make groups of the parents that `location` lacks. NodeExistsError where one of them is an array."""
+    for place in reversed(_missing_parents(location)):
         if not save_new(place, GroupMetadata(zarr_format)) and isinstance(
             hierarchy.find(place.direct), ArrayMetadata
-        ):  # made by somebody else meanwhile
+        ):  # made by another writer meanwhile
             raise _inside_array(location, place)
 
 
-def require_room(location: Location, *, overwrite: bool) -> list[Location]:
-    """That a new node may be made at `location`; the parents that it lacks, nearest first.
+def _holds_something(location: Location) -> bool:
+    keys, prefixes = watched(location.store).list_dir(location.path)
+    return bool(keys or prefixes)
+
+
+def require_room(location: Location, *, overwrite: bool) -> None:
+    """Check that a new node may be made at `location`.
 
     NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
     or where overwriting would delete a folder that holds something else. What consolidated metadata says does
@@ -103,56 +160,99 @@ def require_room(location: Location, *, overwrite: bool) -> list[Location]:
     if found is not None and not overwrite:
         kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
         raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
-    missing = _missing_parents(location)
+    _missing_parents(location)
     if overwrite and found is None:
         _refuse_foreign(direct)
-    return missing
 
 
 @contextmanager
 def built(location: Location, meta: Metadata, *, overwrite: bool = False) -> Iterator[Location]:
     """A place to build what is to be at `location`, where it is when the block ends; `meta` is of its topmost node.
 
-    In a folder that is a place aside, and what is built appears at once. Elsewhere, and where there is something
-    already, it is `location` itself, and the topmost document has to come last. Where the block fails, nothing is
-    left but room. Raises what `make_room` does.
+    The place has the node's path. It is aside where the store can put many values in place in one step, and where
+    there is something to be replaced, which stays until then. Otherwise it is `location` itself, and the topmost
+    document has to come last. Where the block fails, nothing is left of what it built.
+    Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
     """
-    if local_aside.can_be_moved_in(location.store, location.path, overwrite=overwrite):
-        require_room(location, overwrite=overwrite)
-        aside = local_aside.make_aside(location.store, location.path)
-        try:
-            yield Location(aside, "")
-            with ExitStack() as noted:
-                noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
-                make_room(location, meta.zarr_format, overwrite=overwrite)
-                if local_aside.is_filled(location.store, location.path):
-                    noted.enter_context(hierarchy.unfinished(location, meta))
-                if not local_aside.move_in(aside, location.store, location.path):
-                    raise NodeExistsError(f"somebody else has just put something at {location}")
-                _record_all(location)
-        except BaseException:
-            local_aside.remove(aside)
-            raise
+    require_room(location, overwrite=overwrite)
+    replacing = overwrite and _holds_something(location)
+    aside = location.store.aside(location.path, replacing=replacing)
+    if aside is not None or replacing:
+        with _swapped_in(location, meta, aside or Spool(location), overwrite=overwrite) as place:
+            yield place
         return
-    make_room(location, meta.zarr_format, overwrite=overwrite)
+    _make_parents(location, meta.zarr_format)
+    with (
+        _removed_on_failure(location),
+        hierarchy.unfinished(location, meta),
+        consolidation.noted(location.store, location.path, meta.zarr_format),
+    ):
+        yield location
+        _record_all(location)
+
+
+def _aside(location: Location, *, replacing: bool) -> Aside:
+    return location.store.aside(location.path, replacing=replacing) or Spool(location)
+
+
+@contextmanager
+def _removed_on_failure(location: Location) -> Iterator[None]:
     try:
-        with (
-            hierarchy.unfinished(location, meta),
-            consolidation.noted(location.store, location.path, meta.zarr_format),
-        ):
-            yield location
-            _record_all(location)
+        yield
     except BaseException:
         with suppress(StoreError):  # why it failed matters more
             hierarchy.delete(location)
         raise
 
 
+@contextmanager
+def _swapped_in(location: Location, meta: Metadata, aside: Aside, *, overwrite: bool) -> Iterator[Location]:
+    """The place aside to build at. When the block ends, what was built there replaces what is at `location`."""
+    try:
+        yield Location(aside.store, location.path)
+        _swap_in(location, meta, aside, overwrite)
+    finally:
+        aside.discard()
+
+
+def _swap_in(location: Location, meta: Metadata, aside: Aside, overwrite: bool) -> None:
+    done = False
+
+    def swap_in() -> None:
+        nonlocal done
+        done = aside.swap_in(replace=overwrite)
+
+    require_room(location, overwrite=overwrite)
+    with ExitStack() as noted:
+        noted.enter_context(consolidation.noted(location.store, location.path, 3, 2))
+        _make_parents(location, meta.zarr_format)
+        if aside.in_steps:
+            noted.enter_context(hierarchy.unfinished(location, meta))
+        try:
+            if overwrite:
+                # What consolidated metadata says of the old node must not be read with the new chunks.
+                with suppress(StoreError):
+                    consolidation.forget(location.store, location.path, lambda _: None)
+                hierarchy.locked(location, swap_in)
+            else:
+                swap_in()
+            if not done:
+                raise _made_by_another(location)
+        finally:
+            if overwrite:
+                hierarchy.forget(location)
+            _record_all(location)
+
+
 def _record_all(location: Location) -> None:
     """Record a node, and all below it, in the consolidated metadata above it."""
     if not location.path:
         return
-    found = hierarchy.load(location.direct)
+    if location.root is not None:
+        location.root.note(location.path, None)
+    found = _readable(location.direct)
+    if found is None:
+        return
     hierarchy.recorded(location, found)
     if isinstance(found, GroupMetadata):
         for place, meta in _readable_below(location):
@@ -173,6 +273,13 @@ def _readable_below(location: Location) -> Iterator[tuple[Location, Metadata]]:
                 yield from _readable_below(place)
 
 
+def _readable(location: Location) -> Metadata | None:
+    try:
+        return hierarchy.find(location)
+    except MetadataError:
+        return None
+
+
 def _missing_parents(location: Location) -> list[Location]:
     """The places above `location` that are no groups yet, nearest first."""
     missing: list[Location] = []
@@ -185,11 +292,32 @@ def _missing_parents(location: Location) -> list[Location]:
             break
         missing.append(parent)
         parent = parent.parent
+    if parent is None:
+        _refuse_array_around(location)
     return missing
 
 
+def _refuse_array_around(location: Location) -> None:
+    """NodeExistsError where the store itself lies below an array: ``create_array("array.zarr/new")``.
+
+    What cannot be looked at (a bucket of which we may only see a part) is taken for no array.
+    """
+    store = location.store.above()
+    while store is not None:
+        place = Location(store, "")
+        with suppress(StoreError, MetadataError):
+            found = hierarchy.find(place)
+            if isinstance(found, ArrayMetadata):
+                raise _inside_array(location, place)
+            if found is not None:
+                return
+        store = store.above()
+
+
 def _inside_array(location: Location, array: Location) -> NodeExistsError:
-    return NodeExistsError(f"cannot create {location}: {array} is an array, and arrays have no children")
+    return NodeExistsError(
+        f"cannot create {location}: {array} is an array, and arrays have no children. Choose a path outside of it"
+    )
 
 
 def _refuse_foreign(location: Location) -> None:

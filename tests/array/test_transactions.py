@@ -272,18 +272,19 @@ def test_who_changes_a_node_that_is_just_being_consolidated_for_the_first_time(z
     assert exzarr.open_group(store, use_consolidated=True)["a"].attrs["x"] == "meanwhile"
 
 
-def test_creating_over_what_came_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_was_created_meanwhile_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
-    make_room = making.make_room
+    require_room = making.require_room
 
     def late(*args: Any, **options: Any) -> None:
-        make_room(*args, **options)
+        require_room(*args, **options)
         monkeypatch.undo()
         exzarr.create_array(store, name="a", data=[1, 2], overwrite=True)
 
-    monkeypatch.setattr("exzarr.making.make_room", late)
-    with pytest.raises(NodeExistsError, match="somebody else"):
+    monkeypatch.setattr("exzarr.making.require_room", late)
+    with pytest.raises(NodeExistsError, match="at the same time") as caught:
         exzarr.create_array(store, name="a", shape=5, dtype="i1")
+    assert "overwrite" not in str(caught.value)
     assert exzarr.open_array(store, path="a")[:].tolist() == [1, 2]
 
 

@@ -99,7 +99,9 @@ def create_array(
     dimension_names
         One (or None) per dimension.
     overwrite
-        Delete what is there. Otherwise NodeExistsError is raised.
+        Replace the existing node, with everything below it. It stays until the new array is whole, so that `data` may
+        be read from it: this is how the chunks of an array are changed in place. Otherwise NodeExistsError is
+        raised where there is a node.
     write_data
         False: only the metadata is made from `data`.
     write_empty_chunks

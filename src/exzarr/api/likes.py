@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from exzarr import making
 from exzarr.api.creating import CreateOptions, FullOptions, create, number
 from exzarr.api.opening import open_array
 from exzarr.array import Array
@@ -63,10 +64,16 @@ def open_like(
     `zarr_format` opens only an array of that version, and is the version of a new one. `options` are those of
     `create_array`, and are used for a new array only.
     """
-    try:
-        return open_array(path, zarr_format=zarr_format)
-    except NodeNotFoundError:
-        return _like(a, {**options, "store": path, "zarr_format": zarr_format})
+
+    def find() -> Array | None:
+        try:
+            return open_array(path, zarr_format=zarr_format)
+        except NodeNotFoundError:
+            return None
+
+    return making.found_or_made(
+        find, lambda: _like(a, {**options, "store": path, "zarr_format": zarr_format})
+    )
 
 
 def _dtype(a: Any, options: Mapping[str, Any]) -> Any:

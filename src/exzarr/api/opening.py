@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from exzarr import making
 from exzarr.array import Array
 from exzarr.creation.metadata import ArrayOptions, array_metadata
 from exzarr.creation.storing import AccessOptions, describe, new_array, new_group
@@ -237,17 +238,29 @@ def _open(
             f"{next(iter(options))}= is for making something new, which mode {mode or 'r+'!r} never does: "
             "use mode 'a', 'w' or 'w-', or leave it out"
         )
+    if store is None and not creates:
+        raise ArgumentError(
+            f"no path was given: mode {mode or 'r+'!r} opens what is stored already. Give a path, a URL or a store "
+            "(None is a new store in memory, for the modes 'a', 'w' and 'w-')"
+        )
     location, read_only = locate(store, path, mode)
     access = {**access, "read_only": read_only}
     with closed_if_it_fails(store, location.store):
         if not creates:
             return *open_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated), access
-        if mode == "a":
+        if mode != "a":
+            return location, _make(location, new, zarr_format or 3, mode == "w", options), access
+
+        def find() -> tuple[Location, Metadata] | None:
             found = find_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated)
             if found is not None:
                 check_kind(*found, kind)
-                return *found, access
-        return location, _make(location, new, zarr_format or 3, mode == "w", options), access
+            return found
+
+        def make() -> tuple[Location, Metadata]:
+            return location, _make(location, new, zarr_format or 3, False, options)
+
+        return *making.found_or_made(find, make), access
 
 
 def _make(

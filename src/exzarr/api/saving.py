@@ -6,14 +6,14 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from exzarr import hierarchy, making
 from exzarr.api.creating import create_array
 from exzarr.api.opening import closed_if_it_fails
 from exzarr.api.opening import open as open_
 from exzarr.array import Array
 from exzarr.creation.metadata import ArrayOptions
-from exzarr.creation.storing import new_group
 from exzarr.errors import ArgumentError, ChunkError, MetadataError
-from exzarr.format.metadata import ArrayMetadata
+from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import ZarrFormat
 from exzarr.nodes.locating import StoreLike, locate
@@ -70,11 +70,15 @@ def save_group(
     if len(named) < len(args) + len(kwargs):
         raise ArgumentError("arr_0, arr_1, ... are the names of arrays without one: choose others")
     location, _ = locate(store, path, "a" if path else "w")
-    with closed_if_it_fails(store, location.store):
-        meta = new_group(location, 3 if zarr_format is None else zarr_format, overwrite=True)
-        group = Group(location, meta)
+    meta = GroupMetadata(3 if zarr_format is None else zarr_format)
+    with (
+        closed_if_it_fails(store, location.store),
+        making.built(location, meta, overwrite=True) as place,
+    ):
+        group = Group(place, meta)
         for name, data in named.items():
             group.create_array(name, data=data)
+        hierarchy.save(place, meta)
     _finish(store, location.store)
 
 

@@ -79,20 +79,18 @@ def new_array(
 ) -> Array:
     """Store the array that `meta` describes, filled with `data` unless that is None.
 
-    Raises NodeExistsError where there is a node already and `overwrite` is false. Where writing the
-    data fails, the array is removed again.
+    Raises NodeExistsError where there is a node already and `overwrite` is false. With `overwrite`, the old node
+    stays until the new one is whole: `data` may be read from it, and where reading or writing fails, it is kept.
     """
     meta = meta.with_(attributes=as_stored(meta.attributes))
     hierarchy.check_new(location, meta.zarr_format)
-    hierarchy.documents(meta)  # what has no document is refused before anything is deleted
-    making.create(location, meta, overwrite=overwrite)
+    hierarchy.documents(meta)  # what has no document is refused before anything is stored
     array = Array(location, meta, **(access or {}))
-    if data is not None and array.size:
-        try:
-            _fill(array, data)
-        except BaseException:
-            hierarchy.delete(location)
-            raise
+    if data is None or not array.size:
+        making.create(location, meta, overwrite=overwrite)
+        return array
+    with making.filled(location, meta, overwrite=overwrite) as place:
+        _fill(Array(place, meta, **(access or {})), data)
     return array
 
 

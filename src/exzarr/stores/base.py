@@ -19,12 +19,15 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError, StoreError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
 from exzarr.stores.locks import ThreadLock, is_locked
 from exzarr.stores.notes import announce, notes_in_memory
+
+if TYPE_CHECKING:
+    from exzarr.stores.asides import Aside
 
 __all__ = [
     "ABSENT",
@@ -363,6 +366,21 @@ class Store(ABC):
         """Remove every key that starts with ``prefix + "/"`` (every key for ``""``)."""
         for key in [*self.list(prefix)]:
             self.delete(key)
+
+    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
+        """A place to build what is to be stored under `prefix`, and appears there when it is whole.
+
+        `replacing` says whether there is something under `prefix` now, which the new content replaces. None where
+        the store cannot replace many values in one step, or where writing them directly is as good.
+        """
+        return None
+
+    def above(self) -> Store | None:
+        """The store that holds this one's folder, one level up; None where there is none, or it cannot be reached.
+
+        Only for looking at what lies there: an array, say, below which no node may be created.
+        """
+        return None
 
     def local_path(self, key: str) -> str | None:
         """The file or folder that is `key` (a key, a prefix, or ``""``), whether it exists or not.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
@@ -312,6 +313,14 @@ class FsspecStore(Store):
         return sorted(names[0]), sorted(names[1])
 
     # -- the store itself --------------------------------------------------------
+
+    def above(self) -> FsspecStore | None:
+        folder = self.path.rpartition("/")[0]
+        if not folder:
+            return None
+        made = copy(self)
+        made.path, made.read_only = folder, True
+        return made
 
     @property
     def url(self) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from exzarr import config
 from exzarr.errors import ArgumentError, ExzarrError
@@ -23,6 +23,9 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.local_update import update_file
 from exzarr.stores.os_errors import is_absence, store_error
+
+if TYPE_CHECKING:
+    from exzarr.stores.asides import Aside
 
 if os.name == "nt":
     from exzarr.stores.windows import check_windows_key as check_key
@@ -231,6 +234,15 @@ class LocalStore(Store):
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, prefix, writing=True) from error
 
+    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
+        """See `Store.aside`: a hidden folder of the same file system."""
+        from exzarr.stores.local_aside import folder_aside
+
+        _check_prefix(prefix)
+        if type(self) is not LocalStore:  # what is written has to pass through a derived class
+            return None
+        return folder_aside(self, prefix, replacing=replacing)
+
     # -- listing -----------------------------------------------------------------
 
     def list(self, prefix: str = "") -> Iterator[str]:
@@ -290,6 +302,10 @@ class LocalStore(Store):
 
     def local_path(self, key: str) -> str:
         return self._base + _check_prefix(key)
+
+    def above(self) -> LocalStore | None:
+        folder = os.path.dirname(self.path)
+        return None if folder == self.path else LocalStore(folder, read_only=True)
 
     def as_read_only(self) -> LocalStore:
         return self if self.read_only else type(self)(self.path, read_only=True, durability=self.durability)

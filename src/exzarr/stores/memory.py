@@ -186,6 +186,11 @@ class MemoryStore(Store):
                 self._values.pop(key, None)
         self._values.state = object()
 
+    def aside(self, prefix: str, *, replacing: bool) -> _MemoryAside | None:
+        """See `Store.aside`: another store in memory, whose values are moved."""
+        check_prefix(prefix)
+        return _MemoryAside(self, prefix) if replacing and type(self) is MemoryStore else None
+
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
         return iter(keys_under(self._values.keys_in_order(), prefix))
@@ -215,6 +220,49 @@ class MemoryStore(Store):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _find, (os.getpid(), self._values.token, self.read_only)
+
+
+class _MemoryAside:
+    """See `stores.asides.Aside`."""
+
+    in_steps = False
+
+    def __init__(self, to: MemoryStore, prefix: str) -> None:
+        self._to = to._values
+        self._prefix = prefix
+        self.store = _Hidden(self._to)
+
+    def swap_in(self, *, replace: bool) -> bool:
+        values = self._to
+        built = self.store._values
+        new = {
+            key: (built[key][0], next(values.version))
+            for key in keys_under(built.keys_in_order(), self._prefix)
+        }
+        with values.lock:
+            old = keys_under(values.keys_in_order(), self._prefix)
+            if old and not replace:
+                return False
+            for key in old:
+                values.pop(key, None)
+            values.update(new)  # in one step: readers find all of it or nothing
+        values.state = object()
+        return True
+
+    def discard(self) -> None:
+        self.store._values.clear()
+
+
+class _Hidden(MemoryStore):
+    """What a `_MemoryAside` builds in. Messages name the store that the result goes to."""
+
+    def __init__(self, to: _Values) -> None:
+        super().__init__()
+        self._goes_to = to
+
+    @property
+    def url(self) -> str:
+        return _over(self._goes_to, False).url
 
 
 def _over(values: _Values, read_only: bool) -> MemoryStore:

@@ -10,6 +10,7 @@ import errno
 import random
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from copy import copy
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -417,6 +418,15 @@ class ObjectStore(Store):
 
     def as_read_only(self) -> ObjectStore:
         return self if self.read_only else _make(self._given, self._settings(read_only=True))
+
+    def above(self) -> ObjectStore | None:
+        if not self.prefix:
+            return None
+        made = copy(self)
+        made.prefix = self.prefix.rpartition("/")[0]
+        made._base = made.prefix + "/" if made.prefix else ""
+        made.read_only = True
+        return made
 
     def _settings(self, **changes: Any) -> dict[str, Any]:
         names = ("retry", "concurrency", "single_writer", "read_only", "absent")

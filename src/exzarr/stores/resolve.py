@@ -69,6 +69,8 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
         return _from_zarr_python(store_like, mode)
     if isinstance(store_like, os.PathLike):
         return _from_path(os.fsdecode(store_like), mode)
+    if store_like is None:
+        raise ArgumentError(f"no path was given; give {_SUPPORTED}")
     if not isinstance(store_like, str):
         raise ArgumentError(f"no store can be made of a {type(store_like).__name__}; give {_SUPPORTED}")
     match = _URL.match(store_like)

@@ -31,6 +31,7 @@ from exzarr.stores.base import (
     read_only_error,
 )
 from exzarr.stores.key_locks import key_lock
+from exzarr.stores.local import LocalStore
 from exzarr.stores.local_write import delete_file, move_to_new, temporary_name
 from exzarr.stores.locks import ThreadLock, deadline
 from exzarr.stores.sqlite_rows import PAGE_NBYTES, TABLE, as_blob, directly_under, open_blob, part, under
@@ -279,6 +280,40 @@ class SQLiteStore(Store):
             db.execute("COMMIT")
             return gone
 
+    def aside(self, prefix: str, *, replacing: bool) -> _SQLiteAside | None:
+        """See `Store.aside`: another file, whose rows are copied in one transaction."""
+        check_prefix(prefix)
+        return _SQLiteAside(self, prefix) if replacing and type(self) is SQLiteStore else None
+
+    def _take_rows(self, file: str, prefix: str, replace: bool) -> bool:
+        """Replace the rows under `prefix` by those of another file; False where there are some, and may not be."""
+        where, bounds = under(prefix)
+        with self._told(prefix):
+            db = self._connection(make=True)
+            assert db is not None
+            db.execute("ATTACH ? AS aside", (file,))
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    free = (
+                        replace
+                        or not db.execute(
+                            f"SELECT 1 FROM main.entries WHERE {where} LIMIT 1",  # noqa: S608 - ours
+                            bounds,
+                        ).fetchone()
+                    )
+                    if free:
+                        db.execute(f"DELETE FROM main.entries WHERE {where}", bounds)  # noqa: S608 - ours
+                        columns = "INSERT INTO main.entries (key, value) SELECT key, value FROM aside.entries"
+                        db.execute(f"{columns} WHERE {where} ORDER BY number", bounds)
+                except BaseException:
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+            finally:
+                db.execute("DETACH aside")
+        return free
+
     def size(self, key: str) -> int | None:
         row = self._row(check_key(key), "length(value)")
         return None if row is None else row[0]
@@ -297,6 +332,10 @@ class SQLiteStore(Store):
                 self._local = threading.local()
             for db in connections:
                 db.close()
+
+    def above(self) -> LocalStore:
+        """The folder of the file."""
+        return LocalStore(os.path.dirname(self.path), read_only=True)
 
     @property
     def url(self) -> str:
@@ -335,6 +374,37 @@ class _Value:
 
     def close(self) -> None:
         self._db.close()
+
+
+class _Hidden(SQLiteStore):
+    """What a `_SQLiteAside` builds in. Messages name the store that the result goes to."""
+
+    goes_to = ""
+
+    @property
+    def url(self) -> str:
+        return self.goes_to or super().url
+
+
+class _SQLiteAside:
+    """See `stores.asides.Aside`."""
+
+    in_steps = False
+
+    def __init__(self, to: SQLiteStore, prefix: str) -> None:
+        self._to = to
+        self._prefix = prefix
+        self.store = _Hidden(os.path.join(os.path.dirname(to.path), temporary_name()))
+        self.store.goes_to = to.url
+
+    def swap_in(self, *, replace: bool) -> bool:
+        self.store.close()  # which writes what is in its log to its file
+        return self._to._take_rows(self.store.path, self._prefix, replace)
+
+    def discard(self) -> None:
+        self.store.close()
+        for ending in ("", "-wal", "-shm"):
+            delete_file(self.store.path + ending)
 
 
 _leaked: list[Any] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from exzarr.stores.base import (
     KEEP,
@@ -21,6 +22,9 @@ from exzarr.stores.base import (
     check_prefix,
     read_only_error,
 )
+
+if TYPE_CHECKING:
+    from exzarr.stores.asides import Aside
 
 __all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
 
@@ -118,6 +122,9 @@ class StoreWrapper(Store):
 
     def delete_prefix(self, prefix: str) -> None:
         self.inner.delete_prefix(prefix)
+
+    def above(self) -> Store | None:
+        return self.inner.above()
 
     def local_path(self, key: str) -> str | None:
         return self.inner.local_path(key)
@@ -270,6 +277,15 @@ class PrefixStore(StoreWrapper):
     def delete_prefix(self, prefix: str) -> None:
         self.inner.delete_prefix(self._prefix(prefix))
 
+    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
+        found = self.inner.aside(self._prefix(prefix), replacing=replacing)
+        return None if found is None else _PrefixAside(found, self.prefix)
+
+    def above(self) -> Store | None:
+        if not self.prefix:
+            return self.inner.above()
+        return PrefixStore(self.inner, self.prefix.rpartition("/")[0])
+
     def local_path(self, key: str) -> str | None:
         return self.inner.local_path(self._prefix(key))
 
@@ -288,3 +304,21 @@ class PrefixStore(StoreWrapper):
 
     def __hash__(self) -> int:
         return hash((PrefixStore, self.inner, self.prefix))
+
+
+class _PrefixAside:
+    """The aside of a `PrefixStore`: that of the store inside, seen below the prefix."""
+
+    def __init__(self, inner: Aside, prefix: str) -> None:
+        self._inner = inner
+        self.store: Store = PrefixStore(inner.store, prefix)
+
+    @property
+    def in_steps(self) -> bool:
+        return self._inner.in_steps
+
+    def swap_in(self, *, replace: bool) -> bool:
+        return self._inner.swap_in(replace=replace)
+
+    def discard(self) -> None:
+        self._inner.discard()

@@ -24,6 +24,7 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.file_at import FileAt
 from exzarr.stores.listing import keys_directly_under, keys_under
+from exzarr.stores.local import LocalStore
 from exzarr.stores.zip_archive import Archive, open_archive
 from exzarr.stores.zip_writer import ZipWriter
 
@@ -220,6 +221,10 @@ class ZipStore(Store):
             self.close()
 
     # -- what it is --------------------------------------------------------------
+
+    def above(self) -> LocalStore:
+        """The folder of the file."""
+        return LocalStore(os.path.dirname(self.path), read_only=True)
 
     @property
     def url(self) -> str:

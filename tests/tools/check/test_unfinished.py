@@ -323,13 +323,19 @@ def test_a_copy_into_a_folder_that_holds_something(path: Path) -> None:
     assert (read(there) == 5).all()
 
 
-def test_overwriting_a_whole_store_that_was_killed(path: Path) -> None:
-    overwrite = "exzarr.create_group(path, overwrite=True)"
-    killed(overwrite, path, "exzarr.stores.local_write:delete_content", "before")
-    assert set(codes(path)) == {"EXZ501"}
-    repaired(path)
-    exzarr.create_group(path)
-    assert [*exzarr.open_group(path)] == [], "what was removed is back"
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_overwriting_a_whole_store_that_was_killed_leaves_the_old_one_or_the_new_one(
+    path: Path, when: str
+) -> None:
+    overwrite = "exzarr.create_array(path, data=[1, 2, 3], overwrite=True)"
+    killed(overwrite, path, "exzarr.stores.local_aside:exchange", when)
+    assert set(codes(path.parent)) == {"EXZ501"}
+    if when == "before":
+        assert (read(path) == 5).all()
+    else:
+        assert exzarr.open_array(path)[:].tolist() == [1, 2, 3]
+    repaired(path.parent)
+    assert isinstance(exzarr.open(path), exzarr.Group if when == "before" else exzarr.Array)
 
 
 # -- growing together --------------------------------------------------------------------

@@ -80,3 +80,38 @@ def test_a_zip_that_could_not_be_saved_leaves_the_old_one(tmp_path: Path) -> Non
         exzarr.save(place, a=[1], b=object())
     np.testing.assert_array_equal(exzarr.load(place), [1, 2])
     assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+@pytest.mark.parametrize("function", [exzarr.save, exzarr.save_group])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mode", "w"),
+        ("chunks", (2, 2)),
+        ("shards", None),
+        ("dtype", "i4"),
+        ("compressors", "zstd"),
+        ("compressor", None),
+        ("overwrite", True),
+        ("attributes", {"a": 1}),
+        ("fill_value", 0),
+        ("name", "x"),
+        ("missing", "error"),
+        ("use_consolidated", False),
+        ("dimension_separator", "/"),
+        ("chunk_shape", (1, 1)),
+    ],
+)
+def test_arguments_of_creating_functions_are_no_names_of_arrays(tmp_path, function, name, value):
+    path = tmp_path / "a.zarr"
+    exzarr.save(path, np.arange(3))
+    with pytest.raises(exzarr.ArgumentError, match=rf"^{name}= is an argument"):
+        function(path, np.zeros((2, 2)), **{name: value})
+    with pytest.raises(exzarr.ArgumentError, match=rf"^{name}= is an argument"):
+        function(path, **{name: np.zeros((2, 2))})
+    np.testing.assert_array_equal(exzarr.load(path), np.arange(3))
+
+
+def test_what_the_error_recommends_for_such_a_name(tmp_path):
+    exzarr.open_group(tmp_path / "a.zarr", mode="a")["mode"] = np.arange(3)
+    np.testing.assert_array_equal(exzarr.load(tmp_path / "a.zarr")["mode"], np.arange(3))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from inspect import signature
 from typing import Any, Unpack
 
 import numpy as np
 
 from exzarr import hierarchy, making
-from exzarr.api.creating import create_array
+from exzarr.api.creating import CreateOptions, create_array
 from exzarr.api.opening import closed_if_it_fails
 from exzarr.api.opening import open as open_
 from exzarr.array import Array
@@ -34,7 +36,11 @@ def save(
 
     One array without a name is stored at `path` itself; several become ``arr_0``, ``arr_1``, ..., and the
     ones given by keyword have that name, as with ``numpy.savez``. A ``.zip`` file is finished.
+
+    Names of arguments of the functions that create and open (``mode``, ``chunks``, ...) are refused as names of
+    arrays. `save_array` takes the options of `create_array`.
     """
+    _refuse_names_of_arguments(kwargs)
     if not args and not kwargs:
         raise ArgumentError("there is nothing to save: give one array, or several")
     if len(args) == 1 and not kwargs:
@@ -64,6 +70,7 @@ def save_group(
     **kwargs: Any,
 ) -> None:
     """Save several arrays in a group at `path` in `store`, in place of what is there; see `save`."""
+    _refuse_names_of_arguments(kwargs)
     named = {**{f"arr_{i}": array for i, array in enumerate(args)}, **kwargs}
     if not named:
         raise ArgumentError("there is nothing to save: give one array, or several")
@@ -130,6 +137,19 @@ def _load_group(group: Group, on_error: OnError) -> tuple[dict[str, Any], tuple[
                 raise
             obstacles.append(Obstacle(array.path, error))
     return made, settle(obstacles, on_error)
+
+
+def _refuse_names_of_arguments(names: Iterable[str]) -> None:
+    """ArgumentError for ``save(path, a, mode="w")``, which would store an array called ``mode``."""
+    taken = signature(create_array).parameters.keys() | signature(open_).parameters.keys()
+    taken |= CreateOptions.__annotations__.keys()
+    for name in names:
+        if name in taken:
+            raise ArgumentError(
+                f"{name}= is an argument of the functions that create and open arrays, and save would store it as an "
+                f"array of that name. save always replaces what is stored, and save_array takes options. An array "
+                f"called {name!r} is stored by exzarr.open_group(path, mode='a')[{name!r}] = array"
+            )
 
 
 def _finish(given: StoreLike, store: Store) -> None:

@@ -5,11 +5,16 @@ found below it: they are found there, and not in the store. Whoever changes a no
 resizes, sets attributes, deletes - calls `record` or `forget`, which change the consolidated
 metadata of every group above it in the same store, whether the node was found through it or not.
 So consolidated metadata is never staler than the last write by exzarr to the same store.
+
+Each such change rewrites the document. A `batch` collects what is recorded until it ends, and rewrites it once. What
+is forgotten is never collected: no reader may find old metadata with new chunks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,10 +29,22 @@ from exzarr.format.nodes import consolidate, consolidated_node, without_consolid
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 
-__all__ = ["ConsolidatedRoot", "forget", "noted", "read_v2", "record", "rewrite", "write"]
+__all__ = [
+    "ConsolidatedRoot",
+    "batch",
+    "batch_of",
+    "forget",
+    "noted",
+    "read_v2",
+    "record",
+    "rewrite",
+    "write",
+]
 
 Metadata = ArrayMetadata | GroupMetadata
 Documents = dict[str, dict[str, Any]]
+Changes = dict[str, Callable[[], "Metadata | None"]]
+"""Paths of nodes that were changed, and how to read each again."""
 
 
 class ConsolidatedRoot:
@@ -78,10 +95,86 @@ def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata 
     `find` reads the node again. Of two who write it one after the other, either may come here first: both
     record what is stored by then.
     """
-    for group in _groups_above(path):
-        _change(store, group, path, find, meta.zarr_format)
+    groups = _groups_above(path)
     if meta.zarr_format == 2 and isinstance(meta, GroupMetadata):
-        _change(store, path, path, find, 2)  # in v2, a group's own documents are among them
+        groups.append(path)  # in v2, a group's own documents are among them
+    batch = batch_of(store, path)
+    if batch is not None and batch.collect(groups, path, find, meta.zarr_format):
+        return
+    for group in groups:
+        _change(store, group, {path: find}, meta.zarr_format)
+
+
+class Batch:
+    """The changes below one group that its consolidated metadata, and those above, are yet to be told of."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self.store = store
+        self.path = path
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._ended = False
+        self._changes: dict[tuple[str, int], Changes] = {}
+        self._groups: dict[str, Hashable] = {}
+
+    def covers(self, store: Store, path: str) -> bool:
+        """Whether changes of the node at `path` belong to it. Not in a forked child, which does not end it."""
+        return _relative(path, self.path) is not None and self.store == store and self._process == os.getpid()
+
+    def collect(
+        self, groups: Sequence[str], path: str, find: Callable[[], Metadata | None], zarr_format: int
+    ) -> bool:
+        """Keep a change until the end; False where that has come."""
+        with self._lock:
+            if not self._ended:
+                for group in groups:
+                    changes = self._changes.setdefault((group, zarr_format), {})
+                    changes.pop(path, None)  # the last one counts, after what was changed before it
+                    changes[path] = find
+            return not self._ended
+
+    def end(self) -> None:
+        """Bring consolidated metadata in step, each document once."""
+        with self._lock:
+            self._ended = True
+        for (group, zarr_format), changes in self._changes.items():
+            _change(self.store, group, changes, zarr_format)
+
+    def is_known_group(self, key: str, version: Hashable) -> bool:
+        """Whether the document at `key` was that of a group when it had this version."""
+        return version is not None and self._groups.get(key) == version
+
+    def note_group(self, key: str, version: Hashable) -> None:
+        self._groups[key] = version
+
+
+_batches: list[Batch] = []
+"""Those that have begun and not ended, in this process."""
+
+
+@contextmanager
+def batch(store: Store, path: str) -> Iterator[None]:
+    """Until the block ends, collect the changes of the nodes below the group at `path`; then record all of them.
+
+    All threads of this process take part. A note tells a check why consolidated metadata is behind meanwhile.
+    """
+    parent, _, name = path.rpartition("/")
+    take_away = instrument(store).leave_note(parent, intents.about_nodes(name))
+    begun = Batch(store, path)
+    _batches.append(begun)
+    try:
+        yield
+    finally:
+        _batches.remove(begun)
+        try:
+            begun.end()
+        finally:
+            take_away()
+
+
+def batch_of(store: Store, path: str) -> Batch | None:
+    """The batch that changes of the node at `path` belong to; None where there is none."""
+    return next((one for one in _batches if one.covers(store, path)), None)
 
 
 @contextmanager
@@ -91,6 +184,9 @@ def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
     The note lies in the folder above, which is there before the node is, and after. Whoever is killed leaves it, and
     a check knows why consolidated metadata is behind.
     """
+    if batch_of(store, path) is not None:  # which has left one
+        yield
+        return
     needed = any(_is_consolidated(store, group, v) for group in _groups_above(path) for v in versions) or (
         2 in versions and _is_consolidated(store, path, 2)
     )
@@ -110,7 +206,7 @@ def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | N
     versions: tuple[Literal[2, 3], ...] = (3, 2)
     for group in _groups_above(path):
         for version in versions:
-            _change(store, group, path, partial(find, version), version, alone=True)
+            _change(store, group, {path: partial(find, version)}, version, alone=True)
 
 
 def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
@@ -159,21 +255,12 @@ def rewrite(
     instrument(store).update(key, change)
 
 
-def _change(
-    store: Store,
-    group: str,
-    path: str,
-    find: Callable[[], Metadata | None],
-    zarr_format: int,
-    *,
-    alone: bool = False,
-) -> None:
-    """Change what the consolidated metadata of `group` says of `path`, where there is any.
+def _change(store: Store, group: str, changes: Changes, zarr_format: int, *, alone: bool = False) -> None:
+    """Change what the consolidated metadata of `group` says of some paths, where there is any.
 
-    With `alone`, what it says of nodes below `path` goes.
+    With `alone`, what it says of nodes below these paths goes.
     """
-    relative = _relative(path, group) or ""
-    # Before the look: somebody may be just consolidating, and have read the node as it was.
+    # Before the look: another process may be consolidating, and have read the nodes as they were.
     busy = instrument(store).being_updated(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
     if not busy and not _is_consolidated(store, group, zarr_format):
         return  # as most groups are not: they are neither worth parsing nor locking
@@ -182,12 +269,14 @@ def _change(
         old = read()
         if old is None:
             return None
-        meta = find()
-        documents = old.documents
-        if alone or meta is None:
-            documents = _changed(documents, relative, None)
-        if meta is not None:
-            documents = _changed(documents, relative, meta)
+        documents = {**old.documents}
+        for path, find in changes.items():
+            relative = _relative(path, group) or ""
+            meta = find()
+            if alone or meta is None:
+                documents = _changed(documents, relative, None)
+            if meta is not None:
+                documents.update(consolidate({relative: meta}, meta.zarr_format).documents)
         return None if documents == old.documents else replace(old, documents=documents)
 
     rewrite(store, group, zarr_format, change)

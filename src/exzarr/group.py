@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
 
-from exzarr import attributes, hierarchy, making, transactions
+from exzarr import attributes, consolidation, hierarchy, making, transactions
 from exzarr.array import Array
 from exzarr.attributes import Attributes
 from exzarr.codecs.checksummed import detects_damage
@@ -252,6 +253,24 @@ class Group(GroupListing):
         self._location, self._meta, left_out = consolidate(self._location, on_error)
         warn_of(left_out)
         return self
+
+    @contextmanager
+    def batch(self) -> Iterator[Self]:
+        """Make many changes below this group, and update consolidated metadata once, when the block ends::
+
+            with group.batch():
+                for name in names:
+                    group.create_array(name, shape=100, dtype="f4")
+
+        Each node is stored at once, with the same guarantees as outside of the block; readers who open the group
+        with consolidated metadata see the new nodes, and changes of attributes and shapes, when the block has
+        ended, also where it ends with an error. Deleted and replaced nodes leave consolidated metadata at once.
+        The changes of all threads of this process take part. After a process is killed in the block,
+        `exzarr.check` says so, and `exzarr.repair` updates the consolidated metadata.
+        """
+        self._require_writable()
+        with consolidation.batch(self.store, self.path):
+            yield self
 
     def refresh(self) -> Self:
         """Read the metadata document again, and consolidated metadata where the group has it."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from exzarr import consolidation, hierarchy
 from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
+from exzarr.format import v3
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
 from exzarr.spooling import Spool
@@ -285,7 +286,7 @@ def _missing_parents(location: Location) -> list[Location]:
     missing: list[Location] = []
     parent = location.parent
     while parent is not None:
-        found = hierarchy.find(parent.direct)
+        found = _find_parent(parent)
         if isinstance(found, ArrayMetadata):
             raise _inside_array(location, parent)
         if found is not None:
@@ -295,6 +296,22 @@ def _missing_parents(location: Location) -> list[Location]:
     if parent is None:
         _refuse_array_around(location)
     return missing
+
+
+def _find_parent(parent: Location) -> Metadata | None:
+    """What is at `parent`. In a batch, a large document of a group is not parsed again while it is the same."""
+    batch = consolidation.batch_of(parent.store, parent.path)
+    if batch is None:
+        return hierarchy.find(parent.direct)
+    key = parent.key(v3.DOCUMENT)
+    stat = watched(parent.store).stat(key)
+    version = None if stat is None else stat.version
+    if batch.is_known_group(key, version):
+        return GroupMetadata(3)
+    found = hierarchy.find(parent.direct)
+    if isinstance(found, GroupMetadata) and found.zarr_format == 3:
+        batch.note_group(key, version)
+    return found
 
 
 def _refuse_array_around(location: Location) -> None:

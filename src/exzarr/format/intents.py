@@ -78,7 +78,7 @@ class Intent:
 
     def concerns(self, path: str) -> bool:
         """Whether the node at `path` may differ from what consolidated metadata says of it."""
-        if any(path == node or (node and _below(path, node) is not None) for node in self.nodes):
+        if any(path == node or _below(path, node) is not None for node in self.nodes):
             return True
         return isinstance(self.meta, GroupMetadata) and self.array_at(path) is not None
 

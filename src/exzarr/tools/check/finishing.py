@@ -151,7 +151,7 @@ def _bring_in_step(store: Store, node: str) -> bool:
     done = False
     for path in folders_above(node):
         group = hierarchy.find(Location(store, path))
-        if isinstance(group, GroupMetadata) and (path != node or group.zarr_format == 2):
+        if isinstance(group, GroupMetadata):
             done |= _bring_one_in_step(store, path, group, node)
     return done
 
@@ -162,7 +162,7 @@ def _bring_one_in_step(store: Store, path: str, group: GroupMetadata, node: str)
     stale = [node_of(finding) for finding in look_at_consolidated(store, path, group.zarr_format, below)]
     done = False
     for one in stale:
-        if one != node and not one.startswith(f"{node}/"):
+        if node and one != node and not one.startswith(f"{node}/"):
             continue
         find: Callable[[Any], Any] = partial(hierarchy.find, Location(store, one))
         meta = find(group.zarr_format)

@@ -30,8 +30,8 @@ def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> No
 
     Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
     """
-    require_room(location, overwrite=overwrite)
-    if not _claim(location, meta, overwrite=overwrite):
+    missing = require_room(location, overwrite=overwrite)
+    if not _claim(location, meta, missing, overwrite=overwrite):
         with _swapped_in(location, meta, _aside(location, replacing=True), overwrite=True) as place:
             hierarchy.save(place, meta)
 
@@ -59,10 +59,10 @@ def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) 
 
     What is at `location` stays until then, and for good where the block fails. Raises what `create` does.
     """
-    require_room(location, overwrite=overwrite)
+    missing = require_room(location, overwrite=overwrite)
     replacing = overwrite and _holds_something(location)
     aside = location.store.aside(location.path, replacing=replacing)
-    if aside is None and not replacing and _claim(location, meta, overwrite=overwrite):
+    if aside is None and not replacing and _claim(location, meta, missing, overwrite=overwrite):
         with _removed_on_failure(location):
             yield location
         return
@@ -72,11 +72,11 @@ def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) 
         hierarchy.save(place, meta)
 
 
-def _claim(location: Location, meta: Metadata, *, overwrite: bool) -> bool:
+def _claim(location: Location, meta: Metadata, missing: list[Location], *, overwrite: bool) -> bool:
     """Store a new node where there is nothing. False where there is something, and `overwrite` allows to replace it."""
     if overwrite and _holds_something(location):
         return False
-    _make_parents(location, meta.zarr_format)
+    _make_parents(location, missing, meta.zarr_format)
     if save_new(location, meta):
         return True
     if overwrite:
@@ -126,9 +126,9 @@ def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes:
     return made
 
 
-def _make_parents(location: Location, zarr_format: ZarrFormat) -> None:
-    """Make groups of the parents that `location` lacks. NodeExistsError where one of them is an array."""
-    for place in reversed(_missing_parents(location)):
+def _make_parents(location: Location, missing: list[Location], zarr_format: ZarrFormat) -> None:
+    """Make groups of the parents that `location` lacks. NodeExistsError where one of them is an array meanwhile."""
+    for place in reversed(missing):
         if not save_new(place, GroupMetadata(zarr_format)) and isinstance(
             hierarchy.find(place.direct), ArrayMetadata
         ):  # made by another writer meanwhile
@@ -140,8 +140,8 @@ def _holds_something(location: Location) -> bool:
     return bool(keys or prefixes)
 
 
-def require_room(location: Location, *, overwrite: bool) -> None:
-    """Check that a new node may be made at `location`.
+def require_room(location: Location, *, overwrite: bool) -> list[Location]:
+    """Check that a new node may be made at `location`; returns the parents that it lacks, nearest first.
 
     NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
     or where overwriting would delete a folder that holds something else. What consolidated metadata says does
@@ -161,9 +161,10 @@ def require_room(location: Location, *, overwrite: bool) -> None:
     if found is not None and not overwrite:
         kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
         raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
-    _missing_parents(location)
+    missing = _missing_parents(location)
     if overwrite and found is None:
         _refuse_foreign(direct)
+    return missing
 
 
 @contextmanager
@@ -175,14 +176,14 @@ def built(location: Location, meta: Metadata, *, overwrite: bool = False) -> Ite
     document has to come last. Where the block fails, nothing is left of what it built.
     Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
     """
-    require_room(location, overwrite=overwrite)
+    missing = require_room(location, overwrite=overwrite)
     replacing = overwrite and _holds_something(location)
     aside = location.store.aside(location.path, replacing=replacing)
     if aside is not None or replacing:
         with _swapped_in(location, meta, aside or Spool(location), overwrite=overwrite) as place:
             yield place
         return
-    _make_parents(location, meta.zarr_format)
+    _make_parents(location, missing, meta.zarr_format)
     with (
         _removed_on_failure(location),
         hierarchy.unfinished(location, meta),
@@ -223,10 +224,10 @@ def _swap_in(location: Location, meta: Metadata, aside: Aside, overwrite: bool) 
         nonlocal done
         done = aside.swap_in(replace=overwrite)
 
-    require_room(location, overwrite=overwrite)
+    missing = require_room(location, overwrite=overwrite)
     with ExitStack() as noted:
         noted.enter_context(consolidation.noted(location.store, location.path, 3, 2))
-        _make_parents(location, meta.zarr_format)
+        _make_parents(location, missing, meta.zarr_format)
         if aside.in_steps:
             noted.enter_context(hierarchy.unfinished(location, meta))
         try:

@@ -53,10 +53,11 @@ def in_turn(monkeypatch: pytest.MonkeyPatch, first: Callable[[], Any]) -> None:
 
     original = making.require_room
 
-    def late(*args: Any, **options: Any) -> None:
+    def late(*args: Any, **options: Any) -> Any:
         monkeypatch.undo()
-        original(*args, **options)
+        missing = original(*args, **options)
         first()
+        return missing
 
     monkeypatch.setattr(making, "require_room", late)
 

@@ -276,10 +276,11 @@ def test_a_node_that_was_created_meanwhile_is_not_replaced(monkeypatch: pytest.M
     store = MemoryStore()
     require_room = making.require_room
 
-    def late(*args: Any, **options: Any) -> None:
-        require_room(*args, **options)
+    def late(*args: Any, **options: Any) -> Any:
+        missing = require_room(*args, **options)
         monkeypatch.undo()
         exzarr.create_array(store, name="a", data=[1, 2], overwrite=True)
+        return missing
 
     monkeypatch.setattr("exzarr.making.require_room", late)
     with pytest.raises(NodeExistsError, match="at the same time") as caught:

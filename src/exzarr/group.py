@@ -154,11 +154,13 @@ class Group(GroupListing):
         ``checksum=True``.
         """
         return making.found_or_made(
-            lambda: self._fitting_array(name, shape, dtype, exact),
+            lambda: self._fitting_array(name, shape, dtype, exact, options.get("checksum") is True),
             lambda: self.create_array(name, shape=shape, dtype="f8" if dtype is None else dtype, **options),
         )
 
-    def _fitting_array(self, name: str, shape: int | Sequence[int], dtype: Any, exact: bool) -> Array | None:
+    def _fitting_array(
+        self, name: str, shape: int | Sequence[int], dtype: Any, exact: bool, checksum: bool
+    ) -> Array | None:
         """The array at the path `name`, None where there is none; NodeTypeError where it does not fit."""
         found = self._found(name)
         if found is None:
@@ -176,7 +178,7 @@ class Group(GroupListing):
                 raise NodeTypeError(
                     f"{found.name!r} in {self.store} has the data type {found.dtype}, not {given}"
                 )
-        if options.get("checksum") is True and not detects_damage(pipeline_for(found.metadata).codecs):
+        if checksum and not detects_damage(pipeline_for(found.metadata).codecs):
             raise NodeTypeError(
                 f"{found.name!r} in {self.store} has no checksum, and checksum=True asks for one: "
                 "exzarr.copy(..., checksum=True) makes a copy that has one"

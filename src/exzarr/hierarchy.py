@@ -348,7 +348,7 @@ def delete(location: Location) -> None:
 
 def locked(location: Location, do: Callable[[], None]) -> None:
     """Do something while nobody else changes the documents of the node at `location`. `do` may not update them."""
-    _locked(watched(location.store), tuple(map(location.key, DOCUMENTS[:3])), do)
+    _locked(instrument(location.store), tuple(map(location.key, DOCUMENTS[:3])), do)
 
 
 def forget(location: Location) -> None:

@@ -136,7 +136,7 @@ def _make_parents(location: Location, missing: list[Location], zarr_format: Zarr
 
 
 def _holds_something(location: Location) -> bool:
-    keys, prefixes = watched(location.store).list_dir(location.path)
+    keys, prefixes = instrument(location.store).list_dir(location.path)
     return bool(keys or prefixes)
 
 
@@ -305,7 +305,7 @@ def _find_parent(parent: Location) -> Metadata | None:
     if batch is None:
         return hierarchy.find(parent.direct)
     key = parent.key(v3.DOCUMENT)
-    stat = watched(parent.store).stat(key)
+    stat = instrument(parent.store).stat(key)
     version = None if stat is None else stat.version
     if batch.is_known_group(key, version):
         return GroupMetadata(3)

@@ -14,7 +14,7 @@ from exzarr.engine.puts import PutsAhead
 from exzarr.errors import ExzarrError, StoreError
 from exzarr.hierarchy import DOCUMENTS, Location
 from exzarr.stores.asides import HiddenFolder
-from exzarr.stores.watched import watched
+from exzarr.stores.instrument import instrument
 
 __all__ = ["Spool"]
 
@@ -32,7 +32,7 @@ class Spool:
 
     def swap_in(self, *, replace: bool) -> bool:
         """See `Aside`. The caller has the documents locked."""
-        path, store = self._to.path, watched(self._to.store)
+        path, store = self._to.path, instrument(self._to.store)
         if not replace and next(store.list(path), None) is not None:
             return False
         try:
@@ -57,7 +57,7 @@ class Spool:
     def _upload(self) -> None:
         keys = [*self.store.list(self._to.path)]
         documents = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
-        puts = PutsAhead(watched(self._to.store))
+        puts = PutsAhead(instrument(self._to.store))
         try:
             for key in set(keys).difference(documents):
                 puts.put(key, self.store.get(key) or b"")

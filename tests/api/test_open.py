@@ -230,7 +230,7 @@ def test_no_store_is_a_new_one_in_memory() -> None:
     group = exzarr.open(mode="a")
     assert isinstance(group.store, exzarr.MemoryStore)
     assert exzarr.open(mode="a") != group
-    with pytest.raises(NodeNotFoundError):
+    with pytest.raises(exzarr.ArgumentError, match="no path was given"):
         exzarr.open()
     with pytest.raises(exzarr.ArgumentError, match="mode is"):
         exzarr.open(mode="x")  # type: ignore[arg-type]

@@ -238,7 +238,7 @@ def _open(
             f"{next(iter(options))}= is for making something new, which mode {mode or 'r+'!r} never does: "
             "use mode 'a', 'w' or 'w-', or leave it out"
         )
-    if store is None and not creates:
+    if store is None and mode in (None, "r", "r+"):
         raise ArgumentError(
             f"no path was given: mode {mode or 'r+'!r} opens what is stored already. Give a path, a URL or a store "
             "(None is a new store in memory, for the modes 'a', 'w' and 'w-')"

@@ -82,6 +82,7 @@ def save_group(
         closed_if_it_fails(store, location.store),
         making.built(location, meta, overwrite=True) as place,
     ):
+        hierarchy.check_new(location, meta.zarr_format)
         group = Group(place, meta)
         for name, data in named.items():
             group.create_array(name, data=data)

@@ -19,6 +19,7 @@ from exzarr.stores.locks import ThreadLock
 if TYPE_CHECKING:
     from exzarr.format.metadata import ArrayMetadata
     from exzarr.info import ArrayInfo
+    from exzarr.nodes.casting import Casting
     from exzarr.stores.base import Store
 
 __all__ = ["Array"]
@@ -111,8 +112,10 @@ class Array(ArrayStreams):
 
         resize(self._location, shape, self._transact)
 
-    def append(self, data: Any, axis: int = 0) -> tuple[int, ...]:
+    def append(self, data: Any, axis: int = 0, *, casting: Casting = "same_kind") -> tuple[int, ...]:
         """Add `data` at the end of dimension `axis`; returns the new shape.
+
+        `casting` says which conversions to the array's data type are allowed, as for `set`.
 
         Any number of threads and processes may append at once: all of their data is there afterwards, in
         the order in which their turns came. The chunks are written first and the metadata document last, so
@@ -121,7 +124,8 @@ class Array(ArrayStreams):
         self._require_writable()
         from exzarr.resize import append
 
-        return append(self._meta, data, axis, self._transact, self._write_empty)
+        where = f"array {self.name!r}"
+        return append(self._meta, data, axis, self._transact, self._write_empty, casting, where)
 
     def _transact(
         self,

@@ -24,6 +24,7 @@ from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
     from exzarr.info import GroupInfo
+    from exzarr.nodes.casting import Casting
     from exzarr.nodes.survey import OnError
     from exzarr.stores.base import Store
 
@@ -120,6 +121,7 @@ class Group(GroupListing):
         overwrite: bool = False,
         write_data: bool = True,
         write_empty_chunks: bool | None = None,
+        casting: Casting = "same_kind",
         **options: Unpack[ArrayOptions],
     ) -> Array:
         """A new array at the path `name` below this group; groups in between are made.
@@ -127,14 +129,13 @@ class Group(GroupListing):
         Everything is as for `exzarr.create_array`. The array has the group's Zarr format.
         """
         location = self._place(name)
-        source = describe(data, shape, dtype, self.zarr_format)
+        source = describe(data, shape, dtype, self.zarr_format, casting)
         meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=self.zarr_format, **options)
         access = self._access
         if write_empty_chunks is not None:
             access = {**access, "write_empty_chunks": write_empty_chunks}
-        return new_array(
-            location, meta, source.data if write_data else None, overwrite=overwrite, access=access
-        )
+        stored = source.data if write_data else None
+        return new_array(location, meta, stored, overwrite=overwrite, access=access, casting=source.casting)
 
     create = create_array
 

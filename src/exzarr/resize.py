@@ -35,7 +35,7 @@ from exzarr.errors import ArgumentError, StoreError
 from exzarr.format.appends import MEMBER
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location, locked_document
-from exzarr.nodes.indexers import as_values
+from exzarr.nodes.casting import Casting, as_values
 from exzarr.nodes.stored import chunk_index
 from exzarr.stores.instrument import instrument
 
@@ -106,10 +106,14 @@ def append(
     axis: int,
     transact: Transact,
     write_empty: bool = False,
+    casting: Casting = "same_kind",
+    where: str = "an array",
 ) -> Shape:
     """Add `data` at the end of dimension `axis` of the array at `location`; returns the new shape."""
     axis = _axis(axis, known.ndim)
-    values = as_values(data, known.data_type.dtype)  # which may take its time, so before anything is locked
+    values = as_values(
+        data, known.data_type, casting=casting, where=where
+    )  # which may take its time, so before anything is locked
 
     def longer(meta: ArrayMetadata) -> ArrayMetadata:
         return extended(meta, values.shape, axis)

@@ -257,7 +257,7 @@ def test_another_array_is_a_value() -> None:
 def test_a_value_that_does_not_convert_is_refused_and_nothing_is_written(dtype: Any, value: Any) -> None:
     array = make((2, 2), dtype, chunks=(1, 1))
     before = sorted(array.store.list())
-    with pytest.raises(ArgumentError, match="cannot store this in an array of"):
+    with pytest.raises(ArgumentError, match="cannot store this in array .* of"):
         array[...] = value
     assert sorted(array.store.list()) == before
 
@@ -265,10 +265,10 @@ def test_a_value_that_does_not_convert_is_refused_and_nothing_is_written(dtype: 
 def test_a_value_that_does_not_broadcast_is_refused() -> None:
     array = make((4, 6), chunks=(2, 2))
     with pytest.raises(
-        SelectionError, match=r"shape \(3,\) cannot be broadcast to the selection's shape \(2, 6\)"
+        ArgumentError, match=r"shape \(3,\) cannot be broadcast to the selection's shape \(2, 6\)"
     ):
         array[:2] = [1, 2, 3]
-    with pytest.raises(SelectionError, match="cannot be broadcast"):
+    with pytest.raises(ValueError, match="cannot be broadcast"):
         array.vindex[[0, 1, 2], [0, 1, 2]] = [1, 2]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from exzarr.array import Array
-from exzarr.errors import ArgumentError, CodecError, SelectionError
+from exzarr.errors import ArgumentError, CodecError
 from exzarr.stores.memory import MemoryStore
 from tests.engine.tools import assert_same, make, open_array
 
@@ -84,7 +84,7 @@ def test_a_list_for_several_elements_is_several_values() -> None:
     array = objects([2], [1], "json2")
     array[:] = [1, "x"]
     assert_same(array[...], column(1, "x"))
-    with pytest.raises(SelectionError, match="cannot be broadcast"):
+    with pytest.raises(ArgumentError, match="cannot be broadcast"):
         array[:] = [1, 2, 3]
 
 
@@ -93,7 +93,7 @@ def test_what_a_codec_of_objects_cannot_encode() -> None:
     with pytest.raises(CodecError, match=r"chunk \(1,\) of array '/' \(key '1'\)"):
         array[1] = {1, 2}
     numbers = make((2,), bytes)
-    with pytest.raises(CodecError, match=r"chunk \(0,\) .*bytes"):
+    with pytest.raises(ArgumentError, match="not a byte string"):
         numbers[0] = 5
 
 

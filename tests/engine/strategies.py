@@ -315,6 +315,37 @@ def masked(draw: Any, shape: tuple[int, ...]) -> Any:
     return (*before, mask, *(after if draw(st.booleans()) else [Ellipsis] if after else []))
 
 
+@st.composite
+def mixed(draw: Any, shape: tuple[int, ...]) -> Any:
+    """Whatever NumPy takes together: slices, integers, ranges, index arrays, booleans of no dimensions, new dimensions."""
+    count = draw(st.sampled_from([0, 1, 1, 3, 4]))
+    parts: list[Any] = []
+    for n in shape:
+        kinds = [slices(n)]
+        if n:
+            kinds += [integers(n), index_lists(n, count), index_lists(n, 1)]
+            step = draw(st.sampled_from([1, -1, 2]))
+            run = range(0, step * count, step) if step > 0 else range(-1, -1 - count, -1)
+            if count and max(map(abs, run)) < n:
+                kinds.append(st.just(run))
+        parts.append(draw(st.one_of(kinds)))
+        if isinstance(parts[-1], list) and draw(st.booleans()):
+            parts[-1] = tuple(parts[-1])
+    if parts and draw(st.booleans()):
+        first = draw(st.integers(0, len(parts)))
+        parts[first : draw(st.integers(first, len(parts)))] = [Ellipsis]
+    true: list[Any] = [True, np.True_, np.array(True)]
+    false: list[Any] = [False, np.False_, np.array(False)]
+    for _ in range(draw(st.sampled_from([0, 1, 1, 2]))):
+        extra = st.sampled_from(true + false if count < 2 else true)
+        parts.insert(draw(st.integers(0, len(parts))), draw(extra))
+    for _ in range(draw(st.sampled_from([0, 1, 2]))):
+        parts.insert(draw(st.integers(0, len(parts))), None)
+    if len(parts) == 1 and type(parts[0]) is not tuple and draw(st.booleans()):
+        return parts[0]
+    return tuple(parts)
+
+
 def _plain(selection: Any) -> Pick:
     def assign(model: np.ndarray, value: Any) -> None:
         model[selection] = value
@@ -410,12 +441,14 @@ def blocks(draw: Any, array: Array) -> Pick:
 def picks(draw: Any, array: Array) -> Pick:
     """Any kind of selection of `array`."""
     shape = array.shape
-    kinds = ["basic", "basic", "outer"]
+    kinds = ["basic", "basic", "outer", "mixed"]
     if shape:
         kinds += ["blocks", "points", "points", "vindex", "mask", "mask", "whole"]
     kind = draw(st.sampled_from(kinds))
     if kind == "basic":
         return _plain(draw(basic(shape)))
+    if kind == "mixed":
+        return _plain(draw(mixed(shape)))
     if kind == "whole":
         return _plain(Ellipsis)
     if kind == "outer":

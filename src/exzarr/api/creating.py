@@ -12,11 +12,12 @@ from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.creation.layout import ChunksLike, ShardsLike
 from exzarr.creation.likeness import KEEP, likeness
 from exzarr.creation.metadata import DEFAULT_FILL_VALUE, ArrayOptions, FilledOptions, array_metadata
-from exzarr.creation.storing import AccessOptions, describe, new_array, new_group
+from exzarr.creation.storing import AccessOptions, Source, describe, new_array, new_group
 from exzarr.errors import ArgumentError, NodeExistsError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import Metadata, ZarrFormat
+from exzarr.nodes.casting import Casting
 from exzarr.nodes.locating import Mode, StoreLike, locate
 
 __all__ = [
@@ -56,6 +57,7 @@ def create_array(
     overwrite: bool = False,
     write_data: bool = True,
     write_empty_chunks: bool = False,
+    casting: Casting = "same_kind",
 ) -> Array:
     """A new array.
 
@@ -71,7 +73,7 @@ def create_array(
         ``bytes`` for strings of any length.
     data
         What to put into it: anything array-like. What is not in memory (arrays of exzarr, h5py, dask) is read
-        block by block. Instead of `shape`; `dtype` converts.
+        block by block. Instead of `shape`; `dtype` converts, as far as `casting` allows.
     chunks
         ``"auto"`` (about 1 MiB, near to a cube), a size such as ``"4MiB"``, a length for all dimensions, a length
         for each (-1: the whole dimension), a list of lengths for each (chunks of varying sizes, as dask has
@@ -106,6 +108,8 @@ def create_array(
         False: only the metadata is made from `data`.
     write_empty_chunks
         Store chunks that hold nothing but the fill value.
+    casting
+        Which conversions of `data` to `dtype` are allowed, as for `Array.set`.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def create_array(
         Something is there.
     """
     zarr_format = 3 if zarr_format is None else zarr_format
-    source = describe(data, shape, dtype, zarr_format)
+    source = describe(data, shape, dtype, zarr_format, casting)
     meta = array_metadata(
         shape=source.shape,
         dtype=source.dtype,
@@ -132,7 +136,7 @@ def create_array(
         chunk_key_encoding=chunk_key_encoding,
         dimension_names=dimension_names,
     )
-    return _store_array(store, name, meta, source.data if write_data else None, overwrite, write_empty_chunks)
+    return _store_array(store, name, meta, source, overwrite, write_empty_chunks, write_data=write_data)
 
 
 class FullOptions(FilledOptions, total=False):
@@ -148,6 +152,7 @@ class FullOptions(FilledOptions, total=False):
     chunk_shape: ChunksLike
     codecs: Sequence[Any] | None
     write_empty_chunks: bool
+    casting: Casting
 
 
 class CreateOptions(FullOptions, total=False):
@@ -170,6 +175,7 @@ def create(
     chunk_shape: ChunksLike = None,
     codecs: Sequence[Any] | None = None,
     write_empty_chunks: bool = False,
+    casting: Casting = "same_kind",
     **options: Unpack[ArrayOptions],
 ) -> Array:
     """A new array, by the arguments of zarr-python's older ``create``.
@@ -188,9 +194,9 @@ def create(
         said["chunk_key_encoding"] = ("v2" if zarr_format == 2 else "default", dimension_separator)
     if codecs is not None:
         said = {**said, **_by_kind(codecs)}
-    source = describe(data, shape, "f8" if dtype is None and data is None else dtype, zarr_format)
+    source = describe(data, shape, "f8" if dtype is None and data is None else dtype, zarr_format, casting)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **said)
-    return _store_array(store, path, meta, source.data, overwrite, write_empty_chunks)
+    return _store_array(store, path, meta, source, overwrite, write_empty_chunks)
 
 
 def array(data: Any, **options: Unpack[CreateOptions]) -> Array:
@@ -268,7 +274,7 @@ def from_array(
     options, dtype = likeness(data, zarr_format, said)
     source = describe(data, None, dtype, zarr_format)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **options)
-    return _store_array(store, name, meta, source.data if write_data else None, overwrite, write_empty_chunks)
+    return _store_array(store, name, meta, source, overwrite, write_empty_chunks, write_data=write_data)
 
 
 # -- groups ----------------------------------------------------------------------------
@@ -358,15 +364,18 @@ def _store_array(
     store: StoreLike | None,
     name: str | None,
     meta: ArrayMetadata,
-    data: Any,
+    source: Source,
     overwrite: bool,
     write_empty: bool,
+    *,
+    write_data: bool = True,
 ) -> Array:
     # A zip is replaced as a whole, or not at all.
     location, _ = locate(store, name, "w" if overwrite and not name else "a")
     with closed_if_it_fails(store, location.store):
         access: AccessOptions = {"write_empty_chunks": write_empty}
-        return new_array(location, meta, data, overwrite=overwrite, access=access)
+        data = source.data if write_data else None
+        return new_array(location, meta, data, overwrite=overwrite, access=access, casting=source.casting)
 
 
 def _by_kind(codecs: Sequence[Any]) -> ArrayOptions:

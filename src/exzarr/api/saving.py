@@ -18,11 +18,19 @@ from exzarr.errors import ArgumentError, ChunkError, MetadataError
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import ZarrFormat
+from exzarr.nodes.casting import Casting
 from exzarr.nodes.locating import StoreLike, locate
 from exzarr.nodes.survey import Obstacle, OnError, check_on_error, settle, survey, warn_of
 from exzarr.stores.base import Store
 
 __all__ = ["load", "save", "save_array", "save_group"]
+
+
+class SaveOptions(ArrayOptions, total=False):
+    """What `save_array` takes."""
+
+    dtype: Any
+    casting: Casting
 
 
 def save(
@@ -55,7 +63,7 @@ def save_array(
     *,
     zarr_format: ZarrFormat | None = None,
     path: str | None = None,
-    **options: Unpack[ArrayOptions],
+    **options: Unpack[SaveOptions],
 ) -> None:
     """Save `arr` at `path` in `store`, in place of what is there. Options are those of `create_array`."""
     array = create_array(store, name=path, data=arr, zarr_format=zarr_format, overwrite=True, **options)

@@ -34,6 +34,9 @@ def copy(
         typer.Option("--checksum/--no-checksum", help="Add a checksum to all chunks, or remove it."),
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Convert the elements to this data type.")] = None,
+    casting: Annotated[
+        str, typer.Option(help="Which conversions --dtype may do: same_kind loses no value, unsafe may.")
+    ] = "same_kind",
     zarr_format: Annotated[int | None, typer.Option("--zarr-format", help="2 or 3.")] = None,
     on_error: ON_ERROR = "raise",
     memory: Annotated[str, typer.Option(help="Most memory for re-encoding.")] = "256MiB",
@@ -60,6 +63,8 @@ def copy(
         changes["checksum"] = checksum
     if dtype is not None:
         changes["dtype"] = dtype
+    elif casting != "same_kind":
+        raise typer.BadParameter("it is for --dtype", param_hint="--casting")
     if zarr_format is not None:
         changes["zarr_format"] = zarr_format
     most = parse_bytes(memory, "--memory")
@@ -71,6 +76,7 @@ def copy(
             on_error=parse_on_error(on_error),
             memory=most,
             progress=progress,
+            casting=casting,  # type: ignore[arg-type]  # checked by `copy`
             **changes,
         )
     print_report(report, as_json)

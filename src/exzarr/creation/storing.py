@@ -17,7 +17,8 @@ from exzarr.errors import ArgumentError
 from exzarr.format.dtypes import from_numpy
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location
-from exzarr.nodes.indexers import as_values
+from exzarr.nodes.casting import Casting, as_values, check_casting, check_kinds
+from exzarr.nodes.objects import infer, is_pandas, plain
 
 __all__ = ["AccessOptions", "Source", "describe", "new_array", "new_group"]
 
@@ -34,39 +35,63 @@ class AccessOptions(TypedDict, total=False):
 
 
 class Source:
-    """What a new array is to hold: an array-like, and the shape and data type the array will have."""
+    """What a new array is to hold: an array-like, and the shape and data type the array will have.
 
-    __slots__ = ("data", "dtype", "shape")
+    `casting` is the rule by which data that is not in memory is converted when it is read.
+    """
 
-    def __init__(self, data: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    __slots__ = ("casting", "data", "dtype", "shape")
+
+    def __init__(self, data: Any, shape: tuple[int, ...], dtype: Any, casting: Casting = "unsafe") -> None:
         self.data = data
         self.shape = shape
         self.dtype = dtype
+        self.casting: Casting = casting
 
 
-def describe(data: Any, shape: Any, dtype: Any, zarr_format: int) -> Source:
+def describe(data: Any, shape: Any, dtype: Any, zarr_format: int, casting: Casting = "same_kind") -> Source:
     """Join what a user says of a new array: by its `data`, or by `shape` and `dtype`.
 
     ArgumentError where something is missing, or contradicts itself. Data that is already in memory
-    is converted to `dtype`; what is not (arrays of exzarr, h5py, dask) stays where it is.
+    is converted to `dtype`; what is not (arrays of exzarr, h5py, dask) stays where it is. `casting` says which
+    conversions are allowed.
     """
+    check_casting(casting)
     if data is None:
         if shape is None or dtype is None:
             absent = "shape" if shape is None else "dtype"
             raise ArgumentError(f"{absent} is missing: a new array needs shape and dtype, or data")
         return Source(None, parse_shape(shape), dtype)
-    if not (_is_lazy(data) or isinstance(data, np.ndarray)):
-        data = np.asarray(data) if dtype is None else as_values(data, from_numpy(dtype, zarr_format).dtype)
+    lazy = _is_lazy(data)
+    if not lazy:
+        data = (
+            _in_memory(data)
+            if dtype is None
+            else as_values(data, from_numpy(dtype, zarr_format), casting=casting)
+        )
     if shape is not None and parse_shape(shape) != tuple(data.shape):
         raise ArgumentError(
             f"shape={shape} contradicts data of shape {tuple(data.shape)}; leave shape out, "
             "or give a scalar as fill_value"
         )
-    wanted = data.dtype if dtype is None else dtype
-    if isinstance(data, np.ndarray):
-        # What cannot be converted is refused before anything is stored.
-        data = as_values(data, from_numpy(wanted, zarr_format).dtype)
-    return Source(data, tuple(data.shape), wanted)
+    if dtype is None:
+        dtype = data.metadata.data_type if isinstance(data, Array) else data.dtype
+    # What cannot be converted is refused before anything is stored.
+    wanted = from_numpy(dtype, zarr_format)
+    if lazy:
+        check_kinds(data.dtype, wanted, casting)
+        return Source(data, tuple(data.shape), dtype, casting)
+    return Source(as_values(data, wanted, casting=casting), tuple(data.shape), dtype)
+
+
+def _in_memory(data: Any) -> np.ndarray[Any, Any]:
+    """`data` as an array whose data type says what it holds."""
+    try:
+        values: np.ndarray[Any, Any] = np.asarray(plain(data))
+        unclear = values.dtype.kind == "O" and not values.dtype.metadata
+        return infer(values) if unclear or hasattr(values.dtype, "na_object") else values
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"data: {error}") from error
 
 
 def new_array(
@@ -76,8 +101,11 @@ def new_array(
     *,
     overwrite: bool = False,
     access: AccessOptions | None = None,
+    casting: Casting = "unsafe",
 ) -> Array:
     """Store the array that `meta` describes, filled with `data` unless that is None.
+
+    `casting` is for data that is not in memory; `describe` has converted the rest.
 
     Raises NodeExistsError where there is a node already and `overwrite` is false. With `overwrite`, the old node
     stays until the new one is whole: `data` may be read from it, and where reading or writing fails, it is kept.
@@ -90,7 +118,7 @@ def new_array(
         making.create(location, meta, overwrite=overwrite)
         return array
     with making.filled(location, meta, overwrite=overwrite) as place:
-        _fill(Array(place, meta, **(access or {})), data)
+        _fill(Array(place, meta, **(access or {})), data, casting)
     return array
 
 
@@ -112,18 +140,19 @@ def _is_lazy(data: Any) -> bool:
     """Whether `data` is an array that is not in memory and can be read in parts."""
     return (
         not isinstance(data, (np.ndarray, np.generic))
+        and not is_pandas(data)
         and hasattr(data, "shape")
-        and hasattr(data, "dtype")
+        and isinstance(getattr(data, "dtype", None), np.dtype)
         and hasattr(data, "__getitem__")
     )
 
 
-def _fill(array: Array, data: Any) -> None:
+def _fill(array: Array, data: Any, casting: Casting) -> None:
     if isinstance(data, np.ndarray):
-        array[...] = data
+        array.set(..., data, casting="unsafe")
         return
     for region in _blocks(array):
-        array[region] = np.asarray(data[region])
+        array.set(region, np.asarray(data[region]), casting=casting)
 
 
 def _blocks(array: Array) -> Iterator[tuple[slice, ...]]:

@@ -132,7 +132,7 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
 def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> int:
     """Bytes from the first to the last that a selection takes of a raw chunk."""
     assert source.pipeline is not None
-    if plan.rows and chunk_index[0].step != 1:  # rows that are no band
+    if plan.rows and chunk_index and chunk_index[0].step != 1:  # rows that are no band
         return source.nbytes
     start, end, _ = window(chunk_index, source.pipeline.spec.shape, source.dtype.itemsize)
     return end - start

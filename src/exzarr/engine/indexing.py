@@ -32,7 +32,7 @@ def basic(selection: Any, shape: tuple[int, ...]) -> Selection:
     for part in parts:
         kind = type(part)
         plain = kind is int or kind is slice or part is Ellipsis or part is None
-        if not plain and _is_array_like(part):
+        if not plain and (_is_array_like(part) or isinstance(part, (bool, np.bool_))):
             return _advanced(parts, shape)
     return _basic(parts, shape)
 
@@ -212,60 +212,106 @@ def _view(view: list[Any]) -> tuple[Any, ...] | None:
 
 
 def _advanced(parts: tuple[Any, ...], shape: tuple[int, ...]) -> Selection:
-    """Index arrays among the parts: NumPy's advanced indexing."""
-    arrays: list[tuple[int, Any]] = []  # (dimension, index array or integer)
-    spans: list[tuple[int, Span, bool]] = []
-    place: list[int] = []  # for each advanced index, how many spans stand before it
-    dim = 0
+    """Index arrays among the parts: NumPy's advanced indexing.
+
+    A boolean of no dimensions indexes no dimension: it is an index array of length 1 (True) or 0 (False) that only
+    takes part in the broadcast.
+    """
+    arrays: list[tuple[int | None, Any]] = []  # (dimension, index array or integer)
+    others: list[_Other | None] = []  # what is not indexed by arrays, in order; None is a new dimension
+    # For each of `arrays`, how many of `others` stand before it, and whether the ellipsis does: that separates them
+    # even where it stands for no dimension.
+    place: list[tuple[int, bool]] = []
+    ellipsis, dim = False, 0
     for part, took in _expand_counted(parts, shape):
-        if part is None:
-            raise SelectionError("None cannot stand beside index arrays; reshape the result instead")
-        if isinstance(part, np.ndarray) and part.dtype == np.bool_ and part.ndim:
-            if part.shape != shape[dim : dim + took]:
-                raise SelectionError(
-                    f"a mask of shape {part.shape} does not fit dimensions {dim} to {dim + took - 1} "
-                    f"of shape {shape[dim : dim + took]}"
-                )
-            for offset, positions in enumerate(part.nonzero()):
-                arrays.append((dim + offset, positions.astype(np.int64, copy=False)))
-                place.append(len(spans))
+        if part is Ellipsis:
+            ellipsis = True
+        elif part is None:
+            others.append(None)
+        elif isinstance(part, np.ndarray) and part.dtype == np.bool_:
+            for at, positions in _mask_positions(part, shape, dim):
+                arrays.append((at, positions))
+                place.append((len(others), ellipsis))
         elif isinstance(part, slice):
             span, index = _axis(part, shape[dim], dim)
-            spans.append((dim, span, index is not _ALL))
+            others.append((dim, span, index is not _ALL))
         elif _is_array_like(part):
             arrays.append((dim, _positions(_as_array(part), shape[dim], dim)))
-            place.append(len(spans))
+            place.append((len(others), ellipsis))
         else:
             arrays.append((dim, np.asarray(_integer(part, shape[dim], dim), dtype=np.int64)))
-            place.append(len(spans))
+            place.append((len(others), ellipsis))
         dim += took
     try:
         points = np.broadcast_arrays(*[array for _, array in arrays])
     except ValueError:
         shapes = ", ".join(str(np.shape(array)) for _, array in arrays)
         raise SelectionError(f"index arrays of shapes {shapes} cannot be broadcast together") from None
-    if len(arrays) == 1 and points[0].ndim == 1:
+    position = place[0][0] if place[0] == place[-1] else 0
+    point_shape = points[0].shape
+    indexed = [
+        (d, np.ascontiguousarray(p)) for (d, _), p in zip(arrays, points, strict=True) if d is not None
+    ]
+    if len(indexed) == len(arrays) == 1 and len(point_shape) == 1:
         # One index array in one dimension means the same as oindex, which plans better.
-        return _one_array(arrays[0][0], points[0], spans)
-    together = place[0] == place[-1]
+        return _one_array(indexed[0][1], others, position)
+    if not indexed:
+        return _no_array(point_shape[0], others, position)
+    spans = [other for other in others if other is not None]
+    new = [at for at, other in enumerate(others) if other is None]
     return PointSelection(
-        point_dims=tuple([d for d, _ in arrays]),
-        points=tuple([np.ascontiguousarray(p).reshape(-1) for p in points]),
+        point_dims=tuple([d for d, _ in indexed]),
+        points=tuple([p.reshape(-1) for _, p in indexed]),
         span_dims=tuple([d for d, _, _ in spans]),
         spans=tuple([span for _, span, _ in spans]),
-        point_shape=points[0].shape,
-        position=place[0] if together else 0,
+        point_shape=point_shape,
+        position=position - sum(at < position for at in new),
         flips=tuple([flip for _, _, flip in spans]),
-        scalar=not spans and points[0].ndim == 0,
+        scalar=not others and not point_shape,
+        new=tuple([at if at < position else at + len(point_shape) for at in new]),
     )
 
 
-def _one_array(dim: int, positions: IntArray, spans: list[tuple[int, Span, bool]]) -> GridSelection:
-    axes: list[Axis] = [span for _, span, _ in spans]
-    view: list[Any] = [slice(None, None, -1) if flip else _ALL for _, _, flip in spans]
-    axes.insert(dim, Picks(positions))
-    view.insert(dim, _ALL)
-    return GridSelection(tuple(axes), tuple([axis.count for axis in axes]), _view(view))
+def _mask_positions(mask: AnyArray, shape: tuple[int, ...], dim: int) -> list[tuple[int | None, IntArray]]:
+    """The index arrays that a mask stands for, each with its dimension."""
+    if not mask.ndim:
+        return [(None, np.zeros(int(mask), np.int64))]
+    if mask.shape != shape[dim : dim + mask.ndim]:
+        raise SelectionError(
+            f"a mask of shape {mask.shape} does not fit dimensions {dim} to {dim + mask.ndim - 1} "
+            f"of shape {shape[dim : dim + mask.ndim]}"
+        )
+    return [(dim + n, found.astype(np.int64, copy=False)) for n, found in enumerate(mask.nonzero())]
+
+
+_Other = tuple[int, Span, bool]
+"""A dimension that a slice selects from, its span, and whether the slice's step is negative."""
+
+
+def _one_array(positions: IntArray, others: list[_Other | None], position: int) -> GridSelection:
+    axes, result, view = _spans(others)
+    axes.insert(sum(other is not None for other in others[:position]), Picks(positions))
+    result.insert(position, len(positions))
+    view.insert(position, _ALL)
+    return GridSelection(tuple(axes), tuple(result), _view(view))
+
+
+def _no_array(count: int, others: list[_Other | None], position: int) -> GridSelection:
+    """Booleans of no dimensions alone: a new dimension of length 1, or of length 0, where nothing is selected."""
+    axes, result, view = _spans(others)
+    result.insert(position, count)
+    if not count:
+        return GridSelection(tuple([Span(0, 1, 0) for _ in axes]), tuple(result))
+    view.insert(position, 0)
+    return GridSelection(tuple(axes), tuple(result), _view(view))
+
+
+def _spans(others: list[_Other | None]) -> tuple[list[Axis], list[int], list[Any]]:
+    """Axes, lengths in the result, and the view that the work array is of it."""
+    axes: list[Axis] = [other[1] for other in others if other is not None]
+    result = [1 if other is None else other[1].count for other in others]
+    view = [0 if other is None else slice(None, None, -1) if other[2] else _ALL for other in others]
+    return axes, result, view
 
 
 def _expand(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:
@@ -289,24 +335,27 @@ def _expand(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:
 
 
 def _expand_counted(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[tuple[Any, int]]:
-    """Like `_expand`, each part with the number of dimensions it indexes (a mask has several)."""
+    """Like `_expand`, each part with the number of dimensions it indexes (a mask has any number, 0 included).
+
+    The ellipsis stays, before what it stands for.
+    """
     counted: list[tuple[Any, int]] = []
     stand_in: list[Any] = []  # one entry for each dimension that is indexed, for the checks of `_expand`
     for part in parts:
         found = _as_mask(part)
-        took = 0 if part is None else 1 if found is None else found.ndim
+        took = 0 if part is None or part is Ellipsis else 1 if found is None else found.ndim
         counted.append((part if found is None else found, took))
-        stand_in.extend([part] if took == 0 or part is Ellipsis else [0] * took)
+        stand_in.extend([part] if part is None or part is Ellipsis else [0] * took)
     missing = len(_expand(tuple(stand_in), shape)) - sum(1 for part in stand_in if part is not Ellipsis)
     fill: list[tuple[Any, int]] = [(_ALL, 1)] * missing
     for at, part in enumerate(parts):
         if part is Ellipsis:
-            return counted[:at] + fill + counted[at + 1 :]
+            return counted[: at + 1] + fill + counted[at + 1 :]
     return counted + fill
 
 
 def _is_array_like(part: Any) -> bool:
-    return isinstance(part, (list, np.ndarray)) or (
+    return isinstance(part, (list, tuple, range, np.ndarray)) or (
         not isinstance(part, (int, np.generic, slice, str, bytes, type(None), type(Ellipsis)))
         and hasattr(part, "__array__")
     )
@@ -324,9 +373,12 @@ def _as_array(part: Any) -> AnyArray:
 
 
 def _as_mask(part: Any) -> AnyArray | None:
+    """A boolean, or an array of them; None for anything else."""
+    if isinstance(part, (bool, np.bool_)):
+        return np.asarray(part)
     if _is_array_like(part):
         array = _as_array(part)
-        if array.dtype == np.bool_ and array.ndim:
+        if array.dtype == np.bool_:
             return array
     return None
 

@@ -126,6 +126,8 @@ class PointSelection:
         Where `point_shape` stands among the result's dimensions.
     flips
         For each of `spans`, whether the user's step was negative.
+    new
+        Which of the result's dimensions ``None`` added.
     """
 
     point_dims: tuple[int, ...]
@@ -136,6 +138,7 @@ class PointSelection:
     position: int
     flips: tuple[bool, ...]
     scalar: bool = False
+    new: tuple[int, ...] = ()
 
     @property
     def work_shape(self) -> tuple[int, ...]:
@@ -143,12 +146,16 @@ class PointSelection:
 
     @property
     def result_shape(self) -> tuple[int, ...]:
-        counts = tuple([span.count for span in self.spans])
-        return counts[: self.position] + self.point_shape + counts[self.position :]
+        counts = [span.count for span in self.spans]
+        shape = [*counts[: self.position], *self.point_shape, *counts[self.position :]]
+        for at in self.new:
+            shape.insert(at, 1)
+        return tuple(shape)
 
     def to_work(self, array: AnyArray) -> AnyArray:
         """`array`, of `result_shape`, in the work layout: a copy where it cannot be a view."""
         n = len(self.point_shape)
+        array = array.squeeze(self.new)
         moved = np.moveaxis(array, range(self.position, self.position + n), range(n))
         return moved.reshape(self.work_shape)[self._flip]
 
@@ -156,7 +163,9 @@ class PointSelection:
         """The user's array for a work array: a view."""
         shaped = work[self._flip].reshape(self.point_shape + work.shape[1:])
         n = len(self.point_shape)
-        return np.moveaxis(shaped, range(n), range(self.position, self.position + n))
+        return np.expand_dims(
+            np.moveaxis(shaped, range(n), range(self.position, self.position + n)), self.new
+        )
 
     @property
     def _flip(self) -> tuple[slice, ...]:

@@ -14,13 +14,26 @@ import numpy as np
 
 from exzarr.errors import UnsupportedError
 
-__all__ = ["MAX_DEPTH", "MAX_ITEMSIZE", "ML_BITS", "NAT", "DataType", "is_ml", "ml_dtype", "type_name"]
+__all__ = [
+    "BYTES",
+    "MAX_DEPTH",
+    "MAX_ITEMSIZE",
+    "ML_BITS",
+    "NAT",
+    "DataType",
+    "is_ml",
+    "ml_dtype",
+    "type_name",
+]
 
 MAX_DEPTH = 32
 """Levels of structured types inside structured types; more is no data type but an attack."""
 
 MAX_ITEMSIZE = 2**26
 """Bytes of one element. NumPy takes up to 2**31; but a fill value is one, and no document makes us allocate that."""
+
+BYTES: np.dtype[Any] = np.dtype("O", metadata={"vlen": bytes})
+"""Objects that are byte strings, marked as h5py marks them: so the dtype of an array says what its elements are."""
 
 NAT = -(2**63)
 """How NumPy stores "not a time"."""
@@ -61,7 +74,7 @@ class DataType:
     kind
         ``"fixed"``: every element has ``dtype.itemsize`` bytes. ``"string"``: Unicode strings of
         any length (``dtype`` is ``numpy.dtypes.StringDType()``). ``"bytes"``: byte strings of any
-        length (``dtype`` is object). ``"object"``: v2 ``|O`` with some other object codec.
+        length (``dtype`` is `BYTES`, of objects). ``"object"``: v2 ``|O`` with some other object codec.
     v2
         Its JSON in a v2 document: ``"<f4"``, a list of fields, ``"|O"``; None where v2 cannot say it.
     """

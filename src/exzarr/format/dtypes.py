@@ -104,6 +104,9 @@ def _from_dtype(dtype: np.dtype[Any], zarr_format: int) -> DataType:
         return _from_json("string", zarr_format)
     if dtype.kind == "S" and dtype.itemsize == 0:
         return _from_json("variable_length_bytes", zarr_format)
+    of_objects = dtype.metadata.get("vlen") if dtype.kind == "O" and dtype.metadata else None
+    if of_objects in (str, bytes):  # as exzarr and h5py mark them
+        return _from_json("string" if of_objects is str else "variable_length_bytes", zarr_format)
     if dtype.hasobject:
         raise ArgumentError(
             f"dtype {dtype} says nothing about what the objects are: use dtype=str for strings or "

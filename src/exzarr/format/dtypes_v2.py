@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from exzarr.errors import MetadataError, UnsupportedError
-from exzarr.format.data_type import MAX_DEPTH, MAX_ITEMSIZE, ML_BITS, DataType, ml_dtype
+from exzarr.format.data_type import BYTES, MAX_DEPTH, MAX_ITEMSIZE, ML_BITS, DataType, ml_dtype
 from exzarr.format.dtypes_v3 import DATETIME_UNITS, v3_json
 from exzarr.format.named import is_int, shorten
 
@@ -58,7 +58,7 @@ def _object(object_codec: str | None) -> DataType:
     if object_codec == "vlen-utf8":
         return DataType(np.dtypes.StringDType(), "string", "string", "|O")
     if object_codec == "vlen-bytes":
-        return DataType(np.dtype("O"), "variable_length_bytes", "bytes", "|O")
+        return DataType(BYTES, "variable_length_bytes", "bytes", "|O")
     if object_codec is None:
         raise MetadataError(
             "dtype '|O' needs a filter that encodes objects, such as vlen-utf8; the document names none"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exzarr.errors import MetadataError, UnsupportedError
-from exzarr.format.data_type import MAX_DEPTH, MAX_ITEMSIZE, ML_BITS, DataType, is_ml, ml_dtype
+from exzarr.format.data_type import BYTES, MAX_DEPTH, MAX_ITEMSIZE, ML_BITS, DataType, is_ml, ml_dtype
 from exzarr.format.named import named_config, shorten
 
 __all__ = ["DATETIME_UNITS", "parse_v3", "v2_json", "v3_json"]
@@ -103,7 +103,7 @@ def _by_name(name: str) -> DataType | None:
     elif name in _STRING_NAMES:
         made = DataType(np.dtypes.StringDType(), name, "string", "|O")
     elif name in _BYTES_NAMES:
-        made = DataType(np.dtype("O"), name, "bytes", "|O")
+        made = DataType(BYTES, name, "bytes", "|O")
     elif name in ML_BITS:
         made = DataType(ml_dtype(name), name, "fixed", name)
     elif name[:1] == "r" and name[1:].isascii() and name[1:].isdigit():

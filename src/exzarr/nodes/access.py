@@ -15,8 +15,9 @@ from exzarr.engine.selections import GridSelection, Selection
 from exzarr.engine.source import ChunkSource, open_source
 from exzarr.engine.write import write
 from exzarr.errors import ArgumentError, ReadOnlyError, SelectionError
+from exzarr.nodes.casting import Casting, as_values
 from exzarr.nodes.facts import ArrayFacts
-from exzarr.nodes.indexers import Explainer, Indexer, as_values, field_dtype, split_fields
+from exzarr.nodes.indexers import Explainer, Indexer, field_dtype, split_fields
 
 if TYPE_CHECKING:
     from exzarr.engine.explain import Explanation
@@ -148,11 +149,44 @@ class ArrayAccess(ArrayFacts):
     # -- writing -------------------------------------------------------------------
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        """Write a scalar, or anything that broadcasts to the selection's shape."""
-        fields, selection = split_fields(selection)
-        self._set(indexing.basic(selection, self._meta.shape), value, fields)
+        """Write a scalar, or anything that broadcasts to the selection's shape.
 
-    def _set(self, selection: Selection, value: Any, fields: str | list[str] | None = None) -> None:
+        ArgumentError where values would be lost by the conversion to the array's data type; see `set`.
+        """
+        self.set(selection, value)
+
+    def set(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
+        """``a[selection] = value``, with a rule for conversions.
+
+        Parameters
+        ----------
+        selection
+            NumPy's indexing, as between brackets.
+        value
+            A scalar, or anything that broadcasts to the selection's shape.
+        casting
+            Which conversions to the array's data type are allowed, by NumPy's names. ``"same_kind"`` (what brackets
+            do): integers of any size and sign if all of them fit, and floats that are rounded. Refused are floats for
+            integers, complex numbers for floats, numbers out of range, text that would be cut. A single number
+            may be of any kind if the data type holds exactly that number. ``"unsafe"``: all that ``astype`` does.
+            ``"no"``, ``"equiv"`` and ``"safe"`` are stricter.
+
+        Raises
+        ------
+        ArgumentError
+            The value has the wrong shape, or does not convert. Nothing was written.
+        """
+        fields, selection = split_fields(selection)
+        self._set(indexing.basic(selection, self._meta.shape), value, fields, casting=casting)
+
+    def _set(
+        self,
+        selection: Selection,
+        value: Any,
+        fields: str | list[str] | None = None,
+        *,
+        casting: Casting = "same_kind",
+    ) -> None:
         self._require_writable()
         source = self._bound
         if isinstance(fields, list):
@@ -161,17 +195,13 @@ class ArrayAccess(ArrayFacts):
             if values.dtype.names is None or not set(fields) <= set(values.dtype.names):
                 raise ArgumentError(f"several fields are written from a structured value that has {fields}")
             for field in fields:
-                self._set(selection, values[field], field)
+                self._set(selection, values[field], field, casting=casting)
             return
-        dtype = source.dtype if fields is None else field_dtype(source.dtype, fields)
+        wanted = source.spec.data_type if fields is None else field_dtype(source.dtype, fields)
         shape = selection.result_shape
-        values = as_values(value, dtype, one=not shape)
-        try:
-            values = np.broadcast_to(values, shape)
-        except ValueError:
-            raise SelectionError(
-                f"a value of shape {np.shape(value)} cannot be broadcast to the selection's shape {shape}"
-            ) from None
+        values = as_values(value, wanted, casting=casting, one=not shape, where=f"array {self.name!r}")
+        if values.shape != shape:
+            values = _broadcast(values, shape, one=selection.scalar)
         plan = make_plan(selection, source.dims, source.shape)
         write(source, plan, selection.to_work(values), field=fields, write_empty=self._write_empty)
 
@@ -205,3 +235,16 @@ class ArrayAccess(ArrayFacts):
     def _require_writable(self) -> None:
         if self.read_only:
             raise ReadOnlyError(f"array {self.name!r} in {self.store} is read-only: open it with mode='r+'")
+
+
+def _broadcast(values: AnyArray, shape: tuple[int, ...], *, one: bool) -> AnyArray:
+    """`values` seen in `shape`, by NumPy's rules for assignment: leading dimensions of length 1 may be too many, unless it is for `one` element."""
+    extra = 0 if one else max(0, values.ndim - len(shape))
+    try:
+        if values.shape[:extra] != (1,) * extra:
+            raise ValueError
+        return np.broadcast_to(values.reshape(values.shape[extra:]), shape)
+    except ValueError:
+        raise ArgumentError(
+            f"a value of shape {values.shape} cannot be broadcast to the selection's shape {shape}"
+        ) from None

@@ -1,4 +1,4 @@
-"""What stands between an array's brackets besides a plain selection, and what is assigned to it."""
+"""What stands between an array's brackets besides a plain selection."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr.engine import indexing
-from exzarr.errors import ArgumentError, SelectionError
+from exzarr.errors import SelectionError
 
 if TYPE_CHECKING:
     from exzarr.engine.explain import Explanation
     from exzarr.nodes.access import ArrayAccess
+    from exzarr.nodes.casting import Casting
 
-__all__ = ["Explainer", "Indexer", "as_values", "field_dtype", "split_fields"]
+__all__ = ["Explainer", "Indexer", "field_dtype", "split_fields"]
 
 AnyArray = npt.NDArray[Any]
 
@@ -33,8 +34,12 @@ class Indexer:
         return self._array._get(self._select(selection), fields=fields)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
+        self.set(selection, value)
+
+    def set(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
+        """Assign with a rule for conversions: ``a.oindex.set(selection, value, casting="unsafe")``."""
         fields, selection = split_fields(selection)
-        self._array._set(self._select(selection), value, fields)
+        self._array._set(self._select(selection), value, fields, casting=casting)
 
 
 class Explainer:
@@ -81,29 +86,3 @@ def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
             known = ", ".join(repr(name) for name in dtype.names or ()) or "none"
             raise SelectionError(f"there is no field {field!r}; fields of {dtype}: {known}")
     return np.empty(0, dtype)[fields].dtype
-
-
-def as_values(value: Any, dtype: np.dtype[Any], *, one: bool = False) -> AnyArray:
-    """What a user gives, as an array of `dtype` (or one that NumPy converts on assignment).
-
-    `one`: it is for a single element, so that of an array of objects a list is one of them.
-    """
-    try:
-        if dtype.kind == "O" and not isinstance(value, np.ndarray):
-            one = one and isinstance(value, (list, tuple))
-            if one or isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
-                holder: AnyArray = np.empty((), object)
-                holder[()] = value
-                return holder
-            return np.asarray(value, dtype=object)
-        values = np.asarray(value)
-        if values.dtype == dtype:
-            return values
-        if not isinstance(value, np.ndarray) or values.dtype.kind in "TOSU" or dtype.kind in "TOSUVMm":
-            # Python numbers convert as NumPy converts them on assignment: loudly, if they don't fit.
-            return np.asarray(value, dtype=dtype)
-        if not np.can_cast(values.dtype, dtype, "unsafe"):
-            raise TypeError(f"{values.dtype} does not convert to {dtype}")
-        return values
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ArgumentError(f"cannot store this in an array of {dtype}: {error}") from error

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from exzarr.engine import indexing
 from exzarr.nodes.access import ArrayAccess
+from exzarr.nodes.casting import Casting
 
 __all__ = ["ZarrNames"]
 
@@ -39,22 +40,22 @@ class ZarrNames(ArrayAccess):
         """zarr-python's name for ``blocks``."""
         return self._get(indexing.block(selection, self._meta.chunk_grid.dims, self._meta.shape), out=out)
 
-    def set_basic_selection(self, selection: Any, value: Any) -> None:
+    def set_basic_selection(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """zarr-python's name for ``a[selection] = value``."""
-        self[selection] = value
+        self.set(selection, value, casting=casting)
 
-    def set_orthogonal_selection(self, selection: Any, value: Any) -> None:
+    def set_orthogonal_selection(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """zarr-python's name for ``oindex``."""
-        self.oindex[selection] = value
+        self.oindex.set(selection, value, casting=casting)
 
-    def set_coordinate_selection(self, selection: Any, value: Any) -> None:
+    def set_coordinate_selection(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """zarr-python's name for ``vindex``."""
-        self.vindex[selection] = value
+        self.vindex.set(selection, value, casting=casting)
 
-    def set_mask_selection(self, mask: Any, value: Any) -> None:
+    def set_mask_selection(self, mask: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """zarr-python's name for ``a[mask] = value``."""
-        self._set(indexing.mask(mask, self._meta.shape), value)
+        self._set(indexing.mask(mask, self._meta.shape), value, casting=casting)
 
-    def set_block_selection(self, selection: Any, value: Any) -> None:
+    def set_block_selection(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """zarr-python's name for ``blocks``."""
-        self.blocks[selection] = value
+        self.blocks.set(selection, value, casting=casting)

@@ -14,6 +14,7 @@ from exzarr.nodes.names import ZarrNames
 
 if TYPE_CHECKING:
     from exzarr.array import Array
+    from exzarr.nodes.casting import Casting
     from exzarr.retrying import Retry
     from exzarr.stream.chunk_stream import ChunkStream, Where
     from exzarr.stream.failures import OnError
@@ -195,6 +196,7 @@ class ArrayStreams(ZarrNames):
         checkpoint: str | os.PathLike[str] | Callable[[tuple[slice, ...]], object] | None = None,
         retries: int | Retry | None = None,
         copy: bool = True,
+        casting: Casting = "same_kind",
         progress: Progress = False,
     ) -> WriteReport:
         """Write what `items` yields, encoded and stored in threads while the next is made.
@@ -236,6 +238,8 @@ class ArrayStreams(ZarrNames):
             How often to try again what a store failed at, or an `exzarr.Retry`.
         copy
             False: data is not copied when it is taken. Then the producer must leave it alone until it is written.
+        casting
+            Which conversions to the array's data type are allowed, as for `set`.
         progress
             As for `chunk_stream`, in items. The total of a generator is None until it has ended.
 
@@ -260,6 +264,7 @@ class ArrayStreams(ZarrNames):
             checkpoint=checkpoint,
             retries=retries,
             copy=copy,
+            casting=casting,
             progress=progress,
         )
 

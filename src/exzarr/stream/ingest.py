@@ -26,6 +26,7 @@ from exzarr.errors import (
     StoreError,
 )
 from exzarr.group import Group
+from exzarr.nodes.casting import Casting
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.failures import Failures, OnError
 from exzarr.stream.ingesting.blocks import Numbered, Source
@@ -60,6 +61,7 @@ def ingest(
     retry: int | Retry | None = 2,
     on_error: OnError | None = None,
     dead_letter: str | os.PathLike[str] | None = None,
+    casting: Casting = "same_kind",
     progress: Progress = False,
 ) -> IngestReport:
     """Append the blocks of `source` to an array, each of them exactly once.
@@ -106,6 +108,8 @@ def ingest(
         ``"raise"``. A store that fails, or an array that is damaged, always stops the run.
     dead_letter
         A folder for the blocks that are left out; `exzarr.dead_letters` reads them back.
+    casting
+        Which conversions to the arrays' data types are allowed, as for `Array.set`.
     progress
         True for a bar, or a callable that gets ``(done, total)`` in blocks; the total is None until the end is there.
 
@@ -124,7 +128,7 @@ def ingest(
         The target has Zarr format 2: there the shape and the attributes are two documents.
     """
     run = _Run(
-        open_target(target, axis),
+        open_target(target, axis, casting=casting),
         check_key(key),
         retry=as_retry(retry),
         failures=Failures(on_error or ("raise" if dead_letter is None else "skip")),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from exzarr import config
 from exzarr.engine.pool import in_flight
 from exzarr.errors import ArgumentError
+from exzarr.nodes.casting import Casting, check_casting
 from exzarr.retrying import Retry, as_retry
 from exzarr.stream.checkpoint import Checkpoint
 from exzarr.stream.failures import Failures, OnError
@@ -77,9 +78,11 @@ def write_stream(
     checkpoint: str | os.PathLike[str] | Callable[[Region], object] | None = None,
     retries: int | Retry | None = None,
     copy: bool = True,
+    casting: Casting = "same_kind",
     progress: Progress = False,
 ) -> WriteReport:
     """See `Array.write_stream`."""
+    check_casting(casting)
     retry, failures = as_retry(retries), Failures(on_error)
     if max_pending is not None and (type(max_pending) is not int or max_pending < 1):
         raise ArgumentError(f"max_pending is a positive number of items, not {max_pending!r}")
@@ -105,6 +108,7 @@ def write_stream(
         array,
         window,
         copy=copy,
+        casting=casting,
         most=_limit(max_pending, least),
         failures=failures,
         checkpoint=opened,

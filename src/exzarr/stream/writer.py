@@ -13,7 +13,7 @@ import numpy.typing as npt
 from exzarr.engine.grid_plan import GridPlan
 from exzarr.engine.selections import Span
 from exzarr.errors import ArgumentError, SelectionError
-from exzarr.nodes.indexers import as_values
+from exzarr.nodes.casting import Casting, as_values
 from exzarr.retrying import Retry
 from exzarr.stream.assembly import Assembly, Box, Item, Part
 from exzarr.stream.checkpoint import Checkpoint
@@ -95,7 +95,7 @@ class BoxWriter:
         return None
 
     def _write(self, box: Box) -> None:
-        self._array[box.region] = box.data(self._array.dtype)
+        self._array.set(box.region, box.data(self._array.dtype), casting="unsafe")  # `Writer` has checked
 
 
 class Writer:
@@ -107,6 +107,7 @@ class Writer:
         window: Window[Task, list[BaseException | None]],
         *,
         copy: bool,
+        casting: Casting,
         most: Callable[[int, int], bool],
         failures: Failures,
         checkpoint: Checkpoint | Callable[[Region], object] | None,
@@ -118,6 +119,7 @@ class Writer:
         self._grid = StreamGrid(source)
         self._window = window
         self._copy = copy
+        self._casting: Casting = casting
         self._most = most
         self._failures = failures
         self._checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else None
@@ -181,7 +183,7 @@ class Writer:
                 self._meter.add()
             return Item(region, index, 0), None
         try:
-            values = as_values(data, self._array.dtype, one=not shape)
+            values = as_values(data, self._array.metadata.data_type, casting=self._casting, one=not shape)
             if self._copy and not isinstance(given, Chunk):
                 values = copied(values)  # whoever made it may use its memory for the next one
             values = np.broadcast_to(values, shape)

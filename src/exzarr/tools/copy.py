@@ -21,6 +21,7 @@ from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.errors import ArgumentError, NodeExistsError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
+from exzarr.nodes.casting import Casting, check_casting, check_kinds
 from exzarr.nodes.survey import OnError
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import Mode, StoreLike, resolve_store
@@ -52,6 +53,7 @@ def copy(
     compressors: Any = KEEP,
     checksum: ChecksumLike | Keep = KEEP,
     dtype: Any = KEEP,
+    casting: Casting = "same_kind",
     zarr_format: Literal[2, 3] | Keep | None = KEEP,
     overwrite: bool = False,
     on_error: OnError = "raise",
@@ -78,7 +80,9 @@ def copy(
         As for `exzarr.create_array`. ``checksum=True`` adds a checksum to codecs that have none, ``checksum=False``
         removes it.
     dtype
-        Convert the elements, as NumPy's ``astype`` does.
+        Convert the elements.
+    casting
+        Which conversions to `dtype` are allowed, as for `Array.set`.
     zarr_format
         2 or 3.
     overwrite
@@ -118,7 +122,8 @@ def copy(
         plan = plan_copy(from_, to, recipe, on_error=on_error)
         if to.path.rpartition("/")[2] != from_.path.rpartition("/")[2]:
             hierarchy.check_new(to, plan[0].target_meta.zarr_format)
-        return execute(plan, overwrite=overwrite, memory=memory, progress=progress)
+        check_casts(plan, casting)
+        return execute(plan, overwrite=overwrite, memory=memory, progress=progress, casting=casting)
 
 
 def execute(
@@ -127,6 +132,7 @@ def execute(
     overwrite: bool,
     memory: int = MEMORY,
     progress: Callable[[CopyProgress], object] | None = None,
+    casting: Casting = "same_kind",
 ) -> CopyReport:
     """Carry out what `plan_copy` planned. Its first node is the root of what is copied."""
     started = time.perf_counter()
@@ -136,7 +142,7 @@ def execute(
         # From the leaves up: a group is there only when all of it is.
         for node in reversed(plan):
             below = node.target.path[len(root.target.path) :].lstrip("/")
-            _copy_node(replace(node, target=place.child(below)), node.target.path, tally, memory)
+            _copy_node(replace(node, target=place.child(below)), node.target.path, tally, memory, casting)
     return CopyReport(
         source=place_of(root.source),
         destination=place_of(root.target),
@@ -158,7 +164,16 @@ def notes_of(plan: list[NodePlan]) -> tuple[str, ...]:
     return (*notes, *foreign_note(plan[0].foreign))
 
 
-def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int) -> None:
+def check_casts(plan: list[NodePlan], casting: Casting) -> None:
+    """ArgumentError, before anything is written, where an array's data type does not convert."""
+    check_casting(casting)
+    for node in plan:
+        if node.is_array:
+            given, wanted = node.array_meta.data_type.dtype, node.target_array_meta.data_type
+            check_kinds(given, wanted, casting, f"the copy of array {node.source.path or '/'!r}")
+
+
+def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int, casting: Casting) -> None:
     if node.is_array:
         tally.start(name, node.nbytes)
         if node.same_bytes:
@@ -166,7 +181,7 @@ def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int) -> None:
             if node.other_fill:
                 store_missing(node, tally)
         else:
-            reencode(node, tally, memory)
+            reencode(node, tally, memory, casting)
         tally.finish()
     hierarchy.save(node.target, node.target_meta)
     if node.consolidated_v2 is not None:

@@ -40,7 +40,7 @@ class Recipe:
     filters, serializer, compressors, checksum
         As for `exzarr.create_array`. ``checksum=False`` also removes checksums that the source's codecs have.
     dtype
-        The new data type; values are converted as NumPy's ``astype`` does.
+        The new data type of the elements.
     zarr_format
         2 or 3.
     """

@@ -11,6 +11,7 @@ import numpy as np
 
 from exzarr.array import Array
 from exzarr.hierarchy import Location
+from exzarr.nodes.casting import Casting
 from exzarr.nodes.stored import candidates, stored_indices
 from exzarr.stores.base import Buffer, Store
 from exzarr.stores.wrappers import StoreWrapper
@@ -40,7 +41,7 @@ class _Counting(StoreWrapper):
         self._tally.written(1, sum(map(len, parts)))
 
 
-def reencode(node: NodePlan, tally: Tally, memory: int) -> None:
+def reencode(node: NodePlan, tally: Tally, memory: int, casting: Casting = "same_kind") -> None:
     """Write the source array's elements in the target's chunks. Blocks of which nothing is stored are left out."""
     meta, target_meta = node.array_meta, node.target_array_meta
     source = Array(node.source, meta, read_only=True)
@@ -48,13 +49,12 @@ def reencode(node: NodePlan, tally: Tally, memory: int) -> None:
     itemsize = max(itemsize_of(meta.data_type), itemsize_of(target_meta.data_type))
     blocks = plan_blocks(meta.shape, inner_chunks(meta), target_meta.chunk_grid, itemsize, memory)
     stored = None if node.other_fill else _touched(node, blocks)
-    convert = target.dtype if target.dtype != source.dtype else None
     for number, region in enumerate(blocks):
         if stored is not None and number not in stored:
             continue
         shape = [here.stop - here.start for here in region]
         values = source.get(region, out=np.empty(shape, source.dtype))
-        target[region] = values if convert is None else values.astype(convert)
+        target.set(region, values, casting=casting)
         tally.advance(values.size * source.itemsize)
 
 

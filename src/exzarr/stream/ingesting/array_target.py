@@ -10,6 +10,7 @@ import numpy.typing as npt
 from exzarr.array import Array
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
+from exzarr.nodes.casting import Casting
 from exzarr.stream.ingesting.blocks import Block
 from exzarr.stream.ingesting.growing import Growth, axis_number, rows_to_fill
 from exzarr.stream.ingesting.position import Position, reached, with_position
@@ -23,8 +24,9 @@ AnyArray = npt.NDArray[Any]
 class ArrayTarget:
     """An array that grows along one dimension."""
 
-    def __init__(self, array: Array, axis: int | str) -> None:
+    def __init__(self, array: Array, axis: int | str, casting: Casting) -> None:
         self._array = array
+        self._casting: Casting = casting
         self._axis = axis_number(array.metadata, axis)
 
     @property
@@ -58,4 +60,5 @@ class ArrayTarget:
         for block in blocks:
             if isinstance(block.data, dict):
                 raise ArgumentError("a block for an array is an array, not a mapping: those are for groups")
-        return Growth.of([(block.region, block.data) for block in blocks], self._array.metadata, self._axis)
+        items = [(block.region, block.data) for block in blocks]
+        return Growth.of(items, self._array.metadata, self._axis, self._casting)

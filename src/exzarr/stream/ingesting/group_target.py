@@ -22,6 +22,7 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.nodes import consolidate, consolidated_node
 from exzarr.group import Group
 from exzarr.hierarchy import Location, Metadata
+from exzarr.nodes.casting import Casting
 from exzarr.stream.ingesting.blocks import Block
 from exzarr.stream.ingesting.growing import Growth, axis_number, rows_to_fill
 from exzarr.stream.ingesting.position import Position, reached, with_position
@@ -33,8 +34,9 @@ __all__ = ["GroupTarget"]
 class GroupTarget:
     """Arrays of a group, below it at any depth, that grow along one dimension."""
 
-    def __init__(self, group: Group, axis: int | str) -> None:
+    def __init__(self, group: Group, axis: int | str, casting: Casting) -> None:
         self._group = group
+        self._casting: Casting = casting
         self._axis = axis
         self._arrays: dict[str, Array] = {}
 
@@ -122,7 +124,7 @@ class GroupTarget:
             meta = self._array(name).metadata
             try:
                 items = [(None, block.data[name]) for block in blocks]
-                growths[name] = Growth.of(items, meta, axis_number(meta, self._axis))
+                growths[name] = Growth.of(items, meta, axis_number(meta, self._axis), self._casting)
             except ArgumentError as error:
                 raise ArgumentError(f"array {name!r}: {error}") from error
         return growths

@@ -15,7 +15,7 @@ from exzarr.engine.pool import in_flight
 from exzarr.errors import ArgumentError
 from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
-from exzarr.nodes.indexers import as_values
+from exzarr.nodes.casting import Casting, as_values
 from exzarr.resize import extended, store_rows
 
 __all__ = ["Growth", "axis_number", "rows_to_fill"]
@@ -70,21 +70,28 @@ class Growth:
     patches: Sequence[tuple[Region, AnyArray]]
 
     @classmethod
-    def of(cls, items: Sequence[tuple[Region | None, Any]], meta: ArrayMetadata, axis: int) -> Growth:
+    def of(
+        cls,
+        items: Sequence[tuple[Region | None, Any]],
+        meta: ArrayMetadata,
+        axis: int,
+        casting: Casting = "same_kind",
+    ) -> Growth:
         """The growth by ``(region, data)`` items; ArgumentError where one does not fit the array."""
         pieces: list[AnyArray] = []
         patches: list[tuple[Region, AnyArray]] = []
         for region, data in items:
-            values = as_values(data, meta.data_type.dtype)
-            if not np.can_cast(values.dtype, meta.data_type.dtype, "same_kind"):
-                raise ArgumentError(
-                    f"data type {values.dtype} does not go into an array of {meta.data_type.dtype}"
-                )
+            values = as_values(data, meta.data_type, casting=casting)
             if region is not None:
                 patches.append((region, values))
                 continue
             _check_shape(values.shape, meta.shape, axis)
             pieces.append(values)
+        dtype = meta.data_type.dtype
+        # Of pieces of several data types NumPy would make one that may hold the values of none.
+        alike = len({piece.dtype for piece in pieces}) == 1
+        if not alike:
+            pieces = [piece.astype(dtype) for piece in pieces]
         joined = np.concatenate(pieces, axis) if len(pieces) > 1 else pieces[0] if pieces else None
         return cls(axis, 0 if joined is None else joined.shape[axis], joined, patches)
 
@@ -95,7 +102,7 @@ class Growth:
     def store(self, array: Array, before: ArrayMetadata, grown: ArrayMetadata, place: Location) -> None:
         """Write it to `array`, whose stored metadata is `before`, and is to become `grown`: what is appended, to `place`."""
         for region, values in self.patches:
-            array[region] = values
+            array.set(region, values, casting="unsafe")  # `of` has checked
         if self.values is not None and self.rows:
             store_rows(place, before.shape, grown, self.values, self.axis, array._write_empty)
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from exzarr.array import Array
 from exzarr.errors import ArgumentError, IngestConflictError, ReadOnlyError, UnsupportedError
 from exzarr.group import Group
+from exzarr.nodes.casting import Casting, check_casting
 from exzarr.stream.ingesting.blocks import Block
 from exzarr.stream.ingesting.position import Position, as_stored
 
@@ -44,8 +45,11 @@ class Target(Protocol):
         ...
 
 
-def open_target(target: Any, axis: int | str, *, reading: bool = False) -> Target:
+def open_target(
+    target: Any, axis: int | str, *, casting: Casting = "same_kind", reading: bool = False
+) -> Target:
     """The target that a user means by an array or a group."""
+    check_casting(casting)
     from exzarr.stream.ingesting.array_target import ArrayTarget
     from exzarr.stream.ingesting.group_target import GroupTarget
 
@@ -58,7 +62,11 @@ def open_target(target: Any, axis: int | str, *, reading: bool = False) -> Targe
         )
     if target.read_only and not reading:
         raise ReadOnlyError(f"{target.name!r} in {target.store} is read-only: open it with mode='r+'")
-    return ArrayTarget(target, axis) if isinstance(target, Array) else GroupTarget(target, axis)
+    return (
+        ArrayTarget(target, axis, casting)
+        if isinstance(target, Array)
+        else GroupTarget(target, axis, casting)
+    )
 
 
 def check_turn(found: Position, key: str, before: Position, after: Position) -> bool:

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         StreamError,
         TimedOutError,
         UnreachableError,
+        UnreadError,
         UnsupportedError,
         WorkerDiedError,
     )
@@ -185,6 +186,7 @@ __all__ = [
     "StreamError",
     "TimedOutError",
     "UnreachableError",
+    "UnreadError",
     "UnsupportedError",
     "WorkerDiedError",
     # rooms

@@ -14,6 +14,7 @@ from exzarr.attributes import Attributes
 from exzarr.hierarchy import Location
 from exzarr.nodes.out_of_reach import packed
 from exzarr.nodes.streams import ArrayStreams
+from exzarr.nodes.unread import Unread, refuse_comparison
 from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ __all__ = ["Array"]
 AnyArray = npt.NDArray[Any]
 
 
-class Array(ArrayStreams):
+class Array(ArrayStreams, Unread):
     """A chunked, compressed, N-dimensional array in a store.
 
     Get one from `exzarr.open_array`, `exzarr.create_array`, or a group. What stands between
@@ -191,10 +192,19 @@ class Array(ArrayStreams):
         return np.asarray(self[...]).reshape(-1)[0]
 
     def __eq__(self, other: object) -> bool:
-        """The same array: same store, same path, same metadata (not: the same data)."""
+        """The same array: same store, same path, same metadata (not: the same data).
+
+        UnreadError for what elements could be compared with, such as a number: ``a[...] == 0`` reads and compares.
+        """
         if not isinstance(other, Array):
+            refuse_comparison(other, "==")
             return NotImplemented
         return self._location == other._location and hierarchy.same(self._meta, other._meta)
+
+    def __ne__(self, other: object) -> bool:
+        if not isinstance(other, Array):
+            refuse_comparison(other, "!=")
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(self._location)

@@ -29,6 +29,7 @@ plain Python or NumPy would catch::
     ├── StreamError                  (RuntimeError)        a stream that cannot go on
     ├── IngestError                  (RuntimeError)        a block that can't be ingested, or a target it can't go to
     │   └── IngestConflictError                            two runs ingest with one key
+    ├── UnreadError                  (TypeError, AttributeError)  an operator or a method of NumPy on an array in a store
     ├── TimedOutError                (TimeoutError)        something took longer than it may
     └── MissingDependencyError       (ImportError)         an optional library is needed; the message names the extra
 
@@ -65,6 +66,7 @@ __all__ = [
     "StreamError",
     "TimedOutError",
     "UnreachableError",
+    "UnreadError",
     "UnsupportedError",
     "WorkerDiedError",
 ]
@@ -182,6 +184,10 @@ class IngestError(ExzarrError, RuntimeError):
 
 class IngestConflictError(IngestError):
     """Another run of `exzarr.ingest` uses the same key, or a resumed source does not hold the blocks that are stored."""
+
+
+class UnreadError(ExzarrError, TypeError, AttributeError):
+    """An operator or a method that an array in a store does not have: read what you need first."""
 
 
 class StreamError(ExzarrError, RuntimeError):

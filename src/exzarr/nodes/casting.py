@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from exzarr.errors import ArgumentError
 from exzarr.format.data_type import DataType
-from exzarr.nodes.conversions import LossError, check_numbers, exact_number, into, is_number
+from exzarr.nodes.conversions import LossError, check_numbers, exact_number, into, is_number, number_in
 from exzarr.nodes.objects import byte_strings, numbers_of, of_objects, plain, text_of, times_of
 
 __all__ = ["Casting", "as_values", "check_casting", "check_kinds"]
@@ -120,6 +120,8 @@ def _converted(value: Any, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
         return _from_objects(values.astype(object), dtype, casting)
     if dtype.names is not None and values.dtype.names is not None:
         return _fields(values, dtype, casting)
+    if not values.ndim and values.dtype.kind in "TUS" and is_number(dtype):
+        return _converted(number_in(values, dtype), dtype, casting)
     numbers = is_number(values.dtype) and is_number(dtype)
     if numbers and not values.ndim:
         return exact_number(values, dtype).astype(dtype)

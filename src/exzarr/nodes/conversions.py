@@ -10,7 +10,7 @@ import numpy.typing as npt
 from exzarr.format.data_type import is_ml
 from exzarr.format.fill_numbers import int_range
 
-__all__ = ["LossError", "check_numbers", "exact_number", "into", "is_integer", "is_number"]
+__all__ = ["LossError", "check_numbers", "exact_number", "into", "is_integer", "is_number", "number_in"]
 
 AnyArray = npt.NDArray[Any]
 BOOL, INT, FLOAT, COMPLEX = range(4)
@@ -83,6 +83,16 @@ def exact_number(value: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
     whole = np.asarray(int(number), object)
     _check_range(whole, dtype)
     return whole.astype(dtype)
+
+
+def number_in(text: AnyArray, dtype: np.dtype[Any]) -> int | float | complex:
+    """The number that one text spells, as NumPy reads it on assignment; ValueError where it is none."""
+    parse = {INT: int, FLOAT: float, COMPLEX: complex}.get(_rank(dtype))
+    if parse is None:
+        raise LossError(f"text does not convert to {dtype}")
+    word: Any = text[()]
+    number: int | float | complex = parse(word.decode() if isinstance(word, bytes) else str(word))
+    return number
 
 
 def _check_range(values: AnyArray, dtype: np.dtype[Any]) -> None:

@@ -1,0 +1,107 @@
+"""What an array in a store does not do by itself: arithmetic, comparisons, and NumPy's methods.
+
+They would have to read all of the array. So they raise, and say how to read it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from exzarr.errors import UnreadError
+
+__all__ = ["Unread", "refuse_comparison"]
+
+_METHODS = {
+    *(name for name in dir(np.ndarray) if not name.startswith("_")),
+    *("values", "to_numpy", "numpy", "compute", "median", "isnull", "where", "abs", "sel", "loc", "iloc"),
+}
+"""NumPy's, and some that users of xarray and pandas look for."""
+
+_HINTS = {
+    "astype": "to store it with another data type, use exzarr.copy(a, destination, dtype=...)",
+    "copy": "to copy it to another place, use exzarr.copy(a, destination)",
+    "fill": "write a[...] = value",
+    "values": "a[...] is a NumPy array",
+    "sel": "select by dimension name and position: a.isel(time=3)",
+    "T": "to store it transposed, create an array from a[...].T",
+    **dict.fromkeys(
+        ("mean", "sum", "prod", "min", "max", "std", "var", "any", "all", "median"),
+        "of an array that is larger than memory: a.parallel_chunk_map(fn, reduce=...)",
+    ),
+}
+_STREAM = "or go through it chunk by chunk: for chunk in a.chunk_stream()"
+_WHY = "its elements are in a store"
+
+
+class Unread:
+    """The part of `exzarr.array.Array` that tells what it is not: a NumPy array."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _METHODS:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
+        then = "" if name in ("values", "to_numpy", "numpy", "compute") else f".{name}"
+        raise UnreadError(
+            f"an exzarr array has no {name!r}, since {_WHY}: read what you need first, a[...]{then}, or a selection of it; "
+            f"{_HINTS.get(name, _STREAM)}"
+        )
+
+
+def refuse_comparison(other: object, symbol: str) -> None:
+    """UnreadError where `other` is something that elements could be compared with."""
+    if isinstance(other, (bool, int, float, complex, str, bytes, list, tuple, np.generic)) or hasattr(
+        other, "__array__"
+    ):
+        raise UnreadError(_told(symbol, f"a[...] {symbol} other"))
+
+
+def _told(symbol: str, example: str) -> str:
+    return (
+        f"an exzarr array does not do {symbol!r} with its elements, since they are in a store: read what you need first, "
+        f"{example}, {_STREAM}"
+    )
+
+
+def _binary(symbol: str) -> Callable[[Unread, object], NoReturn]:
+    def refuse(self: Unread, other: object) -> NoReturn:  # noqa: ARG001 - an operator has two operands
+        raise UnreadError(_told(symbol, f"a[...] {symbol} other"))
+
+    return refuse
+
+
+def _unary(symbol: str) -> Callable[[Unread], NoReturn]:
+    def refuse(self: Unread) -> NoReturn:  # noqa: ARG001 - as the operator's method has it
+        raise UnreadError(_told(symbol, f"{symbol}a[...]"))
+
+    return refuse
+
+
+_OPERATORS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "matmul": "@",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "divmod": "divmod",
+    "pow": "**",
+    "lshift": "<<",
+    "rshift": ">>",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+}
+for _name, _symbol in _OPERATORS.items():
+    setattr(Unread, f"__{_name}__", _binary(_symbol))
+    setattr(Unread, f"__r{_name}__", _binary(_symbol))
+for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
+    setattr(Unread, f"__{_name}__", _binary(_symbol))
+for _name, _symbol in {"neg": "-", "pos": "+", "invert": "~", "abs": "abs"}.items():
+    setattr(Unread, f"__{_name}__", _unary(_symbol))

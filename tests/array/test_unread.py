@@ -1,0 +1,113 @@
+"""Operators and NumPy's methods on an array in a store: an error that says how to read it, never a wrong answer."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import exzarr
+
+
+@pytest.fixture
+def array() -> exzarr.Array:
+    return exzarr.array(np.arange(6.0).reshape(2, 3))
+
+
+BINARY = [
+    *(
+        operator.add,
+        operator.sub,
+        operator.mul,
+        operator.truediv,
+        operator.floordiv,
+        operator.mod,
+        operator.pow,
+    ),
+    *(operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift, operator.matmul, divmod),
+    *(operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.iadd),
+]
+
+
+@pytest.mark.parametrize("function", BINARY, ids=lambda f: f.__name__)
+def test_operators_say_to_read_first(array: Any, function: Any) -> None:
+    for other in (0, 1.5, True, [1, 2], (1, 2)):
+        with pytest.raises(TypeError, match=r"read what you need first, a\[\.\.\.\]") as caught:
+            function(array, other)
+        assert isinstance(caught.value, exzarr.ExzarrError)
+        if function is not operator.iadd:
+            with pytest.raises(exzarr.ExzarrError, match="read what you need first"):
+                function(other, array)
+
+
+@pytest.mark.parametrize(
+    "function", [operator.neg, operator.pos, operator.invert, abs], ids=lambda f: f.__name__
+)
+def test_signs_say_to_read_first(array: Any, function: Any) -> None:
+    with pytest.raises(exzarr.ExzarrError, match="read what you need first"):
+        function(array)
+
+
+def test_equality_with_elements_is_never_silently_false(array: Any) -> None:
+    for other in (0, "x", b"x", np.float64(0), np.zeros((2, 3)), [0]):
+        for function in (operator.eq, operator.ne):
+            with pytest.raises(exzarr.ExzarrError, match="read what you need first"):
+                function(array, other)
+
+
+def test_numpy_reads_the_array_and_compares_elements(array: Any) -> None:
+    values = array[...]
+    np.testing.assert_array_equal(values == array, np.ones((2, 3), bool))
+    np.testing.assert_array_equal(values + array, values + values)
+    np.testing.assert_array_equal(np.add(array, 1), values + 1)
+
+
+def test_two_arrays_are_equal_if_they_are_the_same_node(array: Any) -> None:
+    assert array == exzarr.open_array(array.store)
+    assert array != exzarr.array(array[...])
+    assert array != None  # noqa: E711
+    assert array != object()
+    assert array in [None, array]
+    assert len({array, exzarr.open_array(array.store)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("T", "transposed"),
+        ("astype", "exzarr.copy"),
+        ("copy", "exzarr.copy"),
+        ("mean", "parallel_chunk_map"),
+        ("sum", "parallel_chunk_map"),
+        ("max", "parallel_chunk_map"),
+        ("reshape", "chunk_stream"),
+        ("tolist", "chunk_stream"),
+        ("fill", "a[...] = value"),
+        ("values", "NumPy array"),
+        ("sel", "isel"),
+    ],
+)
+def test_methods_say_what_to_do(array: Any, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError, match=r"read what you need first, a\[\.\.\.\]") as caught:
+        getattr(array, name)
+    assert isinstance(caught.value, exzarr.ExzarrError)
+    assert hint in str(caught.value)
+    assert not hasattr(array, name)
+
+
+def test_every_method_of_numpy_is_there_or_explained(array: Any) -> None:
+    for name in dir(np.ndarray):
+        if not name.startswith("_") and not hasattr(array, name):
+            with pytest.raises(exzarr.ExzarrError):
+                getattr(array, name)
+
+
+def test_other_attributes_are_missing_as_usual(array: Any) -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'shpae'") as caught:
+        array.shpae  # noqa: B018
+    assert not isinstance(caught.value, exzarr.ExzarrError)
+    assert copy.copy(array) == pickle.loads(pickle.dumps(array)) == array

@@ -121,9 +121,14 @@ def _key(key: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
+    if isinstance(value, np.bool_ | np.integer | np.str_):
         return value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.floating):
+        number = float(value)  # item() of a long double is a long double
+        if number != value and value == value:
+            raise TypeError(f"{value!r} has more digits than JSON's readers keep: convert it, float(...)")
+        return number
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "mM":  # whose items may be integers
         return value.tolist()
     raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored")
 

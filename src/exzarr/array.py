@@ -214,6 +214,7 @@ class Array(ArrayStreams, Unread):
             "read_only": self._read_only,
             "missing": self._missing,
             "write_empty_chunks": self._write_empty,
+            "memory_order": self._memory_order,
         }
         args = self._location.store, self._location.path, self._meta.zarr_format, options
         return (_reopen, args) if self._location.store.travels else packed(_reopen, *args)

@@ -62,6 +62,9 @@ class Config:
         Bytes of shard indexes that one open array keeps.
     write_empty_chunks
         Store chunks that hold nothing but the fill value. The default leaves them out.
+    memory_order
+        ``"F"``: arrays of format 3 are read into Fortran-contiguous arrays, unless they are opened with another
+        `memory_order`. ``"auto"``: as the array's own order says.
     allow_pickle
         Permit the ``pickle`` codec of Zarr v2. Reading a pickle runs whatever code its
         writer chose: only for stores you wrote yourself.
@@ -90,6 +93,7 @@ class Config:
     remote_most: int = 16 * 1024 * 1024
     shard_index_cache: int = 16 * 1024 * 1024
     write_empty_chunks: bool = False
+    memory_order: str = "auto"
     allow_pickle: bool = False
     durability: str = "rename"
     lock_timeout: float = 300.0
@@ -138,7 +142,7 @@ _BOOLS = {
     "no": False,
     "off": False,
 }
-_CHOICES = {"durability": ("rename", "fsync")}
+_CHOICES = {"durability": ("rename", "fsync"), "memory_order": ("auto", "C", "F")}
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: _BOOLS[text.strip().lower()],
     "int": int,

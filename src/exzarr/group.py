@@ -121,6 +121,7 @@ class Group(GroupListing):
         overwrite: bool = False,
         write_data: bool = True,
         write_empty_chunks: bool | None = None,
+        memory_order: Literal["C", "F"] | None = None,
         casting: Casting = "same_kind",
         **options: Unpack[ArrayOptions],
     ) -> Array:
@@ -134,6 +135,8 @@ class Group(GroupListing):
         access = self._access
         if write_empty_chunks is not None:
             access = {**access, "write_empty_chunks": write_empty_chunks}
+        if memory_order is not None:
+            access = {**access, "memory_order": memory_order}
         stored = source.data if write_data else None
         return new_array(location, meta, stored, overwrite=overwrite, access=access, casting=source.casting)
 

@@ -57,6 +57,7 @@ def create_array(
     overwrite: bool = False,
     write_data: bool = True,
     write_empty_chunks: bool = False,
+    memory_order: Literal["C", "F"] | None = None,
     casting: Casting = "same_kind",
 ) -> Array:
     """A new array.
@@ -108,6 +109,8 @@ def create_array(
         False: only the metadata is made from `data`.
     write_empty_chunks
         Store chunks that hold nothing but the fill value.
+    memory_order
+        ``"F"``: reading gives Fortran-contiguous arrays; see `Array.memory_order`. It is not stored.
     casting
         Which conversions of `data` to `dtype` are allowed, as for `Array.set`.
 
@@ -136,7 +139,16 @@ def create_array(
         chunk_key_encoding=chunk_key_encoding,
         dimension_names=dimension_names,
     )
-    return _store_array(store, name, meta, source, overwrite, write_empty_chunks, write_data=write_data)
+    return _store_array(
+        store,
+        name,
+        meta,
+        source,
+        overwrite,
+        write_empty_chunks,
+        write_data=write_data,
+        memory_order=memory_order,
+    )
 
 
 class FullOptions(FilledOptions, total=False):
@@ -152,6 +164,7 @@ class FullOptions(FilledOptions, total=False):
     chunk_shape: ChunksLike
     codecs: Sequence[Any] | None
     write_empty_chunks: bool
+    memory_order: Literal["C", "F"] | None
     casting: Casting
 
 
@@ -175,6 +188,7 @@ def create(
     chunk_shape: ChunksLike = None,
     codecs: Sequence[Any] | None = None,
     write_empty_chunks: bool = False,
+    memory_order: Literal["C", "F"] | None = None,
     casting: Casting = "same_kind",
     **options: Unpack[ArrayOptions],
 ) -> Array:
@@ -196,7 +210,7 @@ def create(
         said = {**said, **_by_kind(codecs)}
     source = describe(data, shape, "f8" if dtype is None and data is None else dtype, zarr_format, casting)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **said)
-    return _store_array(store, path, meta, source, overwrite, write_empty_chunks)
+    return _store_array(store, path, meta, source, overwrite, write_empty_chunks, memory_order=memory_order)
 
 
 def array(data: Any, **options: Unpack[CreateOptions]) -> Array:
@@ -369,11 +383,12 @@ def _store_array(
     write_empty: bool,
     *,
     write_data: bool = True,
+    memory_order: Literal["C", "F"] | None = None,
 ) -> Array:
     # A zip is replaced as a whole, or not at all.
     location, _ = locate(store, name, "w" if overwrite and not name else "a")
     with closed_if_it_fails(store, location.store):
-        access: AccessOptions = {"write_empty_chunks": write_empty}
+        access: AccessOptions = {"write_empty_chunks": write_empty, "memory_order": memory_order}
         data = source.data if write_data else None
         return new_array(location, meta, data, overwrite=overwrite, access=access, casting=source.casting)
 

@@ -62,6 +62,7 @@ def open(  # noqa: A001
     path: str | None = None,
     missing: Literal["fill", "error"] = "fill",
     write_empty_chunks: bool = False,
+    memory_order: Literal["C", "F"] | None = None,
     use_consolidated: bool | None = None,
     **options: Unpack[OpenOptions],
 ) -> Array | Group:
@@ -85,6 +86,8 @@ def open(  # noqa: A001
         ChunkMissingError.
     write_empty_chunks
         Store chunks that hold nothing but the fill value.
+    memory_order
+        ``"F"``: reading gives Fortran-contiguous arrays, ``"C"``: C-contiguous ones. None: as `Array.memory_order` says.
     use_consolidated
         None uses a group's consolidated metadata where there is some, False does without, True insists.
     options
@@ -99,7 +102,11 @@ def open(  # noqa: A001
     ReadOnlyError
         `mode` writes, and the store cannot be written.
     """
-    access: AccessOptions = {"missing": missing, "write_empty_chunks": write_empty_chunks}
+    access: AccessOptions = {
+        "missing": missing,
+        "write_empty_chunks": write_empty_chunks,
+        "memory_order": memory_order,
+    }
     kind: Kind | None = "array" if options.get("shape") is not None else None
     # An array's shape only says what to make, not what must be there already.
     wanted = None if mode == "a" else kind
@@ -117,13 +124,18 @@ def open_array(
     path: str | None = None,
     missing: Literal["fill", "error"] = "fill",
     write_empty_chunks: bool = False,
+    memory_order: Literal["C", "F"] | None = None,
     **options: Unpack[OpenOptions],
 ) -> Array:
     """The array that is stored at a place. Everything is as for `open`.
 
     NodeTypeError where a group is there.
     """
-    access: AccessOptions = {"missing": missing, "write_empty_chunks": write_empty_chunks}
+    access: AccessOptions = {
+        "missing": missing,
+        "write_empty_chunks": write_empty_chunks,
+        "memory_order": memory_order,
+    }
     location, meta, access = _open(store, path, mode, zarr_format, "array", "array", access, False, options)
     assert isinstance(meta, ArrayMetadata)
     return Array(location, meta, **access)
@@ -138,6 +150,7 @@ def open_group(
     attributes: Mapping[str, Any] | None = None,
     missing: Literal["fill", "error"] = "fill",
     write_empty_chunks: bool = False,
+    memory_order: Literal["C", "F"] | None = None,
     use_consolidated: bool | None = None,
 ) -> Group:
     """The group that is stored at a place. Everything is as for `open`.
@@ -145,7 +158,11 @@ def open_group(
     `attributes` are those of a group that is made. `missing` and `write_empty_chunks` hold for the
     arrays in the group. NodeTypeError where an array is there.
     """
-    access: AccessOptions = {"missing": missing, "write_empty_chunks": write_empty_chunks}
+    access: AccessOptions = {
+        "missing": missing,
+        "write_empty_chunks": write_empty_chunks,
+        "memory_order": memory_order,
+    }
     options: OpenOptions = {} if attributes is None else {"attributes": attributes}
     location, meta, access = _open(
         store, path, mode, zarr_format, "group", "group", access, use_consolidated, options

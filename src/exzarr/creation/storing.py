@@ -32,6 +32,7 @@ class AccessOptions(TypedDict, total=False):
     read_only: bool
     missing: Literal["fill", "error"]
     write_empty_chunks: bool
+    memory_order: Literal["C", "F"] | None
 
 
 class Source:

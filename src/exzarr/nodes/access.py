@@ -43,9 +43,13 @@ class ArrayAccess(ArrayFacts):
         read_only: bool = False,
         missing: Missing = "fill",
         write_empty_chunks: bool = False,
+        memory_order: Literal["C", "F"] | None = None,
     ) -> None:
         if missing not in ("fill", "error"):
             raise ArgumentError(f"missing is 'fill' or 'error', not {missing!r}")
+        if memory_order not in (None, "C", "F"):
+            raise ArgumentError(f"memory_order is 'C', 'F' or None, not {memory_order!r}")
+        self._memory_order = memory_order
         self._location = location
         self._meta = meta
         self._read_only = read_only
@@ -112,15 +116,16 @@ class ArrayAccess(ArrayFacts):
         plan = make_plan(selection, source.dims, source.shape)
         if out is not None:
             return self._get_out(selection, plan, source, fields, out)
+        order = self.memory_order if len(selection.result_shape) > 1 else "C"
         if isinstance(selection, GridSelection):
-            result: AnyArray = np.empty(selection.result_shape, source.dtype)
+            result: AnyArray = np.empty(selection.result_shape, source.dtype, order)
             read(source, plan, selection.to_work(result))
         else:
             work: AnyArray = np.empty(plan.work_shape, source.dtype)
             read(source, plan, work)
             result = selection.from_work(work)
         if fields is not None:
-            result = result[fields].copy()
+            result = result[fields].copy(order)
         return result[()] if selection.scalar else result
 
     def _get_out(

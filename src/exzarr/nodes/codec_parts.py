@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from exzarr.format.metadata import ArrayMetadata
 
-__all__ = ["CodecParts", "codec_parts", "inner_chunks"]
+__all__ = ["CodecParts", "codec_parts", "inner_chunks", "is_reversed"]
 
 
 class CodecParts(NamedTuple):
@@ -37,6 +37,21 @@ def inner_chunks(meta: ArrayMetadata) -> tuple[int, ...] | None:
     if not isinstance(shape, list | tuple) or len(shape) != meta.ndim:
         return None  # the codec itself will say so, when it is made
     return tuple(shape) if all(type(n) is int and n > 0 for n in shape) else None
+
+
+def is_reversed(meta: ArrayMetadata) -> bool:
+    """Whether elements are stored with the first dimension varying fastest: the first codec reverses the dimensions."""
+    if not meta.codecs:
+        return False
+    first: Any = meta.codecs[0]
+    name, configuration = first.name, first.configuration
+    if name == "sharding_indexed":
+        inner = configuration.get("codecs")
+        first = inner[0] if isinstance(inner, list | tuple) and inner else None
+        if not isinstance(first, dict):
+            return False
+        name, configuration = first.get("name"), first.get("configuration") or {}
+    return name == "transpose" and [*configuration.get("order", ())] == [*range(meta.ndim)][::-1]
 
 
 def codec_parts(meta: ArrayMetadata) -> CodecParts:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from exzarr.nodes.codec_parts import codec_parts, inner_chunks
+from exzarr import config
+from exzarr.nodes.codec_parts import codec_parts, inner_chunks, is_reversed
 
 if TYPE_CHECKING:
     from exzarr.format.metadata import ArrayMetadata
@@ -21,11 +22,12 @@ __all__ = ["ArrayFacts"]
 class ArrayFacts:
     """The part of `exzarr.array.Array` that only looks at the metadata."""
 
-    __slots__ = ("_location", "_meta", "_read_only")
+    __slots__ = ("_location", "_memory_order", "_meta", "_read_only")
 
     _location: Location
     _meta: ArrayMetadata
     _read_only: bool
+    _memory_order: Literal["C", "F"] | None
 
     @property
     def metadata(self) -> ArrayMetadata:
@@ -123,6 +125,24 @@ class ArrayFacts:
     def order(self) -> Literal["C", "F"]:
         """v2: the order of elements inside a chunk. v3 arrays say ``"C"``; see the transpose codec."""
         return self._meta.order
+
+    @property
+    def memory_order(self) -> Literal["C", "F"]:
+        """The order of the NumPy arrays that reading gives, where they have two dimensions or more.
+
+        Point-by-point selections are in C order always, as in zarr-python.
+
+        What the array was opened with; else of a v2 array its `order`, of a v3 array the setting ``memory_order``,
+        and without one ``"F"`` where its chunks are stored so (a codec that reverses the dimensions).
+        """
+        if self._memory_order is not None:
+            return self._memory_order
+        if self._meta.zarr_format == 2:
+            return self._meta.order
+        setting = config.get().memory_order
+        if setting != "auto":
+            return "F" if setting == "F" else "C"
+        return "F" if is_reversed(self._meta) else "C"
 
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:

@@ -38,6 +38,7 @@ class GroupListing:
         read_only: bool = False,
         missing: Literal["fill", "error"] = "fill",
         write_empty_chunks: bool = False,
+        memory_order: Literal["C", "F"] | None = None,
     ) -> None:
         self._location = location
         self._meta = meta
@@ -45,6 +46,7 @@ class GroupListing:
             "read_only": read_only,
             "missing": missing,
             "write_empty_chunks": write_empty_chunks,
+            "memory_order": memory_order,
         }
 
     # -- what it is ----------------------------------------------------------------

@@ -216,3 +216,50 @@ def test_blocks_of_chunks_that_vary_in_length() -> None:
     array[...] = numbered((10,))
     assert_same(array.blocks[1:3], numbered((10,))[2:])
     assert_same(array.blocks[-3], numbered((10,))[:2])
+
+
+UNUSUAL: list[Any] = [
+    True,
+    False,
+    np.False_,
+    np.array(True),
+    (1, True),
+    (True, 1),
+    (slice(None), True, [0, 1]),
+    ([0, 1], slice(None), True),
+    (slice(1, 3), None, [1, 2]),
+    (None, [0, 1], None),
+    ([0, 1], None, [0, 1]),
+    (0, None, [0, 1]),
+    (None, [0, 1], ..., [2, 3]),
+    (None, 0, ..., False, 1),
+    range(0),
+    range(3, 0, -2),
+    (range(2), 1),
+    ((0, 1),),
+    (..., True),
+]
+
+
+@pytest.mark.parametrize("selection", UNUSUAL, ids=repr)
+def test_unusual_indices_mean_what_they_mean_to_numpy(selection: Any) -> None:
+    array, model = make(SHAPE, chunks=(2, 4)), numbered(SHAPE)
+    array[...] = model
+    expected = model[selection]
+    assert_same(array[selection], expected)
+    array.explain[selection]
+    value = -np.arange(expected.size, dtype=model.dtype).reshape(expected.shape)
+    array[selection] = value
+    model[selection] = value
+    assert_same(array[...], model)
+
+
+def test_a_raw_array_of_no_dimensions_is_explained_and_indexed_by_booleans() -> None:
+    array = make((), compressors=None)
+    array[...] = 5
+    assert array.explain[()].requests == 1
+    for selection in (True, np.True_, (..., True), (None, True)):
+        assert_same(array[selection], np.array(5, array.dtype)[selection])
+    assert array[False].shape == (0,)
+    array[True] = [7]
+    assert array[()] == 7

@@ -152,7 +152,7 @@ def run_command(where: str, command: str, shown: str) -> None:
     run = [sys.executable, "-W", "error", "-c", "from exzarr.cli import main; main()", *words[1:]]
     done = subprocess.run(run, capture_output=True, text=True, encoding="utf-8", check=False)
     fails = shown.startswith("error:")
-    assert done.returncode == fails, f"{where}: {command}\n{done.stdout}{done.stderr}"
+    assert bool(done.returncode) == fails, f"{where}: {command}\n{done.stdout}{done.stderr}"
     printed = done.stderr if fails else done.stdout
     if shown.strip() and not Checker().check_output(shown, printed, FLAGS):
         pytest.fail(f"{where}: {command} prints\n{printed}")

@@ -130,7 +130,7 @@ from exzarr.cli import main
 sys.exit(main())
 """
     done = run_python(source, absent)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stdout == ""
     assert "exzarr[cli]" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

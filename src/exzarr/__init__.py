@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         StoreError,
         StreamError,
         TimedOutError,
+        UnknownArgumentError,
         UnreachableError,
         UnreadError,
         UnsupportedError,
@@ -187,6 +188,7 @@ __all__ = [
     "TimedOutError",
     "UnreachableError",
     "UnreadError",
+    "UnknownArgumentError",
     "UnsupportedError",
     "WorkerDiedError",
     # rooms

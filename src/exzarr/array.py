@@ -113,8 +113,8 @@ class Array(ArrayStreams, Unread):
 
         resize(self._location, shape, self._transact)
 
-    def append(self, data: Any, axis: int = 0, *, casting: Casting = "same_kind") -> tuple[int, ...]:
-        """Add `data` at the end of dimension `axis`; returns the new shape.
+    def append(self, data: Any, axis: int | str = 0, *, casting: Casting = "same_kind") -> tuple[int, ...]:
+        """Add `data` at the end of dimension `axis` (its number, or its name); returns the new shape.
 
         `casting` says which conversions to the array's data type are allowed, as for `set`.
 

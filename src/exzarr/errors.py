@@ -19,6 +19,7 @@ plain Python or NumPy would catch::
     │   └── WorkerDiedError          (RuntimeError)        the process that worked on it died
     ├── SelectionError               (IndexError)          what stands between the brackets does not fit the array
     ├── ArgumentError                (ValueError)          any other argument that makes no sense
+    │   └── UnknownArgumentError     (TypeError)           a keyword that the function does not have
     ├── StoreError                   (OSError)             the store failed
     │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
     │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for too long
@@ -67,6 +68,7 @@ __all__ = [
     "TimedOutError",
     "UnreachableError",
     "UnreadError",
+    "UnknownArgumentError",
     "UnsupportedError",
     "WorkerDiedError",
 ]
@@ -148,6 +150,10 @@ class SelectionError(ExzarrError, IndexError):
 
 class ArgumentError(ExzarrError, ValueError):
     """An argument that makes no sense."""
+
+
+class UnknownArgumentError(ArgumentError, TypeError):
+    """A keyword that the function does not have; the message names the nearest one that it has."""
 
 
 class StoreError(ExzarrError, OSError):

@@ -20,6 +20,7 @@ from exzarr.format.metadata import GroupMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.listing import GroupListing
 from exzarr.nodes.out_of_reach import packed
+from exzarr.spelling import known_arguments
 from exzarr.stores.locks import ThreadLock
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Group(GroupListing):
 
     # -- new groups ----------------------------------------------------------------
 
+    @known_arguments
     def create_group(
         self, name: str, *, overwrite: bool = False, attributes: Mapping[str, Any] | None = None
     ) -> Self:
@@ -81,6 +83,7 @@ class Group(GroupListing):
         meta = new_group(location, self.zarr_format, attributes, overwrite=overwrite)
         return type(self)(location, meta, **self._access)
 
+    @known_arguments
     def require_group(
         self, name: str, *, overwrite: bool = False, attributes: Mapping[str, Any] | None = None
     ) -> Self:
@@ -111,6 +114,7 @@ class Group(GroupListing):
 
     # -- new arrays ----------------------------------------------------------------
 
+    @known_arguments
     def create_array(
         self,
         name: str,
@@ -142,6 +146,7 @@ class Group(GroupListing):
 
     create = create_array
 
+    @known_arguments
     def require_array(
         self,
         name: str,

@@ -7,16 +7,19 @@ https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html#storage
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from exzarr import consolidation
 from exzarr.consolidation import ConsolidatedRoot
 from exzarr.errors import (
+    ExzarrError,
     InvalidKeyError,
     MetadataError,
     NodeNotFoundError,
@@ -27,9 +30,12 @@ from exzarr.format import node_names, v2, v3
 from exzarr.format.appends import without_appends
 from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.format.node_names import QUARANTINE
+from exzarr.spelling import did_you_mean
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
+from exzarr.stores.foreign import foreign_name
 from exzarr.stores.instrument import instrument
 from exzarr.stores.listing import listed
+from exzarr.stores.local import LocalStore
 
 __all__ = [
     "DOCUMENTS",
@@ -61,6 +67,9 @@ __all__ = [
 
 DOCUMENTS = (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
 """Names of all metadata documents."""
+
+MOST_SIMILAR = 10_000
+"""Names that are compared with one that leads nowhere."""
 
 Metadata = ArrayMetadata | GroupMetadata
 M = TypeVar("M", ArrayMetadata, GroupMetadata)
@@ -216,7 +225,34 @@ def not_found(location: Location, zarr_format: ZarrFormat | None = None) -> Node
             f"{text} in the consolidated metadata of {location.root}). If the node was written since: "
             "open the group with use_consolidated=False, or consolidate the metadata again"
         )
-    return NodeNotFoundError(text + ")")
+    kind = (
+        None if isinstance(location.store, LocalStore) else foreign_name(location.path or location.store.url)
+    )
+    if kind is not None:
+        return NodeNotFoundError(f"{text}). By its name it is {kind}")
+    near = _similar(location)
+    return NodeNotFoundError(f"{text}){did_you_mean(*near) if near else ''}")
+
+
+def _similar(location: Location) -> tuple[str, list[str]] | None:
+    """The last part of a path that leads to no node, and the names beside it, where they cost no request."""
+    store, path = location.store, location.path
+    if not path:
+        if not isinstance(store, LocalStore) or Path(store.path).exists():
+            return None
+        above, name = os.path.split(store.path)
+        try:
+            with os.scandir(above) as entries:
+                return name, [entry.name for entry in islice(entries, MOST_SIMILAR)]
+        except OSError:
+            return None
+    if store.concurrency and location.root is None:
+        return None
+    above, _, name = path.rpartition("/")
+    try:
+        return name, [*islice(child_names(Location(store, above, location.root)), MOST_SIMILAR)]
+    except ExzarrError:
+        return None
 
 
 def load_array(location: Location, zarr_format: ZarrFormat | None = None) -> ArrayMetadata:

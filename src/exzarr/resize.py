@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import product
+from operator import index
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,7 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location, locked_document
 from exzarr.nodes.casting import Casting, as_values
 from exzarr.nodes.stored import chunk_index
+from exzarr.spelling import no_dimension
 from exzarr.stores.instrument import instrument
 
 __all__ = ["Transact", "append", "extended", "resize", "store_fill", "store_rows"]
@@ -103,23 +105,23 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
 def append(
     known: ArrayMetadata,
     data: Any,
-    axis: int,
+    axis: int | str,
     transact: Transact,
     write_empty: bool = False,
     casting: Casting = "same_kind",
     where: str = "an array",
 ) -> Shape:
-    """Add `data` at the end of dimension `axis` of the array at `location`; returns the new shape."""
-    axis = _axis(axis, known.ndim)
+    """Add `data` at the end of a dimension, given by number or name; returns the new shape."""
+    at = _axis(axis, known)
     values = as_values(
         data, known.data_type, casting=casting, where=where
     )  # which may take its time, so before anything is locked
 
     def longer(meta: ArrayMetadata) -> ArrayMetadata:
-        return extended(meta, values.shape, axis)
+        return extended(meta, values.shape, at)
 
     def rows(old: ArrayMetadata, new: ArrayMetadata, place: Location) -> None:
-        store_rows(place, old.shape, new, values, axis, write_empty)
+        store_rows(place, old.shape, new, values, at, write_empty)
 
     return transact(longer, rows).shape
 
@@ -152,9 +154,19 @@ def _appended_shape(shape: Shape, added: Shape, axis: int) -> Shape:
     return (*shape[:axis], shape[axis] + added[axis], *shape[axis + 1 :])
 
 
-def _axis(axis: int, ndim: int) -> int:
+def _axis(axis: int | str, meta: ArrayMetadata) -> int:
+    ndim = meta.ndim
     if not ndim:
         raise ArgumentError("a 0-dimensional array cannot be appended to")
+    if isinstance(axis, str):
+        names = meta.dimension_names or ()
+        if axis not in names:
+            raise ArgumentError(no_dimension(axis, names))
+        return names.index(axis)
+    try:
+        axis = index(axis)
+    except TypeError:
+        raise ArgumentError(f"axis is the number or the name of a dimension, not {axis!r}") from None
     if not -ndim <= axis < ndim:
         raise ArgumentError(f"axis {axis} does not exist: the array has {ndim} dimensions")
     return axis % ndim

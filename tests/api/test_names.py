@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from inspect import signature
+from inspect import signature, unwrap
 from typing import Any
 
 import pytest
@@ -14,10 +14,10 @@ import exzarr
 
 RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
-# What has no sense here: chunk stores, synchronizers, runtime configuration, remote options (yet).
+# What has no sense here: chunk stores, synchronizers, runtime configuration.
 LEFT_OUT = {
     "cache_attrs", "cache_metadata", "chunk_store", "config", "kwargs", "meta_array", "mode", "object_codec",
-    "read_only", "storage_options", "synchronizer", "zarr_version",
+    "read_only", "synchronizer", "zarr_version",
 }  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def parameters(function: Any) -> set[str]:
     for name, parameter in signature(function).parameters.items():
         annotation = str(parameter.annotation)
         if annotation.startswith("Unpack["):
-            options = function.__globals__[annotation[len("Unpack[") : -1]]
+            options = unwrap(function).__globals__[annotation[len("Unpack[") : -1]]
             found |= set(options.__annotations__)
         else:
             found.add(name)

@@ -172,7 +172,7 @@ def test_a_codec_that_is_not_known_is_shown_all_the_same(tree):
     path.write_text(json.dumps(document))
     assert parsed("info", tree / "ocean/time")["chunks"] == [6]
     assert "of the future(x=1)" in invoke("info", tree / "ocean/time").stdout
-    assert "of the future" in invoke("head", tree / "ocean/time", code=1).stderr
+    assert "of the future" in invoke("head", tree / "ocean/time", code=3).stderr
 
 
 # -- head ------------------------------------------------------------------------------
@@ -217,19 +217,19 @@ def test_head_names_rows_and_columns_by_their_index(tree):
 
 @pytest.mark.parametrize("region", ["a", "1:2:3:4", "1.5", ":;", "0,,1", "99", "0,0,0,0", "::0"])
 def test_head_of_nonsense_is_one_line(tree, region):
-    result = invoke("head", tree / "ocean/sst", f"--region={region}", code=1)
+    result = invoke("head", tree / "ocean/sst", f"--region={region}", code=2)
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
 
 
 def test_head_of_a_group_says_what_prints_groups(tree):
-    assert "exzarr tree" in invoke("head", tree, code=1).stderr
+    assert "exzarr tree" in invoke("head", tree, code=3).stderr
 
 
 def test_head_is_no_export(tmp_path):
     zarr.create_array(tmp_path / "a", shape=(10_000, 10_000), chunks=(100, 100), dtype="u1")
-    assert "narrow" in invoke("head", tmp_path / "a", "--region=...", code=1).stderr
+    assert "narrow" in invoke("head", tmp_path / "a", "--region=...", code=2).stderr
 
 
 # -- copy and convert ------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_copy_a_hierarchy_into_a_zip(tree, tmp_path):
 
 def test_copy_does_not_replace_unasked(tree, tmp_path):
     invoke("copy", tree, tmp_path / "b")
-    assert "overwrite" in invoke("copy", tree, tmp_path / "b", code=1).stderr
+    assert "overwrite" in invoke("copy", tree, tmp_path / "b", code=3).stderr
     invoke("copy", tree, tmp_path / "b", "--overwrite")
 
 
@@ -280,7 +280,7 @@ def test_copy_does_not_replace_unasked(tree, tmp_path):
     ],
 )
 def test_copy_says_what_it_does_not_understand(tree, tmp_path, options):
-    result = invoke("copy", tree / "ocean/time", tmp_path / "b", *options, code=1)
+    result = invoke("copy", tree / "ocean/time", tmp_path / "b", *options, code=2)
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "b").exists()
@@ -302,18 +302,20 @@ def test_convert_in_place_and_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "code"),
     [
-        ["info", "/nowhere/at/all"],
-        ["tree", "s3://bucket/x"],
-        ["head"],
-        ["nonsense"],
-        ["info", "--nonsense", "x"],
-        ["convert", "x", "--to", "4"],
+        (["info", "/nowhere/at/all"], 3),
+        (["check", "/nowhere/at/all"], 3),
+        (["head"], 2),
+        (["nonsense"], 2),
+        (["info", "--nonsense", "x"], 2),
+        (["convert", "x", "--to", "4"], 2),
+        (["copy", "x", "y", "--memory", "much"], 2),
+        (["check", "x", "--apply"], 2),
     ],
 )
-def test_errors_are_one_line_and_status_1(arguments):
-    result = invoke(*arguments, code=1)
+def test_errors_are_one_line_and_the_status_tells_usage_from_failure(arguments, code):
+    result = invoke(*arguments, code=code)
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
@@ -338,12 +340,12 @@ def test_as_a_process(tree):
     assert json.loads(done.stdout)["arrays"] == 2
     assert run().returncode == 0
     done = run("info", tree / "nothing")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
 
 
 def test_the_traceback_is_there_for_those_who_ask(tree):
     done = run("info", tree / "nothing", EXZARR_DEBUG="1")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "NodeNotFoundError" in done.stderr
 
@@ -368,7 +370,7 @@ def test_without_its_libraries_the_command_line_says_which_extra_has_them(missin
         "from exzarr.cli import main\n"
         "main()\n"
     )
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stdout == ""
     assert done.stderr == f"error: the command line needs {missing}: pip install 'exzarr[cli]'\n"
 
@@ -430,10 +432,13 @@ def test_a_narrow_terminal_does_without_columns_and_cuts_none():
         (["chunks", "10,10", "--dtype", "f4", "-a", "scam"], "write one of scan, window"),
         (["chunks", "10,10", "--dtype", "f4", "-a", "batch:many"], "'many' does not say how"),
         (["chunks", "10,10", "--dtype", "f4", "-a", "scan", "-a", "scan"], "already; write NAME"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "x=scan", "-a", "x=random"], "there is a 'x' already"),
         (["codecs", "10,10", "--dtype", "f4", "--effort", "great"], "quick, normal or thorough"),
         (["chunks", "nowhere.zarr"], "there is no array"),
     ],
 )
 def test_lab_says_what_makes_no_sense(arguments, message):
-    result = invoke("lab", *arguments, code=1)
+    code = 3 if arguments[-1].endswith(".zarr") else 2
+    result = invoke("lab", *arguments, code=code)
     assert message in result.stderr
+    assert "mode" not in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -133,7 +134,7 @@ def test_again_into_the_same_folder_and_as_json(demo):
 def test_what_the_demo_did_not_write_it_leaves_alone(tmp_path):
     zarr.create_array(tmp_path / "climate.zarr", data=np.arange(3))
     result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path)])
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "left alone" in result.stderr
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "climate.zarr")[...], np.arange(3))
 
@@ -159,7 +160,7 @@ def test_one_wrong_value_fails_it(tmp_path, monkeypatch):
 def test_without_its_data_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "iris_sample_data", None)
     result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path)])
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "exzarr[demo]" in result.stderr
     assert [*tmp_path.iterdir()] == []
 
@@ -182,3 +183,23 @@ def test_with_an_empty_home_and_no_terminal(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert {path.name for path in (tmp_path / "exzarr-demo").iterdir()} == {"climate.zarr", "map.png"}
+
+
+def test_the_figures_are_of_masked_values_and_no_speeds_of_tiny_arrays(demo):
+    _, result = demo
+    values, attributes = netcdf("ostia_monthly.nc", "surface_temperature")
+    masked = np.ma.masked_equal(values, np.ravel(attributes["_FillValue"])[0])
+    assert f"{masked.mean(dtype='f8'):.2f} K   of {masked.count():,} values" in result.stdout
+    assert f"{values.astype('f8').mean():.2g} K   the fill value counts" in result.stdout
+    assert re.search(r"[BX]/s\b", result.stdout) is None
+
+
+def test_head_shows_land_as_masked(demo):
+    folder, _ = demo
+    arguments = ["head", str(folder / "climate.zarr/ocean/surface_temperature"), "-r", "45, :4, 334:342"]
+    shown = CliRunner().invoke(app, arguments).stdout
+    values, attributes = netcdf("ostia_monthly.nc", "surface_temperature")
+    land = int((values[45, :4, 334:342] == attributes["_FillValue"]).sum())
+    assert land
+    assert f"-- has no value: {land} of 32 elements are 1e+20" in shown
+    assert shown.count("--") == land + 1

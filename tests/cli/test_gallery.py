@@ -48,7 +48,7 @@ def test_a_name_that_is_not_there_is_one_line(command: str):
         [sys.executable, "-m", "exzarr", "gallery", command, "nothing_like_it"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.startswith("error: there is no notebook 'nothing_like_it'; there are 01_01_first")
     assert done.stderr.count("\n") == 1
 

@@ -62,7 +62,7 @@ def test_every_command_can_be_profiled(store, tmp_path, command):
 
 def test_a_command_that_fails_is_profiled_and_still_fails(store):
     for arguments in (["profile", "head"], ["--profile", "head"]):
-        result = invoke(*arguments, store / "nothing", code=1)
+        result = invoke(*arguments, store / "nothing", code=3)
         assert "profile of" in result.stderr
         assert result.stderr.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in result.stderr
@@ -79,4 +79,4 @@ def test_the_timeline_of_a_command_is_drawn(store, tmp_path):
     pytest.importorskip("matplotlib")
     invoke("profile", "--plot", tmp_path / "timeline.png", "tree", store)
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
-    assert invoke("profile", code=1).stderr.startswith("error: Missing argument")
+    assert invoke("profile", code=2).stderr.startswith("error: Missing argument")

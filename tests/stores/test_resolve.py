@@ -160,7 +160,7 @@ def test_a_zip_file_is_written_as_a_whole_or_not_at_all(archive, tmp_path):
 def test_a_file_is_no_hierarchy_and_a_metadata_document_tells_where_one_is(tmp_path):
     (tmp_path / "x.nc").write_bytes(b"CDF")
     (tmp_path / "zarr.json").write_bytes(b"{}")
-    with pytest.raises(StoreError, match="is a file"):
+    with pytest.raises(StoreError, match="is a NetCDF file"):
         resolve_store(tmp_path / "x.nc")
     with pytest.raises(StoreError, match=f"open '{tmp_path}'"):
         resolve_store(tmp_path / "zarr.json")

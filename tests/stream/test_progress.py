@@ -66,6 +66,10 @@ def test_what_stands_beside_a_bar() -> None:
     assert State(3, 12, 0, 30 * 2**20, 10.0).words == "3/12 · 3 MiB/s · 0:30 left"
     assert State(12, 12, 2, 7200 * 2**20, 7200.0).words == "12/12 · 2 failed · 1 MiB/s · in 2:00:00"
     assert State(0, 12, 0, 0, 0.0).words == "0/12 · 0 B/s"
+    assert (
+        State(3 << 20, 12 << 20, 0, 3 << 20, 1.0, in_bytes=True).words
+        == "3 MiB/12 MiB · 3 MiB/s · 3.0 s left"
+    )
 
 
 def on_a_terminal() -> tuple[Console, io.StringIO]:

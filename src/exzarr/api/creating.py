@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 from exzarr import hierarchy
 from exzarr.api.opening import closed_if_it_fails, node, open_group
@@ -19,6 +19,10 @@ from exzarr.group import Group
 from exzarr.hierarchy import Metadata, ZarrFormat
 from exzarr.nodes.casting import Casting
 from exzarr.nodes.locating import Mode, StoreLike, locate
+from exzarr.spelling import known_arguments
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = [
     "array",
@@ -35,6 +39,7 @@ __all__ = [
 ]
 
 
+@known_arguments
 def create_array(
     store: StoreLike | None = None,
     *,
@@ -59,6 +64,7 @@ def create_array(
     write_empty_chunks: bool = False,
     memory_order: Literal["C", "F"] | None = None,
     casting: Casting = "same_kind",
+    storage_options: StorageOptions | None = None,
 ) -> Array:
     """A new array.
 
@@ -77,8 +83,9 @@ def create_array(
         block by block. Instead of `shape`; `dtype` converts, as far as `casting` allows.
     chunks
         ``"auto"`` (about 1 MiB, near to a cube), a size such as ``"4MiB"``, a length for all dimensions, a length
-        for each (-1: the whole dimension), a list of lengths for each (chunks of varying sizes, as dask has
-        them), or False for one chunk.
+        for each (-1: the whole dimension, ``"auto"``: what brings the chunk near to 1 MiB), a list of lengths for each
+        (chunks of varying sizes, as dask has them), a dict of these by dimension name or number (the others are
+        ``"auto"``), or False for one chunk.
     shards
         None, ``"auto"`` (up to 32 MiB), a size, or lengths as for chunks: whole multiples of the chunk's.
     filters, serializer, compressors
@@ -113,6 +120,9 @@ def create_array(
         ``"F"``: reading gives Fortran-contiguous arrays; see `Array.memory_order`. It is not stored.
     casting
         Which conversions of `data` to `dtype` are allowed, as for `Array.set`.
+    storage_options
+        For a URL: options of its store by name, such as ``{"anon": True}``, or `S3Options` and its like; for
+        references, ``allow`` and ``base``. ArgumentError for unknown ones, and for a store that takes none.
 
     Raises
     ------
@@ -139,15 +149,9 @@ def create_array(
         chunk_key_encoding=chunk_key_encoding,
         dimension_names=dimension_names,
     )
+    place = Destination(store, name, overwrite, storage_options)
     return _store_array(
-        store,
-        name,
-        meta,
-        source,
-        overwrite,
-        write_empty_chunks,
-        write_data=write_data,
-        memory_order=memory_order,
+        place, meta, source, write_empty_chunks, write_data=write_data, memory_order=memory_order
     )
 
 
@@ -166,6 +170,7 @@ class FullOptions(FilledOptions, total=False):
     write_empty_chunks: bool
     memory_order: Literal["C", "F"] | None
     casting: Casting
+    storage_options: StorageOptions | None
 
 
 class CreateOptions(FullOptions, total=False):
@@ -174,6 +179,7 @@ class CreateOptions(FullOptions, total=False):
     fill_value: Any
 
 
+@known_arguments
 def create(
     shape: int | Sequence[int] | None = None,
     *,
@@ -190,6 +196,7 @@ def create(
     write_empty_chunks: bool = False,
     memory_order: Literal["C", "F"] | None = None,
     casting: Casting = "same_kind",
+    storage_options: StorageOptions | None = None,
     **options: Unpack[ArrayOptions],
 ) -> Array:
     """A new array, by the arguments of zarr-python's older ``create``.
@@ -210,34 +217,41 @@ def create(
         said = {**said, **_by_kind(codecs)}
     source = describe(data, shape, "f8" if dtype is None and data is None else dtype, zarr_format, casting)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **said)
-    return _store_array(store, path, meta, source, overwrite, write_empty_chunks, memory_order=memory_order)
+    place = Destination(store, path, overwrite, storage_options)
+    return _store_array(place, meta, source, write_empty_chunks, memory_order=memory_order)
 
 
+@known_arguments
 def array(data: Any, **options: Unpack[CreateOptions]) -> Array:
     """A new array that holds `data`; in memory, unless a store is given. Options are those of `create`."""
     return create(data=data, **options)
 
 
+@known_arguments
 def zeros(shape: int | Sequence[int], **options: Unpack[CreateOptions]) -> Array:
     """A new array of zeros: the fill value is 0, and nothing is stored. Options are those of `create`."""
     return create(shape, **{**options, "fill_value": number(0, options.get("dtype"))})
 
 
+@known_arguments
 def ones(shape: int | Sequence[int], **options: Unpack[CreateOptions]) -> Array:
     """A new array of ones: the fill value is 1, and nothing is stored. Options are those of `create`."""
     return create(shape, **{**options, "fill_value": number(1, options.get("dtype"))})
 
 
+@known_arguments
 def full(shape: int | Sequence[int], fill_value: Any, **options: Unpack[FullOptions]) -> Array:
     """A new array of the fill value, of which nothing is stored. Options are those of `create`."""
     return create(shape, **{**options, "fill_value": fill_value})
 
 
+@known_arguments
 def empty(shape: int | Sequence[int], **options: Unpack[CreateOptions]) -> Array:
     """A new array of which it does not matter what it holds: its fill value. Options are those of `create`."""
     return create(shape, **options)
 
 
+@known_arguments
 def from_array(
     store: StoreLike | None = None,
     *,
@@ -258,6 +272,7 @@ def from_array(
     dimension_names: Sequence[str | None] | None = None,
     overwrite: bool = False,
     write_empty_chunks: bool = False,
+    storage_options: StorageOptions | None = None,
 ) -> Array:
     """A new array like `data`, holding the same.
 
@@ -288,12 +303,14 @@ def from_array(
     options, dtype = likeness(data, zarr_format, said)
     source = describe(data, None, dtype, zarr_format)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **options)
-    return _store_array(store, name, meta, source, overwrite, write_empty_chunks, write_data=write_data)
+    place = Destination(store, name, overwrite, storage_options)
+    return _store_array(place, meta, source, write_empty_chunks, write_data=write_data)
 
 
 # -- groups ----------------------------------------------------------------------------
 
 
+@known_arguments
 def create_group(
     store: StoreLike | None = None,
     *,
@@ -301,18 +318,20 @@ def create_group(
     zarr_format: ZarrFormat | None = None,
     overwrite: bool = False,
     attributes: Mapping[str, Any] | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> Group:
     """A new group at `path` in `store` (see `create_array`); groups on the way are made.
 
     NodeExistsError where there is a node already, unless `overwrite` is true: then it is deleted with
     everything below it.
     """
-    location, read_only = locate(store, path, "w" if overwrite and not path else "a")
+    location, read_only = locate(store, path, "w" if overwrite and not path else "a", storage_options)
     with closed_if_it_fails(store, location.store):
         meta = new_group(location, 3 if zarr_format is None else zarr_format, attributes, overwrite=overwrite)
     return Group(location, meta, read_only=read_only)
 
 
+@known_arguments
 def group(
     store: StoreLike | None = None,
     *,
@@ -320,14 +339,27 @@ def group(
     path: str | None = None,
     zarr_format: ZarrFormat | None = None,
     attributes: Mapping[str, Any] | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> Group:
     """The group at `path` in `store` (None: a new store in memory), made where there is none."""
     mode: Mode = "w" if overwrite else "a"
-    return open_group(store, mode=mode, path=path, zarr_format=zarr_format, attributes=attributes)
+    return open_group(
+        store,
+        mode=mode,
+        path=path,
+        zarr_format=zarr_format,
+        attributes=attributes,
+        storage_options=storage_options,
+    )
 
 
+@known_arguments
 def create_hierarchy(
-    *, store: StoreLike, nodes: Mapping[str, Metadata], overwrite: bool = False
+    *,
+    store: StoreLike,
+    nodes: Mapping[str, Metadata],
+    overwrite: bool = False,
+    storage_options: StorageOptions | None = None,
 ) -> Iterator[tuple[str, Array | Group]]:
     """New arrays and groups, by path; returns the nodes with their paths, parents first.
 
@@ -340,10 +372,12 @@ def create_hierarchy(
         not named are made.
     overwrite
         Delete what is at these paths. Otherwise NodeExistsError is raised if anything is there.
+    storage_options
+        See `create_array`.
 
     Everything is made when the function returns, or nothing, where something is in the way.
     """
-    location, read_only = locate(store, None, "a")
+    location, read_only = locate(store, None, "a", storage_options)
     ordered = sorted(
         {hierarchy.normalize_path(path): meta for path, meta in nodes.items()}.items(), key=_depth
     )
@@ -374,19 +408,27 @@ def create_hierarchy(
 # -- inside ----------------------------------------------------------------------------
 
 
+class Destination(NamedTuple):
+    """Where a new array goes, as users say it."""
+
+    store: StoreLike | None
+    name: str | None
+    overwrite: bool
+    storage_options: StorageOptions | None
+
+
 def _store_array(
-    store: StoreLike | None,
-    name: str | None,
+    place: Destination,
     meta: ArrayMetadata,
     source: Source,
-    overwrite: bool,
     write_empty: bool,
     *,
     write_data: bool = True,
     memory_order: Literal["C", "F"] | None = None,
 ) -> Array:
+    store, name, overwrite, storage_options = place
     # A zip is replaced as a whole, or not at all.
-    location, _ = locate(store, name, "w" if overwrite and not name else "a")
+    location, _ = locate(store, name, "w" if overwrite and not name else "a", storage_options)
     with closed_if_it_fails(store, location.store):
         access: AccessOptions = {"write_empty_chunks": write_empty, "memory_order": memory_order}
         data = source.data if write_data else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from exzarr.creation.metadata import ArrayOptions
 from exzarr.errors import NodeNotFoundError
 from exzarr.hierarchy import ZarrFormat
 from exzarr.nodes.locating import StoreLike
+from exzarr.spelling import known_arguments
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["empty_like", "full_like", "ones_like", "open_like", "zeros_like"]
 
@@ -32,6 +36,7 @@ class FullLikeOptions(FullOptions, total=False):
     shape: Any
 
 
+@known_arguments
 def empty_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
     """A new array like `a`, with its fill value in it; in memory, unless a store is given.
 
@@ -41,39 +46,47 @@ def empty_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
     return _like(a, options)
 
 
+@known_arguments
 def zeros_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
     """A new array like `a` with nothing but zeros; see `empty_like`."""
     return _like(a, {**options, "fill_value": number(0, _dtype(a, options))})
 
 
+@known_arguments
 def ones_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
     """A new array like `a` with nothing but ones; see `empty_like`."""
     return _like(a, {**options, "fill_value": number(1, _dtype(a, options))})
 
 
+@known_arguments
 def full_like(a: Any, fill_value: Any = None, **options: Unpack[FullLikeOptions]) -> Array:
     """A new array like `a` with nothing but `fill_value`; see `empty_like`."""
     return _like(a, options if fill_value is None else {**options, "fill_value": fill_value})
 
 
+@known_arguments
 def open_like(
-    a: Any, path: StoreLike, *, zarr_format: ZarrFormat | None = None, **options: Unpack[ArrayOptions]
+    a: Any,
+    path: StoreLike,
+    *,
+    zarr_format: ZarrFormat | None = None,
+    storage_options: StorageOptions | None = None,
+    **options: Unpack[ArrayOptions],
 ) -> Array:
     """Open the array stored at `path`; create it like `a` if there is none.
 
-    `zarr_format` opens only an array of that version, and is the version of a new one. `options` are those of
-    `create_array`, and are used for a new array only.
+    `zarr_format` opens only an array of that version, and is the version of a new one. `storage_options` are for a
+    URL. `options` are those of `create_array`, and are used for a new array only.
     """
+    place: Any = {"zarr_format": zarr_format, "storage_options": storage_options}
 
     def find() -> Array | None:
         try:
-            return open_array(path, zarr_format=zarr_format)
+            return open_array(path, **place)
         except NodeNotFoundError:
             return None
 
-    return making.found_or_made(
-        find, lambda: _like(a, {**options, "store": path, "zarr_format": zarr_format})
-    )
+    return making.found_or_made(find, lambda: _like(a, {**options, "store": path, **place}))
 
 
 def _dtype(a: Any, options: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 from exzarr import making
 from exzarr.array import Array
@@ -30,10 +30,13 @@ from exzarr.nodes.locating import (
     open_node,
 )
 from exzarr.nodes.survey import OnError
+from exzarr.spelling import known_arguments
 from exzarr.stores.base import Store
+from exzarr.stores.resolve import refuse_options
 
 if TYPE_CHECKING:
     from exzarr.nodes.tree import Tree
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = [
     "closed_if_it_fails",
@@ -54,6 +57,7 @@ class OpenOptions(ArrayOptions, total=False):
     dtype: Any
 
 
+@known_arguments
 def open(  # noqa: A001
     store: StoreLike | None = None,
     *,
@@ -64,6 +68,7 @@ def open(  # noqa: A001
     write_empty_chunks: bool = False,
     memory_order: Literal["C", "F"] | None = None,
     use_consolidated: bool | None = None,
+    storage_options: StorageOptions | None = None,
     **options: Unpack[OpenOptions],
 ) -> Array | Group:
     """The array or group that is stored at a place.
@@ -71,7 +76,7 @@ def open(  # noqa: A001
     Parameters
     ----------
     store
-        A path or ``file://`` URL of a folder or ``.zip`` file, ``memory://name``, or a `Store`. None is a new
+        A path or ``file://`` URL of a folder or ``.zip`` file, ``memory://name``, a URL, or a `Store`. None is a new
         store in memory, for the modes that create.
     mode
         ``"r"`` reads; ``"r+"`` also writes, and creates nothing; ``"a"`` creates what is missing;
@@ -90,6 +95,9 @@ def open(  # noqa: A001
         ``"F"``: reading gives Fortran-contiguous arrays, ``"C"``: C-contiguous ones. None: as `Array.memory_order` says.
     use_consolidated
         None uses a group's consolidated metadata where there is some, False does without, True insists.
+    storage_options
+        For a URL: options of its store by name, such as ``{"anon": True}``, or `S3Options` and its like; for
+        references, ``allow`` and ``base``. ArgumentError for unknown ones, and for a store that takes none.
     options
         For the modes that create, what `create_array` takes. With a `shape` an array is made, else a group.
 
@@ -111,11 +119,18 @@ def open(  # noqa: A001
     # An array's shape only says what to make, not what must be there already.
     wanted = None if mode == "a" else kind
     location, meta, access = _open(
-        store, path, mode, zarr_format, wanted, kind or "group", access, use_consolidated, options
+        Place(store, path, mode, storage_options),
+        zarr_format,
+        wanted,
+        kind or "group",
+        access,
+        use_consolidated,
+        options,
     )
     return node(location, meta, access)
 
 
+@known_arguments
 def open_array(
     store: StoreLike | None = None,
     *,
@@ -125,6 +140,7 @@ def open_array(
     missing: Literal["fill", "error"] = "fill",
     write_empty_chunks: bool = False,
     memory_order: Literal["C", "F"] | None = None,
+    storage_options: StorageOptions | None = None,
     **options: Unpack[OpenOptions],
 ) -> Array:
     """The array that is stored at a place. Everything is as for `open`.
@@ -136,11 +152,13 @@ def open_array(
         "write_empty_chunks": write_empty_chunks,
         "memory_order": memory_order,
     }
-    location, meta, access = _open(store, path, mode, zarr_format, "array", "array", access, False, options)
+    place = Place(store, path, mode, storage_options)
+    location, meta, access = _open(place, zarr_format, "array", "array", access, False, options)
     assert isinstance(meta, ArrayMetadata)
     return Array(location, meta, **access)
 
 
+@known_arguments
 def open_group(
     store: StoreLike | None = None,
     *,
@@ -152,6 +170,7 @@ def open_group(
     write_empty_chunks: bool = False,
     memory_order: Literal["C", "F"] | None = None,
     use_consolidated: bool | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> Group:
     """The group that is stored at a place. Everything is as for `open`.
 
@@ -164,13 +183,13 @@ def open_group(
         "memory_order": memory_order,
     }
     options: OpenOptions = {} if attributes is None else {"attributes": attributes}
-    location, meta, access = _open(
-        store, path, mode, zarr_format, "group", "group", access, use_consolidated, options
-    )
+    place = Place(store, path, mode, storage_options)
+    location, meta, access = _open(place, zarr_format, "group", "group", access, use_consolidated, options)
     assert isinstance(meta, GroupMetadata)
     return Group(location, meta, **access)
 
 
+@known_arguments
 def open_consolidated(
     store: StoreLike,
     *,
@@ -178,21 +197,30 @@ def open_consolidated(
     zarr_format: ZarrFormat | None = None,
     path: str | None = None,
     missing: Literal["fill", "error"] = "fill",
+    storage_options: StorageOptions | None = None,
 ) -> Group:
     """`open_group`, insisting on consolidated metadata: MetadataError where the group has none."""
     if mode in ("a", "w", "w-"):
         raise ArgumentError(f"open_consolidated opens what is there: its mode is 'r' or 'r+', not {mode!r}")
     return open_group(
-        store, mode=mode, zarr_format=zarr_format, path=path, missing=missing, use_consolidated=True
+        store,
+        mode=mode,
+        zarr_format=zarr_format,
+        path=path,
+        missing=missing,
+        use_consolidated=True,
+        storage_options=storage_options,
     )
 
 
+@known_arguments
 def consolidate_metadata(
     store: StoreLike | Group,
     path: str | None = None,
     zarr_format: ZarrFormat | None = None,
     *,
     on_error: OnError = "raise",
+    storage_options: StorageOptions | None = None,
 ) -> Group:
     """Store the metadata of all nodes below a group in the group's own document; returns the group.
 
@@ -201,6 +229,7 @@ def consolidate_metadata(
     have: see `Group.consolidate_metadata`.
     """
     if isinstance(store, Group):
+        refuse_options(storage_options, "a group has its store already")
         group = store if not path else store[path]
         if isinstance(group, Array):
             raise NodeTypeError(
@@ -208,14 +237,28 @@ def consolidate_metadata(
             )
         return group.consolidate_metadata(on_error=on_error)
     return open_group(
-        store, mode="r+", path=path, zarr_format=zarr_format, use_consolidated=False
+        store,
+        mode="r+",
+        path=path,
+        zarr_format=zarr_format,
+        use_consolidated=False,
+        storage_options=storage_options,
     ).consolidate_metadata(on_error=on_error)
 
 
-def tree(grp: Group | StoreLike, expand: Any = None, level: int | None = None) -> Tree:  # noqa: ARG001
+@known_arguments
+def tree(
+    grp: Group | StoreLike,
+    expand: Any = None,  # noqa: ARG001 - zarr-python's
+    level: int | None = None,
+    *,
+    storage_options: StorageOptions | None = None,
+) -> Tree:
     """The hierarchy below a group, to print; `level` groups deep. `expand` is for zarr-python's sake."""
-    group = grp if isinstance(grp, Group) else open_group(grp, mode="r")
-    return group.tree(level)
+    if isinstance(grp, Group):
+        refuse_options(storage_options, "a group has its store already")
+        return grp.tree(level)
+    return open_group(grp, mode="r", storage_options=storage_options).tree(level)
 
 
 def node(location: Location, meta: Metadata, access: AccessOptions) -> Array | Group:
@@ -236,10 +279,17 @@ def closed_if_it_fails(given: StoreLike | None, store: Store) -> Iterator[None]:
         raise
 
 
+class Place(NamedTuple):
+    """Where a node is or will be, as users say it."""
+
+    store: StoreLike | None
+    path: str | None
+    mode: Mode | None
+    storage_options: StorageOptions | None = None
+
+
 def _open(
-    store: StoreLike | None,
-    path: str | None,
-    mode: Mode | None,
+    place: Place,
     zarr_format: ZarrFormat | None,
     kind: Kind | None,
     new: Kind,
@@ -249,6 +299,7 @@ def _open(
 ) -> tuple[Location, Metadata, AccessOptions]:
     """Open a node of `kind` (None: any), or make one of the kind `new`, as `mode` says."""
     check_format(zarr_format)
+    store, path, mode, storage_options = place
     creates = mode in ("a", "w", "w-")
     if options and not creates:
         raise ArgumentError(
@@ -260,7 +311,7 @@ def _open(
             f"no path was given: mode {mode or 'r+'!r} opens what is stored already. Give a path, a URL or a store "
             "(None is a new store in memory, for the modes 'a', 'w' and 'w-')"
         )
-    location, read_only = locate(store, path, mode)
+    location, read_only = locate(store, path, mode, storage_options)
     access = {**access, "read_only": read_only}
     with closed_if_it_fails(store, location.store):
         if not creates:

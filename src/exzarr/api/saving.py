@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from inspect import signature
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -21,7 +21,11 @@ from exzarr.hierarchy import ZarrFormat
 from exzarr.nodes.casting import Casting
 from exzarr.nodes.locating import StoreLike, locate
 from exzarr.nodes.survey import Obstacle, OnError, check_on_error, settle, survey, warn_of
+from exzarr.spelling import known_arguments
 from exzarr.stores.base import Store
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["load", "save", "save_array", "save_group"]
 
@@ -38,6 +42,7 @@ def save(
     *args: Any,
     zarr_format: ZarrFormat | None = None,
     path: str | None = None,
+    storage_options: StorageOptions | None = None,
     **kwargs: Any,
 ) -> None:
     """Save one array, or several in a group, in place of what is there.
@@ -52,21 +57,33 @@ def save(
     if not args and not kwargs:
         raise ArgumentError("there is nothing to save: give one array, or several")
     if len(args) == 1 and not kwargs:
-        save_array(store, args[0], zarr_format=zarr_format, path=path)
+        save_array(store, args[0], zarr_format=zarr_format, path=path, storage_options=storage_options)
     else:
-        save_group(store, *args, zarr_format=zarr_format, path=path, **kwargs)
+        save_group(
+            store, *args, zarr_format=zarr_format, path=path, storage_options=storage_options, **kwargs
+        )
 
 
+@known_arguments
 def save_array(
     store: StoreLike,
     arr: Any,
     *,
     zarr_format: ZarrFormat | None = None,
     path: str | None = None,
+    storage_options: StorageOptions | None = None,
     **options: Unpack[SaveOptions],
 ) -> None:
     """Save `arr` at `path` in `store`, in place of what is there. Options are those of `create_array`."""
-    array = create_array(store, name=path, data=arr, zarr_format=zarr_format, overwrite=True, **options)
+    array = create_array(
+        store,
+        name=path,
+        data=arr,
+        zarr_format=zarr_format,
+        overwrite=True,
+        storage_options=storage_options,
+        **options,
+    )
     _finish(store, array.store)
 
 
@@ -75,6 +92,7 @@ def save_group(
     *args: Any,
     zarr_format: ZarrFormat | None = None,
     path: str | None = None,
+    storage_options: StorageOptions | None = None,
     **kwargs: Any,
 ) -> None:
     """Save several arrays in a group at `path` in `store`, in place of what is there; see `save`."""
@@ -84,7 +102,7 @@ def save_group(
         raise ArgumentError("there is nothing to save: give one array, or several")
     if len(named) < len(args) + len(kwargs):
         raise ArgumentError("arr_0, arr_1, ... are the names of arrays without one: choose others")
-    location, _ = locate(store, path, "a" if path else "w")
+    location, _ = locate(store, path, "a" if path else "w", storage_options)
     meta = GroupMetadata(3 if zarr_format is None else zarr_format)
     with (
         closed_if_it_fails(store, location.store),
@@ -98,12 +116,14 @@ def save_group(
     _finish(store, location.store)
 
 
+@known_arguments
 def load(
     store: StoreLike,
     path: str | None = None,
     zarr_format: ZarrFormat | None = None,
     *,
     on_error: OnError = "raise",
+    storage_options: StorageOptions | None = None,
 ) -> Any:
     """What is stored at `path`, in memory: an array as a NumPy array (of no dimensions: a scalar), a group as
     a dict of these by path.
@@ -112,7 +132,7 @@ def load(
     `LeftOutWarning` names it.
     """
     check_on_error(on_error)
-    found = open_(store, mode="r", path=path, zarr_format=zarr_format)
+    found = open_(store, mode="r", path=path, zarr_format=zarr_format, storage_options=storage_options)
     try:
         if isinstance(found, Array):
             return found[()] if not found.shape else found[...]

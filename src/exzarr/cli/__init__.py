@@ -14,7 +14,7 @@ def main() -> None:
         import typer  # noqa: F401
     except ImportError as error:
         print(f"error: the command line needs {error.name}: pip install 'exzarr[cli]'", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(3) from None
     from exzarr.cli.app import app
 
     app()

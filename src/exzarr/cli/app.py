@@ -1,10 +1,10 @@
-"""The commands put together, and what becomes of errors: one line on stderr, exit status 1."""
+"""The commands put together, and what becomes of errors: one line on stderr, and an exit status (`failures`)."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, NoReturn
 
@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 
 from exzarr.cli import check, checksum, convert, copy, gallery, head, info, lab, profile, tree, virtualize
 from exzarr.cli.demo import command as demo
+from exzarr.cli.failures import BROKEN_PIPE, INTERRUPTED, message_of, status_of
+from exzarr.cli.output import drawable
 
 __all__ = ["app"]
 
@@ -33,20 +35,24 @@ class _Commands(TyperGroup):
         run = partial(super().main, given, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
             return run()
+        drawable(sys.stdout)
+        drawable(sys.stderr)
         try:
             code = run()
             sys.stdout.flush()
         except BrokenPipeError:  # the reader of a pipe has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 1
+            code = BROKEN_PIPE
         except (KeyboardInterrupt, typer.Abort):
-            _fail("interrupted", 130)
-        except Exception as error:
+            _fail("interrupted", INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - each becomes a line and a status
             if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
                 raise SystemExit(0) from None
             if os.environ.get("EXZARR_DEBUG", "0") not in ("", "0"):
-                raise
-            _fail(_message(error), 1)
+                import traceback
+
+                traceback.print_exc()
+            _fail(message_of(error, {*_options_of(self)}), status_of(error))
         raise SystemExit(code if isinstance(code, int) else 0)
 
 
@@ -58,21 +64,16 @@ def _option_first(args: Sequence[str]) -> list[str]:
     return [profile.OPTION, *[arg for i, arg in enumerate(args) if i >= end or arg != profile.OPTION]]
 
 
-def _message(error: Exception) -> str:
-    from exzarr.errors import ExzarrError
-
-    usage = getattr(error, "format_message", None)
-    if usage is not None:
-        return f"{usage()} (exzarr --help)"
-    if isinstance(error, ExzarrError):
-        return str(error).replace("overwrite=True", "--overwrite")
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error} (EXZARR_DEBUG=1 shows where)"
+def _options_of(command: Any) -> Iterator[str]:
+    """The options of a command, and of all below it."""
+    for parameter in command.params:
+        yield from parameter.opts
+    for below in getattr(command, "commands", {}).values():
+        yield from _options_of(below)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 
@@ -90,9 +91,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # its boxes call a flag a <bool>, and need a wide terminal
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Zarr arrays and hierarchies: look into them, copy, convert, check and repair them.",
-    epilog="A PATH is a folder, a .zip file, references (.json, .parq), a path into these, or a URL.",
+    epilog="A PATH is a folder, a .zip file, references (.json, .parq), a path into these, or a URL. "
+    "Exit status: 0 success; 1 damage or differences were found; 2 wrong usage; 3 any other failure.",
 )
 
 

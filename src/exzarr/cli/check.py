@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exzarr.cli.failures import DIFFERENT
+from exzarr.cli.options import AS_JSON, examples, takes_urls
 from exzarr.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -22,12 +24,20 @@ def register(app: typer.Typer) -> None:
     app.command("check")(check)
 
 
+@examples(
+    "exzarr check cube.zarr --deep",
+    "exzarr check cube.zarr --repair plan.json",
+    "exzarr check cube.zarr --repair plan.json --apply",
+)
+@takes_urls()
 def check(
-    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
     deep: Annotated[bool, typer.Option("--deep", help="Read and decode every chunk.")] = False,
     repair: Annotated[
         Path | None,
-        typer.Option(help="Write down in this file what a repair would do. Changes nothing else."),
+        typer.Option(
+            metavar="FILE", help="Write down in this file what a repair would do. Changes nothing else."
+        ),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do what the file of --repair says.")] = False,
     quarantine: Annotated[
@@ -35,23 +45,33 @@ def check(
     ] = False,
     full: Annotated[
         list[str] | None,
-        typer.Option(help="An array of which every chunk must be stored (a pattern; can be repeated)."),
+        typer.Option(
+            metavar="PATTERN",
+            help="An array of which every chunk must be stored (a pattern; can be repeated).",
+        ),
     ] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds for which others' unfinished work is not judged.")
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Seconds for which others' unfinished work is not judged."
+        ),
     ] = 60.0,
-    limit: Annotated[int, typer.Option(min=1, help="Findings of one code to list for each node.")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Findings of one code to list for each node.")
+    ] = 1000,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Look for damage in an array, or in a group with all below it. Exit status 1 where there are errors.
+    """Look for damage in an array, or in a group with all below it.
 
-    With --repair FILE, also plan what can be done about it; --repair FILE --apply then does exactly that.
+    With --repair FILE, also plan what can be done about it; --repair FILE --apply then does exactly that. Exit
+    status 1 where there are errors (other failures: 2 and 3).
     """
     from exzarr.errors import ArgumentError
     from exzarr.tools.check.checking import check as check_nodes
 
     if apply:
-        _apply(path, repair, as_json, deep or quarantine or bool(full))
+        _apply(path, repair, as_json, deep or quarantine or bool(full), storage_options)
         return
     if quarantine and repair is None:
         raise ArgumentError("--quarantine says what is to be planned: give --repair FILE with it")
@@ -62,6 +82,7 @@ def check(
         grace=grace,
         limit=limit,
         progress=not as_json and console(stderr=True).is_terminal,
+        storage_options=storage_options,
     )
     plan = report.plan(quarantine=quarantine) if repair is not None else None
     if plan is not None and repair is not None:
@@ -80,10 +101,16 @@ def check(
                 markup=False,
             )
     if not report.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(DIFFERENT)
 
 
-def _apply(path: str, file: Path | None, as_json: bool, other_options: bool) -> None:
+def _apply(
+    path: str,
+    file: Path | None,
+    as_json: bool,
+    other_options: bool,
+    storage_options: dict[str, Any] | None,
+) -> None:
     from exzarr.errors import ArgumentError
     from exzarr.tools.check.repair import repair
 
@@ -95,13 +122,13 @@ def _apply(path: str, file: Path | None, as_json: bool, other_options: bool) -> 
         raise ArgumentError(
             "--apply does what the file says, and nothing else: --deep, --full and --quarantine plan"
         )
-    report = repair(path, file)
+    report = repair(path, file, storage_options=storage_options)
     if as_json:
         print_json(report.asdict())
     else:
         console().print(str(report), markup=False)
     if not report.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(DIFFERENT)
 
 
 def _print(report: CheckReport) -> None:

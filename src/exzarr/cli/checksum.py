@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from exzarr.cli.options import ON_ERROR
+from exzarr.cli.options import AS_JSON, ON_ERROR, examples, takes_urls
 from exzarr.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -21,14 +21,20 @@ def register(app: typer.Typer) -> None:
     app.command("checksum")(checksum)
 
 
+@examples(
+    "exzarr checksum cube.zarr",
+    "exzarr checksum cube.zarr --nodes",
+)
+@takes_urls()
 def checksum(
-    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
     nodes: Annotated[bool, typer.Option("--nodes", help="One line for each node below it, too.")] = False,
     on_error: ON_ERROR = "raise",
-    memory: Annotated[str, typer.Option(help="Most memory for elements.")] = "256MiB",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Most memory for elements.")] = "256MiB",
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """One digest of the content of an array, or of a group with all below it.
+    """One digest of the content of an array or a hierarchy.
 
     It is the same for the same data, attributes and names, whatever the chunks, codecs, store or version.
     """
@@ -37,7 +43,11 @@ def checksum(
 
     terminal = console(stderr=True).is_terminal and not as_json
     found = checksum_of(
-        path, memory=parse_bytes(memory, "--memory"), progress=terminal, on_error=parse_on_error(on_error)
+        path,
+        memory=parse_bytes(memory, "--memory"),
+        progress=terminal,
+        on_error=parse_on_error(on_error),
+        storage_options=storage_options,
     )
     if as_json:
         print_json(found.asdict())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from exzarr.cli.options import ON_ERROR
+from exzarr.cli.options import AS_JSON, ON_ERROR, examples, takes_urls
 
 __all__ = ["register"]
 
@@ -16,25 +16,44 @@ def register(app: typer.Typer) -> None:
     app.command("convert")(convert)
 
 
+@examples(
+    "exzarr convert old.zarr",
+    "exzarr convert cube.zarr cube-v2.zarr --to 2",
+)
+@takes_urls()
 def convert(
-    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
     destination: Annotated[
-        str | None, typer.Argument(help="Where a converted copy goes. Without it, PATH itself is converted.")
+        str | None,
+        typer.Argument(
+            metavar="[DESTINATION]", help="Where a converted copy goes. Without it, PATH itself is converted."
+        ),
     ] = None,
-    to: Annotated[int, typer.Option("--to", "-t", min=2, max=3, help="The version to convert to.")] = 3,
+    to: Annotated[
+        int, typer.Option("--to", "-t", min=2, max=3, metavar="2|3", help="The version to convert to.")
+    ] = 3,
     remove_v2: Annotated[
         bool, typer.Option("--remove-v2", help="In place, to v3: remove the v2 metadata documents.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at DESTINATION.")] = False,
     on_error: ON_ERROR = "raise",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    to_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to-option",
+            metavar="KEY=VALUE",
+            help="An option of DESTINATION's store alone; --option and --anon are then for the other.",
+        ),
+    ] = None,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Convert an array, or a group with all below it, from Zarr v2 to v3 or back.
 
     In place only metadata documents are written wherever the chunks' bytes stay valid.
     """
     from exzarr.cli.copy import print_report
-    from exzarr.cli.options import parse_on_error, progress_bar
+    from exzarr.cli.options import parse_on_error, parse_options, progress_bar
     from exzarr.tools.convert import convert as convert_nodes
 
     with progress_bar("converting", quiet=as_json) as progress:
@@ -46,5 +65,7 @@ def convert(
             remove_v2=remove_v2,
             on_error=parse_on_error(on_error),
             progress=progress,
+            storage_options=storage_options,
+            destination_options=parse_options(to_option, "--to-option") or None,
         )
     print_report(report, as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from exzarr.cli.options import ON_ERROR
+from exzarr.cli.options import AS_JSON, ON_ERROR, examples, takes_urls
 from exzarr.cli.output import console, human_bytes, print_json
 
 if TYPE_CHECKING:
@@ -20,34 +20,72 @@ def register(app: typer.Typer) -> None:
     app.command("copy")(copy)
 
 
+@examples(
+    "exzarr copy cube.zarr backup.zip",
+    "exzarr copy cube.zarr/sst series.zarr --chunks time=-1,lat=10 --shards none --compressors zstd:9",
+    "exzarr copy s3://public/cube.zarr cube.zarr --anon",
+)
+@takes_urls()
 def copy(
-    source: Annotated[str, typer.Argument(help="An array or a group.")],
-    destination: Annotated[str, typer.Argument(help="Where the copy goes: a folder or a .zip file.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="An array or a group.")],
+    destination: Annotated[
+        str,
+        typer.Argument(metavar="DESTINATION", help="Where the copy goes: a folder, a .zip file or a URL."),
+    ],
     chunks: Annotated[
-        str | None, typer.Option(help="New chunks: 100,100 (-1: the whole dimension) or time=12,lat=90.")
+        str | None,
+        typer.Option(
+            metavar="SIZES", help="New chunks: 100,100 (-1: the whole dimension) or time=12,lat=90."
+        ),
     ] = None,
-    shards: Annotated[str | None, typer.Option(help="New shards, or none.")] = None,
-    compressors: Annotated[str | None, typer.Option(help="zstd, gzip, blosc, none, or JSON.")] = None,
-    filters: Annotated[str | None, typer.Option(help="Names, none, or JSON.")] = None,
+    shards: Annotated[str | None, typer.Option(metavar="SIZES", help="New shards, or none.")] = None,
+    compressors: Annotated[
+        str | None, typer.Option(metavar="CODECS", help="zstd, zstd:9, gzip, blosc, none, or JSON.")
+    ] = None,
+    filters: Annotated[str | None, typer.Option(metavar="CODECS", help="Names, none, or JSON.")] = None,
     checksum: Annotated[
         bool | None,
         typer.Option("--checksum/--no-checksum", help="Add a checksum to all chunks, or remove it."),
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="Convert the elements to this data type.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="DTYPE", help="Convert the elements to this data type.")
+    ] = None,
     casting: Annotated[
-        str, typer.Option(help="Which conversions --dtype may do: same_kind loses no value, unsafe may.")
+        str,
+        typer.Option(
+            metavar="HOW", help="Which conversions --dtype may do: same_kind loses no value, unsafe may."
+        ),
     ] = "same_kind",
-    zarr_format: Annotated[int | None, typer.Option("--zarr-format", help="2 or 3.")] = None,
+    zarr_format: Annotated[
+        int | None,
+        typer.Option("--zarr-format", min=2, max=3, metavar="2|3", help="The version of the copy."),
+    ] = None,
     on_error: ON_ERROR = "raise",
-    memory: Annotated[str, typer.Option(help="Most memory for re-encoding.")] = "256MiB",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Most memory for re-encoding.")] = "256MiB",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    to_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to-option",
+            metavar="KEY=VALUE",
+            help="An option of DESTINATION's store alone; --option and --anon are then for the other.",
+        ),
+    ] = None,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Copy an array, or a group with all below it.
 
     Chunks are moved as they are where nothing about their encoding changes, and re-encoded otherwise.
     """
-    from exzarr.cli.options import parse_bytes, parse_codecs, parse_on_error, parse_sizes, progress_bar
+    from exzarr.cli.options import (
+        parse_bytes,
+        parse_codecs,
+        parse_on_error,
+        parse_options,
+        parse_sizes,
+        progress_bar,
+    )
     from exzarr.tools.copy import copy as copy_nodes
 
     changes: dict[str, Any] = {}
@@ -77,6 +115,8 @@ def copy(
             memory=most,
             progress=progress,
             casting=casting,  # type: ignore[arg-type]  # checked by `copy`
+            storage_options=storage_options,
+            destination_options=parse_options(to_option, "--to-option") or None,
             **changes,
         )
     print_report(report, as_json)

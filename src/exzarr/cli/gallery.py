@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from exzarr.cli.failures import DIFFERENT, FAILED
 from exzarr.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Name = Annotated[str, typer.Argument(help="Its name, or a part of it that no other has.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a part of it that no other has.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +86,7 @@ def run(name: Name) -> None:
     _need_marimo()
     done = subprocess.run([sys.executable, str(one.path)], check=False)  # noqa: S603 - our own file
     if done.returncode:
-        raise typer.Exit(1)
+        raise typer.Exit(DIFFERENT)
     console().print(f"{one.name} ran to its end", markup=False)
 
 
@@ -104,7 +105,7 @@ def open_(
     environment = {**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1"}
     done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - our own file
     if done.returncode:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _copy(path: Path) -> Path:

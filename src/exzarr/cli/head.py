@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exzarr.cli.options import AS_JSON, examples, takes_urls
 from exzarr.cli.output import console, print_json
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     from rich.console import Console
+
+    from exzarr.format.metadata import ArrayMetadata
 
 __all__ = ["register"]
 
@@ -27,14 +31,23 @@ def register(app: typer.Typer) -> None:
     app.command("head")(head)
 
 
+@examples(
+    "exzarr head cube.zarr/sst --rows 3",
+    'exzarr head cube.zarr/sst --region "0:3, ..., 5"',
+)
+@takes_urls()
 def head(
-    path: Annotated[str, typer.Argument(help="An array.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An array.")],
     region: Annotated[
-        str | None, typer.Option("--region", "-r", help='What to print, as in NumPy: "0:3, ..., 5".')
+        str | None,
+        typer.Option("--region", "-r", metavar="REGION", help='What to print, as in NumPy: "0:3, ..., 5".'),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="Rows of the corner.")] = 8,
-    columns: Annotated[int, typer.Option("--columns", "-c", min=1, help="Columns of the corner.")] = 6,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, metavar="N", help="Rows of the corner.")] = 8,
+    columns: Annotated[
+        int, typer.Option("--columns", "-c", min=1, metavar="N", help="Columns of the corner.")
+    ] = 6,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
     """A corner of an array, or any region of it."""
     import numpy as np
@@ -45,7 +58,7 @@ def head(
     from exzarr.errors import ArgumentError, NodeTypeError
     from exzarr.format.metadata import ArrayMetadata
 
-    location, meta = find_node(path)
+    location, meta = find_node(path, storage_options)
     if not isinstance(meta, ArrayMetadata):
         raise NodeTypeError(
             f"{path} is a group; head prints arrays: `exzarr tree {path}` shows which there are"
@@ -76,7 +89,39 @@ def head(
     name = location.path or path.rstrip("/").rpartition("/")[2]
     whole = " × ".join(map(str, array.shape)) or "()"
     out.print(f"[bold]{name}\\[{text}][/bold]  [dim]of {whole} {meta.data_type.name}[/dim]")
-    _print(out, values, _axes(selection, array.shape))
+    marks = missing_marks(meta, values.dtype)
+    masked = np.isin(values, marks) if marks else np.zeros(values.shape, bool)
+    shown = np.ma.MaskedArray(values, masked) if masked.any() else values
+    _print(out, shown, _axes(selection, array.shape))
+    if masked.any():
+        what = ", ".join(dict.fromkeys(f"{mark:.6g}" for mark in marks))
+        out.print(f"[dim]-- has no value: {masked.sum():,} of {masked.size:,} elements are {what}[/dim]")
+
+
+def missing_marks(meta: ArrayMetadata, dtype: np.dtype[Any]) -> list[Any]:
+    """Numbers that say "no value" in an array, by the conventions of CF and xarray; NaN is its own mark.
+
+    These are the attributes ``_FillValue`` and ``missing_value``, and in Zarr v2 a fill value that is not 0.
+    """
+    from exzarr.tools.xarray_fill import FILL_ATTRIBUTE, from_attribute
+
+    if dtype.kind not in "iuf":
+        return []
+    found = [from_attribute(meta.attributes.get(FILL_ATTRIBUTE), dtype)]
+    for name in (FILL_ATTRIBUTE, "missing_value"):
+        given = meta.attributes.get(name)
+        found += given if isinstance(given, list) else [given]
+    if meta.zarr_format == 2 and meta.fill_value:
+        found.append(meta.fill_value)
+    marks = []
+    for mark in found:
+        try:
+            value = None if mark is None or isinstance(mark, (str, bool)) else dtype.type(mark)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if value is not None and value == value:
+            marks.append(value)
+    return marks
 
 
 def selection_text(selection: tuple[Any, ...]) -> str:
@@ -166,7 +211,8 @@ def _digits(values: npt.NDArray[Any]) -> int | None:
 
     if values.dtype.kind != "f":
         return None
-    finite = values[np.isfinite(values)].astype("f8")
+    finite = values.compressed() if isinstance(values, np.ma.MaskedArray) else values
+    finite = finite[np.isfinite(finite)].astype("f8")
     finite = np.abs(finite[finite != 0])
     # A mark of missing data (1e20) among numbers of a usual size is printed with an exponent alone.
     usual = finite[(finite < 1e7) & (finite >= 1e-4)]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from exzarr.cli.options import AS_JSON, examples, takes_urls
 from exzarr.cli.output import console, facts, human_bytes, print_json, ratio, times
 
 __all__ = ["array_facts", "group_facts", "register"]
@@ -19,18 +20,28 @@ def register(app: typer.Typer) -> None:
     app.command("info")(info)
 
 
+@examples(
+    "exzarr info cube.zarr/ocean/sst",
+    "exzarr info s3://bucket/cube.zarr --anon -o region=eu-west-1",
+)
+@takes_urls()
 def info(
-    path: Annotated[str, typer.Argument(help="An array or a group.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
     scan: Annotated[
         bool, typer.Option("--scan/--no-scan", help="Look at what is stored: chunks, bytes, compression.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """The facts about an array or a group: shape, data type, chunks, codecs, sizes, attributes."""
+    """The facts about an array or a group.
+
+    Shape, data type, chunks, codecs, sizes and attributes. --no-scan leaves out what is stored, for stores that are
+    slow to list.
+    """
     from exzarr.cli.nodes import find_node
     from exzarr.format.metadata import ArrayMetadata
 
-    location, meta = find_node(path)
+    location, meta = find_node(path, storage_options)
     found = (
         array_facts(location, meta, scan)
         if isinstance(meta, ArrayMetadata)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exzarr.cli.options import AS_JSON, examples, takes_urls
 from exzarr.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -32,39 +33,54 @@ def register(app: typer.Typer) -> None:
     app.add_typer(lab, name="lab")
 
 
+@examples(
+    "exzarr lab chunks cube.zarr/sst -a maps=window:time=1 -a series=window:lat=1,lon=1",
+    "exzarr lab chunks 365,720,1440 --dtype f4 -a scan -a random --measure 0",
+)
+@takes_urls()
 def chunks(
     target: Annotated[
         str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")
     ],
-    dtype: Annotated[str | None, typer.Option(help="The data type, with a shape.")] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="DTYPE", help="The data type, with a shape.")] = None,
     access: Annotated[
         list[str] | None,
         typer.Option(
             "--access",
             "-a",
-            help="How it is read; can be repeated: scan, window:1,-1,-1, series=window:time=-1,lat=1,lon=1*2, random, "
-            "batch:256. NAME=... before it, *WEIGHT after it.",
+            metavar="PATTERN",
+            help="How it is read: scan, window:1,-1,-1, random or batch:256; can be repeated.",
         ),
     ] = None,
     store: Annotated[
-        str, typer.Option(help="local, s3 (simulated), or the URL of a store to try it in.")
+        str, typer.Option(metavar="PLACE", help="local, s3 (simulated), or the URL of a store to try it in.")
     ] = "local",
     compressors: Annotated[
-        str | None, typer.Option(help="Name, names, none, or JSON; default: the array's.")
+        str | None,
+        typer.Option(metavar="CODECS", help="Name, zstd:9, names, none, or JSON; default: the array's."),
     ] = None,
     shards: Annotated[bool, typer.Option(help="Whether shards may be used.")] = True,
-    objects: Annotated[int, typer.Option(min=1, help="Most files (objects) for the whole array.")] = 100_000,
+    objects: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Most files (objects) for the whole array.")
+    ] = 100_000,
     measure: Annotated[
-        int, typer.Option(min=0, help="How many layouts to try on a sample; 0: reckon only.")
+        int, typer.Option(min=0, metavar="N", help="How many layouts to try on a sample; 0: estimate only.")
     ] = 6,
-    seconds: Annotated[float, typer.Option(min=0, help="About how long trying may take.")] = 20.0,
-    sample: Annotated[str, typer.Option(help="Most bytes of the sample.")] = "32MiB",
-    plot: Annotated[Path | None, typer.Option(help="Draw it to this file (.png, .svg, .pdf).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="About how long trying may take.")
+    ] = 20.0,
+    sample: Annotated[str, typer.Option(metavar="SIZE", help="Most bytes of the sample.")] = "32MiB",
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
+    ] = None,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Recommend chunks and shards for the way an array is read.
 
     Layouts are weighed by a cost model whose counts are exzarr's own plans, and the best are tried on a sample.
+    --access says how the array is read: scan (all of it), window:SHAPE (anywhere), random (single elements),
+    batch:ROWS; with NAME= before it and *WEIGHT after it.
     """
     from exzarr.cli.options import parse_bytes, parse_codecs
     from exzarr.tools.lab.chunk_lab import chunks as chunk_lab
@@ -81,6 +97,7 @@ def chunks(
         seconds=seconds,
         sample_bytes=parse_bytes(sample, "--sample"),
         progress=_progress(as_json),
+        storage_options=storage_options,
     )
     _show(report, as_json, plot)
     if not as_json and not isinstance(_target(target), tuple):
@@ -97,25 +114,46 @@ def chunks(
             )
 
 
+@examples(
+    "exzarr lab codecs cube.zarr/sst --effort quick",
+    "exzarr lab codecs cube.zarr/sst --only zstd:9 --only blosc",
+)
+@takes_urls()
 def codecs(
     target: Annotated[
         str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")
     ],
-    dtype: Annotated[str | None, typer.Option(help="The data type, with a shape.")] = None,
-    chunks: Annotated[str | None, typer.Option(help="Shape of the chunks; default: the array's.")] = None,
-    effort: Annotated[str, typer.Option(help="quick, normal or thorough.")] = "normal",
+    dtype: Annotated[str | None, typer.Option(metavar="DTYPE", help="The data type, with a shape.")] = None,
+    chunks: Annotated[
+        str | None, typer.Option(metavar="SIZES", help="Shape of the chunks; default: the array's.")
+    ] = None,
+    effort: Annotated[str, typer.Option(metavar="HOW", help="quick, normal or thorough.")] = "normal",
     lossy: Annotated[bool, typer.Option("--lossy", help="Also try to round floats.")] = False,
     only: Annotated[
-        list[str] | None, typer.Option(help="Try this alone (name, names, none, or JSON; can be repeated).")
+        list[str] | None,
+        typer.Option(metavar="CODECS", help="Try this alone (name, names, none, or JSON; can be repeated)."),
     ] = None,
-    extra: Annotated[list[str] | None, typer.Option(help="Try this as well (can be repeated).")] = None,
-    disk: Annotated[str, typer.Option(help="Bytes per second of a local disk.")] = "2GB",
-    network: Annotated[str, typer.Option(help="Bytes per second from an object store.")] = "200MB",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: exzarr's.")] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="About how long it may take.")] = 30.0,
-    sample: Annotated[str, typer.Option(help="Most bytes of chunks that are tried.")] = "16MiB",
-    plot: Annotated[Path | None, typer.Option(help="Draw it to this file (.png, .svg, .pdf).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    extra: Annotated[
+        list[str] | None, typer.Option(metavar="CODECS", help="Try this as well (can be repeated).")
+    ] = None,
+    disk: Annotated[str, typer.Option(metavar="SIZE", help="Bytes per second of a local disk.")] = "2GB",
+    network: Annotated[
+        str, typer.Option(metavar="SIZE", help="Bytes per second from an object store.")
+    ] = "200MB",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Threads; default: exzarr's.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="About how long it may take.")
+    ] = 30.0,
+    sample: Annotated[
+        str, typer.Option(metavar="SIZE", help="Most bytes of chunks that are tried.")
+    ] = "16MiB",
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
+    ] = None,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Try compressors on an array's own chunks: how small, how fast, and which is best for what."""
     from dataclasses import replace
@@ -145,6 +183,7 @@ def codecs(
             ARCHIVE,
         ),
         progress=_progress(as_json),
+        storage_options=storage_options,
     )
     _show(report, as_json, plot)
 
@@ -157,9 +196,10 @@ def parse_access(texts: list[str]) -> dict[str, Any]:
     from exzarr.errors import ArgumentError
     from exzarr.tools.lab.access import KINDS
 
-    found: dict[str, Any] = {}
+    found: list[tuple[str | None, str, Any]] = []
     for text in texts:
-        match = _ACCESS.fullmatch(text.strip())
+        text = text.strip()
+        match = _ACCESS.fullmatch(text)
         if match is None or match["kind"] not in KINDS:
             raise ArgumentError(
                 f"--access {text!r}: write one of {', '.join(KINDS)}, such as window:1,-1,-1 or maps=window:time=1*2"
@@ -173,11 +213,23 @@ def parse_access(texts: list[str]) -> dict[str, Any]:
             if isinstance(error, ArgumentError):
                 raise
             raise ArgumentError(f"--access {text!r}: {how!r} does not say how") from None
-        name = (match["name"] or kind).strip()
-        if name in found:
+        found.append((match["name"] and match["name"].strip(), text, pattern))
+    return _named(found)
+
+
+def _named(found: list[tuple[str | None, str, Any]]) -> dict[str, Any]:
+    """The patterns by name. Those without one are called by their kind, or as they were typed where that is not unique."""
+    from exzarr.errors import ArgumentError
+
+    kinds = [text.partition(":")[0].partition("*")[0] for name, text, _ in found if not name]
+    named: dict[str, Any] = {}
+    for given, text, pattern in found:
+        kind = text.partition(":")[0].partition("*")[0]
+        name = given or (kind if kinds.count(kind) == 1 else text.partition("*")[0])
+        if name in named:
             raise ArgumentError(f"--access {text!r}: there is a {name!r} already; write NAME={text}")
-        found[name] = pattern
-    return found
+        named[name] = pattern
+    return named
 
 
 def _parameters(kind: str, how: str) -> dict[str, Any]:

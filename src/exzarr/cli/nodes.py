@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,9 @@ __all__ = [
 ]
 
 
-def find_node(path: str) -> tuple[Location, Metadata]:
-    """The node at `path`; NodeNotFoundError where there is none."""
-    store, inside = resolve_store(path, mode="r")
+def find_node(path: str, storage_options: Mapping[str, Any] | None = None) -> tuple[Location, Metadata]:
+    """The node at `path`; NodeNotFoundError where there is none. `storage_options` are for a URL."""
+    store, inside = resolve_store(path, mode="r", storage_options=storage_options)
     location = Location(store, inside)
     return location, hierarchy.load(location)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "facts", "human_bytes", "plain_json", "print_json", "ratio", "times"]
+__all__ = ["console", "drawable", "facts", "human_bytes", "plain_json", "print_json", "ratio", "times"]
 
 WIDE = 10_000
 """Columns of a pipe: nothing is cut or wrapped in it."""
@@ -31,6 +32,34 @@ def console(*, stderr: bool = False) -> Console:
     if stream.isatty():
         return Console(file=stream, highlight=False)
     return Console(file=cast("IO[str]", _Stripped(stream)), highlight=False, width=WIDE, soft_wrap=True)
+
+
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("×✗", "x"),
+        **dict.fromkeys("├│", "|"),
+        **dict.fromkeys("─━╸╺–—·", "-"),
+        **dict.fromkeys("▁▂", "_"),
+        **dict.fromkeys("▃▄▅", "="),
+        **dict.fromkeys("▆▇█", "#"),
+        "└": "`", "✓": "+", "→": ">", "…": "~", "•": "*", "◆": "#", "µ": "u", "°": " ", "≥": ">", "≤": "<", "’": "'",
+    }
+)  # fmt: skip
+"""Characters that tables, trees and bars are drawn with, and what is drawn where the encoding lacks them."""
+
+
+def drawable(stream: Any) -> None:
+    """Make a text stream print what its encoding lacks in other characters, instead of failing."""
+    if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
+        codecs.register_error("exzarr.plain", _plain)
+        stream.reconfigure(errors="exzarr.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    drawn = error.object[error.start : error.end].translate(_PLAIN)
+    return drawn.encode("ascii", "backslashreplace").decode(), error.end
 
 
 class _Stripped:

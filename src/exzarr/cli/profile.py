@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from exzarr.cli.options import examples
 from exzarr.cli.output import console, print_json
 
 __all__ = ["OPTION", "profiled", "register"]
@@ -27,9 +28,14 @@ def register(app: typer.Typer) -> None:
     app.command("profile", context_settings=settings)(profile)
 
 
+@examples(
+    "exzarr profile --plot timeline.png copy cube.zarr copy.zarr",
+)
 def profile(
     ctx: typer.Context,
-    command: Annotated[list[str], typer.Argument(help="Another command of exzarr, with its arguments.")],
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="Another command of exzarr, with its arguments.")
+    ],
     as_json: Annotated[
         bool,
         typer.Option(
@@ -37,10 +43,10 @@ def profile(
         ),
     ] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the timeline to this file (.png, .svg, .pdf).")
+        Path | None, typer.Option(metavar="FILE", help="Draw the timeline to this file (.png, .svg, .pdf).")
     ] = None,
 ) -> None:
-    """Run another command, and print where its time and its bytes went.
+    """Run another command, and print where its time went.
 
     The profile goes to stderr, so that what the command prints can be piped as ever. `exzarr COMMAND --profile`
     does the same.

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
+from exzarr.cli.options import AS_JSON, examples, takes_urls
 from exzarr.cli.output import console, human_bytes, print_json
 
 if TYPE_CHECKING:
@@ -27,18 +29,27 @@ def register(app: typer.Typer) -> None:
     app.command("tree")(tree)
 
 
+@examples(
+    "exzarr tree cube.zarr",
+    "exzarr tree https://example.org/cube.zarr --depth 1 --no-scan",
+)
+@takes_urls()
 def tree(
-    path: Annotated[str, typer.Argument(help="A group, or an array.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A group, or an array.")],
     depth: Annotated[
-        int | None, typer.Option("--depth", "-d", min=0, help="Levels to show below PATH.")
+        int | None, typer.Option("--depth", "-d", min=0, metavar="N", help="Levels to show below PATH.")
     ] = None,
     scan: Annotated[
         bool, typer.Option("--scan/--no-scan", help="Look at what is stored, for its size.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """The groups and arrays below PATH, with shapes, data types, chunks and sizes."""
-    rows, notes = _rows(path, depth, scan)
+    """The groups and arrays below PATH.
+
+    One line for each, with shape, data type, chunks and sizes; a narrow terminal has fewer columns.
+    """
+    rows, notes = _rows(path, depth, scan, storage_options)
     if as_json:
         nodes = [{key: value for key, value in row.items() if key != "guide"} for row in rows]
         print_json({"nodes": nodes, **({"notes": notes} if notes else {})})
@@ -49,18 +60,25 @@ def tree(
             out.print(f"[dim]note: {note}[/dim]")
 
 
-def tree_rows(path: str, depth: int | None = None, scan: bool = True) -> list[dict[str, Any]]:
+def tree_rows(
+    path: str,
+    depth: int | None = None,
+    scan: bool = True,
+    storage_options: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
     """One dict per node, in the order of the tree; `guide` is what is drawn before its name."""
-    return _rows(path, depth, scan)[0]
+    return _rows(path, depth, scan, storage_options)[0]
 
 
-def _rows(path: str, depth: int | None, scan: bool) -> tuple[list[dict[str, Any]], list[str]]:
+def _rows(
+    path: str, depth: int | None, scan: bool, storage_options: dict[str, Any] | None
+) -> tuple[list[dict[str, Any]], list[str]]:
     """`tree_rows`, and notes on what they leave out."""
     from exzarr.cli.nodes import find_node, listable
     from exzarr.format.metadata import GroupMetadata
     from exzarr.nodes.locating import FROM_CONSOLIDATED
 
-    location, meta = find_node(path)
+    location, meta = find_node(path, storage_options)
     if isinstance(meta, GroupMetadata) and depth != 0:
         location = listable(location)
     notes = [] if location.root is None else [FROM_CONSOLIDATED]
@@ -127,52 +145,71 @@ def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[st
 
 
 def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
-    """The rows as a table whose first column is the tree; with as many columns as `out` is wide enough for."""
-    from rich.measure import Measurement
-
-    table = _table(rows, _COLUMNS)
-    for left_out in range(1, len(_LESS) + 1):
-        if Measurement.get(out, out.options, table).maximum <= out.width - indent:
+    """The rows as a table whose first column is the tree: one line for each node, in as many columns as fit `out`."""
+    width = out.width - indent
+    for left_out in range(len(_LESS) + 1):
+        columns = _columns(rows, _LESS[:left_out])
+        lines = [_cells(row, columns) for row in rows]
+        widths = [
+            max(cell_len(line[i]) for line in [["", *columns], *lines]) for i in range(len(columns) + 1)
+        ]
+        room = width - sum(widths[1:]) - GAP * len(columns)
+        if widths[0] <= room:
             break
-        table = _table(rows, [column for column in _COLUMNS if column not in _LESS[:left_out]])
-    return table
+    return _table(rows, columns, lines, max(room, LEAST_NAME))
 
 
+GAP = 2
+"""Blanks between two columns."""
+LEAST_NAME = 16
+"""Characters of a name, and of the tree before it, that are shown however narrow the terminal is."""
 _COLUMNS = ("names", "shape", "type", "chunks", "shards", "in memory", "stored")
-_LESS = ("names", "in memory", "shards", "chunks")
-"""What is left out in a narrow terminal, first things first."""
+_LESS = ("names", "in memory", "shards", "stored", "chunks")
+"""What is left out in a narrow terminal, first things first. What is still too wide for it is cut."""
 
 
 _STYLES = {"group": "bold", "array": "cyan", "unreadable": "red"}
 
 
-def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> Table:
+def _columns(rows: list[dict[str, Any]], left_out: Sequence[str]) -> list[str]:
+    """The titles of the columns. The shape goes with the dimensions' names, unless `left_out` has ``names``."""
+    absent = set(left_out)
+    if not any("nbytes_stored" in row for row in rows):
+        absent.add("stored")
+    if not any(row.get("shards") for row in rows):
+        absent.add("shards")
+    shape = "shape" if "names" in absent else "named shape"
+    return [shape if name == "shape" else name for name in _COLUMNS if name != "names" and name not in absent]
+
+
+def _cells(row: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    kind = row["node_type"]
+    shown = [_cell(row, title) for title in columns] if kind == "array" else [""] * len(columns)
+    if kind == "unreadable":
+        shown[0] = "unreadable"
+    return [row["guide"] + row["name"], *shown]
+
+
+def _table(rows: list[dict[str, Any]], columns: Sequence[str], lines: list[list[str]], room: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    names = "names" in columns
-    scanned = any("nbytes_stored" in row for row in rows)
-    sharded = any(row.get("shards") for row in rows)
-    columns = [
-        c for c in columns if c != "names" and (c != "stored" or scanned) and (c != "shards" or sharded)
-    ]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     table.add_column("", no_wrap=True)
     for title in columns:
         right = title in ("in memory", "stored")
-        table.add_column(title, justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for row in rows:
-        kind = row["node_type"]
-        name = Text.assemble((row["guide"], "dim"), (row["name"], _STYLES[kind]))
-        cells = [Text(_cell(row, title, names)) for title in columns] if kind == "array" else []
-        table.add_row(name, *cells, *([Text("unreadable")] if kind == "unreadable" else []))
+        table.add_column(title.removeprefix("named "), justify="right" if right else "left", no_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        name = Text.assemble((row["guide"], "dim"), (row["name"], _STYLES[row["node_type"]]))
+        name.truncate(room, overflow="ellipsis")
+        table.add_row(name, *map(Text, line[1:]))
     return table
 
 
-def _cell(row: dict[str, Any], title: str, names: bool) -> str:
+def _cell(row: dict[str, Any], title: str) -> str:
     match title:
-        case "shape":
-            return _shape(row, names)
+        case "shape" | "named shape":
+            return _shape(row, title != "shape")
         case "type":
             return str(row["data_type"])
         case "chunks" | "shards":

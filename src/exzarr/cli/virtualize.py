@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from exzarr.cli.options import examples, takes_urls
 from exzarr.cli.output import console, human_bytes, print_json
 
 if TYPE_CHECKING:
@@ -32,21 +33,34 @@ def register(app: typer.Typer) -> None:
     app.command("virtualize")(virtualize)
 
 
+@examples(
+    "exzarr virtualize model.nc -o model.json",
+    "exzarr virtualize 2019.nc 2020.nc -o both.parq --concat-dim time",
+    "exzarr virtualize s3://bucket/model.nc -o model.json --anon",
+)
+@takes_urls("--option", references=False)
 def virtualize(
-    files: Annotated[
-        list[str], typer.Argument(help="HDF5 or NetCDF files: paths or URLs.", metavar="FILE...")
-    ],
+    files: Annotated[list[str], typer.Argument(help="HDF5 or NetCDF files: paths or URLs.", metavar="FILE")],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="A .json file or a .parq folder; without it, JSON is printed."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PLACE",
+            help="A .json file or a .parq folder; without it, JSON is printed.",
+        ),
     ] = None,
     concat_dim: Annotated[
-        str | None, typer.Option("--concat-dim", help="The dimension along which the files are joined.")
+        str | None,
+        typer.Option("--concat-dim", metavar="NAME", help="The dimension along which the files are joined."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="A dataset, group or link to leave out; may be given again.")
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A dataset, group or link to leave out; may be given again."),
     ] = None,
-    inline: Annotated[int, typer.Option(help="Chunks of fewer bytes become part of the references.")] = 500,
+    inline: Annotated[
+        int, typer.Option(metavar="BYTES", help="Chunks of fewer bytes become part of the references.")
+    ] = 500,
     relative: Annotated[
         bool, typer.Option("--relative", help="Name files by their place beside the output.")
     ] = False,
@@ -54,9 +68,12 @@ def virtualize(
     on_unsupported: Annotated[
         OnUnsupported,
         typer.Option(
-            "--on-unsupported", help="What no reference can express: an error, or left out and listed."
+            "--on-unsupported",
+            metavar="raise|skip",
+            help="What no reference can express: an error, or left out and listed.",
         ),
     ] = OnUnsupported.RAISE,
+    storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Write references, by which HDF5 and NetCDF files are read as Zarr.
 
@@ -71,7 +88,12 @@ def virtualize(
     skip: Literal["raise", "skip"] = "skip" if on_unsupported is OnUnsupported.SKIP else "raise"
     if output is None:
         references, left_out = references_of(
-            files, concat_dim=concat_dim, exclude=exclude or (), inline=inline, on_unsupported=skip
+            files,
+            concat_dim=concat_dim,
+            exclude=exclude or (),
+            inline=inline,
+            on_unsupported=skip,
+            storage_options=storage_options,
         )
         print_json(references)
         _print_left_out(left_out, stderr=True)
@@ -85,6 +107,7 @@ def virtualize(
         relative=relative,
         overwrite=overwrite,
         on_unsupported=skip,
+        storage_options=storage_options,
     )
     arrays = [node for _, node in group.walk() if not isinstance(node, Group)]
     nbytes = human_bytes(sum(array.nbytes for array in arrays))
@@ -95,7 +118,7 @@ def virtualize(
     outside = [file for file in files if "://" in file or not _beside(file, output)]
     if outside:
         out.print(
-            f"  files are in other places: ReferenceStore({output!r}, allow=[...]) names those that may be read",
+            f"  files are in other places: commands that read {output} need --allow PLACE for their folders or URLs",
             markup=False,
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+from exzarr.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from exzarr.codecs.base import Codec
@@ -144,8 +145,9 @@ def _find(name: str) -> type[Any]:
 
     where = where_to_find(name)
     raise UnsupportedError(
-        f"codec {name!r} is not known; {where}{'. ' if where else ''}known are {', '.join(known())}. "
-        "exzarr.codecs.register(name, cls) adds one"
+        f"codec {name!r} is not known"
+        + (f"; {where}" if where else did_you_mean(name, known()) or f"; known are {', '.join(known())}")
+        + " (exzarr.codecs.register(name, cls) adds one)"
     )
 
 

@@ -20,10 +20,11 @@ from exzarr.creation.auto_chunks import (
 )
 from exzarr.errors import ArgumentError
 from exzarr.format.chunk_grids import ChunkGrid, RectilinearDimension
+from exzarr.spelling import no_dimension
 
 __all__ = ["ChunksLike", "Layout", "ShardsLike", "chunk_layout", "parse_shape"]
 
-ChunksLike = int | bool | str | Sequence[Any] | None
+ChunksLike = int | bool | str | Sequence[Any] | Mapping[Any, Any] | None
 """What `chunk_layout` takes as chunks."""
 
 ShardsLike = int | str | Sequence[Any] | Mapping[str, Any] | None
@@ -68,7 +69,12 @@ def parse_shape(shape: Any) -> tuple[int, ...]:
 
 
 def chunk_layout(
-    shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: ShardsLike, zarr_format: int
+    shape: tuple[int, ...],
+    itemsize: int,
+    chunks: ChunksLike,
+    shards: ShardsLike,
+    zarr_format: int,
+    names: Sequence[str | None] | None = None,
 ) -> Layout:
     """The chunks of a new array.
 
@@ -81,7 +87,9 @@ def chunk_layout(
         - ``"4MiB"``: the same, with another size to aim at
         - False: one chunk
         - an integer: that length in every dimension
-        - a sequence with a length for each dimension; -1 or None is the whole dimension
+        - a sequence with a length for each dimension; -1, False or None is the whole dimension, ``"auto"`` or True
+          what brings the chunk near to 1 MiB
+        - a mapping of lengths by dimension name or number; all others are ``"auto"``
         - a sequence that holds sequences: the length of every chunk of that dimension. The grid is then
           rectilinear, which only Zarr format 3 has, unless every list holds one length only. In
           format 2 a last chunk that ends with the array may be shorter, as dask has it.
@@ -89,13 +97,33 @@ def chunk_layout(
         None; ``"auto"`` or a size in words: see `auto_chunks.auto_shards`; or as for chunks, each
         length a multiple of the chunk's (-1: the whole dimension, rounded up). Also
         ``{"shape": ..., "index_location": "start"}``.
+    names
+        Names of the dimensions.
 
     Raises
     ------
     ArgumentError
-        They do not fit the shape, or each other, or the format.
+        They do not fit the shape, or each other, or the format, or the memory of any machine.
     """
     itemsize = max(1, itemsize)
+    chunks = _unnamed(chunks, len(shape), names)
+    layout = _layout(shape, itemsize, chunks, shards, zarr_format)
+    nbytes = math.prod(layout.chunks) * itemsize
+    if nbytes > MOST_BYTES:
+        raise ArgumentError(
+            f"chunks of the shape {layout.chunks} have {nbytes:.3g} bytes in memory, more than any machine has: "
+            "give shorter ones, or chunks='auto'"
+        )
+    return layout
+
+
+MOST_BYTES = 2**47
+"""Bytes of a decoded chunk: what a process can address."""
+
+
+def _layout(
+    shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: ShardsLike, zarr_format: int
+) -> Layout:
     if shards is None or shards is False:
         grid = _grid(_chunk_spec(chunks, shape, itemsize), shape, zarr_format, "chunks")
         return Layout(grid, grid.max_chunk_shape)
@@ -112,6 +140,25 @@ def chunk_layout(
         inner, outer = _explicit_shards(shape, itemsize, chunks, shards)
     grid = _grid(outer, shape, 3, "shards")
     return Layout(grid, inner, grid.max_chunk_shape, index_location)
+
+
+def _unnamed(chunks: ChunksLike, ndim: int, names: Sequence[str | None] | None) -> ChunksLike:
+    """`chunks`, as a list of entries where they are given by the names or numbers of dimensions."""
+    if not isinstance(chunks, Mapping):
+        return chunks
+    known = list(names or ())
+    entries: list[Any] = ["auto"] * ndim
+    for name, size in chunks.items():
+        if isinstance(name, str):
+            if name not in known:
+                raise ArgumentError(f"chunks: {no_dimension(name, known)}")
+            axis = known.index(name)
+        else:
+            axis = name if isinstance(name, int) else -1
+            if not 0 <= axis < ndim:
+                raise ArgumentError(f"chunks: there is no dimension {name!r}: the array has {ndim}")
+        entries[axis] = size
+    return entries
 
 
 def _index_location(shards: Any) -> tuple[Any, str]:
@@ -173,11 +220,27 @@ def _chunk_spec(chunks: Any, shape: tuple[int, ...], itemsize: int) -> Sequence[
         return auto_chunks(shape, itemsize, target)
     whole = -1 if chunks is False else chunks
     given = _per_dimension(whole, shape, "chunks")
-    return [max(1, n) if entry is None else entry for entry, n in zip(given, shape, strict=True)]
+    sizes = [max(1, n) if entry is None else entry for entry, n in zip(given, shape, strict=True)]
+    # The rest of the size that is aimed at is for the dimensions that are left to exzarr.
+    open_ones = [axis for axis, entry in enumerate(sizes) if entry == "auto"]
+    if open_ones:
+        said = math.prod(_longest(entry) for entry in sizes if entry != "auto")
+        chosen = auto_chunks([shape[axis] for axis in open_ones], itemsize * said)
+        for axis, size in zip(open_ones, chosen, strict=True):
+            sizes[axis] = size
+    return sizes
+
+
+def _longest(entry: Any) -> int:
+    return int(
+        max(part[0] if isinstance(part, tuple) else part for part in entry)
+        if isinstance(entry, list)
+        else entry
+    )
 
 
 def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:
-    """For each dimension a positive integer, a list of them (or of ``(size, count)``), or None: the whole."""
+    """For each dimension a positive integer, a list of them (or of ``(size, count)``), None: the whole, or "auto"."""
     if isinstance(sizes, (int, np.integer)) and not isinstance(sizes, bool):
         sizes = [sizes] * len(shape)
     if isinstance(sizes, (str, bytes, Mapping, bool)) or not isinstance(sizes, Iterable):
@@ -195,8 +258,10 @@ def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:
 
 
 def _entry(entry: Any, axis: int, what: str) -> Any:
-    if entry is None:
+    if entry is None or entry is False:
         return None
+    if what == "chunks" and (entry is True or (isinstance(entry, str) and entry == "auto")):
+        return "auto"
     if isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
         parts = [tuple(part) if isinstance(part, (list, tuple)) else part for part in entry]
         if not parts:
@@ -215,7 +280,8 @@ def _entry(entry: Any, axis: int, what: str) -> Any:
 def _size(size: Any, axis: int, what: str) -> int:
     if isinstance(size, bool) or not hasattr(size, "__index__") or not 0 < index(size) < 2**63:
         raise ArgumentError(
-            f"{what}: {size!r} in dimension {axis} is no size; sizes are positive integers, and -1 for the whole dimension"
+            f"{what}: {size!r} in dimension {axis} is no size; sizes are positive integers, -1 for the whole dimension"
+            + (", and 'auto'" if what == "chunks" else "")
         )
     return index(size)
 

@@ -15,6 +15,7 @@ from exzarr.format import dtypes, fill_values
 from exzarr.format.chunk_keys import ChunkKeyEncoding
 from exzarr.format.dtypes import DataType
 from exzarr.format.metadata import ARRAY_DIMENSIONS, ArrayMetadata, CodecConfig, v2_dimension_names
+from exzarr.spelling import known_arguments
 
 __all__ = ["DEFAULT_FILL_VALUE", "ArrayOptions", "FilledOptions", "array_metadata"]
 
@@ -56,6 +57,7 @@ class ArrayOptions(FilledOptions, total=False):
     fill_value: Any
 
 
+@known_arguments
 def array_metadata(
     *,
     shape: Any,
@@ -114,9 +116,9 @@ def array_metadata(
     lengths = parse_shape(shape)
     data_type = dtypes.from_numpy(dtype, zarr_format)
     itemsize = VARIABLE_ITEMSIZE if data_type.variable_length else data_type.dtype.itemsize
-    layout = chunk_layout(lengths, itemsize, chunks, shards, zarr_format)
-    fill = _fill_value(fill_value, data_type, zarr_format)
     names = _dimension_names(dimension_names, len(lengths))
+    layout = chunk_layout(lengths, itemsize, chunks, shards, zarr_format, names)
+    fill = _fill_value(fill_value, data_type, zarr_format)
     spec = ChunkSpec(layout.chunks, data_type, fill_values.default(data_type) if fill is None else fill)
     if order not in (None, "C", "F"):
         raise ArgumentError(f"order is 'C' or 'F', not {order!r}")

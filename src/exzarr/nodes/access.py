@@ -18,6 +18,7 @@ from exzarr.errors import ArgumentError, ReadOnlyError, SelectionError
 from exzarr.nodes.casting import Casting, as_values
 from exzarr.nodes.facts import ArrayFacts
 from exzarr.nodes.indexers import Explainer, Indexer, field_dtype, split_fields
+from exzarr.spelling import no_dimension
 
 if TYPE_CHECKING:
     from exzarr.engine.explain import Explanation
@@ -84,8 +85,7 @@ class ArrayAccess(ArrayFacts):
         names = self._meta.dimension_names or ()
         for name in indexers:
             if name not in names:
-                known = ", ".join(repr(n) for n in names) or "none: the array has no dimension names"
-                raise SelectionError(f"there is no dimension {name!r}; dimensions: {known}")
+                raise SelectionError(no_dimension(name, names))
         return tuple([indexers.get(name, slice(None)) if name else slice(None) for name in names])
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr import consolidation, hierarchy
 from exzarr.consolidation import ConsolidatedRoot
@@ -17,6 +17,9 @@ from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.hierarchy import Location, Metadata, ZarrFormat
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.resolve import Mode, StoreLike, resolve_store
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = [
     "FROM_CONSOLIDATED",
@@ -37,12 +40,19 @@ FROM_CONSOLIDATED = (
 Kind = Literal["array", "group"]
 
 
-def locate(store: StoreLike | None, path: str | None, mode: Mode | None) -> tuple[Location, bool]:
+def locate(
+    store: StoreLike | None,
+    path: str | None,
+    mode: Mode | None,
+    storage_options: StorageOptions | None = None,
+) -> tuple[Location, bool]:
     """The place that `store` and `path` name, and whether it is opened for reading only.
 
-    None as a store is a new one in memory. Nothing is read.
+    None as a store is a new one in memory. `storage_options` are for URLs. Nothing is read.
     """
-    resolved, base = resolve_store(MemoryStore() if store is None else store, mode=mode)
+    resolved, base = resolve_store(
+        MemoryStore() if store is None else store, mode=mode, storage_options=storage_options
+    )
     location = Location(resolved, hierarchy.normalize_path(base))
     return location.child(path) if path else location, mode == "r" or resolved.read_only
 

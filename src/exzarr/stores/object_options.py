@@ -24,6 +24,7 @@ __all__ = [
     "connect",
     "environment_secrets",
     "import_obstore",
+    "options_type",
 ]
 
 
@@ -251,6 +252,11 @@ _SCHEMES: dict[str, type[ObjectOptions]] = {
     "https": HTTPOptions,
 }
 SCHEMES = frozenset(_SCHEMES)
+
+
+def options_type(scheme: str) -> type[ObjectOptions]:
+    """The options that URLs of this scheme take."""
+    return _SCHEMES[scheme]
 
 
 def import_obstore() -> Any:

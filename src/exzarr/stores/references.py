@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exzarr.errors import ReadOnlyError, StoreError
 from exzarr.stores.base import (
@@ -24,7 +24,11 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.reference_json import JsonReferences, ReferenceSet, is_json, unpacked
 from exzarr.stores.reference_parquet import ParquetReferences
+from exzarr.stores.resolve import refuse_options, resolve_url
 from exzarr.stores.targets import encoded, is_url, joined, plain
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["ReferenceStore", "folder_store"]
 
@@ -49,7 +53,9 @@ class ReferenceStore(Store):
         the content of `base`. A reference to anything else is an error when it is read.
     stores
         Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
-        what the environment says.
+        `storage_options` and the environment say.
+    storage_options
+        For the URLs that references lead to: see `exzarr.open`.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class ReferenceStore(Store):
         base: str | os.PathLike[str] | None = None,
         allow: Sequence[str | os.PathLike[str]] | None = None,
         stores: Mapping[str, Store] | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> None:
         self.read_only = True
         self._name = "<given>"
@@ -72,6 +79,11 @@ class ReferenceStore(Store):
         if allow is None:
             allow = [] if self._base is None else [self._base + "/"]
         self._allowed = [_allowed(os.fspath(one)) for one in allow]
+        if storage_options and not any(map(is_url, [self._name, *self._allowed])):
+            refuse_options(
+                storage_options, "these references may lead to no URL: allow=[...] names those they may"
+            )
+        self._storage_options = storage_options
         self._stores: dict[str, Store] = dict(stores or {})
         self._sizes: dict[str, int] = {}
         self._set = self._opened(references if place is None else place)
@@ -85,16 +97,20 @@ class ReferenceStore(Store):
             self._name = str(references)
             return ParquetReferences(references, self._name, remote=remote)
         if os.path.isdir(references) or (is_url(references) and not is_json(references)):
-            return ParquetReferences(folder_store(encoded(references)), self._name, remote=remote)
+            return ParquetReferences(self._folder(references), self._name, remote=remote)
         folder, _, name = references.rpartition("/" if is_url(references) else os.sep)
         try:
-            value = folder_store(encoded(folder)).get(name)
+            value = self._folder(folder).get(name)
             if value is None:
                 raise FileNotFoundError("there is no such file")
             document = json.loads(unpacked(bytes(value)))
         except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"cannot read references from {references!r}: {error}") from error
         return JsonReferences(document, self._name)
+
+    def _folder(self, place: str) -> Store:
+        """The store of a folder, with the options for URLs."""
+        return folder_store(encoded(place), storage_options=self._storage_options if is_url(place) else None)
 
     # -- reading -----------------------------------------------------------------
 
@@ -177,7 +193,7 @@ class ReferenceStore(Store):
             folder, name = os.path.split(path)
         found = self._stores.get(folder)
         if found is None:
-            found = self._stores[folder] = folder_store(encoded(folder))
+            found = self._stores[folder] = self._folder(folder)
         return found, name
 
     def _forbidden(self, key: str, target: str) -> StoreError:
@@ -224,14 +240,16 @@ def _allowed(one: str) -> str:
     return one if is_url(one) else os.path.join(os.path.realpath(one), "")
 
 
-def folder_store(place: str, *, read_only: bool = True) -> Store:
+def folder_store(
+    place: str, *, read_only: bool = True, storage_options: StorageOptions | None = None
+) -> Store:
     """The store of a folder's path or URL. Never a reference set: those could lead to each other in circles."""
     if not is_url(place):
         from exzarr.stores.local import LocalStore
 
+        refuse_options(storage_options, f"{place!r} is a local path")
         return LocalStore(place, read_only=read_only)
-    from exzarr.stores.resolve import resolve_url
     from exzarr.stores.wrappers import PrefixStore
 
-    store, inside = resolve_url(place, "r" if read_only else None)
+    store, inside = resolve_url(place, "r" if read_only else None, storage_options)
     return PrefixStore(store, inside) if inside else store

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr.errors import (
     ArgumentError,
@@ -20,7 +20,10 @@ from exzarr.stores.base import Store, check_prefix
 from exzarr.stores.local import LocalStore
 from exzarr.stores.memory import MemoryStore
 
-__all__ = ["Mode", "StoreLike", "resolve_store", "resolve_url"]
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
+__all__ = ["Mode", "StoreLike", "refuse_options", "resolve_store", "resolve_url", "shared_options"]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 """``r`` reads; ``r+`` also writes, to what exists; ``a`` creates what is missing; ``w`` replaces; ``w-`` must create."""
@@ -35,7 +38,9 @@ _SUPPORTED = (
 )
 
 
-def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[Store, str]:
+def resolve_store(
+    store_like: StoreLike, *, mode: Mode | None = None, storage_options: StorageOptions | None = None
+) -> tuple[Store, str]:
     """The store that `store_like` means, and the path in it (``""`` is its root).
 
     Parameters
@@ -49,9 +54,16 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
         Says whether the store can be written: not with ``"r"``. None means as far as
         the place allows (a zip file: not). Nothing is created in any mode; a folder comes into
         being with the first put.
+    storage_options
+        For URLs of object stores and web servers, what `S3Options`, `GCSOptions`, `AzureOptions`, `HTTPOptions` and
+        `ObjectStore` take, by name (also by the usual names of fsspec, boto3 and obstore: ``anon``, ``key``,
+        ``secret``, ``endpoint_url``, ``client_kwargs``), or one of these objects. For other URLs, what fsspec's file
+        system takes. For references, ``allow`` and ``base`` of `ReferenceStore`, and what their URLs take.
 
     Raises
     ------
+    ArgumentError
+        For options that nothing here can use, and unknown ones.
     ReadOnlyError
         For a mode that writes, of a store that cannot be written.
     UnsupportedError
@@ -59,16 +71,20 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
     """
     if mode not in (None, "r", "r+", "a", "w", "w-"):
         raise ArgumentError(f"mode is 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
+    options = storage_options
     if isinstance(store_like, Store):
+        refuse_options(options, f"{store_like} is a store that has its own")
         return _given_store(store_like, mode), ""
     if type(store_like).__module__.partition(".")[0] == "obstore":
         from exzarr.stores.objects import ObjectStore
 
+        refuse_options(options, "a store of obstore's has its own")
         return _given_store(ObjectStore(store_like), mode), ""
     if type(store_like).__module__.partition(".")[0] == "zarr":
+        refuse_options(options, "a store of zarr-python's has its own")
         return _from_zarr_python(store_like, mode)
     if isinstance(store_like, os.PathLike):
-        return _from_path(os.fsdecode(store_like), mode)
+        return _from_path(os.fsdecode(store_like), mode, options)
     if store_like is None:
         raise ArgumentError(f"no path was given; give {_SUPPORTED}")
     if not isinstance(store_like, str):
@@ -76,38 +92,98 @@ def resolve_store(store_like: StoreLike, *, mode: Mode | None = None) -> tuple[S
     match = _URL.match(store_like)
     if match is None:
         if store_like.startswith("file:/"):
-            return _from_file_url(store_like.removeprefix("file:"), mode)
-        return _from_path(os.path.expanduser(store_like), mode)
+            return _from_file_url(store_like.removeprefix("file:"), mode, options)
+        _refuse_one_slash(store_like)
+        return _from_path(os.path.expanduser(store_like), mode, options)
     scheme = match[1].lower()
     if scheme not in ("file", "sqlite") and _REFERENCES.search(store_like):
-        found = _references_at(store_like)
+        found = _references_at(store_like, options)
         if found is not None:
-            return _open_references(*found, mode)
-    return resolve_url(store_like, mode)
+            return _open_references(*found, mode, options)
+    return resolve_url(store_like, mode, options)
 
 
-def resolve_url(url: str, mode: Mode | None) -> tuple[Store, str]:
+def resolve_url(url: str, mode: Mode | None, options: StorageOptions | None = None) -> tuple[Store, str]:
     """The store that a URL means and the path in it. References are not looked for."""
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     opener = _SCHEMES.get(scheme)
     if opener is not None:
-        return opener(rest, mode)
+        return opener(rest, mode, options)
+    return _given_store(_from_url(scheme, url, mode, options or {}), mode), ""
+
+
+def _refuse_one_slash(text: str) -> None:
+    """ArgumentError for ``s3:/bucket``, which would be a folder of that name."""
+    scheme, colon, rest = text.partition(":/")
+    if (
+        colon
+        and re.fullmatch(r"(?i:s3a?|gc?s|az(ure)?|abfss?|https?|memory|sqlite)", scheme)
+        and not os.path.exists(text)
+    ):
+        raise ArgumentError(f"{scheme}:/ has one slash, a URL has two: {scheme}://{rest.lstrip('/')}")
+
+
+def _from_url(scheme: str, url: str, mode: Mode | None, options: StorageOptions) -> Store:
+    """An object store, a web server, or one of fsspec's file systems."""
+    from exzarr.stores import url_options
     from exzarr.stores.object_errors import scrubbed
     from exzarr.stores.object_options import SCHEMES
 
+    read_only = mode == "r"
     if scheme in SCHEMES:
         from exzarr.stores.objects import ObjectStore
 
-        return _given_store(ObjectStore(url, read_only=mode == "r"), mode), ""
-    try:
-        from exzarr.stores.fsspec import FsspecStore
+        given = url_options.object_arguments(scheme, options) if options else {}
+        return ObjectStore(url, read_only=read_only, **given)
+    from exzarr.stores.fsspec import FsspecStore
 
-        return _given_store(FsspecStore(url, read_only=mode == "r"), mode), ""
+    try:
+        given = url_options.fsspec_arguments(FsspecStore, options) if options else {}
+        return FsspecStore(url, read_only=read_only, **given)
     except (UnsupportedError, MissingDependencyError) as error:
         raise UnsupportedError(
             f"no store for {scheme}:// URLs ({scrubbed(url)!r}): {error}; give {_SUPPORTED}"
         ) from error
+
+
+def shared_options(
+    source: Any,
+    destination: Any,
+    storage_options: StorageOptions | None,
+    destination_options: StorageOptions | None,
+) -> tuple[StorageOptions | None, StorageOptions | None]:
+    """Options of the source and of the destination, where one `storage_options` may be for either or both.
+
+    They are for those of the two that take options; where none does, for the source, which then refuses them. With
+    `destination_options` they are for the source alone.
+    """
+    if destination_options is not None or not storage_options:
+        return storage_options, destination_options
+    of_source, of_destination = _takes_options(source), _takes_options(destination)
+    return (
+        storage_options if of_source or not of_destination else None,
+        storage_options if of_destination else None,
+    )
+
+
+def _takes_options(place: Any) -> bool:
+    """Whether a user may give options with `place`: a URL of a store that is elsewhere, or references."""
+    if not isinstance(place, str):
+        return isinstance(place, os.PathLike) and _REFERENCES.search(os.fspath(place)) is not None
+    match = _URL.match(place)
+    return match[1].lower() not in _SCHEMES if match else _REFERENCES.search(place) is not None
+
+
+def refuse_options(options: StorageOptions | None, why: str) -> None:
+    """ArgumentError where there are options, which a place takes none of: `why` says so."""
+    if options is None or (isinstance(options, Mapping) and not options):
+        return
+    names = f" ({', '.join(map(str, options))})" if isinstance(options, Mapping) else ""
+    raise ArgumentError(
+        f"storage_options{names} are for URLs of object stores, web servers and fsspec's file systems, and for "
+        f"references; {why}: leave them out"
+    )
 
 
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
@@ -122,7 +198,7 @@ def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
         if mode not in (None, "r"):
             raise ReadOnlyError(f"mode {mode!r} needs a store that can be written, and {theirs} is read-only")
         mode = "r"
-    return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode)
+    return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode, None)
 
 
 def _given_store(store: Store, mode: Mode | None) -> Store:
@@ -135,7 +211,7 @@ def _given_store(store: Store, mode: Mode | None) -> Store:
     return store
 
 
-def _from_file_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
+def _from_file_url(rest: str, mode: Mode | None, options: StorageOptions | None) -> tuple[Store, str]:
     from urllib.parse import unquote
 
     host, slash, path = (
@@ -147,56 +223,86 @@ def _from_file_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
         )
     path = unquote(path, errors="surrogateescape")
     # file:///C:/data
-    return _from_path(path if os.name == "nt" and path[1:2] == ":" else "/" + path, mode)
+    return _from_path(path if os.name == "nt" and path[1:2] == ":" else "/" + path, mode, options)
 
 
-def _from_memory_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
+def _from_memory_url(rest: str, mode: Mode | None, options: StorageOptions | None) -> tuple[Store, str]:
+    refuse_options(options, "memory:// is in this process")
     name, _, path = rest.partition("/")
     return _given_store(MemoryStore(name), mode), check_prefix(path.strip("/"))
 
 
-def _from_file_scheme(rest: str, mode: Mode | None) -> tuple[Store, str]:
-    return _from_file_url("//" + rest, mode)
+def _from_file_scheme(rest: str, mode: Mode | None, options: StorageOptions | None) -> tuple[Store, str]:
+    return _from_file_url("//" + rest, mode, options)
 
 
-def _from_sqlite_url(rest: str, mode: Mode | None) -> tuple[Store, str]:
+def _from_sqlite_url(rest: str, mode: Mode | None, options: StorageOptions | None) -> tuple[Store, str]:
+    refuse_options(options, "sqlite:// is a local file")
     if not rest:
         raise ArgumentError("sqlite:// is followed by a path: sqlite:///data/cube.sqlite")
     return _open_sqlite(os.path.abspath(rest), mode)
 
 
-_SCHEMES: dict[str, Callable[[str, Mode | None], tuple[Store, str]]] = {
+_SCHEMES: dict[str, Callable[[str, Mode | None, StorageOptions | None], tuple[Store, str]]] = {
     "file": _from_file_scheme,
     "memory": _from_memory_url,
     "sqlite": _from_sqlite_url,
 }
 
 
-def _from_path(text: str, mode: Mode | None) -> tuple[Store, str]:
+def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> tuple[Store, str]:
     if not text or "\0" in text:
         raise ArgumentError(f"{text!r} is no path; give {_SUPPORTED}")
     path = os.path.abspath(text)
+    if _REFERENCES.search(path):
+        found = _split_references(path)
+        if found is not None:
+            return _open_references(*found, mode, options)
+    refuse_options(options, f"{text!r} is a local path")
     if ".zip" in path.lower():
         inside = _split_zip(path)
         if inside is not None:
             return _open_zip(*inside, mode)
-    if _REFERENCES.search(path):
-        found = _split_references(path)
-        if found is not None:
-            return _open_references(*found, mode)
     if os.path.isfile(path):
-        if _is_zip(path):
+        if _is_zip(path) and not path.lower().endswith(_ZIPPED):
             return _open_zip(path, "", mode)
         if _is_sqlite(path):
             return _open_sqlite(path, mode)
-        raise StoreError(
-            f"{path!r} is a file; a Zarr hierarchy is a folder or a .zip file"
-            + (f": open {os.path.dirname(path)!r}" if _is_metadata(os.path.basename(path)) else "")
-        )
+        raise _is_no_hierarchy(path)
+    if not os.path.exists(path):
+        above = next(folder for folder in _above(path) if os.path.exists(folder))
+        if os.path.isfile(above):
+            raise _is_no_hierarchy(above)
     if path.lower().endswith(".sqlite") and not os.path.exists(path):
         return _open_sqlite(path, mode)
     read_only = mode == "r" or (mode is None and os.path.isdir(path) and not os.access(path, os.W_OK))
     return LocalStore(path, read_only=read_only), ""
+
+
+_ZIPPED = (".npz", ".xlsx", ".ods")
+"""Zip archives that are something else."""
+
+
+def _is_no_hierarchy(file: str) -> StoreError:
+    from exzarr.stores.foreign import foreign_file
+
+    if _is_metadata(os.path.basename(file)):
+        return StoreError(
+            f"{file!r} is a file; a Zarr hierarchy is a folder or a .zip file: open {os.path.dirname(file)!r}"
+        )
+    kind = foreign_file(file)
+    return StoreError(
+        f"{file!r} is a file; a Zarr hierarchy is a folder or a .zip file"
+        if kind is None
+        else f"{file!r} is {kind}"
+    )
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that a path lies in, the nearest first."""
+    while (above := os.path.dirname(path)) != path:
+        path = above
+        yield path
 
 
 def _is_zip(file: str) -> bool:
@@ -236,12 +342,14 @@ def _split_references(path: str) -> tuple[str, str] | None:
     return None
 
 
-def _references_at(url: str) -> tuple[str, str] | None:
+def _references_at(url: str, options: StorageOptions | None) -> tuple[str, str] | None:
     """The reference set that a URL is, or leads into, and the path in it; None where there is none."""
     from exzarr.stores.reference_json import is_json
     from exzarr.stores.references import folder_store
     from exzarr.stores.targets import encoded, plain
+    from exzarr.stores.url_options import reference_arguments
 
+    of_url = reference_arguments(options)["storage_options"] if options else None
     scheme, _, rest = url.partition("://")
     parts = rest.split("/")
     for end, name in enumerate(parts[1:], 2):
@@ -249,18 +357,24 @@ def _references_at(url: str) -> tuple[str, str] | None:
             place = f"{scheme}://{'/'.join(parts[:end])}"
             document = plain(place if is_json(name) else place + "/.zmetadata")
             folder, _, key = document.rpartition("/")
-            if folder_store(encoded(folder)).exists(key):
+            if folder_store(encoded(folder), storage_options=of_url).exists(key):
                 return place, plain(f"{scheme}://{'/'.join(parts[end:])}").partition("://")[2]
     return None
 
 
-def _open_references(place: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
+def _open_references(
+    place: str, inside: str, mode: Mode | None, options: StorageOptions | None
+) -> tuple[Store, str]:
     from exzarr.stores.references import ReferenceStore
 
     path = check_prefix(inside)
     if mode not in (None, "r"):
         raise ReadOnlyError(f"mode {mode!r} would change the references in {place!r}, which are for reading")
-    return ReferenceStore(place), path
+    if options is None:
+        return ReferenceStore(place), path
+    from exzarr.stores.url_options import reference_arguments
+
+    return ReferenceStore(place, **reference_arguments(options)), path
 
 
 def _is_metadata(name: str) -> bool:

@@ -41,6 +41,8 @@ class State:
         Bytes of data that went through.
     seconds
         Since it began.
+    in_bytes
+        `done` and `total` are bytes, and not chunks.
     """
 
     done: int
@@ -48,6 +50,7 @@ class State:
     failed: int
     nbytes: int
     seconds: float
+    in_bytes: bool = False
 
     @property
     def rate(self) -> float:
@@ -64,7 +67,8 @@ class State:
     @property
     def words(self) -> str:
         """What stands beside a bar: ``12/40 · 1 failed · 120 MiB/s · 4.0 s left``."""
-        parts = [f"{self.done}" if self.total is None else f"{self.done}/{self.total}"]
+        count = human_bytes if self.in_bytes else str
+        parts = [count(self.done) if self.total is None else f"{count(self.done)}/{count(self.total)}"]
         if self.failed:
             parts.append(f"{self.failed} failed")
         parts.append(f"{human_bytes(round(self.rate))}/s")
@@ -98,6 +102,7 @@ class Meter:
         "_display",
         "_every",
         "_finalizer",
+        "_in_bytes",
         "_next",
         "_shown",
         "_started",
@@ -107,11 +112,12 @@ class Meter:
         "total",
     )
 
-    def __init__(self, total: int | None, display: Display, every: float) -> None:
+    def __init__(self, total: int | None, display: Display, every: float, *, in_bytes: bool = False) -> None:
         self.total = total
         self.done = self.failed = self.nbytes = 0
         self._display = display
         self._every = every
+        self._in_bytes = in_bytes
         self._started = time.monotonic()
         self._next = 0.0
         self._shown = -1
@@ -144,13 +150,21 @@ class Meter:
 
     def _show(self, now: float) -> None:
         self._shown = self.done
-        self._display.show(State(self.done, self.total, self.failed, self.nbytes, now - self._started))
+        self._display.show(
+            State(self.done, self.total, self.failed, self.nbytes, now - self._started, self._in_bytes)
+        )
 
 
 def open_meter(
-    progress: Progress, total: int | None, what: str = "chunks", *, stream: str = "", array: str = ""
+    progress: Progress,
+    total: int | None,
+    what: str = "chunks",
+    *,
+    stream: str = "",
+    array: str = "",
+    in_bytes: bool = False,
 ) -> Meter | None:
-    """A meter for `total` chunks; None where nobody wants to know.
+    """A meter for `total` chunks (or bytes); None where nobody wants to know.
 
     `what` says what goes on, for a bar; `stream` and `array` are those of `telemetry.StreamProgress`.
     MissingDependencyError where a bar is wanted in a terminal and rich is not installed.
@@ -167,7 +181,7 @@ def open_meter(
     if listeners:
         told = _Events(stream, array, listeners)
         display = told if display is None else _Both(display, told)
-    return None if display is None else Meter(total, display, every)
+    return None if display is None else Meter(total, display, every, in_bytes=in_bytes)
 
 
 class _Events:

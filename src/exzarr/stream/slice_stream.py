@@ -20,6 +20,7 @@ from exzarr.engine.selections import GridSelection, Span
 from exzarr.engine.source import ChunkSource
 from exzarr.errors import ArgumentError, SelectionError
 from exzarr.retrying import Retry, as_retry
+from exzarr.spelling import no_dimension
 from exzarr.stream.failures import Failures, OnError
 from exzarr.stream.grid import Region, StreamGrid, as_region
 from exzarr.stream.memory import fresh_array
@@ -176,8 +177,7 @@ def as_axis(axis: int | str, ndim: int, names: Sequence[str | None] | None) -> i
     """The number of a dimension, given as such (from the end, where it is negative) or by name."""
     if isinstance(axis, str):
         if names is None or axis not in names:
-            known = ", ".join(repr(name) for name in names or ()) or "none: the array has no dimension names"
-            raise SelectionError(f"there is no dimension {axis!r}; dimensions: {known}")
+            raise SelectionError(no_dimension(axis, names or ()))
         return [*names].index(axis)
     try:
         number = operator.index(axis)

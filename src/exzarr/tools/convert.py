@@ -22,8 +22,10 @@ from exzarr.format import v2, v3
 from exzarr.hierarchy import Location
 from exzarr.nodes.stored import stored_indices
 from exzarr.nodes.survey import MOST_NAMED, OnError
+from exzarr.spelling import known_arguments
 from exzarr.stores.instrument import instrument
 from exzarr.stores.local import LocalStore
+from exzarr.stores.resolve import refuse_options
 from exzarr.tools.chunk_moves import move_chunks
 from exzarr.tools.copy import copy, execute, locate
 from exzarr.tools.copy_plan import NodePlan, place_of, plan_copy
@@ -33,12 +35,14 @@ from exzarr.tools.report import CopyProgress, CopyReport, Tally
 
 if TYPE_CHECKING:
     from exzarr.stores.resolve import StoreLike
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["convert"]
 
 _V2_DOCUMENTS = (v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
 
 
+@known_arguments
 def convert(
     source: Any,
     zarr_format: Literal[2, 3] = 3,
@@ -49,6 +53,8 @@ def convert(
     remove_v2: bool = False,
     on_error: OnError = "raise",
     progress: Callable[[CopyProgress], object] | None = None,
+    storage_options: StorageOptions | None = None,
+    destination_options: StorageOptions | None = None,
 ) -> CopyReport:
     """Turn an array, or a group with everything below it, into the other version of the format.
 
@@ -71,7 +77,7 @@ def convert(
         is there now; what is written through v3 later, they may not see.
     on_error
         As for `exzarr.copy`. In place, what is skipped stays as it is.
-    progress
+    progress, storage_options, destination_options
         As for `exzarr.copy`.
 
     Raises
@@ -89,9 +95,12 @@ def convert(
             overwrite=overwrite,
             on_error=on_error,
             progress=progress,
+            storage_options=storage_options,
+            destination_options=destination_options,
         )
+    refuse_options(destination_options, "without a destination there is one place (storage_options)")
     with ExitStack() as opened:
-        location = locate(source, path, "r+", opened)
+        location = locate(source, path, "r+", opened, storage_options)
         plan = plan_copy(
             location, location, Recipe(zarr_format=zarr_format), keep_keys=True, on_error=on_error
         )

@@ -23,8 +23,9 @@ from exzarr.group import Group
 from exzarr.hierarchy import Location
 from exzarr.nodes.casting import Casting, check_casting, check_kinds
 from exzarr.nodes.survey import OnError
+from exzarr.spelling import known_arguments
 from exzarr.stores.base import Store
-from exzarr.stores.resolve import Mode, StoreLike, resolve_store
+from exzarr.stores.resolve import Mode, StoreLike, refuse_options, resolve_store, shared_options
 from exzarr.tools.chunk_moves import move_chunks
 from exzarr.tools.copy_plan import NodePlan, foreign_note, place_of, plan_copy, refuse_overlap
 from exzarr.tools.recipe import KEEP, Keep, Recipe
@@ -32,6 +33,7 @@ from exzarr.tools.reencode import reencode, store_missing
 from exzarr.tools.report import CopyProgress, CopyReport, Tally
 
 if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
     from exzarr.tools.sizes import Sizes
 
 __all__ = ["CopyProgress", "CopyReport", "copy"]
@@ -40,6 +42,7 @@ MEMORY = 256 * 2**20
 """Bytes of the array that are in memory at once where chunks are re-encoded."""
 
 
+@known_arguments
 def copy(
     source: Array | Group | StoreLike,
     destination: Group | StoreLike,
@@ -59,6 +62,8 @@ def copy(
     on_error: OnError = "raise",
     memory: int = MEMORY,
     progress: Callable[[CopyProgress], object] | None = None,
+    storage_options: StorageOptions | None = None,
+    destination_options: StorageOptions | None = None,
 ) -> CopyReport:
     """Copy an array, or a group with everything below it.
 
@@ -95,6 +100,11 @@ def copy(
         least), where chunks have to be re-encoded.
     progress
         Called with a `CopyProgress` after every few chunks.
+    storage_options
+        Options of stores that are given by URL, see `exzarr.open`: of `source`, of `destination`, or of both where
+        both are URLs.
+    destination_options
+        Options of `destination` alone; `storage_options` are then those of `source`.
 
     Raises
     ------
@@ -115,9 +125,10 @@ def copy(
         KEEP if zarr_format is None else zarr_format,
         checksum,
     )
+    from_options, to_options = shared_options(source, destination, storage_options, destination_options)
     with ExitStack() as opened:
-        from_ = locate(source, source_path, "r", opened)
-        to = _target(destination, path, from_, opened, overwrite=overwrite)
+        from_ = locate(source, source_path, "r", opened, from_options)
+        to = _target(destination, path, from_, opened, to_options, overwrite=overwrite)
         refuse_overlap(from_, to)
         plan = plan_copy(from_, to, recipe, on_error=on_error)
         if to.path.rpartition("/")[2] != from_.path.rpartition("/")[2]:
@@ -190,24 +201,40 @@ def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int, casting: Ca
         write(node.target.store, node.target.path, node.consolidated_v2)
 
 
-def locate(source: Any, path: str, mode: Literal["r", "r+"], opened: ExitStack) -> Location:
+def locate(
+    source: Any,
+    path: str,
+    mode: Literal["r", "r+"],
+    opened: ExitStack,
+    storage_options: StorageOptions | None = None,
+) -> Location:
     """Where `source` is. A store that is opened for it is put into `opened`.
 
     Tools look at what is stored, not at what consolidated metadata says of it. That which a group was opened with is
     kept for stores that cannot list.
     """
     if isinstance(source, Array | Group):
+        refuse_options(storage_options, f"{source.name!r} is open, and has its store already")
         return source._location.child(path)
-    store, base_path = resolve_store(source, mode=mode)
+    store, base_path = resolve_store(source, mode=mode, storage_options=storage_options)
     if not isinstance(source, Store):
         opened.enter_context(store)
     return Location(store, base_path).child(path)
 
 
-def _target(destination: Any, path: str, source: Location, opened: ExitStack, *, overwrite: bool) -> Location:
+def _target(
+    destination: Any,
+    path: str,
+    source: Location,
+    opened: ExitStack,
+    storage_options: StorageOptions | None,
+    *,
+    overwrite: bool,
+) -> Location:
     if isinstance(destination, Array):
         raise ArgumentError("the destination is an array; give a group, a store or a path")
     if isinstance(destination, Group):
+        refuse_options(storage_options, f"{destination.name!r} is open, and has its store already")
         name = path or source.path.rpartition("/")[2]
         if not name:
             raise ArgumentError(
@@ -222,7 +249,7 @@ def _target(destination: Any, path: str, source: Location, opened: ExitStack, *,
                 f"there is a zip file {os.fspath(destination)!r} already; overwrite=True replaces it"
             )
         mode = "w"
-    store, base_path = resolve_store(destination, mode=mode)
+    store, base_path = resolve_store(destination, mode=mode, storage_options=storage_options)
     if not isinstance(destination, Store):
         opened.enter_context(store)  # a zip file is there when it is closed, and not where copying fails
     return Location(store, base_path).child(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ from exzarr.nodes.survey import (
     strays,
     survey,
 )
+from exzarr.spelling import did_you_mean
 from exzarr.stores.instrument import instrument
 from exzarr.tools.recipe import KEEP, Recipe, apply
 from exzarr.tools.translate import translate_group
@@ -131,6 +132,7 @@ def plan_copy(
     """
     check_on_error(on_error)
     walked = walk(source)
+    _require_names(recipe, [meta for _, meta in walked.nodes if isinstance(meta, ArrayMetadata)])
     obstacles, foreign = [*walked.obstacles], [*walked.foreign]
     plans: list[NodePlan] = []
     for node, meta in walked.nodes:
@@ -166,6 +168,19 @@ def _name_notes(plan: NodePlan) -> tuple[str, ...]:
         )
     why = node_names.reserved(name, zarr_format)
     return () if why is None else (f"the name was kept, but other software may refuse it: {why}",)
+
+
+def _require_names(recipe: Recipe, arrays: list[ArrayMetadata]) -> None:
+    """ArgumentError where sizes are given for a dimension that no array has."""
+    known = {name for meta in arrays for name in meta.dimension_names or () if name is not None}
+    for what, sizes in (("chunks", recipe.chunks), ("shards", recipe.shards)):
+        for name in sizes if isinstance(sizes, Mapping) else ():
+            if name not in known:
+                there = ", ".join(map(repr, sorted(known))) or "none: dimensions have no names here"
+                raise ArgumentError(
+                    f"{what}: there is no dimension {name!r}"
+                    + (did_you_mean(str(name), known) or f"; dimensions: {there}")
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,6 @@ def test_the_command_finds_plans_and_repairs(path: Path) -> None:
 )
 def test_mistakes_are_said_in_one_line(path: Path, words: list[str], message: str) -> None:
     done = run(*words, cwd=path.parent)
-    assert done.returncode == 1
+    assert done.returncode == (3 if "No such file" in message or "no array" in message else 2)
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

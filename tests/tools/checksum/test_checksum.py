@@ -335,7 +335,7 @@ def test_memory_is_bounded_whatever_the_chunks(chunks: tuple[int, int]) -> None:
 def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     exzarr.checksum(exzarr.zeros((100, 100), chunks=(10, 10)), progress=lambda *at: told.append(at))
-    assert told[-1] == (10_000, 10_000)
+    assert told[-1] == (80_000, 80_000)  # bytes of elements
 
 
 # -- on the command line -----------------------------------------------------------------------

@@ -17,6 +17,7 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.hierarchy import Location
 from exzarr.nodes.casting import Casting, as_values
 from exzarr.resize import extended, store_rows
+from exzarr.spelling import no_dimension
 
 __all__ = ["Growth", "axis_number", "rows_to_fill"]
 
@@ -29,8 +30,7 @@ def axis_number(meta: ArrayMetadata, axis: int | str) -> int:
     if isinstance(axis, str):
         names = meta.dimension_names or ()
         if axis not in names:
-            known = ", ".join(repr(name) for name in names if name) or "none"
-            raise ArgumentError(f"there is no dimension {axis!r}; named dimensions: {known}")
+            raise ArgumentError(no_dimension(axis, names))
         return names.index(axis)
     if type(axis) is not int or not -meta.ndim <= axis < meta.ndim:
         raise ArgumentError(f"axis {axis!r} does not exist: the array has {meta.ndim} dimensions")

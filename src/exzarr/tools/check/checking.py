@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exzarr import config, hierarchy
 from exzarr.array import Array
 from exzarr.errors import ArgumentError
 from exzarr.group import Group
 from exzarr.hierarchy import Location
+from exzarr.spelling import known_arguments
 from exzarr.stores.instrument import instrument
 from exzarr.stores.resolve import StoreLike
 from exzarr.stream.progress import Progress, open_meter
@@ -24,12 +25,16 @@ from exzarr.tools.check.run import Counter, Options, Run
 from exzarr.tools.copy import locate
 from exzarr.tools.copy_plan import place_of
 
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
 __all__ = ["check"]
 
 MANY = 1000
 """Suspicions that are looked at again together."""
 
 
+@known_arguments
 def check(
     target: Array | Group | StoreLike,
     *,
@@ -40,6 +45,7 @@ def check(
     grace: float = 60.0,
     limit: int = 1000,
     progress: Progress = False,
+    storage_options: StorageOptions | None = None,
 ) -> CheckReport:
     """Look for whatever may be wrong with an array, or with a group and everything below it.
 
@@ -66,6 +72,8 @@ def check(
         Findings of one code that are kept for one node; others are only counted.
     progress
         True for a bar; a callable gets ``(done, total)``, in chunks (shards) of all arrays.
+    storage_options
+        For a URL: see `exzarr.open`.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def check(
     started = time.perf_counter()
     patterns: bool | Sequence[str] = [full] if isinstance(full, str) else full
     with ExitStack() as opened:
-        location = locate(target, path, "r", opened)
+        location = locate(target, path, "r", opened, storage_options)
         # Most of them wait, where requests take their time.
         workers = workers or max(config.get().workers, location.store.concurrency)
         options = Options(deep, patterns, workers, grace)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
 
 from exzarr import hierarchy
@@ -22,6 +22,7 @@ from exzarr.format.nodes import without_consolidated
 from exzarr.group import Group
 from exzarr.hierarchy import Location, normalize_path
 from exzarr.nodes.consolidating import consolidate
+from exzarr.spelling import known_arguments
 from exzarr.stores.base import (
     KEEP,
     Buffer,
@@ -46,6 +47,9 @@ from exzarr.tools.check.quarantine import Replacement, quarantine_key, set_aside
 from exzarr.tools.check.salvage import Rescued, rescue
 from exzarr.tools.copy import locate
 from exzarr.tools.copy_plan import place_of
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["Outcome", "RepairReport", "repair"]
 
@@ -98,8 +102,13 @@ class RepairReport:
         return "\n".join([f"{self.place}: {found}", *[f"  {outcome}" for outcome in self.outcomes]])
 
 
+@known_arguments
 def repair(
-    target: Array | Group | StoreLike, plan: RepairPlan | str | os.PathLike[str], *, path: str = ""
+    target: Array | Group | StoreLike,
+    plan: RepairPlan | str | os.PathLike[str],
+    *,
+    path: str = "",
+    storage_options: StorageOptions | None = None,
 ) -> RepairReport:
     """Carry out a plan that `CheckReport.plan` made.
 
@@ -113,6 +122,8 @@ def repair(
         What was checked.
     plan
         The plan, or the file that it was saved in.
+    storage_options
+        For a URL: see `exzarr.open`.
 
     Raises
     ------
@@ -125,7 +136,7 @@ def repair(
         plan = RepairPlan.load(plan)
     started = time.perf_counter()
     with ExitStack() as opened:
-        location = locate(target, path, "r+", opened)
+        location = locate(target, path, "r+", opened, storage_options)
         place = place_of(location)
         if (plan.place, plan.path) != (place, location.path):
             raise ArgumentError(f"the plan was made for {plan.place}, not for {place}")

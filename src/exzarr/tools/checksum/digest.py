@@ -6,7 +6,7 @@ import hashlib
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exzarr.array import Array
 from exzarr.errors import ChunkError, MetadataError
@@ -14,12 +14,16 @@ from exzarr.format.metadata import ArrayMetadata
 from exzarr.group import Group
 from exzarr.hierarchy import Location, Metadata
 from exzarr.nodes.survey import Obstacle, OnError, check_on_error, settle
+from exzarr.spelling import known_arguments
 from exzarr.stores.resolve import StoreLike
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.tools.checksum.canonical import Encoder, attributes_of, canonical_json, dimension_names_of
 from exzarr.tools.checksum.tree import digest_elements
 from exzarr.tools.copy import MEMORY, locate
 from exzarr.tools.copy_plan import place_of, walk
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["Checksum", "checksum"]
 
@@ -72,6 +76,7 @@ class Checksum:
         return self.hexdigest
 
 
+@known_arguments
 def checksum(
     target: Array | Group | StoreLike,
     *,
@@ -79,6 +84,7 @@ def checksum(
     on_error: OnError = "raise",
     memory: int = MEMORY,
     progress: Progress = False,
+    storage_options: StorageOptions | None = None,
 ) -> Checksum:
     """A digest of what an array, or a group with everything below it, holds.
 
@@ -128,7 +134,9 @@ def checksum(
     memory
         Most bytes of elements that are in memory at once (one chunk at least).
     progress
-        True for a bar; a callable gets ``(done, total)``, in elements.
+        True for a bar; a callable gets ``(done, total)``, in bytes of elements.
+    storage_options
+        For a URL: see `exzarr.open`.
 
     Raises
     ------
@@ -138,12 +146,12 @@ def checksum(
         A chunk cannot be decoded.
     """
     with ExitStack() as opened:
-        location = locate(target, path, "r", opened)
+        location = locate(target, path, "r", opened, storage_options)
         check_on_error(on_error)
         walked = walk(location)
         settle(walked.obstacles, on_error)
         nodes = _sorted(location, walked.nodes)
-        meter = open_meter(progress, sum(_size(meta) for _, _, meta in nodes), "reading")
+        meter = open_meter(progress, sum(_nbytes(meta) for _, _, meta in nodes), "reading", in_bytes=True)
         try:
             found = _checksum(location, nodes, [*walked.obstacles], on_error, memory, meter)
             return replace(found, notes=walked.notes)
@@ -161,8 +169,9 @@ def _sorted(
     return sorted(found, key=lambda node: node[0].encode())
 
 
-def _size(meta: Metadata) -> int:
-    return math.prod(meta.shape) if isinstance(meta, ArrayMetadata) else 0
+def _nbytes(meta: Metadata) -> int:
+    """Bytes of all elements."""
+    return math.prod(meta.shape) * Encoder(meta.data_type).itemsize if isinstance(meta, ArrayMetadata) else 0
 
 
 def _checksum(
@@ -183,7 +192,7 @@ def _checksum(
 
             def advance(n: int, itemsize: int = encoder.itemsize) -> None:
                 if meter is not None:
-                    meter.add(n, n * itemsize)
+                    meter.add(n * itemsize, n * itemsize)
 
             try:
                 data[path] = digest_elements(Array(place, meta, read_only=True), encoder, memory, advance)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 
 from exzarr.errors import ArgumentError
+from exzarr.spelling import no_dimension
 
 if TYPE_CHECKING:
     from exzarr.array import Array
@@ -47,8 +48,7 @@ class Shape:
         """The number of a dimension, given by number or by name."""
         if isinstance(axis, str):
             if axis not in (self.names or ()):
-                known = ", ".join(repr(name) for name in self.names or () if name) or "none"
-                raise ArgumentError(f"there is no dimension {axis!r}; dimensions with names: {known}")
+                raise ArgumentError(no_dimension(axis, self.names or ()))
             return (self.names or ()).index(axis)
         if not -len(self.shape) <= axis < len(self.shape):
             raise ArgumentError(f"axis={axis}: the array has {len(self.shape)} dimensions")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from exzarr.creation.auto_chunks import auto_chunks
 from exzarr.creation.metadata import array_metadata
 from exzarr.errors import ArgumentError, ExzarrError
 from exzarr.nodes.codec_parts import codec_parts
+from exzarr.spelling import known_arguments
 from exzarr.stores.base import Store
-from exzarr.stores.resolve import resolve_store
+from exzarr.stores.resolve import resolve_store, shared_options
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.tools.lab.access import AccessLike, Patterns, Shape, patterns
 from exzarr.tools.lab.calibrate import decode_speeds, store_speeds
@@ -25,6 +26,9 @@ from exzarr.tools.lab.sample import Sample, Subject, Target, sample_of, subject_
 from exzarr.tools.lab.speeds import Speeds
 from exzarr.tools.lab.trying import agreement, tried
 from exzarr.tools.lab.weighing import Problem, refined, scored
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["chunks"]
 
@@ -39,6 +43,7 @@ SAMPLE_BYTES = 32 * 2**20
 LayoutLike = Layout | Sequence[int] | tuple[Sequence[int], Sequence[int] | None]
 
 
+@known_arguments
 def chunks(
     target: Target,
     dtype: Any = None,
@@ -58,6 +63,7 @@ def chunks(
     scratch: str | None = None,
     seed: int = 0,
     progress: Progress = False,
+    storage_options: StorageOptions | None = None,
 ) -> ChunkReport:
     """Recommend chunks and shards for the way an array is read.
 
@@ -109,6 +115,8 @@ def chunks(
         Of the places of windows, rows and elements, and of made-up data.
     progress
         A bar, or a function that is called with ``(done, total)``.
+    storage_options
+        Of `target` and `store`, where these are URLs: see `exzarr.open`.
 
     Returns
     -------
@@ -119,7 +127,8 @@ def chunks(
     ArgumentError
         Something makes no sense; the message says what.
     """
-    subject = subject_of(target, dtype)
+    of_target, of_store = shared_options(target, store, storage_options, None)
+    subject = subject_of(target, dtype, of_target)
     of = Shape(subject.shape, subject.dtype.itemsize, _names(subject))
     accesses = patterns(access, of)
     sample = sample_of(subject, sample_bytes, seed)
@@ -128,7 +137,7 @@ def chunks(
     now = _now(subject)
     most = 6 if measure is True else int(measure)
     meter = open_meter(progress, None, "laying out")
-    where: Any = store if store in ("local", "s3") else _store(store)
+    where: Any = store if store in ("local", "s3") else _store(store, of_store)
     try:
         with place(where, scratch) as (there, path):
             if speeds is None:
@@ -148,8 +157,8 @@ def chunks(
     return _report(subject, name, problem, sample, results, now, left_out)
 
 
-def _store(store: Any) -> Store:
-    found, path = resolve_store(store)
+def _store(store: Any, storage_options: StorageOptions | None) -> Store:
+    found, path = resolve_store(store, storage_options=storage_options)
     if path:
         raise ArgumentError(f"store={store!r}: give the store itself, not a path in it")
     if found.read_only:

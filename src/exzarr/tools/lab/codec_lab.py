@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from exzarr.creation.auto_chunks import auto_chunks
 from exzarr.creation.metadata import VARIABLE_ITEMSIZE
 from exzarr.errors import ArgumentError, ExzarrError
 from exzarr.format import dtypes, fill_values
+from exzarr.spelling import known_arguments
 from exzarr.stream.progress import Progress, open_meter
 from exzarr.telemetry.units import human_bytes
 from exzarr.tools.lab import codec_words
@@ -25,6 +26,9 @@ from exzarr.tools.lab.codec_report import DESTINATIONS, CodecReport, Destination
 from exzarr.tools.lab.codec_trial import CodecTrial, try_chain
 from exzarr.tools.lab.pareto import front
 from exzarr.tools.lab.sample import Subject, Target, made_up, subject_of
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["codecs"]
 
@@ -40,6 +44,7 @@ MOST_SECONDS = 2.0
 """What one chain gets at most."""
 
 
+@known_arguments
 def codecs(
     target: Target,
     dtype: Any = None,
@@ -55,6 +60,7 @@ def codecs(
     destinations: Sequence[Destination] = DESTINATIONS,
     seed: int = 0,
     progress: Progress = False,
+    storage_options: StorageOptions | None = None,
 ) -> CodecReport:
     """Try compressors on an array's own chunks: how small, how fast, and which is best for what.
 
@@ -90,6 +96,8 @@ def codecs(
         Of which chunks are taken, and of made-up data.
     progress
         A bar, or a function that is called with ``(done, total)``.
+    storage_options
+        Of `target`, where that is a URL: see `exzarr.open`.
 
     Returns
     -------
@@ -100,7 +108,7 @@ def codecs(
     ArgumentError
         Something makes no sense; the message says what.
     """
-    subject = subject_of(target, dtype)
+    subject = subject_of(target, dtype, storage_options)
     data_type = (
         dtypes.from_numpy(subject.dtype, 3) if subject.array is None else subject.array.metadata.data_type
     )

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -17,6 +17,10 @@ from exzarr.creation.layout import parse_shape
 from exzarr.errors import ArgumentError, NodeTypeError
 from exzarr.format import dtypes
 from exzarr.stores.base import Store
+from exzarr.stores.resolve import refuse_options
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["Sample", "Subject", "Target", "cut_shape", "sample_of", "subject_of"]
 
@@ -71,8 +75,13 @@ class Sample:
     made_up: bool
 
 
-def subject_of(target: Target, dtype: Any = None) -> Subject:
-    """What a user means by `target`; `dtype` is needed with a shape, and makes no sense with anything else."""
+def subject_of(target: Target, dtype: Any = None, storage_options: StorageOptions | None = None) -> Subject:
+    """What a user means by `target`.
+
+    `dtype` is needed with a shape, and makes no sense with anything else; `storage_options` are for a URL.
+    """
+    if not isinstance(target, (str, os.PathLike, Store)):
+        refuse_options(storage_options, "the target is no path or URL")
     if isinstance(target, (int, np.integer)) or (
         isinstance(target, Sequence)
         and not isinstance(target, str)
@@ -88,7 +97,7 @@ def subject_of(target: Target, dtype: Any = None) -> Subject:
     if isinstance(target, (str, os.PathLike, Store)):
         from exzarr.api.opening import open as open_node
 
-        node = open_node(target, mode="r")
+        node = open_node(target, mode="r", storage_options=storage_options)
         if not isinstance(node, Array):
             raise NodeTypeError(f"{target} is a group; the lab is about one array: give its path")
         target = node

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exzarr.api.opening import open_array
 from exzarr.array import Array
@@ -17,6 +17,9 @@ from exzarr.stores.local import LocalStore
 from exzarr.stores.references import ReferenceStore, folder_store
 from exzarr.stores.targets import encoded, is_url, local_path, plain
 from exzarr.tools.virtual.model import VirtualArray, VirtualFile
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["Place", "json_form", "opened_array", "place_of", "reference_options", "taken_in_chunks"]
 
@@ -44,8 +47,12 @@ class Place:
     key: str
 
 
-def place_of(file: str | os.PathLike[str], stores: Mapping[str, Store]) -> Place:
-    """Where a file is. StoreError where it is not there."""
+def place_of(
+    file: str | os.PathLike[str],
+    stores: Mapping[str, Store],
+    storage_options: StorageOptions | None = None,
+) -> Place:
+    """Where a file is. StoreError where it is not there. `storage_options` are for a URL."""
     name = os.fspath(file)
     if is_url(name):
         target = plain(name)
@@ -54,7 +61,8 @@ def place_of(file: str | os.PathLike[str], stores: Mapping[str, Store]) -> Place
             begin = plain(start).rstrip("/")
             if target.startswith(begin + "/"):
                 return Place(name, encoded(target), begin, store, target[len(begin) + 1 :])
-        return Place(name, encoded(target), folder, folder_store(encoded(folder)), key)
+        found = folder_store(encoded(folder), storage_options=storage_options)
+        return Place(name, encoded(target), folder, found, key)
     path = str(Path(local_path(name)).expanduser().resolve())
     if not Path(path).is_file():
         raise StoreError(f"there is no file {path!r}")

@@ -6,10 +6,12 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr.errors import ArgumentError, StoreError
+from exzarr.spelling import known_arguments
 from exzarr.stores.base import Store
+from exzarr.stores.resolve import refuse_options
 from exzarr.stores.targets import is_url
 from exzarr.tools.virtual.group import VirtualGroup, virtual_group
 from exzarr.tools.virtual.hdf5 import read_hdf5
@@ -19,6 +21,9 @@ from exzarr.tools.virtual.netcdf3 import MAGICS, read_netcdf3
 from exzarr.tools.virtual.places import Place, json_form, place_of
 from exzarr.tools.virtual.write import write_references
 
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
 __all__ = ["references_of", "virtualize"]
 
 OnUnsupported = Literal["raise", "skip"]
@@ -27,6 +32,7 @@ INLINE = 500
 """kerchunk's default."""
 
 
+@known_arguments
 def virtualize(
     files: Files,
     output: str | os.PathLike[str] | None = None,
@@ -38,6 +44,7 @@ def virtualize(
     overwrite: bool = False,
     on_unsupported: OnUnsupported = "raise",
     stores: Mapping[str, Store] | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> VirtualGroup:
     """HDF5 and NetCDF files as a Zarr hierarchy whose chunks stay where they are.
 
@@ -70,7 +77,9 @@ def virtualize(
         nothing, are listed there in both cases.
     stores
         Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
-        what the environment says.
+        `storage_options` and the environment say.
+    storage_options
+        For the URLs among `files`, and `output` where that is one: see `exzarr.open`.
 
     Returns
     -------
@@ -89,10 +98,13 @@ def virtualize(
         Files that can't be joined: arrays that only one has, that are stored differently or differ in what their
         numbers mean. Names in `exclude` that no file has.
     """
-    found, places = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {})
+    if storage_options and not any(is_url(os.fspath(one)) for one in [*_several(files), output or ""]):
+        refuse_options(storage_options, "neither the files nor the output are URLs")
+    found, places = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {}, storage_options)
     if output is not None:
         written = _relative(found, output) if relative else found
-        write_references(written, output, overwrite=overwrite)
+        options = storage_options if is_url(os.fspath(output)) else None
+        write_references(written, output, overwrite=overwrite, storage_options=options)
     return virtual_group(found, places)
 
 
@@ -104,10 +116,17 @@ def references_of(
     inline: int = INLINE,
     on_unsupported: OnUnsupported = "raise",
     stores: Mapping[str, Store] | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> tuple[dict[str, Any], Sequence[LeftOut]]:
     """The references that `virtualize` makes, in kerchunk's JSON form, and what they do not have."""
-    found, _ = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {})
+    if storage_options and not any(is_url(os.fspath(one)) for one in _several(files)):
+        refuse_options(storage_options, "the files are no URLs")
+    found, _ = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {}, storage_options)
     return json_form(found), found.left_out
+
+
+def _several(files: Files) -> Sequence[str | os.PathLike[str]]:
+    return [files] if isinstance(files, (str, os.PathLike)) else files
 
 
 def _found(
@@ -117,9 +136,9 @@ def _found(
     inline: int,
     on_unsupported: OnUnsupported,
     stores: Mapping[str, Store],
+    storage_options: StorageOptions | None,
 ) -> tuple[VirtualFile, Sequence[Place]]:
-    if isinstance(files, (str, os.PathLike)):
-        files = [files]
+    files = _several(files)
     if isinstance(exclude, str):
         exclude = [exclude]
     if on_unsupported not in ("raise", "skip"):
@@ -130,7 +149,7 @@ def _found(
         raise ArgumentError(
             f"{len(files)} files are joined along a dimension: concat_dim='time' (--concat-dim time)"
         )
-    places = [place_of(file, stores) for file in files]
+    places = [place_of(file, stores, storage_options) for file in files]
     exclude = [path.strip("/") for path in exclude]
     found = [_read(place, exclude, inline, on_unsupported == "skip") for place in places]
     unknown = [path for path in exclude if not any(path in file.excluded for file in found)]

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exzarr.errors import ArgumentError, MissingDependencyError, NodeExistsError
 from exzarr.stores.reference_json import Reference
@@ -15,30 +16,41 @@ from exzarr.stores.targets import is_url, local_path
 from exzarr.tools.virtual.model import Index, VirtualArray, VirtualFile
 from exzarr.tools.virtual.places import json_form
 
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
 __all__ = ["write_references"]
 
 RECORD_SIZE = 10_000
 """References in a Parquet file; fsspec's default."""
 
 
-def write_references(found: VirtualFile, output: str | os.PathLike[str], *, overwrite: bool) -> str:
+def write_references(
+    found: VirtualFile,
+    output: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    storage_options: StorageOptions | None = None,
+) -> str:
     """Write `found` to a ``.json`` file or a ``.parq`` folder; its path or URL comes back."""
     place = os.fspath(output)
     if not is_url(place):
         place = str(Path(local_path(place)).expanduser().resolve())
     name = place.rstrip("/").rpartition("/" if is_url(place) else os.sep)[2].lower()
     if name.endswith(".json"):
-        _write_json(found, place, overwrite)
+        _write_json(found, place, overwrite, storage_options)
     elif name.endswith((".parq", ".parquet")):
-        _write_parquet(found, place, overwrite)
+        _write_parquet(found, place, overwrite, storage_options)
     else:
         raise ArgumentError(f"references go to a name that ends in .json or .parq, not to {name!r}")
     return place
 
 
-def _write_json(found: VirtualFile, place: str, overwrite: bool) -> None:
+def _write_json(
+    found: VirtualFile, place: str, overwrite: bool, storage_options: StorageOptions | None
+) -> None:
     folder, _, name = place.rpartition("/" if is_url(place) else os.sep)
-    store = folder_store(folder, read_only=False)
+    store = folder_store(folder, read_only=False, storage_options=storage_options)
     value = json.dumps(json_form(found)).encode()
     if overwrite:
         store.put(name, value)
@@ -46,7 +58,9 @@ def _write_json(found: VirtualFile, place: str, overwrite: bool) -> None:
         raise _there_is(place)
 
 
-def _write_parquet(found: VirtualFile, place: str, overwrite: bool) -> None:
+def _write_parquet(
+    found: VirtualFile, place: str, overwrite: bool, storage_options: StorageOptions | None
+) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -54,7 +68,7 @@ def _write_parquet(found: VirtualFile, place: str, overwrite: bool) -> None:
         raise MissingDependencyError(
             "Parquet reference sets need pyarrow: pip install 'exzarr[parquet]'"
         ) from error
-    store = folder_store(place, read_only=False)
+    store = folder_store(place, read_only=False, storage_options=storage_options)
     if store.exists(".zmetadata"):
         if not overwrite:
             raise _there_is(place)

@@ -73,7 +73,7 @@ MADE = {
         lambda path: hdf5(path, userblock_size=1024),
         "exzarr.virtualize",
     ),
-    "NetCDF3": (netcdf3, "xarray"),
+    "NetCDF3": (netcdf3, "exzarr.virtualize"),
     "Parquet": (parquet, "pandas.read_parquet"),
     "Arrow": (feather, "pandas.read_feather"),
     "image": (png, "Pillow"),

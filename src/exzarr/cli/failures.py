@@ -20,7 +20,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """As the shell has it for a program that a signal ended: 128, and the signal's number."""
 
-_VALUE = r"""(?:True|\[['"]?([^\]'"]*)['"]?\]|'([^']*)'|"([^"]*)"|(?![\['"(])([\w./:-]*\w))"""
+_VALUE = r"""(?:True|\[['"]?([^\]'"]*)['"]?\]|\(([^()]*)\)|'([^']*)'|"([^"]*)"|(?![\['"(])([\w./:-]*\w))"""
 _ARGUMENT = re.compile(r"\b([a-z][a-z_]*)=" + _VALUE)
 _PYTHON = (
     (r"(\w+)=\S+ \((--[^)]*)\)", r"\2"),  # both are said: exclude=['odd'] (--exclude odd)
@@ -72,6 +72,6 @@ def _as_typed(text: str, options: Collection[str]) -> str:
         if name not in options or text[: match.start()].endswith(("--option ", "-o ", '"', "'")):
             return match[0]
         value = next((part for part in match.groups()[1:] if part), "")
-        return f"{name} {value}".rstrip()
+        return f"{name} {value.replace(', ', ',')}".rstrip()
 
     return _ARGUMENT.sub(option, text)

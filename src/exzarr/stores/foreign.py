@@ -40,7 +40,7 @@ _UNPACK = "unpack it first"
 HDF5 = Foreign("an HDF5 file", _VIRTUAL)
 NETCDF4 = Foreign("a NetCDF4 (HDF5) file", _VIRTUAL)
 NETCDF = Foreign("a NetCDF file", _VIRTUAL)
-NETCDF3 = Foreign("a NetCDF3 file", _XARRAY.format(""))
+NETCDF3 = Foreign("a NetCDF3 file", _VIRTUAL)
 HDF4 = Foreign("an HDF4 file", "convert it to NetCDF4 first, such as with h4tonccf")
 TIFF = Foreign("a TIFF file", "tifffile reads it: exzarr.save(path, tifffile.imread(file))")
 GRIB = Foreign("a GRIB file", _XARRAY.format(', engine="cfgrib"'))

@@ -1,0 +1,187 @@
+"""What commands say: help, hints, exit statuses, and terminals that lack characters."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from typer.testing import CliRunner
+
+import exzarr
+from exzarr.cli.app import app
+from exzarr.cli.failures import message_of
+from exzarr.errors import StoreError
+
+SOURCE = str(Path(exzarr.__file__).parents[1])
+PYTHON = re.compile(r"\b\w+=(True|False|None|\[|\(|')|\bmode '|exzarr\.\w+\(|\w+Options\(|storage_options")
+"""What only those who write Python can use."""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("speech") / "climate.zarr"
+    root = zarr.create_group(path)
+    root.create_array(
+        "temperature", data=np.arange(24.0).reshape(4, 6), chunks=(2, 3), dimension_names=("time", "lat")
+    )
+    return path
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+COMMANDS = (
+    ["info"], ["tree"], ["head"], ["copy"], ["convert"], ["virtualize"], ["check"], ["checksum"], ["profile"],
+    ["demo"], ["lab", "chunks"], ["lab", "codecs"], ["gallery", "list"], ["gallery", "run"], ["gallery", "open"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_shows_flags_as_flags_and_fits_a_terminal(command):
+    shown = invoke(*command, "--help").stdout
+    assert "<bool>" not in shown
+    assert not re.search(r"--json\s+<", shown)
+    assert shown.isascii()
+    options = shown[shown.index("Options:") :]
+    assert max(map(len, options.splitlines())) <= 80
+    if command[0] not in ("demo", "gallery"):
+        example = next(
+            line for line in shown.splitlines() if line.startswith(f"    exzarr {' '.join(command)} ")
+        )
+        assert example
+    if command[0] in ("info", "tree", "head", "copy", "convert", "check", "checksum", "lab"):
+        assert "-o, --option KEY=VALUE" in shown
+        assert "--anon " in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inf", "x"], "Did you mean 'info'?"),
+        (["lab", "chunk", "x"], "Did you mean 'chunks'?"),
+        (["copy", "{path}", "{new}", "--compressors", "zstt"], "there is no codec 'zstt'; did you mean 'zstd'?"),
+        (["copy", "{path}", "{new}", "--compressors", "zstd:x"], "is a level (blosc:9"),
+        (["copy", "{path}", "{new}", "--compressors", "zstd:99"], "level must be between"),
+        (["copy", "{path}", "{new}", "--chunks", "tim=3"], "there is no dimension 'tim'; did you mean 'time'?"),
+        (["copy", "{path}", "{new}", "--shards", "lta=3"], "did you mean 'lat'?"),
+        (["lab", "chunks", "{path}/temperature", "-a", "window:tim=1", "--measure", "0"], "did you mean 'time'?"),
+        (["lab", "codecs", "4,4", "--dtype", "f4", "--only", "zstdd"], "did you mean 'zstd'?"),
+        (["info", "s3:/bucket/x"], "a URL has two: s3://bucket/x"),
+    ],
+)  # fmt: skip
+def test_what_is_misspelt_is_wrong_usage_and_names_the_nearest(path, tmp_path, arguments, said):
+    filled = [argument.format(path=path, new=tmp_path / "new.zarr") for argument in arguments]
+    result = invoke(*filled, code=2)
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "new.zarr").exists()
+
+
+@pytest.mark.parametrize("command", ["info", "tree", "head", "check", "checksum"])
+def test_a_path_that_leads_nowhere_names_the_nearest_and_is_no_damage(path, command):
+    assert "did you mean 'temperature'?" in invoke(command, path / "temperatur", code=3).stderr
+    assert "did you mean 'climate.zarr'?" in invoke(command, path.with_name("climat.zarr"), code=3).stderr
+
+
+def test_check_tells_damage_from_a_typo(path, tmp_path):
+    zarr.create_array(tmp_path / "a", data=np.arange(10), chunks=(5,))
+    invoke("check", tmp_path / "a", "--deep")
+    (tmp_path / "a" / "c" / "1").write_bytes(b"damaged")
+    invoke("check", tmp_path / "a", "--deep", code=1)
+    invoke("check", tmp_path / "b", "--deep", code=3)
+    invoke("check", tmp_path / "a", "--depe", code=2)
+
+
+def test_errors_have_no_hints_that_only_python_takes(path, tmp_path):
+    exzarr.save(tmp_path / "a.zip", np.arange(3))
+    exzarr.save(tmp_path / "b.zarr", np.arange(3))
+    for arguments in (
+        ["lab", "chunks", tmp_path / "nowhere.zarr"],
+        ["info", tmp_path / "nowhere.zarr"],
+        ["convert", tmp_path / "a.zip", "--to", "2"],
+        ["copy", path, tmp_path / "b.zarr"],
+        ["copy", path, tmp_path / "a.zip"],
+        ["head", path],
+        ["info", tmp_path / "b.zarr", "--anon"],
+        ["info", "s3://bucket/x", "-o", "anonn=1"],
+        ["copy", path / "temperature", tmp_path / "new", "--chunks", "5,5,5"],
+        ["copy", path / "temperature", tmp_path / "new", "--dtype", "floot"],
+    ):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code in (2, 3), result.output
+        assert not PYTHON.search(result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("there is a file; overwrite=True replaces it", "there is a file; --overwrite replaces it"),
+        ("no such node; mode 'a' or 'w' would create one", "no such node"),
+        ("2 files: concat_dim='time' (--concat-dim time)", "2 files: --concat-dim time"),
+        ("x; ReferenceStore(..., allow=[...]) names folders", "x; --allow PLACE names folders"),
+        ("denied: give the option absent=(403,)", "denied: give the option --option absent=403"),
+        ("chunks=(5, 5) has 2 entries", "--chunks 5,5 has 2 entries"),
+        ("shards='big': a size is", "--shards big: a size is"),
+        ("write --option endpoint=http://h", "write --option endpoint=http://h"),
+    ],
+)
+def test_hints_are_translated(said, typed):
+    assert (
+        message_of(StoreError(said), {"--overwrite", "--concat-dim", "--option", "--chunks", "--shards"})
+        == typed
+    )
+
+
+def test_compressors_with_a_level(path, tmp_path):
+    invoke("copy", path, tmp_path / "b", "--compressors", "zstd:9")
+    assert (
+        zarr.open_array(tmp_path / "b" / "temperature").compressors[0].to_dict()["configuration"]["level"]
+        == 9
+    )
+    invoke("copy", path, tmp_path / "c", "--compressors", "blosc:2", "--zarr-format", "2")
+    assert zarr.open_array(tmp_path / "c" / "temperature", zarr_format=2).compressors[0].clevel == 2
+
+
+def test_access_patterns_without_names_are_named_as_they_were_typed(path):
+    access = ["-a", "window:1,-1", "-a", "window:-1,1*2", "-a", "scan"]
+    shown = invoke("lab", "chunks", path / "temperature", *access, "--measure", "0", "--json").stdout
+    accesses = json.loads(shown)["accesses"]
+    assert sorted(accesses) == ["scan", "window:-1,1", "window:1,-1"]
+    assert accesses["window:-1,1"]["weight"] == 2
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LANG": "C"},
+    ],
+    ids=str,
+)
+def test_encodings_that_lack_characters(path, tmp_path, environment):
+    exzarr.create_array(tmp_path / "größe.zarr", data=np.arange(4.0))
+    for arguments in (["tree", path], ["info", path / "temperature"], ["head", tmp_path / "größe.zarr"], ["check", path],
+                      ["checksum", tmp_path / "größe.zarr"], ["info", tmp_path / "nichts…"]):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "exzarr", *map(str, arguments)],
+            capture_output=True, check=False, env={**os.environ, "PYTHONPATH": SOURCE, **environment},
+        )  # fmt: skip
+        assert b"Unicode" not in done.stderr
+        assert done.returncode == (3 if arguments[-1].name.startswith("nichts") else 0), done.stderr
+        if environment.get("PYTHONIOENCODING") == "ascii":
+            assert done.stdout.isascii()
+            assert done.stderr.isascii()
+            if arguments[0] == "tree":
+                assert b"`-- temperature  time 4, lat 6  float64  2x3" in done.stdout

@@ -9,15 +9,15 @@ def header(mo):
     mo.md(r"""
     # Your first Zarr array
 
-    Create an array on disk, write and read parts of it, and see which files each of these touches.
+    Create an array on disk, write and read parts of it, and see which files each step touches.
 
-    - **Goal.** Create, fill, read, save and open a Zarr array, stream through one that is larger than memory, and
-      say beforehand what a read will cost.
-    - **Data.** A landscape of 1,200 × 1,600 heights, made from a seed (`exzarr.gallery.terrain`).
+    - **Goal.** Create, fill, read, save and open a Zarr array, stream through an array that is larger than memory,
+      and estimate the cost of a read before you run it.
+    - **Data.** A synthetic landscape of 1,200 × 1,600 heights, generated from a seed (`exzarr.gallery.terrain`).
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 3 s on two cores.
-    - **Try next.** Give the array shards (`shards=`) and look at what lies on disk then; move the sliders until
-      one byte is decoded for each that is wanted.
+    - **Try next.** Add shards to the array (`shards=`) and look at its files again. Move the sliders until exzarr
+      decodes one byte for each byte requested.
     """)
     return
 
@@ -45,10 +45,10 @@ def _(mo):
     ## An array is a grid of chunks
 
     A NumPy array is one block of memory. A Zarr array is cut into *chunks* of equal shape, and each chunk is
-    compressed and stored by itself. Whoever wants a part of the array reads the chunks that the part touches,
-    and no others. That is the whole idea; the rest follows from it.
+    compressed and stored separately. To read a part of the array, a program reads only the chunks that the part
+    touches. Everything else in Zarr follows from this idea.
 
-    Ours will hold heights: 1,200 rows of 1,600, in chunks of 200 × 200.
+    Your array will contain heights: 1,200 rows of 1,600, in chunks of 200 × 200.
     """)
     return
 
@@ -77,7 +77,7 @@ def create(Workspace, exzarr, np, show, size, terrain):
     show.check(
         "a new array is one file, its metadata", [str(f) for f in work.files("empty.zarr")] == ["zarr.json"]
     )
-    show.check("whatever was not written reads as the fill value", np.isnan(empty[0, 0]))
+    show.check("elements that were never written read as the fill value", np.isnan(empty[0, 0]))
     show.results(rows=shape[0], columns=shape[1], chunks=empty.nchunks, array_mb=empty.nbytes / 1e6)
     return heights, new_array, shape, work
 
@@ -87,8 +87,8 @@ def _(mo):
     mo.md(r"""
     ## Write a slice
 
-    Assignment works as with NumPy. The survey of the north-west comes first: 500 × 700 points. It covers some
-    chunks whole and others in part, and only chunks that something was written to exist.
+    Assignment works as in NumPy. First write the survey of the north-west: 500 × 700 points. It covers some chunks
+    completely and others in part. Only chunks that you have written to exist.
     """)
     return
 
@@ -106,9 +106,9 @@ def write_a_slice(chunk_maps, heights, new_array, np, shape, show, style, work):
     _fig, _axes = style.new_figure(6.4, 4.6, grid="")
     chunk_maps.draw_chunks(_axes, shape, surveyed.chunks, region=survey, stored=stored)
     style.title(_axes, "After the first survey", "hatched: chunks that do not exist")
-    show.check("the survey reads back as it was written", np.array_equal(surveyed[survey], heights[survey]))
+    show.check("the survey reads back unchanged", np.array_equal(surveyed[survey], heights[survey]))
     show.check(
-        "a file for each chunk that it touches, and no other",
+        "there is one file for each chunk that the survey touches, and no other file",
         np.array_equal(stored, chunk_maps.touched_chunks(shape, surveyed.chunks, survey)),
     )
     show.results(
@@ -125,11 +125,12 @@ def write_a_slice(chunk_maps, heights, new_array, np, shape, show, style, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    The chunks at the survey's border were written in part: exzarr read what was there (nothing, so the fill
-    value), put the new values in, and stored the chunk again. Other writers are kept out of the chunk meanwhile.
-    Whole chunks need neither the reading nor the waiting, so **write along chunk borders where you can**.
+    exzarr wrote the chunks at the survey's border in part. For each of them it read the existing chunk (missing here,
+    so it used the fill value), inserted the new values, and stored the chunk again. It kept other writers out of the
+    chunk during this update. Whole chunks need neither the reading nor the waiting, so **write along chunk borders
+    where you can**.
 
-    Now the rest.
+    Now write the rest.
     """)
     return
 
@@ -141,8 +142,8 @@ def write_all(heights, json, new_array, np, show, work):
 
     stored_bytes = work.bytes_on_disk("hills.zarr")
     document = json.loads((work / "hills.zarr/zarr.json").read_text())
-    show.check("all of it reads back as it was written", np.array_equal(hills[...], heights))
-    show.check("each chunk is a file", len(work.files("hills.zarr/c")) == hills.nchunks)
+    show.check("the whole array reads back unchanged", np.array_equal(hills[...], heights))
+    show.check("each chunk is one file", len(work.files("hills.zarr/c")) == hills.nchunks)
     show.results(codecs=", ".join([codec["name"] for codec in document["codecs"]]))
     show.measured(stored_mb=stored_bytes / 1e6, ratio=hills.nbytes / stored_bytes)
     return document, hills
@@ -151,11 +152,11 @@ def write_all(heights, json, new_array, np, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## What lies on disk
+    ## Files on disk
 
-    One JSON document, `zarr.json`, says what the array is. The chunks lie beside it, each under its index in the
-    grid: `c/2/5` is the third row of chunks, the sixth column. Nothing else is there, no index and no database;
-    that is why so many programs can read it.
+    One JSON document, `zarr.json`, describes the array. The chunks are stored next to it, each under its index in the
+    grid: `c/2/5` is the chunk in the third row and the sixth column. There are no other files, no index and no
+    database. Therefore many programs can read the array.
     """)
     return
 
@@ -175,11 +176,11 @@ def on_disk(document, json, mo, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Read a slice, and know beforehand what it costs
+    ## Read a slice, and estimate its cost first
 
-    `explain` plans a read without doing it. Move the window: what you *want* is outlined, what has to be
-    fetched and decoded for it stands out. A window that lies across chunk borders costs more than one within, and
-    a single row costs as much as a whole row of chunks.
+    `explain` plans a read without running it. Move the window. The window itself is outlined, and the chunks that
+    exzarr has to fetch and decode are highlighted. A window that crosses chunk borders costs more than a window
+    within one chunk. A single row costs as much as a whole row of chunks.
     """)
     return
 
@@ -215,16 +216,16 @@ def read_a_slice(chunk_maps, heights, hills, left, np, shape, show, style, tall,
         f"{plan.chunks} of {hills.nchunks} chunks",
         f"{plan.amplification:.1f} bytes decoded for each one wanted",
     )
-    show.check("the window is what NumPy cuts out", np.array_equal(hills[window], heights[window]))
+    show.check("the window equals the NumPy slice", np.array_equal(hills[window], heights[window]))
     show.check(
-        "explain counts the chunks of the picture",
+        "explain counts the same chunks as the picture",
         plan.chunks == chunk_maps.touched_chunks(shape, hills.chunks, window).sum(),
     )
     show.results(window_chunks=plan.chunks, window_amplification=plan.amplification)
     show.figure(
         "window",
         _fig,
-        alt="A landscape under the chunk grid. The window is outlined; the chunks it touches stand out.",
+        alt="A landscape under the chunk grid. The window is outlined, and the chunks that it touches are highlighted.",
     )
     return
 
@@ -245,9 +246,9 @@ def _(mo):
     mo.md(r"""
     ## Save, and open again
 
-    `exzarr.save` and `exzarr.load` are `numpy.save` and `numpy.load` for Zarr: a whole array in one call. `open` reads
-    the metadata, finds out what is there (array or group, Zarr v2 or v3), and no chunk is touched until you ask for
-    elements.
+    `exzarr.save` and `exzarr.load` are `numpy.save` and `numpy.load` for Zarr: a whole array in one call. `open`
+    reads the metadata and determines the kind of node (array or group, Zarr v2 or v3). It reads no chunk until you
+    ask for elements.
     """)
     return
 
@@ -258,8 +259,8 @@ def save_and_open(exzarr, hills, np, show, work):
     corner = exzarr.load(work / "corner.zarr")
 
     again = exzarr.open(work / "hills.zarr", mode="r")
-    show.check("what was saved is what is loaded", np.array_equal(corner, hills[:100, :100]))
-    show.check("the attributes came along", again.attrs["units"] == "m")
+    show.check("the loaded array equals the saved array", np.array_equal(corner, hills[:100, :100]))
+    show.check("the attributes are stored with the array", again.attrs["units"] == "m")
     again
     return (again,)
 
@@ -267,14 +268,14 @@ def save_and_open(exzarr, hills, np, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Larger than memory: stream it
+    ## Stream an array that is larger than memory
 
-    `chunk_stream` hands out one chunk after the other. Threads read and decode the next ones meanwhile, but never
-    more than `workers + prefetch` chunks are in memory, whatever the array's size: when the loop is slow, the
-    threads wait for it. That is *backpressure*, and it comes with the loop.
+    `chunk_stream` yields one chunk after the other. Threads read and decode the next chunks in the meantime. Never
+    more than `workers + prefetch` chunks are in memory, whatever the size of the array. When the loop is slow, the
+    threads wait for it. That is *backpressure*, and `chunk_stream` includes it.
 
-    `parallel_chunk_map` goes one further: it calls a function for every chunk, several at once, and reduces the
-    results as they come.
+    `parallel_chunk_map` calls a function for every chunk, for several chunks concurrently, and reduces the results as
+    they arrive.
     """)
     return
 
@@ -296,10 +297,10 @@ def stream(again, heights, np, show):
 
     land = again.parallel_chunk_map(land_points, workers=2, reduce=lambda a, b: a + b)
 
-    show.check("chunks come in the order of the grid", order == list(np.ndindex(again.cdata_shape)))
-    show.check("the summit is where NumPy finds it", heights[where] == heights.max() == highest)
-    show.check("the mean is NumPy's", np.isclose(mean, heights.mean(dtype=np.float64), rtol=1e-12))
-    show.check("as much land as NumPy counts", land == (heights > 0).sum())
+    show.check("chunks arrive in the order of the grid", order == list(np.ndindex(again.cdata_shape)))
+    show.check("the summit is at the position that NumPy finds", heights[where] == heights.max() == highest)
+    show.check("the mean equals NumPy's mean", np.isclose(mean, heights.mean(dtype=np.float64), rtol=1e-12))
+    show.check("the number of land points equals NumPy's count", land == (heights > 0).sum())
     show.results(summit_m=highest, mean_m=mean, land_percent=100 * land / again.size)
     return
 
@@ -307,10 +308,10 @@ def stream(again, heights, np, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: others read it
+    ## Interoperability: other libraries read the array
 
-    Zarr is a format, not a library. zarr-python and TensorStore open the same folder; and what zarr-python writes,
-    exzarr reads.
+    Zarr is a format, not a library. zarr-python and TensorStore open the same folder, and exzarr reads what
+    zarr-python writes.
     """)
     return
 
@@ -328,7 +329,7 @@ def interoperability(exzarr, heights, hills, np, show, work):
 
     theirs = zarr.create_array(work / "theirs.zarr", data=heights[:300, :300], chunks=(64, 64))
     show.check(
-        "exzarr reads what zarr-python wrote",
+        "exzarr reads the array that zarr-python wrote",
         np.array_equal(exzarr.open(work / "theirs.zarr")[...], theirs[...]),
     )
     show.results(values_compared=hills.size)
@@ -340,9 +341,9 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    **Chunks are the index of your data.** The same values in four shapes of chunks, and three ways to read them: a
-    chunk that is good for one is bad for another. The picture shows how many bytes are decoded for each that is
-    wanted, which is the same on every machine; the times under it are this machine's.
+    **Chunks are the index of your data.** The next cell stores the same values in four chunk shapes and reads each in
+    several ways. A shape that is good for one read is bad for another. The picture shows how many bytes exzarr
+    decodes for each byte requested, which is the same on every machine. The times below it are from this machine.
     """)
     return
 
@@ -400,13 +401,13 @@ def chunk_shapes(exzarr, heights, np, shape, show, style, time, work):
         < amplification["columns", "one row"],
     )
     show.check(
-        "all of it costs the same whatever the chunks",
+        "reading the whole array has amplification 1 in every layout",
         all(amplification[n, "all of it"] == 1 for n in layouts),
     )
     show.figure(
         "chunk-shapes",
         _fig,
-        alt="Bars: rows are cheap to read from row chunks and dear from column chunks, and the other way round.",
+        alt="Bars: one row is cheap to read from row chunks and expensive from column chunks, and the reverse for one column.",
     )
     return amplification, files, layouts, milliseconds, reads
 
@@ -430,14 +431,16 @@ def times_table(amplification, files, layouts, milliseconds, reads, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **Size.** Chunks of 1 to 10 MB of memory suit local disks. Tiny ones cost a file and a system call each: see
-      the time for *all of it*. Where you need small chunks and few files, shards hold many chunks in one file.
-    - **Throughput or latency.** Large chunks raise throughput (fewer requests, better compression); small ones let a
-      small read return soon. `explain` gives you both numbers beforehand.
-    - **What to monitor.** Bytes decoded per byte wanted, requests per read, chunks per second of a stream:
-      `exzarr.profile()` reports them for any block of code, and `exzarr check` tells whether all chunks are sound.
+    - **Size.** Chunks of 1 to 10 MB of memory suit local disks. Each tiny chunk costs a file and a system call: see
+      the time for *all of it*. If you need small chunks and few files, use shards, which store many chunks in one
+      file.
+    - **Throughput or latency.** Large chunks increase throughput (fewer requests, better compression). Small chunks
+      reduce the latency of small reads. `explain` gives you both numbers before a read.
+    - **What to monitor.** Watch the bytes decoded per byte requested, the requests per read, and the chunks per
+      second of a stream. `exzarr.profile()` reports them for any block of code, and `exzarr check` reports whether
+      all chunks are valid.
     """)
     return
 

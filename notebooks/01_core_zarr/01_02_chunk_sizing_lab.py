@@ -9,16 +9,16 @@ def header(mo):
     mo.md(r"""
     # The chunk sizing lab
 
-    Find the chunks that suit the way an array is read: count, reckon, then measure, and see how little the three differ.
+    Find the chunk shape that suits your reads: count, estimate, then measure, and see how well the three agree.
 
-    - **Goal.** Choose chunks and shards for a mix of reads, say in numbers what the choice costs, and know when no
-      choice is good enough.
+    - **Goal.** Choose chunks and shards for a mix of reads, state the cost of the choice in numbers, and recognise
+      when no single layout is good enough.
     - **Data.** Mean air temperatures of North America, 240 years of a climate model (Met Office), from the package
       `iris-sample-data`.
     - **Licence.** UK Open Government Licence.
     - **Run time.** About 8 s on two cores.
-    - **Try next.** Put your own array and your own reads into the last call of `exzarr.lab.chunks`; move the slider until
-      the recommendation jumps.
+    - **Try next.** Use your own array and your own reads in the last call of `exzarr.lab.chunks`. Move the slider
+      until the recommendation changes.
     """)
     return
 
@@ -61,11 +61,12 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## One array, and people who read it differently
+    ## One array, two ways to read it
 
-    240 years, 37 latitudes, 49 longitudes. One colleague draws *maps*: one year, everywhere. Another looks at
-    *series*: one place, all years. Zarr stores the array in chunks, and a read fetches and decodes every chunk that
-    it touches, whole. So each of the two could have chunks that are perfect, and they are not the same.
+    The array has 240 years, 37 latitudes and 49 longitudes. One colleague draws *maps*: one year, all points. Another
+    colleague studies *series*: one point, all years. Zarr stores the array in chunks, and a read fetches and decodes
+    every chunk that it touches completely. Each of the two reads has its own perfect chunk shape, and these shapes
+    differ.
     """)
     return
 
@@ -108,12 +109,12 @@ def by_hand(air, np, show, stored, style):
     style.title(_axes[1], "Bytes decoded per byte wanted")
     _fig.legend(*_axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     for _name, _array in arrays.items():
-        show.check(f"{_name}: a map is NumPy's", np.array_equal(_array[100], air[100]))
+        show.check(f"{_name}: a map equals the NumPy slice", np.array_equal(_array[100], air[100]))
         _slug = _name.replace(" ", "_")
         for _read in reads:
             _key = f"{_slug}_{_read.replace(' ', '_')}"
-            _told = counts[_name, _read]
-            show.results(**{f"requests_{_key}": _told.requests, f"amp_{_key}": _told.amplification})
+            _count = counts[_name, _read]
+            show.results(**{f"requests_{_key}": _count.requests, f"amp_{_key}": _count.amplification})
     show.figure(
         "by-hand",
         _fig,
@@ -125,19 +126,19 @@ def by_hand(air, np, show, stored, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    `explain` has told all of this before anything was read: it walks the same plan as the read does. Cubes
-    are the compromise: no read is perfect, none is a catastrophe.
+    `explain` returned all these numbers without reading any chunk, because it makes the same plan as the read. Cubes
+    are the compromise: no read is perfect, and no read is extremely slow.
 
     ## From counts to seconds
 
-    Requests and bytes are not of the same kind, so which of two layouts is faster depends on what a request costs and
-    how fast bytes are decoded. Four speeds do for a local disk:
+    Requests and bytes are different units. Which of two layouts is faster depends on the cost of a request and on the
+    decoding speed. For a local disk, four speeds are enough:
 
     $$t = \text{call} + \frac{\text{requests} \cdot t_r + \text{fetched} / b + \text{chunks} \cdot t_c + \text{decoded} / d}{\text{threads}}$$
 
-    An object store has many requests in flight: then requests cost time in *rounds*, not one by one. That is the whole
-    model of `exzarr.lab.chunks`. Here we give it a laptop's speeds, so that the result is the same everywhere;
-    without `speeds=` it measures this machine first.
+    An object store has many requests in flight. There requests cost time in *rounds* and not one by one. That is the
+    whole model of `exzarr.lab.chunks`. This cell uses the speeds of a laptop, so that the result is the same
+    everywhere. Without `speeds=`, the lab measures your machine first.
     """)
     return
 
@@ -147,10 +148,10 @@ def model(Speeds, Window, arrays, counts, exzarr, np, show):
     laptop = Speeds(call=20e-6, request=8e-6, bandwidth=5e9, chunk=4e-6, decode=1e9, ratio=1.25, workers=1)
     maps, series = Window(shape=(1, -1, -1)), Window(shape=(-1, 1, 1))
     _cubes = [(20, 10, 10), (240, 37, 49)]
-    _told = exzarr.lab.chunks(
+    _report = exzarr.lab.chunks(
         (240, 37, 49), "f4", {"map": maps, "series": series}, speeds=laptop, layouts=_cubes, measure=False
     )
-    _result = next(r for r in _told.layouts if r.layout.chunks == (240, 37, 49))
+    _result = next(r for r in _report.layouts if r.layout.chunks == (240, 37, 49))
     _count = counts["one chunk", "a map"]
     _fetched = _count.decode_bytes / laptop.ratio
     _by_hand = (
@@ -161,10 +162,13 @@ def model(Speeds, Window, arrays, counts, exzarr, np, show):
         + _count.decode_bytes / laptop.decode
     )
     show.check(
-        "the model is the formula above",
+        "the model equals the formula above",
         np.isclose(_result.accesses["map"].cost.seconds, _by_hand, rtol=1e-4),
     )
-    show.check("and counts as explain does", _result.accesses["map"].counts.requests == _count.requests)
+    show.check(
+        "the model counts the same requests as explain",
+        _result.accesses["map"].counts.requests == _count.requests,
+    )
     show.results(one_chunk_map_ms=1e3 * _by_hand)
     return laptop, maps, series
 
@@ -172,15 +176,15 @@ def model(Speeds, Window, arrays, counts, exzarr, np, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Every layout at once
+    ## Compare every layout
 
-    Now a larger question: ten years of days on a grid of one degree, 3,650 × 180 × 360, nearly a gigabyte. Nothing of it
-    exists, and nothing has to: plans need only a shape. Each dot is a layout; to the left maps are fast, at the
-    bottom series are. The lower left corner is empty. That is the law of chunking: **you choose a point on the
-    edge**, and the slider says which.
+    Now consider a larger array: ten years of days on a grid of one degree, 3,650 × 180 × 360, nearly a gigabyte. The
+    array does not exist, and it does not need to exist, because plans need only a shape. Each dot is a layout.
+    Layouts on the left are fast for maps, and layouts at the bottom are fast for series. The lower left corner is
+    empty. You can only **choose a point on the edge**, and the slider sets which one.
 
-    Then change the store. Far away, requests cost so much that decoding hardly counts, and everything moves to
-    larger chunks.
+    Then change the store. In an object store, requests cost so much that decoding hardly matters, and larger chunks
+    become better.
     """)
     return
 
@@ -188,9 +192,7 @@ def _(mo):
 @app.cell
 def controls(mo):
     share = mo.ui.slider(5, 95, step=5, value=50, label="how much series matter, percent")
-    where = mo.ui.dropdown(
-        ["a laptop", "an object store, 30 ms away"], value="a laptop", label="where it lies"
-    )
+    where = mo.ui.dropdown(["a laptop", "an object store, 30 ms away"], value="a laptop", label="storage")
     mo.hstack([share, where], justify="start")
     return share, where
 
@@ -222,13 +224,13 @@ def frontier(Speeds, exzarr, laptop, maps, np, series, share, show, style, where
     _bar = _fig.colorbar(_dots, ax=_axes, label="bytes of a chunk", ticks=[12, 15, 18, 21, 24])
     _bar.ax.set_yticklabels(["4 KiB", "32 KiB", "256 KiB", "2 MiB", "16 MiB"])
     style.title(_axes, f"{where.value}: series count {share.value} %", f"{len(answer.layouts)} layouts")
-    # Of layouts that are within 5 %, the lab takes the one with the fewest objects.
+    # Among layouts within 5 % of the best, the lab takes the one with the fewest objects.
     _beaten = (_ms * 1.06 < _ms[_best]).all(1).any()
     show.check("no layout is clearly better than the chosen one for both", not _beaten)
     show.figure(
         "frontier",
         _fig,
-        alt="Layouts as dots: those that are fast for maps are slow for series. The chosen one lies at the edge.",
+        alt="Layouts as dots: those that are fast for maps are slow for series. The chosen layout is on the edge.",
     )
     return answer, far, shape
 
@@ -244,9 +246,10 @@ def numbers(exzarr, far, laptop, maps, series, shape, show):
     _mix = {"map": maps, "series": series}
     _near = exzarr.lab.chunks(shape, "f4", _mix, speeds=laptop, measure=False).best
     _far = exzarr.lab.chunks(shape, "f4", _mix, speeds=far, measure=False).best
-    show.check("far away, chunks are larger", _far.chunk_bytes > 4 * _near.chunk_bytes)
+    show.check("the chunks for an object store are larger", _far.chunk_bytes > 4 * _near.chunk_bytes)
     show.check(
-        "near, nothing comes close to being best for both", _near.score > 3 and _far.score < _near.score
+        "on a local disk, no layout is close to the best for both reads",
+        _near.score > 3 and _far.score < _near.score,
     )
     show.results(
         near_chunks=[*_near.layout.chunks], near_kib=_near.chunk_bytes / 1024, near_score=_near.score,
@@ -260,11 +263,11 @@ def numbers(exzarr, far, laptop, maps, series, shape, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Does it hold? Measure
+    ## Check the model with measurements
 
-    A model that nobody has measured is an opinion. Without `measure=False` the lab writes a sample of the real data
-    with the best layouts (and with the one the array has), counts what the store is asked for, times the reads, and
-    puts the model right by what it got wrong.
+    A model needs to be checked by measurements. Without `measure=False`, the lab writes a sample of the real data
+    with the best layouts and with the present layout of the array. It counts the requests to the store, times the
+    reads, and uses the errors of the model to correct its predictions.
     """)
     return
 
@@ -278,7 +281,7 @@ def measure(Window, arrays, exzarr, show):
     for _one in measured:
         for _name, _trial in _one.trial.accesses.items():
             show.check(
-                f"{_one.layout}, {_name}: the store was asked for what the plan said",
+                f"{_one.layout}, {_name}: the store received the requests of the plan",
                 abs(_trial.requests - _one.accesses[_name].counts.requests) < 1e-6,
             )
     _same, _pairs = tried.agreed
@@ -297,9 +300,9 @@ def measure(Window, arrays, exzarr, show):
 def model_and_measurement(measured, show, style):
     _fig, _axes = style.new_figure(5.6, 4.0, grid="both")
     for _name, _colour in (("map", style.BLUE), ("series", style.ORANGE)):
-        _said = [1e3 * one.predicted[_name] for one in measured]
+        _predicted = [1e3 * one.predicted[_name] for one in measured]
         _took = [1e3 * one.trial.accesses[_name].seconds for one in measured]
-        _axes.scatter(_said, _took, color=_colour, label=_name, s=36, zorder=3)
+        _axes.scatter(_predicted, _took, color=_colour, label=_name, s=36, zorder=3)
     _low, _high = _axes.get_xlim()
     _axes.plot([0.02, 20], [0.02, 20], color=style.GREY, linewidth=1, zorder=1)
     _axes.set(xscale="log", yscale="log", xlabel="the model says, ms", ylabel="it took, ms")
@@ -316,11 +319,11 @@ def model_and_measurement(measured, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Far away, requests wait together
+    ## Keep many requests in flight
 
-    A series through 240 chunks is 240 requests. One after the other they cost 240 round trips; with a bounded pool of
-    requests in flight, a few rounds. exzarr keeps fetching and decoding apart, and each store says how many requests
-    it wants. Here every request takes 4 ms longer than the disk does.
+    A series through 240 chunks is 240 requests. One after the other, they cost 240 round trips. With a bounded pool
+    of requests in flight, they cost a few rounds. exzarr separates fetching from decoding, and each store states how
+    many requests it wants in flight. In this cell, every request takes 4 ms longer than on the disk.
     """)
     return
 
@@ -336,7 +339,8 @@ def in_flight(LatencyStore, air, arrays, exzarr, np, show, style, time):
         _values = _slow[:, 20, 30]
         _took.append(1e3 * (time.perf_counter() - _started))
         show.check(
-            f"{_lanes} requests in flight: the series is NumPy's", np.array_equal(_values, air[:, 20, 30])
+            f"{_lanes} requests in flight: the series equals the NumPy slice",
+            np.array_equal(_values, air[:, 20, 30]),
         )
     _model = [max(1, 240 / n) * 4 for n in lanes]
 
@@ -357,11 +361,11 @@ def in_flight(LatencyStore, air, arrays, exzarr, np, show, style, time):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## A terabyte, without touching it
+    ## Plan an array of a terabyte
 
-    Forty years of hours on a quarter of a degree: what people do with ERA5. Nobody rechunks that twice. Chunks that are
-    small enough for both reads would be millions of objects; *shards* put many of them into one, and a reader
-    fetches only the ranges it wants.
+    Forty years of hours on a grid of a quarter of a degree is the shape of ERA5. Rechunking an array of this size is
+    expensive, so choose its layout carefully. Chunks that are small enough for both reads would be millions of
+    objects. *Shards* store many chunks in one object, and a reader fetches only the byte ranges that it needs.
     """)
     return
 
@@ -374,8 +378,8 @@ def terabyte(exzarr, far, maps, math, series, show, size):
     )
     chunk, shard = era.best.layout.chunks, era.best.layout.shards
     _objects = math.prod(-(-n // c) for n, c in zip(era.shape, shard or chunk, strict=True))
-    show.check("objects are counted right", era.best.objects == _objects)
-    show.check("and are no more than allowed", _objects <= 100_000)
+    show.check("the number of objects is correct", era.best.objects == _objects)
+    show.check("the number of objects is within the limit", _objects <= 100_000)
     show.results(
         era_tb=hours * 721 * 1440 * 4 / 1e12, era_chunk=[*chunk], era_chunk_mb=era.best.chunk_bytes / 1e6,
         era_objects=_objects, era_map_s=era.best.accesses["map"].seconds,
@@ -388,10 +392,10 @@ def terabyte(exzarr, far, maps, math, series, show, size):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Do it, in bounded memory
+    ## Rechunk in bounded memory
 
-    Knowing the layout is half of it; the array has to be cut anew. `exzarr.copy` reads and writes block by block and
-    never holds more than `memory` bytes of elements, so a terabyte takes hours but no large machine.
+    After you know the layout, you have to rechunk the array. `exzarr.copy` reads and writes block by block and never
+    holds more than `memory` bytes of elements. A terabyte takes hours, but it needs no large machine.
     """)
     return
 
@@ -408,18 +412,20 @@ def rechunk(air, arrays, exzarr, np, show, tried, work):
         progress=lambda event: steps.append(event.done),
     )
     better = exzarr.open(work / "better.zarr", mode="r")
-    show.check("it holds what the netCDF file holds", np.array_equal(better[...], air))
-    show.check("it went forward all the way", steps == sorted(steps) and steps[-1] == air.nbytes)
+    show.check("the rechunked array equals the netCDF file", np.array_equal(better[...], air))
+    show.check(
+        "the progress rises to the size of the array", steps == sorted(steps) and steps[-1] == air.nbytes
+    )
     return (better,)
 
 
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: other libraries' chunks
+    ## Interoperability: chunks of other libraries
 
-    The lab takes any array, and what it recommends is plain Zarr. What would zarr-python have chosen by itself? And do
-    zarr-python and TensorStore read what was cut anew, shards included?
+    The lab accepts any array, and its recommendation is plain Zarr. Which chunks does zarr-python choose by default?
+    Can zarr-python and TensorStore read the rechunked array, including its shards?
     """)
     return
 
@@ -432,11 +438,13 @@ def interoperability(Window, air, better, exzarr, laptop, np, show, work):
     theirs = zarr.create_array(work / "theirs.zarr", data=air, overwrite=True)
     _mix = {"map": Window(shape=(1, -1, -1)), "series": Window(shape=(-1, 1, 1))}
     verdict = exzarr.lab.chunks(work / "theirs.zarr", access=_mix, speeds=laptop, measure=False)
-    show.check("the lab sees the chunks that zarr-python chose", verdict.now.layout.chunks == theirs.chunks)
+    show.check(
+        "the lab reports the chunks that zarr-python chose", verdict.now.layout.chunks == theirs.chunks
+    )
 
     by_zarr = zarr.open_array(work / "better.zarr", mode="r")
     show.check("zarr-python reads the same values", np.array_equal(by_zarr[...], air))
-    show.check("and sees the same chunks", by_zarr.chunks == better.chunks)
+    show.check("zarr-python reports the same chunks", by_zarr.chunks == better.chunks)
     _spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(work / "better.zarr")}}
     by_tensorstore = tensorstore.open(_spec, read=True).result()[...].read().result()
     show.check("TensorStore reads the same values", np.array_equal(by_tensorstore, air))
@@ -449,9 +457,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    What a layout does in the field can be watched: a profile adds up bytes decoded and bytes wanted. When their ratio is
-    far from what the lab expected, people read differently than you thought, and that is worth knowing before anybody
-    complains.
+    You can monitor a layout in production. A profile adds up the bytes decoded and the bytes requested. If their
+    ratio is far from the prediction of the lab, people read the array in a different way than you assumed.
     """)
     return
 
@@ -461,21 +468,24 @@ def monitor(better, exzarr, np, show):
     with exzarr.profile() as watched:
         better[100]
         better[:, 20, 30]
-    _told = better.explain[100], better.explain[:, 20, 30]
+    _plans = better.explain[100], better.explain[:, 20, 30]
     use = watched.total("read")
-    show.check("the profile saw the chunks of the plan", use.chunks == sum(one.chunks for one in _told))
-    show.check("and the bytes", np.isclose(use.bytes_decoded, sum(one.decode_bytes for one in _told)))
+    show.check("the profile counts the chunks of the plan", use.chunks == sum(one.chunks for one in _plans))
+    show.check(
+        "the profile counts the bytes of the plan",
+        np.isclose(use.bytes_decoded, sum(one.decode_bytes for one in _plans)),
+    )
     show.table(
         [
             {
                 "read": "a map",
-                "chunks": _told[0].chunks,
-                "decoded per wanted": round(_told[0].amplification, 1),
+                "chunks": _plans[0].chunks,
+                "decoded per wanted": round(_plans[0].amplification, 1),
             },
             {
                 "read": "a series",
-                "chunks": _told[1].chunks,
-                "decoded per wanted": round(_told[1].amplification, 1),
+                "chunks": _plans[1].chunks,
+                "decoded per wanted": round(_plans[1].amplification, 1),
             },
         ]
     )
@@ -485,16 +495,17 @@ def monitor(better, exzarr, np, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **Size.** Near, decoding is what costs, and small chunks in shards win. Far away the round trip costs, and
-      chunks of about a megabyte are little dearer than small ones. Measure your own: it takes a minute.
-    - **Throughput or latency.** One large chunk has the best throughput and the worst latency of a small read. Weights
-      in the lab are how you say which of them you want.
-    - **What to monitor.** Bytes decoded per byte wanted, requests per read, objects per array. `explain` before,
-      `profile` while, `exzarr lab chunks PATH` when they drift.
-    - **When to give up.** If even the best is several times slower than each read's own best, keep two copies. Disks
-      are cheaper than waiting.
+    - **Size.** On a local disk, decoding is the main cost, and small chunks in shards are best. In an object store
+      the round trip is the main cost, and chunks of about a megabyte cost little more than small ones. Measure your
+      own case: it takes a minute.
+    - **Throughput or latency.** One large chunk has the best throughput and the worst latency for a small read. The
+      weights in the lab set which of them matters more to you.
+    - **What to monitor.** Watch the bytes decoded per byte requested, the requests per read, and the objects per
+      array. Use `explain` before a read, `profile` during it, and `exzarr lab chunks PATH` when the numbers drift.
+    - **When to stop.** If the best layout is several times slower than the best layout for each read alone, keep two
+      copies. Disks cost less than waiting.
     """)
     return
 

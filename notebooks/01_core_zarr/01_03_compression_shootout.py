@@ -9,14 +9,16 @@ def header(mo):
     mo.md(r"""
     # The compression shoot-out
 
-    Codecs, shuffles and filters on four kinds of data: which is smallest, which is fastest, and when none is best.
+    Compare codecs, shuffles and filters on four kinds of data: which is the smallest, which is the fastest, and when
+    no compression is best.
 
-    - **Goal.** Choose codec and filters for your data and for where it lies, and say what a lossy one costs in accuracy.
+    - **Goal.** Choose the codec and the filters for your data and for the place where you store it, and state the
+      error of a lossy filter.
     - **Data.** Mean air temperatures of North America from a climate model (Met Office, package `iris-sample-data`);
-      prices, a counter and noise made from a seed.
+      prices, a counter and noise, generated from a seed.
     - **Licence.** UK Open Government Licence for the temperatures; none is needed for the rest.
     - **Run time.** About 9 s on two cores.
-    - **Try next.** `exzarr lab codecs PATH` on an array of yours; move the bandwidth until another codec wins.
+    - **Try next.** Run `exzarr lab codecs PATH` on your own array. Move the bandwidth until another codec wins.
     """)
     return
 
@@ -56,10 +58,10 @@ def _(mo):
     mo.md(r"""
     ## Four kinds of data
 
-    A compressor finds what repeats. So what it can do is decided by the data, not by its version number. Here are
-    four kinds that behave quite differently: *temperatures* of a climate model (float32), *prices* that wander in steps of
-    a cent (int32), a *counter* such as timestamps are (int64), and *noise*, which is what encrypted or already compressed
-    data look like.
+    A compressor finds repetitions, so your data decide how much it can save. The comparison uses four kinds of data
+    that behave differently. *Temperatures* come from a climate model (float32). *Prices* are a random walk in steps
+    of a few cents (int32). A *counter* rises like time stamps (int64). *Noise* is random bytes, and encrypted or
+    compressed data look the same.
     """)
     return
 
@@ -85,12 +87,12 @@ def _(mo):
     mo.md(r"""
     ## Why shuffling works
 
-    Neighbouring temperatures differ little, but a compressor sees bytes, not numbers. A float32 has four: sign and
-    exponent, then three of mantissa. The first hardly ever changes, the last two look like noise, and they come in turns:
-    the compressor rarely sees two alike side by side. *Shuffling* puts all first bytes together, then all second ones, and
-    so on. Nothing is compressed by that, but now what is alike lies together.
+    Neighbouring temperatures differ little, but a compressor sees bytes and not numbers. A float32 has four bytes:
+    sign and exponent, then three bytes of mantissa. The first byte hardly ever changes, and the last two look like
+    noise. In memory the four bytes alternate, so equal bytes are rarely neighbours. *Shuffling* stores all first
+    bytes together, then all second bytes, and so on. This alone saves nothing, but similar bytes are now neighbours.
 
-    The picture shows how many bits of information each of the four bytes has (its entropy), counted by NumPy.
+    The picture shows how many bits of information each of the four bytes carries (its entropy), computed with NumPy.
     """)
     return
 
@@ -116,9 +118,9 @@ def byte_planes(air, np, show, style):
     _axes.set_xticks(range(4), ["sign, exponent", "mantissa, high", "mantissa, middle", "mantissa, low"])
     _axes.set(ylabel="bits of information", ylim=(0, 8.6))
     style.title(_axes, "Four bytes of a temperature", "of 8 bits each")
-    show.check("the first byte says next to nothing", bits[0] < 0.5)
-    show.check("the last one cannot be compressed", bits[3] > 7.5)
-    show.check("shuffled, zlib makes it smaller", shuffled < 0.9 * plain)
+    show.check("the first byte carries almost no information", bits[0] < 0.5)
+    show.check("the last byte cannot be compressed", bits[3] > 7.5)
+    show.check("zlib compresses shuffled bytes better", shuffled < 0.9 * plain)
     show.results(bits_first=bits[0], bits_last=bits[3])
     show.measured(zlib_plain=air.nbytes / plain, zlib_shuffled=air.nbytes / shuffled)
     show.figure(
@@ -134,9 +136,9 @@ def _(mo):
     mo.md(r"""
     ## Filters know more than compressors
 
-    A counter grows by about a thousand each time. No byte pattern repeats, so a compressor finds little; but the
-    *differences* are small. A `delta` filter stores those. It is exact for integers; for floats it would not be, because
-    adding up differences rounds.
+    A counter grows by about a thousand each time. No byte pattern repeats, so a compressor finds little, but the
+    *differences* are small. A `delta` filter stores the differences. It is exact for integers. For floats it is not
+    exact, because adding differences rounds.
     """)
     return
 
@@ -160,7 +162,8 @@ def filters(exzarr, kinds, np, show, style):
         for _name, _options in chains(kinds[_kind]).items():
             _array = exzarr.create_array(exzarr.MemoryStore(), data=kinds[_kind], chunks=125_000, **_options)
             show.check(
-                f"{_kind}, {_name}: what comes out is what went in", np.array_equal(_array[...], kinds[_kind])
+                f"{_kind}, {_name}: the decoded values equal the input",
+                np.array_equal(_array[...], kinds[_kind]),
             )
             ratios[_kind, _name] = _array.nbytes / _array.nbytes_stored
 
@@ -173,7 +176,7 @@ def filters(exzarr, kinds, np, show, style):
     _axes.legend()
     style.title(_axes, "The same compressor behind four filters")
     show.check(
-        "differences make both smaller",
+        "differences compress better for both kinds of data",
         ratios["prices", "delta + zstd"] > 1.2 * ratios["prices", "zstd"]
         and ratios["counter", "delta + shuffle + zstd"] > 1.2 * ratios["counter", "zstd"],
     )
@@ -185,7 +188,7 @@ def filters(exzarr, kinds, np, show, style):
     show.figure(
         "filters",
         _fig,
-        alt="Bars: of a counter, delta and zstd together are several times smaller than zstd alone.",
+        alt="Bars: a counter compresses much better with delta, shuffle and zstd together than with zstd alone.",
     )
     return
 
@@ -193,12 +196,12 @@ def filters(exzarr, kinds, np, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## The shoot-out
+    ## The comparison
 
-    `exzarr.lab.codecs` tries chains on chunks of an array: it encodes and decodes them, with one thread and with
-    all, compares what comes out with what went in, and takes the time. Slow chains are tried on fewer chunks, so that it
-    keeps to its `seconds`. Choose a kind of data; dots with a name are the *Pareto front*, which no other codec beats in both
-    size and speed.
+    `exzarr.lab.codecs` tries codec chains on chunks of an array. It encodes and decodes them with one thread and with
+    all threads, compares the output with the input, and measures the time. It tries slow chains on fewer chunks, so
+    that the run stays within its `seconds`. Choose a kind of data. The blue dots are the *Pareto front*: no other
+    codec beats them in both size and speed.
     """)
     return
 
@@ -211,11 +214,13 @@ def shoot(exzarr, kinds, show):
     }
     for _kind, _report in reports.items():
         show.check(
-            f"{_kind}: every chain gave back what it got",
+            f"{_kind}: every chain restored its input",
             not [r for _, r in _report.left_out if "gives back" in r],
         )
-    show.check("noise is best left alone", {t.label for t in reports["noise"].best.values()} == {"none"})
-    show.check("the counter is not", reports["counter"].best["archive"].ratio > 1.5)
+    show.check(
+        "no compression is best for noise", {t.label for t in reports["noise"].best.values()} == {"none"}
+    )
+    show.check("the counter compresses well", reports["counter"].best["archive"].ratio > 1.5)
     _air = reports["temperatures"]
     show.measured(
         air_disk=_air.best["local disk"].label, air_objects=_air.best["object store"].label,
@@ -268,17 +273,17 @@ def front(kind, reports, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## When none wins
+    ## When no compression is best
 
-    Reading takes two things: bytes have to come, and they have to be decoded. Compression makes the first shorter and
-    adds the second. Which weighs more depends on the *bandwidth* of where the data lie, so move it: from a slow line, the
-    smallest is fastest; from memory, whatever decodes at all is slower than nothing.
+    A read has two parts: the bytes have to arrive, and they have to be decoded. Compression shortens the first part
+    and adds the second. The *bandwidth* of the storage decides which part matters more. Move the slider. On a slow
+    connection the smallest codec is the fastest. From memory, uncompressed data are the fastest.
     """)
     return
 
 
 @app.cell
-def where_it_lies(bandwidth, kind, np, reports, seconds_per_byte, show, style):
+def seconds_at_bandwidth(bandwidth, kind, np, reports, seconds_per_byte, show, style):
     from exzarr.tools.lab import Destination
 
     place = Destination("here", bandwidth.value * 1e6, reads=1e9)
@@ -313,7 +318,7 @@ def crossing(np, reports, seconds_per_byte, show):
 
     _slow = fastest("temperatures", 1e4)
     show.check(
-        "over a very slow line the smallest is fastest",
+        "on a very slow connection the smallest codec is the fastest",
         np.isclose(_slow.ratio, max(t.ratio for t in reports["temperatures"].trials), rtol=0.02),
     )
     _bands = np.geomspace(1e7, 1e11, 200)
@@ -325,11 +330,11 @@ def crossing(np, reports, seconds_per_byte, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Fewer bits, and an error that you know
+    ## Store fewer bits, with a known error
 
-    A model's temperature has 23 bits of mantissa, and perhaps ten that mean anything. `bitround` keeps as many as you say
-    and sets the others to zero, which compressors love. The largest relative error is then half of the last bit that is kept:
-    $2^{-(k+1)}$. It cannot be undone, so nobody but you can decide it.
+    A temperature from a model has 23 bits of mantissa, and perhaps ten of them are significant. `bitround` keeps as
+    many bits as you set and replaces the others with zeros, which compress very well. The largest relative error is
+    then half of the last bit that it keeps: $2^{-(k+1)}$. You cannot undo rounding, so only you can decide about it.
     """)
     return
 
@@ -348,7 +353,7 @@ def lossy(air, exzarr, np, show, style):
         )
         errors.append(float((np.abs(_array[...].astype("f8") - air) / air).max()))
         size_of.append(_array.nbytes / _array.nbytes_stored)
-        show.check(f"{_bits} bits: the error is within its bound", errors[-1] <= 2.0 ** -(_bits + 1))
+        show.check(f"{_bits} bits: the error is within the bound", errors[-1] <= 2.0 ** -(_bits + 1))
 
     _fig, _axes = style.new_figure(6.4, 3.2, grid="both")
     _axes.plot(np.maximum(errors, 1e-8)[:-1], size_of[:-1], "o-")
@@ -359,8 +364,8 @@ def lossy(air, exzarr, np, show, style):
     _axes.axhline(size_of[-1], color=style.GREY, linewidth=1)
     _axes.set(xscale="log", xlabel="largest relative error", ylabel="times smaller")
     style.title(_axes, "Accuracy for size", "grey: exact")
-    show.check("23 bits are all of them", errors[-1] == 0)
-    show.check("fewer bits, smaller", all(np.diff(size_of) < 0))
+    show.check("23 bits are exact", errors[-1] == 0)
+    show.check("fewer bits compress better", all(np.diff(size_of) < 0))
     show.results(error_10=errors[2], kelvin_10=float(errors[2] * air.max()))
     show.measured(exact_ratio=size_of[-1], ratio_10=size_of[2], ratio_7=size_of[1])
     show.figure("lossy", _fig, alt="A line: the more error is allowed, the smaller the data become.")
@@ -370,11 +375,12 @@ def lossy(air, exzarr, np, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## All cores, a bounded number of chunks
+    ## Use all cores with few chunks in memory
 
-    Compression is work for processors, and chunks are independent: so it is done by several threads at once, outside of
-    Python's lock. What must not happen is that all chunks are in memory for that. `exzarr.copy` with other compressors
-    moves an array through a bounded window: at most `memory` bytes of elements, whatever its size.
+    Compression needs the processor, and chunks are independent. exzarr therefore compresses in several threads
+    concurrently, without Python's global interpreter lock. But the whole array must not be in memory for this.
+    `exzarr.copy` with other compressors moves an array through a bounded window: at most `memory` bytes of elements,
+    whatever the size of the array.
     """)
     return
 
@@ -400,10 +406,12 @@ def reencode(Workspace, air, exzarr, np, show, time):
         took[_name] = 1e3 * (time.perf_counter() - _started)
         sizes[_name] = work.bytes_on_disk(f"{_name}.zarr/c")
         show.check(
-            f"{_name}: it holds what the netCDF file holds",
+            f"{_name}: the copy equals the netCDF file",
             np.array_equal(exzarr.open(work / f"{_name}.zarr")[...], air),
         )
-    show.check("plain chunks are exactly the array", work.bytes_on_disk("plain.zarr/c") == air.nbytes)
+    show.check(
+        "uncompressed chunks have the size of the array", work.bytes_on_disk("plain.zarr/c") == air.nbytes
+    )
     show.table(
         [
             {"codec": name, "times smaller": round(air.nbytes / sizes[name], 2), "ms": round(took[name], 1)}
@@ -416,11 +424,11 @@ def reencode(Workspace, air, exzarr, np, show, time):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: who else can read it
+    ## Interoperability: which libraries can read it
 
-    A codec that others lack is a locked door. `gzip`, `zstd` and `blosc` are in the core of what every Zarr v3 library
-    reads. A chunk is nothing but its bytes: Python's own zlib opens a gzip chunk. The filters of numcodecs (`shuffle`,
-    `delta`) are read by zarr-python, and by few others.
+    A reader that lacks a codec cannot read the array. Nearly all Zarr v3 libraries read `gzip`, `zstd` and `blosc`. A
+    stored chunk contains only the encoded bytes, so Python's own zlib opens a gzip chunk. zarr-python and few other
+    libraries read the filters of numcodecs (`shuffle`, `delta`).
     """)
     return
 
@@ -459,7 +467,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    Codecs that only make smaller say nothing when a disk goes bad. What happens if a single bit of a stored chunk flips?
+    A codec without a checksum may not detect damage on the disk. What happens if a single bit of a stored chunk
+    flips?
     """)
     return
 
@@ -488,9 +497,9 @@ def flipped_bits(air, exzarr, np, show, work):
             except exzarr.ChunkCorruptError:
                 _seen += 1
         noticed[_name] = _seen
-    show.check("without a checksum none is noticed", noticed["none"] == 0)
+    show.check("without compression and checksum, no flip is detected", noticed["none"] == 0)
     show.check(
-        "with one, all are",
+        "with a checksum, all flips are detected",
         noticed["none + crc32c"] == noticed["zstd with checksum"] == noticed["blosc lz4 + crc32c"] == 40,
     )
     show.results(flips=40, flips_none=noticed["none"], flips_zstd=noticed["zstd with checksum"])
@@ -502,15 +511,15 @@ def flipped_bits(air, exzarr, np, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **Size.** Shuffle floats and integers of more than a byte, and take differences of counters. Chunks of some hundred
-      kilobytes compress about as well as large ones.
-    - **Throughput or latency.** Near the data, what decodes fast wins, and sometimes that is none. Far away, what is small wins,
-      since decoding goes on while bytes come. Never choose without the bandwidth.
-    - **What to monitor.** The ratio (`exzarr info`), where it drifts the data have changed; `exzarr.profile()` for the time
-      that decoding takes; `exzarr check --deep` for chunks that do not decode any more.
-    - **Portability.** An archive outlives its software: gzip, zstd and blosc are read everywhere.
+    - **Size.** Shuffle floats and integers of more than one byte, and use differences for counters. Chunks of some
+      hundred kilobytes compress about as well as large ones.
+    - **Throughput or latency.** Near the data, use a codec that decodes fast, or none. Far from the data, use a codec
+      with small output, because decoding continues while bytes arrive. Always include the bandwidth in the choice.
+    - **What to monitor.** Watch the compression ratio (`exzarr info`): if it drifts, the data have changed. Watch the
+      time of decoding (`exzarr.profile()`), and chunks that no longer decode (`exzarr check --deep`).
+    - **Portability.** An archive is used longer than its software. Nearly all libraries read gzip, zstd and blosc.
     """)
     return
 

@@ -9,15 +9,16 @@ def header(mo):
     mo.md(r"""
     # Many arrays, one data set
 
-    Groups, coordinates and attributes for a network of weather stations, and finding all of it with one request.
+    Organise a network of weather stations with groups, coordinates and attributes, and find all of it with one
+    request.
 
-    - **Goal.** Lay out a data set of many arrays so that people and programs find their way: what is a group, what is
-      an array, what is a dimension, what is an attribute, and what discovery costs.
-    - **Data.** Two years of hourly weather of 40 stations, made from a seed (`exzarr.gallery.stations`).
+    - **Goal.** Lay out a data set of many arrays so that people and programs find their way: decide what is a group,
+      an array, a dimension or an attribute, and know what discovery costs.
+    - **Data.** Two years of hourly weather of 40 stations, generated from a seed (`exzarr.gallery.stations`).
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 6 s on two cores.
-    - **Try next.** Put all months into one array that grows (see tutorial 6), and compare what discovery and a series over
-      all months cost then.
+    - **Try next.** Put all months into one array that grows (see tutorial 6), and compare the cost of discovery and
+      of a series over all months.
     """)
     return
 
@@ -47,16 +48,18 @@ def _(mo):
     mo.md(r"""
     ## What goes where
 
-    Four places can hold a fact, and each is for one kind:
+    There are four places for a fact, each for one kind of fact:
 
-    - **A dimension** is what you slice along. Hours and stations are dimensions: people want ranges of both.
-    - **An array** is one quantity with one data type. Temperature and pressure are two arrays, so that a reader of one
-      does not fetch the other.
-    - **A group** is what is made, replaced or thrown away as a whole: here a month, as it comes from the network.
+    - **A dimension** is an axis that you slice. Hours and stations are dimensions, because people request ranges of
+      both.
+    - **An array** is one quantity with one data type. Temperature and pressure are two arrays, so that a reader of
+      one does not fetch the other.
+    - **A group** is a unit that you create, replace or delete as a whole. Here that is a month, because the network
+      delivers by month.
     - **An attribute** is a fact about a node that fits into a line: units, a source, a version.
 
-    What the positions along a dimension *mean* is an array, too: a **coordinate**, of one dimension, with the dimension's
-    own name.
+    The *meaning* of the positions along a dimension is an array, too: a **coordinate**. A coordinate has one
+    dimension, and it has the name of that dimension.
     """)
     return
 
@@ -106,10 +109,10 @@ def write_archive(Workspace, exzarr, np, show, size, stations):
 def look_around(exzarr, mo, months, np, show, work):
     archive = exzarr.open_group(work / "weather.zarr", mode="r")
     july = archive["2023-07/temperature"]
-    show.check("a path leads to an array", july.attrs["units"] == "degC")
+    show.check("a path selects an array", july.attrs["units"] == "degC")
     show.check("dimensions have names", july.dimension_names == ("time", "station"))
-    show.check("strings are data like any other", archive["station"][3] == "station-003")
-    show.check("and a selection can go by names", np.array_equal(july.isel(station=3), july[:, 3]))
+    show.check("arrays store strings", archive["station"][3] == "station-003")
+    show.check("a selection can use dimension names", np.array_equal(july.isel(station=3), july[:, 3]))
     mo.md(f"```text\n{archive[months[0]].tree()}\n```")
     return
 
@@ -119,10 +122,11 @@ def _(mo):
     mo.md(r"""
     ## What discovery costs
 
-    Each node has a document of its own. Whoever opens the archive and wants to know what is in it reads them all: a
-    request each, and some more to find out which there are. `CountingStore` counts.
+    Each node has its own document. To find the contents of the archive, a reader reads all documents, one request
+    each, and needs some more requests to list the nodes. `CountingStore` counts the requests.
 
-    *Consolidated* metadata is a copy of all documents in that of the root. Finding everything is then one request.
+    *Consolidated* metadata is a copy of all documents in the document of the root. With it, one request finds
+    everything.
     """)
     return
 
@@ -130,7 +134,7 @@ def _(mo):
 @app.cell
 def discovery(CountingStore, LatencyStore, LocalStore, exzarr, np, root, show, time, work):
     def discover(store, use_consolidated):
-        """Open the archive and look at each array: how many there are, requests, and milliseconds (median of 3)."""
+        """Open the archive and inspect each array; return the number of arrays, requests and milliseconds (median of 3)."""
         took = []
         for _ in range(3):
             counting = CountingStore(store)
@@ -146,9 +150,9 @@ def discovery(CountingStore, LatencyStore, LocalStore, exzarr, np, root, show, t
     exzarr.consolidate_metadata(root)
     after, after_far = discover(folder, True), discover(far, True)
 
-    show.check("the same arrays are found", before[0] == after[0])
+    show.check("both ways find the same arrays", before[0] == after[0])
     show.check(
-        "with one request in place of one for each document, at the least",
+        "consolidated metadata takes one request instead of one or more for each document",
         after[1] == 1 < after[0] < before[1],
     )
     show.results(
@@ -196,7 +200,9 @@ def draw_discovery(after, before, latency, np, show, style):
     _axes.legend()
     style.title(_axes, "To find everything, one request after the other", f"{latency.value} ms an answer")
     show.figure(
-        "discovery", _fig, alt="Two lines: discovery grows with the number of arrays, or is one request."
+        "discovery",
+        _fig,
+        alt="Two lines: discovery time grows with the number of arrays, or stays at one request.",
     )
     return
 
@@ -204,11 +210,12 @@ def draw_discovery(after, before, latency, np, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Several writers, and the copy stays in step
+    ## Consolidated metadata stays consistent with several writers
 
-    A copy can be out of date. Of what exzarr writes it is not: whoever makes or changes a node brings the consolidated
-    metadata above it in step, under a lock. Here four threads add a quantity to every month at once, the dew point, computed
-    from two arrays chunk by chunk; the root's document is changed again and again, and nothing is lost.
+    A copy can become outdated. If only exzarr writes, this does not happen: when you create or change a node, exzarr
+    also updates the consolidated metadata above it, under a lock. In this cell, four threads concurrently add a
+    quantity, the dew point, to every month. They compute it from two arrays chunk by chunk. The document of the root
+    changes many times, and no update is lost.
     """)
     return
 
@@ -235,12 +242,12 @@ def concurrent_writers(
     _found = [path for path, _ in everything.walk() if path.endswith("dew_point")]
     _month = everything["2024-02"]
     show.check(
-        "each of the new arrays is in the consolidated metadata",
+        "the consolidated metadata contains each new array",
         _found == [f"{month}/dew_point" for month in done],
     )
-    show.check("which is still one request", counting.requests["get"] == after[1])
+    show.check("discovery still takes one request", counting.requests["get"] == after[1])
     show.check(
-        "and they hold what NumPy computes",
+        "the new arrays equal the dew points that NumPy computes",
         np.allclose(
             _month["dew_point"][...],
             stations.dew_point(_month["temperature"][...], _month["humidity"][...]),
@@ -256,8 +263,9 @@ def _(mo):
     mo.md(r"""
     ## One array or many?
 
-    The same month could be one array, (hour, station, quantity). Then one request brings all quantities of an hour, and
-    a reader of the temperature fetches all of them. Both are counted below, with chunks of the same size in bytes.
+    You could store the same month as one array, (hour, station, quantity). Then one request returns all quantities of
+    an hour, but a reader of the temperature fetches all quantities. The next cell counts both layouts, with chunks of
+    the same size in bytes.
     """)
     return
 
@@ -294,13 +302,13 @@ def one_or_many(everything, exzarr, np, show, style, work):
     _axes.legend()
     style.title(_axes, "Quantities that are read apart are stored apart")
     show.check(
-        "a scan of one quantity costs four times as much where all lie together",
+        "a scan of one quantity decodes four times as much from the combined array",
         plans["one quantity, all hours"][1].amplification == 4,
     )
     show.figure(
         "one-or-many",
         _fig,
-        alt="Bars: one array is dear for a scan of one quantity, and cheap for a day of all.",
+        alt="Bars: one array is expensive for a scan of one quantity, and cheap for a day of all quantities.",
     )
     return
 
@@ -308,12 +316,13 @@ def one_or_many(everything, exzarr, np, show, style, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: xarray's conventions
+    ## Interoperability: conventions of xarray
 
-    xarray takes a group for a data set where dimensions have names and coordinates are arrays of that name. Nothing else
-    is needed. In the other direction, what xarray writes through zarr-python is a group like ours.
+    xarray opens a group as a data set if the dimensions have names and the coordinates are arrays with these names.
+    It needs nothing else. In the other direction, xarray writes through zarr-python, and the result is a group like
+    the ones above.
 
-    What other software writes does not bring the consolidated copy in step: that has to be asked for.
+    Other software does not update the consolidated metadata when it writes. You have to consolidate again.
     """)
     return
 
@@ -332,18 +341,18 @@ def interoperability(exzarr, everything, network, np, show, work):
             "xarray decodes the hours of a leap year", str(february.time.values[-1])[:13] == "2024-02-29T23"
         )
         show.check(
-            "and sees the same values",
+            "xarray reads the same values",
             np.array_equal(february.temperature.values, everything["2024-02/temperature"][...]),
         )
         _daily = february.temperature.resample(time="1D").mean().assign_coords(station=list(network.names))
         _daily.to_dataset().to_zarr(work / "daily.zarr", mode="w")
         theirs = exzarr.open_group(work / "daily.zarr", mode="r")
         show.check(
-            "exzarr reads what xarray wrote",
+            "exzarr reads the group that xarray wrote",
             np.allclose(theirs["temperature"][...], _daily.values, atol=1e-6),
         )
         show.check(
-            "names of dimensions included", theirs["temperature"].dimension_names == ("time", "station")
+            "the dimension names are preserved", theirs["temperature"].dimension_names == ("time", "station")
         )
 
         exzarr.copy(everything["2024-02"], work / "month.zarr", overwrite=True)
@@ -356,8 +365,10 @@ def interoperability(exzarr, everything, network, np, show, work):
     _own = "wind" in exzarr.open_group(work / "month.zarr", use_consolidated=False)
     exzarr.consolidate_metadata(work / "month.zarr")
     _again = "wind" in exzarr.open_group(work / "month.zarr")
-    show.check("what others add is seen once it is consolidated again", (_own, _again) == (True, True))
-    show.check("and check had said that the copy was stale", len(_codes) == 1)
+    show.check(
+        "an array from zarr-python is visible after consolidating again", (_own, _again) == (True, True)
+    )
+    show.check("check reported the outdated copy", len(_codes) == 1)
     show.results(
         days=int(theirs["temperature"].shape[0]),
         seen_before=_stale,
@@ -373,7 +384,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    Publishing a month as one file: a zip of the group is one object to move, and still opens without being unpacked.
+    You can publish a month as one file. A zip of the group is one object to transfer, and exzarr opens it without
+    unpacking.
     """)
     return
 
@@ -385,12 +397,12 @@ def publish(everything, exzarr, np, show, time, work):
     _took = time.perf_counter() - _started
     _zipped = exzarr.open_group(work / "2024-02.zarr.zip", mode="r")
     show.check(
-        "the zip holds the same",
+        "the zip file contains the same values",
         np.array_equal(_zipped["pressure"][...], everything["2024-02/pressure"][...], equal_nan=True),
     )
     _zipped.store.close()
     _report = exzarr.check(work / "weather.zarr")
-    show.check("the whole archive is sound, the consolidated metadata included", _report.ok)
+    show.check("the whole archive is valid, including the consolidated metadata", _report.ok)
     show.results(month_files=len(work.files("weather.zarr/2024-02")), zip_files=1)
     show.measured(zip_ms=1e3 * _took)
     print(_report.summary())
@@ -400,12 +412,12 @@ def publish(everything, exzarr, np, show, time, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    - **How many arrays?** Every array is a document. A few thousand are fine, consolidated; where a group for each day would
-      make a million, let an array grow along time instead.
-    - **Throughput or latency.** Consolidation trades one larger document for many small ones. It pays as soon as a request
-      costs more than a few kilobytes do, which is nearly always.
-    - **What to monitor.** Requests until the first value (count them, as above), the size of the root's document, and
-      `exzarr check`, which says where the consolidated copy and the nodes disagree.
+    - **Number of arrays.** Every array has a document. A few thousand arrays work well with consolidated metadata. If
+      a group for each day would make a million arrays, let an array grow along time instead.
+    - **Throughput or latency.** Consolidation replaces many small documents by one larger document. It helps as soon
+      as a request costs more than a few kilobytes, which is nearly always.
+    - **What to monitor.** Count the requests until the first value arrives, as above. Watch the size of the root's
+      document. Run `exzarr check`, which reports where the consolidated metadata and the nodes disagree.
     """)
     return
 

@@ -9,14 +9,15 @@ def header(mo):
     mo.md(r"""
     # Written here, read there
 
-    What zarr-python, TensorStore, xarray and zarrita.js make of arrays that exzarr wrote, and the other way round.
+    Test which arrays zarr-python, TensorStore, xarray and zarrita.js read from exzarr, and the reverse.
 
-    - **Goal.** Know which data types, codecs and layouts travel between Zarr libraries, see what byte order and memory
-      order are on disk, and test for yourself that another program reads what you wrote.
-    - **Data.** Ten days of a measuring buoy: 240 hours × 24 depths of temperature, salinity and more, made from seed 8.
+    - **Goal.** Know which data types, codecs and layouts work across Zarr libraries, see byte order and memory order
+      on disk, and test yourself that another program reads your arrays.
+    - **Data.** Ten days of a measuring buoy: 240 hours × 24 depths of temperature, salinity and more, generated from
+      seed 8.
     - **Licence.** None is needed: nothing is downloaded.
-    - **Run time.** About 7 s on two cores; without node, zarrita.js is left out and it takes 3 s.
-    - **Try next.** Add an array with your own data type and codecs to `buoy` and see who reads it.
+    - **Run time.** About 7 s on two cores; without node, the notebook skips zarrita.js and takes 3 s.
+    - **Try next.** Add an array with your own data type and codecs to `buoy` and see which libraries read it.
     """)
     return
 
@@ -48,14 +49,14 @@ def _(mo):
     mo.md(r"""
     ## A format is an agreement
 
-    Two programs exchange an array when they agree on how its elements become bytes. Zarr writes that agreement down:
-    every array carries a metadata document with its shape, data type, chunk grid and codecs. A library that
-    implements what the document names reads the array. One that doesn't has to refuse, and say so.
+    Two programs can exchange an array if they agree on how its elements become bytes. Zarr writes this agreement
+    down. Every array has a metadata document with its shape, data type, chunk grid and codecs. A library that
+    implements everything in the document can read the array. Any other library has to refuse it with an error.
 
-    Two things of the agreement are older than Zarr, and best seen in the bytes themselves.
-    **Byte order** says which byte of a number comes first. **Memory order** says which of two neighbours lies next: the
-    one in the row (C), or the one in the column (F). Here are 4 × 6 small integers in one chunk without compression.
-    Choose, and see the chunk's file change while the array stays what it is.
+    Two parts of the agreement are older than Zarr, and the bytes themselves show them best. **Byte order** sets which
+    byte of a number comes first. **Memory order** sets which neighbour of an element comes next: the one in the row
+    (C) or the one in the column (F). The next cell stores 4 × 6 small integers in one chunk without compression.
+    Choose both orders. The chunk's file changes, but the array stays the same.
     """)
     return
 
@@ -88,11 +89,11 @@ def bytes_on_disk(Workspace, byte_maps, byte_order, exzarr, memory_order, np, pe
         for _order in ("C", "F"):
             _raw = chunk_of(_dtype, _order)
             show.check(
-                f"the file is NumPy's bytes, {_dtype} in {_order} order",
+                f"the file contains NumPy's bytes, {_dtype} in {_order} order",
                 _raw == _small.astype(_dtype).tobytes(order=_order),
             )
             show.check(
-                f"zarr-python reads them back, {_dtype} in {_order} order",
+                f"zarr-python reads the same values, {_dtype} in {_order} order",
                 np.array_equal(peers.zarr_python(_folder / "orders.zarr", "a"), _small),
             )
 
@@ -113,14 +114,14 @@ def bytes_on_disk(Workspace, byte_maps, byte_order, exzarr, memory_order, np, pe
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    In Zarr v3 neither is part of the data type: byte order belongs to the codec `bytes`, memory order is a codec
-    `transpose` before it. In v2 both stand in the document (`dtype: ">i2"`, `order: "F"`). To who reads the array
-    they make no difference but speed.
+    In Zarr v3, neither is part of the data type. Byte order is an option of the codec `bytes`, and memory order is a
+    codec `transpose` before it. In v2, the document contains both (`dtype: ">i2"`, `order: "F"`). For a reader of the
+    array, they only affect the speed.
 
     ## Ten days of a buoy, in both versions
 
-    A real hierarchy holds more than floats. Ours has one array for each kind of data that people store, on purpose in
-    different layouts: shards, big-endian integers in F order, half precision, complex numbers, strings, dates, records.
+    A real hierarchy contains more than floats. This one has one array for each common kind of data, in different
+    layouts: shards, big-endian integers in F order, half precision, complex numbers, strings, dates, records.
     """)
     return
 
@@ -153,20 +154,20 @@ def write(Workspace, buoy, exzarr, show, size):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: who reads what
+    ## Interoperability: which library reads what
 
-    Each library reads each array of both hierarchies, and what it read is compared with NumPy, element by
-    element. Three outcomes are possible: the *same* values, a *refusal*, or *other* values. The last is the one
-    that must never happen, because nobody would notice.
+    Each library reads each array of both hierarchies, and the notebook compares the result with NumPy, element by
+    element. There are three possible outcomes: the *same* values, a *refusal*, or *other* values. The last outcome
+    must never happen, because users would not notice it.
 
-    The libraries are strangers, so they are supervised: two threads at the most work through the list, zarrita.js
-    runs in a process of node's that is killed when it takes too long, and whatever one raises is an answer, not an end.
+    The notebook supervises the other libraries. At most two threads work through the list. zarrita.js runs in a node
+    process with a time limit. An exception of a library is recorded as a result and does not stop the notebook.
     """)
     return
 
 
 @app.cell
-def everybody_reads(ThreadPoolExecutor, arrays, peers, show, work):
+def read_with_all_libraries(ThreadPoolExecutor, arrays, peers, show, work):
     readers = {"zarr-python": peers.zarr_python, "TensorStore": peers.tensorstore}
     if peers.has_zarrita():
         readers["zarrita.js"] = peers.zarrita
@@ -182,13 +183,16 @@ def everybody_reads(ThreadPoolExecutor, arrays, peers, show, work):
 
     plain = ["temperature", "salinity", "counts", "mask", "ticks"]
     show.check(
-        "nobody reads other values than were written", all(v.outcome != "other" for v in verdicts.values())
+        "no library reads other values than exzarr wrote",
+        all(v.outcome != "other" for v in verdicts.values()),
     )
     show.check(
-        "integers, floats and booleans are read by all",
+        "all libraries read integers, floats and booleans",
         all(v.outcome == "same" for (_, _, name), v in verdicts.items() if name in plain),
     )
-    show.check("who refuses says why", all(v.reason for v in verdicts.values() if v.outcome == "refused"))
+    show.check(
+        "every refusal has a reason", all(v.reason for v in verdicts.values() if v.outcome == "refused")
+    )
     show.results(plain=len(plain))
     show.measured(
         pairs=len(verdicts),
@@ -225,7 +229,7 @@ def matrix(arrays, np, readers, show, style, verdicts):
     show.figure(
         "who-reads-what",
         _fig,
-        alt="A table of arrays by libraries: numbers are read by all, strings, dates and records by some.",
+        alt="A table of arrays by libraries: all libraries read numbers, some read strings, dates and records.",
     )
     return
 
@@ -233,7 +237,7 @@ def matrix(arrays, np, readers, show, style, verdicts):
 @app.cell
 def reasons(show, verdicts):
     show.table(
-        {"library": _peer, "version": _version, "array": _name, "what it says": _verdict.reason[:90]}
+        {"library": _peer, "version": _version, "array": _name, "message": _verdict.reason[:90]}
         for (_version, _peer, _name), _verdict in verdicts.items()
         if _verdict.outcome == "refused"
     )
@@ -243,8 +247,8 @@ def reasons(show, verdicts):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    The rest of the picture is the other direction: what others write, exzarr reads. zarr-python writes shards and
-    compressed chunks in both versions, TensorStore writes with its own drivers.
+    The next cell tests the other direction: exzarr reads arrays from other libraries. zarr-python writes shards and
+    compressed chunks in both versions, and TensorStore writes with its own drivers.
     """)
     return
 
@@ -276,7 +280,7 @@ def we_read_theirs(arrays, exzarr, np, show, work, zarr):
             _spec, create=True, delete_existing=True, dtype="float32", shape=_temperature.shape
         ).result()
         _made.write(_temperature).result()
-        show.check(f"exzarr reads what TensorStore's driver {_driver} wrote", equal(_path))
+        show.check(f"exzarr reads the array that TensorStore's driver {_driver} wrote", equal(_path))
         compared += 1
     show.results(theirs=compared + 1)
     return
@@ -287,9 +291,10 @@ def _(mo):
     mo.md(r"""
     ## xarray: names and coordinates
 
-    xarray reads Zarr through zarr-python, and asks for a little more than arrays: dimension names, and attributes by
-    the CF conventions (units of time, missing values). Give `dimension_names` when you create arrays, write `units` and
-    `calendar` of a time axis, consolidate the metadata, and a hierarchy opens as a data set with one request.
+    xarray reads Zarr through zarr-python, and it needs a little more than arrays: dimension names, and attributes of
+    the CF conventions (units of time, missing values). Set `dimension_names` when you create arrays, write `units`
+    and `calendar` for a time axis, and consolidate the metadata. xarray then opens the hierarchy as a data set with
+    one request.
     """)
     return
 
@@ -309,21 +314,21 @@ def with_xarray(arrays, exzarr, np, show, work, xarray):
     with xarray.open_zarr(work / "cruise.zarr", chunks=None) as dataset:
         _noon = dataset.temperature.sel(time="2026-06-02T12:00", depth=5)
         show.check(
-            "xarray finds the hour and the depth by name", float(_noon) == arrays["temperature"][36, 5]
+            "xarray selects the hour and the depth by name", float(_noon) == arrays["temperature"][36, 5]
         )
         _daily = dataset.temperature.resample(time="1D").mean().load()
         with np.errstate(invalid="ignore"):
             _mean = np.nanmean(arrays["temperature"][:240].reshape(-1, 24, _depths), axis=1)
         show.check(
-            "and computes daily means as NumPy does", np.allclose(_daily.values[:10], _mean, atol=1e-4)
+            "xarray computes the same daily means as NumPy", np.allclose(_daily.values[:10], _mean, atol=1e-4)
         )
         dataset.isel(time=slice(0, 48)).to_zarr(work / "by-xarray.zarr", mode="w", consolidated=False)
     _back = exzarr.open_group(work / "by-xarray.zarr", mode="r")["temperature"]
     show.check(
-        "exzarr reads what xarray wrote",
+        "exzarr reads the array that xarray wrote",
         np.array_equal(_back[...], arrays["temperature"][:48], equal_nan=True),
     )
-    show.check("with the dimension names", tuple(_back.dimension_names) == ("time", "depth"))
+    show.check("the dimension names are preserved", tuple(_back.dimension_names) == ("time", "depth"))
     show.results(days=len(_mean))
     return
 
@@ -331,12 +336,13 @@ def with_xarray(arrays, exzarr, np, show, work, xarray):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Two libraries at work in one array
+    ## Write one array from two libraries
 
-    Zarr has no server that would keep order, so who may write what is for the writers to agree on. The rule that
-    works with every library: **each whole chunk has one writer**. Below, exzarr writes the even rows of chunks of one
-    array while zarr-python writes the odd ones, at the same time, and no value is lost. Where writers share a chunk,
-    exzarr keeps exzarr's writers apart, threads and processes alike; it can't keep apart from those who take no lock.
+    Zarr has no server that coordinates writers, so the writers have to agree on who writes which chunks. One rule
+    works with every library: **each whole chunk has one writer**. In the next cell, exzarr writes the even rows of
+    chunks of an array and zarr-python concurrently writes the odd rows. No value is lost. If writers share a chunk,
+    exzarr coordinates its own writers, both threads and processes. It cannot coordinate other libraries, because they
+    take no lock.
     """)
     return
 
@@ -355,10 +361,12 @@ def two_writers(ThreadPoolExecutor, arrays, exzarr, np, show, work, zarr):
     with ThreadPoolExecutor(2) as _pool:
         list(_pool.map(rows_of, (_ours, _theirs), (0, 12)))
     show.check(
-        "two libraries wrote one array at the same time",
+        "the array contains the rows of both libraries",
         np.array_equal(exzarr.open_array(_path, mode="r")[...], _temperature, equal_nan=True),
     )
-    show.check("and zarr-python sees the same", np.array_equal(_theirs[...], _temperature, equal_nan=True))
+    show.check(
+        "zarr-python reads the same values", np.array_equal(_theirs[...], _temperature, equal_nan=True)
+    )
     show.results(chunk_rows=len(_temperature) // 12)
     return
 
@@ -366,11 +374,11 @@ def two_writers(ThreadPoolExecutor, arrays, exzarr, np, show, work, zarr):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Proof that two copies are the same
+    ## Verify that two copies are equal
 
-    When a copy changes hands, compare content and not files: files differ with every codec and library.
-    `exzarr.checksum` digests shape, data type, values and attributes, whatever the chunks, the codecs or the
-    version, and whoever wrote them.
+    To verify a copy, compare the content and not the files, because files differ with every codec and library.
+    `exzarr.checksum` computes a digest of shape, data type, values and attributes. The digest does not depend on the
+    chunks, the codecs, the version or the library that wrote the array.
     """)
     return
 
@@ -388,8 +396,8 @@ def same_content(arrays, exzarr, show, work):
     _damaged = arrays["temperature"].copy()
     _damaged[100, 3] += 0.001
     _other = exzarr.checksum(exzarr.create_array(data=_damaged)).hexdigest
-    show.check("five stores, one digest", len(set(_digests.values())) == 1)
-    show.check("a thousandth of a degree is another digest", _other not in _digests.values())
+    show.check("all five stores have the same digest", len(set(_digests.values())) == 1)
+    show.check("a change of a thousandth of a degree changes the digest", _other not in _digests.values())
     show.results(stores=len(_digests))
     show.table({"store": _name, "digest": _digest[:24] + "…"} for _name, _digest in _digests.items())
     return
@@ -400,8 +408,9 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    A format that all can read leaves you free to choose the reader by speed. The same array in two layouts, read whole
-    by each library that Python has, the libraries taking turns; times are medians, of files that the system has in memory.
+    Many libraries read the same format, so you can choose the fastest reader. The next cell reads the same array in
+    two layouts with each Python library. The libraries alternate. The times are medians, for files in the operating
+    system's page cache.
     """)
     return
 
@@ -444,7 +453,7 @@ def speed(exzarr, np, peers, show, size, style, time, work):
     _axes.invert_yaxis()
     _axes.legend()
     style.title(_axes, "One array, three readers")
-    show.check("whoever is timed has read the values that were written", _others == [])
+    show.check("every timed read returned the written values", _others == [])
     show.measured(**{f"ms_{n}_{w.replace('-', '_').lower()}": ms for (n, w), ms in medians.items()})
     show.figure(
         "speed", _fig, alt="Bars: for each library, the time to read an array in large and in small chunks."
@@ -455,16 +464,17 @@ def speed(exzarr, np, peers, show, size, style, time, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **What travels everywhere:** integers, floats and booleans; regular chunks; zstd, gzip and Blosc; one level of
-      shards in v3; ASCII names. Strings and dates travel among Python libraries; records hardly.
-    - **Chunk sizes are part of the interface.** A viewer in a browser fetches each chunk over the network: keep inner
-      chunks near 1 MB or below, and let shards keep the number of objects down. The reader's latency decides, not yours.
-    - **Throughput against latency.** Byte order and memory order cost nothing on small reads and a pass over memory on
-      large ones: write native order, in the order in which it is read.
-    - **What to monitor.** Have a job read a sample with another library after each release, compare `exzarr.checksum`
-      of what was sent with what arrived, and run `exzarr check --deep` on what others give you.
+    - **What works everywhere:** integers, floats and booleans; regular chunks; zstd, gzip and Blosc; one level of
+      shards in v3; ASCII names. Strings and dates work across Python libraries. Records work in few libraries.
+    - **Chunk sizes are part of the interface.** A viewer in a browser fetches each chunk over the network. Keep inner
+      chunks near 1 MB or smaller, and use shards to keep the number of objects low. The latency of the reader
+      decides.
+    - **Throughput or latency.** Byte order and memory order cost nothing for small reads and one pass over memory for
+      large reads. Write native byte order, in the memory order in which you read.
+    - **What to monitor.** After each release, let a job read a sample with another library. Compare `exzarr.checksum`
+      of what you sent and what arrived. Run `exzarr check --deep` on data from other people.
     """)
     return
 

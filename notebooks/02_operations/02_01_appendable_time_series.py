@@ -9,15 +9,17 @@ def header(mo):
     mo.md(r"""
     # Time series that grow
 
-    Let an array grow for years: what an append costs, several processes that append, and readers that watch.
+    Let an array grow for years: measure the cost of an append, append from several processes, and read while the
+    array grows.
 
-    - **Goal.** Choose chunks for appending, let several processes append to one array, follow it while it grows, keep
-      arrays in step with each other, and correct what came late or wrong.
-    - **Data.** Electricity meters of 48 homes, one reading a minute, made from a seed (`exzarr.gallery.sensors`).
+    - **Goal.** Choose chunks for appending, let several processes append to one array, follow the array while it
+      grows, keep several arrays consistent, and correct late or wrong data.
+    - **Data.** Electricity meters of 48 homes, one reading per minute, generated from a seed
+      (`exzarr.gallery.sensors`).
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 8 s on two cores.
-    - **Try next.** Push both sliders until the sawtooth has a single tooth; give the array shards of a week;
-      start ten gateways in place of four.
+    - **Try next.** Move both sliders until the sawtooth has a single tooth. Add shards of a week to the array. Start
+      ten gateways instead of four.
     """)
     return
 
@@ -47,12 +49,11 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## An array that begins with nothing
+    ## Start with an empty array
 
-    Nobody knows how long a measurement will go on, so the array begins with no rows. `append` adds some at the
-    end. It stores the rows first, in chunks that lie past the end, where no reader looks; then it
-    replaces the metadata document, which says how long the array is. A reader sees all of an append or
-    nothing of it, and so does whoever looks after a crash.
+    The length of a measurement is often unknown, so the array begins with no rows. `append` adds rows at the end.
+    First it stores the rows in chunks beyond the end, where no reader looks. Then it replaces the metadata document,
+    which contains the length of the array. A reader sees all of an append or none of it, also after a crash.
     """)
     return
 
@@ -76,8 +77,8 @@ def grow(DAY, Workspace, exzarr, fleet, np, show, size):
         power.append(fleet.readings(_day * DAY, (_day + 1) * DAY))
 
     everything = fleet.readings(0, days * DAY)
-    show.check("all days are there", np.array_equal(power[...], everything, equal_nan=True))
-    show.check("one file a day, and the document", len(work.files("power.zarr")) == days + 1)
+    show.check("the array contains all days", np.array_equal(power[...], everything, equal_nan=True))
+    show.check("there is one file for each day, and the document", len(work.files("power.zarr")) == days + 1)
     show.results(days=days, rows=power.shape[0], meters=fleet.meters, day_kb=power.nbytes / days / 1e3)
     return days, everything, power, work
 
@@ -101,10 +102,10 @@ def _(mo):
     mo.md(r"""
     ## What an append costs
 
-    Above, an append was a day and so was a chunk. Real gateways send what they have every minute, or every
-    quarter of an hour. Then the last chunk is only partly full, and each append has to read it, put the new rows in,
-    and write *all of it* again. Move the sliders: each dot is one append of a day, and its height is what it
-    wrote.
+    Above, an append was a day and a chunk was a day. Real gateways send their data every minute or every quarter of
+    an hour. Then the last chunk is only partly full. Each append has to read it, insert the new rows, and write *the
+    whole chunk* again. Move the sliders: each dot is one append of a day, and its height is the number of bytes that
+    it wrote.
     """)
     return
 
@@ -112,7 +113,7 @@ def _(mo):
 @app.cell
 def append_costs(CountingStore, DAY, MemoryStore, exzarr, fleet, np):
     def append_cost(rows_in_chunk, rows_at_once, *, shards=None, compressors="auto"):
-        """What it takes to append a day: bytes put by each append, and all requests."""
+        """Append a day; return the bytes written and the requests of each append, and the bytes of the day."""
         store = CountingStore(MemoryStore())
         array = exzarr.create_array(
             store,
@@ -158,12 +159,12 @@ def sawtooth(DAY, append_cost, append_minutes, chunk_minutes, np, show, style):
         f"A day written {_puts.sum() / _whole.sum():.1f} times over",
         f"{append_minutes.value} min at a time into chunks of {chunk_minutes.value} min",
     )
-    show.check("it never writes less than whole chunks do", _puts.sum() >= _whole.sum())
+    show.check("short appends never write less than whole chunks", _puts.sum() >= _whole.sum())
     show.measured(sawtooth_times=_puts.sum() / _whole.sum(), sawtooth_most_kb=_puts.max() / 1e3)
     show.figure(
         "sawtooth",
         _fig,
-        alt="Bytes that each append writes: they rise while a chunk fills, and fall when the next one begins.",
+        alt="Bytes that each append writes: they rise while a chunk fills, and fall when the next chunk begins.",
     )
     return
 
@@ -171,10 +172,11 @@ def sawtooth(DAY, append_cost, append_minutes, chunk_minutes, np, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    It is a sawtooth: the fuller the chunk, the more is written again for the same few rows. For chunks of `c` rows that
-    are not compressed, each append of `n` rows writes the whole chunk, which is `c / n` bytes for each new one.
-    Compression takes half of that away (what is not there yet is the fill value, and costs nothing), and not
-    the principle. Measured, without compression, for all requests that appending a day takes:
+    The result is a sawtooth: a fuller chunk means that more bytes are written again for the same few rows. If chunks
+    of `c` rows are not compressed, each append of `n` rows writes the whole chunk, which is `c / n` bytes for each
+    new byte. Compression saves about half of this, because the missing rows contain the fill value and compress to
+    almost nothing. The relation stays the same. The next cell measures it without compression, for all requests of
+    appending a day:
     """)
     return
 
@@ -199,7 +201,7 @@ def amplification(append_cost, np, show, style):
     _axes.legend(fontsize=8)
     style.title(_axes, "Chunks that are longer than an append are written again", "dotted: c / n")
     show.check(
-        "it is c / n, and 5 % at most for the document",
+        "the measured factor is c / n, plus at most 5 % for the document",
         np.allclose(list(_factors.values()), list(_model.values()), rtol=0.05),
     )
     show.figure(
@@ -213,11 +215,11 @@ def amplification(append_cost, np, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## And what reading costs
+    ## What a read costs
 
-    So chunks should be as short as an append? Reading says otherwise. Three people ask: the control room wants the last
-    hour of all homes, the planner wants a day of all homes, and a customer wants all that there is of one home. Five layouts,
-    an append of a quarter of an hour each:
+    Should chunks then be as short as an append? Consider three readers. The control room needs the last hour of all
+    homes, the planner needs a day of all homes, and a customer needs all data of one home. The next cell compares
+    five layouts, with appends of a quarter of an hour:
     """)
     return
 
@@ -266,13 +268,13 @@ def layouts(DAY, append_cost, everything, exzarr, np, show, style, work):
     _all[0].set_yticks(range(len(_layouts)), list(_layouts))
     _all[0].invert_yaxis()
     show.check(
-        "the layouts hold the same",
+        "the layouts contain the same values",
         np.array_equal(_array[_reads["a day"]], everything[_reads["a day"]], True),
     )
     show.figure(
         "layouts",
         _fig,
-        alt="Bars for five layouts: short chunks are cheap to append to, and come to many files.",
+        alt="Bars for five layouts: short chunks are cheap to append to, and produce many files.",
     )
     return
 
@@ -280,16 +282,16 @@ def layouts(DAY, append_cost, everything, exzarr, np, show, style, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    Short chunks are cheap to append to and to look at the end of, and leave many files, which is what a long read pays
-    for. A *shard* is one file with many chunks in it. It is the unit of writing, so appending to a long shard costs what
-    appending to a long chunk costs. Two ways out. **Gather**: let the gateway keep a quarter of an hour, or an hour,
-    before it appends. And **write twice**: append to an array with short chunks, and once a day copy what is finished to
-    one with long chunks (`exzarr copy --chunks`), from which the long reads are served.
+    Short chunks are cheap to append to, and their end is cheap to read. But they produce many files, which makes long
+    reads slow. A *shard* is one file with many chunks. It is the unit of writing, so an append to a long shard costs
+    as much as an append to a long chunk. Two methods work. **Collect**: let the gateway keep a quarter of an hour or
+    an hour of rows before it appends. **Write twice**: append to an array with short chunks, and once a day copy the
+    finished days to an array with long chunks (`exzarr copy --chunks`), which serves the long reads.
 
-    ## Several processes append
+    ## Append from several processes
 
-    Four gateways, each a process of its own, append to one log: a row has gateway, minute and watts. They are let go at
-    the same moment, and none knows of the others. Meanwhile this notebook reads along.
+    Four gateways, each a separate process, append to one log. A row contains gateway, minute and watts. All start at
+    the same moment, and they do not communicate. Meanwhile this notebook reads the log.
     """)
     return
 
@@ -323,14 +325,14 @@ def gateways(Team, exzarr, np, show, size, time, work):
         _team.go()
         _began = time.monotonic()
         while _running := True:
-            _running = _team.running()  # asked first: so the last look is at all that there is
+            _running = _team.running()  # check before reading, so that the last read sees all rows
             reader.refresh()
             if not views or views[-1][1] < reader.shape[0]:
                 views.append((time.monotonic() - _began, reader.shape[0], reader[...]))
             if not _running:
                 break
             time.sleep(0.001)
-        show.check("all gateways ended well", _team.statuses() == [0] * gateway_count)
+        show.check("all gateways exited with status 0", _team.statuses() == [0] * gateway_count)
     log.refresh()
     show.results(gateways=gateway_count, appends=gateway_count * batches, log_rows=log.shape[0])
     show.measured(
@@ -346,15 +348,17 @@ def gateways_are_right(Fleet, batch_rows, batches, gateway_count, log, np, show,
     _watts = np.rint(1000 * Fleet(4, seed=7, missing=0).readings(0, batches * batch_rows))
     _rows = log[...]
     _each_once = len(np.unique(_rows[:, :2], axis=0)) == len(_rows) == gateway_count * batches * batch_rows
-    show.check("each row of each gateway is there, once", _each_once)
-    show.check("with its value", np.array_equal(_watts[_rows[:, 1], _rows[:, 0]], _rows[:, 2]))
+    show.check("the log contains each row of each gateway exactly once", _each_once)
+    show.check(
+        "each row has the correct value", np.array_equal(_watts[_rows[:, 1], _rows[:, 0]], _rows[:, 2])
+    )
     show.check("the reader never saw part of an append", all(n % batch_rows == 0 for _, n, _ in views))
     _in_order = [
         np.array_equal(_seen[_seen[:, 0] == _g, 1], np.arange((_seen[:, 0] == _g).sum()))
         for _, _, _seen in views
         for _g in range(gateway_count)
     ]
-    show.check("and never a gap in what a gateway had sent", all(_in_order))
+    show.check("the reader never saw a gap in the rows of a gateway", all(_in_order))
 
     _counts = np.array([np.bincount(_seen[:, 0], minlength=gateway_count) for _, _, _seen in views])
     _fig, _axes = style.new_figure(7.6, 3.2)
@@ -368,7 +372,7 @@ def gateways_are_right(Fleet, batch_rows, batches, gateway_count, log, np, show,
     show.figure(
         "gateways",
         _fig,
-        alt="Rows of four gateways over time, as a reader saw them: they grow in steps, all four at once.",
+        alt="Rows of four gateways over time, as a reader saw them: they grow in steps, all four concurrently.",
     )
     return
 
@@ -376,8 +380,9 @@ def gateways_are_right(Fleet, batch_rows, batches, gateway_count, log, np, show,
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    Appends take turns: each holds the array's lock, which the kernel frees if its holder dies. That nothing is lost is not
-    a matter of course. The same with zarr-python's `append`, which takes no lock, in a folder of its own:
+    The appends run one at a time: each holds the lock of the array, and the kernel releases the lock if its holder
+    dies. Not every library guarantees that no row is lost. The next cell does the same with zarr-python's `append`,
+    which takes no lock, in a separate folder:
     """)
     return
 
@@ -410,9 +415,10 @@ def _(mo):
     mo.md(r"""
     ## Arrays that grow together
 
-    A series has a time axis, and values. Two arrays, two appends: what if a reader comes in between, or the power
-    goes? `exzarr.ingest` commits blocks of several arrays of a group at once, and remembers how far it was. Run again
-    after a crash, it goes on at the right block; run again without one, it does nothing.
+    A series has a time axis and values. These are two arrays and two appends. What happens if a reader reads between
+    them, or if the power fails? `exzarr.ingest` commits blocks of several arrays of a group in one step and stores
+    the position of the source. Run again after a crash, it resumes at the right block. Run again without new data, it
+    does nothing.
     """)
     return
 
@@ -437,8 +443,8 @@ def in_step(DAY, exzarr, fleet, np, show, work):
     first = exzarr.ingest(cube, quarters_of_days(2 * DAY), key="meters", axis="time")
     again = exzarr.ingest(cube, quarters_of_days(3 * DAY), key="meters", axis="time")
     cube = exzarr.open_group(work / "cube.zarr")
-    show.check("the second run took only what was new", (again.already, again.blocks) == (8, 4))
-    show.check("all arrays have grown alike", cube["time"].shape[0] == cube["power"].shape[0] == 3 * DAY)
+    show.check("the second run stored only the new blocks", (again.already, again.blocks) == (8, 4))
+    show.check("both arrays have the same length", cube["time"].shape[0] == cube["power"].shape[0] == 3 * DAY)
     show.results(first_blocks=first.blocks, again_already=again.already, again_blocks=again.blocks)
     return (cube,)
 
@@ -446,11 +452,11 @@ def in_step(DAY, exzarr, fleet, np, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Late, wrong, too early
+    ## Late, wrong or missing data
 
-    Meters lose their connection and send hours later: that is a write to a region, like any other. A day was wrong: the
-    array is made shorter with `resize`, and appended to again. A dashboard wants rows up to midnight: the array is made
-    longer, and what nobody has sent reads as the fill value.
+    Meters lose their connection and send their readings hours later. You write late readings to their region, like
+    any other data. If the data of a day are wrong, shorten the array with `resize` and append the day again. If a
+    dashboard needs rows up to midnight, make the array longer. Missing rows read as the fill value.
     """)
     return
 
@@ -461,22 +467,24 @@ def corrections(DAY, days, everything, exzarr, np, power, show, work):
     late = exzarr.open_array(work / "corrected.zarr", mode="r+")
     late.resize(((days - 1) * DAY, late.shape[1]))
     late.resize((days * DAY, late.shape[1]))
-    show.check("where it shrank and grew again it is empty", np.isnan(late[-DAY:]).all())
+    show.check("after shrinking and growing, the rows contain the fill value", np.isnan(late[-DAY:]).all())
 
     _hours, _meters = slice((days - 1) * DAY + 120, (days - 1) * DAY + 300), slice(5, 8)
     late[_hours, _meters] = everything[_hours, _meters]
     show.check(
-        "late readings are where they belong",
+        "late readings are stored in their region",
         np.array_equal(late[_hours, _meters], everything[_hours, _meters], True),
     )
     show.check(
-        "and nothing else is",
+        "no other element of the day has a value",
         np.isfinite(late[-DAY:]).sum() == np.isfinite(everything[_hours, _meters]).sum(),
     )
 
     late.resize(((days - 1) * DAY, late.shape[1]))
     late.append(everything[-DAY:])
-    show.check("the day, sent again, is whole", np.array_equal(late[...], everything, equal_nan=True))
+    show.check(
+        "the day that was sent again is complete", np.array_equal(late[...], everything, equal_nan=True)
+    )
     return
 
 
@@ -485,8 +493,8 @@ def _(mo):
     mo.md(r"""
     ## Interoperability: xarray, pandas, zarr-python
 
-    xarray finds the dimensions' names and the units of time, so that hours are one call away. zarr-python appends to an
-    array of ours (alone: it takes no lock), and exzarr sees it.
+    xarray finds the dimension names and the units of time, so you get hourly means with one call. zarr-python, as the
+    only writer (it takes no lock), appends to an array that exzarr created, and exzarr sees the new rows.
     """)
     return
 
@@ -500,17 +508,19 @@ def interoperability(DAY, cube, exzarr, fleet, np, show, work):
         hourly = _data.power.resample(time="1h").mean().to_numpy()
         _index = _data.indexes["time"]
     _expected = np.nanmean(fleet.readings(0, 3 * DAY).reshape(72, 60, fleet.meters), axis=1)
-    show.check("xarray's hours are NumPy's", np.allclose(hourly, _expected, rtol=1e-5))
-    show.check("pandas knows the minutes", str(_index[0]) == "2026-01-05 00:00:00" and len(_index) == 3 * DAY)
+    show.check("xarray's hourly means equal NumPy's", np.allclose(hourly, _expected, rtol=1e-5))
+    show.check(
+        "pandas decodes the minutes", str(_index[0]) == "2026-01-05 00:00:00" and len(_index) == 3 * DAY
+    )
 
     exzarr.save(work / "pair.zarr", fleet.readings(0, DAY))
     _ours = exzarr.open_array(work / "pair.zarr")
     zarr.open_array(work / "pair.zarr", mode="r+").append(fleet.readings(DAY, 2 * DAY))
     show.check(
-        "what zarr-python appends, exzarr reads",
+        "exzarr reads the rows that zarr-python appended",
         np.array_equal(_ours.refresh()[...], fleet.readings(0, 2 * DAY), equal_nan=True),
     )
-    show.check("the group has all of it", cube["power"].shape == (3 * DAY, fleet.meters))
+    show.check("the group contains all rows", cube["power"].shape == (3 * DAY, fleet.meters))
     show.results(hours=hourly.shape[0])
     return
 
@@ -520,8 +530,9 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    How many rows a second, and how long does one append take? The more rows at once, the better the first and the
-    worse the second, until an append fills its chunk. Into a folder, chunks of a day:
+    How many rows per second can you append, and how long does one append take? More rows per append improve the
+    throughput and increase the latency, until an append fills its chunk. The next cell appends into a folder, with
+    chunks of a day:
     """)
     return
 
@@ -557,7 +568,7 @@ def throughput(DAY, exzarr, fleet, np, show, style, time, work):
     show.figure(
         "throughput",
         _fig,
-        alt="Rows a second grow nearly in proportion to the rows of an append; the time of one append hardly does.",
+        alt="Rows per second grow nearly in proportion to the rows of an append; the time of one append hardly changes.",
     )
     return
 
@@ -565,16 +576,16 @@ def throughput(DAY, exzarr, fleet, np, show, style, time, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **Chunk sizing.** Along time, a chunk (with shards, the shard) should be what one append brings, or a small
-      multiple. Across the meters, all that is read together. Where that makes tiny files, gather more rows before
-      appending; where reads are long, copy what is finished to long chunks.
-    - **Throughput or latency.** A row waits in the gateway until `n` of them have come together. That wait is the latency
-      that counts, not the milliseconds of the append.
-    - **What to monitor.** Rows behind (now, minus the last row's time), requests and bytes written for each append
-      (below), the wait for the array's lock, and the number of files in the folder. `exzarr check` finds chunks that
-      are damaged, and `exzarr.ingest_position` says how far each source is.
+    - **Chunk sizing.** Along time, a chunk (with shards, the shard) should have the length of one append, or a small
+      multiple of it. Across the meters, use all meters that you read together. If this makes the files too small,
+      collect more rows before you append. If reads are long, copy finished data to long chunks.
+    - **Throughput or latency.** A row waits in the gateway until `n` rows have arrived. That wait is the latency that
+      matters, and not the milliseconds of the append.
+    - **What to monitor.** Watch the delay (the present time minus the time of the last row), the requests and bytes
+      written for each append (below), the wait for the array's lock, and the number of files in the folder. `exzarr
+      check` finds damaged chunks, and `exzarr.ingest_position` returns the position of each source.
     """)
     return
 
@@ -586,9 +597,12 @@ def monitor(cube, exzarr, fleet, DAY, np, show, work):
         _array.append(fleet.readings(2 * DAY, 2 * DAY + 60))
     _kinds = {kind: _use.requests for (_, kind), _use in report.requests.items()}
     show.check(
-        "the hour was appended", np.array_equal(_array[-60:], fleet.readings(2 * DAY, 2 * DAY + 60), True)
+        "the last rows equal the appended hour",
+        np.array_equal(_array[-60:], fleet.readings(2 * DAY, 2 * DAY + 60), True),
     )
-    show.check("ingestion knows how far it is", exzarr.ingest_position(cube, "meters") == 12)
+    show.check(
+        "ingest_position returns the number of stored blocks", exzarr.ingest_position(cube, "meters") == 12
+    )
     show.results(append_puts=_kinds.get("put", 0), append_gets=_kinds.get("get", 0))
     print(report)
     return

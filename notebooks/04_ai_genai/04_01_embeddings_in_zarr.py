@@ -9,17 +9,18 @@ def header(mo):
     mo.md(r"""
     # Embeddings in Zarr
 
-    A dictionary read backwards: describe a thing, and find its word among 6,000 definitions, exactly and without a
+    Use a dictionary in reverse: describe a thing, and find its word among 6,000 definitions, exactly and without a
     vector database.
 
-    - **Goal.** Store embeddings as a Zarr array, search it exactly by cosine while few chunks are in memory, make it
-      twenty times smaller by product quantisation, and know what that costs in recall.
+    - **Goal.** Store embeddings as a Zarr array, search it exactly by cosine with few chunks in memory, make it more
+      than thirty times smaller by product quantisation, and measure what that costs in recall.
     - **Data.** 6,000 definitions of nouns from WordNet 3.0 and 40 descriptions written for this tutorial, each as a
-      vector of 384 numbers by all-MiniLM-L6-v2. Computed once by `data/make_embeddings.py`, shipped as int8.
+      vector of 384 numbers by all-MiniLM-L6-v2. `data/make_embeddings.py` computed them once; they are stored as
+      int8.
     - **Licence.** WordNet's own, which permits any use (`data/LICENCE.wordnet`); the model is under Apache 2.0.
     - **Run time.** About 9 s on two cores; a minute or two with `EXZARR_GALLERY_SIZE=full`, a million vectors.
-    - **Try next.** Ask with a vector of your own (`pip install sentence-transformers`); store the vectors as float16
-      and see whether any answer changes.
+    - **Try next.** Ask with a vector of your own (`pip install sentence-transformers`). Store the vectors as float16
+      and check whether any answer changes.
     """)
     return
 
@@ -69,11 +70,11 @@ def _(mo):
     mo.md(r"""
     ## What an embedding is
 
-    A model has read a great many sentences, and turns each into a point in a space of 384 dimensions, so that
-    sentences of like meaning lie in like directions. How alike two are is the cosine of the angle between them: 1
-    for the same direction, about 0 for things that have nothing to do with each other.
+    A model that was trained on many sentences turns each sentence into a point in a space of 384 dimensions.
+    Sentences with similar meanings point in similar directions. The similarity of two sentences is the cosine of the
+    angle between them: 1 for the same direction, about 0 for unrelated sentences.
 
-    Only the *definitions* were embedded, not the words. So whoever finds a word has found it by meaning.
+    Only the *definitions* were embedded, not the words. A search therefore finds a word only by its meaning.
     """)
     return
 
@@ -95,9 +96,9 @@ def corpus(Path, csv, mo, np, show):
         question_words = _stored["query_terms"].tolist()
         question_rows = _stored["query_rows"]
 
-    show.check("a vector for each definition", vectors.shape == (len(entries), 384))
+    show.check("there is one vector for each definition", vectors.shape == (len(entries), 384))
     show.check(
-        "the word that is meant is in the entry that is meant",
+        "each intended entry contains the intended word",
         all(
             word in entries[row]["words"].split(", ")
             for word, row in zip(question_words, question_rows, strict=True)
@@ -116,15 +117,15 @@ def corpus(Path, csv, mo, np, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Store them
+    ## Store the vectors
 
-    One 2-dimensional array of float32, a row for each vector. A chunk is *some rows, all columns*: a search goes
-    through all rows, and a vector is of no use in part. `dimension_names` and attributes say what the numbers are,
-    because in a year nobody remembers which model they came from.
+    Store one 2-dimensional array of float32, with a row for each vector. A chunk contains *some rows and all
+    columns*, because a search reads all rows and needs every vector completely. `dimension_names` and attributes
+    describe the numbers, because after a year it is easy to forget which model produced them.
 
-    Does compression pay? Look at the picture before you guess. (Ours came as int8, and values that were rounded to 255
-    steps compress far better than what a model gives. So for this trial the digits that were rounded away are put back,
-    at random.)
+    Does compression help? Look at the picture before you guess. The vectors of this tutorial were stored as int8.
+    Values that were rounded to 255 steps compress far better than the values of a model. For this trial, the cell
+    therefore adds random digits in place of those that were rounded away.
     """)
     return
 
@@ -141,7 +142,7 @@ def store(Workspace, exzarr, np, show, vectors):
         dimension_names=("text", "dimension"),
         attributes={"model": "sentence-transformers/all-MiniLM-L6-v2", "normalized": True},
     )
-    show.check("what was stored is what is read", np.array_equal(stored[...], vectors))
+    show.check("the stored vectors read back unchanged", np.array_equal(stored[...], vectors))
     show.results(stored_chunks=stored.nchunks, chunk_mb=stored.nbytes / stored.nchunks / 1e6)
     return root, stored, work
 
@@ -183,8 +184,8 @@ def compression(exzarr, np, show, style, time, vectors, work):
         _axes.barh([*_values], [*_values.values()], color=_colour)
         _axes.invert_yaxis()
         style.title(_axes, _title)
-    show.check("zstd hardly finds anything to save", _bytes["zstd"] > 0.85)
-    show.check("half the bytes in float16", abs(_bytes["float16"] - 0.5) < 0.01)
+    show.check("zstd saves less than 15 %", _bytes["zstd"] > 0.85)
+    show.check("float16 takes half the bytes", abs(_bytes["float16"] - 0.5) < 0.01)
     show.measured(
         zstd_percent=100 * _bytes["zstd"],
         shuffle_percent=100 * _bytes["shuffle\nand zstd"],
@@ -202,15 +203,15 @@ def compression(exzarr, np, show, style, time, vectors, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    The last bits of an embedding are noise, and noise does not compress. So these arrays are stored raw. That has a
-    second advantage: a raw chunk on a local disk need not be read at all. `top_k` maps it into memory, and computes on
-    the kernel's own copy of the file.
+    The last bits of an embedding are noise, and noise does not compress. Therefore these arrays are stored raw. This
+    has a second advantage: `top_k` does not need to read a raw chunk on a local disk. It maps the chunk into memory
+    and computes on the kernel's own copy of the file.
 
-    ## Search: a chunk at a time
+    ## Search chunk by chunk
 
-    The whole algorithm: for each chunk the cosines, which for vectors of length 1 are one matrix product; keep
-    the ten best; from all chunks keep the ten best of these. As it needs nothing but its chunk, it is a
-    `parallel_chunk_map` with a `reduce`:
+    The whole algorithm is short. For each chunk, compute the cosines, which for vectors of length 1 is one matrix
+    product, and keep the ten best. From all chunks, keep the ten best of these. Each step needs only its own chunk,
+    so it is a `parallel_chunk_map` with a `reduce`:
     """)
     return
 
@@ -229,7 +230,8 @@ def scan(np, questions, show, stored, vectors):
 
     _, by_hand = stored.parallel_chunk_map(ten_best, with_chunk=True, workers=2, reduce=better)
     show.check(
-        "the ten that NumPy finds", np.array_equal(by_hand, np.argsort(-(vectors @ questions[0]))[:10])
+        "the scan finds the same ten rows as NumPy",
+        np.array_equal(by_hand, np.argsort(-(vectors @ questions[0]))[:10]),
     )
     return (by_hand,)
 
@@ -237,9 +239,9 @@ def scan(np, questions, show, stored, vectors):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    `exzarr.gallery.embeddings.top_k` is the same with care: many questions in one go; vectors of any length; ties in
-    the order of rows; a NaN is named instead of sorted to some place; and what float32 cannot tell apart is decided in
-    float64, so that the answer does not depend on how the array is cut into chunks.
+    `exzarr.gallery.embeddings.top_k` is a more careful version. It takes many questions in one call and accepts
+    vectors of any length. It returns equal scores in the order of rows and raises an error that names a NaN row. It
+    decides in float64 what float32 cannot distinguish, so that the answer does not depend on the chunk shape.
     """)
     return
 
@@ -250,8 +252,8 @@ def ask(by_hand, mo, np, question_texts, questions, show, stored, top_k, vectors
 
     _exact = questions.astype("f8") @ vectors.astype("f8").T
     _expected = np.argsort(-_exact, axis=1, kind="stable")[:, :10]
-    show.check("all questions get the answers of NumPy in float64", np.array_equal(found.rows, _expected))
-    show.check("the first gets what the scan by hand found", np.array_equal(found.rows[0], by_hand))
+    show.check("all answers equal those of NumPy in float64", np.array_equal(found.rows, _expected))
+    show.check("the first answer equals that of the scan by hand", np.array_equal(found.rows[0], by_hand))
     question = mo.ui.dropdown(
         {text: number for number, text in enumerate(question_texts)},
         value=question_texts[0],
@@ -294,12 +296,12 @@ def histogram(entries, found, question, questions, np, show, style, vectors):
     _axes.set_xlabel("cosine between the question and a definition")
     _axes.set_ylabel("definitions")
     style.title(_axes, list(question.options)[question.value])
-    show.check("the best has the largest cosine of all", _cosines.argmax() == _first)
+    show.check("the best row has the largest cosine of all rows", _cosines.argmax() == _first)
     show.results(median_cosine=float(np.median(_cosines)), best_cosine=float(found.scores[question.value, 0]))
     show.figure(
         "similarities",
         _fig,
-        alt="A histogram of cosines: nearly all definitions lie around 0.05, three answers far to the right of them.",
+        alt="A histogram of cosines: nearly all definitions are around 0.05, three answers are far to the right.",
     )
     return
 
@@ -309,8 +311,8 @@ def _(mo):
     mo.md(r"""
     ## How good is the dictionary?
 
-    That is a question to the model, not to the array: the search is exact, so what is wrong is the model's. For each
-    description one entry was meant. How often is it first, how often among the ten?
+    This is a question about the model and not about the array. The search is exact, so every wrong answer comes from
+    the model. Each description has one intended entry. How often is it first, and how often is it among the ten?
     """)
     return
 
@@ -319,7 +321,7 @@ def _(mo):
 def quality(entries, found, np, question_rows, question_texts, show):
     _hits = found.rows == question_rows[:, None]
     _place = np.where(_hits.any(axis=1), _hits.argmax(axis=1), -1)
-    show.check("better than guessing, by far", _hits.any(axis=1).mean() > 0.5)
+    show.check("more than half of the intended entries are among the ten", _hits.any(axis=1).mean() > 0.5)
     show.results(
         first_percent=100 * float(np.mean(_place == 0)), among_ten_percent=100 * float(np.mean(_place >= 0))
     )
@@ -358,11 +360,11 @@ def word_map(entries, found, np, question, questions, show, style, vectors):
     _axes.set_yticks([])
     style.title(_axes, "The two directions in which definitions differ most", "each point: a definition")
     _spread = np.array([_at[_category == _name].mean(axis=0) for _name in _colours])
-    show.check("categories lie in different places", np.ptp(_spread, axis=0).max() > 0.2)
+    show.check("the categories are in different regions", np.ptp(_spread, axis=0).max() > 0.2)
     show.figure(
         "map",
         _fig,
-        alt="Definitions as points in a plane: persons, animals, food and feelings lie in regions of their own.",
+        alt="Definitions as points in a plane: persons, animals, food and feelings form separate regions.",
     )
     return
 
@@ -372,12 +374,12 @@ def _(mo):
     mo.md(r"""
     ## Larger than memory
 
-    Vectors come from somewhere: a model, batch after batch. `write_stream` takes batches from any iterator, and
-    encodes and stores them in threads. When the store is slower than the model, the model waits (*backpressure*):
-    never more than `max_pending` batches exist. A search then holds one or two chunks, so both ends work on a
-    machine that could hold neither the array nor a tenth of it.
+    A model produces the vectors batch by batch. `write_stream` takes batches from any iterator, and encodes and
+    stores them in threads. When the store is slower than the model, the model waits (*backpressure*). Never more than
+    `max_pending` batches exist. A search then keeps one or two chunks in memory. Both ends therefore work on a
+    machine that could not hold even a tenth of the array.
 
-    Here the batches are definitions with noise added, and each of our questions is hidden somewhere among them.
+    In this cell, the batches are definitions with added noise, and each question is hidden at a known row.
     """)
     return
 
@@ -408,7 +410,7 @@ def million(exzarr, np, questions, show, size, vectors, work):
         overwrite=True,
     )
     report = large.write_stream(batches(), workers=2, max_pending=2)
-    show.check("every chunk was written", (report.written, len(report.failed)) == (large.nchunks, 0))
+    show.check("write_stream wrote every chunk", (report.written, len(report.failed)) == (large.nchunks, 0))
     show.results(large_vectors=count, large_mb=large.nbytes / 1e6, large_chunks=large.nchunks)
     return batches, hidden, large
 
@@ -421,7 +423,7 @@ def search_in_little_memory(Path, hidden, large, np, questions, show, subprocess
     import exzarr
     from exzarr.gallery.embeddings import top_k
 
-    def memory(name):  # of this process, in kB, as Linux tells it
+    def memory(name):  # of this process, in kB, on Linux
         try:
             lines = open("/proc/self/status").read().splitlines()
         except FileNotFoundError:
@@ -445,11 +447,14 @@ def search_in_little_memory(Path, hidden, large, np, questions, show, subprocess
     _done = subprocess.run(_arguments, capture_output=True, text=True, check=True)
     _peak, *_rows = map(int, _done.stdout.split())
 
-    show.check("all that was hidden is found, in another process", np.array_equal(_rows, hidden))
+    show.check("another process finds every hidden question", np.array_equal(_rows, hidden))
     show.check(
-        "and in this one", np.array_equal(top_k(large, questions, 3, normalized=True).rows[:, 0], hidden)
+        "this process finds every hidden question",
+        np.array_equal(top_k(large, questions, 3, normalized=True).rows[:, 0], hidden),
     )
-    show.check("which held fewer than six chunks", 1024 * _peak < 6 * large.chunks[0] * 384 * 4)
+    show.check(
+        "the search held fewer than six chunks in memory", 1024 * _peak < 6 * large.chunks[0] * 384 * 4
+    )
     show.measured(peak_mb=1.024e-3 * _peak)
     return
 
@@ -459,13 +464,13 @@ def _(mo):
     mo.md(r"""
     ## Product quantisation: fewer bytes
 
-    Cut each vector into parts, find 256 typical values for each part (by k-means), and store for each part only the
-    number of the typical value that is nearest: one byte. 48 parts make 48 bytes out of 1,536. A search adds up
-    entries of a small table instead of multiplying.
+    Cut each vector into parts. For each part, find 256 typical values by k-means, and store only the number of the
+    nearest typical value: one byte. 48 parts turn 1,536 bytes into 48. A search adds entries of a small table and
+    does not multiply.
 
-    That is not exact any more. How much is lost? Move the slider. *Codes alone* takes the ten best that the codes tell;
-    *with a second look* takes the codes' fifty best, reads those vectors, and those only, and sorts them by the true
-    cosine.
+    This is no longer exact. How much is lost? Move the slider. *Codes alone* takes the ten best rows according to the
+    codes. *With a second look* takes the fifty best rows according to the codes, reads only those vectors, and sorts
+    them by the true cosine.
     """)
     return
 
@@ -480,7 +485,7 @@ def parts_slider(mo):
 @app.cell
 def quantise(ProductQuantiser, approximate_top_k, found, np, questions, recall, root, stored, vectors):
     def quantised(n):
-        """Recall of codes alone and with a second look, and how many bytes there are."""
+        """Return the recall of codes alone and with a second look, and the mean error of the decoded vectors."""
         quantiser = ProductQuantiser.train(vectors[::3], n, rounds=4, seed=1)
         folder = root.require_group(f"codes_{n}")
         folder.create_array("centroids", data=quantiser.centroids, overwrite=True)
@@ -528,9 +533,11 @@ def recall_picture(curve, np, parts, quantised, questions, root, show, style):
 
     codes = root[f"codes_{parts.value}/codes"]
     _plan = root["vectors"].explain[np.arange(0, 6000, 120)]
-    show.check("more bytes, better recall", curve[8]["alone"] < curve[48]["alone"] < curve[96]["alone"])
-    show.check("a second look never does harm", all(p["second look"] >= p["alone"] for p in curve.values()))
-    show.check("what is stored is what is asked for", codes.shape == (6000, parts.value))
+    show.check("more bytes give better recall", curve[8]["alone"] < curve[48]["alone"] < curve[96]["alone"])
+    show.check(
+        "a second look never reduces the recall", all(p["second look"] >= p["alone"] for p in curve.values())
+    )
+    show.check("the codes have the requested number of bytes", codes.shape == (6000, parts.value))
     show.results(code_bytes=parts.value, times_smaller=1536 / parts.value, second_look_rows=50)
     show.measured(
         recall_alone=chosen["alone"],
@@ -550,9 +557,10 @@ def recall_picture(curve, np, parts, quantised, questions, root, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: the same vectors elsewhere
+    ## Interoperability: the same vectors in other libraries
 
-    The array is an ordinary one, so whatever reads Zarr can search it. And `top_k` searches what others wrote.
+    The array is an ordinary Zarr array, so any Zarr library can read and search it. `top_k` also searches arrays that
+    other libraries wrote.
     """)
     return
 
@@ -565,7 +573,7 @@ def interoperability(codes, exzarr, found, np, questions, show, stored, top_k, v
     by_zarr = zarr.open_array(work / "dictionary.zarr" / "vectors", mode="r")
     show.check("zarr-python reads the same vectors", np.array_equal(by_zarr[...], vectors))
     show.check(
-        "and the codes",
+        "zarr-python reads the same codes",
         np.array_equal(zarr.open_array(work / "dictionary.zarr" / codes.path, mode="r")[:50], codes[:50]),
     )
 
@@ -575,13 +583,13 @@ def interoperability(codes, exzarr, found, np, questions, show, stored, top_k, v
     }
     by_tensorstore = tensorstore.open(_spec, read=True).result()
     show.check(
-        "TensorStore reads the rows that were found",
+        "TensorStore reads the same rows",
         np.array_equal(by_tensorstore[found.rows[0]].read().result(), stored.oindex[found.rows[0]]),
     )
 
     zarr.create_array(work / "theirs.zarr", data=vectors, chunks=(512, 384))
     _theirs = top_k(exzarr.open(work / "theirs.zarr"), questions, 10, normalized=True)
-    show.check("what zarr-python wrote gives the same answers", np.array_equal(_theirs.rows, found.rows))
+    show.check("an array from zarr-python gives the same answers", np.array_equal(_theirs.rows, found.rows))
     show.results(values_compared=vectors.size)
     return
 
@@ -591,9 +599,9 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    NumPy with all vectors in memory is the yardstick: one matrix product, `argpartition`, and a sort of what is
-    left. Against it, the same search from disk (in the system's page cache), raw and compressed, for one question and
-    for several at a time.
+    The reference is NumPy with all vectors in memory: one matrix product, `argpartition`, and a sort of the remaining
+    rows. The cell compares it with the same search from disk (in the system's page cache), raw and compressed, for
+    one question and for several questions together.
     """)
     return
 
@@ -632,7 +640,7 @@ def speed(exzarr, large, np, questions, show, style, time, top_k, work):
     _axes.set_yscale("log")
     _axes.legend(fontsize=8)
     style.title(_axes, f"{large.shape[0]:,} vectors, {large.nbytes / 1e6:,.0f} MB")
-    show.check("NumPy finds the same", np.array_equal(_rows[:, 0], _numpy(questions)[:, 0]))
+    show.check("NumPy finds the same rows", np.array_equal(_rows[:, 0], _numpy(questions)[:, 0]))
     show.measured(
         numpy_1_ms=_ms["NumPy, all in memory", 1],
         raw_1_ms=_ms["Zarr, raw", 1],
@@ -645,7 +653,7 @@ def speed(exzarr, large, np, questions, show, style, time, top_k, work):
     show.figure(
         "speed",
         _fig,
-        alt="Bars: the time of a question falls as more are asked together; raw Zarr comes near to NumPy in memory.",
+        alt="Bars: the time per question falls as you ask more together; raw Zarr is close to NumPy in memory.",
     )
     return
 
@@ -653,17 +661,18 @@ def speed(exzarr, large, np, questions, show, style, time, top_k, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **Chunks.** All columns, and as many rows as make 5 to 25 MB where all rows are searched. Where single vectors are
-      fetched by row (the second look), smaller chunks, or shards with small inner chunks.
-    - **Throughput or latency.** One question waits for one pass over the array. Gather questions for some
-      milliseconds, and one pass answers all of them; the picture shows what that saves.
-    - **Object stores.** The same code; there, compressed or quantised vectors win, because bytes are what takes time.
-      `chunk_stream(retries=3)` and a store with `Retry` ride out what fails now and then.
-    - **What to monitor.** Bytes a second of the scan (far below what the disk can do: chunks are too small), recall
-      of the codes on a sample of real questions (it falls when texts change and centroids do not), and vectors that
-      are zero or not finite: `top_k` names the first.
+    - **Chunks.** If you search all rows, use all columns and as many rows as make 5 to 25 MB. If you read single
+      vectors by row (the second look), use smaller chunks, or shards with small inner chunks.
+    - **Throughput or latency.** One question waits for one pass over the array. Collect questions for some
+      milliseconds, and one pass answers all of them. The picture shows how much time this saves.
+    - **Object stores.** The code is the same. Compressed or quantised vectors are faster there, because the transfer
+      takes most of the time. `chunk_stream(retries=3)` and a store with `Retry` handle temporary failures.
+    - **What to monitor.** Watch the bytes per second of the scan (far below the speed of the disk means that the
+      chunks are too small). Watch the recall of the codes on a sample of real questions (it falls when the texts
+      change and the centroids do not). Watch for vectors that are zero or not finite: `top_k` names the first vector
+      that is not finite.
     """)
     return
 
@@ -673,7 +682,7 @@ def monitor(exzarr, found, np, questions, show, stored, top_k):
     with exzarr.profile() as scan_report:
         _again = top_k(stored, questions, 10, normalized=True)
     show.check("a profiled search reads each chunk once", scan_report.total("read").chunks == stored.nchunks)
-    show.check("and finds the same", np.array_equal(_again.rows, found.rows))
+    show.check("a profiled search finds the same rows", np.array_equal(_again.rows, found.rows))
     print(scan_report)
     return
 

@@ -9,16 +9,16 @@ def header(mo):
     mo.md(r"""
     # A cube of ticks
 
-    Every second of a market as one array, time × symbol × field: bars of any length from it, in parallel, also where
-    a bar lies across chunk borders.
+    Store every second of a market as one array, time × symbol × field, and make bars of any length from it in
+    parallel, also across chunk borders.
 
-    - **Goal.** Lay out a tick cube, write it session by session, make OHLC and VWAP bars by `parallel_chunk_map`, and
-      know which chunks suit which question.
-    - **Data.** Three sessions of 12 symbols, second by second, made from a seed (`exzarr.gallery.tick_data`): prices
-      that walk at random, a day's rhythm, seconds without a trade, halts.
+    - **Goal.** Lay out a tick cube, write it session by session, make OHLC and VWAP bars with `parallel_chunk_map`,
+      and know which chunks suit which question.
+    - **Data.** Three sessions of 12 symbols, second by second, generated from a seed (`exzarr.gallery.tick_data`):
+      prices that walk at random, a daily pattern, seconds without a trade, halts.
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 8 s on two cores.
-    - **Try next.** Store prices as integer cents and look at the size; make bars by traded volume instead of by time.
+    - **Try next.** Store prices as integer cents and compare the size. Make bars by traded volume instead of by time.
     """)
     return
 
@@ -61,12 +61,12 @@ def _(mo):
     mo.md(r"""
     ## The cube
 
-    One row for each second of each session, one column for each symbol, and of each the last price, the volume, bid
-    and ask. In a second without a trade, price and volume are NaN; NaN is the array's fill value as well, so a chunk
-    in which nothing happened takes no space.
+    The cube has one row for each second of each session and one column for each symbol. The four fields are the last
+    price, the volume, bid and ask. In a second without a trade, price and volume are NaN. NaN is also the fill value
+    of the array, so a chunk without any trade takes no space.
 
-    What the rows and columns mean is stored beside the cube, in arrays of its own named after its dimensions. That is
-    the convention by which xarray finds coordinates.
+    The meaning of the rows and columns is stored next to the cube, in separate arrays with the names of its
+    dimensions. By this convention, xarray finds coordinates.
     """)
     return
 
@@ -103,8 +103,8 @@ def create(FIELDS, Market, SECONDS, Workspace, exzarr, np, session_times, show, 
     exzarr.consolidate_metadata(root)
 
     ticks = np.concatenate([*market.sessions(sessions)])
-    show.check("each session was written", (report.written, len(report.failed)) == (sessions, 0))
-    show.check("what was made is what is stored", np.array_equal(cube[...], ticks, equal_nan=True))
+    show.check("write_stream wrote each session", (report.written, len(report.failed)) == (sessions, 0))
+    show.check("the stored ticks equal the generated ticks", np.array_equal(cube[...], ticks, equal_nan=True))
     _traded = ~np.isnan(ticks[:, :, 0])
     show.measured(stored_mb=work.bytes_on_disk("market.zarr/ticks") / 1e6)
     show.results(
@@ -148,7 +148,8 @@ def look(SECONDS, cube, moments, names, np, show, style):
         "every session has the same times of day", len(np.unique(moments.astype("i8") % 86_400)) == SECONDS
     )
     show.check(
-        "more is traded at the open than at noon", _volume[:1800].sum() > 1.3 * _volume[10_800:12_600].sum()
+        "the volume at the open is higher than at noon",
+        _volume[:1800].sum() > 1.3 * _volume[10_800:12_600].sum(),
     )
     show.figure(
         "ticks", _fig, alt="Prices of three symbols with gaps; and volume, high at the open and the close."
@@ -161,9 +162,9 @@ def _(mo):
     mo.md(r"""
     ## Bars, chunk by chunk
 
-    A *bar* says of a stretch of time what was paid first, most, least and last (open, high, low, close), how much was
-    traded, and at which price on average, weighted by volume (VWAP). A chunk here holds 130 minutes of four symbols. A
-    bar of one minute never leaves its chunk, so each chunk can be worked on by itself:
+    A *bar* summarises a period of time: the first, highest, lowest and last price (open, high, low, close), the
+    traded volume, and the average price weighted by volume (VWAP). A chunk of this cube contains 130 minutes of four
+    symbols. A bar of one minute never crosses a chunk border, so you can process each chunk separately:
     """)
     return
 
@@ -186,8 +187,10 @@ def minute_bars(cube, np, pd, show, ticks):
     _minute = np.arange(len(ticks)) // 60
     _price, _volume = pd.DataFrame(ticks[:, :, 0]), pd.DataFrame(ticks[:, :, 1])
     _money = (_price * _volume).groupby(_minute).sum() / _volume.groupby(_minute).sum()
-    show.check("highs are pandas'", np.array_equal(high, _price.groupby(_minute).max(), equal_nan=True))
-    show.check("VWAPs are pandas'", np.allclose(vwap, _money, rtol=1e-12, equal_nan=True))
+    show.check(
+        "the highs equal those of pandas", np.array_equal(high, _price.groupby(_minute).max(), equal_nan=True)
+    )
+    show.check("the VWAPs equal those of pandas", np.allclose(vwap, _money, rtol=1e-12, equal_nan=True))
     show.results(minute_bars=high.size)
     return
 
@@ -195,12 +198,13 @@ def minute_bars(cube, np, pd, show, ticks):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Bars that lie across chunk borders
+    ## Bars across chunk borders
 
-    Seven minutes do not divide 130. Whoever maps over chunks all the same gets two half bars at each border, and no
-    error. `exzarr.gallery.ticks.bars` has each chunk report what it adds to which bar, and merges: the high is the
-    larger of two highs, the open is the earlier one's unless that had no trade, the VWAP is money by volume, which
-    both add up. Merging like this is *associative*, and that is all a parallel computation needs.
+    Seven minutes do not divide 130. If you map over chunks as above, you get two half bars at each border, and no
+    error. With `exzarr.gallery.ticks.bars`, each chunk reports what it adds to which bar, and `bars` merges the
+    reports. The high is the larger of two highs. The open comes from the earlier chunk, unless that chunk had no
+    trade. The VWAP is money divided by volume, and both add up. Such a merge is *associative*, and a parallel
+    computation needs nothing else.
     """)
     return
 
@@ -232,7 +236,8 @@ def across_borders(SECONDS, bars, cube, moments, np, pd, sessions, show, ticks):
         )
 
     show.check(
-        "all bars of all symbols are pandas'", all(agrees(made, i, seven) for i in range(cube.shape[1]))
+        "all bars of all symbols equal those of pandas",
+        all(agrees(made, i, seven) for i in range(cube.shape[1])),
     )
     _borders = moments[np.arange(1, 3 * sessions) * (SECONDS // 3)]
     _cut = np.isin(_borders, made.time, invert=True)
@@ -246,8 +251,8 @@ def across_borders(SECONDS, bars, cube, moments, np, pd, sessions, show, ticks):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    Now any length you like. The bars are computed from the ticks at each move of the slider, for one symbol: of the
-    cube, only the chunks that hold it are read.
+    Now choose any length. Each move of the slider computes the bars from the ticks, for one symbol. exzarr reads only
+    the chunks that contain this symbol.
     """)
     return
 
@@ -268,9 +273,10 @@ def candles(agrees, bars, cube, length, moments, names, np, show, style, symbol)
     _length = np.timedelta64(length.value, "s")
     _one = bars(cube, moments, _length, symbols=slice(_column, _column + 1), workers=2)
     _all = bars(cube, moments, _length, workers=2)
-    show.check("the bars of this length are pandas'", agrees(_all, _column, _length))
+    show.check("the bars of this length equal those of pandas", agrees(_all, _column, _length))
     show.check(
-        "one symbol alone is the same", np.array_equal(_one.vwap[:, 0], _all.vwap[:, _column], equal_nan=True)
+        "the bars of one symbol alone are the same",
+        np.array_equal(_one.vwap[:, 0], _all.vwap[:, _column], equal_nan=True),
     )
 
     _day = _one.time < moments[0].astype("M8[D]") + 1
@@ -301,11 +307,11 @@ def candles(agrees, bars, cube, length, moments, names, np, show, style, symbol)
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Windows: one symbol, or all of them
+    ## One symbol, or all symbols
 
-    A backtest wants one symbol for all time. A risk report wants all symbols at one moment. Whichever dimension a chunk
-    is long in is the cheap one to read along. Four layouts of the same cube, four reads; `explain` counts without
-    reading.
+    A backtest needs one symbol for all time. A risk report needs all symbols at one moment. Reading is cheap along
+    the dimension in which a chunk is long. The next cell compares four layouts of the same cube with four reads.
+    `explain` counts without reading.
     """)
     return
 
@@ -346,7 +352,7 @@ def layouts(SECONDS, cube, exzarr, moments, np, show, style, ticks, time, work):
                 _took.append(time.perf_counter() - _began)
             milliseconds[_name, _read] = 1e3 * float(np.median(_took))
             if not np.array_equal(_values, ticks[_selection], equal_nan=True):
-                raise AssertionError(f"{_name}: {_read} is not what was written")
+                raise AssertionError(f"{_name}: {_read} differs from the ticks that were written")
 
     _fig, _axes = style.new_figure(7.6, 3.2)
     for _k, _name in enumerate(cubes):
@@ -359,7 +365,7 @@ def layouts(SECONDS, cube, exzarr, moments, np, show, style, ticks, time, work):
     style.title(_axes, "Chunks along time are cheap for a symbol, and dear for a moment")
     _a = {key: plan.amplification for key, plan in plans.items()}
     show.check(
-        "each layout is best at what it is made for",
+        "each layout is best for the reads that it was made for",
         _a["symbols", "a symbol, all time"]
         < _a["blocks", "a symbol, all time"]
         < _a["moments", "a symbol, all time"]
@@ -392,9 +398,9 @@ def _(mo):
     mo.md(r"""
     ## Interoperability: pandas and xarray
 
-    xarray opens the group by its consolidated metadata, finds the coordinates by their names, decodes the times, and
-    selects by label; its arrays turn into pandas series. It reads through zarr-python, so this is another library
-    reading what exzarr wrote.
+    xarray opens the group through its consolidated metadata, finds the coordinates by their names, decodes the times,
+    and selects by label. Its arrays convert to pandas series. xarray reads through zarr-python, so another library
+    reads here what exzarr wrote.
     """)
     return
 
@@ -407,19 +413,22 @@ def interoperability(bars, cube, exzarr, moments, names, np, pd, show, ticks, wo
     dataset = xr.open_zarr(work / "market.zarr")
     series = dataset["ticks"].sel(symbol=str(names[2]), field="price").to_series()
     show.check("xarray decodes the times", np.array_equal(series.index.to_numpy().astype("M8[s]"), moments))
-    show.check("and reads the same prices", np.array_equal(series.to_numpy(), ticks[:, 2, 0], equal_nan=True))
+    show.check(
+        "xarray reads the same prices", np.array_equal(series.to_numpy(), ticks[:, 2, 0], equal_nan=True)
+    )
 
     _five = bars(cube, moments, np.timedelta64(5, "m"), symbols=slice(2, 3))
     _theirs = series.resample("5min").last().reindex(pd.DatetimeIndex(_five.time))
     show.check(
-        "closes by pandas from xarray's series", np.array_equal(_five.close[:, 0], _theirs, equal_nan=True)
+        "the closes equal those that pandas computes from xarray's series",
+        np.array_equal(_five.close[:, 0], _theirs, equal_nan=True),
     )
 
-    # And back: a frame of bars, written by zarr-python, read by exzarr.
+    # The other direction: zarr-python writes a frame of bars, exzarr reads it.
     _frame = pd.DataFrame({"close": _five.close[:, 0], "volume": _five.volume[:, 0]}, index=_five.time)
     zarr.create_array(work / "bars.zarr", data=_frame.to_numpy(), chunks=(64, 2))
     show.check(
-        "exzarr reads what zarr-python wrote",
+        "exzarr reads the array that zarr-python wrote",
         np.array_equal(exzarr.open(work / "bars.zarr")[...], _frame, equal_nan=True),
     )
     show.results(values_compared=len(series))
@@ -431,8 +440,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    Five-minute bars of everything: by pandas with all ticks in memory, and by `bars` from disk, with one thread and with
-    two. Both count the same ticks.
+    The next cell makes five-minute bars of the whole cube: with pandas and all ticks in memory, and with `bars` from
+    disk, with one thread and with two. Both process the same ticks.
     """)
     return
 
@@ -472,7 +481,9 @@ def speed(bars, cube, moments, np, pd, show, style, ticks, time):
         one_rate=_rate["bars, 1 thread"],
         two_rate=_rate["bars, 2 threads"],
     )
-    show.figure("speed", _fig, alt="Bars: how many ticks a second pandas and exzarr make bars of.")
+    show.figure(
+        "speed", _fig, alt="Bars: the number of ticks per second that pandas and exzarr turn into bars."
+    )
     return
 
 
@@ -480,7 +491,7 @@ def speed(bars, cube, moments, np, pd, show, style, ticks, time):
 def monitor(bars, cube, exzarr, moments, np, show):
     with exzarr.profile() as profile:
         bars(cube, moments, np.timedelta64(1, "h"), workers=2)
-    show.check("each chunk is read once, whatever the bars", profile.total("read").chunks == cube.nchunks)
+    show.check("bars reads each chunk once", profile.total("read").chunks == cube.nchunks)
     print(profile)
     return
 
@@ -488,17 +499,18 @@ def monitor(bars, cube, exzarr, moments, np, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Conclusions:
 
-    - **Chunks.** A session (or a part of it that is a whole number of your usual bars) along time; a few symbols; all
-      fields, since what is computed needs several. Where both kinds of window matter, small chunks in shards.
-    - **Throughput or latency.** End-of-day jobs go by chunk, with as many workers as there are cores; a screen that
-      shows one symbol reads a window, and wants few bytes decoded for each one wanted.
-    - **Live data.** A session that goes on is appended: `cube.append(block)`, or `exzarr.ingest`, which does it exactly
-      once however often it is killed. Append whole chunks where you can.
-    - **What to monitor.** Bytes decoded per byte wanted of the reads that people wait for; the share of NaN for each
-      symbol (a feed that fell silent); failed and retried chunks: `parallel_chunk_map(retries=2, timeout=30)` counts
-      them in its `stats`.
+    - **Chunks.** Along time, use a session, or a part of it that is a whole number of your usual bars. Use a few
+      symbols, and all fields, because most computations need several fields. If both kinds of read matter, use small
+      chunks in shards.
+    - **Throughput or latency.** End-of-day jobs work by chunk, with as many workers as there are cores. A screen that
+      shows one symbol reads a window, and it needs few bytes decoded for each byte requested.
+    - **Live data.** Append to a session that is still in progress: `cube.append(block)`, or `exzarr.ingest`, which
+      appends each block exactly once, however often it is killed. Append whole chunks where possible.
+    - **What to monitor.** Watch the bytes decoded per byte requested for the reads that people wait for. Watch the
+      share of NaN for each symbol, because a feed that stopped looks like a quiet market. Watch the failed and
+      retried chunks, which `parallel_chunk_map(retries=2, timeout=30)` counts in its `stats`.
     """)
     return
 

@@ -164,9 +164,9 @@ def test_vectors_that_are_not_finite_are_named(unit: np.ndarray, bad: float, how
     [
         ([np.nan] * 48, "query 0 is not finite"),
         ([[1] * 48, [0] * 48], "query 1 is zero"),
-        ([1] * 47, "don't fit vectors of 48 dimensions"),
-        (np.ones((1, 1, 48)), "don't fit"),
-        (np.ones((0, 48)), "no query"),
+        ([1] * 47, "do not fit vectors of 48 dimensions"),
+        (np.ones((1, 1, 48)), "do not fit"),
+        (np.ones((0, 48)), "queries is empty"),
     ],
 )
 def test_queries_that_cannot_be_compared(unit: np.ndarray, queries: Any, says: str) -> None:

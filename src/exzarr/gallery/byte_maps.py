@@ -1,4 +1,4 @@
-"""Pictures of bytes: an array's elements, and where each of them lies in a chunk's file."""
+"""Figures of an array's elements and of their bytes in a chunk's file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["byte_owners", "draw_array", "draw_bytes"]
 
 
 def byte_owners(shape: tuple[int, ...], itemsize: int, order: Literal["C", "F"]) -> np.ndarray[Any, Any]:
-    """For each byte of a raw chunk, the flat (C order) number of the element that it belongs to."""
+    """Return, for each byte of a raw chunk, the flat (C order) number of its element."""
     numbers = np.arange(int(np.prod(shape))).reshape(shape)
     return np.repeat(numbers.ravel(order=order), itemsize)
 
 
 def draw_array(axes: Axes, values: np.ndarray[Any, Any]) -> None:
-    """A 2-dimensional array of integers as a table, a colour for each row."""
+    """Draw a 2-dimensional array of integers as a table, with one colour for each row."""
     rows, columns = values.shape
     for row in range(rows):
         for column in range(columns):
@@ -38,7 +38,7 @@ def draw_bytes(
     *,
     width: int,
 ) -> None:
-    """The bytes of a raw chunk in lines of `width`, in hexadecimal, each in the colour of its element's row."""
+    """Draw the bytes of a raw chunk in hexadecimal, `width` per line, in the colour of each element's row."""
     owners = byte_owners(shape, np.dtype(dtype).itemsize, order) // shape[1]
     for place, (byte, row) in enumerate(zip(raw, owners, strict=True)):
         _box(axes, place // width, place % width, f"{byte:02x}", style.COLOURS[row % len(style.COLOURS)])

@@ -1,17 +1,17 @@
-"""Which notebooks there are, and what each says of itself.
+"""The catalog of the gallery: its notebooks and their headers.
 
-A notebook is a file ``NN_theme/NN_MM_name.py``. Its first ``mo.md`` is its header, and has a fixed form; it is read
-from the source, so listing runs nothing::
+A notebook is a file ``NN_theme/NN_MM_name.py``. Its first ``mo.md`` is its header, which has a fixed form. The catalog
+reads the header from the source, so a listing runs no notebook::
 
     # The title
 
-    One sentence on what it shows.
+    One sentence about the content.
 
     - **Goal.** What a reader can do afterwards.
-    - **Data.** What it works on, and where that comes from.
-    - **Licence.** The data's.
-    - **Run time.** About 3 s, and on what.
-    - **Try next.** What to change, and where to go from here.
+    - **Data.** The data and their source.
+    - **Licence.** The licence of the data.
+    - **Run time.** About 3 s, and on which machine.
+    - **Try next.** What to change, and what to read next.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 FIELDS = ("Goal", "Data", "Licence", "Run time", "Try next")
-"""What a header has to say, in this order."""
+"""Items of a header, in their order."""
 
 THEMES = {
     "01_core_zarr": "Core Zarr",
@@ -52,12 +52,12 @@ THEMES = {
     "07_life_sciences": "Life sciences and imaging",
     "08_industry": "Industry, energy and experiments",
 }
-"""Folders, and what people call them."""
+"""Folders of the notebooks, and their titles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a notebook says of itself: Markdown, each on one line."""
+    """The header of a notebook: Markdown, one line per item."""
 
     title: str
     summary: str
@@ -70,24 +70,24 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Notebook:
-    """One notebook: where it is; and what its header says."""
+    """One notebook: its file and its header."""
 
     path: Path
     header: Header
 
     @property
     def name(self) -> str:
-        """As in ``01_01_first_zarr_array``."""
+        """Name of the notebook, such as ``01_01_first_zarr_array``."""
         return self.path.stem
 
     @property
     def theme(self) -> str:
-        """Its folder, as in ``01_core_zarr``."""
+        """Name of its folder, such as ``01_core_zarr``."""
         return self.path.parent.name
 
 
 def theme_title(theme: str) -> str:
-    """What people call the folder `theme`.
+    """Return the title of the folder `theme`.
 
     >>> theme_title("04_ai_genai")
     'AI and generative AI'
@@ -97,24 +97,36 @@ def theme_title(theme: str) -> str:
 
 @cache
 def folder() -> Path:
-    """Where the notebooks are: in the package, or beside its sources in a checkout."""
+    """Return the folder of the notebooks: in the package, or next to its sources in a checkout."""
     package = Path(exzarr.__file__).parent
     for place in (package / "notebooks", package.parents[1] / "notebooks"):
         if place.is_dir():
             return place
-    raise NodeNotFoundError(f"this installation of exzarr has no notebooks (looked beside {package})")
+    raise NodeNotFoundError(
+        f"this installation of exzarr has no notebooks (searched in and next to {package})"
+    )
 
 
 def notebooks() -> list[Notebook]:
-    """All of them, by theme and number."""
+    """Return all notebooks, sorted by theme and number."""
     paths = sorted(folder().glob("[0-9][0-9]_*/[0-9][0-9]_[0-9][0-9]_*.py"))
     return [Notebook(path, parse_header(path)) for path in paths]
 
 
 def find(name: str) -> Notebook:
-    """The notebook called `name`: ``01_01_first_zarr_array``, or any part of that which only one has.
+    """Return the notebook with the name `name`.
 
-    Raises `NodeNotFoundError` where there is none, and `ArgumentError` where there are several.
+    Parameters
+    ----------
+    name
+        A name such as ``01_01_first_zarr_array``, or any part that occurs in only one name.
+
+    Raises
+    ------
+    NodeNotFoundError
+        No notebook has this name.
+    ArgumentError
+        Several notebooks have this part in their names.
     """
     wanted = name.removesuffix(".py").replace("-", "_").lower()
     known = notebooks()
@@ -129,23 +141,23 @@ def find(name: str) -> Notebook:
 
 
 def parse_header(path: Path) -> Header:
-    """The header of the notebook at `path`; `ArgumentError` where it has none in the fixed form."""
+    """Return the header of the notebook at `path`; raise `ArgumentError` if its form is wrong."""
     text = inspect.cleandoc(next(_markdown(ast.parse(path.read_text(encoding="utf-8"))), ""))
     title, summary, *_ = [*[" ".join(part.split()) for part in text.split("\n\n")], "", ""]
-    said = {
+    items = {
         name: " ".join(words.split())
         for name, words in re.findall(r"^- \*\*([\w ]+)\.\*\*\s+(.+(?:\n  .+)*)", text, re.MULTILINE)
     }
-    if not title.startswith("# ") or not summary or tuple(said) != FIELDS:
+    if not title.startswith("# ") or not summary or tuple(items) != FIELDS:
         raise ArgumentError(
             f"{path}: the first mo.md has to be the header: '# Title', a sentence, and a list with "
             f"{', '.join(f'**{name}.**' for name in FIELDS)}; see docs/content/writing-a-tutorial.md"
         )
-    return Header(title[2:], summary, *[said[name] for name in FIELDS])
+    return Header(title[2:], summary, *[items[name] for name in FIELDS])
 
 
 def _markdown(tree: ast.Module) -> Iterator[str]:
-    """The texts that are given to ``mo.md`` as they stand, from the top."""
+    """Yield the literal texts of all ``mo.md`` calls, from top to bottom."""
     for cell in tree.body:
         for node in ast.walk(cell):
             match node:

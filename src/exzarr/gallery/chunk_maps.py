@@ -1,4 +1,4 @@
-"""Which chunks a region of a 2-dimensional array touches, as numbers and as a picture."""
+"""The chunks that a region of an array touches, as numbers and as a figure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Region = tuple[slice, ...]
 
 
 def touched_chunks(shape: Sequence[int], chunks: Sequence[int], region: Region) -> npt.NDArray[np.bool_]:
-    """For each chunk of the grid, whether `region` (slices of step 1, one a dimension) takes anything of it.
+    """Return a mask of the chunk grid: True where `region` (one slice of step 1 per dimension) touches a chunk.
 
     >>> touched_chunks((100, 100), (40, 40), (slice(30, 50), slice(0, 10))).astype(int)
     array([[1, 0, 0],
@@ -29,13 +29,15 @@ def touched_chunks(shape: Sequence[int], chunks: Sequence[int], region: Region) 
            [0, 0, 0]])
     """
     if not len(shape) == len(chunks) == len(region):
-        raise ArgumentError(f"{len(shape)} dimensions, {len(chunks)} chunk sizes, and {len(region)} slices")
+        raise ArgumentError(
+            f"shape, chunks and region need the same length, not {len(shape)}, {len(chunks)} and {len(region)}"
+        )
     touched = np.zeros([math.ceil(n / c) for n, c in zip(shape, chunks, strict=True)], bool)
     where = []
     for length, chunk, wanted in zip(shape, chunks, region, strict=True):
         start, stop, step = wanted.indices(length)
         if step != 1:
-            raise ArgumentError(f"the step of {wanted} is not 1")
+            raise ArgumentError(f"region needs slices of step 1, not {wanted}")
         where.append(slice(start // chunk, math.ceil(stop / chunk) if stop > start else start // chunk))
     touched[tuple(where)] = True
     return touched
@@ -50,10 +52,20 @@ def draw_chunks(
     stored: npt.NDArray[np.bool_] | None = None,
     background: npt.NDArray[np.floating] | None = None,
 ) -> None:
-    """Draw the chunk grid of an array of `shape`, rows downwards.
+    """Draw the chunk grid of an array of `shape`, with rows from top to bottom.
 
-    `region` is outlined, and the chunks that it touches stand out. Chunks that are not `stored` (the grid's
-    shape) are hatched. `background` is the array's content, or a coarser version of it.
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    shape, chunks
+        Shapes of the array and of a chunk.
+    region
+        A region to outline. The chunks that it touches are highlighted.
+    stored
+        A mask in the shape of the grid. Chunks that are not stored are hatched.
+    background
+        The values of the array, or a coarser version of them.
     """
     from matplotlib.patches import Rectangle
 
@@ -71,7 +83,7 @@ def draw_chunks(
         there = stored is None or bool(stored[i, j])
         tinted = hit is not None and bool(hit[i, j])
         box = Rectangle(corner, *size, linewidth=0.6, edgecolor=INK, hatch=None if there else "///")
-        if background is not None:  # what is not touched steps back
+        if background is not None:  # chunks that are not touched are greyed out
             box.set_facecolor((*_rgb(GREY), 0.0 if tinted or hit is None else 0.6))
         else:
             box.set_facecolor((*_rgb(BLUE), 0.55) if tinted else (*_rgb(GREY), 0.12 if there else 0.0))

@@ -1,4 +1,4 @@
-"""Climate cubes (time, latitude, longitude): real ones to work on, climatologies and anomalies chunk by chunk."""
+"""Climate cubes (time, latitude, longitude): real data, and climatologies and anomalies chunk by chunk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cube:
     latitude, longitude
         Degrees north and east.
     units
-        Of the values.
+        Units of the values.
     """
 
     values: AnyArray
@@ -44,16 +44,21 @@ class Cube:
 
 
 def read_cube(file: str = "ostia_monthly.nc", variable: str = "surface_temperature") -> Cube:
-    """A variable of one of the files that the PyPI package iris-sample-data carries (Open Government Licence).
+    """Read a variable from a netCDF file of the PyPI package iris-sample-data (Open Government Licence).
 
-    The default is the sea-surface temperature of the tropics by month, from April 2006 to September 2010 (OSTIA).
+    The default is the monthly sea-surface temperature of the tropics from April 2006 to September 2010 (OSTIA).
+
+    Raises
+    ------
+    MissingDependencyError
+        h5netcdf or iris-sample-data is not installed.
     """
     try:
         import h5netcdf
         import iris_sample_data
     except ImportError as error:
         raise MissingDependencyError(
-            f"the climate data need the package {error.name}: pip install 'exzarr[gallery]'"
+            f"the climate data require the package {error.name}: pip install 'exzarr[gallery]'"
         ) from None
     with h5netcdf.File(Path(iris_sample_data.path) / file, "r") as opened:
         found = opened.variables[variable]
@@ -68,7 +73,7 @@ def read_cube(file: str = "ostia_monthly.nc", variable: str = "surface_temperatu
 
 
 def calendar_months(time: AnyArray) -> npt.NDArray[np.int64]:
-    """The month of the year of each time, January being 0.
+    """Return the month of the year of each time; January is 0.
 
     >>> calendar_months(np.array(["2010-01", "2010-12"], "M8[M]"))
     array([ 0, 11])
@@ -81,7 +86,7 @@ def window(
     first: float | np.datetime64,
     last: float | np.datetime64,
 ) -> slice:
-    """The positions of a growing coordinate whose values lie from `first` to `last`.
+    """Return the slice of an ascending coordinate with values from `first` to `last`.
 
     >>> window(np.array([10.0, 20.0, 30.0, 40.0]), 15, 30)
     slice(1, 3, None)
@@ -92,16 +97,16 @@ def window(
 
 @dataclass(frozen=True, slots=True)
 class Climatology:
-    """What is usual in each month of the year.
+    """Means for each month of the year.
 
     Attributes
     ----------
     means
-        (12, latitude, longitude), float64; NaN where there never was a value.
+        (12, latitude, longitude), float64; NaN where no value exists.
     counts
-        How many values each is the mean of.
+        Number of values in each mean.
     chunks
-        Chunks that went through memory, one after the other.
+        Number of chunks that were read.
     """
 
     means: npt.NDArray[np.float64]
@@ -112,9 +117,23 @@ class Climatology:
 def climatology(
     array: Array, time: AnyArray, *, workers: int | None = None, prefetch: int | None = None
 ) -> Climatology:
-    """The mean of each month of the year of an array (time, latitude, longitude), in one pass over its chunks.
+    """Compute the mean of each month of the year of an array (time, latitude, longitude) in one pass.
 
-    In memory are sums and counts of twelve months, and ``workers + prefetch`` chunks, however long `time` is.
+    Memory holds the sums and counts of twelve months and ``workers + prefetch`` chunks, for any length of `time`.
+
+    Parameters
+    ----------
+    array
+        Shape (time, latitude, longitude). NaN counts as missing.
+    time
+        Time of each position along the first dimension.
+    workers, prefetch
+        As for `Array.chunk_stream`.
+
+    Raises
+    ------
+    ArgumentError
+        The length of `time` differs from the first dimension of `array`.
     """
     if len(time) != array.shape[0]:
         raise ArgumentError(f"{len(time)} times for an array of {array.shape[0]}")
@@ -134,9 +153,9 @@ def climatology(
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """How far a chunk is from what is usual: a function for `parallel_chunk_map` (``with_chunk=True``).
+    """Difference of a chunk from the monthly means: a function for `parallel_chunk_map` (``with_chunk=True``).
 
-    It pickles, so that it runs in worker processes, too.
+    It is picklable, so it also runs in worker processes.
     """
 
     means: npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What is under way between who makes and who stores: how many items, for how long, and how much memory."""
+"""Measurements of a pipeline: the items between producer and store, their waiting times, and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Flow:
-    """Notes when items were made and when they were stored; from any thread.
+    """A thread-safe record of when items were produced and when they were stored.
 
     >>> flow = Flow()
     >>> flow.made(0), flow.made(1), flow.stored(0), flow.made(2)
@@ -31,53 +31,55 @@ class Flow:
         self._stored: dict[Any, float] = {}
 
     def made(self, item: Any) -> None:
-        """`item`, whatever names it, is there and waits to be stored."""
+        """Record that `item` (any hashable identifier) was produced and waits for the store."""
         with self._lock:
             self._made[item] = time.perf_counter()
 
     def stored(self, item: Any) -> None:
-        """`item` waits no longer."""
+        """Record that `item` was stored."""
         with self._lock:
             self._stored[item] = time.perf_counter()
 
     def waiting(self) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Seconds since the first item was made, and how many waited from then on."""
+        """Return the seconds since the first item was produced, and the number of waiting items from then on."""
         moments = np.array([*self._made.values(), *self._stored.values()])
         steps = np.repeat([1, -1], [len(self._made), len(self._stored)])
-        # What was stored and made at the very same moment never waited together.
+        # An item that was stored at the moment when another was produced did not wait together with it.
         order = np.lexsort((steps, moments))
         return moments[order] - moments.min(initial=np.inf), np.cumsum(steps[order])
 
     @property
     def most(self) -> int:
-        """How many waited at the same time, at most."""
+        """Largest number of items that waited concurrently."""
         return int(self.waiting()[1].max(initial=0))
 
     def ages(self) -> Floats:
-        """For each item that was stored, in the order in which they were made: seconds from made to stored."""
+        """Return the seconds from production to storage of each stored item, in the order of production."""
         return np.array([self._stored[item] - at for item, at in self._made.items() if item in self._stored])
 
     def per_second(self) -> float:
-        """Items stored per second, from the first that was made to the last that was stored."""
+        """Return the items stored per second, from the first production to the last storage."""
         seconds = max(self._stored.values()) - min(self._made.values())
         return len(self._stored) / seconds
 
 
 class MemoryTrace:
-    """Looks now and then how much memory Python and NumPy hold, while the block runs.
+    """A context manager that samples the memory of Python and NumPy while its block runs.
 
-    Traced by `tracemalloc`, which makes Python somewhat slower. What was held before the block counts for nothing.
+    `tracemalloc` traces the memory, which makes Python somewhat slower. Memory from before the block is not counted.
 
     Attributes
     ----------
     seconds, nbytes
-        When it looked, since the beginning of the block, and what was held then.
+        Times of the samples since the beginning of the block, and the memory at these times.
+    peak
+        Largest memory during the block, in bytes.
     """
 
     def __init__(self, every: float = 0.005) -> None:
         self._every = every
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="memory-trace", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="memory-trace", daemon=True)
         self._started_tracing = False
         self.seconds: list[float] = []
         self.nbytes: list[int] = []
@@ -99,7 +101,7 @@ class MemoryTrace:
         if self._started_tracing:
             tracemalloc.stop()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while True:
             self.seconds.append(time.perf_counter() - self._began)
             self.nbytes.append(max(0, tracemalloc.get_traced_memory()[0] - self._before))

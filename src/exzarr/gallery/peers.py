@@ -1,6 +1,7 @@
-"""Other Zarr libraries, each as a function from a store's folder and an array's name to NumPy.
+"""Readers of other Zarr libraries: functions from a folder and an array's name to a NumPy array.
 
-They stand beside exzarr as witnesses: what they read is theirs alone. Each imports its library when it is called.
+They verify exzarr independently, because they read without any code of exzarr. Each function imports its library when
+you call it.
 """
 
 from __future__ import annotations
@@ -32,32 +33,32 @@ __all__ = [
 ]
 
 Peer = Callable[[Path, str], "np.ndarray[Any, Any]"]
-"""Reads one array, whole: of the hierarchy in a folder, by its path."""
+"""A function that reads one whole array of the hierarchy in a folder, by its path."""
 
 NODE_MODULES = "EXZARR_NODE_MODULES"
-"""The environment variable that names a ``node_modules`` folder with zarrita.js, where it isn't a checkout's."""
+"""Environment variable with a ``node_modules`` folder that has zarrita.js; the default is the one of a checkout."""
 
 
 class PeerError(ExzarrError):
-    """Another library could not read an array; says what that library said."""
+    """Another library could not read an array; the message is that of the library."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How another library read an array: ``same`` values, ``other`` ones, or it ``refused``, and why."""
+    """Result of another library's read: the ``same`` values, ``other`` values, or ``refused``, with the reason."""
 
     outcome: Literal["same", "other", "refused"]
     reason: str = ""
 
 
 def judge(peer: Peer, folder: Path, name: str, expected: np.ndarray[Any, Any]) -> Verdict:
-    """Have `peer` read an array, and compare it with what was written, element by element (NaN equals NaN).
+    """Read an array with `peer` and compare it with `expected`, element by element (NaN equals NaN).
 
-    Whatever a peer raises counts as a refusal: what matters is that it says so.
+    Any exception of the peer counts as a refusal.
     """
     try:
         seen = np.asarray(peer(folder, name))
-    except Exception as error:  # noqa: BLE001 - other libraries raise what they like
+    except Exception as error:  # noqa: BLE001 - other libraries raise any exception
         return Verdict("refused", f"{type(error).__name__}: {error}".splitlines()[0])
     if seen.shape != expected.shape:
         return Verdict("other", f"shape {seen.shape}")
@@ -67,21 +68,21 @@ def judge(peer: Peer, folder: Path, name: str, expected: np.ndarray[Any, Any]) -
 
 
 def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Strings as objects, since libraries differ in the kind of string; everything else as it is."""
+    """Convert strings to objects, because libraries use different string types; return other values unchanged."""
     if values.dtype.kind in "TU":
         return values.astype(object)
     return values
 
 
 def zarr_python(folder: Path, name: str) -> np.ndarray[Any, Any]:
-    """By zarr-python."""
+    """Read an array with zarr-python."""
     import zarr
 
     return np.asarray(zarr.open_group(folder, mode="r")[name][...])
 
 
 def tensorstore(folder: Path, name: str) -> np.ndarray[Any, Any]:
-    """By TensorStore, which has to be told the version of the format."""
+    """Read an array with TensorStore, which needs the version of the format as a driver name."""
     import tensorstore as ts
 
     driver = "zarr3" if (folder / name / "zarr.json").exists() else "zarr"
@@ -90,19 +91,20 @@ def tensorstore(folder: Path, name: str) -> np.ndarray[Any, Any]:
 
 
 def zarrita(folder: Path, name: str, *, timeout: float = 60.0) -> np.ndarray[Any, Any]:
-    """By zarrita.js, in a process of node's that is killed after `timeout` seconds.
+    """Read an array with zarrita.js, in a node process that is killed after `timeout` seconds.
 
     Raises
     ------
     MissingDependencyError
-        Where node or zarrita.js is not installed.
+        node or zarrita.js is not installed.
     TimedOutError
-        It took too long.
+        The read took longer than `timeout`.
     """
     node, modules = shutil.which("node"), _modules()
     if node is None or modules is None:
         raise MissingDependencyError(
-            f"zarrita.js needs node, and a folder node_modules with zarrita in it that {NODE_MODULES} names"
+            "reading with zarrita.js requires node and zarrita: install node, and set the environment variable "
+            f"{NODE_MODULES} to a node_modules folder that contains zarrita"
         )
     script = Path(__file__).with_name("zarrita.mjs").read_text(encoding="utf-8")
     command = [node, "--input-type=module", "-e", script, "--", str(folder), name]
@@ -118,13 +120,13 @@ def zarrita(folder: Path, name: str, *, timeout: float = 60.0) -> np.ndarray[Any
 
 
 def has_zarrita() -> bool:
-    """Whether node and zarrita.js are here."""
+    """Return whether node and zarrita.js are installed."""
     return shutil.which("node") is not None and _modules() is not None
 
 
 @cache
 def _modules() -> Path | None:
-    """The folder ``node_modules`` with zarrita.js: the one that was named, or a checkout's."""
+    """Return the ``node_modules`` folder with zarrita.js: from the environment, else from a checkout."""
     named = os.environ.get(NODE_MODULES)
     checkout = Path(__file__).parents[3] / "tests" / "js" / "node_modules"
     found = Path(named) if named else checkout
@@ -132,7 +134,7 @@ def _modules() -> Path | None:
 
 
 def _array(line: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """What ``zarrita.mjs`` printed, as an array."""
+    """Convert a line of output of ``zarrita.mjs`` to an array."""
     if "error" in line:
         raise PeerError(line["error"])
     if "base64" not in line:

@@ -1,7 +1,7 @@
-"""Processes for tutorials: a team that is let go together, and workers that are started again when they die.
+"""Processes for tutorials: a team that starts at the same moment, and workers that are restarted when they die.
 
-Both are context managers, and leave no process behind however the block ends. They start fresh interpreters with a
-program, not forks: a notebook has threads, and no ``__main__`` that could be imported again.
+Both are context managers and end all their processes when the block ends, also after an error. They start new
+interpreters and do not fork, because a notebook has threads and no ``__main__`` that a child could import.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Life", "Supervisor", "Team", "WorkerFailedError", "fragile_peak", "p
 
 
 class WorkerFailedError(ExzarrError, RuntimeError):
-    """A worker process failed, and is not started again."""
+    """A worker process failed and will not be restarted."""
 
 
 def python(program: str, *arguments: str) -> list[str]:
-    r"""The command that runs `program`, which may be indented as a whole, in a fresh interpreter.
+    r"""Return the command that runs `program`, which may be indented as a whole, in a new interpreter.
 
     >>> python("    import sys\n    print(sys.argv[1])", "word")[1:]
     ['-c', 'import sys\nprint(sys.argv[1])', 'word']
@@ -37,9 +37,9 @@ def python(program: str, *arguments: str) -> list[str]:
 
 
 class Team:
-    """Processes that run the same program, each with arguments of its own, and begin at the same moment.
+    """Processes that run the same program with different arguments and start at the same moment.
 
-    The program prints a line when it is ready, and then waits for one on its standard input::
+    The program prints a line when it is ready, and then waits for a line on its standard input::
 
         print("ready", flush=True); input()
     """
@@ -71,17 +71,17 @@ class Team:
         return self
 
     def go(self) -> None:
-        """Let all of them begin."""
+        """Start all processes."""
         for member in self._members:
             _of(member.stdin).write("go\n")
             _of(member.stdin).flush()
 
     def running(self) -> bool:
-        """Whether any of them still is."""
+        """Return whether any process is still running."""
         return any(member.poll() is None for member in self._members)
 
     def statuses(self) -> list[int]:
-        """How they ended: waits for it. 0 is well."""
+        """Wait for all processes and return their exit statuses; 0 is success."""
         return [member.wait() for member in self._members]
 
     def __exit__(self, *_: object) -> None:
@@ -91,16 +91,16 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One process, from start to end.
+    """One process from start to end.
 
     Attributes
     ----------
     worker
-        Its name.
+        Name of the worker.
     began, ended
-        `time.monotonic` at its start, and when its end was noticed.
+        `time.monotonic` at the start, and when the supervisor detected the end.
     status
-        Its exit status: 0 is well, -9 is SIGKILL.
+        Exit status: 0 is success, -9 is SIGKILL.
     """
 
     worker: str
@@ -115,13 +115,13 @@ class _Worker:
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     due: float = 0.0
-    """When it is to be started."""
+    """Time of the next start."""
     deaths: int = 0
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps worker processes running until each has ended well.
+    """A supervisor that restarts worker processes until each has ended with status 0.
 
     ::
 
@@ -129,13 +129,19 @@ class Supervisor:
             while workers.watch():
                 ...
 
-    A worker that dies is started again after a pause, which doubles with each of its deaths, up to a second. One
-    that has died `most` times is given up: WorkerFailedError, and all others are ended.
+    A worker that dies is restarted after a pause, which doubles with each death, up to a second. When a worker has
+    died more than `most` times, the supervisor raises WorkerFailedError, and leaving the block ends all other workers.
 
     Attributes
     ----------
+    commands
+        Command of each worker, by name.
+    most
+        Largest number of deaths of one worker.
+    pause
+        Seconds before the first restart.
     lives
-        What became of each process that has ended, in the order in which that was noticed.
+        Every process that has ended, in the order of detection.
     """
 
     commands: Mapping[str, Sequence[str]]
@@ -150,21 +156,21 @@ class Supervisor:
         return self
 
     def watch(self) -> bool:
-        """Start what is to be started; whether any worker is not done yet. To be called again and again."""
+        """Start all workers that are due, and return whether any worker is not finished; call this in a loop."""
         for name, worker in self._workers.items():
             if worker.process is not None and (status := worker.process.poll()) is not None:
                 self._ended(name, worker, status)
             if worker.process is None and worker.due <= time.monotonic():
                 worker.began = time.monotonic()
-                worker.process = subprocess.Popen(worker.command)  # noqa: S603 - what we were given
+                worker.process = subprocess.Popen(worker.command)  # noqa: S603 - the caller's command
         return any(worker.due < float("inf") for worker in self._workers.values())
 
     def running(self) -> list[str]:
-        """The workers that have a process now."""
+        """Return the names of the workers that have a process now."""
         return [name for name, worker in self._workers.items() if worker.process is not None]
 
     def kill(self, name: str) -> bool:
-        """Send SIGKILL to the process of worker `name`: whether it had one."""
+        """Send SIGKILL to the process of worker `name`; return whether it had one."""
         process = self._workers[name].process
         if process is None or process.poll() is not None:
             return False
@@ -187,13 +193,13 @@ class Supervisor:
         worker.deaths += 1
         if worker.deaths > self.most:
             raise WorkerFailedError(
-                f"worker {name!r} died {worker.deaths} times, at last with status {status}: given up"
+                f"worker {name!r} died {worker.deaths} times, the last time with status {status}: it is not restarted"
             )
         worker.due = now + min(1.0, self.pause * 2 ** (worker.deaths - 1))
 
 
 def fragile_peak(readings: npt.NDArray[Any]) -> float:
-    """The largest of `readings`. A negative one kills the process, as a bug in a native library would."""
+    """Return the largest of `readings`; a negative reading kills the process, like a bug in a native library."""
     if (readings < 0).any():
         _kill(os.getpid())
     return float(readings.max())
@@ -204,14 +210,14 @@ def _kill(process: int) -> None:
 
 
 def _of(pipe: IO[str] | None) -> IO[str]:
-    """A pipe that was asked for."""
+    """Return `pipe`, or raise WorkerFailedError if the process has none."""
     if pipe is None:
         raise WorkerFailedError("the process was started without pipes")
     return pipe
 
 
 def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    """Kill it if it still runs, and forget it."""
+    """Kill the process if it is still running, and close its pipes."""
     if process.poll() is None:
         process.kill()
     process.wait()

@@ -1,7 +1,7 @@
-"""Product quantisation: vectors as a few bytes each, and searching among them.
+"""Product quantisation: codes of a few bytes for each vector, and a search in these codes.
 
-After Jégou, Douze and Schmid, Product Quantization for Nearest Neighbor Search (IEEE PAMI 33, 2011): a vector is cut
-into parts, and of each part only the number of the nearest of 256 centroids is kept.
+The method is that of Jégou, Douze and Schmid, Product Quantization for Nearest Neighbor Search (IEEE PAMI 33, 2011).
+It cuts a vector into parts and stores, for each part, only the number of the nearest of 256 centroids.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Codes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProductQuantiser:
-    """Centroids, and what they turn vectors into.
+    """An encoder of vectors, defined by its centroids.
 
     Attributes
     ----------
     centroids
-        float32, shape (parts, centroids, dimensions of a part). They are all there is to store.
+        float32, shape (parts, centroids, dimensions of a part). Store them to restore the quantiser.
     """
 
     centroids: Float32s
@@ -41,22 +41,33 @@ class ProductQuantiser:
     def train(
         cls, sample: AnyArray, parts: int, *, centroids: int = 256, rounds: int = 10, seed: int = 0
     ) -> Self:
-        """Find centroids for vectors like those of `sample`, of shape (n, d): by k-means, for each part alone.
+        """Find centroids for vectors similar to `sample`, by k-means for each part separately.
 
         Parameters
         ----------
+        sample
+            Vectors, shape (n, d).
         parts
-            Of how many parts a vector is, each of which comes to one byte. It divides d.
+            Number of parts of a vector; each takes one byte. It must divide d.
         centroids
-            How many for each part, 256 at most, and no more than there are vectors.
+            Number of centroids for each part: at most 256, and at most n.
         rounds, seed
-            How often k-means moves its centroids, and where it begins.
+            Number of k-means iterations, and the seed of the initial centroids.
+
+        Raises
+        ------
+        ArgumentError
+            `parts` does not divide d, or `centroids` is out of range.
         """
         count, size = sample.shape
         if not 1 <= centroids <= min(256, count):
-            raise ArgumentError(f"there can be 1 to {min(256, count)} centroids, not {centroids}")
+            raise ArgumentError(
+                f"train needs 1 to {min(256, count)} centroids for {count} vectors, not {centroids}"
+            )
         if parts < 1 or size % parts:
-            raise ArgumentError(f"vectors of {size} dimensions can't be cut into {parts} equal parts")
+            raise ArgumentError(
+                f"vectors of {size} dimensions cannot be cut into {parts} equal parts: choose a divisor of {size}"
+            )
         rng = np.random.default_rng(seed)
         pieces = np.asarray(sample, np.float32).reshape(count, parts, -1)
         with single_threaded_blas():  # the products are small
@@ -64,12 +75,12 @@ class ProductQuantiser:
 
     @property
     def dimensions(self) -> int:
-        """Of the vectors it is for."""
+        """Number of dimensions of the vectors."""
         parts, _, size = self.centroids.shape
         return int(parts * size)
 
     def encode(self, vectors: AnyArray) -> Codes:
-        """The numbers of the nearest centroids: uint8, shape (n, parts)."""
+        """Return the numbers of the nearest centroids: uint8, shape (n, parts)."""
         pieces = self._pieces(vectors)
         codes = np.empty(pieces.shape[:2], np.uint8)
         with single_threaded_blas():
@@ -78,15 +89,15 @@ class ProductQuantiser:
         return codes
 
     def decode(self, codes: Codes) -> Float32s:
-        """The vectors that codes stand for: float32, shape (n, d)."""
+        """Return the approximate vectors of `codes`: float32, shape (n, d)."""
         parts = np.arange(self.centroids.shape[0])
         found: Float32s = self.centroids[parts, codes].reshape(len(codes), self.dimensions)
         return found
 
     def scores(self, codes: Codes, queries: AnyArray) -> Float32s:
-        """The dot products of queries (q, d) with what `codes` (n, parts) stand for, shape (q, n).
+        """Return the dot products of queries (q, d) with the vectors of `codes` (n, parts), shape (q, n).
 
-        No vector is decoded: the products of a query with all centroids are put into a table, and looked up.
+        It decodes no vector. It computes a table of the products of a query with all centroids, and looks them up.
         """
         tables = np.einsum("qpd,pcd->qpc", self._pieces(queries), self.centroids)
         total = np.zeros((len(queries), len(codes)), np.float32)
@@ -98,7 +109,9 @@ class ProductQuantiser:
 
     def _pieces(self, vectors: AnyArray) -> Float32s:
         if vectors.ndim != 2 or vectors.shape[1] != self.dimensions:
-            raise ArgumentError(f"vectors of shape (n, {self.dimensions}) are needed, not {vectors.shape}")
+            raise ArgumentError(
+                f"this quantiser needs vectors of shape (n, {self.dimensions}), not {vectors.shape}"
+            )
         return np.asarray(vectors, np.float32).reshape(len(vectors), self.centroids.shape[0], -1)
 
 
@@ -111,23 +124,27 @@ def approximate_top_k(
     vectors: Array | AnyArray | None = None,
     candidates: int | None = None,
 ) -> TopK:
-    """The `k` best of each query as far as codes tell, or the best of these by the vectors themselves.
+    """Find the `k` best rows for each query by their codes, optionally re-ranked by the exact vectors.
 
     Parameters
     ----------
     codes
-        What `quantiser` made of vectors of length 1: uint8, shape (n, parts), gone through block by block.
+        Codes that `quantiser` made from vectors of length 1: uint8, shape (n, parts). They are read block by block.
+    quantiser
+        The quantiser of the codes.
     queries
         Shape (q, d).
+    k
+        Number of rows for each query.
     vectors
-        The vectors themselves, shape (n, d). Those of the candidates are read, and decide.
+        The exact vectors, shape (n, d). If given, the vectors of the candidates are read and ranked exactly.
     candidates
-        How many per query. Default: ``10 * k`` where there are `vectors`.
+        Number of candidates per query. Default: ``10 * k`` with `vectors`.
 
     Returns
     -------
     TopK
-        Of shape (q, k). Without `vectors` the scores are estimates.
+        Shape (q, k). Without `vectors` the scores are estimates.
     """
     queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     wanted = min(codes.shape[0], k if vectors is None else max(k, candidates or 10 * k))
@@ -142,17 +159,17 @@ def approximate_top_k(
         rows, scores = np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
     if vectors is None:
         return TopK(rows, scores.astype(np.float64))
-    found = [_again(vectors, query, some, k) for query, some in zip(queries, rows, strict=True)]
+    found = [_rerank(vectors, query, some, k) for query, some in zip(queries, rows, strict=True)]
     return TopK(np.stack([one.rows for one in found]), np.stack([one.scores for one in found]))
 
 
 def recall(found: npt.NDArray[np.int64], exact: npt.NDArray[np.int64]) -> float:
-    """Which part of the `exact` rows (q, k) is among those that were `found`, on average."""
+    """Return the average share of the `exact` rows (q, k) that are among the `found` rows."""
     return float(np.mean([np.isin(row, some).mean() for row, some in zip(exact, found, strict=True)]))
 
 
-def _again(vectors: Array | AnyArray, query: AnyArray, rows: npt.NDArray[np.int64], k: int) -> TopK:
-    """The best of some rows, which alone are read."""
+def _rerank(vectors: Array | AnyArray, query: AnyArray, rows: npt.NDArray[np.int64], k: int) -> TopK:
+    """Read only `rows` of the vectors and return the best of them."""
     rows = np.sort(rows)
     near = vectors[rows] if isinstance(vectors, np.ndarray) else vectors.oindex[rows]
     best = top_k(near, query, k)
@@ -160,7 +177,7 @@ def _again(vectors: Array | AnyArray, query: AnyArray, rows: npt.NDArray[np.int6
 
 
 def _k_means(points: Float32s, count: int, rounds: int, rng: np.random.Generator) -> Float32s:
-    """Lloyd's algorithm (IEEE Trans. Inf. Theory 28, 1982), from points chosen at random."""
+    """Run Lloyd's algorithm (IEEE Trans. Inf. Theory 28, 1982) from random points."""
     points = np.ascontiguousarray(points)
     centroids = points[rng.choice(len(points), count, replace=False)]
     for _ in range(rounds):
@@ -176,7 +193,7 @@ def _k_means(points: Float32s, count: int, rounds: int, rng: np.random.Generator
 
 
 def _nearest(points: Float32s, centroids: Float32s) -> npt.NDArray[np.intp]:
-    """The number of the centroid that is nearest to each point: |p - c|² is |p|² - 2 p·c + |c|²."""
+    """Return the number of the nearest centroid of each point, from |p - c|² = |p|² - 2 p·c + |c|²."""
     near: Float32s = points @ centroids.T - 0.5 * np.einsum("cd,cd->c", centroids, centroids)
     nearest: npt.NDArray[np.intp] = near.argmax(axis=1)
     return nearest

@@ -1,4 +1,4 @@
-"""An S3 server on this machine: moto's, over HTTP, in a process of its own. For trying what a bucket is like."""
+"""A local S3 server for experiments with buckets: moto over HTTP, in a separate process."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ _numbers = count()
 
 
 class LocalS3:
-    """A server that speaks S3 on a free port of this machine. It keeps everything in memory, and ends with `close`,
-    at the end of a ``with`` block, or when nobody holds it any more.
+    """An S3 server on a free port of this machine, which keeps its buckets in memory.
+
+    The server ends with `close`, at the end of a ``with`` block, or when this object is garbage-collected.
 
     Raises
     ------
     MissingDependencyError
-        Where moto is not installed.
+        moto is not installed.
     StoreError
-        It did not start.
+        The server did not start.
     """
 
     endpoint: str
 
     def __init__(self) -> None:
         if find_spec("moto") is None or find_spec("flask") is None:
-            raise MissingDependencyError("a local S3 server needs moto: pip install 'exzarr[gallery]'")
+            raise MissingDependencyError("a local S3 server requires moto: pip install 'exzarr[gallery]'")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -70,21 +71,21 @@ class LocalS3:
         return f"LocalS3({self.endpoint!r})"
 
     def close(self) -> None:
-        """End the server. What was in its buckets is gone."""
+        """End the server; the contents of its buckets are lost."""
         self._end()
 
     @property
     def options(self) -> S3Options:
-        """How to connect."""
+        """Options for a connection to the server."""
         return S3Options(
             endpoint=self.endpoint,
             region=_REGION,
             access_key_id=_KEY_ID,
-            secret_access_key="not-a-secret",  # noqa: S106 - the server takes any
+            secret_access_key="not-a-secret",  # noqa: S106 - the server accepts any
         )
 
     def bucket(self) -> str:
-        """The name of a new, empty bucket."""
+        """Create an empty bucket and return its name."""
         name = f"bucket-{next(_numbers)}-{uuid4().hex[:8]}"
         request = urllib.request.Request(  # noqa: S310 - to the server that we started
             f"{self.endpoint}/{name}", method="PUT", headers={"Authorization": _SIGNED}
@@ -93,7 +94,7 @@ class LocalS3:
             return name
 
     def store(self, path: str = "") -> ObjectStore:
-        """A store in a new bucket."""
+        """Return a store in a new bucket."""
         return ObjectStore(f"s3://{self.bucket()}/{path}", options=self.options)
 
 
@@ -104,7 +105,9 @@ def _wait(server: subprocess.Popen[bytes], port: int) -> None:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
             if server.poll() is not None or time.monotonic() > end:
-                raise StoreError("the S3 server did not start: python -m moto.server says why") from None
+                raise StoreError(
+                    "the local S3 server did not start: run python -m moto.server to see the reason"
+                ) from None
             time.sleep(0.05)
         else:
             return

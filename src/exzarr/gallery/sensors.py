@@ -1,4 +1,4 @@
-"""A fleet of electricity meters: readings of any minutes, from a seed, however they are cut into batches."""
+"""Synthetic readings of a fleet of electricity meters, from a seed and independent of the batch size."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from exzarr.errors import ArgumentError
 __all__ = ["DAY", "Fleet"]
 
 DAY = 1440
-"""Minutes."""
+"""Minutes in a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Meters of `meters` homes, one reading a minute.
+    """Electricity meters of several homes, one reading per minute.
 
-    Each home has a base load, a peak in the morning and a larger one in the evening, of its own height and at its own
-    time; on two days in seven the morning's comes later. Appliances go on and off on top of that. A share of
-    the readings never arrives and is NaN.
+    Each home has a base load, a peak in the morning and a larger peak in the evening. Height and time of the peaks
+    differ between homes. On two days in seven the morning peak is later. Appliances switch on and off in addition.
+    A share of the readings is missing and is NaN.
 
     Parameters
     ----------
     meters
-        How many homes.
+        Number of homes.
     seed
-        Another one makes other homes.
+        Seed of the random numbers. Another seed gives other homes.
     missing
-        The share of readings that never arrive.
+        Share of missing readings.
     """
 
     meters: int = 48
@@ -40,15 +40,15 @@ class Fleet:
 
     def __post_init__(self) -> None:
         if self.meters < 1 or not 0 <= self.missing < 1:
-            raise ArgumentError(f"a fleet has meters, and some of their readings arrive: not {self}")
+            raise ArgumentError(f"a fleet needs meters >= 1 and 0 <= missing < 1, not {self}")
 
     def readings(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Power in kW, rounded to a watt: shape ``(stop - start, meters)``.
+        """Return the power in kW, rounded to a watt: shape ``(stop - start, meters)``.
 
-        `start` and `stop` are minutes since the first midnight. A reading is the same whatever it is asked for with.
+        `start` and `stop` are minutes since the first midnight. The value of a minute does not depend on them.
         """
         if not 0 <= start <= stop:
-            raise ArgumentError(f"minutes {start} to {stop} are no period")
+            raise ArgumentError(f"readings needs 0 <= start <= stop, not start={start} and stop={stop}")
         days = [_day(self, day) for day in range(start // DAY, max(start, stop - 1) // DAY + 1)]
         first = start // DAY * DAY
         return np.concatenate(days)[start - first : stop - first]
@@ -56,7 +56,7 @@ class Fleet:
 
 @lru_cache(maxsize=64)
 def _day(fleet: Fleet, day: int) -> npt.NDArray[np.float32]:
-    """The readings of one day, not to be written to."""
+    """Return the readings of one day as a read-only array."""
     homes = np.random.default_rng([fleet.seed, 0])
     base = homes.uniform(0.08, 0.35, fleet.meters)
     height = np.stack([homes.uniform(0.3, 1.2, fleet.meters), homes.uniform(0.9, 2.6, fleet.meters)])

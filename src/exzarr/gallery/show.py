@@ -1,8 +1,8 @@
-"""What a notebook says of its run: what it has checked, its numbers, and its pictures.
+"""Checks, numbers, tables and figures of a notebook's run.
 
-In an ordinary run these only show things. Where the environment variable ``EXZARR_GALLERY_OUT`` names a folder, they
-also write them down there: ``results.json`` and a file for each figure. That is where articles and the site get
-theirs from, so that no number is ever typed.
+In an ordinary run these functions only display their arguments. If the environment variable ``EXZARR_GALLERY_OUT``
+names a folder, they also write ``results.json`` and one file for each figure to it. Articles and the site take
+their numbers and figures from there, so that authors never type a number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["OUT", "RESULTS", "Picture", "Shown", "Table", "check", "figure", "measured", "results", "table"]
 
 OUT = "EXZARR_GALLERY_OUT"
-"""The environment variable that names the folder for what is published."""
+"""Environment variable with the folder for published numbers and figures."""
 
 RESULTS = "results.json"
 
@@ -36,18 +36,18 @@ Value = bool | int | float | str | list[Any]
 
 
 def check(what: str, held: object) -> None:
-    """Print ``checked: what`` where `held` is true; AssertionError where it is not.
+    """Print ``checked: what`` if `held` is true, else raise AssertionError.
 
     An array of booleans must be true everywhere.
     """
     if not (held.all() if isinstance(held, np.ndarray) else held):
-        raise AssertionError(f"does not hold: {what}")
-    print(f"checked: {what}")  # noqa: T201 - saying so is its job
+        raise AssertionError(f"check failed: {what}")
+    print(f"checked: {what}")  # noqa: T201 - printing is its purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Numbers by name; a table in a notebook, lines in a terminal."""
+    """Numbers by name, displayed as a table in a notebook and as lines in a terminal."""
 
     values: dict[str, Value]
 
@@ -69,7 +69,7 @@ def _row(name: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure as SVG, with words for those who cannot see it."""
+    """A figure as SVG, with a text alternative."""
 
     name: str
     alt: str
@@ -85,7 +85,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows with the same columns; numbers are aligned at the right."""
+    """Rows with the same columns; numbers are aligned to the right."""
 
     rows: tuple[dict[str, Any], ...]
 
@@ -109,40 +109,52 @@ def _cell(tag: str, text: str, value: Any) -> str:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Show rows (dicts with the same keys) as a table. Nothing is published."""
+    """Display rows (dicts with the same keys) as a table, without publishing them."""
     made = tuple([dict(row) for row in rows])
     if not made or any(row.keys() != made[0].keys() for row in made):
-        raise ArgumentError("a table needs at least one row, and the same columns in all of them")
+        raise ArgumentError("table needs at least one row, and the same columns in all rows")
     return Table(made)
 
 
 def results(**values: Any) -> Shown:
-    """Publish numbers that are the same in every run, on every machine (counts, sizes, errors).
+    """Publish numbers that are the same in every run on every machine, such as counts, sizes and errors.
 
-    An article says them by name, and a test compares. Text is published too: one line, or several.
+    Articles refer to them by name, and a test compares them. You can also publish text of one or several lines.
     """
     return _publish("results", values)
 
 
 def measured(**values: Any) -> Shown:
-    """Publish numbers that depend on the machine and the moment: seconds, bytes per second, ratios of such.
+    """Publish numbers that depend on the machine or the run, such as seconds, bytes per second, and their ratios.
 
-    An article says them by name; they are as they were in the run that made the article.
+    Articles refer to them by name. Their values come from the run that produced the article.
     """
     return _publish("measured", values)
 
 
 def figure(name: str, drawn: Figure, *, alt: str) -> Picture:
-    """Publish a figure as ``name.svg``, and return what a notebook shows of it.
+    """Publish a figure as ``name.svg`` and return it for display in the notebook.
 
-    `alt` says in a sentence what is to be seen.
+    Parameters
+    ----------
+    name
+        Words in lower case with hyphens between them.
+    drawn
+        The figure.
+    alt
+        A sentence that describes the figure.
+
+    Raises
+    ------
+    ArgumentError
+        `name` has another form, or `alt` is empty.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ArgumentError(
-            f"the figure's name {name!r} has to be words in lower case with hyphens between them"
+            f"the figure name {name!r} is not valid: use words in lower case with hyphens between them"
         )
     if not alt.strip():
-        raise ArgumentError(f"the figure {name!r} needs an alt text: a sentence that says what is to be seen")
+        raise ArgumentError(f"the figure {name!r} needs an alt text: a sentence that describes it")
     picture = Picture(name, alt, _svg(drawn))
     if folder := _folder():
         (folder / f"{name}.svg").write_text(picture.svg, encoding="utf-8")
@@ -153,7 +165,7 @@ def _svg(drawn: Figure) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    # A fixed salt and no date: the same picture is the same file.
+    # With a fixed salt and no date, the same figure gives the same file.
     with mpl.rc_context({"svg.hashsalt": "exzarr"}):
         drawn.savefig(
             buffer,
@@ -188,15 +200,13 @@ def _folder() -> Path | None:
 
 
 def _plain(name: str, value: Any) -> Value:
-    """`value` as JSON has it."""
+    """Convert `value` to a JSON type."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, tuple):
         value = list(value)
     if not isinstance(value, bool | int | float | str | list):
-        raise ArgumentError(
-            f"{name} is a {type(value).__name__}: numbers, text and lists of them can be published"
-        )
+        raise ArgumentError(f"{name} is a {type(value).__name__}: publish numbers, text, or lists of them")
     return value
 
 

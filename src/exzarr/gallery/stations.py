@@ -1,4 +1,4 @@
-"""A network of weather stations, from a seed: hourly temperature, humidity and pressure, month by month."""
+"""Synthetic data of a network of weather stations: hourly temperature, humidity and pressure by month."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Network", "dew_point", "hours_of", "month_of_data", "network"]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 UNITS = {"temperature": "degC", "humidity": "%", "pressure": "hPa"}
-"""What is measured, and in which units."""
+"""Measured quantities and their units."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where the stations are: names, degrees north and east, and metres above the sea."""
+    """Names of the stations, and their positions in degrees north, degrees east and metres above sea level."""
 
     names: tuple[str, ...]
     latitude: FloatArray
@@ -29,9 +29,9 @@ class Network:
 
 
 def network(stations: int, *, seed: int = 0) -> Network:
-    """`stations` stations between 40 and 60° N."""
+    """Return a network of `stations` stations between 40 and 60° N, from a seed."""
     if stations < 1:
-        raise ArgumentError(f"a network has at least one station, not {stations}")
+        raise ArgumentError(f"a network needs at least one station, not {stations}")
     rng = np.random.default_rng(seed)
     names = tuple([f"station-{n:03}" for n in range(stations)])
     latitude = np.round(rng.uniform(40, 60, stations), 3)
@@ -40,7 +40,7 @@ def network(stations: int, *, seed: int = 0) -> Network:
 
 
 def hours_of(month: str) -> npt.NDArray[np.datetime64]:
-    """The hours of a month.
+    """Return the hours of a month.
 
     >>> hours_of("2024-02").size
     696
@@ -52,9 +52,10 @@ def hours_of(month: str) -> npt.NDArray[np.datetime64]:
 
 
 def month_of_data(stations: Network, month: str, *, seed: int = 0) -> dict[str, npt.NDArray[np.float32]]:
-    """What the stations measure in a month (as ``"2024-02"``): (hour, station) for each name of `UNITS`.
+    """Return the measurements of a month such as ``"2024-02"``: (hour, station) for each name in `UNITS`.
 
-    A season, a day, height above the sea, and weather that lasts for a while and is shared by all; tenths.
+    The values depend on the season, the time of day and the elevation. All stations share slow changes of the
+    weather. Values are rounded to tenths.
     """
     hours = hours_of(month)
     rng = np.random.default_rng([seed, int(np.datetime64(month, "M").astype(np.int64))])
@@ -73,6 +74,9 @@ def month_of_data(stations: Network, month: str, *, seed: int = 0) -> dict[str, 
 
 
 def dew_point(temperature: FloatArray, humidity: FloatArray) -> FloatArray:
-    """The temperature, in °C, at which dew falls; `humidity` in %. Magnus' formula (Alduchov and Eskridge, 1996)."""
+    """Return the dew point in °C for temperatures in °C and `humidity` in % (Magnus formula).
+
+    Coefficients of Alduchov and Eskridge, 1996.
+    """
     gamma = np.log(humidity / 100) + 17.625 * temperature / (243.04 + temperature)
     return 243.04 * gamma / (17.625 - gamma)

@@ -1,7 +1,7 @@
-"""How all pictures of the gallery look: one palette, one type, and readable on white as on black.
+"""Style of the gallery's figures: one palette, one font, readable on white and on black.
 
-Figures have no background of their own, their text is a grey that stands out from white and from black alike, and
-colours are of middling lightness. So the same file does in the light and in the dark.
+Figures have a transparent background. Their text is a grey with enough contrast to both white and black, and the
+colours have a medium lightness. The same file therefore works in light and dark themes.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ BLUE, ORANGE, TEAL, RED, PURPLE, GREEN, GREY = (
     "#6a9f3f",
     "#9aa4ae",
 )
-"""In the order in which lines get them; GREY is for what stands behind."""
+"""Colours in the order of the lines of a figure; GREY is for the background."""
 
 COLOURS = (BLUE, ORANGE, TEAL, RED, PURPLE, GREEN)
 
 INK = "#737d87"
-"""Text and axes: contrast of 4 to 1 to white, and more to black."""
+"""Colour of text and axes: a contrast of 4 to 1 with white, and more with black."""
 
 RC: dict[str, Any] = {
     "figure.facecolor": "none",
@@ -76,7 +76,7 @@ RC: dict[str, Any] = {
 
 
 def use() -> None:
-    """Make it the style of this process. A notebook calls it once, in its first cell."""
+    """Apply the style in this process; a notebook calls this once, in its first cell."""
     import matplotlib as mpl
     from cycler import cycler
 
@@ -92,10 +92,20 @@ def new_figure(
     grid: str = "y",
     **options: Any,
 ) -> tuple[Figure, Any]:
-    """A figure and its axes (an array of them, where there are several); sizes in inches.
+    """Return a new figure and its axes, or an array of axes if there are several.
 
-    No pyplot: no display is looked for, and nothing has to be closed. `grid` names the axes whose ticks get
-    faint lines: "x", "y", "both" or "". `options` go to `Figure.subplots`.
+    It does not use pyplot, so it needs no display and you do not have to close the figure.
+
+    Parameters
+    ----------
+    width, height
+        Size in inches.
+    rows, columns
+        Number of axes.
+    grid
+        Axes with faint grid lines: "x", "y", "both" or "".
+    options
+        Passed to `Figure.subplots`.
     """
     from matplotlib.figure import Figure
 
@@ -108,7 +118,7 @@ def new_figure(
 
 
 def title(axes: Axes, text: str, aside: str = "") -> None:
-    """A title at the left and, at the right, fainter, an aside: units, or what the colours mean."""
+    """Set a title at the left and, in lighter type, a remark at the right, such as units or a colour key."""
     axes.set_title(text)
     if aside:
         axes.set_title(aside, loc="right", fontsize=8.5, fontweight="normal")

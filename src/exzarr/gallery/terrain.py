@@ -1,4 +1,4 @@
-"""Hills from a seed: a landscape of any size that looks like one, for when an array has to hold something."""
+"""Synthetic landscapes of any size, from a seed, as example data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ __all__ = ["terrain"]
 
 
 def terrain(shape: tuple[int, int], *, seed: int = 0, roughness: float = 2.1) -> npt.NDArray[np.float32]:
-    """Heights in metres, from -400 to 2400, shape `shape`; the same for the same seed.
+    """Return heights in metres, from -400 to 2400, with shape `shape`; the same for the same seed.
 
-    White noise whose spectrum is made to fall with the ``roughness``-th power of the frequency, as that of real
-    landscapes does (Voss, "Random fractal forgeries", 1985; 2 to 2.4 look natural). The left edge fits the right
-    one, and the upper the lower. Rounded to a quarter of a metre, as surveys are.
+    The heights are white noise, filtered so that its spectrum falls with the ``roughness``-th power of the frequency,
+    as in real landscapes (Voss, "Random fractal forgeries", 1985; 2 to 2.4 look natural). Opposite edges fit
+    together. Heights are rounded to a quarter of a metre, as in surveys.
+
+    Raises
+    ------
+    ArgumentError
+        A shape with fewer than 2 × 2 points.
     """
     if min(shape) < 2:
         raise ArgumentError(f"a terrain needs at least 2 × 2 points, not {shape[0]} × {shape[1]}")

@@ -1,4 +1,4 @@
-"""Made-up ticks that look like a stock exchange's: sessions, a day's rhythm, gaps and halts; the same for the same seed."""
+"""Synthetic ticks of a stock exchange, from a seed: sessions, a daily pattern, gaps and halts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy.typing as npt
 __all__ = ["FIELDS", "Market", "session_times"]
 
 FIELDS = ("price", "volume", "bid", "ask")
-"""Of the last dimension. In seconds without a trade, price and volume are NaN; in a halt, all are."""
+"""Fields of the last dimension. Price and volume are NaN in seconds without a trade; all are NaN in a halt."""
 
 OPEN, SECONDS = np.timedelta64(9 * 3600 + 30 * 60, "s"), 23_400
-"""From 9:30 to 16:00."""
+"""Opening time, and seconds of a session (9:30 to 16:00)."""
 
 
 def session_times(first: str, sessions: int) -> npt.NDArray[np.datetime64]:
-    """Each second of that many sessions from the day `first` on, Saturdays and Sundays left out: datetime64[s]."""
+    """Return each second of `sessions` sessions from the day `first` on, without weekends: datetime64[s]."""
     days = np.busday_offset(np.datetime64(first, "D"), np.arange(sessions), roll="forward")
     seconds = OPEN + np.arange(SECONDS).astype("m8[s]")
     times: Any = days.astype("M8[s]")[:, None] + seconds
@@ -28,24 +28,25 @@ def session_times(first: str, sessions: int) -> npt.NDArray[np.datetime64]:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """Some symbols that are traded.
+    """A market of several symbols.
 
     Attributes
     ----------
     symbols
-        How many. The first are traded nearly each second, the last now and then.
+        Number of symbols. The first symbols trade nearly every second, the last symbols rarely.
     seed
-        Of everything that is random.
+        Seed of the random numbers.
     """
 
     symbols: int
     seed: int = 0
 
     def sessions(self, count: int) -> Iterator[npt.NDArray[np.float64]]:
-        """One block for each session, of shape (23400, symbols, 4), in the order of `FIELDS`.
+        """Yield one block for each session, of shape (23400, symbols, 4), in the order of `FIELDS`.
 
-        Logarithms of prices walk at random, partly all together; they move more, and more is traded, at the open
-        and at the close; a night ends with a jump. Prices are in cents, volumes in lots of 100.
+        The logarithms of the prices walk at random, with a part that all symbols share. Movements and volumes are
+        larger at the open and at the close. Prices jump overnight. They are multiples of a cent, and volumes are
+        lots of 100.
         """
         rng = np.random.default_rng(self.seed)
         level = np.log(rng.uniform(12, 400, self.symbols))
@@ -54,7 +55,7 @@ class Market:
             yield self._session(rng, level)
 
     def _session(self, rng: np.random.Generator, level: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """A session that begins at `level`, which is moved on to where it ends."""
+        """Return one session that begins at `level`, and set `level` to its end."""
         shape = (SECONDS, self.symbols)
         rhythm = 0.6 + 1.2 * np.abs(np.linspace(-1, 1, SECONDS)[:, None]) ** 3
         steps = 6e-5 * rng.standard_normal((SECONDS, 1)) + 9e-5 * rng.standard_normal(shape)

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 COLUMNS = ("open", "high", "low", "close", "volume", "vwap", "trades")
-"""What a bar has for each symbol."""
+"""Columns of a bar, one value for each symbol."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,16 +28,16 @@ class Bars:
     Attributes
     ----------
     time
-        When each begins, in the data type of the ticks' times. Bars in which there is no tick time, nights for
-        example, are left out.
+        Begin of each bar, in the data type of the ticks' times. Bars without any tick time, such as nights, are left
+        out.
     open, high, low, close
-        float64, shape (bars, symbols): the first, largest, smallest and last price; NaN where none was paid.
+        float64, shape (bars, symbols): the first, largest, smallest and last price; NaN without any price.
     volume
-        float64: the sum of the volumes of rows that have a price, 0 where there is none.
+        float64: the sum of the volumes of rows that have a price; 0 without any price.
     vwap
-        float64: the mean price, each weighted by its volume; NaN where there is no volume.
+        float64: the mean price, weighted by volume; NaN without any volume.
     trades
-        int64: how many prices there are.
+        int64: the number of prices.
     """
 
     time: AnyArray
@@ -60,42 +60,49 @@ def bars(
     symbols: slice = slice(None),
     workers: int | None = None,
 ) -> Bars:
-    """Open, high, low, close, volume, VWAP and number of trades of each bar.
+    """Compute open, high, low, close, volume, VWAP and number of trades for bars of equal length.
 
-    Chunks are read once, several at a time, and in any number: what is in memory is ``workers`` chunks, a few more
-    that are read ahead, and the bars. A bar may begin in one chunk and end in another, or cover many.
+    Each chunk is read once, and several chunks are processed concurrently. Memory holds ``workers`` chunks, a few
+    chunks that are read ahead, and the bars. A bar may begin in one chunk and end in another, or cover many chunks.
 
     Parameters
     ----------
     ticks
-        Shape (time, symbol, field), numbers; NaN where there is no price. A chunk has all fields.
+        Numbers, shape (time, symbol, field); NaN where there is no price. Each chunk must contain all fields.
     time
-        When each row of `ticks` is, in ascending order: datetime64, or integers.
+        Time of each row of `ticks`, in ascending order: datetime64, or integers.
     length
-        Of a bar: a timedelta64, or an integer in the unit of `time`. The first bar begins with the first day, at
-        midnight (of integers: at 0), and so do all others as multiples of `length` after it, as in pandas.
+        Length of a bar: a timedelta64, or an integer in the unit of `time`. Bars begin at multiples of `length` after
+        midnight of the first day (for integers: after 0), as in pandas.
     price, volume
-        Which fields these are.
+        Positions of these fields.
     symbols
-        Which symbols (a slice of step 1).
+        A slice of step 1 that selects symbols.
     workers
         As for `Array.parallel_chunk_map`.
+
+    Returns
+    -------
+    Bars
+        The bars of all selected symbols.
 
     Raises
     ------
     ArgumentError
-        An array of another shape, times that don't ascend, a length that is not positive.
+        `ticks` has another shape, `time` does not ascend, or `length` is not positive.
     ChunkError
-        A chunk that can't be read.
+        A chunk cannot be read.
     """
     moments = np.asarray(time)
     _check(ticks, moments, price, volume)
     labels, starts = _bins(moments, length)
     first, stop, _ = symbols.indices(ticks.shape[1])
     if symbols.step not in (None, 1) or stop <= first:
-        raise ArgumentError(f"symbols is a slice of step 1 with something in it, not {symbols}")
+        raise ArgumentError(
+            f"symbols must be a slice of step 1 that selects at least one symbol, not {symbols}"
+        )
     merged = _Merger(len(labels), first, stop)
-    # Which bar each row belongs to: the same for all symbols.
+    # The bar of each row, which is the same for all symbols.
     of_row = np.repeat(np.arange(len(labels)), np.diff([*starts, len(moments)]))
 
     def partial(chunk: Any) -> _Part:
@@ -112,7 +119,7 @@ def bars(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """What one chunk adds to the bars `first`, `first` + 1, ... of the symbols from `symbol` on."""
+    """Contribution of one chunk to the bars `first`, `first` + 1, ... of the symbols from `symbol` on."""
 
     first: int
     symbol: int
@@ -126,7 +133,7 @@ class _Part:
 
 
 def _part(data: AnyArray, of_row: Ints, symbol: int, price: int, volume: int) -> _Part:
-    """The bars of a chunk; each has a row at least, and perhaps no price."""
+    """Compute the partial bars of a chunk; each has at least one row, but may have no price."""
     begins = np.flatnonzero(np.diff(of_row, prepend=-1))
     shape = (len(begins), data.shape[1])
     opened, high, low, close = (np.full(shape, np.nan) for _ in range(4))
@@ -137,7 +144,7 @@ def _part(data: AnyArray, of_row: Ints, symbol: int, price: int, volume: int) ->
         paid = np.flatnonzero(~np.isnan(prices))
         prices = prices[paid]
         volumes = np.nan_to_num(data[paid, column, volume].astype(np.float64))
-        # Of what was paid, each bar has a stretch, which may be empty.
+        # Each bar has a contiguous range of the paid prices, which may be empty.
         first = np.searchsorted(paid, begins)
         stop = np.append(first[1:], len(paid))
         some = np.flatnonzero(first < stop)
@@ -154,7 +161,7 @@ def _part(data: AnyArray, of_row: Ints, symbol: int, price: int, volume: int) ->
 
 
 class _Merger:
-    """All bars, as chunks add to them in the order of time."""
+    """All bars, to which chunks are added in the order of time."""
 
     def __init__(self, count: int, first: int, stop: int) -> None:
         shape = (count, stop - first)
@@ -164,7 +171,7 @@ class _Merger:
         self._trades = np.zeros(shape, np.int64)
 
     def add(self, part: _Part) -> None:
-        """The bar that a chunk begins with may be one that the chunk before has begun."""
+        """Merge the bars of a chunk; its first bar may have begun in the chunk before."""
         at = part.symbol - self._first
         here = (slice(part.first, part.first + len(part.open)), slice(at, at + part.open.shape[1]))
         self._open[here] = np.where(np.isnan(self._open[here]), part.open, self._open[here])
@@ -182,45 +189,50 @@ class _Merger:
 
 
 def _bins(time: AnyArray, length: Any) -> tuple[AnyArray, Ints]:
-    """When the bars begin that have a row, and with which row."""
+    """Return the begin and the first row of each bar that has a row."""
     moments = time.astype(np.int64)
     origin = np.zeros(1, np.int64)
     if time.dtype.kind == "M":
         unit: np.timedelta64 = np.ones(1, time.dtype.str.replace("M8", "m8"))[0]
         step, rest = divmod(np.timedelta64(length), unit)
         if rest:
-            raise ArgumentError(f"{length} is no multiple of {unit}, the unit of the times")
+            raise ArgumentError(f"length must be a multiple of {unit}, the unit of the times, not {length}")
         origin = time[:1].astype("M8[D]").astype(time.dtype).astype(np.int64)
     else:
         step = length
     if step <= 0:
-        raise ArgumentError(f"the length of a bar is positive, not {length}")
+        raise ArgumentError(f"length must be positive, not {length}")
     if not len(moments):
         return time, np.empty(0, np.int64)
     back = np.flatnonzero(np.diff(moments) < 0)
     if len(back):
         row = int(back[0]) + 1
-        raise ArgumentError(f"times have to ascend, and {time[row]} of row {row} is before {time[row - 1]}")
+        raise ArgumentError(
+            f"times must ascend, but {time[row]} of row {row} is before {time[row - 1]}: sort the ticks by time"
+        )
     numbers = (moments - origin) // int(step)
     starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
     return (origin + numbers[starts] * int(step)).astype(time.dtype), starts
 
 
 def _check(ticks: Array, time: AnyArray, price: int, volume: int) -> None:
-    """ArgumentError for what can't be made bars of."""
+    """Raise ArgumentError if the arguments do not fit together."""
     if len(ticks.shape) != 3 or ticks.dtype.kind not in "fiu":
         raise ArgumentError(
-            f"ticks are numbers by time, symbol and field, not an array of shape {ticks.shape} and data type "
+            f"ticks must be numbers by time, symbol and field, not an array of shape {ticks.shape} and data type "
             f"{ticks.dtype}"
         )
     if ticks.chunks[2] < ticks.shape[2]:
         raise ArgumentError(
-            f"chunks of {ticks.chunks[2]} fields part price from volume: they need all {ticks.shape[2]} fields"
+            f"chunks of {ticks.chunks[2]} fields separate price from volume: store the ticks with chunks of all "
+            f"{ticks.shape[2]} fields"
         )
     if not (0 <= price < ticks.shape[2] and 0 <= volume < ticks.shape[2]):
-        raise ArgumentError(f"fields are 0 to {ticks.shape[2] - 1}, and price is {price}, volume {volume}")
+        raise ArgumentError(
+            f"fields are 0 to {ticks.shape[2] - 1}, but price is {price} and volume is {volume}"
+        )
     if time.shape != ticks.shape[:1] or time.dtype.kind not in "Miu":
         raise ArgumentError(
-            f"time is a datetime64 or an integer for each of {ticks.shape[0]} rows, not an array of shape "
+            f"time must have a datetime64 or an integer for each of {ticks.shape[0]} rows, not shape "
             f"{time.shape} and data type {time.dtype}"
         )

@@ -1,4 +1,4 @@
-"""The rows of a 2-dimensional array in order, a block of them at a time."""
+"""Iteration over the rows of a 2-dimensional array in blocks."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ Vectors = Array | AnyArray
 """Shape (vectors, dimensions)."""
 
 LEAST_NBYTES = 1024 * 1024
-"""Chunks smaller than this are read several at a time, and not mapped: a call for each would cost too much."""
+"""Smaller chunks are read several at a time and not mapped, because one call per chunk would cost too much."""
 
 BLOCK_NBYTES = 16 * 1024 * 1024
-"""A block is not larger than this, unless a chunk is."""
+"""Largest size of a block, unless a chunk is larger."""
 
 
 def vector_blocks(
     vectors: Vectors, *, most: int | None = None, mapped: bool = True, workers: int | None = None
 ) -> Iterator[tuple[int, AnyArray]]:
-    """The number of a block's first row, and the block: all columns of neighbouring rows.
+    """Yield blocks of neighbouring rows with all columns, each with the number of its first row.
 
     Parameters
     ----------
     vectors
-        A Zarr array, of which a few chunks are in memory at a time; or a NumPy array, of which views come.
+        A Zarr array, of which few chunks are in memory at a time, or a NumPy array, which gives views.
     most
-        Rows of a block. Default: 16 MiB of them.
+        Largest number of rows in a block. Default: 16 MiB of rows.
     mapped
-        Chunks that are stored as they lie in memory (no compressor, no filter) in a local folder are not read
-        but mapped, if nobody listens to telemetry: the block *is* the kernel's copy of the file. Blocks may be
-        read-only. A mapped file must not be cut short by somebody else: that would end the process (SIGBUS).
-        exzarr never does, it replaces files.
+        Map raw chunks (no compressor, no filter) in a local folder into memory and do not read them. The block is
+        then the kernel's copy of the file, and it may be read-only. This applies only if no telemetry hook is
+        registered. No other program may truncate a mapped file, because that would end the process (SIGBUS). exzarr
+        never truncates files, it replaces them.
     workers
         Threads that read, as for `Array.chunk_stream`.
     """
@@ -51,7 +51,7 @@ def vector_blocks(
     if isinstance(vectors, np.ndarray):
         whole: Iterator[tuple[int, AnyArray]] = iter([(0, vectors)])
     elif not _large_chunks_of_whole_rows(vectors):
-        whole = _bands(vectors, most)
+        whole = _chunk_rows(vectors, most)
     elif mapped and _mappable(vectors):
         whole = _mapped(vectors)
     else:
@@ -72,8 +72,8 @@ def _streamed(array: Array, workers: int | None) -> Iterator[tuple[int, AnyArray
             yield chunk.region[0].start, chunk.data
 
 
-def _bands(array: Array, most: int) -> Iterator[tuple[int, AnyArray]]:
-    """Small chunks, and chunks with a part of the columns: whole rows of chunks, read by as many threads as pay."""
+def _chunk_rows(array: Array, most: int) -> Iterator[tuple[int, AnyArray]]:
+    """Yield whole rows of chunks, for small chunks and for chunks that have only a part of the columns."""
     height = array.chunks[0]
     step = height * max(1, most // height)
     for start in range(0, array.shape[0], step):
@@ -95,12 +95,12 @@ def _mapped(array: Array) -> Iterator[tuple[int, AnyArray]]:
     for number, start in enumerate(range(0, array.shape[0], height)):
         rows = _map(folder / source.key((number, 0)), array.chunks, array.dtype)
         stop = min(start + height, array.shape[0])
-        # What is not there, or damaged, is the engine's to judge.
+        # For missing or damaged chunks, an ordinary read returns the fill value or raises the error.
         yield start, array[start:stop] if rows is None else rows[: stop - start, : array.shape[1]]
 
 
 def _map(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray | None:
-    """The file as an array; None where it is not one of this size."""
+    """Map the file as an array; return None if it is missing or has another size."""
     try:
         with path.open("rb") as file:
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -108,4 +108,4 @@ def _map(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray |
         return None
     if len(memory) != dtype.itemsize * shape[0] * shape[1]:
         return None
-    return np.ndarray(shape, dtype, memory)  # which keeps the mapping, and lets go of it
+    return np.ndarray(shape, dtype, memory)  # the array owns the mapping and releases it

@@ -1,4 +1,4 @@
-"""Where a notebook writes, and how much: a folder that goes away by itself, and one switch for sizes."""
+"""A temporary folder for a notebook, and a switch for the size of its data."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["SIZE", "Workspace", "full_size", "size"]
 T = TypeVar("T")
 
 SIZE = "EXZARR_GALLERY_SIZE"
-"""The environment variable that says how much notebooks do: ``small`` (the default) or ``full``."""
+"""Environment variable for the size of the notebooks' data: ``small`` (the default) or ``full``."""
 
 
 class Workspace:
-    """A temporary folder, removed when nobody holds this object any more, at the latest when Python ends.
+    """A temporary folder that is removed with this object, or at the latest when Python exits.
 
     >>> work = Workspace("tour")
     >>> (work / "notes.txt").write_text("something")
@@ -51,12 +51,12 @@ class Workspace:
         self._remove()
 
     def files(self, below: str = ".") -> list[Path]:
-        """All files in the folder `below`, sorted, relative to it."""
+        """Return the sorted paths of all files in the folder `below`, relative to it."""
         root = self.path / below
         return sorted([path.relative_to(root) for path in root.rglob("*") if path.is_file()])
 
     def bytes_on_disk(self, below: str = ".") -> int:
-        """Bytes of all files in the folder `below` (or of the one file of that name)."""
+        """Return the bytes of all files in the folder `below`, or of the file with that name."""
         root = self.path / below
         if root.is_file():
             return root.stat().st_size
@@ -64,13 +64,13 @@ class Workspace:
 
 
 def full_size() -> bool:
-    """Whether notebooks are to work on sizes as in real life, and not on those of a quick run."""
+    """Return whether notebooks use realistic sizes instead of those of a quick run."""
     wanted = os.environ.get(SIZE, "small") or "small"
     if wanted not in ("small", "full"):
-        raise ArgumentError(f"{SIZE} is {wanted!r}: it can be 'small' or 'full'")
+        raise ArgumentError(f"the environment variable {SIZE} is {wanted!r}: set it to 'small' or 'full'")
     return wanted == "full"
 
 
 def size(small: T, full: T) -> T:
-    """`small`, or `full` where the environment says ``EXZARR_GALLERY_SIZE=full``."""
+    """Return `full` if the environment has ``EXZARR_GALLERY_SIZE=full``, else `small`."""
     return full if full_size() else small

@@ -1,8 +1,8 @@
-// Reads arrays with zarrita.js and hands them over as they are: one line of JSON each.
+// Read arrays with zarrita.js and print each as one line of JSON.
 //
 //   node --input-type=module -e "$(cat zarrita.mjs)" -- STORE ARRAY...     (in a folder that has zarrita)
 //
-// Numbers travel as the bytes that zarrita holds, in base64, with their strides; whatever else as a list.
+// Numbers are printed as the bytes of zarrita's array, in base64, with their strides; all other values as a list.
 
 import FileSystemStore from "@zarrita/storage/fs";
 import * as zarr from "zarrita";

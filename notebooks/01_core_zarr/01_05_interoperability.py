@@ -1,22 +1,21 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Written here, read there")
+app = marimo.App(width="medium", app_title="Interoperability: exchange arrays with other Zarr libraries")
 
 
 @app.cell(hide_code=True)
 def header(mo):
     mo.md(r"""
-    # Written here, read there
+    # Interoperability: exchange arrays with other Zarr libraries
 
-    Test which arrays zarr-python, TensorStore, xarray and zarrita.js read from exzarr, and the reverse.
+    zarr-python, TensorStore, xarray and zarrita.js read what exzarr wrote, and exzarr reads what they wrote.
 
-    - **Goal.** Know which data types, codecs and layouts work across Zarr libraries, see byte order and memory order
-      on disk, and test yourself that another program reads your arrays.
-    - **Data.** Ten days of a measuring buoy: 240 hours × 24 depths of temperature, salinity and more, generated from
-      seed 8.
+    - **Goal.** Know which data types, codecs and layouts are portable between Zarr libraries, see what byte order and
+      memory order mean on disk, and test whether another program reads what you wrote.
+    - **Data.** Ten days of a measuring buoy: 240 hours × 24 depths of temperature, salinity and more, generated from seed 8.
     - **Licence.** None is needed: nothing is downloaded.
-    - **Run time.** About 7 s on two cores; without node, the notebook skips zarrita.js and takes 3 s.
+    - **Run time.** About 7 s on two cores; without Node.js, zarrita.js is skipped and it takes 3 s.
     - **Try next.** Add an array with your own data type and codecs to `buoy` and see which libraries read it.
     """)
     return
@@ -47,16 +46,16 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## A format is an agreement
+    ## What the format defines
 
-    Two programs can exchange an array if they agree on how its elements become bytes. Zarr writes this agreement
-    down. Every array has a metadata document with its shape, data type, chunk grid and codecs. A library that
-    implements everything in the document can read the array. Any other library has to refuse it with an error.
+    Two programs can exchange an array if they agree on how its elements become bytes. Zarr defines this:
+    every array has a metadata document with its shape, data type, chunk grid and codecs. A library that
+    implements everything in the document can read the array. A library that does not must refuse it with an error.
 
-    Two parts of the agreement are older than Zarr, and the bytes themselves show them best. **Byte order** sets which
-    byte of a number comes first. **Memory order** sets which neighbour of an element comes next: the one in the row
-    (C) or the one in the column (F). The next cell stores 4 × 6 small integers in one chunk without compression.
-    Choose both orders. The chunk's file changes, but the array stays the same.
+    Two properties of the bytes are older than Zarr. **Byte order** says which byte of a number comes first. **Memory
+    order** says which neighbour follows an element: the next in its row (C), or the next in its column (F). Below are
+    4 × 6 small integers in one chunk without compression. Select the orders: the chunk's file changes, and the array does
+    not.
     """)
     return
 
@@ -89,11 +88,11 @@ def bytes_on_disk(Workspace, byte_maps, byte_order, exzarr, memory_order, np, pe
         for _order in ("C", "F"):
             _raw = chunk_of(_dtype, _order)
             show.check(
-                f"the file contains NumPy's bytes, {_dtype} in {_order} order",
+                f"the file is NumPy's bytes, {_dtype} in {_order} order",
                 _raw == _small.astype(_dtype).tobytes(order=_order),
             )
             show.check(
-                f"zarr-python reads the same values, {_dtype} in {_order} order",
+                f"zarr-python reads them back, {_dtype} in {_order} order",
                 np.array_equal(peers.zarr_python(_folder / "orders.zarr", "a"), _small),
             )
 
@@ -114,14 +113,15 @@ def bytes_on_disk(Workspace, byte_maps, byte_order, exzarr, memory_order, np, pe
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    In Zarr v3, neither is part of the data type. Byte order is an option of the codec `bytes`, and memory order is a
-    codec `transpose` before it. In v2, the document contains both (`dtype: ">i2"`, `order: "F"`). For a reader of the
-    array, they only affect the speed.
+    In Zarr v3 neither is part of the data type: byte order is a setting of the codec `bytes`, and F order is a codec
+    `transpose` before it. In v2 both are in the document (`dtype: ">i2"`, `order: "F"`). Readers return the same values
+    in either case; only the speed differs.
 
     ## Ten days of a buoy, in both versions
 
-    A real hierarchy contains more than floats. This one has one array for each common kind of data, in different
-    layouts: shards, big-endian integers in F order, half precision, complex numbers, strings, dates, records.
+    Real hierarchies contain more than floats. This one has an array for each kind of data that people store, in
+    different layouts on purpose: shards, big-endian integers in F order, half precision, complex numbers, strings, dates,
+    records.
     """)
     return
 
@@ -154,20 +154,20 @@ def write(Workspace, buoy, exzarr, show, size):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: which library reads what
+    ## Interoperability: which library reads which array
 
-    Each library reads each array of both hierarchies, and the notebook compares the result with NumPy, element by
-    element. There are three possible outcomes: the *same* values, a *refusal*, or *other* values. The last outcome
-    must never happen, because users would not notice it.
+    Each library reads each array of both hierarchies, and the result is compared with NumPy, element by
+    element. There are three outcomes: the *same* values, a *refusal*, or *other* values. The last must never happen,
+    because users do not notice it.
 
-    The notebook supervises the other libraries. At most two threads work through the list. zarrita.js runs in a node
-    process with a time limit. An exception of a library is recorded as a result and does not stop the notebook.
+    A library under test may hang, crash or raise. Two threads work through the list. zarrita.js runs in a Node.js
+    process that is killed after a timeout. An exception is recorded as a result.
     """)
     return
 
 
 @app.cell
-def read_with_all_libraries(ThreadPoolExecutor, arrays, peers, show, work):
+def other_libraries_read(ThreadPoolExecutor, arrays, peers, show, work):
     readers = {"zarr-python": peers.zarr_python, "TensorStore": peers.tensorstore}
     if peers.has_zarrita():
         readers["zarrita.js"] = peers.zarrita
@@ -183,11 +183,11 @@ def read_with_all_libraries(ThreadPoolExecutor, arrays, peers, show, work):
 
     plain = ["temperature", "salinity", "counts", "mask", "ticks"]
     show.check(
-        "no library reads other values than exzarr wrote",
+        "no library reads other values than were written",
         all(v.outcome != "other" for v in verdicts.values()),
     )
     show.check(
-        "all libraries read integers, floats and booleans",
+        "every library reads integers, floats and booleans",
         all(v.outcome == "same" for (_, _, name), v in verdicts.items() if name in plain),
     )
     show.check(
@@ -229,7 +229,7 @@ def matrix(arrays, np, readers, show, style, verdicts):
     show.figure(
         "who-reads-what",
         _fig,
-        alt="A table of arrays by libraries: all libraries read numbers, some read strings, dates and records.",
+        alt="A table of arrays by libraries: all read numbers, some read strings, dates and records.",
     )
     return
 
@@ -237,7 +237,7 @@ def matrix(arrays, np, readers, show, style, verdicts):
 @app.cell
 def reasons(show, verdicts):
     show.table(
-        {"library": _peer, "version": _version, "array": _name, "message": _verdict.reason[:90]}
+        {"library": _peer, "version": _version, "array": _name, "what it says": _verdict.reason[:90]}
         for (_version, _peer, _name), _verdict in verdicts.items()
         if _verdict.outcome == "refused"
     )
@@ -247,14 +247,14 @@ def reasons(show, verdicts):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    The next cell tests the other direction: exzarr reads arrays from other libraries. zarr-python writes shards and
-    compressed chunks in both versions, and TensorStore writes with its own drivers.
+    Now the other direction: exzarr reads what other libraries wrote. zarr-python writes shards and
+    compressed chunks in both versions. TensorStore writes with its own drivers.
     """)
     return
 
 
 @app.cell
-def we_read_theirs(arrays, exzarr, np, show, work, zarr):
+def exzarr_reads(arrays, exzarr, np, show, work, zarr):
     import tensorstore
 
     _temperature = arrays["temperature"]
@@ -280,7 +280,7 @@ def we_read_theirs(arrays, exzarr, np, show, work, zarr):
             _spec, create=True, delete_existing=True, dtype="float32", shape=_temperature.shape
         ).result()
         _made.write(_temperature).result()
-        show.check(f"exzarr reads the array that TensorStore's driver {_driver} wrote", equal(_path))
+        show.check(f"exzarr reads what TensorStore's driver {_driver} wrote", equal(_path))
         compared += 1
     show.results(theirs=compared + 1)
     return
@@ -291,10 +291,9 @@ def _(mo):
     mo.md(r"""
     ## xarray: names and coordinates
 
-    xarray reads Zarr through zarr-python, and it needs a little more than arrays: dimension names, and attributes of
-    the CF conventions (units of time, missing values). Set `dimension_names` when you create arrays, write `units`
-    and `calendar` for a time axis, and consolidate the metadata. xarray then opens the hierarchy as a data set with
-    one request.
+    xarray reads Zarr through zarr-python. It needs dimension names, and attributes that follow the CF conventions (units
+    of time, missing values). Pass `dimension_names` when you create arrays, write `units` and `calendar` of a time axis,
+    and consolidate the metadata. The hierarchy then opens as a data set with one request.
     """)
     return
 
@@ -314,7 +313,7 @@ def with_xarray(arrays, exzarr, np, show, work, xarray):
     with xarray.open_zarr(work / "cruise.zarr", chunks=None) as dataset:
         _noon = dataset.temperature.sel(time="2026-06-02T12:00", depth=5)
         show.check(
-            "xarray selects the hour and the depth by name", float(_noon) == arrays["temperature"][36, 5]
+            "xarray finds the hour and the depth by name", float(_noon) == arrays["temperature"][36, 5]
         )
         _daily = dataset.temperature.resample(time="1D").mean().load()
         with np.errstate(invalid="ignore"):
@@ -325,10 +324,13 @@ def with_xarray(arrays, exzarr, np, show, work, xarray):
         dataset.isel(time=slice(0, 48)).to_zarr(work / "by-xarray.zarr", mode="w", consolidated=False)
     _back = exzarr.open_group(work / "by-xarray.zarr", mode="r")["temperature"]
     show.check(
-        "exzarr reads the array that xarray wrote",
+        "exzarr reads what xarray wrote",
         np.array_equal(_back[...], arrays["temperature"][:48], equal_nan=True),
     )
-    show.check("the dimension names are preserved", tuple(_back.dimension_names) == ("time", "depth"))
+    show.check(
+        "exzarr reads the dimension names that xarray wrote",
+        tuple(_back.dimension_names) == ("time", "depth"),
+    )
     show.results(days=len(_mean))
     return
 
@@ -336,13 +338,12 @@ def with_xarray(arrays, exzarr, np, show, work, xarray):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Write one array from two libraries
+    ## Write one array with two libraries
 
-    Zarr has no server that coordinates writers, so the writers have to agree on who writes which chunks. One rule
-    works with every library: **each whole chunk has one writer**. In the next cell, exzarr writes the even rows of
-    chunks of an array and zarr-python concurrently writes the odd rows. No value is lost. If writers share a chunk,
-    exzarr coordinates its own writers, both threads and processes. It cannot coordinate other libraries, because they
-    take no lock.
+    Zarr does not coordinate writers. One rule works with every library: **each whole chunk has one writer at a time**.
+    Below, exzarr writes the even rows of chunks of one array while zarr-python writes the odd ones. No value is
+    lost. Threads and processes that use exzarr may share a chunk, because exzarr changes a partial chunk under a lock.
+    Other libraries do not take this lock.
     """)
     return
 
@@ -361,7 +362,7 @@ def two_writers(ThreadPoolExecutor, arrays, exzarr, np, show, work, zarr):
     with ThreadPoolExecutor(2) as _pool:
         list(_pool.map(rows_of, (_ours, _theirs), (0, 12)))
     show.check(
-        "the array contains the rows of both libraries",
+        "two libraries wrote one array concurrently",
         np.array_equal(exzarr.open_array(_path, mode="r")[...], _temperature, equal_nan=True),
     )
     show.check(
@@ -374,11 +375,11 @@ def two_writers(ThreadPoolExecutor, arrays, exzarr, np, show, work, zarr):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Verify that two copies are equal
+    ## Compare the content of two copies
 
-    To verify a copy, compare the content and not the files, because files differ with every codec and library.
-    `exzarr.checksum` computes a digest of shape, data type, values and attributes. The digest does not depend on the
-    chunks, the codecs, the version or the library that wrote the array.
+    To verify a copy, compare the content and not the files: files differ with every codec and library.
+    `exzarr.checksum` computes a digest of shape, data type, values and attributes. The digest does not depend on chunks,
+    codecs, the Zarr version or the library that wrote the array.
     """)
     return
 
@@ -396,7 +397,7 @@ def same_content(arrays, exzarr, show, work):
     _damaged = arrays["temperature"].copy()
     _damaged[100, 3] += 0.001
     _other = exzarr.checksum(exzarr.create_array(data=_damaged)).hexdigest
-    show.check("all five stores have the same digest", len(set(_digests.values())) == 1)
+    show.check("five stores have the same digest", len(set(_digests.values())) == 1)
     show.check("a change of a thousandth of a degree changes the digest", _other not in _digests.values())
     show.results(stores=len(_digests))
     show.table({"store": _name, "digest": _digest[:24] + "…"} for _name, _digest in _digests.items())
@@ -408,9 +409,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    Many libraries read the same format, so you can choose the fastest reader. The next cell reads the same array in
-    two layouts with each Python library. The libraries alternate. The times are medians, for files in the operating
-    system's page cache.
+    Libraries that read the same format differ in speed. Each Python library reads the same array in two layouts. They
+    take turns. The times are medians, with the files already in memory.
     """)
     return
 
@@ -464,17 +464,16 @@ def speed(exzarr, np, peers, show, size, style, time, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    Conclusions:
+    Summary:
 
-    - **What works everywhere:** integers, floats and booleans; regular chunks; zstd, gzip and Blosc; one level of
-      shards in v3; ASCII names. Strings and dates work across Python libraries. Records work in few libraries.
-    - **Chunk sizes are part of the interface.** A viewer in a browser fetches each chunk over the network. Keep inner
-      chunks near 1 MB or smaller, and use shards to keep the number of objects low. The latency of the reader
-      decides.
-    - **Throughput or latency.** Byte order and memory order cost nothing for small reads and one pass over memory for
-      large reads. Write native byte order, in the memory order in which you read.
-    - **What to monitor.** After each release, let a job read a sample with another library. Compare `exzarr.checksum`
-      of what you sent and what arrived. Run `exzarr check --deep` on data from other people.
+    - **Portable everywhere:** integers, floats and booleans; regular chunks; zstd, gzip and Blosc; one level of
+      shards in v3; ASCII names. Python libraries also exchange strings and dates. Records are hardly portable.
+    - **Choose chunk sizes for the readers.** A browser fetches each chunk over the network: keep inner
+      chunks near 1 MB or below, and use shards to keep the number of objects small.
+    - **Balance throughput and latency.** Another byte order or memory order costs nothing on small reads, and one pass
+      over memory on large ones. Write native byte order, in the order in which the data are read.
+    - **Monitor the exchange.** After each release, read a sample with another library. Compare `exzarr.checksum`
+      at both ends of a transfer. Run `exzarr check --deep` on data that you receive.
     """)
     return
 

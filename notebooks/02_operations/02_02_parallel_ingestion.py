@@ -9,14 +9,14 @@ def header(mo):
     mo.md(r"""
     # Parallel ingestion with backpressure
 
-    A fast producer and a slow store: what piles up without a limit, and how little has to wait with one.
+    Write from a fast producer to a slow store, without a limit and with one, and measure memory, throughput and latency.
 
-    - **Goal.** Write from a fast source to a slow store with many requests in flight and bounded memory, and choose how
-      many workers and how long a queue.
-    - **Data.** A scanner over an endless strip, whose surface is made from a seed (`exzarr.gallery.terrain`).
+    - **Goal.** Write from a fast source to a slow store with many requests in flight and bounded memory, and choose the
+      number of workers and the length of the queue.
+    - **Data.** A scanner over an endless strip, whose surface is generated from a seed (`exzarr.gallery.terrain`).
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 9 s on two cores.
-    - **Try next.** One worker and a queue of 64; sixteen workers and a queue of 2; a store that takes 100 ms.
+    - **Try next.** One worker and a queue of 64; sixteen workers and a queue of 2; a store with a latency of 100 ms.
     """)
     return
 
@@ -48,11 +48,11 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## A source that does not wait, and a store that does
+    ## A fast source and a slow store
 
-    A scanner looks at a strip that runs below it, and gives a frame of 256 × 256 heights whenever it is asked. The
-    store is a folder, but each of its requests takes 10 ms longer than it has to: that is about what an object
-    store in the same region takes (`LatencyStore`).
+    A scanner above a moving strip returns a frame of 256 × 256 heights on request. The
+    store is a folder, but `LatencyStore` adds 10 ms to each request. This is about the latency of an object
+    store in the same region.
     """)
     return
 
@@ -65,13 +65,13 @@ def source_and_store(LatencyStore, LocalStore, Workspace, exzarr, np, show, size
     frame_count = size(120, full=3000)
 
     def frame(number):
-        """Frame `number`, shape (1, 256, 256): the strip has moved by 24 rows, and each look has its noise."""
+        """Return frame `number`, shape (1, 256, 256). The strip moves by 24 rows per frame; each frame has its own noise."""
         rows = np.arange(number * 24, number * 24 + 256)
         noise = np.random.default_rng([5, number]).integers(0, 16, (1, 256, 256), "uint16")
         return np.take(strip, rows, axis=0, mode="wrap")[None] + noise
 
     def slow_array(name, frames=frame_count, *, frames_in_chunk=1, wrap=lambda store: store):
-        """An empty array for so many frames, behind 10 ms."""
+        """Create an empty array for `frames` frames, behind a latency of 10 ms."""
         near = LocalStore(work / name)
         exzarr.create_array(
             near, shape=(frames, 256, 256), chunks=(frames_in_chunk, 256, 256), dtype="uint16",
@@ -89,7 +89,7 @@ def source_and_store(LatencyStore, LocalStore, Workspace, exzarr, np, show, size
     for _n in range(20):
         one_by_one[_n] = frames[_n]
     loop_rate = 20 / (time.perf_counter() - _started)
-    show.check("a loop stores frames as they are", np.array_equal(one_by_one[...], frames[:20]))
+    show.check("the loop stores the frames unchanged", np.array_equal(one_by_one[...], frames[:20]))
     show.measured(producer_rate=producer_rate, loop_rate=loop_rate)
     show.results(frame_count=frame_count, frame_kb=frames[0].nbytes / 1e3, all_mb=frames.nbytes / 1e6)
     return LATENCY, frame, frame_count, frames, producer_rate, slow_array, work
@@ -100,7 +100,7 @@ def _(mo):
     mo.md(r"""
     ## Without a limit
 
-    The loop above waits for each request, one after the other. So people take a pool of threads, and submit:
+    The loop above waits for each request before it sends the next. The usual next step is a pool of threads:
     """)
     return
 
@@ -128,14 +128,14 @@ def without_a_limit(Flow, MemoryTrace, ThreadPoolExecutor, frame, frame_count, f
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    It is four times as fast, and the queue of a pool has no end: nearly all frames were in memory before the first
-    ones were stored. With enough frames, that is the end of the program.
+    This is four times as fast, but the queue of a pool is unbounded: nearly all frames were in memory before the first
+    ones were stored. With enough frames the program runs out of memory.
 
     ## With a limit
 
-    `write_stream` takes frames from a generator, and asks for the next one only while less than `max_pending` are
-    waiting or being written. Nothing else has to be done: the generator stands still where its `yield` is, and so
-    does whatever it reads from. That is *backpressure*. Move the sliders:
+    `write_stream` takes frames from a generator. It requests the next frame only while fewer than `max_pending` frames
+    are waiting or being written. The generator pauses at its `yield`, and so does every generator that it reads
+    from. This is *backpressure*. Move the sliders:
     """)
     return
 
@@ -151,7 +151,7 @@ def sliders(mo):
 @app.cell
 def stream_with(Flow, frame, nullcontext, slow_array):
     def stream(name, frames, *, watched_by=None, **options):
-        """Write so many frames, and note when each was made and stored."""
+        """Write `frames` frames, and record when each was made and stored."""
         array, flow = slow_array(name, frames), Flow()
 
         def made():
@@ -176,7 +176,7 @@ def with_a_limit(
         "limited.zarr", frame_count, watched_by=_memory, max_pending=max_pending.value, workers=workers.value
     )
     show.check("all frames are stored", np.array_equal(_array[...], frames) and not _report.failed)
-    show.check("never more wait than may", _flow.most <= max_pending.value)
+    show.check("no more than max_pending frames wait", _flow.most <= max_pending.value)
     show.results(limit=max_pending.value, limited_most=_flow.most, limited_written=_report.written)
     show.measured(limited_peak_mb=_memory.peak / 1e6, limited_rate=_flow.per_second())
 
@@ -195,7 +195,7 @@ def with_a_limit(
     show.figure(
         "queue",
         _fig,
-        alt="Without a limit, frames and memory rise at once and fall slowly; with one, both stay flat and low.",
+        alt="Without a limit, frames and memory rise immediately and fall slowly; with one, both stay flat and low.",
     )
     return
 
@@ -203,13 +203,14 @@ def with_a_limit(
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    Both take as long, since four workers with 10 ms each store at most 400 frames a second, whatever waits before
-    them. A queue does not make a slow store faster. It only has to be long enough that no worker runs out of work.
+    Both runs take about the same time: four workers with 10 ms per request store at most 400 frames per second, however
+    many frames wait. A queue does not make a slow store faster. It only has to be long enough that every worker always
+    finds the next item.
 
-    ## How many workers
+    ## Choose the number of workers
 
-    What does make it faster is more requests at a time, until something else is at its end: the producer, or the
-    processor that compresses.
+    More concurrent requests make a slow store faster, until another resource is exhausted: the producer, or the
+    cores that compress.
     """)
     return
 
@@ -220,7 +221,7 @@ def more_workers(LATENCY, frame_count, np, producer_rate, show, stream, style):
     for _w in _counts:
         _frames = min(frame_count, 25 * _w)
         _, _flow, _ = stream("workers.zarr", _frames, workers=_w, max_pending=2 * _w)
-        show.check(f"{_w} workers keep to {2 * _w}", _flow.most <= 2 * _w)
+        show.check(f"with {_w} workers, at most {2 * _w} frames wait", _flow.most <= 2 * _w)
         _rates.append(_flow.per_second())
         show.measured(**{f"rate_{_w}": _rates[-1]})
     _fig, _axes = style.new_figure(7.6, 3.2, grid="both")
@@ -246,10 +247,10 @@ def more_workers(LATENCY, frame_count, np, producer_rate, show, stream, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## How long a queue
+    ## Choose the length of the queue
 
-    Each frame that waits is memory, and it is *old* when it is stored. In a queue that is always full, the time
-    from made to stored is its length divided by the rate (Little's law). Four workers, and queues of different
+    Each waiting frame uses memory, and becomes *old* before it is stored. In a queue that is always full, the time
+    from production to storage is its length divided by the rate (Little's law). Four workers, with queues of different
     lengths:
     """)
     return
@@ -290,11 +291,12 @@ def queue_length(np, show, stream, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Fewer requests
+    ## Send fewer requests
 
-    The other way to be fast with a slow store is to ask it for less. A chunk of eight frames is one request for
-    eight. `write_stream` gathers what belongs to one chunk, and writes it when it is complete; so the queue has to have
-    room for a chunk. One that is too short has parts of chunks written, and each of these is read back for the next part.
+    The second way to speed up a slow store is to send fewer requests. A chunk of eight frames needs one request for all
+    eight. `write_stream` merges the frames of one chunk and writes the chunk when it is complete. The queue must
+    therefore hold at least one chunk. If it is shorter, partial chunks are written, and each one is read back for the
+    next part.
     """)
     return
 
@@ -335,11 +337,11 @@ def gathered(CountingStore, Flow, frame, frames, np, show, slow_array):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Stage after stage
+    ## Build a pipeline
 
-    A generator that reads from a stream and yields to a stream is a pipeline, and every stage in it is bounded. Here
-    raw frames are read from the slow store, flattened, and written back to it. The reader is never further ahead
-    of the writer than both windows together, however slow the writer is.
+    A generator that reads from one stream and feeds another is a pipeline, and every stage in it is bounded. Here
+    raw frames are read from the slow store, levelled, and written back to it. The reader is never further ahead
+    of the writer than both windows together, even if the writer is slow.
     """)
     return
 
@@ -360,7 +362,7 @@ def stages(Flow, frame_count, frames, np, show, slow_array, stream):
     )
     _expected = frames[:60] - frames[:60].min(axis=(1, 2), keepdims=True)
     show.check("the frames are level", np.array_equal(flat[...], _expected))
-    show.check("no more are between the stages than may be", stage_flow.most <= PENDING)
+    show.check("no more chunks are between the stages than allowed", stage_flow.most <= PENDING)
     show.results(read_ahead=READ_AHEAD, pending=PENDING, in_memory_at_most=READ_AHEAD + PENDING)
     return
 
@@ -368,10 +370,11 @@ def stages(Flow, frame_count, frames, np, show, slow_array, stream):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## A store that fails
+    ## Handle a store that fails
 
-    Stores at their limit say no ("503 Slow Down"). Trying again, after a pause that grows, is one argument. What still
-    fails is named in the report, and does not stop the rest if you say so. Here every tenth request goes wrong:
+    An overloaded store refuses requests ("503 Slow Down"). The argument `retries` repeats failed requests after increasing
+    pauses. With `on_error="skip"`, the report names what still fails, and the rest is stored. Here every tenth request
+    fails:
     """)
     return
 
@@ -394,10 +397,15 @@ def failures(Fault, FaultPlan, FaultStore, exzarr, frame, frames, np, show, slow
     with _telemetry.listening(_retries.append, only=_telemetry.Retried):
         _again.write_stream(_items(), workers=8, retries=5)
     _good = exzarr.open_array(_again.store.inner)
-    show.check("what failed is named, and all else is there", without.written + len(without.failed) == 60)
-    show.check("some did fail", 0 < len(without.failed) < 30)
+    show.check(
+        "the report names every failed frame, and all others are stored",
+        without.written + len(without.failed) == 60,
+    )
+    show.check("some requests failed", 0 < len(without.failed) < 30)
     show.check("with retries, nothing is missing", np.array_equal(_good[...], frames[:60]))
-    show.check("and somebody who listens heard of each", len(_retries) == len(_again.store.happened))
+    show.check(
+        "a telemetry hook receives an event for each retry", len(_retries) == len(_again.store.happened)
+    )
     show.results(failed_writes=len(without.failed), retries=len(_retries))
     return
 
@@ -405,10 +413,10 @@ def failures(Fault, FaultPlan, FaultStore, exzarr, frame, frames, np, show, slow
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: others read it
+    ## Interoperability: other libraries read the array
 
-    What was written in parallel is an array like any other; zarr-python and TensorStore read the folder behind the
-    slow store.
+    An array that was written in parallel is an ordinary Zarr array. zarr-python and TensorStore read the folder behind
+    the slow store.
     """)
     return
 
@@ -432,8 +440,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    Without any argument, `write_stream` keeps as many requests in flight as the store wants (a folder none, an object
-    store 64), and at most 64 MiB waiting. That is a good beginning. What did the time go into?
+    Without arguments, `write_stream` keeps as many requests in flight as the store prefers (a folder none, an object
+    store 64), and at most 64 MiB waiting. This is a good default. The profile shows how the threads spent their time:
     """)
     return
 
@@ -443,8 +451,8 @@ def by_default(exzarr, frame_count, frames, np, show, stream):
     with exzarr.profile() as report:
         _array, _flow, _ = stream("default.zarr", frame_count)
     _phases = report.phases["write"]
-    show.check("by default, too, all is stored", np.array_equal(_array[...], frames))
-    show.check("a put for each frame", report.total("write").chunks == frame_count)
+    show.check("all frames are stored with the defaults", np.array_equal(_array[...], frames))
+    show.check("there is one put per frame", report.total("write").chunks == frame_count)
     show.measured(
         default_rate=_flow.per_second(), default_most=_flow.most,
         putting_percent=100 * _phases["putting"] / sum(_phases.values()),
@@ -456,16 +464,16 @@ def by_default(exzarr, frame_count, frames, np, show, stream):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Summary:
 
-    - **Workers** are requests in flight: latency × the rate that you want. 10 ms and 1,000 frames a second
-      are ten. More than the processor or the line can feed is of no use.
-    - **`max_pending`** is memory, and age. Twice the workers keeps all of them busy; where chunks hold several items,
-      a chunk's items for each worker. Beyond that it buys nothing but a cushion for a source that comes in bursts.
-    - **Throughput or latency.** A longer queue adds latency and no throughput. A larger chunk adds both.
-    - **What to monitor.** Items that wait (`progress=`, the event `StreamProgress`): at the limit all the time, the store
-      is the slow part; at nought, the source is. The age of what is stored, retries (`Retried`), and the share of
-      time that threads spend in `putting` (`exzarr.profile()`).
+    - **Workers** are requests in flight: latency × the rate that you need. With 10 ms, 1,000 frames per second need
+      ten workers. More workers than the processor or the network can feed add nothing.
+    - **`max_pending`** determines memory and age. Twice the number of workers keeps all of them busy. If chunks hold
+      several items, allow one chunk's items per worker. A longer queue only absorbs bursts of the source.
+    - **Throughput and latency.** A longer queue adds latency and no throughput. A larger chunk adds both.
+    - **What to monitor.** Waiting items (`progress=`, the event `StreamProgress`): if they are always at the limit, the
+      store is the bottleneck; if they are always at zero, the source is. The age of the items when they are stored,
+      retries (`Retried`), and the share of time that threads spend in `putting` (`exzarr.profile()`).
     """)
     return
 

@@ -9,11 +9,11 @@ def header(mo):
     mo.md(r"""
     # Fault-tolerant ingestion
 
-    Processes that ingest are killed at every moment there is; each block is in the array exactly once.
+    Kill ingesting processes at each of their requests: every block is in the array exactly once.
 
-    - **Goal.** Ingest from several sources with workers that are watched and started again, know why nothing is lost or
-      doubled, keep bad blocks for later, and try again what fails now and then.
-    - **Data.** Electricity meters that send a block every quarter of an hour, made from a seed
+    - **Goal.** Ingest from several sources with supervised workers, know why no block is lost or stored twice, keep bad
+      blocks for later, and retry transient failures.
+    - **Data.** Electricity meters that send a block every quarter of an hour, generated from a seed
       (`exzarr.gallery.sensors`).
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 8 s on two cores. Needs SIGKILL and fork: Linux or macOS.
@@ -52,11 +52,11 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Two ways to be wrong
+    ## Two wrong programs
 
-    A worker takes blocks from a source, appends each, and notes how far it is, so that it can go on there after a
-    crash. Append first and note then? Or the other way round? Both are tried, in a process that is killed between
-    the two, and started again.
+    A worker takes blocks from a source, appends each, and records its position, so that it can resume there after a
+    crash. It can append first and record then, or the other way round. Below, both programs are killed between
+    the two steps, and restarted.
     """)
     return
 
@@ -87,23 +87,24 @@ def naive(np, exzarr, python, show, subprocess, work):
             for _dies in ("6", "-1")
         ]
         _times = np.bincount(_array.refresh()[...], minlength=10) // 4
-        show.check(f"{_order} first: it was killed, and then ended well", _ends == [-9, 0])
+        show.check(f"{_order} first: the process was killed, and its second run succeeded", _ends == [-9, 0])
         show.results(**{f"{_order}_first": _times.tolist(), f"{_order}_first_of_block_6": int(_times[6])})
-        print(f"{_order} first: the ten blocks are there {_times.tolist()} times")
+        print(f"{_order} first: the ten blocks are stored {_times.tolist()} times")
     return
 
 
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    *At least once* has block 6 twice, *at most once* has lost it. There is no third order. What helps is to make the two
-    steps one: `exzarr.ingest` writes the rows past the end of the array, where nobody looks, and then puts one
-    metadata document that says the new length **and** how far the source is.
+    *At least once* stores block 6 twice. *At most once* loses it. With two steps there is no third behaviour. The solution
+    is to make them one step: `exzarr.ingest` writes the rows beyond the end of the array, where readers do not look. Then
+    it puts one metadata document with the new length **and** the position of the source.
 
-    ## Killed at every request
+    ## Kill a process at every request
 
-    Is that so? A store that counts, and kills its own process at its n-th request, tries every moment there is: for
-    each n a fresh array, a process that dies at that request, a look at what it left, and a second run.
+    The following store counts its requests and kills its own process at the n-th one. For each n, the
+    cell creates an empty array, starts a process that dies at that request, inspects what it left, and runs the ingestion
+    again.
     """)
     return
 
@@ -121,7 +122,7 @@ def every_moment(np, exzarr, python, show, subprocess, work):
                 self.last, self.count = last, 0
 
             def local_path(self, key):
-                return None  # nobody gets at the files without a request
+                return None  # no access to the files without a request
 
             def around(self, kind, key, nbytes, call, *args):
                 self.count += 1
@@ -156,13 +157,13 @@ def every_moment(np, exzarr, python, show, subprocess, work):
         whole.append(np.array_equal(_array[:, 0], np.repeat(np.arange(noted[-1]) + 1, 2)))
         exzarr.ingest(_array, _source, key="source")
         rows_then.append(_array.refresh()[:, 0].tolist())
-    show.check("whenever it was killed, there are whole blocks, as many as it says", all(whole))
+    show.check("after every kill, the array holds whole blocks up to the recorded position", all(whole))
     show.check(
-        "wherever it was killed, all is there once in the end",
+        "after every second run, all blocks are stored once",
         rows_then == [[1, 1, 2, 2, 3, 3, 4, 4]] * len(moments),
     )
-    show.check("rows and note always agree", rows_left == [2 * _blocks for _blocks in noted])
-    show.check("it was killed before and after each commit", sorted(set(noted)) == [0, 1, 2, 3])
+    show.check("rows and recorded position always agree", rows_left == [2 * _blocks for _blocks in noted])
+    show.check("the process was killed before and after each commit", sorted(set(noted)) == [0, 1, 2, 3])
     return moments, rows_left
 
 
@@ -190,14 +191,14 @@ def moments_picture(moments, np, rows_left, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    The rows change at one kind of request only, the put of `zarr.json`; all that is stored before it does not count, and
-    is overwritten by the next run.
+    The number of rows changes only when `zarr.json` is put. Chunks that were stored before that do not count, and
+    the next run overwrites them.
 
-    ## Workers that are watched
+    ## Supervised workers
 
-    Four gateways, each with a worker process that ingests into the same array under a key of its own. A supervisor starts
-    again whatever dies. This notebook kills, with SIGKILL, and reads along. One block of each gateway is bad: it
-    lacks a column. Choose how many processes die:
+    Four gateways each have a worker process that ingests into the same array under its own key. A supervisor restarts
+    every worker that dies. The notebook kills workers with SIGKILL, and reads the array at the same time. One block of
+    each gateway is bad: it lacks a column. Select how many processes to kill:
     """)
     return
 
@@ -220,7 +221,7 @@ def supervised(Supervisor, exzarr, kill_count, np, python, show, size, time, wor
 
         def readings(position):
             for number in range(position or 0, blocks):
-                time.sleep(0.005)  # a modem takes its time
+                time.sleep(0.005)  # a slow modem
                 minutes = np.arange(15 * number, 15 * number + 15)
                 watts = np.rint(1000 * fleet.readings(minutes[0], minutes[-1] + 1)[:, gateway])
                 rows = np.stack([np.full(15, gateway), minutes, watts], axis=1).astype("i4")
@@ -242,7 +243,7 @@ def supervised(Supervisor, exzarr, kill_count, np, python, show, size, time, wor
     with Supervisor(_commands, most=kill_count.value) as _workers:
         _began, _going = time.monotonic(), True
         while _going:
-            _going = _workers.watch()  # asked first: the last look is at all there is
+            _going = _workers.watch()  # before the read, so that the last read sees all rows
             if _reader.refresh().shape[0] > (views[-1][1].shape[0] if views else 0) or not _going:
                 views.append((time.monotonic() - _began, _reader[...]))
             _running = _workers.running()
@@ -255,10 +256,8 @@ def supervised(Supervisor, exzarr, kill_count, np, python, show, size, time, wor
     lives = [
         (_life.worker, _life.began - _began, _life.ended - _began, _life.status) for _life in _workers.lives
     ]
-    show.check(
-        "those that were killed died of it, and no other", sum(s == -9 for *_, s in lives) == len(killed)
-    )
-    show.check("in the end each worker ended well", sum(s == 0 for *_, s in lives) == gateways)
+    show.check("only the killed processes died", sum(s == -9 for *_, s in lives) == len(killed))
+    show.check("at the end each worker succeeded", sum(s == 0 for *_, s in lives) == gateways)
     show.results(workers=gateways, blocks_each=blocks)
     show.measured(killed=len(killed), processes=len(lives), looks=len(views), watched_ms=1e3 * views[-1][0])
     return blocks, gateways, killed, letters_folder, lives, log, views
@@ -281,7 +280,7 @@ def exactly_once(Fleet, blocks, gateways, log, np, show, views):
         for _, _seen in views
         for _g in range(gateways)
     ]
-    show.check("at no look was anything double, missing or halved", all(_never_wrong))
+    show.check("the reader never found a duplicate, missing or incomplete block", all(_never_wrong))
     show.results(log_rows=len(rows))
     return (rows,)
 
@@ -315,7 +314,7 @@ def lives_picture(gateways, killed, lives, np, show, style, views):
     show.figure(
         "kills",
         _fig,
-        alt="Rows of four gateways grow over time while their processes, drawn as bars, are killed and started again.",
+        alt="Rows of four gateways grow over time while their processes, drawn as bars, are killed and restarted.",
     )
     return
 
@@ -325,9 +324,9 @@ def _(mo):
     mo.md(r"""
     ## Dead letters
 
-    A block that can't be stored must neither stop the others nor vanish. It is in the folder for dead letters, with
-    the reason; and it is there once, whoever was killed how often. Somebody looks, repairs what can be
-    repaired, and ingests it, under a key of its own.
+    A block that cannot be stored must not stop the other blocks, and it must not be lost. exzarr stores it once in the
+    folder for dead letters, with the reason, however often workers are killed. A person inspects the letters, repairs
+    them, and ingests them under a new key.
     """)
     return
 
@@ -350,11 +349,12 @@ def dead_letters(Fleet, exzarr, gateways, letters_folder, log, np, rows, show, w
     again = exzarr.ingest(mended, repaired(), key="repaired")
     _whole = np.unique(mended.refresh()[:, :2], axis=0)
     show.check(
-        "each bad block is a letter, once",
+        "each bad block is one dead letter",
         [(m.key, m.number) for m in letters] == [(f"gateway-{g}", 7) for g in range(gateways)],
     )
     show.check(
-        "repaired, they are in the array, once", len(_whole) == mended.shape[0] == len(rows) + 15 * gateways
+        "the repaired blocks are in the array once",
+        len(_whole) == mended.shape[0] == len(rows) + 15 * gateways,
     )
     show.results(
         letters=len(letters),
@@ -368,11 +368,11 @@ def dead_letters(Fleet, exzarr, gateways, letters_folder, log, np, rows, show, w
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Failures that pass
+    ## Transient failures
 
-    Most failures are no death: a store that is busy, a connection that breaks. `retry` says how often to try again. A
-    source that is a function is called again as well, with the position it had reached, so it goes on where it was. Here
-    every fifth request of the store fails, and so does the source, at every third block.
+    Most failures do not kill a process: a store is busy, a connection breaks. `retry` sets the number of attempts. A
+    source that is a function is called again with the position that it had reached, and resumes there. Here
+    every fifth request of the store fails, and the source fails at every third block.
     """)
     return
 
@@ -397,8 +397,8 @@ def retries(Fault, FaultPlan, FaultStore, LocalStore, exzarr, np, show, work):
     _report = exzarr.ingest(_flaky, _source, key="line", retry=_patient, workers=1, batch=10)
     _rows = exzarr.open_array(work / "flaky.zarr")[:, 0]
     show.check("each block once, in order", np.array_equal(_rows, np.repeat(np.arange(12), 10)))
-    show.check("the source was called again where it had failed", _calls == [None, 2, 5, 8, 11])
-    show.check("requests did fail", len(_store.happened) > 3)
+    show.check("the source was called again at the position where it failed", _calls == [None, 2, 5, 8, 11])
+    show.check("requests failed", len(_store.happened) > 3)
     show.results(source_calls=len(_calls), flaky_blocks=_report.blocks)
     show.measured(store_failures=len(_store.happened))
     return
@@ -407,12 +407,12 @@ def retries(Fault, FaultPlan, FaultStore, LocalStore, exzarr, np, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Work that kills who does it
+    ## Chunks that kill their process
 
-    Some data bring down whatever touches them: a native library with a bug, a chunk that needs more memory than there
-    is. In threads that is the end of the program. `parallel_chunk_map(executor="processes")` has a supervisor
-    of its own: a process that dies costs its chunk one attempt and is replaced; a chunk that kills each time is
-    named, and all others are done.
+    Some chunks kill every process that works on them: a native library has a bug, or the chunk needs too much
+    memory. In threads this ends the program. `parallel_chunk_map(executor="processes")` has its own supervisor. When a
+    process dies, its chunk loses one attempt and the process is replaced. The error names a chunk that kills every
+    process, and all other chunks are processed.
     """)
     return
 
@@ -429,8 +429,8 @@ def poison(Fleet, exzarr, fragile_peak, np, show, work):
         ).items()
     )
     _expected = {(k, 0): _readings[120 * k : 120 * k + 120].max() for k in range(12) if k != 5}
-    show.check("all other chunks are done", {k: np.float32(v) for k, v in _peaks.items()} == _expected)
-    show.check("the one is named", [error.index for error in failed] == [(5, 0)])
+    show.check("all other chunks are processed", {k: np.float32(v) for k, v in _peaks.items()} == _expected)
+    show.check("the error names the chunk", [error.index for error in failed] == [(5, 0)])
     show.results(poison_error=str(failed[0]).partition(": ")[2], poison_done=len(_peaks))
     print(failed[0])
     return
@@ -439,10 +439,9 @@ def poison(Fleet, exzarr, fragile_peak, np, show, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: zarr-python reads, pandas counts
+    ## Interoperability: verify with zarr-python and pandas
 
-    That nothing is double is easily said. zarr-python reads the rows, and pandas, which knows nothing of any of
-    this, looks for duplicates and gaps.
+    zarr-python reads the rows. pandas, which knows nothing about exzarr, searches them for duplicates and gaps.
     """)
     return
 
@@ -457,7 +456,9 @@ def interoperability(blocks, gateways, np, rows, show, work):
     _counts = _frame.groupby("gateway").minute.agg(["count", "nunique", "max"])
     show.check("zarr-python reads the same rows", np.array_equal(_theirs, rows))
     show.check("pandas finds no duplicate", not _frame.duplicated(["gateway", "minute"]).any())
-    show.check("and no gap", (_counts["count"] == 15 * (blocks - 1)).all() and len(_counts) == gateways)
+    show.check(
+        "pandas finds no gap", (_counts["count"] == 15 * (blocks - 1)).all() and len(_counts) == gateways
+    )
     show.table(_counts.reset_index().to_dict("records"))
     return
 
@@ -467,9 +468,9 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    What does it cost to be exact? Each commit is a put of the document, and a chunk that is not full is written again
-    with the next. So the price depends on how much goes into a commit (`batch`, in rows). Beside it: appending block by block
-    with nothing noted, and one write of everything.
+    Each commit puts the metadata document, and rewrites a chunk that the previous commit left partial. The cost depends on
+    the number of rows per commit (`batch`). For comparison: appends block by block that record no position, and one append
+    of everything.
     """)
     return
 
@@ -493,7 +494,10 @@ def costs(Fleet, exzarr, np, show, style, time, work):
         started = time.perf_counter()
         write(array)
         seconds = time.perf_counter() - started
-        show.check("all rows", np.array_equal(array.refresh()[...], np.concatenate(_blocks), equal_nan=True))
+        show.check(
+            "all rows are stored",
+            np.array_equal(array.refresh()[...], np.concatenate(_blocks), equal_nan=True),
+        )
         return 15 * 128 / seconds
 
     def _appends(array):
@@ -517,7 +521,7 @@ def costs(Fleet, exzarr, np, show, style, time, work):
     show.figure(
         "cost",
         _fig,
-        alt="Rows a second: ingestion with a commit for each block is near appends; larger batches are faster.",
+        alt="Rows per second: ingestion with a commit for each block is near appends; larger batches are faster.",
     )
     return
 
@@ -525,16 +529,17 @@ def costs(Fleet, exzarr, np, show, style, time, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Summary:
 
-    - **Chunk sizing.** A commit should fill a chunk (with shards, a shard): then nothing is written twice. `batch`
-      is in rows; the default fills the chunks of all workers, and commits earlier whenever the source has no more.
-    - **Throughput or latency.** Rows are visible when they are committed. Large batches are fast, small ones are seen
-      soon; a source that is slow is committed block by block anyway.
-    - **What to monitor.** How far each source is (`exzarr.ingest_position`) against where it could be; the age of the last commit;
-      dead letters, which should wake somebody; restarts a minute, which should be nought.
-    - **Supervision** is the job of whatever runs your processes: systemd, Kubernetes, or thirty lines as in
-      `exzarr.gallery.processes`. Ingestion only has to be such that starting again is always right.
+    - **Chunk size.** If each commit fills a chunk (with shards, a shard), nothing is written twice. `batch`
+      is in rows. The default fills the chunks of all workers, and commits earlier if the source has no more blocks ready.
+    - **Throughput and latency.** Readers see rows after their commit. Large batches are fast; small ones are visible
+      sooner. The blocks of a slow source are committed when they arrive, whatever `batch` says.
+    - **What to monitor.** The distance between the position of each source (`exzarr.ingest_position`) and its latest
+      block; the age of the last commit; dead letters, each of which should alert an operator; restarts per minute, which
+      should be zero.
+    - **Supervision.** Use systemd, Kubernetes, or a small supervisor such as the one in `exzarr.gallery.processes`. It
+      can restart a worker at any time.
     """)
     return
 
@@ -542,7 +547,7 @@ def _(mo):
 @app.cell
 def positions(exzarr, gateways, log, rows, show):
     _at = {f"gateway-{_g}": exzarr.ingest_position(log, f"gateway-{_g}") for _g in range(gateways)}
-    show.check("each source is at its end", len(set(_at.values())) == 1 and len(rows) > 0)
+    show.check("each source is at the same position", len(set(_at.values())) == 1 and len(rows) > 0)
     print(_at)
     return
 

@@ -1,22 +1,22 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="An object store, tuned")
+app = marimo.App(width="medium", app_title="Tune arrays for object stores")
 
 
 @app.cell(hide_code=True)
 def header(mo):
     mo.md(r"""
-    # An object store, tuned
+    # Tune arrays for object stores
 
-    Latency, concurrency, coalescing, caches, retries and money, on an S3 server that this notebook starts.
+    Measure layouts, concurrency, coalescing, caches, retries and cost on an S3 server that this notebook starts.
 
-    - **Goal.** Lay out arrays for object stores, say beforehand what a read takes in requests, bytes and money,
-      and set the few numbers that matter: requests in flight, the gap, the cache, the patience.
-    - **Data.** A cube of 32 days × 112 × 112 points, made from seed 11.
+    - **Goal.** Choose a layout for object stores, predict the requests, bytes and money of a read,
+      and set the few numbers that matter: requests in flight, the gap, the cache, the retries.
+    - **Data.** A cube of 32 days × 112 × 112 points, generated from seed 11.
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 9 s on two cores.
-    - **Try next.** Point `far` at a bucket of your own (`ObjectStore("s3://...")`) and compare.
+    - **Try next.** Point `far` at your own bucket (`ObjectStore("s3://...")`) and compare.
     """)
     return
 
@@ -48,14 +48,14 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## A bucket, and its distance
+    ## A bucket with latency
 
-    An object store answers a request after 10 to 100 ms, however little is asked for, and takes money for each.
-    The server below is a real one that speaks S3 over HTTP, on this machine. A wrapper makes every request to
-    it take 30 ms longer, which is as far as the next region. Another wrapper counts them.
+    An object store answers a request after 10 to 100 ms, however little data it returns, and charges for each request.
+    The server below is real: it speaks S3 over HTTP, on this machine. One wrapper adds 30 ms to every request, about the
+    latency of the next region. Another wrapper counts the requests.
 
-    Three layouts of one cube: *small* chunks, each an object of its own; *large* chunks; and *shards*, which
-    are as large as the large chunks and hold the small ones.
+    The cube is stored in three layouts: *small* chunks, each its own object; *large* chunks; and *shards*, which
+    are as large as the large chunks and contain the small ones.
     """)
     return
 
@@ -84,7 +84,7 @@ def bucket(CountingStore, LatencyStore, LocalS3, exzarr, np, show, size, terrain
     root = exzarr.open_group(far, mode="r")
     arrays = {name: root[name] for name in layouts}
     opening = dict(far.requests)
-    show.check("three arrays are opened by one request", opening == {"get": 1})
+    show.check("one request opens three arrays", opening == {"get": 1})
     show.results(
         latency_ms=latency_ms,
         days=days,
@@ -98,11 +98,11 @@ def bucket(CountingStore, LatencyStore, LocalS3, exzarr, np, show, size, terrain
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## What a read asks for
+    ## Predict the cost of a read
 
-    `explain` tells it before anything is asked. Three reads: the *map* of one day, the *series* of one point over all
-    days, and *all* of it. For each layout, how many requests, how many bytes, and what a million such reads
-    cost at typical list prices.
+    `explain` plans a read without fetching data. There are three reads: the *map* of one day, the *series* of one point
+    over all days, and *all* of the cube. For each layout, compare the requests, the bytes, and the cost of a million reads
+    at typical list prices.
     """)
     return
 
@@ -122,9 +122,9 @@ def reads(arrays, cost, cube, days, edge, exzarr, far, np, show):
             far.reset()
             _values = _array[_selection]
             happened[_name, _read] = far.total
-            show.check(f"{_read} of {_name} is NumPy's", np.array_equal(_values, cube[_selection]))
+            show.check(f"{_read} of {_name} equals NumPy's", np.array_equal(_values, cube[_selection]))
     show.check(
-        "explain counts the requests that are then made",
+        "explain predicts the number of requests",
         all(plan.requests == happened[key] for key, plan in plans.items()),
     )
     millions = {key: 1e6 * cost.of(plan, "s3").total for key, plan in plans.items()}
@@ -176,14 +176,14 @@ def layouts_table(layouts, millions, plans, selections, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    Small chunks pay by the request, large ones by the byte. Shards give the small pieces without the many objects:
-    a request for the shard's index, once, and one for each stretch of inner chunks that is wanted.
+    Small chunks are expensive in requests, large ones in bytes. Shards allow small reads without many objects:
+    they need one request for the shard's index, once, and one for each range of inner chunks in the selection.
 
-    ## Requests in flight
+    ## Send requests concurrently
 
-    A request that waits costs nothing but time, so many should wait at once. exzarr keeps up to 64 in flight, in the
-    whole process, on threads that do nothing else; as few threads as there are cores decode what arrives. Here the
-    cube in small chunks is read with 1 to 64 of them.
+    A request that waits needs no processor, so many should be in flight. exzarr keeps up to 64 in flight in the
+    whole process, on threads that only wait. As few threads as there are cores decode the data that arrive. Here the
+    cube in small chunks is read with 1 to 64 requests in flight.
     """)
     return
 
@@ -199,7 +199,7 @@ def in_flight(arrays, cube, exzarr, far, np, show, style, time):
             _started = time.perf_counter()
             _values = exzarr.open_group(far, mode="r")["small"][_part]
             seconds[_budget] = time.perf_counter() - _started
-        show.check(f"{_budget} in flight read the same", np.array_equal(_values, cube[_part]))
+        show.check(f"{_budget} in flight: the same values", np.array_equal(_values, cube[_part]))
 
     _fig, _axes = style.new_figure(7.6, 3.0)
     _axes.plot(budgets, [_requests / seconds[_b] for _b in budgets], "o-", label="measured")
@@ -216,7 +216,7 @@ def in_flight(arrays, cube, exzarr, far, np, show, style, time):
     show.figure(
         "in-flight",
         _fig,
-        alt="Requests in a second grow with requests in flight, along the ideal line, until the server is busy.",
+        alt="Requests per second grow with requests in flight, along the ideal line, until the server is busy.",
     )
     return
 
@@ -224,13 +224,13 @@ def in_flight(arrays, cube, exzarr, far, np, show, style, time):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Coalescing: how far apart is one request?
+    ## Coalescing: join neighbouring requests
 
-    Inner chunks that are wanted lie scattered in a shard. Fetching each by itself makes many requests; fetching
-    everything from the first to the last makes one, with bytes that nobody wants. exzarr joins ranges that lie no
-    further apart than the *gap* (512 KiB, unless you say otherwise: in 30 ms a connection moves about as much).
-    Three columns of the grid of inner chunks lie one and three chunks apart. Here they are read with gaps from none
-    on. Move the gap, the latency and the bandwidth.
+    The inner chunks of a selection are scattered in a shard. A request for each one makes many requests. One request for
+    everything from the first to the last also fetches the bytes between. exzarr joins ranges that are no
+    further apart than the *gap* (512 KiB by default: a connection transfers about as much in 30 ms).
+    The cell reads three columns of the grid of inner chunks, one and three chunks apart, with increasing gaps. Move the
+    gap, the latency and the bandwidth.
     """)
     return
 
@@ -249,7 +249,7 @@ def coalescing(arrays, bandwidth, cube, exzarr, gap, latency, np, show, style):
     _columns = np.array([2, 34, 98])
     _array = arrays["shards"]
     _wanted = (slice(0, 8), slice(None), _columns)
-    show.check("the columns are NumPy's", np.array_equal(_array.oindex[_wanted], cube[:8][:, :, _columns]))
+    show.check("the columns equal NumPy's", np.array_equal(_array.oindex[_wanted], cube[:8][:, :, _columns]))
 
     requests_at, kb_at = {}, {}
     for _gap in range(0, 31, 2):
@@ -291,8 +291,8 @@ def _(mo):
     mo.md(r"""
     ## Caches
 
-    What was read once need not be asked for again. `MemoryCache` lasts as long as the process, `DiskCache` survives it,
-    and both are bounded in bytes. A wrapper puts one in front of any store.
+    A cache avoids repeated requests for the same data. `MemoryCache` lasts as long as the process; `DiskCache` survives a
+    restart. Both have a limit in bytes. A wrapper adds a cache to any store.
     """)
     return
 
@@ -309,8 +309,10 @@ def caching(CachedStore, DiskCache, Workspace, cube, days, exzarr, far, np, sele
 
     _first, _right = read_everything()
     _second, _right_again = read_everything()
-    show.check("the first read asks, and is right", _first > 0 and _right)
-    show.check("the second, as after a restart, asks nothing, and is right", _second == 0 and _right_again)
+    show.check("the first read makes requests and is correct", _first > 0 and _right)
+    show.check(
+        "the second read, as after a restart, makes no request and is correct", _second == 0 and _right_again
+    )
     show.results(cache_first=_first, cache_second=_second)
     return
 
@@ -320,10 +322,10 @@ def _(mo):
     mo.md(r"""
     ## When the store fails
 
-    Stores throttle, reset connections, and lose answers to requests that they have carried out. Whoever has ten
-    million objects meets each of these every day. The next store fails at one request in five, on a plan made from a
-    seed, half of the time after having done what was asked. Without retries the first read ends with an error. With
-    them, everything is there.
+    Stores throttle, reset connections, and lose answers to requests that they have carried out. With ten
+    million objects you see each of these every day. The next store fails one request in five, according to a plan from a
+    seed. In about half of the failures, it has already carried out the request. Without retries the first read raises an error.
+    With retries, all values are correct.
     """)
     return
 
@@ -337,15 +339,15 @@ def failing(FaultPlan, FaultStore, Retry, RetryStore, cube, exzarr, near, np, s3
     _patient = RetryStore(_faulty, Retry(attempts=10, wait_initial=0.001, wait_jitter=0.002))
     exzarr.create_array(_patient, data=cube, chunks=(8, 64, 64))
     _values = exzarr.open_array(_patient, mode="r")[...]
-    show.check("with retries, nothing is lost", np.array_equal(_values, cube))
-    show.check("though requests did fail", len(_faulty.happened) > 10)
+    show.check("with retries, no value is lost", np.array_equal(_values, cube))
+    show.check("requests failed", len(_faulty.happened) > 10)
 
     try:
         exzarr.open_group(FaultStore(near, _plan), mode="r")["small"][...]
         error = None
     except StoreError as _error:
         error = _error
-    show.check("without, an error says so", error is not None)
+    show.check("without retries, the read raises an error", error is not None)
     show.measured(faulty_requests=_faulty.requests, faults=len(_faulty.happened))
     return
 
@@ -355,7 +357,7 @@ def _(mo):
     mo.md(r"""
     ## Interoperability: zarr-python reads the bucket
 
-    Nothing in the bucket is exzarr's own. zarr-python opens it with a client of its own, over HTTP.
+    The bucket contains standard Zarr only. zarr-python opens it with its own client over HTTP.
     """)
     return
 
@@ -388,7 +390,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    The three layouts once more, with the clock running: each read by each layout, opened anew, 30 ms away; the better of two.
+    The times of all reads in the three layouts, with a latency of 30 ms. Each read opens the array again; the better of
+    two counts.
     """)
     return
 
@@ -425,14 +428,14 @@ def clock(exzarr, far, layouts, np, selections, show, style, time):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    What to take with you:
+    Summary:
 
-    - **Objects of 5 to 50 MB, chunks of 100 kB to 1 MB.** The first keep the number of requests down, the second the
-      bytes that nobody wants. Shards are how you get both.
-    - **Throughput against latency.** Requests in flight are throughput: raise them until the store throttles or your
-      network is full. Latency only falls with fewer requests *one after the other*: consolidate, cache, coalesce.
-    - **What to monitor.** Requests per gigabyte, bytes fetched per byte wanted, retries, cache hits, and the time of
-      one request: all of them are in `exzarr.profile()`, and `exzarr.tools.cost` makes money of it.
+    - **Objects of 5 to 50 MB, chunks of 100 kB to 1 MB.** Large objects keep the number of requests small. Small chunks
+      keep the number of unnecessary bytes small. Shards give you both.
+    - **Throughput and latency.** More requests in flight increase the throughput, until the store throttles or your
+      network is full. Latency decreases only with fewer requests *one after another*: consolidate, cache, coalesce.
+    - **What to monitor.** Requests per gigabyte, bytes fetched per byte requested, retries, cache hits, and the time per
+      request. `exzarr.profile()` reports all of them, and `exzarr.tools.cost` converts them to money.
     """)
     return
 
@@ -444,8 +447,8 @@ def monitor(cost, days, exzarr, far, show):
     far.reset()
     exzarr.open_group(far, mode="r")["shards"][days // 3]
     _asked = sum([_use.requests for _use in report.requests.values()])
-    show.check("the profile counts the requests that were made", _asked == far.total)
-    show.check("and they have a price", cost.of(report, "s3").total > 0)
+    show.check("the profile counts all requests", _asked == far.total)
+    show.check("the requests have a price", cost.of(report, "s3").total > 0)
     print(cost.of(report, "s3"))
     return
 

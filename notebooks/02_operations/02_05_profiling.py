@@ -1,22 +1,22 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Where the time goes")
+app = marimo.App(width="medium", app_title="Find out why a read is slow")
 
 
 @app.cell(hide_code=True)
 def header(mo):
     mo.md(r"""
-    # Where the time goes
+    # Find out why a read is slow
 
-    A report that takes too long: found out by a plan, a profile, a sampler and a hook, and mended twice.
+    Analyse a slow job with a plan, a profile, a sampler and a hook, and make it faster in two ways.
 
-    - **Goal.** Say of a slow read whether it waits, fetches, decodes or copies, and how many bytes nobody wanted; mend
-      it; and see whether the cure holds when the store is far away.
-    - **Data.** 120 days of a made-up temperature on 120 × 240 points, from a seed.
+    - **Goal.** Find out whether a slow read waits, fetches, decodes or copies, and how many unnecessary bytes it decodes;
+      make it faster; and check whether the fix also helps behind a slow network.
+    - **Data.** 120 days of synthetic temperature on 120 × 240 points, from a seed.
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 7 s on two cores.
-    - **Try next.** Put a job of your own into `with exzarr.profile() as report:` and print the report; draw its timeline
+    - **Try next.** Run your own job inside `with exzarr.profile() as report:` and print the report; draw its timeline
       with `report.plot("timeline.png")`.
     """)
     return
@@ -51,10 +51,10 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## The patient
+    ## The slow job
 
-    Each day a map arrives and is stored as one chunk. Each month somebody wants the mean at a few stations. Both are
-    natural, and together they are slow.
+    Each day a map arrives and is stored as one chunk. Each month you need the mean at a few stations. Both choices are
+    natural, but together they are slow.
     """)
     return
 
@@ -81,7 +81,7 @@ def patient(Workspace, exzarr, np, show, size, time):
     means = one_by_one(maps)
     seconds = time.perf_counter() - _began
     expected = weather[:, ys, xs].mean(axis=0, dtype="f8")
-    show.check("the means are NumPy's", np.allclose(means, expected, rtol=1e-12))
+    show.check("the means equal NumPy's", np.allclose(means, expected, rtol=1e-12))
     show.results(days=days, stations=len(ys), chunks=maps.nchunks, array_mb=maps.nbytes / 1e6)
     show.measured(slow_s=seconds)
     return expected, maps, one_by_one, weather, work, xs, ys
@@ -90,10 +90,10 @@ def patient(Workspace, exzarr, np, show, size, time):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Before anything runs: the plan
+    ## Step 1: plan the read with explain
 
-    `explain` asks no chunk. Of one station's series it says how many chunks are touched, and how many bytes have to be
-    decoded for each that is wanted. Move the slider, and compare three ways to get the same numbers: station by
+    `explain` reads no chunk. For the series of one station, it reports how many chunks the read needs, and how many bytes
+    it decodes per byte requested. Move the slider, and compare three ways to get the same numbers: station by
     station; all stations in one read; station by station from chunks that are long in time.
     """)
     return
@@ -129,11 +129,12 @@ def plans(asked, exzarr, maps, np, show, style, work, xs, ys):
     _axes.set_xlabel("MB to decode")
     style.title(_axes, f"{asked.value} stations: {asked.value * maps.shape[0] * 4 / 1e3:.0f} kB are wanted")
     show.check(
-        "a station touches every map, and one tall chunk",
+        "a station needs every map, but only one tall chunk",
         (plan.chunks, _of_series.chunks) == (maps.nchunks, 1),
     )
     show.check(
-        "amplification is the size of a map", np.isclose(plan.amplification, maps.shape[1] * maps.shape[2])
+        "the amplification equals the number of points in a map",
+        np.isclose(plan.amplification, maps.shape[1] * maps.shape[2]),
     )
     show.results(plan_chunks=plan.chunks, plan_amplification=plan.amplification)
     show.figure(
@@ -147,11 +148,11 @@ def plans(asked, exzarr, maps, np, show, style, work, xs, ys):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## While it runs: the profile
+    ## Step 2: measure with profile
 
-    `exzarr.profile()` around any block says where its time and its bytes went. Four phases that never overlap within a
-    thread: *waiting* for the next chunk or a lock, *fetching* from the store, *decoding*, and *copying* elements to
-    where they belong.
+    `exzarr.profile()` around any block reports its time and its bytes, in four phases that never overlap within a
+    thread. *Waiting* for the next chunk or a lock, *fetching* from the store, *decoding*, and *copying* elements to
+    their place in the result.
     """)
     return
 
@@ -161,7 +162,7 @@ def profile_it(exzarr, maps, one_by_one, show):
     with exzarr.profile() as slow:
         one_by_one(maps)
     _read = slow.total("read")
-    show.check("the profile saw every chunk, for every station", _read.chunks == 16 * maps.nchunks)
+    show.check("the profile counts every chunk, for every station", _read.chunks == 16 * maps.nchunks)
     show.results(slow_reads=_read.chunks, slow_amplification=_read.amplification)
     show.measured(decoding_percent=100 * slow.phases["read"]["decoding"] / sum(slow.phases["read"].values()))
     print(slow)
@@ -171,11 +172,11 @@ def profile_it(exzarr, maps, one_by_one, show):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## From outside: a sampler
+    ## Step 3: sample the whole program
 
-    A profile knows exzarr. A sampler knows everything else: py-spy looks into a running process some hundred times a
-    second and notes which function each thread is in. It needs no change to the program, and can be attached to one that
-    runs already (`py-spy top --pid 1234`).
+    A profile covers exzarr only. py-spy covers the whole program: it inspects a running process a few hundred times per
+    second and records the function that each thread executes. You do not have to change the program, and you can attach
+    py-spy to one that is already running (`py-spy top --pid 1234`).
     """)
     return
 
@@ -214,9 +215,9 @@ def sampler(Path, collections, show, shutil, style, subprocess, sys, textwrap, w
             if "exzarr" in _stack and "<module> (job.py" + ":3)" not in _stack:  # line 3: imports
                 _function, _, _where = _stack.split(";")[-1].partition(" (")
                 samples[f"{_function} ({_where.split('/')[-1].split(':')[0]})"] += int(_count)
-    else:  # a system may forbid it
+    else:  # some systems forbid it
         print(_done.stderr)
-    _top = samples.most_common(6) or [("not to be had here", 0)]
+    _top = samples.most_common(6) or [("not available on this system", 0)]
     _all = max(1, samples.total())
 
     _fig, _axes = style.new_figure(7.6, 2.2, grid="x")
@@ -234,10 +235,10 @@ def sampler(Path, collections, show, shutil, style, subprocess, sys, textwrap, w
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## What exactly: a hook
+    ## Step 4: count with a telemetry hook
 
-    The profile adds up *events*. Any function can get them. Here is one that counts how often each chunk was read:
-    the question that an amplification of thousands leads to.
+    The profile adds up telemetry *events*. Any function can receive them. This one counts how often each chunk was read.
+    An amplification of thousands suggests this question.
     """)
     return
 
@@ -249,11 +250,14 @@ def hook(collections, maps, np, one_by_one, show, telemetry, weather, xs, ys):
         one_by_one(maps)
     show.check("every chunk was read sixteen times", {*reads.values()} == {16} and len(reads) == maps.nchunks)
 
-    at_once = collections.Counter()
-    with telemetry.listening(lambda event: at_once.update([event.index]), only=telemetry.ChunkRead):
+    together_reads = collections.Counter()
+    with telemetry.listening(lambda event: together_reads.update([event.index]), only=telemetry.ChunkRead):
         together = maps.vindex[:, ys, xs]
-    show.check("in one read, once", {*at_once.values()} == {1} and len(at_once) == maps.nchunks)
-    show.check("and gets what NumPy gets", np.array_equal(together, weather[:, ys, xs]))
+    show.check(
+        "in one read, every chunk was read once",
+        {*together_reads.values()} == {1} and len(together_reads) == maps.nchunks,
+    )
+    show.check("the one read equals NumPy's", np.array_equal(together, weather[:, ys, xs]))
     show.results(times_read=max(reads.values()))
     return
 
@@ -261,14 +265,14 @@ def hook(collections, maps, np, one_by_one, show, telemetry, weather, xs, ys):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Two cures
+    ## Two fixes
 
-    **Ask once.** One read with all stations plans them together, and each chunk is decoded once. That is a change to one
-    line of the program.
+    **Read all stations together.** One read with all stations is planned as a whole, and decodes each chunk once. This
+    changes one line of the program.
 
-    **Other chunks.** If stations are what is asked for most, chunks should be long in time. `exzarr.copy` writes the array
-    with other chunks, in bounded memory, and `parallel_chunk_map` or a stream would do as well. Then the old program is
-    fast, unchanged.
+    **Change the chunks.** If most reads are series of stations, use chunks that are long in time. `exzarr.copy` writes the
+    array with other chunks, in bounded memory. (`parallel_chunk_map` or a stream can do this as well.) The old program is
+    then fast without a change.
     """)
     return
 
@@ -311,9 +315,10 @@ def cures(exzarr, expected, maps, np, one_by_one, show, slow, style, time, work,
     style.title(_axes, "Sixteen stations, three ways")
     _total = {name: profiles[name].total("read") for name in ways}
     show.check(
-        "one read decodes a sixteenth", 16 * _total["in one read"].chunks == _total["one by one"].chunks
+        "one read decodes a sixteenth of the chunks",
+        16 * _total["in one read"].chunks == _total["one by one"].chunks,
     )
-    show.check("other chunks: at most one for each station", _total["other chunks"].chunks <= 16)
+    show.check("other chunks: at most one chunk per station", _total["other chunks"].chunks <= 16)
     show.results(
         once_chunks=_total["in one read"].chunks, once_amplification=_total["in one read"].amplification,
         tall_chunks=_total["other chunks"].chunks, tall_read_amplification=_total["other chunks"].amplification,
@@ -325,7 +330,7 @@ def cures(exzarr, expected, maps, np, one_by_one, show, slow, style, time, work,
     show.figure(
         "phases",
         _fig,
-        alt="Stacked bars of phases: decoding shrinks to a sixteenth, then to next to nothing.",
+        alt="Stacked bars of phases: decoding shrinks to a sixteenth, then to almost nothing.",
     )
     return in_one_read, series
 
@@ -333,11 +338,11 @@ def cures(exzarr, expected, maps, np, one_by_one, show, slow, style, time, work,
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Far away
+    ## Behind a slow network
 
-    Now each request takes 10 ms, as in an object store (`LatencyStore`). The same profile tells another story: time goes
-    into fetching, and what counts is the *number* of requests, and how many of them wait at once. One read of many
-    chunks keeps dozens in flight; sixteen reads one after the other wait sixteen times.
+    Now each request takes 10 ms longer, as in an object store (`LatencyStore`). The same profile gives a different
+    result: fetching takes most of the time. What matters is the *number* of requests, and how many of them are in flight
+    concurrently. One read of many chunks keeps dozens in flight. Sixteen reads one after another wait sixteen times.
     """)
     return
 
@@ -363,7 +368,7 @@ def far_away(
             _began = time.perf_counter()
             _means = _job(_array)
             _seconds[_name] = time.perf_counter() - _began
-        show.check("far away, the same means", np.allclose(_means, expected, rtol=1e-12))
+        show.check("behind the slow network, the same means", np.allclose(_means, expected, rtol=1e-12))
         _requests[_name] = sum(use.requests for use in _report.requests.values())
         _phases = _report.phases["read"]
         _share[_name] = 100 * _phases["fetching"] / sum(_phases.values())
@@ -376,23 +381,25 @@ def far_away(
     _axes.set_xlabel("seconds, 10 ms a request")
     style.title(_axes, "The same jobs, far away")
     _least, _most = min(_requests.values()), max(_requests.values())
-    show.check("fewest requests with other chunks", _requests["other chunks"] == _least)
+    show.check("other chunks need the fewest requests", _requests["other chunks"] == _least)
     show.results(most_requests=_most, once_requests=_requests["in one read"], least_requests=_least)
     show.measured(
         far_slow_s=_seconds["one by one"], far_once_s=_seconds["in one read"],
         far_four_s=_seconds["in one read,\n4 requests at once"], far_tall_s=_seconds["other chunks"],
         far_fetching_percent=_share["one by one"],
     )  # fmt: skip
-    show.figure("far", _fig, alt="Bars: far away, the number of requests and how many wait at once decide.")
+    show.figure(
+        "far", _fig, alt="Bars: the time depends on the number of requests and on how many are in flight."
+    )
     return
 
 
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: the cure is not ours alone
+    ## Interoperability: the fix helps every library
 
-    Chunks are part of the format. Whoever reads the array with other chunks through another library profits from it.
+    Chunks are part of the format. Other libraries that read the array with other chunks also decode less.
     """)
     return
 
@@ -405,12 +412,13 @@ def interoperability(np, series, show, weather, work, xs, ys):
     _theirs = zarr.open_array(work / "series.zarr", mode="r")
     show.check("zarr-python has the same chunks", _theirs.chunks == series.chunks)
     show.check(
-        "and reads the same stations", np.array_equal(_theirs[:, ys[0], xs[0]], weather[:, ys[0], xs[0]])
+        "zarr-python reads the same stations",
+        np.array_equal(_theirs[:, ys[0], xs[0]], weather[:, ys[0], xs[0]]),
     )
     _spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(work / "series.zarr")}}
     _array = tensorstore.open(_spec, read=True).result()
     show.check(
-        "so does TensorStore",
+        "TensorStore reads the same stations",
         np.array_equal(_array[:, ys[1], xs[1]].read().result(), weather[:, ys[1], xs[1]]),
     )
     show.results(values_compared=2 * weather.shape[0])
@@ -422,19 +430,20 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    What to take with you:
+    Summary:
 
-    - **In this order.** `explain` (costs nothing), `profile` (costs little), a sampler (when the profile says that exzarr
-      is not to blame), a hook (when you know what to count).
-    - **Which phase, which cure.** Decoding: other chunks, or a faster codec. Fetching: fewer requests (larger chunks,
-      shards, consolidated metadata), more at once, a cache. Copying: chunks too small. Waiting: workers without work, or
-      a lock that others hold. None of them: it is not the read.
-    - **Throughput or latency.** A profile of a whole job hides the slow request among a thousand quick ones;
-      `report.slowest` and the events' `seconds` are for those.
-    - **What to monitor.** Amplification and requests per read; seconds by phase; retries. `OpenTelemetry` of
-      `exzarr.integrations` sends just these to what you have already.
+    - **Use the tools in this order.** `explain` (costs nothing), `profile` (costs little), a sampler (if the profile shows
+      that exzarr is not the problem), a hook (when you know what to count).
+    - **Match the fix to the phase.** Decoding: other chunks, or a faster codec. Fetching: fewer requests (larger chunks,
+      shards, consolidated metadata), more of them in flight, a cache. Copying: chunks are too small. Waiting: more workers
+      than work, or other threads hold a lock. If the phases add up to much less than the elapsed time, the read is not
+      the problem.
+    - **Throughput and latency.** The profile of a whole job hides one slow request among a thousand fast ones. To find it,
+      use `report.slowest` and the `seconds` of the events.
+    - **What to monitor.** Amplification and requests per read, seconds per phase, and retries. `OpenTelemetry` of
+      `exzarr.integrations` sends them to your existing monitoring.
 
-    And what does it cost to look? While nobody listens, next to nothing; the cell below measures a profile that does.
+    Without a hook, telemetry costs almost nothing. The cell below measures the cost of a profile.
     """)
     return
 
@@ -446,7 +455,7 @@ def cost_of_looking(exzarr, maps, show, time):
             maps[...]
 
     _took = {"plain": [], "profiled": []}
-    for _ in range(15):  # in turns
+    for _ in range(15):  # alternate, so that both run under the same conditions
         for _name, _job in (("plain", lambda: maps[...]), ("profiled", _profiled)):
             _began = time.perf_counter()
             _job()

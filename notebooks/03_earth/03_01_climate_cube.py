@@ -9,16 +9,16 @@ def header(mo):
     mo.md(r"""
     # A climate cube: maps, series and anomalies
 
-    One cube of sea temperatures, read as maps, as series and as windows, and what each costs in three layouts.
+    Read one cube of sea temperatures as maps, series and windows, and measure the cost of each in three layouts.
 
     - **Goal.** Choose chunks for a cube that is read in several ways; compute a climatology and anomalies in one
-      pass each, in bounded memory, even where the store fails now and then.
+      pass each, in bounded memory, even if requests to the store fail.
     - **Data.** Sea-surface temperature of the tropics by month, April 2006 to September 2010: OSTIA, from the PyPI
       package iris-sample-data.
     - **Licence.** Open Government Licence (British Crown copyright).
     - **Run time.** About 5 s on two cores.
-    - **Try next.** Take the 240 years of `E1_north_america.nc` (`read_cube` reads it, too), or put the cube into a
-      bucket and leave out the `LatencyStore`.
+    - **Try next.** Use the 240 years of `E1_north_america.nc` (`read_cube` also reads it), or put the cube into a
+      bucket and remove the `LatencyStore`.
     """)
     return
 
@@ -56,11 +56,11 @@ def imports():
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## One cube, and its coordinates
+    ## A cube and its coordinates
 
-    A climate cube is an array of time × latitude × longitude, and three small arrays that say what the positions
-    mean. They lie in one group. Names of dimensions tie them together, and the attributes are those of the CF
-    conventions, so that xarray knows what it has before it. Land has no sea temperature: it is `NaN`.
+    A climate cube is an array of time × latitude × longitude, and three small arrays with the coordinates. All are in one
+    group. Dimension names connect them, and the attributes follow the CF conventions, so xarray understands the
+    data. Land has no sea temperature: it is `NaN`.
     """)
     return
 
@@ -90,7 +90,7 @@ def write_cube(Workspace, climate, exzarr, np, show):
         root.create_array(_name, data=_values, dimension_names=(_name,), attributes=_attributes)
     exzarr.consolidate_metadata(root)
 
-    show.check("the cube is stored as it was read", np.array_equal(sst[...], cube.values, equal_nan=True))
+    show.check("the stored cube equals the source", np.array_equal(sst[...], cube.values, equal_nan=True))
     show.results(
         months=sst.shape[0], latitudes=sst.shape[1], longitudes=sst.shape[2], chunks=sst.nchunks,
         cube_mb=sst.nbytes / 1e6, land_percent=100 * float(np.isnan(cube.values[0]).mean()),
@@ -103,8 +103,8 @@ def _(mo):
     mo.md(r"""
     ## Read a map
 
-    A map is one position in time and all of the others. Move the slider through a cold winter (January 2008, La
-    Niña) and a warm one (January 2010, El Niño).
+    A map is one position in time, and all positions of the other dimensions. Move the slider through a cold winter
+    (January 2008, La Niña) and a warm one (January 2010, El Niño).
     """)
     return
 
@@ -131,7 +131,7 @@ def read_map(cube, month, np, show, sst, style):
     _fig.colorbar(_mesh, ax=_axes, label="°C", pad=0.01)
     style.title(_axes, f"The sea in {cube.time[month.value]}", "dashed: the Niño 3.4 region")
     show.check(
-        "a map is what NumPy cuts out", np.array_equal(the_map, cube.values[month.value], equal_nan=True)
+        "the map equals NumPy's slice", np.array_equal(the_map, cube.values[month.value], equal_nan=True)
     )
     show.figure("map", _fig, alt="A band of the tropics around the globe: the sea in colours by temperature.")
     return
@@ -140,10 +140,10 @@ def read_map(cube, month, np, show, sst, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Read a window, by its coordinates
+    ## Read a window by its coordinates
 
-    What an index is made of is a window: the middle of the Pacific, all months. `climate.window` finds the positions
-    between two values of a coordinate; `isel` takes them by name.
+    An index is computed from a window: the middle of the Pacific, all months. `climate.window` finds the positions
+    between two values of a coordinate; `isel` selects them by dimension name.
     """)
     return
 
@@ -154,7 +154,7 @@ def read_window(climate, cube, np, show, sst):
     region = sst.isel(**nino_34)
     series = np.nanmean(region, axis=(1, 2))
     show.check(
-        "the window is what NumPy cuts out",
+        "the window equals NumPy's slice",
         np.array_equal(region, cube.values[:, :, nino_34["longitude"]], equal_nan=True),
     )
     show.results(
@@ -168,11 +168,11 @@ def read_window(climate, cube, np, show, sst):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Three layouts
+    ## Compare three layouts
 
-    Who draws maps wants chunks that are maps; who looks at one buoy wants chunks that are series. `copy` makes
-    one layout out of another, in bounded memory. For each, three reads: a map, the series of one point, and two
-    years of the Niño 3.4 region. `explain` tells what they cost; nothing has to be read for that.
+    A reader of maps needs chunks that are maps. A reader of single points needs chunks that are series. `copy` writes
+    each layout from another, in bounded memory. There are three reads per layout: a map, the series of one point, and two
+    years of the Niño 3.4 region. `explain` reports their cost without reading data.
     """)
     return
 
@@ -196,7 +196,7 @@ def layouts(climate, cube, exzarr, np, root, show, sst, work):
     }
 
     show.check(
-        "all layouts hold the same",
+        "all layouts hold the same values",
         all(np.array_equal(one[...], sst[...], equal_nan=True) for one in cubes.values()),
     )
     for (_name, _read), _plan in plans.items():
@@ -216,12 +216,12 @@ def layouts(climate, cube, exzarr, np, root, show, sst, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    No layout is good at everything. Where chunks are maps, one point costs a request for every month; where they are
-    series, a map costs one for every place. Boxes are best for regions, and bad at nothing.
+    No layout is good for every read. If chunks are maps, one point needs a request for every month. If they are
+    series, a map needs a request for every block of points. Boxes are best for regions, and acceptable for the other
+    reads.
 
-    On a local disk the difference is microseconds. An object store takes some 20 ms to answer: `LatencyStore` makes the
-    folder here as slow as that. Many requests wait at once, so time grows more slowly than their number, and yet
-    it grows.
+    On a local disk a request takes microseconds. An object store takes about 20 ms to answer. `LatencyStore` adds this
+    latency to the folder here. Requests run concurrently, so the time grows more slowly than their number.
     """)
     return
 
@@ -256,7 +256,7 @@ def over_the_network(LatencyStore, LocalStore, exzarr, np, plans, reads, shapes,
     show.figure(
         "layouts",
         _fig,
-        alt="Bars: requests and time of three reads in three layouts; boxes are best for a region and bad at nothing.",
+        alt="Bars: requests and time of three reads in three layouts; boxes are best for a region.",
     )
     return
 
@@ -264,17 +264,17 @@ def over_the_network(LatencyStore, LocalStore, exzarr, np, plans, reads, shapes,
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## What is usual: a climatology by streaming
+    ## Compute a climatology by streaming
 
-    The mean of each month of the year needs all of the cube, and none of it for long. `climatology` keeps sums and counts
-    of twelve maps, and takes one chunk after the other from a `chunk_stream`: two threads read ahead, and no more than
-    four chunks are in memory, however many years there are. A cube of a terabyte takes longer, and no more memory.
+    The mean of each month of the year needs every value of the cube once. `climatology` keeps sums and counts
+    of twelve maps, and takes the chunks one by one from a `chunk_stream`. Two threads read ahead, and at most
+    four chunks are in memory for any number of years. A cube of a terabyte takes more time, but not more memory.
     """)
     return
 
 
 @app.cell
-def usual(climate, cube, np, show, sst):
+def climatology(climate, cube, np, show, sst):
     import pandas as pd
 
     normal = climate.climatology(sst, cube.time, workers=2, prefetch=2)
@@ -284,10 +284,10 @@ def usual(climate, cube, np, show, sst):
     )
     _pandas = _flat.groupby(level=0).mean().to_numpy().reshape(normal.means.shape)
     show.check(
-        "the climatology is what pandas makes of all in memory",
+        "the climatology equals what pandas computes in memory",
         np.allclose(normal.means, _pandas, equal_nan=True),
     )
-    show.check("each chunk went through memory once", normal.chunks == sst.nchunks)
+    show.check("each chunk was read once", normal.chunks == sst.nchunks)
     show.results(
         climatology_chunks=normal.chunks,
         chunk_kib=int(np.prod(sst.chunks)) * sst.itemsize / 1024,
@@ -299,18 +299,18 @@ def usual(climate, cube, np, show, sst):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## What is unusual: anomalies, from a store that fails
+    ## Compute anomalies from a store that fails
 
-    An anomaly is a value minus what is usual. Each chunk can be worked on by itself, so this is a
-    `parallel_chunk_map` that writes another array. Here it reads from a store that fails every fifth request on purpose
-    (`FaultStore`): with retries nobody notices, but for the count of attempts. Without, the first failure would end the
-    map, with an error that names the chunk.
+    An anomaly is a value minus the climatology. Each chunk can be processed on its own, so this is a
+    `parallel_chunk_map` that writes another array. The source is a store that fails a fifth of the requests on purpose
+    (`FaultStore`). With retries, only the number of attempts shows the failures. Without retries, the first failure would
+    end the map with an error that names the chunk.
     """)
     return
 
 
 @app.cell
-def unusual(FaultPlan, FaultStore, LocalStore, climate, cube, exzarr, normal, np, root, show, work):
+def anomalies(FaultPlan, FaultStore, LocalStore, climate, cube, exzarr, normal, np, root, show, work):
     shaky = FaultStore(LocalStore(work / "boxes.zarr"), FaultPlan())
     source = exzarr.open_array(shaky, mode="r")
     shaky.requests, shaky.plan = 0, FaultPlan.seeded(3, rate=0.2, what=["fail"])
@@ -326,13 +326,13 @@ def unusual(FaultPlan, FaultStore, LocalStore, climate, cube, exzarr, normal, np
     exzarr.consolidate_metadata(root)
 
     _expected = cube.values - normal.means[climate.calendar_months(cube.time)]
-    show.check("the store did fail", len(shaky.happened) > 0)
+    show.check("requests failed", len(shaky.happened) > 0)
     show.check(
-        "and every anomaly is what NumPy says",
+        "every anomaly equals NumPy's",
         np.allclose(anomaly[...], _expected, atol=1e-4, equal_nan=True),
     )
     show.check(
-        "each failure was tried again, none was left",
+        "each failed request was retried, and none remained",
         (stats.retries, stats.failed) == (len(shaky.happened), 0),
     )
     show.measured(failures=len(shaky.happened), retries=stats.retries)
@@ -389,10 +389,10 @@ def draw_anomalies(anomaly, climate, cube, nino_34, np, show, style):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    ## Interoperability: xarray takes it from here
+    ## Interoperability: open the cube with xarray
 
-    The group is one that xarray opens as a data set: dimension names, coordinates, units of time, and consolidated
-    metadata, so that opening it is one request. What it computes from the same files is what we computed.
+    xarray opens the group as a data set with dimension names, coordinates and units of time. With consolidated
+    metadata, this takes one request. xarray computes the same results from the same files.
     """)
     return
 
@@ -410,11 +410,14 @@ def interoperability(anomaly, np, normal, show, work):
         their_normal = _by_month.mean()
         their_anomaly = (_by_month - their_normal).transpose("time", ...)
         show.check(
-            "xarray knows the coordinates and decodes time", str(ocean.time.values[0])[:7] == "2006-04"
+            "xarray finds the coordinates and decodes time", str(ocean.time.values[0])[:7] == "2006-04"
         )
-        show.check("its climatology is ours", np.allclose(their_normal.values, normal.means, equal_nan=True))
         show.check(
-            "its anomalies are ours",
+            "xarray computes the same climatology",
+            np.allclose(their_normal.values, normal.means, equal_nan=True),
+        )
+        show.check(
+            "xarray computes the same anomalies",
             np.allclose(their_anomaly.values, anomaly[...], atol=1e-4, equal_nan=True),
         )
     show.results(values_compared=int(anomaly.size))
@@ -427,8 +430,8 @@ def _(mo):
     mo.md(r"""
     ## Performance and operations
 
-    **Two copies, if you can.** When maps and series are both wanted often, keep two layouts: storage is cheap, and requests
-    are paid for again with every read. What the second copy costs is a single pass:
+    **Two copies.** If maps and series are both read often, keep two layouts. You pay for storage once a month,
+    and for requests with every read. The second copy takes a single pass:
     """)
     return
 
@@ -443,7 +446,9 @@ def second_copy(exzarr, np, root, show, time, work):
     with exzarr.profile() as profile:
         _second[:, 9, 260]
     _files = len(work.files("second.zarr"))
-    show.check("the copy holds the same", np.array_equal(_second[...], root["sst"][...], equal_nan=True))
+    show.check(
+        "the copy holds the same values", np.array_equal(_second[...], root["sst"][...], equal_nan=True)
+    )
     show.results(
         second_files=_files,
         second_chunks=_second.nchunks,
@@ -457,12 +462,13 @@ def second_copy(exzarr, np, root, show, time, work):
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
-    - **Shards make small chunks bearable.** The copy above has as many chunks as the layout of series, in a handful of files:
-      a reader still fetches single chunks, by ranges of bytes.
-    - **Throughput or latency.** Streams over the whole cube want large chunks and few requests. A map server wants few
-      requests for *its* read, and nothing else. Decide which read somebody waits for.
-    - **What to monitor.** Requests for one map (they are money, and they are what is waited for), the retries of maps and
-      streams (`stats.retries`: a store that gets worse shows there first), and the bytes decoded for each one that was wanted.
+    - **Shards make small chunks practical.** The copy above has as many chunks as the layout of series, in a few files.
+      A reader still fetches single chunks, by ranges of bytes.
+    - **Throughput and latency.** Streams over the whole cube need large chunks and few requests. A map server needs few
+      requests for *its* read. Choose the layout for the reader that waits.
+    - **What to monitor.** The requests per map, because they determine the cost and the waiting time. The retries of maps
+      and streams (`stats.retries`), which increase long before a store fails completely. The bytes decoded per byte
+      requested.
     """)
     return
 

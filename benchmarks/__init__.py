@@ -1,6 +1,6 @@
-"""exzarr beside its peers: `make bench`, or `make bench QUICK=1`.
+"""Benchmarks of exzarr and other libraries: `make bench`, or `make bench QUICK=1`.
 
-`data` says what is stored, `peers` how each library is asked, `cells` what is compared, `floor` what no
-library could beat, `harness` how it is timed, `probe` what takes a process of its own (import time,
-memory), `targets` what exzarr promises, `report` and `plot` what comes out.
+`data` defines the stored arrays, `peers` the libraries, `cells` the comparisons, and `floor` the lower bound without any
+library. `harness` measures times. `probe` measures import time and memory in separate processes. `targets` defines
+exzarr's performance targets. `report` and `plot` write the results.
 """

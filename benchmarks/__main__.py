@@ -1,4 +1,4 @@
-"""`python -m benchmarks`, which is what `make bench` runs."""
+"""Command `python -m benchmarks`, which `make bench` runs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ QUICK = Rounds(least=3, most=9, seconds=0.5)
 
 def main() -> None:
     options = _options()
-    warnings.simplefilter("ignore")  # zarr-python's, about what v3 does not specify
+    warnings.simplefilter("ignore")  # zarr-python warns about extensions of the v3 specification
     started = perf_counter()
     entrants, missing = peers.available(options.peers)
     others = [peer for peer in reversed(entrants) if peer.label != peers.BASELINE] or entrants
     rounds = QUICK if options.quick else FULL
-    probed = entrants[:2] if options.quick else entrants  # a process each takes its time
+    probed = entrants[:2] if options.quick else entrants  # each probe starts a process, which is slow
     results: list[Result] = []
     figures: list[probe.Figures] = []
     with (
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _publish(run: Run) -> None:
-    """Only from whole runs: a page holds what came out of one command."""
+    """Write the results of a complete run, so that all numbers of the page come from one command."""
     from benchmarks.plot import draw
 
     docs, raw = ROOT / "docs", ROOT / "benchmarks" / "results"
@@ -71,15 +71,21 @@ def _publish(run: Run) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="exzarr beside its peers.")
-    parser.add_argument("--quick", action="store_true", help="few cells and rounds; docs stay as they are")
-    parser.add_argument("--only", default="", metavar="TEXT", help="cells with this in “group: name”")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Compare exzarr with other libraries."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="run few cells and rounds, and do not update docs"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="run cells whose “group: name” contains TEXT"
+    )
     parser.add_argument(
         "--peers", nargs="+", choices=list(peers.FACTORIES), metavar="PEER",
-        help=f"of {', '.join(peers.FACTORIES)}",
+        help=f"libraries to compare: {', '.join(peers.FACTORIES)} (default: all)",
     )  # fmt: skip
     parser.add_argument(
-        "--dir", type=Path, help="where the stores lie meanwhile; the system's temporary folder"
+        "--dir", type=Path, help="folder for the stores (default: the system's temporary folder)"
     )
     return parser.parse_args()
 

@@ -1,8 +1,8 @@
-"""Shuffled epochs: `exzarr.batches` beside the loaders that one writes by hand, one index for each sample.
+"""Shuffled epochs with `exzarr.batches`, compared with hand-written loaders that read one index per sample.
 
-What PyTorch calls a map-style data set does ``array[i]`` for every sample and stacks the samples of a batch.
-That is what the peers do here, for indices in random order: one sample after the other, and, where a
-library can, with all samples of a batch in flight at once.
+A map-style data set of PyTorch reads ``array[i]`` for every sample and stacks the samples of a batch. The peers do the
+same, for indices in random order: one sample after another and, if the library supports it, with all samples of a
+batch in flight.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ONE_BY_ONE, IN_FLIGHT = "samples one by one", "samples of a batch in flight"
 
 
 def batch_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
-    """Peers take a second or so for an epoch, so there are few cells."""
+    """Yield the cells. There are few, because an epoch takes peers about a second."""
     for layout in (ROWS,) if quick else (ROWS, PACKED, IMAGE, IMAGES):
         yield epoch(work, layout, "full", ONE_BY_ONE)
         if not quick:
@@ -41,7 +41,7 @@ def batch_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
 
 
 def epoch(work: Workspace, layout: Layout, shuffle: str, how: str) -> Cell:
-    """All batches of one epoch; another epoch each time."""
+    """Return the cell that reads all batches of one epoch, a different epoch in each call."""
 
     def contest(peer: Peer) -> Contest:
         loader = loader_of(peer, peer.open(work.store(layout)), layout, shuffle, how)
@@ -49,7 +49,7 @@ def epoch(work: Workspace, layout: Layout, shuffle: str, how: str) -> Cell:
 
         def check() -> None:
             found = np.concatenate([*loader(next(epochs))])
-            same_samples(found, work.data(layout))
+            check_samples(found, work.data(layout))
 
         def run(_: object) -> None:
             for _batch in loader(next(epochs)):
@@ -61,7 +61,7 @@ def epoch(work: Workspace, layout: Layout, shuffle: str, how: str) -> Cell:
 
 
 def first_batch(work: Workspace, layout: Layout, shuffle: str) -> Cell:
-    """From an open array to the first batch."""
+    """Return the cell that reads the first batch from an open array."""
 
     def contest(peer: Peer) -> Contest:
         array = peer.open(work.store(layout))
@@ -73,7 +73,7 @@ def first_batch(work: Workspace, layout: Layout, shuffle: str) -> Cell:
 
         def check() -> None:
             if run().shape != (SIZE, *layout.shape[1:]):
-                raise AssertionError("not a batch")
+                raise AssertionError("the first batch has the wrong shape")
 
         return Contest(check, run, repeatable=False)
 
@@ -83,7 +83,7 @@ def first_batch(work: Workspace, layout: Layout, shuffle: str) -> Cell:
 def loader_of(
     peer: Peer, array: Any, layout: Layout, shuffle: str, how: str
 ) -> Callable[[int], Iterator[AnyArray]]:
-    """What gives the batches of an epoch."""
+    """Return the function that yields the batches of an epoch."""
     if peer.label == BASELINE:
         import exzarr
 
@@ -91,7 +91,7 @@ def loader_of(
     if how == ONE_BY_ONE:
         samples = peer.select
     elif peer.package == "tensorstore":
-        samples = started
+        samples = start_read
     else:
         raise NotSupportedError("reads one sample at a time")
     rest = (slice(None),) * (len(layout.shape) - 1)
@@ -105,12 +105,12 @@ def loader_of(
     return batches
 
 
-def started(array: Any, selection: Any) -> Any:
+def start_read(array: Any, selection: Any) -> Any:
     return array[selection].read()
 
 
-def same_samples(found: AnyArray, wanted: AnyArray) -> None:
-    """All samples, in any order."""
+def check_samples(found: AnyArray, wanted: AnyArray) -> None:
+    """Raise AssertionError unless `found` has all samples of `wanted`, in any order."""
 
     def in_order(samples: AnyArray) -> AnyArray:
         flat = samples.reshape(len(samples), -1)
@@ -118,4 +118,4 @@ def same_samples(found: AnyArray, wanted: AnyArray) -> None:
         return ordered
 
     if found.shape != wanted.shape or not np.array_equal(in_order(found), in_order(wanted)):
-        raise AssertionError("these are not the samples that were stored, each once")
+        raise AssertionError("the batches do not contain each stored sample exactly once")

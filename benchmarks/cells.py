@@ -1,4 +1,4 @@
-"""What is compared: every cell of every table."""
+"""Cells of the benchmark tables: the operations that are compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import batches, floor, latency, maps, safety
 from benchmarks.data import Layout, Workspace, cube, stored_bytes, table
 from benchmarks.harness import Cell, Contest
-from benchmarks.peers import Facts, Peer, Selection, ZarrPython
+from benchmarks.peers import Peer, Properties, Selection, ZarrPython
 
 READS = "Whole reads"
 CREATES = "Whole writes, new array"
@@ -49,7 +49,7 @@ SHAPES: dict[str, Selection] = {
 
 
 def all_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
-    """All cells, those of one layout in a row: a long run keeps few stores at a time."""
+    """Yield all cells, grouped by layout, so that a long run keeps few stores on disk."""
     reads, writes = (QUICK_READS, QUICK_WRITES) if quick else (LAYOUTS, LAYOUTS)
     selected = [cube(32, "raw"), cube(32, "blosc", 128)] if quick else SELECTED
     cubes = list(dict.fromkeys([*reads, *writes, *selected, OPENED]))
@@ -78,24 +78,24 @@ def all_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
 def whole_read(work: Workspace, layout: Layout) -> Cell:
     def contest(peer: Peer) -> Contest:
         array = peer.open(work.store(layout))
-        return Contest(lambda: same(peer.read(array), work.data(layout)), lambda _: peer.read(array))
+        return Contest(lambda: check_same(peer.read(array), work.data(layout)), lambda _: peer.read(array))
 
     def bare() -> Contest:
         read = floor.reader(work.store(layout), layout)
-        return Contest(lambda: same(read(), work.data(layout)), lambda _: read())
+        return Contest(lambda: check_same(read(), work.data(layout)), lambda _: read())
 
     has_floor = layout in (cube(32, "raw"), cube(64, "raw"))
     return Cell(READS, layout.name, contest, bare if has_floor else None)
 
 
 def create(work: Workspace, layout: Layout, *, settle: bool) -> Cell:
-    """Timed is the data only; the empty array is there already."""
+    """Return the cell that writes the data of a new array; creating the metadata is not timed."""
 
     def contest(peer: Peer) -> Contest:
         def prepare() -> Any:
             array = peer.create(work.fresh("new.zarr"), layout)
             if settle:
-                os.sync()  # what others left to write back falls on nobody
+                os.sync()  # write back pages of earlier contestants before the clock starts
             return array
 
         def run(array: Any) -> None:
@@ -103,7 +103,7 @@ def create(work: Workspace, layout: Layout, *, settle: bool) -> Cell:
 
         def check() -> None:
             run(prepare())
-            written_well(work, layout, peer, work.folder / "new.zarr")
+            check_written(work, layout, peer, work.folder / "new.zarr")
 
         return Contest(check, run, prepare, repeatable=False)
 
@@ -111,7 +111,7 @@ def create(work: Workspace, layout: Layout, *, settle: bool) -> Cell:
 
 
 def replace(work: Workspace, layout: Layout) -> Cell:
-    """Over an array of the peer's own, with all chunks there."""
+    """Return the cell that overwrites an array of the same peer, in which all chunks exist."""
 
     def contest(peer: Peer) -> Contest:
         path = work.fresh(f"{peer.label}.zarr")
@@ -123,25 +123,25 @@ def replace(work: Workspace, layout: Layout) -> Cell:
         def check() -> None:
             run()
             run()
-            written_well(work, layout, peer, path)
+            check_written(work, layout, peer, path)
 
         return Contest(check, run, os.sync, repeatable=False)
 
     return Cell(REPLACES, layout.name, contest)
 
 
-def written_well(work: Workspace, layout: Layout, peer: Peer, path: Path) -> None:
-    """Another library reads the same data back, and it was compressed about as hard as everyone's."""
-    other = work.reader_beside(peer)
+def check_written(work: Workspace, layout: Layout, peer: Peer, path: Path) -> None:
+    """Raise AssertionError unless another library reads the same data and the compressed size is as usual."""
+    other = work.other_reader(peer)
     with other.settings():
-        same(other.read(other.open(path)), work.data(layout))
+        check_same(other.read(other.open(path)), work.data(layout))
     size, usual = stored_bytes(path), stored_bytes(work.store(layout))
-    if not 0.8 < size / usual < 1.25:  # gzip's level 5 is not the same in every implementation
-        raise AssertionError(f"{size} bytes stored, where {usual} are usual: not the same codec settings")
+    if not 0.8 < size / usual < 1.25:  # gzip level 5 differs between implementations
+        raise AssertionError(f"{size} bytes are stored instead of about {usual}: the codec settings differ")
 
 
 def selection(work: Workspace, layout: Layout, name: str) -> Cell:
-    """The same shape at 16 offsets in turn, so that nobody is asked for the same element twice running."""
+    """Return the cell that reads one shape at 16 offsets in turn, so that no element is read twice in a row."""
     shape = SHAPES[name]
     selections = [shifted(shape, 3 * i, i % 4, i % 7) for i in range(16)]
 
@@ -151,7 +151,7 @@ def selection(work: Workspace, layout: Layout, name: str) -> Cell:
 
         def check() -> None:
             for each in selections[:4]:
-                same(peer.select(array, each), work.data(layout)[each])
+                check_same(peer.select(array, each), work.data(layout)[each])
 
         return Contest(check, lambda _: peer.select(array, next(ring)))
 
@@ -159,7 +159,7 @@ def selection(work: Workspace, layout: Layout, name: str) -> Cell:
 
 
 def random_rows(work: Workspace, layout: Layout) -> Cell:
-    """256 different rows in random order, as a shuffled minibatch asks for them; other ones each time."""
+    """Return the cell that reads 256 random rows, like a shuffled minibatch, with different rows in each call."""
     rng = np.random.default_rng(5)
     batches = [rng.choice(layout.shape[0], 256, replace=False) for _ in range(16)]
 
@@ -169,7 +169,7 @@ def random_rows(work: Workspace, layout: Layout) -> Cell:
 
         def check() -> None:
             for rows in batches[:3]:
-                same(peer.rows(array, rows), work.data(layout)[rows])
+                check_same(peer.rows(array, rows), work.data(layout)[rows])
 
         return Contest(check, lambda _: peer.rows(array, next(ring)))
 
@@ -177,18 +177,20 @@ def random_rows(work: Workspace, layout: Layout) -> Cell:
 
 
 def opening(work: Workspace, layout: Layout) -> Cell:
-    """Up to knowing shape, data type and chunks."""
-    wanted = Facts(layout.shape, np.dtype("float32"), layout.chunks)
+    """Return the cell that opens an array and reads its shape, data type and chunk shape."""
+    wanted = Properties(layout.shape, np.dtype("float32"), layout.chunks)
 
     def contest(peer: Peer) -> Contest:
         path = work.store(layout)
-        return Contest(lambda: same_facts(peer.facts(path), wanted), lambda _: peer.facts(path))
+        return Contest(
+            lambda: check_properties(peer.properties(path), wanted), lambda _: peer.properties(path)
+        )
 
     return Cell(OPENING, "open an array", contest)
 
 
 def first_element(work: Workspace, layout: Layout) -> Cell:
-    """Up to having read one element: whatever a library puts off when opening is in here."""
+    """Return the cell that opens an array and reads one element, which includes work deferred by opening."""
     first = (100, 100, 100)
 
     def contest(peer: Peer) -> Contest:
@@ -197,14 +199,14 @@ def first_element(work: Workspace, layout: Layout) -> Cell:
         def run(_: object = None) -> Any:
             return peer.select(peer.open(path), first)
 
-        return Contest(lambda: same(run(), work.data(layout)[first]), run)
+        return Contest(lambda: check_same(run(), work.data(layout)[first]), run)
 
     return Cell(OPENING, "open an array, read one element", contest)
 
 
 def listing(work: Workspace) -> Cell:
-    """200 arrays in one group, up to knowing shape, data type and chunks of each."""
-    wanted = Facts((365, 180, 360), np.dtype("float32"), (1, 180, 360))
+    """Return the cell that lists 200 arrays of a group with shape, data type and chunk shape of each."""
+    wanted = Properties((365, 180, 360), np.dtype("float32"), (1, 180, 360))
     path = work.folder / "hierarchy.zarr"
 
     def contest(peer: Peer) -> Contest:
@@ -214,9 +216,9 @@ def listing(work: Workspace) -> Cell:
         def check() -> None:
             found = peer.listing(path)
             if len(found) != HIERARCHY:
-                raise AssertionError(f"{len(found)} arrays found of {HIERARCHY}")
-            for facts in found.values():
-                same_facts(facts, wanted)
+                raise AssertionError(f"the listing has {len(found)} of {HIERARCHY} arrays")
+            for properties in found.values():
+                check_properties(properties, wanted)
 
         return Contest(check, lambda _: peer.listing(path))
 
@@ -224,7 +226,7 @@ def listing(work: Workspace) -> Cell:
 
 
 def shifted(selection: Selection, *by: int) -> Selection:
-    """The same shape, further along; whole dimensions stay as they are."""
+    """Return the selection moved by `by`; whole dimensions do not move."""
     moved: list[int | slice] = []
     for part, step in zip(selection, by, strict=True):
         if isinstance(part, int):
@@ -236,12 +238,16 @@ def shifted(selection: Selection, *by: int) -> Selection:
     return tuple(moved)
 
 
-def same(found: Any, wanted: Any) -> None:
+def check_same(found: Any, wanted: Any) -> None:
+    """Raise AssertionError unless both arrays have the same data type and values."""
     found, wanted = np.asarray(found), np.asarray(wanted)
     if found.dtype != wanted.dtype or not np.array_equal(found, wanted):
-        raise AssertionError(f"wrong data: {found.dtype} {found.shape}, not equal to what was stored")
+        raise AssertionError(
+            f"the read {found.dtype} array of shape {found.shape} differs from the stored data"
+        )
 
 
-def same_facts(found: Facts, wanted: Facts) -> None:
+def check_properties(found: Properties, wanted: Properties) -> None:
+    """Raise AssertionError unless both arrays have the same properties."""
     if found != wanted:
-        raise AssertionError(f"{found}, not {wanted}")
+        raise AssertionError(f"the array has {found}, expected {wanted}")

@@ -1,4 +1,4 @@
-"""What is stored, and how: the arrays, their layouts, and the folder they lie in."""
+"""Arrays of the benchmarks, their layouts, and the folder of their stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AnyArray = npt.NDArray[Any]
 CUBE = (256, 256, 256)
 TABLE = (20480, 64)
 
-# Written out in full, so that no library's defaults make a difference.
+# Complete configurations, so that the libraries' defaults do not matter.
 CODECS: dict[str, list[dict[str, Any]]] = {
     "raw": [],
     "zstd": [{"name": "zstd", "configuration": {"level": 3, "checksum": False}}],
@@ -42,7 +42,7 @@ CODECS: dict[str, list[dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Layout:
-    """How one float32 array is cut and compressed. `codec` is a key of `CODECS`."""
+    """Chunks, shards and codec of one float32 array. `codec` is a key of `CODECS`."""
 
     shape: tuple[int, ...]
     chunks: tuple[int, ...]
@@ -63,7 +63,7 @@ class Layout:
         return 4 * int(np.prod(self.chunks))
 
     def v3_document(self) -> dict[str, Any]:
-        """The metadata document, for a library that takes just that."""
+        """Return the metadata document, for a library that requires it."""
         codecs: list[dict[str, Any]] = [
             {"name": "bytes", "configuration": {"endian": "little"}},
             *self.compressors,
@@ -88,12 +88,12 @@ class Layout:
 
 
 def cube(edge: int, codec: str, shard: int | None = None) -> Layout:
-    """The 256³ cube in chunks of edge³, where asked for in shards of shard³."""
+    """Return the layout of the 256³ cube in chunks of edge³, optionally in shards of shard³."""
     return Layout(CUBE, (edge,) * 3, codec, None if shard is None else (shard,) * 3)
 
 
 def table(codec: str, shard_rows: int | None = None) -> Layout:
-    """The 20480×64 table in chunks of 16 rows."""
+    """Return the layout of the 20480×64 table in chunks of 16 rows."""
     return Layout(TABLE, (16, 64), codec, None if shard_rows is None else (shard_rows, 64))
 
 
@@ -103,9 +103,9 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 class Workspace:
-    """A folder with the stores that all peers read, each written once, when first asked for.
+    """A folder with the stores that all peers read. Each store is written when it is first requested.
 
-    `others` write them, and read back what peers wrote: the first of them unless it is its own.
+    The first peer of `others` writes the stores. The first one of another package reads back what a peer wrote.
     """
 
     def __init__(self, folder: Path, others: Sequence[Peer]) -> None:
@@ -115,7 +115,7 @@ class Workspace:
 
     @cached_property
     def _cube(self) -> AnyArray:
-        """A smooth field with noise, in steps of 1/64: kelvins, say. zstd and lz4 get it to about a third."""
+        """A smooth field with noise, in steps of 1/64. zstd and lz4 compress it to about a third."""
         rng = np.random.default_rng(2)
         x, y, z = (np.linspace(0, 1, n, dtype="f4") for n in CUBE)
         smooth = 280 + 15 * np.sin(4 * x)[:, None, None] * np.cos(6 * y)[:, None] + 8 * np.sin(9 * z)
@@ -130,7 +130,7 @@ class Workspace:
     def data(self, layout: Layout) -> AnyArray:
         if layout.shape[1:] == TABLE[1:]:
             return self._table[: layout.shape[0]]
-        # Other shapes: the cube's elements, as many and as often as it takes.
+        # Other shapes repeat the cube's elements.
         return self._cube if layout.shape == CUBE else np.resize(self._cube, layout.shape)
 
     def store(self, layout: Layout) -> Path:
@@ -143,22 +143,22 @@ class Workspace:
             self._stores[layout] = path
         return path
 
-    def reader_beside(self, peer: Peer) -> Peer:
+    def other_reader(self, peer: Peer) -> Peer:
         return next((other for other in self._others if other.package != peer.package), self._others[0])
 
     def clear(self) -> None:
-        """Delete everything, so that a long run needs little disk."""
+        """Delete all stores, so that a long run needs little disk space."""
         self._stores.clear()
         for path in self.folder.iterdir():
             shutil.rmtree(path)
 
     def fresh(self, name: str) -> Path:
-        """A path in the workspace where nothing is."""
+        """Return an empty path in the workspace; delete an existing store there."""
         path = self.folder / name
         shutil.rmtree(path, ignore_errors=True)
         return path
 
 
 def stored_bytes(path: Path) -> int:
-    """Size of all files under `path`."""
+    """Return the total size of all files below `path`."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

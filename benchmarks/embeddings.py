@@ -1,10 +1,10 @@
-"""Exact nearest neighbours over a Zarr array, beside NumPy with everything in memory.
+"""Exact nearest-neighbour search over a Zarr array, compared with NumPy in memory.
 
-``python -m benchmarks.embeddings`` makes a million vectors of 384 dimensions (1.5 GB) from a seed with `write_stream`,
-once raw and once compressed, and searches them for 1, 16 and 64 queries at a time. NumPy has the vectors in memory and
-does what one does there: a matrix product, ``argpartition``, and a sort of what is left. Its vectors have length 1;
-the rows "lengths unknown" are for those that don't, with ``numpy.linalg.norm``. All take turns; what counts is the ratio of
-medians. Then each search runs once more in a process of its own, for its peak memory.
+``python -m benchmarks.embeddings`` writes a million vectors of 384 dimensions (1.5 GB) from a seed with `write_stream`,
+once raw and once compressed. It searches them for 1, 16 and 64 queries at a time. NumPy has all vectors in memory, and
+uses a matrix product, ``argpartition``, and a sort of the rest. The vectors have length 1. The rows "lengths unknown"
+do not assume this, and also compute ``numpy.linalg.norm``. The searches take turns; compare the ratios of the medians.
+Then each search runs once more in a separate process, to measure its peak memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from exzarr.gallery.embeddings import top_k
 
 DIMENSIONS = 384
 ROWS = 16_384
-"""Of a chunk: 25 MB."""
+"""Rows per chunk (25 MB)."""
 K = 10
 
 Way = Callable[[], Any]
@@ -53,7 +53,7 @@ print(status("VmHWM:") - before)
 
 
 def blocks(count: int) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Vectors of length 1 around a few thousand centres."""
+    """Yield blocks of vectors of length 1 around a few thousand centres, with their chunk indices."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((4096, DIMENSIONS), np.float32)
     for number, start in enumerate(range(0, count, ROWS)):
@@ -87,7 +87,7 @@ def in_numpy(vectors: np.ndarray, queries: np.ndarray, *, normalized: bool) -> n
 
 
 def medians(ways: dict[str, Way], rounds: int) -> dict[str, float]:
-    """Seconds, all in turns."""
+    """Return the median seconds of each way. The ways take turns."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     names = [*ways]
     for turn in range(rounds + 1):
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 16, 64])
-    parser.add_argument("--raw-only", action="store_true", help="leave the compressed copy out")
+    parser.add_argument("--raw-only", action="store_true", help="do not measure the compressed copy")
     given = parser.parse_args()
     with TemporaryDirectory() as name:
         arrays = {"raw": make(Path(name), given.vectors, None)}
@@ -120,7 +120,7 @@ def main() -> None:
         print(
             f"{given.vectors:,} x {DIMENSIONS} float32, {vectors.nbytes / 1e6:,.0f} MB, chunks of {ROWS:,} rows"
         )
-        print("milliseconds, in brackets the speed beside NumPy; peak memory of the search")
+        print("milliseconds, with the speed relative to NumPy in brackets; peak memory of the search")
         for count in given.queries:
             queries = vectors[:: given.vectors // count][:count] + np.float32(0.01)
             for normalized in (True, False):
@@ -145,16 +145,15 @@ def compare(
             def way(array: exzarr.Array = array, mapped: bool = mapped) -> Any:
                 return top_k(array, queries, K, normalized=normalized, mapped=mapped)
 
-            if (
-                np.mean(way().rows == expected) < 0.999
-            ):  # float32 swaps a few that lie closer than it can tell
-                raise AssertionError("not what NumPy finds")
+            # float32 swaps a few neighbours whose distances differ by less than its precision
+            if np.mean(way().rows == expected) < 0.999:
+                raise AssertionError(f"the search over {layout} finds other neighbours than NumPy")
             ways[f"{layout}{', mapped' if mapped else ''}"] = way
     seconds = medians(ways, rounds)
     print(f"{len(queries):3} queries, {'length 1' if normalized else 'lengths unknown'}:", end="")
-    for way, took in seconds.items():
+    for name, took in seconds.items():
         print(
-            f"  {way} {1e3 * took:,.0f}" + ("" if way == "numpy" else f" ({seconds['numpy'] / took:.2f})"),
+            f"  {name} {1e3 * took:,.0f}" + ("" if name == "numpy" else f" ({seconds['numpy'] / took:.2f})"),
             end="",
         )
     print()

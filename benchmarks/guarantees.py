@@ -1,7 +1,7 @@
-"""What is lost when several processes write to one array at once: ``python -m benchmarks.guarantees``.
+"""Data that libraries lose when several processes write to one array concurrently.
 
-Every library is asked for the same, in the way its documentation shows, by real processes that are let
-go together. What is printed goes into docs/guides/guarantees.md.
+``python -m benchmarks.guarantees`` runs the same tasks with each library, in the way its documentation shows. Real
+processes start at the same moment. The printed table is part of docs/guides/guarantees.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 }
 
 
-class NotThereError(Exception):
+class MissingOperationError(Exception):
     """The library has no such operation."""
 
 
@@ -48,7 +48,7 @@ def open_array(library: str, path: str) -> Any:
 
 
 def create(path: Path, **options: Any) -> None:
-    """By exzarr, for all: they read the same format."""
+    """Create an array with exzarr for all libraries, which read the same format."""
     import exzarr
 
     exzarr.create_array(path, dtype="int64", fill_value=0, compressors=None, **options)
@@ -60,11 +60,11 @@ def read(path: Path) -> Any:
     return exzarr.open_array(path)[...]
 
 
-# -- what a process does -----------------------------------------------------------------
+# -- tasks of a process ------------------------------------------------------------------
 
 
 def write_parts(array: Any, me: int) -> None:
-    """Every eighth element is ours: in each chunk there are some of everybody's."""
+    """Write every eighth element, so that every chunk has elements of every process."""
     for i in range(1, ROUNDS + 1):
         array[me::WRITERS] = np.full(ELEMENTS // WRITERS, 1000 * i + me)
 
@@ -94,8 +94,8 @@ def worker(library: str, task: str, path: str, me: str) -> None:
     TASKS[task](array, int(me))
 
 
-def let_go(library: str, task: str, path: Path, processes: int) -> int:
-    """Have it done by so many processes at once; returns how many of them failed."""
+def run_concurrently(library: str, task: str, path: Path, processes: int) -> int:
+    """Run `task` in concurrent processes, and return the number of processes that failed."""
     command = [sys.executable, "-m", "benchmarks.guarantees", "worker", library, task, str(path)]
     started = [
         subprocess.Popen(
@@ -119,44 +119,44 @@ def let_go(library: str, task: str, path: Path, processes: int) -> int:
     return sum(process.returncode != 0 for process in started)
 
 
-# -- what is left of it ------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------
 
 
 def parts_lost(library: str, folder: Path, layout: str) -> str:
     path = folder / f"{library}-{layout}"
     create(path, shape=(ELEMENTS,), **LAYOUTS[layout])
-    failed = let_go(library, "parts", path, WRITERS)
+    failed = run_concurrently(library, "parts", path, WRITERS)
     wanted = np.arange(ELEMENTS) % WRITERS + 1000 * ROUNDS
-    return _said(int((read(path) != wanted).sum()), ELEMENTS, "elements", failed)
+    return _loss(int((read(path) != wanted).sum()), ELEMENTS, "elements", failed)
 
 
 def rows_lost(library: str, folder: Path) -> str:
     if library == "TensorStore":
-        raise NotThereError("no append")
+        raise MissingOperationError("no append")
     path = folder / f"{library}-append"
     create(path, shape=(0, 4), chunks=(25, 4))
-    failed = let_go(library, "append", path, APPENDERS)
+    failed = run_concurrently(library, "append", path, APPENDERS)
     found = read(path)
     wanted = APPENDERS * APPENDS * ROWS
     whole = [int((found == 1 + i).all(axis=1).sum()) for i in range(APPENDERS * APPENDS)]
-    return _said(wanted - sum(min(n, ROWS) for n in whole), wanted, "rows", failed)
+    return _loss(wanted - sum(min(n, ROWS) for n in whole), wanted, "rows", failed)
 
 
 def attributes_lost(library: str, folder: Path) -> str:
     if library == "TensorStore":
-        raise NotThereError("no attributes")
+        raise MissingOperationError("no attributes")
     import exzarr
 
     path = folder / f"{library}-attributes"
     create(path, shape=(4,), chunks=(4,))
-    failed = let_go(library, "attributes", path, WRITERS)
+    failed = run_concurrently(library, "attributes", path, WRITERS)
     wanted = WRITERS * CHANGES
-    return _said(wanted - len(exzarr.open_array(path).attrs), wanted, "attributes", failed)
+    return _loss(wanted - len(exzarr.open_array(path).attrs), wanted, "attributes", failed)
 
 
 def dask_lost(library: str, folder: Path) -> str:
     if library == "TensorStore":
-        raise NotThereError("no target of dask's")
+        raise MissingOperationError("no target of dask's")
     import dask.array
 
     path = folder / f"{library}-dask"
@@ -166,10 +166,10 @@ def dask_lost(library: str, folder: Path) -> str:
     dask.array.store(
         dask.array.from_array(data, chunks=(20, 70)), array, lock=False, scheduler="threads", num_workers=8
     )
-    return _said(int((read(path) != data).sum()), data.size, "elements", 0)
+    return _loss(int((read(path) != data).sum()), data.size, "elements", 0)
 
 
-def _said(lost: int, of: int, what: str, failed: int) -> str:
+def _loss(lost: int, of: int, what: str, failed: int) -> str:
     if not lost:
         return "nothing"
     share = f"{lost} of {of} {what}"
@@ -196,7 +196,7 @@ def table() -> list[str]:
             for library in LIBRARIES:
                 try:
                     cells.append(lost(library, Path(folder)))
-                except NotThereError as error:
+                except MissingOperationError as error:
                     cells.append(f"({error})")
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines

@@ -1,4 +1,4 @@
-"""Who takes part in a cell, and how they are timed: in turns, so that noise falls on all alike."""
+"""Measurement of cells. Contestants take turns, so that noise affects all of them equally."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from typing import Any
 
 from benchmarks.peers import BASELINE, NotSupportedError, Peer
 
-# A sample of something quicker than this is the mean of as many calls as it takes to get there.
+# A sample of a faster call is the mean of as many calls as fit into this time.
 SAMPLE_SECONDS = 0.004
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What one contestant does in one cell.
+    """The work of one contestant in one cell.
 
-    Timed is `run`, with what `prepare` made. `check` is called once beforehand: it raises where a
-    result is wrong, and serves as warm-up.
+    Attributes
+    ----------
+    check
+        Called once before the measurement. Raises if a result is wrong, and serves as warm-up.
+    run
+        The timed function. It receives the result of `prepare`.
+    prepare
+        Called before each sample, and not timed.
+    repeatable
+        Whether a sample may call `run` several times with one result of `prepare`.
     """
 
     check: Callable[[], None]
@@ -33,7 +41,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of a table. `contest` is called for each peer; `floor` takes part beside them."""
+    """One row of a table. `contest` returns the contest of a peer; `floor` that of the lower bound."""
 
     group: str
     name: str
@@ -43,7 +51,7 @@ class Cell:
 
 @dataclass
 class Result:
-    """Seconds per sample of each contestant that got through, and what befell the others."""
+    """Seconds per sample of each successful contestant, and the problems of the others."""
 
     group: str
     name: str
@@ -56,14 +64,14 @@ class Result:
         return statistics.median(times) if times else None
 
     def ratio(self, label: str) -> float | None:
-        """That contestant's time ÷ exzarr's: above 1, exzarr is faster."""
+        """Return the contestant's time ÷ exzarr's time. Above 1, exzarr is faster."""
         theirs, ours = self.median(label), self.median(BASELINE)
         return None if theirs is None or ours is None else theirs / ours
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often each contestant of a cell is sampled: as often as fits into `seconds`, within bounds."""
+    """Number of samples per contestant: as many as fit into `seconds`, from `least` to `most`."""
 
     least: int
     most: int
@@ -82,7 +90,7 @@ class _Entrant:
 
 
 def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str) -> Result:
-    """Let all contestants of a cell take turns. A contestant that fails is out; the others go on."""
+    """Measure all contestants of a cell in turns. A contestant that fails is excluded; the others continue."""
     result = Result(cell.group, cell.name)
     entrants: list[_Entrant] = []
     round_seconds = 0.0
@@ -99,20 +107,20 @@ def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str)
                     entrant.loops = min(1000, round(SAMPLE_SECONDS / min(once, _sample(entrant))))
         except NotSupportedError:
             result.unsupported.add(label)
-        except Exception as error:  # noqa: BLE001 - whatever a peer raises is that peer's result
+        except Exception as error:  # noqa: BLE001 - any exception of a peer is a result
             result.problems[label] = describe(error)
         else:
             round_seconds += once * entrant.loops
             entrants.append(entrant)
             if entrant.loops == 1:
-                result.times[label] = [once]  # its first turn
+                result.times[label] = [once]  # its first sample
 
     for peer in peers:
         admit(peer.label, lambda peer=peer: cell.contest(peer), peer.settings)  # type: ignore[misc]
     if cell.floor is not None:
         admit(floor_label, cell.floor, nullcontext)
 
-    # What the libraries keep is not looked through again and again.
+    # Exclude the libraries' long-lived objects from later garbage collections.
     gc.collect()
     gc.freeze()
     try:
@@ -124,7 +132,7 @@ def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str)
 
 def _take_turns(entrants: list[_Entrant], rounds: int, result: Result) -> None:
     for turn in range(1, rounds + 1):
-        # Another one first each time, so that nobody always follows the same one.
+        # A different contestant starts each round, so that none always follows the same one.
         start = turn % max(len(entrants), 1)
         for entrant in entrants[start:] + entrants[:start]:
             if entrant.label in result.problems:
@@ -148,7 +156,7 @@ def _sample(entrant: _Entrant) -> float:
     try:
         if loops == 1:
             start = perf_counter()
-            kept = run(prepared)  # freed after the clock has stopped
+            kept = run(prepared)  # freed after the time is taken
             seconds = perf_counter() - start
             del kept
             return seconds

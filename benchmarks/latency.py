@@ -1,8 +1,8 @@
-"""Stores where each request takes 20 ms: reads beside the peers, with as many requests in flight.
+"""Reads from stores with a latency of 20 ms per request, with the same number of requests in flight for each library.
 
-Over HTTP, from a local server that answers so late (`slow_server`), everyone reads the same files: exzarr and
-zarr-python by obstore, TensorStore by its http driver. Of a latency *store*, in memory, there are exzarr's and
-zarr-python's. *Ideal* is what the requests take when nothing else does: requests × latency ÷ concurrency.
+Over HTTP, all libraries read the same files from a local server that delays its answers (`slow_server`). exzarr and
+zarr-python use obstore, and TensorStore uses its http driver. Only exzarr and zarr-python have a latency *store* in
+memory. The *ideal* time counts requests only: requests × latency ÷ concurrency.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.slow_server import slow_server
 GROUP = "20 ms a request"
 IDEAL = "Time of a whole read at 20 ms a request over the ideal"
 LEAST = 0.9
-"""Of the ideal's throughput."""
+"""Target: fraction of the ideal throughput."""
 
 SECONDS = 0.02
 CONCURRENCY = 64
@@ -33,7 +33,7 @@ STORE, HTTP = "latency store", "HTTP"
 
 
 class LatencyCells:
-    """The cells, and the server behind them, which ends with `close`."""
+    """The cells and their server. `close` stops the server."""
 
     def __init__(self, folder: Path, *, quick: bool) -> None:
         self._chunks = 192 if quick else 1000
@@ -57,10 +57,10 @@ class LatencyCells:
         yield self._cell(self._name(STORE), self._in_memory, np.s_[...])
         yield self._cell(self._name(HTTP), self._over_http("chunks.zarr"), np.s_[...])
         if not self._quick:
-            # Opened anew each time: nobody has a shard's index.
+            # Each call opens the array again, so that no library has cached the index of a shard.
             window = np.s_[3:200:10, 16:32, 16:32]
             yield self._cell(
-                "a chunk of each of 20 shards, HTTP", self._over_http("shards.zarr"), window, anew=True
+                "a chunk of each of 20 shards, HTTP", self._over_http("shards.zarr"), window, reopen=True
             )
             yield self._opening()
 
@@ -68,7 +68,7 @@ class LatencyCells:
         return f"{self._chunks} chunks, zstd, {where}"
 
     def ideal(self, results: list[Result]) -> list[Figures]:
-        """Of whole reads, the times over the ideal. `bound` stands where it is promised: for the latency store."""
+        """Return the times of whole reads, divided by the ideal. The target is for the latency store only."""
         rows = []
         for result in results:
             if result.group != GROUP or not result.name.startswith(f"{self._chunks} chunks"):
@@ -79,32 +79,32 @@ class LatencyCells:
         return rows
 
     def _cell(
-        self, name: str, opener: Callable[[Peer], Callable[[], Any]], selection: Any, *, anew: bool = False
+        self, name: str, opener: Callable[[Peer], Callable[[], Any]], selection: Any, *, reopen: bool = False
     ) -> Cell:
         def contest(peer: Peer) -> Contest:
-            reopen = opener(peer)
-            array = reopen()
+            open_array = opener(peer)
+            array = open_array()
 
             def run(array: Any) -> Any:
                 return _read(peer, array, selection)
 
             def check() -> None:
                 if not np.array_equal(run(array), self._data[selection]):
-                    raise AssertionError("what was read is not what was stored")
+                    raise AssertionError("the data that were read differ from the stored data")
 
-            return Contest(check, run, reopen if anew else lambda: array)
+            return Contest(check, run, open_array if reopen else lambda: array)
 
         return Cell(GROUP, name, contest)
 
     def _opening(self) -> Cell:
         def contest(peer: Peer) -> Contest:
-            reopen = self._over_http("chunks.zarr")(peer)
+            open_array = self._over_http("chunks.zarr")(peer)
 
             def check() -> None:
-                if tuple(reopen().shape) != self._data.shape:
-                    raise AssertionError("another array was opened")
+                if tuple(open_array().shape) != self._data.shape:
+                    raise AssertionError("the opened array has the wrong shape")
 
-            return Contest(check, lambda _: reopen())
+            return Contest(check, lambda _: open_array())
 
         return Cell(GROUP, "open an array, HTTP", contest)
 
@@ -141,8 +141,8 @@ class LatencyCells:
     def _in_memory(self, peer: Peer) -> Callable[[], Any]:
         chunks = (1, EDGE, EDGE)
         if "fused" in peer.label:
-            # It takes a store in memory for one that answers at once, and asks it for one chunk after the other.
-            raise NotSupportedError("no latency store that it reads many chunks of at once")
+            # It assumes that a store in memory answers immediately, and reads one chunk after another.
+            raise NotSupportedError("it reads chunks of a latency store one after another")
         if isinstance(peer, ZarrPython) and peer.package == "zarr":
             import zarr
             from zarr.testing.store import LatencyStore as Theirs

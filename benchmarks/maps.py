@@ -1,8 +1,7 @@
-"""Maps over the chunks of an array that is read once, chunk by chunk: its mean.
+"""Parallel maps that compute the mean of an array, chunk by chunk.
 
-exzarr maps in threads (and, in a cell of its own, in processes); zarr-python is what dask reads from, with
-its threads; for TensorStore it is a loop over the chunks that keeps as many reads in flight as there are
-cores, twice, as one would write it by hand.
+exzarr maps in threads and, in a separate cell, in processes. dask reads through zarr-python, with its threads.
+TensorStore has a hand-written loop over the chunks with twice as many reads in flight as there are cores.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def chunk_sum(chunk: Any) -> float:
 
 
 def mean_of(peer: Peer, path: Path, how: str) -> Any:
-    """What computes the mean of the array at `path` with that library."""
+    """Return the function that computes the mean of the array at `path` with that library."""
     array = peer.open(path)
     if peer.label == BASELINE:
         return lambda: array.parallel_chunk_map(chunk_sum, executor=how, reduce=operator.add) / array.size
@@ -73,7 +72,7 @@ def mean_of(peer: Peer, path: Path, how: str) -> Any:
 
 
 def tensorstore_sum(array: Any) -> float:
-    """A loop over the chunks, with reads in flight."""
+    """Sum the chunks in a loop, with several reads in flight."""
     shape, chunks = array.shape, array.chunk_layout.read_chunk.shape
     corners = itertools.product(*[range(0, n, c) for n, c in zip(shape, chunks, strict=True)])
     total, ahead = 0.0, deque[Any]()

@@ -1,6 +1,6 @@
-"""One small class per library, all with the methods of `Peer`.
+"""Adapters to the compared libraries: one small class per library, with the methods of `Peer`.
 
-Each is asked in the way its documentation shows, with its own defaults for threads and caches.
+Each adapter calls its library in the way its documentation shows, with its defaults for threads and caches.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Selection = tuple[int | slice, ...]
 
 
 class UnavailableError(Exception):
-    """The library, or the part of it that is to be measured, is not there."""
+    """The library, or the part of it to be measured, is not installed."""
 
 
 class NotSupportedError(Exception):
-    """The library has no such operation; its place in the table stays empty."""
+    """The library has no such operation. Its cell in the table stays empty."""
 
 
-class Facts(NamedTuple):
-    """What one looks at after opening an array. Asking for it keeps a library from only pretending to."""
+class Properties(NamedTuple):
+    """Properties of an open array. Reading them prevents a library from deferring the work of opening."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -39,37 +39,37 @@ class Peer(Protocol):
     package: str
 
     def settings(self) -> AbstractContextManager[object]:
-        """What has to be in force while any other method runs."""
+        """Return the settings that must be active while another method runs."""
         ...
 
     def create(self, path: Path, layout: Layout) -> Any:
-        """A new array at `path`, all fill value."""
+        """Create an array at `path` that is filled with the fill value."""
         ...
 
     def open(self, path: Path) -> Any: ...
 
     def read(self, array: Any) -> AnyArray:
-        """The whole array."""
+        """Read the whole array."""
         ...
 
     def write(self, array: Any, values: AnyArray) -> None:
-        """The whole array."""
+        """Write the whole array."""
         ...
 
     def select(self, array: Any, selection: Selection) -> Any:
-        """Integers and slices with positive steps."""
+        """Read a selection of integers and slices with positive steps."""
         ...
 
     def rows(self, array: Any, index: AnyArray) -> Any:
-        """Whole rows, in the order of `index`."""
+        """Read whole rows, in the order of `index`."""
         ...
 
-    def facts(self, path: Path) -> Facts:
-        """Open the array at `path` and say what it is."""
+    def properties(self, path: Path) -> Properties:
+        """Open the array at `path` and return its properties."""
         ...
 
-    def listing(self, path: Path) -> dict[str, Facts]:
-        """Open the hierarchy at `path` by its consolidated metadata, and every array in it."""
+    def listing(self, path: Path) -> dict[str, Properties]:
+        """Open all arrays of the hierarchy at `path` through its consolidated metadata."""
         ...
 
 
@@ -110,16 +110,16 @@ class Exzarr:
     def rows(self, array: Any, index: AnyArray) -> Any:
         return array.oindex[index]
 
-    def facts(self, path: Path) -> Facts:
-        return _facts(self.open(path))
+    def properties(self, path: Path) -> Properties:
+        return _properties(self.open(path))
 
-    def listing(self, path: Path) -> dict[str, Facts]:
+    def listing(self, path: Path) -> dict[str, Properties]:
         group = self._exzarr.open_group(path, mode="r")
-        return {name: _facts(array) for name, array in group.arrays()}
+        return {name: _properties(array) for name, array in group.arrays()}
 
 
 class ZarrPython:
-    """zarr-python, with the codec pipeline of the given name."""
+    """zarr-python with the codec pipeline of the given name."""
 
     def __init__(self, label: str, pipeline: str, package: str = "zarr") -> None:
         import zarr
@@ -161,17 +161,17 @@ class ZarrPython:
     def rows(self, array: Any, index: AnyArray) -> Any:
         return array.oindex[index]
 
-    def facts(self, path: Path) -> Facts:
-        return _facts(self.open(path))
+    def properties(self, path: Path) -> Properties:
+        return _properties(self.open(path))
 
-    def listing(self, path: Path) -> dict[str, Facts]:
+    def listing(self, path: Path) -> dict[str, Properties]:
         if self.package != "zarr":
-            raise NotSupportedError("the codec pipeline has no part in it")
+            raise NotSupportedError("listing does not use the codec pipeline")
         group = self._zarr.open_consolidated(path, zarr_format=3)
-        return {name: _facts(array) for name, array in group.arrays()}
+        return {name: _properties(array) for name, array in group.arrays()}
 
     def create_hierarchy(self, path: Path, arrays: int) -> None:
-        """A group of small arrays with consolidated metadata."""
+        """Create a group of small arrays with consolidated metadata."""
         group = self._zarr.create_group(path, zarr_format=3)
         for i in range(arrays):
             group.create_array(
@@ -186,7 +186,7 @@ class ZarrPython:
 
 
 class TensorStore:
-    """TensorStore with its file driver, where ``file_io_sync`` is off: no other library syncs each file."""
+    """TensorStore with its file driver. ``file_io_sync`` is off, because no other library syncs each file."""
 
     label, package = "TensorStore", "tensorstore"
 
@@ -222,16 +222,16 @@ class TensorStore:
     def rows(self, array: Any, index: AnyArray) -> Any:
         return array[index].read().result()
 
-    def facts(self, path: Path) -> Facts:
+    def properties(self, path: Path) -> Properties:
         array = self.open(path)
-        return Facts(array.shape, array.dtype.numpy_dtype, array.chunk_layout.read_chunk.shape)
+        return Properties(array.shape, array.dtype.numpy_dtype, array.chunk_layout.read_chunk.shape)
 
-    def listing(self, path: Path) -> dict[str, Facts]:
-        raise NotSupportedError("TensorStore knows no hierarchies")
+    def listing(self, path: Path) -> dict[str, Properties]:
+        raise NotSupportedError("TensorStore does not support hierarchies")
 
 
-def _facts(array: Any) -> Facts:
-    return Facts(array.shape, array.dtype, array.chunks)
+def _properties(array: Any) -> Properties:
+    return Properties(array.shape, array.dtype, array.chunks)
 
 
 def _zarrs() -> Peer:
@@ -262,7 +262,7 @@ FACTORIES: dict[str, Callable[[], Peer]] = {
 
 
 def available(labels: list[str] | None = None) -> tuple[list[Peer], dict[str, str]]:
-    """The peers that are installed, and for each of the others what is missing."""
+    """Return the installed peers, and the missing package of each other peer."""
     peers: list[Peer] = []
     missing: dict[str, str] = {}
     for label in labels or FACTORIES:

@@ -1,4 +1,4 @@
-"""The picture in docs/benchmarks.md: a dot per cell and peer, on a scale of ratios."""
+"""Figure of docs/benchmarks.md: one dot per cell and peer, on a logarithmic scale of ratios."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.harness import Result
 from benchmarks.report import groups
 from benchmarks.targets import Run
 
-# Okabe and Ito's colours, which everyone can tell apart; and a shape each, for print.
+# Okabe and Ito's colours, which are safe for colour-blind readers; and a shape each, for print.
 STYLES = {
     "TensorStore": ("#0072B2", "o"),
     "zarrs-python": ("#D55E00", "s"),
@@ -21,7 +21,7 @@ LEFT = (cells.READS, cells.SELECTIONS, cells.OPENING, cells.ROWS)
 
 
 def draw(run: Run, path: Path) -> None:
-    """A PNG in two columns."""
+    """Draw the results as a PNG image in two columns."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -41,9 +41,7 @@ def draw(run: Run, path: Path) -> None:
             _panel(ax, name, results, run.labels)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.suptitle(
-        "How many times exzarr's time each peer takes: right of the line, exzarr is faster", fontsize=9
-    )
+    figure.suptitle("Each peer's time divided by exzarr's: right of the line, exzarr is faster", fontsize=9)
     figure.savefig(path, dpi=90)
     plt.close(figure)
 

@@ -1,6 +1,6 @@
-"""What takes a process of its own: how long an import takes, and how much memory a whole read.
+"""Measurements in separate processes: the time of an import, and the peak memory of a whole read.
 
-``python -m benchmarks.probe PEER PATH`` prints the bytes that a read took beyond its result.
+``python -m benchmarks.probe PEER PATH`` prints the bytes that a read needs in addition to its result.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ IMPORTS = "Import time over numpy's, ms"
 MEMORY = "Peak memory of a whole read over its result, MiB"
 MIB = 2**20
 
-# Nothing but NumPy first: what a library shares with this benchmark is its own to import.
+# Import only NumPy first, so that the measurement includes modules that the library shares with this benchmark.
 IMPORT = """
 import numpy, time
 start = time.perf_counter()
 {}
 print(time.perf_counter() - start)
 """
-# Where a package imports its modules when they are asked for, `import` alone says little.
+# A package may import its modules lazily, so `import` alone is not enough.
 ENTRIES = {
     "exzarr": "open_array",
     "tensorstore": "open",
@@ -44,12 +44,12 @@ MEASURED = [cube(64, "raw"), cube(64, "zstd"), cube(32, "blosc"), cube(32, "blos
 
 
 class ProbeError(Exception):
-    """The last words of a process that failed."""
+    """Last line of the error output of a failed process."""
 
 
 @dataclass
 class Figures:
-    """One row of numbers that are not times of one process; `bound` is exzarr's."""
+    """One row of numbers other than the times of a cell. `bound` is exzarr's target."""
 
     group: str
     name: str
@@ -59,7 +59,7 @@ class Figures:
 
 
 def import_times(work: Workspace, peers: Sequence[Peer], rounds: int) -> list[Figures]:
-    """The first import with bytecode in the cache, after numpy's; alone, and up to a function to open with."""
+    """Measure the first import after NumPy's, with cached bytecode: alone, and including the open function."""
     packages = {peer.package for peer in peers}
     rows: list[Figures] = []
     for name, code in (
@@ -79,7 +79,7 @@ def import_times(work: Workspace, peers: Sequence[Peer], rounds: int) -> list[Fi
                 else:
                     if turn:  # the first one fills the caches
                         times[package].append(seconds * 1e3)
-        for peer in peers:  # one import serves all pipelines of a package
+        for peer in peers:  # all pipelines of a package have the same import time
             if peer.package in problems:
                 row.problems[peer.label] = problems[peer.package]
             else:
@@ -89,7 +89,7 @@ def import_times(work: Workspace, peers: Sequence[Peer], rounds: int) -> list[Fi
 
 
 def peak_memory(work: Workspace, peers: Sequence[Peer], *, quick: bool) -> list[Figures]:
-    """`bound`: two chunks per worker and 16 MiB."""
+    """Measure the peak memory of whole reads. The target is two chunks per worker plus 16 MiB."""
     rows: list[Figures] = []
     for layout in MEASURED[-1:] if quick else MEASURED:
         row = Figures(MEMORY, layout.name, 2 * layout.chunk_bytes * cores() / MIB + 16)
@@ -131,9 +131,9 @@ def _memory_over_result(label: str, path: Path) -> int:
     peer = FACTORIES[label]()
     with peer.settings():
         array = peer.open(path)
-        peer.select(array, (0, 0, 0))  # imports what is imported late
+        peer.select(array, (0, 0, 0))  # triggers lazy imports
         gc.collect()
-        # Linux only. `ru_maxrss` won't do: a child starts with its parent's.
+        # Linux only. `ru_maxrss` is not suitable: a child inherits its parent's value.
         Path("/proc/self/clear_refs").write_text("5")
         before = _status("VmRSS")
         result = peer.read(array)

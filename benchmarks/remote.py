@@ -1,8 +1,8 @@
-"""Whole reads and writes where each request takes 20 ms: `python -m benchmarks.remote`.
+"""Whole reads and writes with a latency of 20 ms per request: `python -m benchmarks.remote`.
 
-exzarr reads from its memory store through `LatencyStore`, zarr-python from its own through its own latency wrapper,
-with as many requests in flight. *Ideal* is what the requests take when nothing else does: requests × latency ÷
-concurrency. The libraries take turns; the figures are medians.
+exzarr and zarr-python each use their own memory store with their own latency wrapper, and the same number of requests in
+flight. The *ideal* time counts requests only: requests × latency ÷ concurrency. The libraries take turns; the times
+are medians.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _ours(data: np.ndarray, layout: dict[str, Any], what: str) -> tuple[Counting
     array: Any = exzarr.open(store, mode="r+")
 
     def read() -> None:
-        again = Array(Location(store, ""), array.metadata)  # knows no index of a shard yet
+        again = Array(Location(store, ""), array.metadata)  # has not read any shard index
         assert again[...].shape == data.shape
 
     def write() -> None:

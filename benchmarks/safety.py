@@ -1,7 +1,7 @@
-"""Writing what others may be writing, too: parts of chunks, and rows at the end.
+"""Writes that are safe with concurrent writers: partial chunks and appends.
 
-exzarr and TensorStore keep out whoever changes the same chunk, zarr-python and zarrs-python do not
-(`python -m benchmarks.guarantees` shows what that loses); an append is safe in exzarr alone.
+exzarr and TensorStore protect a partial write against other writers of the same chunk. zarr-python and zarrs-python
+do not; `python -m benchmarks.guarantees` shows the loss. Only exzarr's append is safe with concurrent writers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TABLE = Layout((0, 64), (100, 64), "zstd")
 
 def safety_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
     for layout in QUICK if quick else LAYOUTS:
-        # The third shape writes half of the cube, and takes as long as the others together.
+        # The third shape writes half of the cube, and takes as long as the other two together.
         yield from [part(work, layout, name) for name in [*SHAPES][: 1 if quick else 3]]
         work.clear()
     yield append(work)
@@ -67,7 +67,7 @@ def append(work: Workspace) -> Cell:
 
     def contest(peer: Peer) -> Contest:
         if not (peer.label == BASELINE or peer.package == "zarr"):
-            raise NotSupportedError("no append, or zarr-python's")
+            raise NotSupportedError("no append of its own")
 
         def prepare() -> Any:
             return peer.create(work.fresh(peer.label), TABLE)

@@ -1,8 +1,8 @@
-"""A web server that takes its time: files of a folder over HTTP, each answer so many seconds late.
+"""Web server that serves the files of a folder over HTTP, and delays each answer.
 
-In a process of its own, so that it takes nothing from whoever is measured but a core. It knows what object stores'
-clients need of HTTP/1.1: GET and HEAD, one range, connections that stay. ``python -m benchmarks.slow_server FOLDER
-SECONDS`` prints its port.
+It runs in a separate process, so that it shares only the processor's cores with the measured library. It supports the
+parts of HTTP/1.1 that clients of object stores need: GET, HEAD, single ranges, and persistent connections.
+``python -m benchmarks.slow_server FOLDER SECONDS`` prints its port.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, folder: Path, seconds: float, kept: dict[str, bytes | None]) -> None:
-        self._folder, self._seconds, self._kept = folder, seconds, kept
-        self._came = b""
+    def __init__(self, folder: Path, seconds: float, cache: dict[str, bytes | None]) -> None:
+        self._folder, self._seconds, self._cache = folder, seconds, cache
+        self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._came += data
-        while (end := self._came.find(b"\r\n\r\n")) >= 0:
-            request, self._came = self._came[:end].decode("latin1"), self._came[end + 4 :]
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            request, self._received = self._received[:end].decode("latin1"), self._received[end + 4 :]
             asyncio.get_running_loop().call_later(self._seconds, self._answer, request)
 
     def _answer(self, request: str) -> None:
@@ -64,16 +64,16 @@ class _Connection(asyncio.Protocol):
         self._transport.write(head if method == "HEAD" else head + value)
 
     def _value(self, path: str) -> bytes | None:
-        if path not in self._kept:
+        if path not in self._cache:
             file = self._folder / path.lstrip("/")
             inside = file.resolve().is_relative_to(self._folder.resolve())
-            self._kept[path] = file.read_bytes() if inside and file.is_file() else None
-        return self._kept[path]
+            self._cache[path] = file.read_bytes() if inside and file.is_file() else None
+        return self._cache[path]
 
 
 @contextmanager
 def slow_server(folder: Path, seconds: float) -> Iterator[str]:
-    """Its URL, for as long as the block runs."""
+    """Run a slow server during the block, and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.slow_server", str(folder), str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -84,9 +84,11 @@ def slow_server(folder: Path, seconds: float) -> Iterator[str]:
 
 
 async def _serve(folder: Path, seconds: float) -> None:
-    kept: dict[str, bytes | None] = {}
+    cache: dict[str, bytes | None] = {}
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(folder, seconds, kept), "127.0.0.1", 0, backlog=512)
+    server = await loop.create_server(
+        lambda: _Connection(folder, seconds, cache), "127.0.0.1", 0, backlog=512
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -1,7 +1,7 @@
-"""Streams beside whole reads: going through an array chunk by chunk should cost hardly more than reading it.
+"""Chunk streams compared with whole reads: streaming an array should cost little more than reading it.
 
-``python -m benchmarks.streams`` prints all layouts, also unordered and slice by slice. Both sides take turns; what
-counts is the ratio of medians. The consumer does nothing with the chunks but let go of them.
+``python -m benchmarks.streams`` prints all layouts, including unordered streams and slice streams. Streams and whole
+reads take turns; compare the ratios of the medians. The consumer only releases the chunks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.probe import Figures
 
 GROUP = "Time of a chunk stream over that of one whole read"
 LEAST = 0.9
-"""Of the whole read's throughput."""
+"""Target: fraction of the whole read's throughput."""
 
 LAYOUTS = [
     *[cube(edge, codec) for codec in ("raw", "zstd", "blosc") for edge in (16, 32, 64)],
@@ -49,7 +49,7 @@ MORE: dict[str, Way] = {
 
 
 def throughput(work: Workspace, *, quick: bool) -> list[Figures]:
-    """The ratio for each layout; `bound`: what 0.9 of the throughput comes to."""
+    """Measure the ratio for each layout. The bound is the ratio at 0.9 of the throughput."""
     rows: list[Figures] = []
     for layout in QUICK if quick else LAYOUTS:
         row = Figures(GROUP, layout.name, bound=1 / LEAST)
@@ -67,11 +67,11 @@ def throughput(work: Workspace, *, quick: bool) -> list[Figures]:
 def check(array: Any, data: Any) -> None:
     for chunk in array.chunk_stream():
         if not np.array_equal(chunk.data, data[chunk.region]):
-            raise AssertionError(f"chunk {chunk.index} is not what was stored")
+            raise AssertionError(f"chunk {chunk.index} differs from the stored data")
 
 
 def ratios(array: Any, ways: dict[str, Way], rounds: int) -> dict[str, float]:
-    """For each way its time over that of a whole read, all in turns."""
+    """Return the time of each way divided by that of a whole read. All take turns."""
     times: dict[str, list[float]] = {name: [] for name in ("whole", *ways)}
     contestants: list[tuple[str, Way]] = [("whole", lambda array: array[...]), *ways.items()]
     for turn in range(rounds + 1):

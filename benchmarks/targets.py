@@ -1,4 +1,4 @@
-"""What exzarr promises, and whether this run bears it out."""
+"""Performance targets of exzarr, and their verdicts for a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TENSORSTORE = "TensorStore"
 
 @dataclass(frozen=True)
 class Verdict:
-    """`passed` is None where nothing was measured that would tell."""
+    """The result of one target. `passed` is None if the run did not measure it."""
 
     target: str
     measured: str
@@ -31,7 +31,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one run measured."""
+    """All measurements of one run."""
 
     results: Sequence[Result]
     figures: Sequence[Figures]
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def labels(self) -> list[str]:
-        """Those that stand beside exzarr."""
+        """Labels of the peers in this run."""
         rows: list[Result | Figures] = [*self.results, *self.figures]
         seen = {label for row in rows for label in (*_measured(row), *row.problems)}
         return [label for label in FACTORIES if label in seen and label != BASELINE]
@@ -57,7 +57,7 @@ def against(label: str) -> Ratio:
 
 
 def against_zarr(result: Result) -> float | None:
-    """zarr-python's best pipeline in that cell."""
+    """Return the ratio of zarr-python's fastest pipeline in that cell."""
     ratios = [ratio for label in ZARR if (ratio := result.ratio(label)) is not None]
     return min(ratios, default=None)
 

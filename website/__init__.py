@@ -1,6 +1,6 @@
-"""What is made of the notebooks, the articles and the guides: ``make articles`` and ``make gallery``.
+"""Builder of the articles (``make articles``) and of the site (``make gallery``).
 
-``running`` runs a notebook in folders of its own. ``articles`` puts what it publishes into docs/articles/. ``build`` makes
-the site: ``pages`` knows which page is where, ``markdown``, ``notebook_page`` and ``controls`` make HTML of sources, and
-templates/ and static/ say how it looks.
+``running`` runs a notebook in its own folders. ``articles`` inserts the published numbers into docs/articles/. ``build``
+writes the site. ``pages`` maps sources to pages. ``markdown``, ``notebook_page`` and ``controls`` convert sources to HTML.
+The layout is in templates/ and static/.
 """

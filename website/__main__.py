@@ -1,4 +1,4 @@
-"""What ``make articles`` and ``make gallery`` run: ``python -m website articles [NAME ...]``, ``python -m website build``."""
+"""Update the articles (``python -m website articles [NAME ...]``) or write the site (``python -m website build``)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m website", description=__doc__)
     commands = parser.add_subparsers(required=True)
     some = commands.add_parser(
-        "articles", help="run notebooks, and put their numbers and figures into articles"
+        "articles", help="run notebooks, and update the numbers and figures of their articles"
     )
-    some.add_argument("names", nargs="*", help="of notebooks; all, where there are none")
+    some.add_argument("names", nargs="*", help="names of notebooks (default: all)")
     some.set_defaults(do=lambda given: update_articles(given.names))
     site = commands.add_parser("build", help="run all notebooks, and write the site")
     site.add_argument(
-        "--output", type=Path, default=Path("build/site"), help="its folder (default: build/site)"
+        "--output", type=Path, default=Path("build/site"), help="folder of the site (default: build/site)"
     )
-    site.add_argument("--jobs", type=int, default=2, help="notebooks that run at once (default: 2)")
+    site.add_argument("--jobs", type=int, default=2, help="notebooks that run concurrently (default: 2)")
     site.set_defaults(do=lambda given: build(given.output, jobs=given.jobs))
     given = parser.parse_args()
     given.do(given)
 
 
 def update_articles(names: list[str]) -> None:
-    """Run the notebooks called `names` (all that have an article), and bring their articles up to date."""
+    """Run the notebooks `names` (default: all that have an article) and update their articles."""
     wanted = {find(name).name for name in names}
     for article in articles():
         if not wanted or article.notebook in wanted:
@@ -40,7 +40,7 @@ def update_articles(names: list[str]) -> None:
 
 
 def update(article: Article) -> None:
-    """Run the notebook of `article`; write its numbers between the markers, and its figures beside it."""
+    """Run the notebook of `article`, write its numbers between the markers, and save its figures."""
     started = time.perf_counter()
     done = run(find(article.notebook).path)
     if done.code:

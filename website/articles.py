@@ -1,15 +1,14 @@
-"""Articles, and how what a run came to gets into them.
+"""Articles, and the markers that hold the results of a notebook's run.
 
-An article is Markdown whose first line names its notebook, the second one, where it wants another than its first, the
-figure that is its thumbnail; and in which whatever a run produced stands between
-markers, so that it is never typed::
+An article is Markdown. Its first line names its notebook. An optional second line names the figure that is its thumbnail
+(default: the first figure). All numbers that a run produces are between markers, so that none is typed by hand::
 
     <!-- notebook: 01_01_first_zarr_array -->
     <!-- cover: window -->
     There are <!--=chunks-->48<!--/--> chunks, read in <!--=read_ms:.1f-->3.2<!--/--> ms.
 
-After the name may stand a format, as in Python's f-strings; without one, integers get their commas and floats three
-digits. Text of several lines goes into a fenced block::
+A format may follow the name, as in Python's f-strings. Without a format, integers get commas and floats three
+digits. Text of several lines becomes a fenced block::
 
     <!--=tree-->
     ```text
@@ -17,7 +16,7 @@ digits. Text of several lines goes into a fenced block::
     ```
     <!--/-->
 
-``<!--fixed-->`` in place of a name marks figures that nobody measured: a choice, or a fact from elsewhere.
+``<!--fixed-->`` instead of a name marks numbers that were not measured: a choice, or a fact from another source.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ MEASURED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """An article: its file, its text, the name of its notebook, and of the figure that stands for it."""
+    """An article: its file, its text, the name of its notebook, and the name of its cover figure."""
 
     path: Path
     text: str
@@ -53,22 +52,22 @@ class Article:
 
     @property
     def figures(self) -> list[str]:
-        """Paths of its pictures, relative to it."""
+        """Paths of its figures, relative to the article."""
         return re.findall(r"!\[[^\]]+\]\(([^)]+)\)", self.text)
 
 
 def folder() -> Path:
-    """Where the articles are, in a checkout."""
+    """Return the folder of the articles in a checkout."""
     return Path(exzarr.__file__).parents[2] / "docs" / "articles"
 
 
 def articles() -> list[Article]:
-    """All articles, in the order of their numbers."""
+    """Return all articles, sorted by number."""
     return [read(path) for path in sorted(folder().glob("[0-9][0-9]-*.md"))]
 
 
 def read(path: Path) -> Article:
-    """The article at `path`."""
+    """Read the article at `path`."""
     text = path.read_text(encoding="utf-8")
     first = re.match(r"<!-- notebook: (\w+) -->\n(?:<!-- cover: ([\w-]+) -->\n)?", text)
     if first is None:
@@ -77,7 +76,7 @@ def read(path: Path) -> Article:
 
 
 def filled(article: Article, run: Run) -> str:
-    """The article's text with what `run` published between its markers."""
+    """Return the article's text with the values that `run` published between its markers."""
     return MARKED.sub(partial(_fill, article, {**run.measured, **run.results}), article.text)
 
 
@@ -85,7 +84,7 @@ def _fill(article: Article, values: dict[str, Any], found: re.Match[str]) -> str
     name = found["name"]
     if name not in values:
         raise ArgumentError(
-            f"{article.path} says {name}, which {article.notebook} does not publish; it publishes "
+            f"{article.path} uses {name}, which {article.notebook} does not publish; use one of: "
             f"{', '.join(sorted(values))}"
         )
     text = _formatted(values[name], found["format"])
@@ -106,12 +105,12 @@ def _formatted(value: Any, wanted: str | None) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits of a number, and never an exponent."""
+    """Format a number with three significant digits, and an exponent only if it is below 1e-4."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 1e-4 else f"{value:.2e}"
 
 
 def differences(article: Article, run: Run) -> list[str]:
-    """Where the article says other than `run`. Timings, which differ from run to run, only have to be published."""
+    """Return the differences between the article and `run`. Timings only have to be published, because they vary."""
     wrong = []
     for found in MARKED.finditer(article.text):
         name = found["name"]
@@ -127,12 +126,12 @@ def differences(article: Article, run: Run) -> list[str]:
 
 
 def words(article: Article) -> int:
-    """Words of prose: without code, tables, markers and pictures."""
+    """Count the words of prose, without code, tables and markers."""
     return len(re.findall(r"\w[\w’'-]*", _prose(article.text)))
 
 
 def bare_figures(article: Article) -> list[str]:
-    """Numbers with a unit that stand in no marker, so that nobody knows where they are from."""
+    """Return the numbers with a unit outside of markers; their source is unknown."""
     text = FIXED.sub("", MARKED.sub("", FENCED.sub("", article.text)))
     return MEASURED.findall(re.sub(r"`[^`]*`", "", text))
 

@@ -1,7 +1,7 @@
-"""The site: every notebook with what it shows, the articles, the guides, and an index of all of it.
+"""Builder of the site: every notebook with its output, the articles, the guides, and an index.
 
-Plain files that need no network and no server: pages link to each other by relative addresses, style and pictures lie
-beside them, and there is no script.
+The site is a folder of plain files. It needs no network and no server: links are relative, styles and pictures are in
+the folder, and there are no scripts.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from website.running import Run, export
 __all__ = ["build"]
 
 HERE = Path(__file__).parent
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Tutorial:
-    """A notebook, what its run came to, and its article, if it has one."""
+    """A notebook, its run, and its article, if it has one."""
 
     notebook: Notebook
     run: Run
@@ -40,20 +40,34 @@ class Tutorial:
 
     @property
     def cover(self) -> str | None:
-        """The name of the figure that stands for it."""
+        """Name of the figure that represents the tutorial."""
         chosen = self.article.cover if self.article else None
         return chosen if chosen in self.run.figures else next(iter(self.run.figures), None)
 
 
-def build(folder: Path, site: Site | None = None, *, jobs: int = 2, tell: Tell = print) -> None:
-    """Run all notebooks, `jobs` at once, and write the site into `folder`, in place of what is there.
+def build(folder: Path, site: Site | None = None, *, jobs: int = 2, report: Report = print) -> None:
+    """Run all notebooks and replace `folder` with the site.
 
-    Ends the process with a message where a notebook fails.
+    Parameters
+    ----------
+    folder
+        Folder of the site. Its existing content is deleted.
+    site
+        Sources of the site (default: those of this repository).
+    jobs
+        Number of notebooks that run concurrently.
+    report
+        Function that receives a line of progress.
+
+    Raises
+    ------
+    SystemExit
+        If a notebook fails.
     """
     site = site or Site.of_repository()
     by_notebook = {one.notebook: one for one in articles()}
     with ThreadPoolExecutor(jobs) as pool:
-        runs = pool.map(lambda one: _exported(one, tell), site.notebooks)
+        runs = pool.map(lambda one: _exported(one, report), site.notebooks)
         tutorials = [
             Tutorial(one, run, by_notebook.get(one.name))
             for one, run in zip(site.notebooks, runs, strict=True)
@@ -72,14 +86,14 @@ def build(folder: Path, site: Site | None = None, *, jobs: int = 2, tell: Tell =
     for document in site.documents:
         _document(folder, site, document, tutorials)
     _index(folder, site, tutorials)
-    tell(f"{folder / 'index.html'}: {len(tutorials)} notebooks, {len(site.documents)} documents")
+    report(f"{folder / 'index.html'}: {len(tutorials)} notebooks, {len(site.documents)} documents")
 
 
-def _exported(notebook: Notebook, tell: Tell) -> Run:
+def _exported(notebook: Notebook, report: Report) -> Run:
     done = export(notebook.path)
     if done.code or not done.cells:
         sys.exit(f"{notebook.name} failed:\n{done.output}")
-    tell(f"{notebook.name} ran")
+    report(f"{notebook.name} ran")
     return done
 
 
@@ -121,14 +135,14 @@ def _document(folder: Path, site: Site, path: Path, tutorials: Iterable[Tutorial
     assert address is not None
     text = path.read_text(encoding="utf-8")
     kind = {"guides": "Guide", "articles": "Article", "design": "Design note"}.get(path.parent.name, "")
-    told = next((one.notebook.path for one in tutorials if one.article and one.article.path == path), None)
+    source = next((one.notebook.path for one in tutorials if one.article and one.article.path == path), None)
     _page(
         folder,
         address,
         "document.html",
         title=_plain(read_title(text)),
         kind=kind,
-        notebook=_relative(site, told, address) if told else None,
+        notebook=_relative(site, source, address) if source else None,
         body=render(text, site.link(path)),
         contents=headings(text),
     )
@@ -159,7 +173,7 @@ def _card(site: Site, tutorial: Tutorial, here: PurePosixPath) -> dict[str, Any]
 
 
 def _entry(site: Site, path: Path, here: PurePosixPath) -> dict[str, str]:
-    """A document with its title and its first sentence."""
+    """Return the title, first sentence and address of a document."""
     text = path.read_text(encoding="utf-8")
     return {
         "title": _plain(read_title(text)),

@@ -1,4 +1,4 @@
-"""What marimo shows by elements of its own, as plain HTML: a page has no kernel that could answer them."""
+"""Plain HTML for marimo's custom elements, because a static page has no kernel that could answer them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEFT = re.compile(r"</?marimo-[\w-]+[^>]*>")
 
 
 def plain_html(text: str) -> str:
-    """`text` with sliders and dropdowns that show the value they begin with, and without other elements of marimo."""
+    """Replace sliders and dropdowns in `text` by plain HTML with their initial value; drop other marimo elements."""
     return LEFT.sub("", ELEMENT.sub(_control, text))
 
 

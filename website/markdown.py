@@ -1,4 +1,4 @@
-"""Markdown as HTML: headings with anchors, coloured code, links that lead to pages of the site."""
+"""Conversion of Markdown to HTML, with anchors of headings, coloured code, and links to pages of the site."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 __all__ = ["Heading", "code", "code_styles", "first_sentence", "headings", "render", "slug"]
 
 Link = Callable[[str], str | None]
-"""What a link's target becomes; None where the site has no page for it, so that only its text is left."""
+"""Function that maps the target of a link to an address, or to None if the site has no page for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of the second level, for a table of contents: HTML of its text, and its anchor."""
+    """A level 2 heading for a table of contents: its text as HTML, and its anchor."""
 
     text: str
     anchor: str
 
 
 def slug(text: str) -> str:
-    """The anchor of a heading, by GitHub's rules.
+    """Return the anchor of a heading, by GitHub's rules.
 
     >>> slug("What `explain` costs, beforehand")
     'what-explain-costs-beforehand'
@@ -43,7 +43,11 @@ def _parser() -> Any:
 
 
 def render(text: str, link: Link = str, *, first_level: int = 1) -> str:
-    """`text` as HTML; `link` says what targets of links and pictures become, headings begin at `first_level`."""
+    """Convert Markdown to HTML.
+
+    `link` maps the targets of links and pictures; a link without a target keeps only its text. The level of the
+    top heading is `first_level`.
+    """
     parser = _parser()
     tokens = parser.parse(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL))
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
@@ -54,12 +58,12 @@ def render(text: str, link: Link = str, *, first_level: int = 1) -> str:
         if token.children:
             token.children = _linked(token.children, link)
     made: str = parser.renderer.render(tokens, parser.options, {})
-    # Wide tables scroll by themselves, and not the page.
+    # Wide tables scroll on their own, so that the page does not.
     return made.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
 
 
 def headings(text: str) -> list[Heading]:
-    """The headings of the second level in `text`."""
+    """Return the level 2 headings of `text`."""
     tokens = _parser().parse(text)
     return [
         Heading(_parser().renderInline(inline.content), slug(_plain(inline)))
@@ -69,7 +73,7 @@ def headings(text: str) -> list[Heading]:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of the first paragraph: Markdown."""
+    """Return the first sentence of the first paragraph, as Markdown."""
     tokens = _parser().parse(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL))
     paragraphs = [
         inline.content.replace("\n", " ")
@@ -85,7 +89,7 @@ def _plain(inline: Any) -> str:
 
 
 def _linked(parts: list[Any], link: Link) -> list[Any]:
-    """Inline tokens, with links and pictures that lead where `link` says."""
+    """Return inline tokens with the targets of links and pictures mapped by `link`."""
     kept = []
     dropped = 0
     for part in parts:
@@ -105,7 +109,7 @@ def _linked(parts: list[Any], link: Link) -> list[Any]:
 
 
 def code(text: str, language: str = "") -> str:
-    """Code in colours; as it is, where nobody knows the language."""
+    """Return code as coloured HTML; without colours if the language is unknown."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import get_lexer_by_name
@@ -120,7 +124,7 @@ def code(text: str, language: str = "") -> str:
 
 
 def code_styles() -> str:
-    """CSS for the colours of code, for light pages and for dark ones."""
+    """Return the CSS for coloured code, for the light and the dark colour scheme."""
     from pygments.formatters import HtmlFormatter
 
     light, dark = [_style(HtmlFormatter(style=name)) for name in ("xcode", "github-dark")]
@@ -129,5 +133,5 @@ def code_styles() -> str:
 
 def _style(formatter: Any) -> str:
     lines = formatter.get_style_defs(".code").splitlines()
-    # Not the background and the line numbers: those are the site's own.
+    # Without background and line numbers: the site has its own styles for them.
     return "\n".join([line for line in lines if re.match(r"\.code \.\w", line)])

@@ -1,4 +1,4 @@
-"""The cells of a notebook that was run, as HTML."""
+"""Conversion of an executed notebook's cells to HTML."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CHECKED = "checked: "
 
 
 def body(cells: tuple[dict[str, Any], ...], link: Link) -> str:
-    """All cells but the header, which the page shows in its own way."""
+    """Return the HTML of all cells except the header, which the page template shows."""
     return "\n".join([part for cell in _after_header(cells) for part in _cell(cell, link)])
 
 
 def contents(cells: tuple[dict[str, Any], ...]) -> list[Heading]:
-    """The headings of the notebook's text."""
+    """Return the headings of the notebook's Markdown cells."""
     return [
         one for cell in cells if cell["cell_type"] == "markdown" for one in headings(_text(cell["source"]))
     ]
@@ -58,7 +58,7 @@ def _output(output: dict[str, Any], link: Link) -> str:
         return f'<div class="output">{plain_html(_text(data["text/html"]))}</div>'
     if "text/markdown" in data:
         text = _text(data["text/markdown"])
-        if text.startswith("&lt;marimo-"):  # a control that is all a cell shows, as marimo exports it
+        if text.startswith("&lt;marimo-"):  # marimo's export of a cell that shows only a control
             element = f"<marimo-ui-element>{html.unescape(text)}</marimo-ui-element>"
             return f'<div class="output">{plain_html(element)}</div>'
         return f'<div class="output prose">{render(text, link)}</div>'
@@ -74,7 +74,7 @@ def _output(output: dict[str, Any], link: Link) -> str:
 
 
 def _printed(text: str) -> str:
-    """Lines that say what was checked as a list of their own, the others as they are."""
+    """Return printed lines as HTML, with the lines of checks as a list."""
     lines = text.splitlines()
     checks = [
         f"<li>{html.escape(line.removeprefix(CHECKED))}</li>" for line in lines if line.startswith(CHECKED)

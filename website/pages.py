@@ -1,4 +1,4 @@
-"""Which pages the site has, and what a link between two files of the repository is on it."""
+"""Addresses of the site's pages, and links between them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ ASSETS = {".png", ".svg", ".jpg"}
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The sources of the site (absolute paths), and where each one's page lies in it."""
+    """Sources of the site (absolute paths), and the addresses of their pages."""
 
     notebooks: tuple[Notebook, ...]
     documents: tuple[Path, ...]
 
     @staticmethod
     def of_repository() -> Site:
-        """All notebooks, all that is in docs/, and the changelog."""
+        """Return the site of this repository: all notebooks, all documents in docs/, and the changelog."""
         return Site(tuple(notebooks()), (*sorted(DOCS.rglob("*.md")), ROOT / "CHANGELOG.md"))
 
     @property
     def guides(self) -> tuple[Path, ...]:
-        """The guides, the one to begin with first."""
+        """Guides, sorted by name after the getting-started guide."""
         found = [path for path in self.documents if path.parent.name == "guides"]
         return tuple(sorted(found, key=lambda path: (path.stem != "getting-started", path.stem)))
 
     def address(self, source: Path) -> PurePosixPath | None:
-        """Where the page of a file, or its copy, lies in the site; None where it has none."""
+        """Return the address of a file's page or copy in the site, or None if it has none."""
         source = source.resolve()
         for one in self.notebooks:
             if source == one.path.resolve():
@@ -49,11 +49,11 @@ class Site:
         return None
 
     def link(self, source: Path) -> Callable[[str], str | None]:
-        """What the targets of links become that stand in the file `source`."""
+        """Return the function that maps targets of links in the file `source` to addresses in the site."""
         here = self.address(source)
         assert here is not None, source
 
-        def lead(target: str) -> str | None:
+        def resolve(target: str) -> str | None:
             if re.match(r"[a-z]+:|#", target):
                 return target
             path, _, anchor = target.partition("#")
@@ -62,11 +62,11 @@ class Site:
                 return None
             return relative(there, here) + (f"#{anchor}" if anchor else "")
 
-        return lead
+        return resolve
 
 
 def relative(there: PurePosixPath | str, here: PurePosixPath) -> str:
-    """The address of the page `there` in a link on the page `here`.
+    """Return the relative address of the page `there` on the page `here`.
 
     >>> relative("style.css", PurePosixPath("guides/streams.html"))
     '../style.css'
@@ -75,6 +75,6 @@ def relative(there: PurePosixPath | str, here: PurePosixPath) -> str:
 
 
 def read_title(text: str) -> str:
-    """The first heading of a Markdown text."""
+    """Return the first heading of a Markdown text."""
     found = re.search(r"^# (.+)$", text, re.MULTILINE)
     return found[1].strip() if found else ""

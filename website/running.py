@@ -1,4 +1,4 @@
-"""Running a notebook from start to end, in a process and in folders of its own."""
+"""Execution of a notebook from start to end, in its own process and folders."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = ["Run", "export", "run"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of it.
+    """The result of running a notebook.
 
     Attributes
     ----------
     code
-        The exit status: 0 where the notebook ran to its end, so that all its checks held.
+        Exit status; 0 if the notebook ran to its end and all checks passed.
     output
-        What it printed, errors included.
+        Printed text, errors included.
     left
-        Files and folders it left behind in its folder, or in that for temporary files: there should be none.
+        Files and folders left in the working folder or the temporary folder. There should be none.
     results, measured
-        What it published.
+        Published values.
     figures
-        The SVG text of each published figure, by name.
+        SVG text of each published figure, by name.
     cells
-        Its cells with what they showed, as ipynb has them; where it was exported.
+        Cells with their outputs, in the ipynb format. Empty unless the notebook was exported.
     """
 
     code: int
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def checks(self) -> list[str]:
-        """What it says it has checked."""
+        """Texts of the checks that passed."""
         return [
             line.removeprefix("checked: ")
             for line in self.output.splitlines()
@@ -57,8 +57,8 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """The folders of one run: to work in, for temporary files, and for what is published."""
+class _RunFolders:
+    """The folders of one run: working folder, temporary files, and published values."""
 
     base: Path
 
@@ -68,20 +68,20 @@ class _Place:
         return tuple([str(path.relative_to(self.base)) for path in paths])
 
     def published(self) -> dict[str, Any]:
-        said = self.base / "published" / RESULTS
-        values = json.loads(said.read_text(encoding="utf-8")) if said.exists() else {}
+        results = self.base / "published" / RESULTS
+        values = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
         drawn = sorted((self.base / "published").glob("*.svg"))
         return {**values, "figures": {path.stem: path.read_text(encoding="utf-8") for path in drawn}}
 
     def call(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run Python with `arguments` here."""
+        """Run Python with `arguments` in these folders."""
         variables = {
             **os.environ,
             OUT: str(self.base / "published"),
             "TMPDIR": str(self.base / "tmp"),
             "MARIMO_SKIP_UPDATE_CHECK": "1",
         }
-        return subprocess.run(  # noqa: S603 - our own interpreter, and a notebook that was named
+        return subprocess.run(  # noqa: S603 - this interpreter, with the path of a notebook
             [sys.executable, *arguments],
             cwd=self.base / "work",
             env=variables,
@@ -94,26 +94,26 @@ class _Place:
 
 
 @contextmanager
-def _place() -> Iterator[_Place]:
+def _run_folders() -> Iterator[_RunFolders]:
     with tempfile.TemporaryDirectory(prefix="exzarr-gallery-") as name:
-        place = _Place(Path(name))
+        folders = _RunFolders(Path(name))
         for folder in ("work", "tmp", "published"):
-            (place.base / folder).mkdir()
-        yield place
+            (folders.base / folder).mkdir()
+        yield folders
 
 
 def run(notebook: Path) -> Run:
-    """Run the notebook at `notebook` as a script, and collect what it publishes."""
-    with _place() as place:
-        done = place.call([str(notebook.resolve())])
-        return Run(done.returncode, done.stdout, place.left, **place.published())
+    """Run the notebook at path `notebook` as a script, and collect what it publishes."""
+    with _run_folders() as folders:
+        done = folders.call([str(notebook.resolve())])
+        return Run(done.returncode, done.stdout, folders.left, **folders.published())
 
 
 def export(notebook: Path) -> Run:
-    """Run the notebook at `notebook` as `run` does, and collect what each cell shows, too."""
-    with _place() as place:
-        target = place.base / "notebook.ipynb"
+    """Run the notebook like `run`, and collect the outputs of its cells as well."""
+    with _run_folders() as folders:
+        target = folders.base / "notebook.ipynb"
         options = ["--include-outputs", "--sort", "top-down", "--output", str(target)]
-        done = place.call(["-m", "marimo", "export", "ipynb", *options, str(notebook.resolve())])
+        done = folders.call(["-m", "marimo", "export", "ipynb", *options, str(notebook.resolve())])
         cells = json.loads(target.read_text(encoding="utf-8"))["cells"] if target.exists() else []
-        return Run(done.returncode, done.stdout, (), **place.published(), cells=tuple(cells))
+        return Run(done.returncode, done.stdout, (), **folders.published(), cells=tuple(cells))

@@ -80,7 +80,7 @@ def test_text_of_several_lines_is_fenced() -> None:
 
 
 def test_a_name_that_is_not_published_is_an_error() -> None:
-    with pytest.raises(ArgumentError, match="says nothing_like_it, which 99_99_trial does not publish"):
+    with pytest.raises(ArgumentError, match="uses nothing_like_it, which 99_99_trial does not publish"):
         filled(article_of("<!--=nothing_like_it-->1<!--/-->"), run_with({"rows": 1}))
 
 

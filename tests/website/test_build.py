@@ -65,7 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     (folder / "left-over.html").write_text("of an earlier one")
     whole = Site.of_repository()
-    build(folder, Site((find(NAME),), whole.documents), tell=lambda _: None)
+    build(folder, Site((find(NAME),), whole.documents), report=lambda _: None)
     return folder
 
 

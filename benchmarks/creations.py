@@ -1,7 +1,7 @@
-"""Creating many arrays below one group with consolidated metadata: ``python -m benchmarks.creations [N]``.
+"""Creation of many arrays in one group with consolidated metadata: ``python -m benchmarks.creations [N]``.
 
-Prints the seconds for N creations (1,000 by default) and for a tenth of them, in a new folder each. A way that is
-linear takes about ten times as long for ten times as many arrays. The ways take turns, and the median counts.
+Prints the seconds for N creations (default: 1,000) and for a tenth of them, each in a new folder. A linear method
+takes about ten times as long for ten times as many arrays. The methods take turns, and the median counts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def not_consolidated(path: Path, count: int) -> None:
 
 
 def zarr_python(path: Path, count: int) -> None:
-    """It consolidates when it is asked to: once, at the end."""
+    """Create the arrays with zarr-python, and consolidate once at the end, because it does so only on request."""
     import zarr
 
     group = zarr.create_group(path)
@@ -72,12 +72,12 @@ def seconds(way: Callable[[Path, int], None], count: int) -> float:
 
 
 def _check(path: Path, count: int, *, consolidated: bool) -> None:
-    """By the other library: what was measured has done all of it."""
+    """Raise AssertionError unless zarr-python finds all arrays."""
     import zarr
 
     group = zarr.open_group(path, mode="r", use_consolidated=consolidated)
     found = len([*group.array_keys()])
-    assert found == count, f"{found} of {count} arrays are there"
+    assert found == count, f"{found} of {count} arrays exist"
 
 
 def main() -> None:

@@ -112,7 +112,7 @@ def _(mo):
 
 @app.cell
 def append_costs(CountingStore, DAY, MemoryStore, exzarr, fleet, np):
-    def append_cost(rows_in_chunk, rows_at_once, *, shards=None, compressors="auto"):
+    def append_cost(rows_in_chunk, rows_in_append, *, shards=None, compressors="auto"):
         """Append a day; return the bytes written and the requests of each append, and the bytes of the day."""
         store = CountingStore(MemoryStore())
         array = exzarr.create_array(
@@ -125,9 +125,9 @@ def append_costs(CountingStore, DAY, MemoryStore, exzarr, fleet, np):
             compressors=compressors,
         )
         day, puts, requests = fleet.readings(0, DAY), [], []
-        for row in range(0, DAY, rows_at_once):
+        for row in range(0, DAY, rows_in_append):
             store.reset()
-            array.append(day[row : row + rows_at_once])
+            array.append(day[row : row + rows_in_append])
             puts.append(store.bytes_written)
             requests.append(store.total)
         return np.array(puts), np.array(requests), day.nbytes

@@ -11,8 +11,8 @@ def header(mo):
 
     Create an array on disk, write and read parts of it, and see which files each step touches.
 
-    - **Goal.** Create, fill, read, save and open a Zarr array, stream through an array that is larger than memory,
-      and estimate the cost of a read before you run it.
+    - **Goal.** Create, fill, read, save and open a Zarr array, stream an array larger than memory, and estimate the
+      cost of a read before you run it.
     - **Data.** A synthetic landscape of 1,200 × 1,600 heights, generated from a seed (`exzarr.gallery.terrain`).
     - **Licence.** None is needed: nothing is downloaded.
     - **Run time.** About 3 s on two cores.

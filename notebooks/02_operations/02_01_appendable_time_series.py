@@ -285,7 +285,7 @@ def _(mo):
     Short chunks are cheap to append to, and their end is cheap to read. But they produce many files, which makes long
     reads slow. A *shard* is one file with many chunks. It is the unit of writing, so an append to a long shard costs
     as much as an append to a long chunk. Two methods work. **Collect**: let the gateway keep a quarter of an hour or
-    an hour of rows before it appends. **Write twice**: append to an array with short chunks, and once a day copy the
+    an hour of rows before it appends. **Write twice**: append to an array with short chunks. Once a day, copy the
     finished days to an array with long chunks (`exzarr copy --chunks`), which serves the long reads.
 
     ## Append from several processes
@@ -583,9 +583,9 @@ def _(mo):
       collect more rows before you append. If reads are long, copy finished data to long chunks.
     - **Throughput or latency.** A row waits in the gateway until `n` rows have arrived. That wait is the latency that
       matters, and not the milliseconds of the append.
-    - **What to monitor.** Watch the delay (the present time minus the time of the last row), the requests and bytes
-      written for each append (below), the wait for the array's lock, and the number of files in the folder. `exzarr
-      check` finds damaged chunks, and `exzarr.ingest_position` returns the position of each source.
+    - **What to monitor.** Watch the delay (the present time minus the time of the last row). Watch the requests and
+      bytes written for each append (below). Watch the wait for the array's lock and the number of files in the
+      folder. `exzarr check` finds damaged chunks, and `exzarr.ingest_position` returns the position of each source.
     """)
     return
 

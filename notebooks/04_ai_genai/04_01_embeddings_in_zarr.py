@@ -12,8 +12,8 @@ def header(mo):
     Use a dictionary in reverse: describe a thing, and find its word among 6,000 definitions, exactly and without a
     vector database.
 
-    - **Goal.** Store embeddings as a Zarr array, search it exactly by cosine with few chunks in memory, make it more
-      than thirty times smaller by product quantisation, and measure what that costs in recall.
+    - **Goal.** Store embeddings as a Zarr array and search it exactly by cosine with few chunks in memory. Make it
+      more than thirty times smaller by product quantisation, and measure the loss of recall.
     - **Data.** 6,000 definitions of nouns from WordNet 3.0 and 40 descriptions written for this tutorial, each as a
       vector of 384 numbers by all-MiniLM-L6-v2. `data/make_embeddings.py` computed them once; they are stored as
       int8.

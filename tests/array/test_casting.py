@@ -413,3 +413,18 @@ def test_a_map_does_not_cut_fractions_off() -> None:
     source, out = exzarr.array(np.arange(4.0)), exzarr.create_array(shape=(4,), dtype="i4")
     with pytest.raises(exzarr.ChunkError, match="fractions"):
         source.parallel_chunk_map(lambda x: x / 2, out=out)
+
+
+def test_large_python_integers_keep_their_digits() -> None:
+    array = exzarr.zeros(3, dtype="u8")
+    array[:] = [3, 0, 2**64 - 1]
+    assert array[...].tolist() == [3, 0, 2**64 - 1]
+    array[:] = [np.int64(1), 2**63, 5]
+    assert array[...].tolist() == [1, 2**63, 5]
+    with pytest.raises(exzarr.ArgumentError):
+        array[:] = [-1, 2**63, 5]
+    with pytest.raises(exzarr.ArgumentError):
+        exzarr.zeros(2, dtype="i1")[:] = [1, 2**63]
+    with pytest.raises(exzarr.ArgumentError):
+        array[:] = [1.5, 2**63, 5]
+    assert array[...].tolist() == [1, 2**63, 5]

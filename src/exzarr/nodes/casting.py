@@ -113,6 +113,11 @@ def _converted(value: Any, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
     values: AnyArray = np.asarray(value)
     if values.dtype == dtype:
         return values
+    if values.dtype.kind == "f" and dtype.kind in "iu" and not hasattr(value, "dtype"):
+        # NumPy makes float64 of Python integers of which some exceed int64 and some are signed 64-bit.
+        numbers = np.asarray(value, object)
+        if all(isinstance(number, (int, np.integer)) for number in numbers.flat):
+            return numbers.astype(dtype)
     if casting == "unsafe":
         on_assignment = is_number(values.dtype) and is_number(dtype)
         return values if on_assignment else np.asarray(value, dtype=dtype)
@@ -122,14 +127,14 @@ def _converted(value: Any, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
         return _fields(values, dtype, casting)
     if not values.ndim and values.dtype.kind in "TUS" and is_number(dtype):
         return _converted(number_in(values, dtype), dtype, casting)
-    numbers = is_number(values.dtype) and is_number(dtype)
-    if numbers and not values.ndim:
+    both_numbers = is_number(values.dtype) and is_number(dtype)
+    if both_numbers and not values.ndim:
         return exact_number(values, dtype).astype(dtype)
-    if numbers:
+    if both_numbers:
         check_numbers(values, dtype)
     if casting != "same_kind" and not np.can_cast(values.dtype, dtype, casting):
         raise LossError(f"casting={casting!r} does not allow {values.dtype} to become {dtype}")
-    if numbers:
+    if both_numbers:
         # An array is converted chunk by chunk, on assignment; of anything else there is a new array anyway.
         return values if isinstance(value, np.ndarray) else values.astype(dtype)
     return into(values, dtype)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import exzarr
-from exzarr.array import Array
-from exzarr.hierarchy import Location
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.stores import CountingStore, LatencyStore, MemoryStore
 
 LATENCY = 0.02

@@ -25,7 +25,7 @@ from benchmarks.harness import describe
 from benchmarks.peers import BASELINE
 from benchmarks.probe import Figures
 from exzarr import telemetry
-from exzarr.nodes import access
+from exzarr._nodes import access
 
 GROUP = "What telemetry adds to a call while nobody listens, %"
 

@@ -149,7 +149,7 @@ def run_command(where: str, command: str, shown: str) -> None:
     if words[0] != "exzarr":
         assert words[0] in ("make", "pip", "python", "git", "cd"), f"{where}: {command}"
         return
-    run = [sys.executable, "-W", "error", "-c", "from exzarr.cli import main; main()", *words[1:]]
+    run = [sys.executable, "-W", "error", "-c", "from exzarr._cli import main; main()", *words[1:]]
     done = subprocess.run(run, capture_output=True, text=True, encoding="utf-8", check=False)
     fails = shown.startswith("error:")
     assert bool(done.returncode) == fails, f"{where}: {command}\n{done.stdout}{done.stderr}"
@@ -231,6 +231,8 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_name_of_exzarr_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
+    if path.name == "007-names.md":  # its first column is about names that are gone
+        text = re.sub(r"^\| `exzarr\.[\w.]+` \|", "|", text, flags=re.MULTILINE)
     # Not in paths and addresses: `src/exzarr/...`, `.exzarr-tmp`.
     names = set(re.findall(r"(?<![\w./-])exzarr\.([A-Za-z_][\w.]*\w)", text))
     assert [name for name in sorted(names) if not resolves(name)] == []

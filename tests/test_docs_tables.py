@@ -20,8 +20,8 @@ import tensorstore as ts
 import zarr
 
 import exzarr
+from exzarr._format.data_type import ML_BITS
 from exzarr.codecs import numcodecs, registry
-from exzarr.format.data_type import ML_BITS
 from tests.conftest import Zarrita
 
 PAGE = Path(__file__).parents[1] / "docs" / "guides" / "codecs-and-data-types.md"

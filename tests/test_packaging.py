@@ -126,7 +126,7 @@ def test_command_without_its_extra_says_what_to_install(run_python: RunPython, a
 import sys
 sys.modules[sys.argv[1]] = None  # import fails
 sys.argv[1:] = ["info", "."]
-from exzarr.cli import main
+from exzarr._cli import main
 sys.exit(main())
 """
     done = run_python(source, absent)
@@ -138,7 +138,7 @@ sys.exit(main())
 
 def test_command_is_installed() -> None:
     (command,) = metadata.entry_points(group="console_scripts", name="exzarr")
-    assert command.value == "exzarr.cli:main"
+    assert command.value == "exzarr._cli:main"
 
 
 def test_nothing_names_a_registry_or_mirror() -> None:

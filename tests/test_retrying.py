@@ -9,9 +9,11 @@ from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from exzarr._retrying import Retry, as_retry, is_transient
+from exzarr._stream.failures import chunk_error
+from exzarr._stream.stop import Stop
 from exzarr.errors import (
     ArgumentError,
     ChunkCorruptError,
@@ -28,9 +30,6 @@ from exzarr.errors import (
     StoreError,
     TimedOutError,
 )
-from exzarr.retrying import Retry, as_retry, is_transient
-from exzarr.stream.failures import chunk_error
-from exzarr.stream.stop import Stop
 
 CHUNK = ("a", (0,), "a/c/0", "why")
 

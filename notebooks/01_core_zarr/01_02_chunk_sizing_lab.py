@@ -36,8 +36,8 @@ def imports():
     import exzarr
     from exzarr.gallery import show, style
     from exzarr.gallery.workspace import Workspace, size
-    from exzarr.stores.latency import LatencyStore
-    from exzarr.tools.lab import Speeds, Window
+    from exzarr.stores.wrappers.latency import LatencyStore
+    from exzarr.lab import Speeds, Window
 
     style.use()
     return (

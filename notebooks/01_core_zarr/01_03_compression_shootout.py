@@ -35,7 +35,7 @@ def imports():
     import exzarr
     from exzarr.gallery import show, style
     from exzarr.gallery.workspace import Workspace, size
-    from exzarr.tools.lab.codec_report import seconds_per_byte
+    from exzarr.lab.codec_report import seconds_per_byte
 
     style.use()
     return (
@@ -284,7 +284,7 @@ def _(mo):
 
 @app.cell
 def seconds_at_bandwidth(bandwidth, kind, np, reports, seconds_per_byte, show, style):
-    from exzarr.tools.lab import Destination
+    from exzarr.lab import Destination
 
     place = Destination("here", bandwidth.value * 1e6, reads=1e9)
     _trials = sorted(reports[kind.value].trials, key=lambda trial: seconds_per_byte(trial, place))
@@ -310,7 +310,7 @@ def seconds_at_bandwidth(bandwidth, kind, np, reports, seconds_per_byte, show, s
 
 @app.cell
 def crossing(np, reports, seconds_per_byte, show):
-    from exzarr.tools.lab import Destination as _To
+    from exzarr.lab import Destination as _To
 
     def fastest(kind, bandwidth):
         place = _To("there", bandwidth, reads=1e9)

@@ -114,9 +114,9 @@ def every_moment(np, exzarr, python, show, subprocess, work):
     DEADLY = """
         import os, signal, sys, numpy as np, exzarr
         from exzarr.stores import LocalStore
-        from exzarr.stores.around import AroundStore
+        from exzarr.stores.wrappers.intercepting import InterceptingStore
 
-        class Deadly(AroundStore):
+        class Deadly(InterceptingStore):
             def __init__(self, inner, last):
                 super().__init__(inner)
                 self.last, self.count = last, 0
@@ -393,7 +393,7 @@ def retries(Fault, FaultPlan, FaultStore, LocalStore, exzarr, np, show, work):
                 raise ConnectionError("the line is dead")
             yield np.full((10, 3), number, "i4")
 
-    _patient = exzarr.stream.Retry(attempts=6, wait_initial=0.001, wait_max=0.01)
+    _patient = exzarr.Retry(attempts=6, wait_initial=0.001, wait_max=0.01)
     _report = exzarr.ingest(_flaky, _source, key="line", retry=_patient, workers=1, batch=10)
     _rows = exzarr.open_array(work / "flaky.zarr")[:, 0]
     show.check("each block once, in order", np.array_equal(_rows, np.repeat(np.arange(12), 10)))

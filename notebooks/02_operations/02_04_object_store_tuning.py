@@ -33,10 +33,10 @@ def imports():
     from exzarr.gallery.s3_server import LocalS3
     from exzarr.gallery.terrain import terrain
     from exzarr.gallery.workspace import Workspace, size
-    from exzarr.stream import Retry
+    from exzarr import Retry
     from exzarr.stores import CachedStore, CountingStore, DiskCache, LatencyStore, RetryStore
     from exzarr.testing.faults import FaultPlan, FaultStore
-    from exzarr.tools import cost
+    from exzarr import cost
 
     style.use()
     return (
@@ -435,7 +435,7 @@ def _(mo):
     - **Throughput and latency.** More requests in flight increase the throughput, until the store throttles or your
       network is full. Latency decreases only with fewer requests *one after another*: consolidate, cache, coalesce.
     - **What to monitor.** Requests per gigabyte, bytes fetched per byte requested, retries, cache hits, and the time per
-      request. `exzarr.profile()` reports all of them, and `exzarr.tools.cost` converts them to money.
+      request. `exzarr.profile()` reports all of them, and `exzarr.cost` converts them to money.
     """)
     return
 

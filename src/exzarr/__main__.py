@@ -1,6 +1,6 @@
 """``python -m exzarr``: the command line."""
 
-from exzarr.cli import main
+from exzarr._cli import main
 
 if __name__ == "__main__":
     main()

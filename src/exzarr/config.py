@@ -75,7 +75,7 @@ class Config:
     lock_timeout
         Seconds to wait for a lock that another writer holds, before LockTimeoutError. A writer that
         died holds none. ``inf`` waits for as long as it takes.
-    turn_timeout
+    lease_timeout
         Object stores, which have no locks: seconds without a sign of life after which a writer who appends or resizes
         is taken for dead, and another one takes over. Nothing is lost if it was alive: it begins anew.
     file_locks
@@ -97,7 +97,7 @@ class Config:
     allow_pickle: bool = False
     durability: str = "rename"
     lock_timeout: float = 300.0
-    turn_timeout: float = 30.0
+    lease_timeout: float = 30.0
     file_locks: bool = True
 
     def __post_init__(self) -> None:

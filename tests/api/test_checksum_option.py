@@ -13,10 +13,10 @@ import zarr
 import exzarr
 from exzarr import codecs
 from exzarr.errors import ArgumentError, ChunkError, NodeTypeError
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.objects import ObjectStore
-from exzarr.stores.sqlite import SQLiteStore
+from exzarr.stores.objects.store import ObjectStore
+from exzarr.stores.sqlite.store import SQLiteStore
 
 DATA = np.repeat(np.arange(1000, dtype="i4"), 2)[:1600].reshape(40, 40)
 DOCUMENTS = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
@@ -280,7 +280,7 @@ def test_a_copy_gains_and_loses_it(layout: str, zarr_format: Any, tmp_path: Path
 def test_the_command_copies_with_a_checksum(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from exzarr.cli.app import app
+    from exzarr._cli.app import app
 
     exzarr.save_array(tmp_path / "a", DATA, compressors="blosc")
     for option, want in (("--checksum", ["blosc", "crc32c"]), ("--no-checksum", ["blosc"])):

@@ -106,9 +106,9 @@ def test_only_metadata_on_request() -> None:
 
 @pytest.mark.parametrize("shards", [None, (20, 10)])
 def test_what_is_not_in_memory_is_read_in_parts(monkeypatch: Any, shards: Any) -> None:
-    from exzarr.creation import storing
+    from exzarr._nodes import new_nodes
 
-    monkeypatch.setattr(storing, "BLOCK", 800)
+    monkeypatch.setattr(new_nodes, "BLOCK", 800)
     data = np.arange(1000.0).reshape(50, 20)
     asked: list[tuple[slice, ...]] = []
 
@@ -170,7 +170,7 @@ def test_from_array_keeps_what_is_not_said(tmp_path: Path, zarr_format: Any, opt
     a = like(zarr_format, **options)
     b = exzarr.from_array(tmp_path / "b", data=a)
     np.testing.assert_array_equal(b[:], a[:])
-    from exzarr.hierarchy import documents
+    from exzarr._nodes.hierarchy import documents
 
     assert documents(b.metadata) == documents(a.metadata)
     b.attrs["a"] = 2
@@ -259,7 +259,7 @@ def test_groups(tmp_path: Path, zarr_format: Any) -> None:
 
 
 def test_hierarchies(tmp_path: Path, zarr_format: Any) -> None:
-    from exzarr.format.metadata import GroupMetadata
+    from exzarr._format.metadata import GroupMetadata
 
     nodes: dict[str, Any] = {
         "": GroupMetadata(zarr_format, {"top": 1}),

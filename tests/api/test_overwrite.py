@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 import exzarr
-from exzarr.creation import storing
+from exzarr._nodes import new_nodes
 from exzarr.stores import CountingStore, LocalStore, MemoryStore, PrefixStore, SQLiteStore, Store, ZipStore
 
 DATA = np.arange(60, dtype="i4").reshape(6, 10)
@@ -36,7 +36,7 @@ STORES: dict[str, Callable[[Path], Store]] = {
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data are read row by row, so that some are written before the source fails."""
-    monkeypatch.setattr(storing, "BLOCK", 64)
+    monkeypatch.setattr(new_nodes, "BLOCK", 64)
 
 
 @pytest.fixture(params=[*STORES, "s3"])
@@ -236,8 +236,8 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 import exzarr
-from exzarr.creation import storing
-storing.BLOCK = 64
+from exzarr._creation import storing
+new_nodes.BLOCK = 64
 class Source:
     shape, dtype = (4, 8), np.dtype("i8")
     def __getitem__(self, region):

@@ -49,9 +49,9 @@ def together(do: Callable[[int], Any]) -> list[Any]:
 
 def in_turn(monkeypatch: pytest.MonkeyPatch, first: Callable[[], Any]) -> None:
     """Have `first` done between the next look that finds nothing and the creation that follows."""
-    from exzarr import making
+    from exzarr._nodes import node_creation
 
-    original = making.require_room
+    original = node_creation.require_room
 
     def late(*args: Any, **options: Any) -> Any:
         monkeypatch.undo()
@@ -59,7 +59,7 @@ def in_turn(monkeypatch: pytest.MonkeyPatch, first: Callable[[], Any]) -> None:
         first()
         return missing
 
-    monkeypatch.setattr(making, "require_room", late)
+    monkeypatch.setattr(node_creation, "require_room", late)
 
 
 CALLS: dict[str, Callable[[Store, Any], Any]] = {

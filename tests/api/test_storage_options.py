@@ -11,7 +11,7 @@ import zarr
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
+from exzarr._cli.app import app
 from exzarr.errors import ArgumentError
 from tests.object_servers import KEY_ID, SECRET
 

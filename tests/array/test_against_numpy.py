@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr import config
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError, SelectionError
 from tests.engine.strategies import (
     NESTED,

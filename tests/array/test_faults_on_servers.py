@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import exzarr
 from exzarr import config
+from exzarr._retrying import Retry
 from exzarr.errors import StoreError
-from exzarr.retrying import Retry
 from exzarr.stores import ObjectStore
 from tests.array.test_transactions import blocks
 from tests.faulty_proxy import faulty_proxy
@@ -178,7 +177,7 @@ def test_what_is_ingested_is_there_once_however_often_the_run_broke_down(object_
                 broken += 1
                 assert broken < 1000
 
-    with config.override(turn_timeout=0.2), ThreadPoolExecutor(2) as pool:
+    with config.override(lease_timeout=0.2), ThreadPoolExecutor(2) as pool:
         for running in [pool.submit(contextvars.copy_context().run, feed, key) for key in range(2)]:
             running.result()
     proxy.plan.clear()

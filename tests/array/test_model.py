@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -17,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from exzarr import config
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError
 from tests.engine.strategies import arrays, blank, configs, picks, shapes, values_for
 from tests.engine.tools import assert_same, data_for, open_array

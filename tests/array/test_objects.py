@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError, CodecError
 from exzarr.stores.memory import MemoryStore
 from tests.engine.tools import assert_same, make, open_array

@@ -18,8 +18,9 @@ import tensorstore
 import zarr
 
 import exzarr
-from exzarr import MemoryStore, NodeExistsError, making
-from exzarr.stores.sqlite import SQLiteStore
+from exzarr import MemoryStore, NodeExistsError
+from exzarr._nodes import node_creation
+from exzarr.stores.sqlite.store import SQLiteStore
 from tests.array.test_concurrent import run_all, start
 
 posix = pytest.mark.skipif(os.name != "posix", reason="threads only")
@@ -45,7 +46,7 @@ for i in range(times):
 APPEND_TO_SQLITE = f"""
 {HEAD}
 import numpy as np
-from exzarr.stores.sqlite import SQLiteStore
+from exzarr.stores.sqlite.store import SQLiteStore
 a = exzarr.open_array(SQLiteStore(path), mode="r+")
 {READY}
 for i in range(times):
@@ -78,7 +79,7 @@ DIE = """
 import os, signal, sys
 import numpy as np
 import exzarr
-from exzarr.stores.wrappers import StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 
 class Deadly(StoreWrapper):
     def die(self, key):
@@ -274,7 +275,7 @@ def test_who_changes_a_node_that_is_just_being_consolidated_for_the_first_time(z
 
 def test_a_node_that_was_created_meanwhile_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
-    require_room = making.require_room
+    require_room = node_creation.require_room
 
     def late(*args: Any, **options: Any) -> Any:
         missing = require_room(*args, **options)
@@ -282,7 +283,7 @@ def test_a_node_that_was_created_meanwhile_is_not_replaced(monkeypatch: pytest.M
         exzarr.create_array(store, name="a", data=[1, 2], overwrite=True)
         return missing
 
-    monkeypatch.setattr("exzarr.making.require_room", late)
+    monkeypatch.setattr("exzarr._nodes.node_creation.require_room", late)
     with pytest.raises(NodeExistsError, match="at the same time") as caught:
         exzarr.create_array(store, name="a", shape=5, dtype="i1")
     assert "overwrite" not in str(caught.value)

@@ -13,8 +13,8 @@ import zarr
 
 import exzarr
 from exzarr import config
+from exzarr._format.appends import MEMBER
 from exzarr.errors import LockTimeoutError, MetadataError, StoreError
-from exzarr.format.appends import MEMBER
 from exzarr.stores import CountingStore, ObjectStore
 
 obstore = pytest.importorskip("obstore")
@@ -66,7 +66,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Callable[[], Any]]:
     client = obstore.store.MemoryStore()
     rows = -np.arange(1, 8)[:, None] * np.ones((1, 3), "i4")
     exzarr.create_array(ObjectStore(client), data=rows.astype("i4"), fill_value=0, **LAYOUTS[request.param])
-    with config.override(turn_timeout=WAIT):
+    with config.override(lease_timeout=WAIT):
         yield lambda: exzarr.open_array(Sleeper(client), mode="r+")
 
 
@@ -82,7 +82,7 @@ def late(array: Any, puts: int, act: Callable[[Any], Any]) -> Callable[[], None]
 
     def run() -> None:
         try:
-            with config.override(turn_timeout=WAIT):
+            with config.override(lease_timeout=WAIT):
                 act(array)
         except BaseException as error:  # noqa: BLE001 - raised below
             errors.append(error)
@@ -181,20 +181,20 @@ def test_a_turn_that_somebody_else_has_is_waited_for(place):
     """Longer than it takes to be taken for dead: the holder shows that it is alive."""
     array = place()
     began, go = threading.Event(), threading.Event()
-    put_new = array.store.put_new
+    put_if_absent = array.store.put_if_absent
 
     def slow(key: str, value: Any) -> bool:
         began.set()
         assert go.wait(60)
-        return put_new(key, value)
+        return put_if_absent(key, value)
 
-    array.store.put_new = slow
+    array.store.put_if_absent = slow
 
     def append() -> None:
-        with config.override(turn_timeout=0.4):
+        with config.override(lease_timeout=0.4):
             array.append(np.full((9, 3), 9))
 
-    with config.override(turn_timeout=0.4):
+    with config.override(lease_timeout=0.4):
         thread = threading.Thread(target=append)
         thread.start()
         assert began.wait(60)
@@ -214,7 +214,7 @@ def test_nothing_is_left_in_the_attributes_and_no_key_and_others_read_what_is_in
         exzarr.create_array(
             ObjectStore(memory), data=np.arange(7), chunks=4, zarr_format=zarr_format, attributes={"x": 1}
         )
-        with config.override(turn_timeout=WAIT):
+        with config.override(lease_timeout=WAIT):
             wake = late(exzarr.open_array(Sleeper(memory), mode="r+"), 2, lambda a: a.append([7, 8]))
             exzarr.copy(ObjectStore(memory), tmp_path / "copy", overwrite=True)
             for key in ObjectStore(memory).list():

@@ -16,8 +16,8 @@ import zarr
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
-from exzarr.cli.lab import fitting
+from exzarr._cli.app import app
+from exzarr._cli.lab import fitting
 from exzarr.telemetry.show import Table
 
 SOURCE = str(Path(exzarr.__file__).parents[1])
@@ -322,7 +322,7 @@ def test_errors_are_one_line_and_the_status_tells_usage_from_failure(arguments, 
 
 
 def run(*arguments, **environment):
-    source = "from exzarr.cli import main; main()"
+    source = "from exzarr._cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", source, *map(str, arguments)],
         capture_output=True,
@@ -351,7 +351,7 @@ def test_the_traceback_is_there_for_those_who_ask(tree):
 
 
 def test_a_pipe_that_closes_early_is_no_error(tree):
-    source = "from exzarr.cli import main; main()"
+    source = "from exzarr._cli import main; main()"
     command = [sys.executable, "-c", source, "tree", str(tree)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": SOURCE}
@@ -367,7 +367,7 @@ def test_without_its_libraries_the_command_line_says_which_extra_has_them(missin
         "import sys\n"
         f"sys.modules[{missing!r}] = None\n"
         f"sys.path.insert(0, {SOURCE!r})\n"
-        "from exzarr.cli import main\n"
+        "from exzarr._cli import main\n"
         "main()\n"
     )
     assert done.returncode == 3
@@ -377,7 +377,7 @@ def test_without_its_libraries_the_command_line_says_which_extra_has_them(missin
 
 def test_neither_typer_nor_rich_is_imported_by_exzarr(run_python):
     done = run_python(
-        f"import sys; sys.path.insert(0, {SOURCE!r}); import exzarr, exzarr.cli\n"
+        f"import sys; sys.path.insert(0, {SOURCE!r}); import exzarr, exzarr._cli\n"
         "print([name for name in ('typer', 'rich', 'matplotlib', 'h5netcdf', 'zarr') if name in sys.modules])"
     )
     assert done.stdout.strip() == "[]", done.stderr

@@ -18,7 +18,7 @@ import zarr
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
+from exzarr._cli.app import app
 
 for _package in ("iris_sample_data", "h5netcdf", "h5py", "matplotlib"):
     pytest.importorskip(_package, reason=f"the demo needs {_package}: pip install 'exzarr[demo]'")
@@ -140,7 +140,7 @@ def test_what_the_demo_did_not_write_it_leaves_alone(tmp_path):
 
 
 def test_one_wrong_value_fails_it(tmp_path, monkeypatch):
-    from exzarr.cli.demo import hierarchy
+    from exzarr._cli.demo import hierarchy
 
     write = hierarchy.write_variable
 
@@ -169,7 +169,7 @@ def test_with_an_empty_home_and_no_terminal(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "from exzarr.cli import main; main()", "demo"],
+        [sys.executable, "-W", "error", "-c", "from exzarr._cli import main; main()", "demo"],
         cwd=tmp_path,
         env={
             "HOME": str(home),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from exzarr.cli.app import app
+from exzarr._cli.app import app
 from exzarr.gallery.catalog import notebooks
 
 pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
@@ -56,7 +56,7 @@ def test_a_name_that_is_not_there_is_one_line(command: str):
 def test_a_notebook_of_an_installed_package_is_copied_before_it_is_changed(
     tmp_path: Path, monkeypatch, capsys
 ):
-    from exzarr.cli import gallery
+    from exzarr._cli import gallery
 
     monkeypatch.chdir(tmp_path)
     source = notebooks()[0].path

@@ -7,8 +7,8 @@ import pytest
 import zarr
 from typer.testing import CliRunner
 
-from exzarr.cli.app import app
-from exzarr.tools.xarray_fill import as_attribute
+from exzarr._cli.app import app
+from exzarr._tools.xarray_fill import as_attribute
 
 
 def head(path, *more):

@@ -15,8 +15,8 @@ import zarr
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
-from exzarr.cli.failures import message_of
+from exzarr._cli.app import app
+from exzarr._cli.failures import message_of
 from exzarr.errors import StoreError
 
 SOURCE = str(Path(exzarr.__file__).parents[1])

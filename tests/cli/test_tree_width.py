@@ -15,7 +15,7 @@ import zarr
 from rich.console import Console
 
 import exzarr
-from exzarr.cli.tree import tree_rows, tree_table
+from exzarr._cli.tree import tree_rows, tree_table
 
 SOURCE = str(Path(exzarr.__file__).parents[1])
 LONG = "a_name_that_is_longer_than_any_terminal_is_wide_" * 3

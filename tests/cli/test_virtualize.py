@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
+from exzarr._cli.app import app
 
 
 def invoke(*arguments, code=0):

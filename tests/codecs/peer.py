@@ -10,7 +10,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.buffer.cpu import Buffer
 from zarr.storage import MemoryStore
 
-from exzarr.format.metadata import ArrayMetadata
+from exzarr._format.metadata import ArrayMetadata
 
 PREFIX = {2: ".zarray", 3: "zarr.json"}
 
@@ -45,7 +45,7 @@ class Peer:
     @property
     def metadata(self) -> ArrayMetadata:
         """exzarr's view of zarr-python's metadata document."""
-        from exzarr.format import json_text, v2, v3
+        from exzarr._format import json_text, v2, v3
 
         documents = self.documents
         if "zarr.json" in documents:

@@ -10,12 +10,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from exzarr._format.dtypes import from_numpy
 from exzarr.codecs.casting import ROUNDINGS, cast_values
 from exzarr.errors import CodecError, MetadataError
-from exzarr.format.dtypes import from_numpy
 from tests.codecs.tools import LITTLE, bound, codec, spec_of
 
 INTEGERS = ["int8", "uint8", "int16", "uint32", "int64", "uint64", "int4", "uint4", "int2"]

@@ -6,8 +6,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs.numcodecs.hdf5 import Bitshuffle, LZ4Blocks
 from exzarr.errors import CodecError

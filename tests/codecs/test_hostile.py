@@ -15,8 +15,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.codecs.registry import from_json

@@ -7,14 +7,13 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from exzarr._format import fill_values, v2
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, pipeline_for
 from exzarr.codecs.v2 import v2_pipeline
 from exzarr.errors import CodecError, MetadataError, UnsupportedError
-from exzarr.format import fill_values, v2
 from tests.codecs.peer import Peer
 from tests.codecs.tools import data_of, shapes, spec_of
 

@@ -9,8 +9,7 @@ import pytest
 import zarr
 import zarr.codecs as zc
 import zarr.codecs.numcodecs as zn
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, pipeline_for

@@ -11,11 +11,11 @@ import zarr.codecs as zc
 import zarr.codecs.numcodecs as zn
 
 import exzarr.codecs as ec
+from exzarr._format.metadata import CodecConfig
 from exzarr.codecs.parse import parse_codec, v2_codecs, v3_codecs
 from exzarr.codecs.pipeline import ChunkPipeline
 from exzarr.codecs.registry import from_config
 from exzarr.errors import ArgumentError, UnsupportedError
-from exzarr.format.metadata import CodecConfig
 from tests.codecs.tools import data_of, spec_of
 
 LITTLE = ("bytes", {"endian": "little"})

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr.codecs as zc
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import pipeline_for

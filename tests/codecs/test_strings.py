@@ -8,8 +8,7 @@ import ml_dtypes
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr.codecs.empty import is_fill
 from exzarr.errors import CodecError, MetadataError

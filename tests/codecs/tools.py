@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from exzarr._format import fill_values
+from exzarr._format.dtypes import from_numpy
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline
 from exzarr.codecs.registry import from_json
-from exzarr.format import fill_values
-from exzarr.format.dtypes import from_numpy
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 BIG = {"name": "bytes", "configuration": {"endian": "big"}}

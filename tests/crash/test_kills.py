@@ -18,8 +18,8 @@ import pytest
 import zarr
 
 import exzarr
-from exzarr.hierarchy import DOCUMENTS
-from exzarr.tools.check import again
+from exzarr._nodes.hierarchy import DOCUMENTS
+from exzarr._tools.check import confirm
 from tests.crash.writers import LAYOUTS, WRITERS, Writer
 
 KILLS = int(os.environ.get("EXZARR_TEST_KILLS", "12"))
@@ -69,7 +69,7 @@ def nursery() -> Iterator[Nursery]:
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever was writing is dead: there is nothing to wait for."""
-    monkeypatch.setattr(again, "PAUSE", 0.001)
+    monkeypatch.setattr(confirm, "PAUSE", 0.001)
 
 
 CASES = [(name, layout) for name, writer in WRITERS.items() for layout in writer.layouts]

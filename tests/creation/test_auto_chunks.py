@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.creation.auto_chunks import (
+from exzarr._creation.auto_chunks import (
     CHUNK_TARGET,
     SHARD_TARGET,
     auto_chunks,

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.creation.layout import chunk_layout, parse_shape
+from exzarr._creation.layout import chunk_layout, parse_shape
 from exzarr.errors import ArgumentError
 
 

@@ -11,7 +11,7 @@ import zarr
 
 import exzarr
 from exzarr import ArgumentError, MemoryStore, array_metadata
-from exzarr.format import v2, v3
+from exzarr._format import v2, v3
 
 DTYPES = [
     "bool", "i1", "u2", ">i4", "u8", "f2", ">f4", "f8", "c8", "c16", "M8[ns]", "m8[s]", "S5", "U5", "V4",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Store, ValueReader
-from exzarr.stores.wrappers import StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 
 __all__ = ["Hook", "Short", "Spy"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from tests.engine.tools import data_for, make
 
 __all__ = ["Pick", "arrays", "configs", "grids", "picks", "values_for"]

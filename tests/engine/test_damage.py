@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr import config
-from exzarr.array import Array
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import (
     ChunkCorruptError,
     ChunkMissingError,
@@ -25,9 +25,8 @@ from exzarr.errors import (
     StoreError,
     UnsupportedError,
 )
-from exzarr.hierarchy import Location
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers import StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 from tests.engine.spy import Hook, Short
 from tests.engine.tools import SHARES, assert_same, contents, make, numbered, open_array, raw
 

@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
 from exzarr import config
-from exzarr.array import Array
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ChunkCorruptError
-from exzarr.hierarchy import Location
-from exzarr.stores.counting import CountingStore
-from exzarr.stores.latency import LatencyStore
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.wrappers.counting import CountingStore
+from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.telemetry.units import human_bytes
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, basic, masked, pointwise

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exzarr.engine import indexing
-from exzarr.engine.selections import GridSelection, PointSelection
+from exzarr._engine.planning import indexing
+from exzarr._engine.planning.selections import GridSelection, PointSelection
 from exzarr.errors import ExzarrError, SelectionError
 from tests.engine.tools import assert_same, make, numbered
 
@@ -208,7 +208,7 @@ def test_work_arrays_are_views_where_they_can_be(selection: Any) -> None:
 def test_selections_print() -> None:
     text = repr(indexing.orthogonal((slice(1, 4), [0, 2]), SHAPE))
     assert "start=1" in text
-    assert "Picks(array([0, 2]))" in text
+    assert "IntegerIndex(array([0, 2]))" in text
 
 
 def test_blocks_of_chunks_that_vary_in_length() -> None:

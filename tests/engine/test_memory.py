@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import make
 
 pytestmark = pytest.mark.skipif(
@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from exzarr import config
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import open_array
 
 def status(name):

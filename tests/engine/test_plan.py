@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from exzarr.engine import indexing, parts
-from exzarr.engine.plan import make_plan
-from exzarr.engine.selections import GridSelection, Span
-from exzarr.format.dimensions import RectilinearDimension, RegularDimension
+from exzarr._engine.planning import indexing, projections
+from exzarr._engine.planning.plan import make_plan
+from exzarr._engine.planning.selections import GridSelection, SliceIndex
+from exzarr._format.dimensions import RectilinearDimension, RegularDimension
 from tests.engine.strategies import basic, edges, masked, orthogonal, outer, pointwise
 from tests.engine.tools import assert_same, make, numbered
 
@@ -88,7 +87,7 @@ def result_of(selection: Any, work: np.ndarray) -> np.ndarray:
 def test_following_a_plan_gives_what_numpy_gives(case: Any, lazy: int) -> None:
     dims, model, selection, wanted = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "LAZY", lazy)
+        patch.setattr(projections, "LAZY", lazy)
         plan = make_plan(selection, dims, model.shape)
         items = [*plan.walk(labels(model.ndim), join)]
         assert_same(np.array(result_of(selection, gather(plan, model, dims, items))), np.array(wanted))
@@ -235,12 +234,12 @@ def test_a_read_of_many_absent_chunks_holds_no_list_of_them() -> None:
 
 
 def test_a_span_in_a_grid_of_one_chunk_is_one_part() -> None:
-    span = Span(3, 2, 5)
-    (part,) = parts.span_parts(span, RegularDimension(100), 50)
+    span = SliceIndex(3, 2, 5)
+    (part,) = projections.slice_projections(span, RegularDimension(100), 50)
     assert part == (0, slice(3, 12, 2), slice(0, 5), False)
 
 
 def test_parts_follow_one_another() -> None:
-    cut = [*parts.span_parts(Span(1, 3, 30), RectilinearDimension([5, (2, 10), 100]), 125)]
+    cut = [*projections.slice_projections(SliceIndex(1, 3, 30), RectilinearDimension([5, (2, 10), 100]), 125)]
     assert all(a[2].stop == b[2].start and a[0] < b[0] for a, b in pairwise(cut))
     assert math.fsum(part[2].stop - part[2].start for part in cut) == 30

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from exzarr import config
-from exzarr.array import Array
-from exzarr.engine import pool
-from exzarr.engine.pool import Feed, run
+from exzarr._engine import pool
+from exzarr._engine.pool import WorkFeed, run
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ChunkCorruptError
-from exzarr.hierarchy import Location
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from tests.engine.spy import Hook, Spy
 from tests.engine.tools import SHARES, assert_same, make, numbered, open_array, raw
@@ -29,14 +29,14 @@ from tests.engine.tools import SHARES, assert_same, make, numbered, open_array, 
 SHAPE = (64, 48)
 
 
-def take_all(feed: Feed) -> list[Any]:
+def take_all(feed: WorkFeed) -> list[Any]:
     taken = []
     while batch := feed.take():
         taken += batch
     return taken
 
 
-def drain(feed: Feed) -> None:
+def drain(feed: WorkFeed) -> None:
     take_all(feed)
 
 
@@ -44,11 +44,11 @@ def drain(feed: Feed) -> None:
 
 
 def test_a_feed_gives_every_item_once() -> None:
-    feed = Feed(iter(range(1000)), 7)
+    feed = WorkFeed(iter(range(1000)), 7)
     got: list[Any] = []
     lock = threading.Lock()
 
-    def work(feed: Feed) -> None:
+    def work(feed: WorkFeed) -> None:
         mine = take_all(feed)
         with lock:
             got.extend(mine)
@@ -70,7 +70,7 @@ def test_any_number_of_workers_for_any_number_of_items(workers: int, count: int)
 def test_work_for_one_stays_in_the_callers_thread() -> None:
     threads = set()
 
-    def work(feed: Feed) -> None:
+    def work(feed: WorkFeed) -> None:
         threads.add(threading.get_ident())
         take_all(feed)
 
@@ -92,7 +92,7 @@ def test_an_exception_stops_the_others_and_is_raised_once(where: str) -> None:
     failed = threading.Event()
     done: list[int] = []
 
-    def work(feed: Feed) -> None:
+    def work(feed: WorkFeed) -> None:
         mine = (threading.get_ident() == caller) == (where == "caller")
         while batch := feed.take():
             if mine:
@@ -169,7 +169,7 @@ def test_an_interrupt_stops_the_read_and_leaves_everything_usable() -> None:
 def test_what_is_overridden_holds_in_every_thread() -> None:
     seen = set()
 
-    def work(feed: Feed) -> None:
+    def work(feed: WorkFeed) -> None:
         while feed.take():
             seen.add((threading.get_ident(), config.get().coalesce_gap))
 
@@ -242,11 +242,11 @@ def test_nested_use_neither_blocks_nor_adds_threads() -> None:
     array[...] = model
     pool._forget()
 
-    def window(feed: Feed) -> None:
+    def window(feed: WorkFeed) -> None:
         for _ in take_all(feed):
             assert_same(array[4:9], model[4:9])
 
-    def inner(feed: Feed) -> None:
+    def inner(feed: WorkFeed) -> None:
         for _ in take_all(feed):
             run(window, iter(range(4)), 4, 2)
 

@@ -15,25 +15,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config, telemetry
-from exzarr.array import Array
-from exzarr.engine import recorder, recording
-from exzarr.engine.read import read
-from exzarr.engine.scratch import with_scratch
-from exzarr.engine.source import ChunkSource
+from exzarr._engine import recorder, recording
+from exzarr._engine.reading.read import read
+from exzarr._engine.scratch import with_scratch
+from exzarr._engine.source import ChunkSource
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ChunkCorruptError, ChunkMissingError
-from exzarr.hierarchy import Location
-from exzarr.stores import file_locks, instrumented, locks
+from exzarr.stores import locks
 from exzarr.stores.base import KEEP, ValueReader
-from exzarr.stores.instrumented import InstrumentedStore
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local import file_locks
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers import StoreWrapper
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.wrappers import instrumented
+from exzarr.stores.wrappers.base import StoreWrapper
+from exzarr.stores.wrappers.instrumented import InstrumentedStore
+from exzarr.stores.zip.store import ZipStore
 from exzarr.telemetry import (
     CacheHit,
     ChunkRead,
@@ -560,7 +561,7 @@ def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch
         __init__ = used
 
     monkeypatch.setattr(recording, "recorded", used)
-    monkeypatch.setattr("exzarr.stores.instrumented.InstrumentedStore", Used)
+    monkeypatch.setattr("exzarr.stores.wrappers.instrumented.InstrumentedStore", Used)
     array[...] = 1
     array[3]
     array[3:4] = 2
@@ -611,11 +612,11 @@ import sys, exzarr
 a = exzarr.zeros((8, 8), chunks=(4, 4))
 a[:3] = 1
 a[...]
-lazy = ("exzarr.telemetry", "exzarr.engine.record", "exzarr.stores.instrumented")
+lazy = ("exzarr.telemetry", "exzarr._engine.record", "exzarr.stores.wrappers.instrumented")
 loaded = {name for name in sys.modules if name.startswith(lazy)}
-assert loaded == {"exzarr.telemetry", "exzarr.telemetry.hooks"}, loaded
+assert loaded == {"exzarr.telemetry", "exzarr.telemetry.registry"}, loaded
 with exzarr.profile() as report:
     a[...]
-assert {"exzarr.engine.recorder", "exzarr.stores.instrumented"} <= set(sys.modules)
+assert {"exzarr._engine.recorder", "exzarr.stores.wrappers.instrumented"} <= set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
 from exzarr import config, telemetry
-from exzarr.array import Array
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ChangedError, ChunkCorruptError, ChunkMissingError, CodecError, StoreError
-from exzarr.hierarchy import Location
 from exzarr.stores import CountingStore, LatencyStore, MemoryStore, StoreWrapper
 from tests.engine.strategies import arrays, blank, configs, picks, values_for
 from tests.engine.tools import assert_same, numbered, open_array

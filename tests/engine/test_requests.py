@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from exzarr import config
-from exzarr.array import Array
+from exzarr._engine.strategy import coalesce
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.codecs import registry
 from exzarr.codecs.base import BytesBytesCodec
-from exzarr.engine.strategy import coalesce
-from exzarr.hierarchy import Location
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from tests.engine.spy import Spy
 from tests.engine.tools import SHARES, assert_same, contents, make, numbered, open_array, raw

@@ -9,9 +9,9 @@ import pytest
 
 import exzarr
 from exzarr import config
+from exzarr._engine.source import open_source
 from exzarr.codecs import registry
 from exzarr.codecs.zstd import Zstd
-from exzarr.engine.source import open_source
 from exzarr.errors import UnsupportedError
 from tests.engine.tools import make, numbered
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import config
-from exzarr.engine.grid_plan import GridPlan
-from exzarr.engine.read import read
-from exzarr.engine.selections import Span, Spans
+from exzarr._engine.planning.grid_plan import GridPlan
+from exzarr._engine.planning.selections import SliceIndex, SliceIndexes
+from exzarr._engine.reading.read import read
 from tests.engine.strategies import configs, grids
 from tests.engine.tools import data_for, make
 
 
 @st.composite
-def spanned(draw: Any) -> tuple[Any, np.ndarray, int, list[Span]]:
+def spanned(draw: Any) -> tuple[Any, np.ndarray, int, list[SliceIndex]]:
     """An array, its data, an axis, and spans of it that share no chunk."""
     shape = tuple(draw(st.lists(st.integers(1, 12), min_size=1, max_size=3)))
     zarr_format = draw(st.sampled_from([2, 3]))
@@ -29,11 +28,11 @@ def spanned(draw: Any) -> tuple[Any, np.ndarray, int, list[Span]]:
     axis = draw(st.integers(0, len(shape) - 1))
     dim, length = array._bound.dims[axis], shape[axis]
     chunks = draw(st.lists(st.integers(0, dim.count(length) - 1), min_size=1, unique=True))
-    spans: list[Span] = []
+    spans: list[SliceIndex] = []
     for chunk in chunks:
         low, high = dim.offset(chunk), min(length, dim.offset(chunk) + dim.size(chunk))
         start = draw(st.integers(low, high - 1))
-        spans.append(Span(start, 1, draw(st.integers(1, high - start))))
+        spans.append(SliceIndex(start, 1, draw(st.integers(1, high - start))))
     at = 0
     for i in draw(st.permutations(range(len(spans)))):
         spans[i].at = at = at + draw(st.integers(0, 1))
@@ -46,8 +45,8 @@ def test_each_span_lands_in_its_place(case: Any, settings: dict[str, Any]) -> No
     array, data, axis, spans = case
     room = max(span.at + span.count for span in spans)
     shape = (*data.shape[:axis], room, *data.shape[axis + 1 :])
-    axes: list[Any] = [Span(0, 1, n) for n in data.shape]
-    axes[axis] = Spans(spans)
+    axes: list[Any] = [SliceIndex(0, 1, n) for n in data.shape]
+    axes[axis] = SliceIndexes(spans)
     source = array._bound
     plan = GridPlan(axes, source.dims, source.shape, shape)
     work = np.full(shape, -77, data.dtype)

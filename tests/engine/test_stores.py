@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from exzarr import config
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.stores.base import Buffer, ByteRange, Store
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers import PrefixStore
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.wrappers.base import PrefixStore
+from exzarr.stores.zip.store import ZipStore
 from tests.engine.tools import SHARES, assert_same, contents, make, numbered, open_array
 
 SHAPE = (40, 50)

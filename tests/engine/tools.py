@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from exzarr import hierarchy
-from exzarr.array import Array
-from exzarr.creation.metadata import array_metadata
-from exzarr.format.metadata import ArrayMetadata
-from exzarr.hierarchy import Location
+from exzarr._creation.metadata import array_metadata
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._nodes import hierarchy
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.stores.base import Store
 from exzarr.stores.memory import MemoryStore
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from exzarr._format import chunk_grids
+from exzarr._format.chunk_grids import ChunkGrid, DimensionGrid, RectilinearDimension, RegularDimension
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
-from exzarr.format import chunk_grids
-from exzarr.format.chunk_grids import ChunkGrid, DimensionGrid, RectilinearDimension, RegularDimension
 
 EDGES = st.lists(st.integers(1, 7), min_size=1, max_size=12)
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 import zarr.core.chunk_key_encodings as theirs
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from exzarr._format import chunk_keys
+from exzarr._format.chunk_keys import ChunkKeyEncoding
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
-from exzarr.format import chunk_keys
-from exzarr.format.chunk_keys import ChunkKeyEncoding
 
 ENCODINGS = st.builds(ChunkKeyEncoding, st.sampled_from(["default", "v2"]), st.sampled_from(["/", "."]))
 INDICES = st.lists(st.integers(0, 2**40), max_size=5).map(tuple)

@@ -11,10 +11,10 @@ import zarr
 from zarr.core.buffer.cpu import Buffer
 from zarr.storage import MemoryStore
 
+from exzarr._format import consolidated, json_text, nodes, v2, v3
+from exzarr._format.consolidated import Consolidated
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.errors import MetadataError, UnsupportedError
-from exzarr.format import consolidated, json_text, nodes, v2, v3
-from exzarr.format.consolidated import Consolidated
-from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 
 TREE = {"": 1, "g": 2, "g/h": 3, "g/h/x": 4, "g/y": 5, "empty": 6, "z": 7, "gh": 8}
 """Paths, and an attribute to tell them apart; those of one letter from x on are arrays."""

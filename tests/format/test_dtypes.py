@@ -9,12 +9,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import zarr.dtype
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
+from exzarr._format import dtypes
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
-from exzarr.format import dtypes
 
 CORE = """bool int8 int16 int32 int64 uint8 uint16 uint32 uint64
 float16 float32 float64 complex64 complex128""".split()

@@ -13,12 +13,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import zarr.dtype
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
+from exzarr._format import dtypes, fill_values
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError
-from exzarr.format import dtypes, fill_values
 from tests.format.same import same_value
 
 FLOATS = ["float16", "float32", "float64"]

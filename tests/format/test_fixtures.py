@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import zarr
 
-from exzarr.format import consolidated, json_text, nodes, v2, v3
-from exzarr.format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._format import consolidated, json_text, nodes, v2, v3
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from tests.format.same import same_dtype, same_value
 
 PROJECT = Path(__file__).parents[2]

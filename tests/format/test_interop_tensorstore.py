@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exzarr.format import dtypes, fill_values, v2, v3
-from exzarr.format.chunk_grids import ChunkGrid
-from exzarr.format.chunk_keys import ChunkKeyEncoding
-from exzarr.format.metadata import ArrayMetadata, CodecConfig
+from exzarr._format import dtypes, fill_values, v2, v3
+from exzarr._format.chunk_grids import ChunkGrid
+from exzarr._format.chunk_keys import ChunkKeyEncoding
+from exzarr._format.metadata import ArrayMetadata, CodecConfig
 from tests.format.same import same_value
 
 ts = pytest.importorskip("tensorstore")

@@ -10,16 +10,15 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from zarr.core import dtype as zarr_dtype
 from zarr.core.buffer.cpu import Buffer
 from zarr.storage import MemoryStore
 
-from exzarr.format import dtypes, fill_values, v2, v3
-from exzarr.format.chunk_grids import ChunkGrid
-from exzarr.format.chunk_keys import ChunkKeyEncoding
-from exzarr.format.metadata import ArrayMetadata, CodecConfig
+from exzarr._format import dtypes, fill_values, v2, v3
+from exzarr._format.chunk_grids import ChunkGrid
+from exzarr._format.chunk_keys import ChunkKeyEncoding
+from exzarr._format.metadata import ArrayMetadata, CodecConfig
 from tests.format.same import same_dtype, same_value
 
 TYPES: list[tuple[Any, list[Any]]] = [

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from exzarr._format import json_text
 from exzarr.errors import ArgumentError
-from exzarr.format import json_text
 
 KEYS = st.one_of(st.text(max_size=5), st.integers(), st.none(), st.booleans(), st.floats())
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8))

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exzarr._format import dtypes, fill_values, nodes, v2, v3
+from exzarr._format.chunk_grids import ChunkGrid
+from exzarr._format.chunk_keys import ChunkKeyEncoding
+from exzarr._format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from exzarr.errors import ArgumentError, MetadataError
-from exzarr.format import dtypes, fill_values, nodes, v2, v3
-from exzarr.format.chunk_grids import ChunkGrid
-from exzarr.format.chunk_keys import ChunkKeyEncoding
-from exzarr.format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from tests.format.test_v2 import ZARRAY, ZATTRS
 from tests.format.test_v3 import ARRAY
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from exzarr._format import v2
+from exzarr._format.chunk_grids import ChunkGrid
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError, UnsupportedError
-from exzarr.format import v2
-from exzarr.format.chunk_grids import ChunkGrid
-from exzarr.format.metadata import ArrayMetadata, GroupMetadata
 
 ZARRAY: dict[str, Any] = {
     "zarr_format": 2,

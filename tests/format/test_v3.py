@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from exzarr._format import v3
+from exzarr._format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError, UnsupportedError
-from exzarr.format import v3
-from exzarr.format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 
 ARRAY: dict[str, Any] = {
     "zarr_format": 3,

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
+from exzarr._format import v3, v3_known
+from exzarr._format.metadata import ArrayMetadata
 from exzarr.errors import MetadataError
-from exzarr.format import v3, v3_known
-from exzarr.format.metadata import ArrayMetadata
 
 names = st.text(max_size=5)
 attributes = st.dictionaries(

@@ -17,20 +17,20 @@ from typing import Any
 import numpy as np
 
 import exzarr
+from exzarr._format.consolidated import from_v2
+from exzarr._tools.check import confirm
+from exzarr._tools.check.plan import RepairPlan
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import ExzarrError
-from exzarr.format.consolidated import from_v2
 from exzarr.stores.base import Store
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.zip import ZipStore
-from exzarr.tools.check import again
-from exzarr.tools.check.plan import RepairPlan
+from exzarr.stores.zip.store import ZipStore
 from tests.codecs.test_hostile import PIPELINES
 from tests.codecs.tools import data_of
 
 __all__ = ["SEEDS", "TARGETS", "look_into", "run"]
 
-again.PAUSE = 0.0  # nobody else writes: there is nothing to wait for
+confirm.PAUSE = 0.0  # nobody else writes: there is nothing to wait for
 
 SMALL = 2000
 """Elements that are read of an array whose document says that it has more."""

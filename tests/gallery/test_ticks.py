@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr.gallery.tick_data import FIELDS, SECONDS, Market, session_times

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import exzarr

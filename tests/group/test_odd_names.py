@@ -12,9 +12,9 @@ import pytest
 import exzarr
 from exzarr.errors import ArgumentError, InvalidKeyError
 from exzarr.stores.base import Store
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers import StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 
 Format = Literal[2, 3]
 NAMES: dict[Format, tuple[str, ...]] = {

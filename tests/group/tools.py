@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import exzarr
-from exzarr.stores.wrappers import StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 
 
 class CountingStore(StoreWrapper):

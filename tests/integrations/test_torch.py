@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import exzarr
+from exzarr._stream.batches.batches import Batches
 from exzarr.errors import ArgumentError, MissingDependencyError
-from exzarr.stream.batches import Batches
 from tests.engine.tools import numbered
 
 torch = pytest.importorskip("torch")

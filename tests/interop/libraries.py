@@ -22,8 +22,8 @@ from zarr.codecs import (
     ZstdCodec,
 )
 
-from exzarr.array import Array
-from exzarr.stores.local import LocalStore
+from exzarr._nodes.array import Array
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import make, open_array
 
 __all__ = ["Case", "cases", "read", "type_cases", "values_of", "write"]

@@ -12,12 +12,12 @@ import pytest
 import zarr
 from zarr.storage import ZipStore as TheirZipStore
 
-from exzarr import hierarchy
-from exzarr.array import Array
-from exzarr.format.metadata import ArrayMetadata
-from exzarr.hierarchy import Location
-from exzarr.stores.local import LocalStore
-from exzarr.stores.zip import ZipStore
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._nodes import hierarchy
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
+from exzarr.stores.local.store import LocalStore
+from exzarr.stores.zip.store import ZipStore
 from tests.engine.tools import bits, open_array
 
 FIXTURES = Path(__file__).parents[2].parent / "shared" / "fixtures"

@@ -13,7 +13,7 @@ import tensorstore
 import zarr
 from zarr.codecs import BytesCodec, ShardingCodec
 
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.strategies import NESTED, RECORD
 from tests.engine.tools import assert_same, bits, data_for, make, numbered, open_array, store_array
 from tests.interop.libraries import read

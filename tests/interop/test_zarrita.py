@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exzarr.array import Array
-from exzarr.stores.local import LocalStore
+from exzarr._nodes.array import Array
+from exzarr.stores.local.store import LocalStore
 from tests.conftest import Zarrita
 from tests.engine.tools import data_for, make, numbered
 

@@ -18,7 +18,7 @@ import pytest
 import zarr
 
 import exzarr
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import contents
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ import os, sys
 from pathlib import Path
 import numpy as np
 import exzarr
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import contents
 
 def hierarchy(path):
@@ -171,7 +171,7 @@ def refused(operate):
     assert contents(LocalStore(path)) == before
     no_leftovers(path)
 
-for root in (exzarr.open_group(path, mode="r+"), exzarr.Group(exzarr.hierarchy.Location(LocalStore(path), ""), exzarr.hierarchy.load_group(exzarr.hierarchy.Location(LocalStore(path), "")))):
+for root in (exzarr.open_group(path, mode="r+"), exzarr.Group(exzarr._nodes.hierarchy.Location(LocalStore(path), ""), exzarr._nodes.hierarchy.load_group(exzarr._nodes.hierarchy.Location(LocalStore(path), "")))):
     refused(lambda: root["a"].__setitem__((slice(0, 32), slice(0, 32)), 1))
     refused(lambda: root["a"].__setitem__((3, 4), 1))
     refused(lambda: root["s"].__setitem__((3, 4), 1))
@@ -194,7 +194,7 @@ assert report.findings == ()
 def test_a_read_only_file_system_refuses_and_changes_nothing(tmp_path: Path) -> None:
     run("hierarchy(sys.argv[1])", tmp_path / "s.zarr")
     run(
-        "import exzarr.hierarchy\n" + READ_ONLY,
+        "import exzarr._nodes.hierarchy\n" + READ_ONLY,
         tmp_path / "s.zarr",
         before=f"mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path}",
     )
@@ -211,7 +211,7 @@ def test_a_folder_without_permission_refuses_and_nothing_changes(tmp_path: Path)
             pytest.skip("root may write everywhere, and there is no setpriv to make it like others")
         as_user = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     try:
-        run("import exzarr.hierarchy\n" + READ_ONLY, tmp_path / "s.zarr", within=as_user)
+        run("import exzarr._nodes.hierarchy\n" + READ_ONLY, tmp_path / "s.zarr", within=as_user)
     finally:
         for entry in [tmp_path / "s.zarr", *(tmp_path / "s.zarr").rglob("*")]:
             entry.chmod(0o755)

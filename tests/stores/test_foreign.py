@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
+from exzarr._cli.app import app
 from exzarr.errors import NodeNotFoundError, StoreError
 from exzarr.stores.foreign import foreign_file, foreign_name
 

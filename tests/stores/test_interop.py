@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 
 
 def test_zarr_python_lists_and_reads_what_was_put(tmp_path):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.errors import InvalidKeyError
 from exzarr.stores.base import check_key, is_reserved, resolve_range
-from exzarr.stores.windows import check_windows_key
+from exzarr.stores.local.windows import check_windows_key
 from exzarr.testing.store_keys import BAD_KEYS, UNUSUAL_KEYS
 
 

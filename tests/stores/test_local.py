@@ -13,9 +13,9 @@ import pytest
 
 import exzarr
 from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
-from exzarr.stores import files, local_write
 from exzarr.stores.base import is_reserved
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local import files, write
+from exzarr.stores.local.store import LocalStore
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX file systems")
 
@@ -161,7 +161,7 @@ def test_a_put_that_fails_leaves_the_old_value_and_no_temporary_file(tmp_path, m
     real_close = os.close
     with monkeypatch.context() as patch:
         if step == "rename":
-            patch.setattr(local_write, "_rename", fail)
+            patch.setattr(write, "_rename", fail)
         else:
             patch.setattr(os, step, fail)
         with pytest.raises(StoreError, match=r"'a/b'.*No space left") as caught:
@@ -178,7 +178,7 @@ def test_an_interrupted_put_leaves_no_temporary_file(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(local_write, "_rename", interrupt)
+        patch.setattr(write, "_rename", interrupt)
         with pytest.raises(KeyboardInterrupt):
             store.put("a", b"new")
     assert files_in(tmp_path) == []
@@ -196,7 +196,7 @@ def test_a_write_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
 def test_left_over_temporary_files_are_no_keys(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b", b"1")
-    name = local_write.temporary_name()
+    name = write.temporary_name()
     assert is_reserved(name)
     assert name.startswith(".")
     assert name.endswith(".exzarr-tmp")
@@ -213,15 +213,15 @@ def test_left_over_temporary_files_are_no_keys(tmp_path):
 
 
 def test_temporary_names_are_never_twice_the_same_not_in_a_forked_child_either():
-    names = [local_write.temporary_name() for _ in range(100)]
+    names = [write.temporary_name() for _ in range(100)]
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        os.write(writer, local_write.temporary_name().encode())
+        os.write(writer, write.temporary_name().encode())
         os._exit(0)
     os.waitpid(child, 0)
     theirs = os.read(reader, 1000).decode()
-    ours = local_write.temporary_name()
+    ours = write.temporary_name()
     os.close(reader)
     os.close(writer)
     assert len({*names, theirs, ours}) == 102
@@ -241,7 +241,7 @@ def test_durability_fsync_syncs_the_file_before_the_rename_and_the_folders_after
         real_rename(source, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(local_write, "_rename", rename)
+    monkeypatch.setattr(write, "_rename", rename)
     LocalStore(tmp_path, durability="fsync").put("a/b/c", b"1")
     at = done.index("rename")
     assert done[: at - 1] == [str(tmp_path), str(tmp_path / "a")]  # the new folders' own entries

@@ -17,9 +17,9 @@ import pytest
 
 import exzarr
 from exzarr.errors import LockTimeoutError, ReadOnlyError, StoreError
-from exzarr.stores import file_locks
 from exzarr.stores.base import KEEP
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local import file_locks
+from exzarr.stores.local.store import LocalStore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -71,7 +71,7 @@ sys.stdin.readline()
 START = """
 import sys
 import exzarr
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 store, me, times = LocalStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 """
 
@@ -307,7 +307,7 @@ def test_a_folder_that_may_not_be_written_is_an_error_and_nothing_happens(store:
             with pytest.raises(ReadOnlyError, match="check the folder's permissions"):
                 put(store, b"mine", key)
         with pytest.raises(ReadOnlyError):
-            store.put_new("a/new", b"1")
+            store.put_if_absent("a/new", b"1")
     finally:
         folder.chmod(0o700)
     assert [path.name for path in folder.iterdir()] == ["k"]

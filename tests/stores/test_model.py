@@ -6,14 +6,13 @@ import shutil
 import tempfile
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers import PrefixStore
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.wrappers.base import PrefixStore
+from exzarr.stores.zip.store import ZipStore
 
 # No key is the prefix of another: a folder of files can't hold both. '-' and '0' stand around '/'.
 folders = st.sampled_from(["a", "a-", "a0", "b/c", "é"])

@@ -16,10 +16,10 @@ import pytest
 
 import exzarr
 from exzarr import telemetry
+from exzarr._retrying import Retry, is_transient
 from exzarr.errors import ArgumentError, ChangedError, InvalidKeyError, ReadOnlyError, StoreError
-from exzarr.retrying import Retry, is_transient
 from exzarr.stores import AzureOptions, GCSOptions, HTTPOptions, ObjectStore, S3Options, resolve_store
-from exzarr.stores.object_errors import scrubbed, store_error
+from exzarr.stores.objects.errors import scrubbed, store_error
 from tests.faulty_proxy import faulty_proxy
 from tests.object_servers import KEY_ID, OPEN, SECRET
 
@@ -62,7 +62,7 @@ def test_each_method_is_one_request(proxy, through):
         lambda: store.stat("a/k"),
         lambda: store.size("a/k"),
         lambda: store.open_value("a/k"),
-        lambda: store.put_new("new", b"1"),
+        lambda: store.put_if_absent("new", b"1"),
         lambda: [*store.list()],
         lambda: store.list_dir("a"),
         lambda: store.delete("new"),
@@ -174,9 +174,9 @@ def test_a_put_whose_response_was_lost_is_known_to_be_ones_own(proxy, through, p
     assert len(calls) == 1
     assert straight.get("k") == b"new"
     proxy.plan[:] = ["lost"]
-    assert store.put_new("new", b"mine") is True
+    assert store.put_if_absent("new", b"mine") is True
     proxy.plan[:] = ["lost"]
-    assert store.put_new("new", b"mine") is False, "the same bytes, and another's all the same"
+    assert store.put_if_absent("new", b"mine") is False, "the same bytes, and another's all the same"
 
 
 def test_where_there_is_no_conditional_put_the_caller_takes_the_responsibility(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exzarr.stores.base import Store
-from exzarr.stores.objects import ObjectStore
+from exzarr.stores.objects.store import ObjectStore
 from exzarr.testing.store_suite import StoreSuite
 
 obstore = pytest.importorskip("obstore")

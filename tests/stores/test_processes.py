@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from exzarr.stores.base import is_reserved
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 # A value says how long it is: byte i, (i + 1) * 1000 times.
 PUT = """
 import sys
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 store, times = LocalStore(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
 for i in range(times):
@@ -28,7 +28,7 @@ for i in range(times):
 
 DELETE = """
 import sys
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 store = LocalStore(sys.argv[1])
 print("ready", flush=True)
 for i in range(int(sys.argv[2])):

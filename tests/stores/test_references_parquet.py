@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.reference import LazyReferenceMapper
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr.errors import ExzarrError, ReadOnlyError, StoreError, UnsupportedError
-from exzarr.stores import CountingStore, LocalStore, MemoryStore, ReferenceStore, reference_parquet
+from exzarr.stores import CountingStore, LocalStore, MemoryStore, ReferenceStore
+from exzarr.stores.references import parquet_set
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated")
 
@@ -171,7 +171,7 @@ def test_partitions_are_read_once_and_only_those_that_are_asked_for(tmp_path, da
 
 
 def test_memory_for_partitions_is_bounded(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(reference_parquet, "KEPT_NBYTES", 1500)
+    monkeypatch.setattr(parquet_set, "KEPT_NBYTES", 1500)
     counting = CountingStore(LocalStore(written(tmp_path, data, record_size=1), read_only=True))
     store = ReferenceStore(counting, base=tmp_path)
     for _ in range(2):

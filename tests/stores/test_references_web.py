@@ -260,7 +260,7 @@ def test_templates_that_contain_themselves_end():
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress])
 def test_compressed_documents_are_bounded(tmp_path, monkeypatch, pack):
-    monkeypatch.setattr("exzarr.stores.reference_json.MOST_NBYTES", 1000)
+    monkeypatch.setattr("exzarr.stores.references.json_set.MOST_NBYTES", 1000)
     (tmp_path / "a.json.gz").write_bytes(pack(b'{"k": "' + b"x" * 2000 + b'"}'))
     with pytest.raises(StoreError, match="more than 1000 bytes"):
         ReferenceStore(tmp_path / "a.json.gz")

@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
+from exzarr._retrying import Retry
 from exzarr.errors import ArgumentError, InvalidKeyError, ReadOnlyError, StoreError
-from exzarr.retrying import Retry
 from exzarr.stores import (
     CountingStore,
     LatencyStore,
@@ -23,7 +22,7 @@ from exzarr.stores import (
     StoreWrapper,
     ThrottledStore,
 )
-from exzarr.stores.throttle import BURST_SECONDS, Rate
+from exzarr.stores.wrappers.throttle import BURST_SECONDS, Rate
 
 QUICK = Retry(attempts=4, wait_initial=0, wait_jitter=0)
 
@@ -249,8 +248,8 @@ class Lossy(StoreWrapper):
             self.losses -= 1
             raise StoreError("the connection was reset")
 
-    def put_new(self, key, value):
-        made = super().put_new(key, value)
+    def put_if_absent(self, key, value):
+        made = super().put_if_absent(key, value)
         self._lose()
         return made
 
@@ -269,7 +268,7 @@ def grown(value):
 def test_what_was_done_though_its_response_was_lost_is_not_done_twice():
     inner = MemoryStore()
     store = RetryStore(Lossy(inner, 2), QUICK)
-    assert store.put_new("k", b"mine") is True
+    assert store.put_if_absent("k", b"mine") is True
     assert inner.get("k") == b"mine"
     store = RetryStore(Lossy(inner, 2), QUICK)
     store.update("k", grown)
@@ -282,7 +281,7 @@ def test_what_was_done_though_its_response_was_lost_is_not_done_twice():
 def test_what_another_made_first_is_not_taken_for_ones_own():
     inner = MemoryStore()
     inner.put("k", b"theirs")
-    assert RetryStore(Lossy(inner), QUICK).put_new("k", b"mine") is False
+    assert RetryStore(Lossy(inner), QUICK).put_if_absent("k", b"mine") is False
     assert inner.get("k") == b"theirs"
 
 
@@ -295,5 +294,5 @@ def test_an_update_is_one_request_that_gets_and_one_that_puts():
     assert (store.bytes_read, store.bytes_written) == (2, 3)
     assert store.inner.get("k") == b"12."
     store.update("k", lambda value: None)
-    store.put_new("k", b"1")
+    store.put_if_absent("k", b"1")
     assert store.requests == {"get": 2, "put": 2, "delete": 1}

@@ -17,10 +17,10 @@ from exzarr.errors import (
     StoreError,
     UnsupportedError,
 )
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.resolve import resolve_store
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.zip.store import ZipStore
 
 MODES = [None, "r", "r+", "a", "w", "w-"]
 

@@ -146,7 +146,7 @@ for i in range(100):
             value.read_into(memoryview(old), 0)
         return [old, b"."]
     store.update("k", one_more)
-    store.put_new(f"new/{i}", sys.argv[2].encode()) and store.update(f"made/{i}", one_more)
+    store.put_if_absent(f"new/{i}", sys.argv[2].encode()) and store.update(f"made/{i}", one_more)
 """
 
 

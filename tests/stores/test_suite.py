@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from exzarr.stores.base import Buffer, ByteRange, Store, check_key, check_prefix, resolve_range
-from exzarr.stores.caching import CachedStore
-from exzarr.stores.counting import CountingStore
-from exzarr.stores.disk_cache import DiskCache
-from exzarr.stores.latency import LatencyStore
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.memory_cache import MemoryCache
-from exzarr.stores.retry import RetryStore
-from exzarr.stores.sqlite import SQLiteStore
-from exzarr.stores.throttle import ThrottledStore
-from exzarr.stores.wrappers import PrefixStore, StoreWrapper
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.sqlite.store import SQLiteStore
+from exzarr.stores.wrappers.base import PrefixStore, StoreWrapper
+from exzarr.stores.wrappers.caching import CachedStore
+from exzarr.stores.wrappers.counting import CountingStore
+from exzarr.stores.wrappers.disk_cache import DiskCache
+from exzarr.stores.wrappers.latency import LatencyStore
+from exzarr.stores.wrappers.memory_cache import MemoryCache
+from exzarr.stores.wrappers.retry import RetryStore
+from exzarr.stores.wrappers.throttle import ThrottledStore
+from exzarr.stores.zip.store import ZipStore
 from exzarr.testing.store_suite import StoreSuite
 
 
@@ -53,7 +53,7 @@ class TestLocalStoreWithoutPreadv(StoreSuite):
 
     @pytest.fixture(autouse=True)
     def portable(self, monkeypatch):
-        from exzarr.stores import files
+        from exzarr.stores.local import files
 
         monkeypatch.setattr(files, "read_into", files._portable_into)
         monkeypatch.setattr(files, "read_ranges", files._portable_ranges)
@@ -68,9 +68,9 @@ class TestLocalStoreWithoutFileLocks(StoreSuite):
 
     @pytest.fixture(autouse=True)
     def unlocked(self, monkeypatch):
-        from exzarr.stores import local_update
+        from exzarr.stores.local import update
 
-        monkeypatch.setattr(local_update, "available", lambda: False)
+        monkeypatch.setattr(update, "available", lambda: False)
 
     def make_store(self, tmp_path: Path) -> Store:
         return LocalStore(tmp_path / "data")
@@ -81,7 +81,7 @@ class TestLocalStoreWithoutWaitingMarks(StoreSuite):
 
     @pytest.fixture(autouse=True)
     def unmarked(self, monkeypatch):
-        from exzarr.stores import file_locks
+        from exzarr.stores.local import file_locks
 
         monkeypatch.setattr(file_locks, "_FLAGS", False)
 

@@ -15,7 +15,8 @@ import pytest
 import zarr
 
 import exzarr
-from exzarr import retrying, telemetry
+from exzarr import _retrying, telemetry
+from exzarr._retrying import Retry
 from exzarr.errors import (
     ArgumentError,
     ListingUnsupportedError,
@@ -23,7 +24,6 @@ from exzarr.errors import (
     StoreError,
     UnreachableError,
 )
-from exzarr.retrying import Retry
 from exzarr.stores import (
     AzureOptions,
     FsspecStore,
@@ -155,7 +155,7 @@ def test_obstores_own_stores_read_odd_servers_too(folder):
 
 def test_compressed_bodies_are_bounded_and_must_be_whole(folder):
     with web_server(folder, gzipped=True) as web:
-        from exzarr.stores import web as module
+        from exzarr.stores.objects import web as module
 
         with pytest.raises(module.WebError, match="cut short"):
             module.decoded(__import__("gzip").compress(VALUE)[:-20], {"Content-Encoding": "gzip"})
@@ -351,7 +351,7 @@ def test_panics_of_the_library_are_errors_of_the_store():
         lambda: store.get("k"),
         lambda: store.size("k"),
         lambda: store.put("k", b""),
-        lambda: store.put_new("k", b""),
+        lambda: store.put_if_absent("k", b""),
         lambda: store.delete("k"),
         lambda: [*store.list()],
         lambda: store.list_dir(),
@@ -386,7 +386,7 @@ def test_dead_hosts_get_two_attempts(dead, make, host):
     assert len(retried) == (1 if make is ObjectStore else 0)
     with pytest.raises(UnreachableError):
         make(url).size("k")
-    assert retrying.is_transient(UnreachableError("no"))
+    assert _retrying.is_transient(UnreachableError("no"))
 
 
 def test_buckets_behind_dead_endpoints_get_two_attempts(dead):
@@ -409,23 +409,23 @@ def test_retries_of_streams_are_as_many_as_their_caller_says():
 
 
 def test_what_is_tried_again_for_more_than_a_second_is_a_warning(monkeypatch, caplog, folder):
-    monkeypatch.setattr(retrying, "_warned", -9.0)
+    monkeypatch.setattr(_retrying, "_warned", -9.0)
     errors = [StoreError("at https://host: try later")] * 6
     waits = []
-    monkeypatch.setattr(retrying, "pause", lambda wait, stop: waits.append(wait))
+    monkeypatch.setattr(_retrying, "pause", lambda wait, stop: waits.append(wait))
 
     def fail():
         if errors:
             raise errors.pop()
 
-    with caplog.at_level(logging.WARNING, "exzarr.retrying"):
+    with caplog.at_level(logging.WARNING, "exzarr.retry"):
         Retry(attempts=9, wait_initial=0.1, wait_exp_base=3, wait_jitter=0).call(fail)
     assert max(waits) > 1
-    (record,) = [r for r in caplog.records if r.name == "exzarr.retrying"]  # and not one for each attempt
+    (record,) = [r for r in caplog.records if r.name == "exzarr.retry"]  # and not one for each attempt
     assert "try later" in record.getMessage()
     assert "attempt 4 failed" in record.getMessage()
     caplog.clear()
-    monkeypatch.setattr(retrying, "_warned", -9.0)
+    monkeypatch.setattr(_retrying, "_warned", -9.0)
     errors[:] = [StoreError("x")]
     Retry(attempts=2, wait_initial=0, wait_jitter=0).call(fail)
     assert not caplog.records

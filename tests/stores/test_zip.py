@@ -15,8 +15,8 @@ import pytest
 
 import exzarr
 from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, ReadOnlyError, StoreError
-from exzarr.stores.wrappers import PrefixStore, StoreWrapper
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.wrappers.base import PrefixStore, StoreWrapper
+from exzarr.stores.zip.store import ZipStore
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures" / "zarrita"
 
@@ -261,7 +261,7 @@ def test_a_with_block_that_fails_leaves_the_old_archive_and_nothing_else(tmp_pat
 def test_a_writer_that_is_killed_leaves_the_old_archive(tmp_path, run_python):
     path = written(tmp_path / "x.zip", {"a": b"old"})
     done = run_python(
-        "import os, sys; from exzarr.stores.zip import ZipStore; s = ZipStore(sys.argv[1], mode='w');"
+        "import os, sys; from exzarr.stores.zip.store import ZipStore; s = ZipStore(sys.argv[1], mode='w');"
         "s.put('a', b'new'); os.kill(os.getpid(), 9)",
         str(path),
     )
@@ -287,7 +287,8 @@ def test_while_one_writes_others_are_refused(tmp_path, run_python, mode):
         ):
             ZipStore(path, mode="w")
         done = run_python(
-            "import sys; from exzarr.stores.zip import ZipStore; ZipStore(sys.argv[1], mode='x')", str(path)
+            "import sys; from exzarr.stores.zip.store import ZipStore; ZipStore(sys.argv[1], mode='x')",
+            str(path),
         )
         assert f"is being written by process {os.getpid()} (" in done.stderr
         store.put("b", b"2")
@@ -353,7 +354,7 @@ def test_a_store_that_is_never_closed_says_so_and_leaves_the_old_archive(tmp_pat
         drop.pop()
     gc.collect()
     done = run_python(
-        "import sys; from exzarr.stores.zip import ZipStore; s = ZipStore(sys.argv[1], mode='w'); s.put('a', b'')",
+        "import sys; from exzarr.stores.zip.store import ZipStore; s = ZipStore(sys.argv[1], mode='w'); s.put('a', b'')",
         str(path),
     )
     assert "never closed" in done.stderr

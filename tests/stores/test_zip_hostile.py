@@ -8,11 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from exzarr.errors import ExzarrError, InvalidKeyError, StoreError, UnsupportedError
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.zip.store import ZipStore
 
 CENTRAL = b"PK\x01\x02"
 

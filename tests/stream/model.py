@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError
 
 __all__ = ["chunk_edges", "expected_chunks", "regions", "wheres"]

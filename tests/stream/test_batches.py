@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config, telemetry
-from exzarr.array import Array
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ArgumentError, ChunkCorruptError, ChunkMissingError
-from exzarr.hierarchy import Location
 from tests.engine.spy import Hook
 from tests.engine.tools import assert_same, make, numbered
 from tests.stream.batching.tools import layouts, stored

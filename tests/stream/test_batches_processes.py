@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import exzarr
-from exzarr.stream.batches import Batches
+from exzarr._stream.batches.batches import Batches
 from tests.engine.tools import numbered
 from tests.stream.tools import stream_threads
 

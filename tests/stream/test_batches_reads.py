@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
-from exzarr.array import Array
-from exzarr.hierarchy import Location
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.stores.base import ValueReader
 from tests.engine.spy import Spy
 from tests.stream.batching.tools import layouts, stored

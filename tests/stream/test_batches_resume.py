@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
+from exzarr._stream.batches.batches import Batches
 from exzarr.errors import ArgumentError
-from exzarr.stream.batches import Batches
 from tests.engine.tools import numbered
 from tests.stream.batching.tools import stored
 from tests.stream.test_batches import loaders

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
-from exzarr import config
+from exzarr import Chunk, Retry, StreamStats, config
 from exzarr.errors import (
     ArgumentError,
     ChunkCorruptError,
@@ -30,10 +29,9 @@ from exzarr.errors import (
     StoreError,
     StreamError,
 )
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.zip import ZipStore
-from exzarr.stream import Chunk, Retry, StreamStats
+from exzarr.stores.zip.store import ZipStore
 from tests.engine.spy import Hook, Short, Spy
 from tests.engine.strategies import arrays, blank, configs
 from tests.engine.tools import assert_same, data_for, make, numbered, open_array, raw

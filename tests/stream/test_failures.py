@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exzarr._stream.failures import Failures, chunk_error
 from exzarr.errors import (
     ArgumentError,
     ChunkCorruptError,
@@ -17,7 +18,6 @@ from exzarr.errors import (
     StoreError,
     TimedOutError,
 )
-from exzarr.stream.failures import Failures, chunk_error
 
 
 def test_raise_raises() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import exzarr
 from exzarr import config
-from exzarr.engine.pool import in_flight
+from exzarr._engine.pool import in_flight
 from exzarr.stores import MemoryStore
 from tests.engine.spy import Hook
 from tests.stream.tools import PATIENCE, eventually

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exzarr.stream.memory import MAPPED_NBYTES, SMALL_NBYTES, copied, fresh, fresh_array, mapped_from
+from exzarr._stream.memory import MAPPED_NBYTES, SMALL_NBYTES, copied, fresh, fresh_array, mapped_from
 
 MIB = 1 << 20
 

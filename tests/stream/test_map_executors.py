@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import exzarr
+from exzarr import Retry
 from exzarr.errors import ArgumentError, ChunkError, StreamError
-from exzarr.stream import Retry
 from tests.stream.arrays import LAYOUTS, blocks, stored
 from tests.stream.tools import eventually, stream_threads
 

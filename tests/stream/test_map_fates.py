@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import exzarr
+from exzarr import Retry
 from exzarr.errors import WorkerDiedError
-from exzarr.stream import Retry
 
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 

@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 import exzarr
+from exzarr import Retry
 from exzarr.errors import ArgumentError, ChunkError, WorkerDiedError
-from exzarr.stores.wrappers import StoreWrapper
-from exzarr.stream import Retry
+from exzarr.stores.wrappers.base import StoreWrapper
 from tests.stream.arrays import LAYOUTS, blocks, stored
 from tests.stream.tools import PATIENCE, eventually, stream_threads
 

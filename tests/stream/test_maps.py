@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
+from exzarr import Chunk, Retry
 from exzarr.errors import ArgumentError, ChunkCorruptError, ChunkError, ChunkMissingError, ReadOnlyError
 from exzarr.stores import CountingStore
-from exzarr.stream import Chunk, Retry
 from tests.stream.arrays import LAYOUTS, STORES, blocks, numbers, stored
 from tests.stream.tools import eventually, stream_threads
 

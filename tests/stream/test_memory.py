@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import make
 
 pytestmark = pytest.mark.skipif(
@@ -32,7 +32,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 import numpy as np
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import open_array
 
 def status(name):

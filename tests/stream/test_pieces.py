@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.errors import ChunkCorruptError, ChunkError, ChunkStoreError, StoreError
 from exzarr.stores.base import Store
-from exzarr.stores.files import OpenFile
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.files import OpenFile
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from tests.engine.spy import Spy
 from tests.engine.tools import assert_same, make, numbered, open_array

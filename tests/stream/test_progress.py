@@ -14,9 +14,9 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from exzarr._stream.progress.progress import Meter, State, open_meter
+from exzarr._stream.progress.terminal_bar import TerminalBar
 from exzarr.errors import ArgumentError
-from exzarr.stream.progress import Meter, State, open_meter
-from exzarr.stream.terminal_bar import TerminalBar
 
 
 def test_nobody_listens() -> None:
@@ -161,7 +161,7 @@ def test_without_rich_the_error_names_the_extra(
         "import sys\n"
         "sys.modules['rich'] = None\n"
         "import exzarr\n"
-        "from exzarr.stream.progress import open_meter\n"
+        "from exzarr._stream.progress.progress import open_meter\n"
         "open_meter(lambda done, total: None, 3)\n"
         "try:\n"
         "    open_meter(True, 3)\n"
@@ -177,7 +177,7 @@ def test_progress_that_nobody_asked_for_imports_nothing(
 ) -> None:
     done = run_python(
         "import sys\n"
-        "from exzarr.stream.progress import open_meter\n"
+        "from exzarr._stream.progress.progress import open_meter\n"
         "open_meter(False, 3)\n"
         "print('rich' in sys.modules)\n"
     )

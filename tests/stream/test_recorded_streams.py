@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import telemetry
-from exzarr.array import Array
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ChunkCorruptError
-from exzarr.hierarchy import Location
 from exzarr.telemetry import CacheHit, ChunkRead, Event, SelectionRead, StoreRequest
 from tests.engine.spy import Spy
 from tests.engine.strategies import arrays, picks, values_for

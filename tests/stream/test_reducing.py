@@ -8,11 +8,10 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from exzarr._stream.maps.reducing import Tree
 from exzarr.errors import ArgumentError
-from exzarr.stream.reducing import Tree
 
 
 def reduced(values: list, combine=operator.add, initial=None):

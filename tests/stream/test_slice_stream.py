@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
-from exzarr import config
+from exzarr import Retry, config
 from exzarr.errors import ArgumentError, ChunkCorruptError, SelectionError, StoreError
 from exzarr.stores.memory import MemoryStore
-from exzarr.stream import Retry
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, blank, configs, slices
 from tests.engine.tools import assert_same, data_for, make, numbered, open_array

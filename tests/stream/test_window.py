@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import config
+from exzarr._retrying import Retry
+from exzarr._stream.window import Outcome, Window
 from exzarr.errors import ArgumentError, ExzarrError, StreamError, TimedOutError
-from exzarr.retrying import Retry
-from exzarr.stream.window import Outcome, Window
 from tests.stream.tools import PATIENCE, eventually, stream_threads
 
 
@@ -343,7 +342,7 @@ def test_a_program_that_forgets_its_window_ends(
 ) -> None:
     done = run_python(
         "import time\n"
-        "from exzarr.stream.window import Window\n"
+        "from exzarr._stream.window import Window\n"
         "window = Window(lambda n: time.sleep(60) if n else n, range(100), workers=2, prefetch=4)\n"
         "print(next(window).value)\n"
     )

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from exzarr import config
-from exzarr.array import Array
+from exzarr import Retry, WriteReport, config
+from exzarr._nodes.array import Array
 from exzarr.errors import (
     ArgumentError,
     ChunkError,
@@ -29,11 +28,10 @@ from exzarr.errors import (
     SelectionError,
     StoreError,
 )
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers import StoreWrapper
-from exzarr.stores.zip import ZipStore
-from exzarr.stream import Retry, WriteReport
+from exzarr.stores.wrappers.base import StoreWrapper
+from exzarr.stores.zip.store import ZipStore
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, blank, configs
 from tests.engine.tools import assert_same, data_for, make, numbered, open_array, raw
@@ -291,7 +289,7 @@ def test_a_slow_store_never_lets_items_pile_up(workers: int, max_pending: int) -
 
 
 def test_pending_bytes_are_bounded_where_nobody_says_how_many_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exzarr.stream.write_stream.PENDING_NBYTES", 10 * 32)
+    monkeypatch.setattr("exzarr._stream.writing.write_stream.PENDING_NBYTES", 10 * 32)
     inner = MemoryStore()
     raw((60, 4), store=inner, chunks=(2, 4))
     gate = threading.Event()
@@ -529,7 +527,7 @@ def test_a_checkpoint_that_cannot_be_kept_is_an_error_at_once(tmp_path: Path) ->
 KILLED = """
 import os, signal, sys
 import numpy as np
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import open_array
 
 array = open_array(LocalStore(sys.argv[1]))

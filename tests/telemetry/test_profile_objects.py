@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import exzarr
-from exzarr.retrying import Retry
+from exzarr import cost
+from exzarr._retrying import Retry
 from exzarr.stores import CachedStore, CountingStore, MemoryCache, ObjectStore, RetryStore
-from exzarr.tools import cost
 from tests.faulty_proxy import faulty_proxy
 
 pytest.importorskip("obstore")

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
+from exzarr._retrying import Retry
 from exzarr.errors import ArgumentError, ExzarrError, StoreError
-from exzarr.retrying import Retry
 from exzarr.stores.base import Store
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.retry import RetryStore
+from exzarr.stores.wrappers.retry import RetryStore
 from exzarr.testing.faults import HARMLESS, WHATS, Fault, FaultPlan, FaultStore, What
 from exzarr.testing.store_suite import StoreSuite
 from tests.engine.tools import contents

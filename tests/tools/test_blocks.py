@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from exzarr.format.chunk_grids import ChunkGrid
-from exzarr.tools.blocks import plan_blocks
+from exzarr._format.chunk_grids import ChunkGrid
+from exzarr._tools.blocks import plan_blocks
 
 
 @st.composite

@@ -15,10 +15,10 @@ import tensorstore
 import zarr
 
 import exzarr
+from exzarr._tools.convert import convert
+from exzarr._tools.copy import copy
 from exzarr.errors import ArgumentError
 from exzarr.stores.memory import MemoryStore
-from exzarr.tools.convert import convert
-from exzarr.tools.copy import copy
 
 DOCUMENTS = {".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json"}
 

@@ -8,15 +8,14 @@ import warnings
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
+from exzarr._tools.copy import copy
 from exzarr.errors import ArgumentError, ChunkCorruptError, NodeExistsError, NodeNotFoundError
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.zip import ZipStore
-from exzarr.tools.copy import copy
+from exzarr.stores.zip.store import ZipStore
 
 
 def keys(folder):

@@ -6,13 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
+from exzarr import cost
 from exzarr.errors import ArgumentError
 from exzarr.stores import CachedStore, CountingStore, MemoryCache, ObjectStore
-from exzarr.tools import cost
 
 obstore = pytest.importorskip("obstore")
 

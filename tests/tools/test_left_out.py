@@ -18,9 +18,9 @@ import pytest
 from typer.testing import CliRunner
 
 import exzarr
-from exzarr.cli.app import app
+from exzarr._cli.app import app
 from exzarr.errors import ArgumentError, ExzarrError, LeftOutWarning, StoreError
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "check-and-repair.md"

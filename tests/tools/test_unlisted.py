@@ -13,7 +13,7 @@ import zarr
 import exzarr
 from exzarr.errors import ListingUnsupportedError, NodeNotFoundError, StoreError
 from exzarr.stores import CountingStore, FsspecStore, MemoryStore, ObjectStore, PrefixStore, ReadOnlyStore
-from exzarr.stores.wrappers import StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 from tests.web_servers import web_server
 
 pytest.importorskip("obstore")
@@ -318,7 +318,7 @@ def test_a_page_of_a_folder_is_not_taken_for_a_listing(folder, make, version, tm
 
 
 def run(args, capsys):
-    from exzarr.cli.app import app
+    from exzarr._cli.app import app
 
     with pytest.raises(SystemExit) as ended:
         app(args)

@@ -25,8 +25,8 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from exzarr._format.dtypes import DataType
 from exzarr.errors import CodecError
-from exzarr.format.dtypes import DataType
 
 __all__ = [
     "VARIABLE_LIMIT",

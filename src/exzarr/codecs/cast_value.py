@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from exzarr._format import fill_values
+from exzarr._format.dtypes import DataType, from_numpy, parse_v3
 from exzarr.codecs._config import build, choice
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.codecs.casting import ROUNDINGS, cast_values, is_float, is_integer
 from exzarr.errors import ArgumentError, CodecError, MetadataError
-from exzarr.format import fill_values
-from exzarr.format.dtypes import DataType, from_numpy, parse_v3
 
 __all__ = ["CastValue"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from exzarr._format.data_type import ML_BITS, is_ml
 from exzarr.codecs.base import AnyArray
 from exzarr.errors import CodecError
-from exzarr.format.data_type import ML_BITS, is_ml
 
 __all__ = ["ROUNDINGS", "cast_values", "is_float", "is_integer"]
 

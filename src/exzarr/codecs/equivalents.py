@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from exzarr._format.metadata import CodecConfig
 from exzarr.codecs import registry
 from exzarr.codecs.base import Codec
 from exzarr.errors import ArgumentError
-from exzarr.format.metadata import CodecConfig
 
 __all__ = ["native_filter", "native_order", "v2_codec", "v3_codec"]
 

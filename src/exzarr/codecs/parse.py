@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from exzarr._format.metadata import CodecConfig
 from exzarr.codecs import registry
 from exzarr.codecs.base import ChunkSpec, Codec
 from exzarr.codecs.checksummed import (
@@ -30,7 +31,6 @@ from exzarr.codecs.equivalents import native_order, v2_codec, v3_codec
 from exzarr.codecs.numcodecs import NAMES, PREFIX
 from exzarr.codecs.pipeline import ChunkPipeline
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
-from exzarr.format.metadata import CodecConfig
 
 __all__ = ["parse_codec", "v2_codecs", "v3_codecs"]
 

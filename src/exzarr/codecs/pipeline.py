@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from exzarr._format.dtypes import parse_v3
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ArrayBytesCodec, Buffer, BytesBytesCodec, ChunkSpec
 from exzarr.codecs.flat import Layout, bind_flat
 from exzarr.errors import CodecError, MetadataError
-from exzarr.format.dtypes import parse_v3
 
 if TYPE_CHECKING:
+    from exzarr._format.metadata import ArrayMetadata
     from exzarr.codecs.shards import BoundShards
-    from exzarr.format.metadata import ArrayMetadata
 
 __all__ = ["BoundPipeline", "ChunkPipeline", "pipeline_for", "v3_pipeline"]
 

@@ -11,12 +11,12 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from exzarr._spelling import did_you_mean
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
-from exzarr.spelling import did_you_mean
 
 if TYPE_CHECKING:
+    from exzarr._format.metadata import CodecConfig
     from exzarr.codecs.base import Codec
-    from exzarr.format.metadata import CodecConfig
 
 __all__ = ["BUILTIN", "from_config", "from_json", "generation", "get", "known", "register", "to_json"]
 
@@ -119,7 +119,7 @@ def from_json(json: Any) -> Codec:
 
 def to_json(codec: Codec) -> dict[str, Any]:
     """The entry of a ``codecs`` list that describes `codec`."""
-    from exzarr.format.metadata import CodecConfig
+    from exzarr._format.metadata import CodecConfig
 
     configuration = codec.to_config()
     return CodecConfig(codec.name, configuration).to_json()

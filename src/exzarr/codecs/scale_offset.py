@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from exzarr._format import fill_values
+from exzarr._format.data_type import is_ml
 from exzarr.codecs._config import build
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.errors import ArgumentError, CodecError, MetadataError
-from exzarr.format import fill_values
-from exzarr.format.data_type import is_ml
 
 __all__ = ["ScaleOffset"]
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from exzarr._format.dtypes import parse_v3
 from exzarr.codecs.base import AnyArray, Buffer, ChunkSpec
 from exzarr.codecs.empty import is_fill
 from exzarr.codecs.pipeline import ChunkPipeline
 from exzarr.errors import ChecksumError, CodecError, MetadataError
-from exzarr.format.dtypes import parse_v3
 
 if TYPE_CHECKING:
     from exzarr.codecs.sharding import Sharding

@@ -23,7 +23,7 @@ from exzarr.codecs.transpose import Transpose
 from exzarr.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
-    from exzarr.format.metadata import ArrayMetadata
+    from exzarr._format.metadata import ArrayMetadata
 
 __all__ = ["Memory", "from_id", "to_id", "v2_pipeline"]
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from exzarr.errors import ArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from exzarr.array import Array
-    from exzarr.stream import Chunk
+    from exzarr import Chunk
+    from exzarr._nodes.array import Array
 
 __all__ = ["Anomaly", "Climatology", "Cube", "calendar_months", "climatology", "read_cube", "window"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr import config
-from exzarr.engine.pool import Feed, run
+from exzarr._engine.pool import WorkFeed, run
 from exzarr.errors import ArgumentError
 from exzarr.gallery.blas import single_threaded_blas
 from exzarr.gallery.vector_blocks import BLOCK_NBYTES, Vectors, vector_blocks
@@ -136,7 +136,7 @@ class _Scan:
         self._margin = np.float32((queries.shape[1] + 16) * 2.0**-23)
         self._merging = threading.Lock()
 
-    def work(self, feed: Feed) -> None:
+    def work(self, feed: WorkFeed) -> None:
         """Score blocks until there are no more."""
         # Reuse the memory of the scores: new memory for each block would cost as much as the scores.
         scratch = np.empty(0, np.float32)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from exzarr.array import Array
+from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError
 from exzarr.gallery.blas import single_threaded_blas
 from exzarr.gallery.embeddings import TopK, top_k

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr import telemetry
-from exzarr.array import Array
-from exzarr.stores.local import LocalStore
+from exzarr._nodes.array import Array
+from exzarr.stores.local.store import LocalStore
 
 __all__ = ["Vectors", "vector_blocks"]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exzarr import hierarchy
+from exzarr._nodes import hierarchy
+from exzarr._stream.maps.packing import once
 from exzarr.errors import ArgumentError, MissingDependencyError
-from exzarr.stream.packing import once
 
 if TYPE_CHECKING:
-    from exzarr.array import Array
+    from exzarr._nodes.array import Array
 
 __all__ = ["to_dask"]
 

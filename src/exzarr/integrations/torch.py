@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from exzarr._stream.batches.batches import Batches
 from exzarr.errors import ArgumentError, MissingDependencyError
-from exzarr.stream.batches import Batches
 
 __all__ = ["to_torch"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from exzarr.stream.batches import Batches
+from exzarr._stream.batches.batches import Batches
 
 __all__ = ["BatchDataset"]
 

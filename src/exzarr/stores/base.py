@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError, StoreError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
 from exzarr.stores.locks import ThreadLock, is_locked
-from exzarr.stores.notes import announce, notes_in_memory
+from exzarr.stores.write_intents import announce, intents_in_memory
 
 if TYPE_CHECKING:
-    from exzarr.stores.asides import Aside
+    from exzarr.stores.staging import Aside
 
 __all__ = [
     "ABSENT",
@@ -153,20 +153,20 @@ class Store(ABC):
     concurrency: int = 0
     """How many requests it wants in flight at once; 0 where it answers at once, and nothing is gained by that."""
 
-    travels: bool = True
+    picklable: bool = True
     """Whether it can be pickled for other processes: False where it lies in this one's memory."""
 
-    deletes_unchanged: bool = True
+    conditional_delete: bool = True
     """Whether `update` can delete a value on the condition that nobody has changed it.
 
     Where it can't, whoever changes a part of a chunk puts one that holds nothing, instead of deleting it.
     """
 
-    holds_updates: bool = True
+    exclusive_update: bool = True
     """Whether nobody else can change a value while `update` does, for as long as that takes.
 
     Where others can, `update` puts on the condition that nobody has, and who changes several values together
-    has to take turns (`exzarr.turns`).
+    has to take turns (`exzarr._nodes.leases`).
     """
 
     @property
@@ -296,7 +296,7 @@ class Store(ABC):
         """`put` of one value that lies in several pieces."""
         self.put(key, b"".join(parts))
 
-    def put_new(self, key: str, value: Buffer) -> bool:
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
         """`put` where nothing is stored at `key`; False, and nothing done, where something is.
 
         Of several who come at once, one gets True. This default keeps only threads apart.
@@ -342,16 +342,16 @@ class Store(ABC):
         """Whether somebody is in the midst of an `update` of the value at `key`, as far as can be told."""
         return is_locked((self, key))
 
-    def leave_note(self, prefix: str, note: bytes) -> Callable[[], None]:
+    def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
         """Leave a note below `prefix` on what is being done there; what is returned takes it away (`stores.notes`).
 
         In a folder that is a temporary file, which stays when its writer is killed; this default keeps it in memory.
         """
-        return notes_in_memory.leave((self, prefix), note)
+        return intents_in_memory.leave((self, prefix), note)
 
-    def notes(self, prefix: str) -> Sequence[bytes]:
+    def write_intents(self, prefix: str) -> Sequence[bytes]:
         """The notes below `prefix` that are kept in memory."""
-        return notes_in_memory.at((self, prefix))
+        return intents_in_memory.at((self, prefix))
 
     def size(self, key: str) -> int | None:
         """Length of the value at `key` in bytes; None if absent."""
@@ -394,7 +394,7 @@ class Store(ABC):
         """This store, refusing writes."""
         if self.read_only:
             return self
-        from exzarr.stores.wrappers import ReadOnlyStore
+        from exzarr.stores.wrappers.base import ReadOnlyStore
 
         return ReadOnlyStore(self)
 

@@ -32,8 +32,8 @@ from exzarr.stores.base import (
     read_only_error,
     resolve_range,
 )
-from exzarr.stores.object_errors import scrubbed
-from exzarr.stores.object_options import check_absent
+from exzarr.stores.objects.errors import scrubbed
+from exzarr.stores.objects.options import check_absent
 
 __all__ = ["FsspecStore"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exzarr.telemetry.hooks import hooks
+from exzarr.telemetry.registry import hooks
 
 if TYPE_CHECKING:
     from exzarr.stores.base import Store
@@ -21,6 +21,6 @@ def instrument(store: Store) -> Store:
     registered = hooks()
     if not registered:
         return store
-    from exzarr.stores.instrumented import InstrumentedStore
+    from exzarr.stores.wrappers.instrumented import InstrumentedStore
 
     return store if isinstance(store, InstrumentedStore) else InstrumentedStore(store, registered)

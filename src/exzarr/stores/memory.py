@@ -84,7 +84,7 @@ class MemoryStore(Store):
     a group, can be unpickled there, but whatever it is asked raises StoreError.
     """
 
-    travels = False
+    picklable = False
 
     def __init__(self, name: str | None = None, *, read_only: bool = False) -> None:
         self.read_only = read_only
@@ -137,7 +137,7 @@ class MemoryStore(Store):
             values[key] = entry
         values.state = object()
 
-    def put_new(self, key: str, value: Buffer) -> bool:
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
         check_key(key)
         if self.read_only:
             raise read_only_error(self, key)

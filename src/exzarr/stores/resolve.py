@@ -17,7 +17,7 @@ from exzarr.errors import (
     UnsupportedError,
 )
 from exzarr.stores.base import Store, check_prefix
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def resolve_store(
         refuse_options(options, f"{store_like} is a store that has its own")
         return _given_store(store_like, mode), ""
     if type(store_like).__module__.partition(".")[0] == "obstore":
-        from exzarr.stores.objects import ObjectStore
+        from exzarr.stores.objects.store import ObjectStore
 
         refuse_options(options, "a store of obstore's has its own")
         return _given_store(ObjectStore(store_like), mode), ""
@@ -127,12 +127,12 @@ def _refuse_one_slash(text: str) -> None:
 def _from_url(scheme: str, url: str, mode: Mode | None, options: StorageOptions) -> Store:
     """An object store, a web server, or one of fsspec's file systems."""
     from exzarr.stores import url_options
-    from exzarr.stores.object_errors import scrubbed
-    from exzarr.stores.object_options import SCHEMES
+    from exzarr.stores.objects.errors import scrubbed
+    from exzarr.stores.objects.options import SCHEMES
 
     read_only = mode == "r"
     if scheme in SCHEMES:
-        from exzarr.stores.objects import ObjectStore
+        from exzarr.stores.objects.store import ObjectStore
 
         given = url_options.object_arguments(scheme, options) if options else {}
         return ObjectStore(url, read_only=read_only, **given)
@@ -322,7 +322,7 @@ def _is_sqlite(file: str) -> bool:
 
 
 def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
-    from exzarr.stores.sqlite import SQLiteStore
+    from exzarr.stores.sqlite.store import SQLiteStore
 
     read_only = mode == "r" or (mode is None and os.path.exists(file) and not os.access(file, os.W_OK))
     return SQLiteStore(file, read_only=read_only), ""
@@ -330,7 +330,7 @@ def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
 
 def _split_references(path: str) -> tuple[str, str] | None:
     """The reference set that `path` is, or leads into, and the path in it; None where there is none."""
-    from exzarr.stores.reference_json import is_json
+    from exzarr.stores.references.json_set import is_json
 
     parts = path.replace(os.sep, "/").split("/")
     for end, name in enumerate(parts, 1):
@@ -344,10 +344,10 @@ def _split_references(path: str) -> tuple[str, str] | None:
 
 def _references_at(url: str, options: StorageOptions | None) -> tuple[str, str] | None:
     """The reference set that a URL is, or leads into, and the path in it; None where there is none."""
-    from exzarr.stores.reference_json import is_json
-    from exzarr.stores.references import folder_store
-    from exzarr.stores.targets import encoded, plain
+    from exzarr.stores.references.json_set import is_json
+    from exzarr.stores.references.store import folder_store
     from exzarr.stores.url_options import reference_arguments
+    from exzarr.stores.urls import encoded, plain
 
     of_url = reference_arguments(options)["storage_options"] if options else None
     scheme, _, rest = url.partition("://")
@@ -365,7 +365,7 @@ def _references_at(url: str, options: StorageOptions | None) -> tuple[str, str] 
 def _open_references(
     place: str, inside: str, mode: Mode | None, options: StorageOptions | None
 ) -> tuple[Store, str]:
-    from exzarr.stores.references import ReferenceStore
+    from exzarr.stores.references.store import ReferenceStore
 
     path = check_prefix(inside)
     if mode not in (None, "r"):
@@ -394,7 +394,7 @@ def _split_zip(path: str) -> tuple[str, str] | None:
 
 
 def _open_zip(file: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
-    from exzarr.stores.zip import ZipStore
+    from exzarr.stores.zip.store import ZipStore
 
     path = check_prefix(inside)
     if mode in (None, "r"):

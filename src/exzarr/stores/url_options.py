@@ -9,9 +9,9 @@ from dataclasses import fields
 from inspect import signature
 from typing import Any
 
+from exzarr._spelling import did_you_mean
 from exzarr.errors import ArgumentError
-from exzarr.spelling import did_you_mean
-from exzarr.stores.object_options import (
+from exzarr.stores.objects.options import (
     AzureOptions,
     GCSOptions,
     HTTPOptions,
@@ -72,7 +72,7 @@ def object_arguments(scheme: str, given: StorageOptions) -> dict[str, Any]:
     Text stands for values of other types (``"true"``, ``"403,404"``), as a command line or a file of settings has
     them. ArgumentError for a name that nothing here has, and for one that is given twice.
     """
-    from exzarr.stores.objects import ObjectStore
+    from exzarr.stores.objects.store import ObjectStore
 
     kind = options_type(scheme)
     if isinstance(given, ObjectOptions):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from exzarr.telemetry.hooks import listening
+from exzarr.telemetry.registry import listening
 from exzarr.telemetry.report import Report
 
 __all__ = ["profile"]

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from exzarr.errors import ArgumentError, StoreError
-from exzarr.stores.around import AroundStore
 from exzarr.stores.base import KEEP, Buffer, Change, Fetched, Store, ValueReader
+from exzarr.stores.wrappers.intercepting import InterceptingStore
 from exzarr.telemetry.events import RequestKind
 
 __all__ = ["HARMLESS", "WHATS", "Fault", "FaultPlan", "FaultStore", "What"]
@@ -91,7 +91,7 @@ class FaultPlan:
         return cls({number: Fault(rng.choice(kinds), rng.random()) for number in numbers})
 
 
-class FaultStore(AroundStore):
+class FaultStore(InterceptingStore):
     """Another store, whose requests go wrong as `plan` says.
 
     Attributes
@@ -145,7 +145,7 @@ class FaultStore(AroundStore):
         return cast("T", _cut(result, fault)) if fault.what == "truncate" else result
 
     def update(self, key: str, change: Change) -> None:
-        """Two requests, as with every `AroundStore`; ``duplicate`` has the change made twice."""
+        """Two requests, as with every `InterceptingStore`; ``duplicate`` has the change made twice."""
         failed: list[StoreError] = []
 
         def told(value: ValueReader | None) -> Sequence[Buffer] | None:

@@ -78,7 +78,7 @@ class StoreUpdates(StoreCase):
         def make(thread: int) -> None:
             for i in range(20):
                 start.wait(60)
-                if store.put_new(f"a/{i}", b"%d" % thread):
+                if store.put_if_absent(f"a/{i}", b"%d" % thread):
                     made.append((i, thread))
 
         threads = [Thread(target=make, args=(thread,)) for thread in range(4)]
@@ -88,7 +88,7 @@ class StoreUpdates(StoreCase):
             thread.join()
         assert sorted(i for i, _ in made) == [*range(20)]
         assert all(as_bytes(store.get(f"a/{i}")) == b"%d" % thread for i, thread in made)
-        assert not store.put_new("a/0", b"again")
+        assert not store.put_if_absent("a/0", b"again")
 
     def test_a_read_only_view_changes_nothing(self, store: Store) -> None:
         store.put("a/k", b"1")
@@ -96,7 +96,7 @@ class StoreUpdates(StoreCase):
         with pytest.raises(ReadOnlyError):
             view.update("a/k", lambda _: [b"2"])
         with pytest.raises(ReadOnlyError):
-            view.put_new("a/other", b"2")
+            view.put_if_absent("a/other", b"2")
         assert [*store.list()] == ["a/k"]
         assert as_bytes(store.get("a/k")) == b"1"
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.errors import ArgumentError
-from exzarr.format.dimensions import RectilinearDimension, RegularDimension
-from exzarr.stream.batching import layout as layout_module
-from exzarr.stream.batching.blocks import EvenBlocks, UnevenBlocks
-from exzarr.stream.batching.choices import choose
-from exzarr.stream.batching.layout import (
+from exzarr._format.dimensions import RectilinearDimension, RegularDimension
+from exzarr._stream.batches import layout as layout_module
+from exzarr._stream.batches.blocks import EvenBlocks, UnevenBlocks
+from exzarr._stream.batches.choices import choose
+from exzarr._stream.batches.layout import (
     BLOCK_NBYTES,
     RowLayout,
     bands,
@@ -23,6 +21,7 @@ from exzarr.stream.batching.layout import (
     default_window,
     pieces_of_shards,
 )
+from exzarr.errors import ArgumentError
 
 MIB = 1 << 20
 

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.array import Array
-from exzarr.stream.batching.arrays import layout_of
-from exzarr.stream.batching.blocks import Blocks
-from exzarr.stream.batching.chunk_cache import ChunkCache, InMemory, KeptWhole, RowReader, gather
-from exzarr.stream.batching.permutation import IntArray
-from exzarr.stream.batching.reading import Samples
+from exzarr._nodes.array import Array
+from exzarr._stream.batches.arrays import layout_of
+from exzarr._stream.batches.blocks import Blocks
+from exzarr._stream.batches.chunk_cache import ChunkCache, InMemory, KeptWhole, RowReader, gather
+from exzarr._stream.batches.permutation import IntArray
+from exzarr._stream.batches.reading import Samples
 from tests.engine.tools import assert_same
 from tests.stream.batching.tools import layouts, stored
 

@@ -7,13 +7,12 @@ from itertools import chain, islice
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.stream.batching import orders
-from exzarr.stream.batching.blocks import Blocks, EvenBlocks, UnevenBlocks, in_order
-from exzarr.stream.batching.orders import BlockOrder, FullOrder, stretch
-from exzarr.stream.batching.permutation import key_for, permutation
+from exzarr._stream.batches import orders
+from exzarr._stream.batches.blocks import Blocks, EvenBlocks, UnevenBlocks, in_order
+from exzarr._stream.batches.orders import BlockOrder, FullOrder, stretch
+from exzarr._stream.batches.permutation import key_for, permutation
 from tests.stream.batching.tools import blocks, splitmix64
 
 MIB = 1 << 20

@@ -8,10 +8,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from exzarr.stream.batching.permutation import LISTED, ROUNDS, Listed, Scrambled, draws, key_for, permutation
+from exzarr._stream.batches.permutation import LISTED, ROUNDS, Listed, Scrambled, draws, key_for, permutation
 from tests.stream.batching.tools import splitmix64
 
 keys = st.integers(0, 2**64 - 1)

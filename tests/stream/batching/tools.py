@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from exzarr.array import Array
-from exzarr.stream.batching.blocks import Blocks, EvenBlocks, UnevenBlocks
+from exzarr._nodes.array import Array
+from exzarr._stream.batches.blocks import Blocks, EvenBlocks, UnevenBlocks
 from tests.engine.tools import data_for, make
 
 __all__ = ["blocks", "layouts", "splitmix64", "stored"]

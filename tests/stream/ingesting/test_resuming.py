@@ -15,8 +15,8 @@ import pytest
 import exzarr
 from exzarr.errors import ArgumentError, IngestConflictError
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.objects import ObjectStore
-from exzarr.stores.sqlite import SQLiteStore
+from exzarr.stores.objects.store import ObjectStore
+from exzarr.stores.sqlite.store import SQLiteStore
 
 GROUP = "group"
 

@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from exzarr import config
+from exzarr._stream.processes.pool import PoolClosedError, ProcessLostError, ProcessPool
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores.memory import MemoryStore
-from exzarr.stream.supervised.pool import PoolClosedError, ProcessLostError, ProcessPool
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -335,7 +335,7 @@ def test_a_fork_of_the_parent_closes_nothing(pools: Pools) -> None:
 ORPHANS = """
 import sys, time
 from pathlib import Path
-from exzarr.stream.supervised.pool import ProcessPool
+from exzarr._stream.processes.pool import ProcessPool
 
 def work(path):
     import os, time
@@ -363,7 +363,7 @@ def test_a_parent_that_is_killed_leaves_no_workers(tmp_path: Path, sign: signal.
 
 
 UNGUARDED = """
-from exzarr.stream.supervised.pool import ProcessPool
+from exzarr._stream.processes.pool import ProcessPool
 
 print("main runs")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import exzarr
-from exzarr.tools.check.report import CheckReport
+from exzarr._tools.check.report import CheckReport
 from tests.tools.check.stores import LAYOUTS, SHARDS, WRITERS, Layout, flip, make_old, rewrite, write
 
 pytestmark = pytest.mark.usefixtures("brisk")

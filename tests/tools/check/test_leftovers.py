@@ -13,7 +13,7 @@ import zarr
 
 import exzarr
 from exzarr.stores.base import KEEP
-from exzarr.stores.local_write import temporary_name
+from exzarr.stores.local.write import temporary_name
 from tests.tools.check.stores import make_old
 
 pytestmark = pytest.mark.usefixtures("brisk")

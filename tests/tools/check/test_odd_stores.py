@@ -12,7 +12,7 @@ import zarr
 
 import exzarr
 from exzarr.stores.base import Store
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "odd"

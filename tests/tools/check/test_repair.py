@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 import tensorstore
 import zarr
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import exzarr
+from exzarr._tools.check import values as values_module
+from exzarr._tools.check.entries import QUARANTINE
+from exzarr._tools.check.plan import RepairPlan
 from exzarr.errors import ArgumentError, ReadOnlyError
 from exzarr.stores.base import Store
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.tools.check import values as values_module
-from exzarr.tools.check.entries import QUARANTINE
-from exzarr.tools.check.plan import RepairPlan
 from tests.engine.tools import contents
 from tests.tools.check.stores import CHUNKS, LAYOUTS, SHARDS, WRITERS, Layout, make_old, values, write
 
@@ -281,7 +280,7 @@ def test_a_chunk_that_is_written_in_the_very_moment_stays(
     place: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the last look, and before it is taken away: whole chunks are written without a lock."""
-    from exzarr.tools.check import quarantine
+    from exzarr._tools.check import quarantine
 
     plan = plan_of(place)
     array = exzarr.open_array(place, path="g/a", mode="r+")
@@ -300,7 +299,7 @@ def test_a_chunk_that_is_written_in_the_very_moment_stays(
 def test_a_shard_that_is_written_while_the_old_one_is_rescued_stays(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from exzarr.tools.check import quarantine
+    from exzarr._tools.check import quarantine
 
     store = LocalStore(tmp_path / "s.zarr") if kind == "folder" else MemoryStore()
     array = exzarr.create_array(store, shape=(8,), chunks=(2,), shards=(8,), dtype="i4")

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import exzarr
+from exzarr._tools.check.findings import KINDS
+from exzarr._tools.check.plan import _WHAT
 from exzarr.errors import ArgumentError
-from exzarr.tools.check.findings import KINDS
-from exzarr.tools.check.plan import _WHAT
 from tests.tools.check.stores import make_old
 
 pytestmark = pytest.mark.usefixtures("brisk")

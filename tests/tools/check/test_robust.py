@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import exzarr
 from exzarr.stores.base import Store, check_key
-from exzarr.stores.counting import CountingStore
-from exzarr.stores.latency import LatencyStore
-from exzarr.stores.local import LocalStore
+from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.zip import ZipStore
+from exzarr.stores.wrappers.counting import CountingStore
+from exzarr.stores.wrappers.latency import LatencyStore
+from exzarr.stores.zip.store import ZipStore
 from tests.engine.tools import contents
 from tests.tools.check.stores import LAYOUTS, WRITERS, make_old, write
 

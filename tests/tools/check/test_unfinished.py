@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 import exzarr
-from exzarr.stores.local_write import temporary_name
+from exzarr.stores.local.write import temporary_name
 from exzarr.stores.memory import MemoryStore
 from tests.tools.check.stores import rewrite
 
@@ -116,7 +116,7 @@ def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(pa
     killed(
         APPEND,
         path,
-        ("exzarr.resize:store_rows", "exzarr.stores.local_update:replace_by_staged")[nth],
+        ("exzarr.resize:store_rows", "exzarr.stores.local.update:replace_by_staged")[nth],
         ("after", "before")[nth],
     )
     report = exzarr.check(path, deep=True, grace=0)
@@ -208,34 +208,38 @@ def test_an_append_that_fails_leaves_no_temporary_file(path: Path) -> None:
 CHANGES = {
     "attributes": (
         "exzarr.open_array(path, path='a', mode='r+').attrs['x'] = 1",
-        "exzarr.hierarchy:recorded",
+        "exzarr._nodes.hierarchy:recorded",
         "before",
     ),
     "resize": (
         "exzarr.open_array(path, path='a', mode='r+').resize((12, 8))",
-        "exzarr.hierarchy:recorded",
+        "exzarr._nodes.hierarchy:recorded",
         "before",
     ),
     "create": (
         "exzarr.open_group(path, mode='r+').create_array('b/c', shape=3, dtype='i1')",
-        "exzarr.hierarchy:recorded",
+        "exzarr._nodes.hierarchy:recorded",
         "before",
     ),
     "create v2": (
         "exzarr.open_group(path, mode='r+').create_array('c', shape=3, dtype='i1', attributes={'x': 1})",
-        "exzarr.making:_save_both",
+        "exzarr._nodes.node_creation:_save_both",
         "after",
     ),
-    "delete": ("del exzarr.open_group(path, mode='r+')['a']", "exzarr.consolidation:forget", "after"),
+    "delete": ("del exzarr.open_group(path, mode='r+')['a']", "exzarr._nodes.consolidation:forget", "after"),
     "deleted": (
         "del exzarr.open_group(path, mode='r+')['a']",
-        "exzarr.stores.local_write:_remove_tree",
+        "exzarr.stores.local.write:_remove_tree",
         "before",
     ),
-    "copy": ("exzarr.open_group(path, mode='r+').copy('a', 'b')", "exzarr.hierarchy:recorded", "before"),
+    "copy": (
+        "exzarr.open_group(path, mode='r+').copy('a', 'b')",
+        "exzarr._nodes.hierarchy:recorded",
+        "before",
+    ),
     "overwrite": (
         "exzarr.open_group(path, mode='r+').create_array('a', shape=3, dtype='i1', overwrite=True)",
-        "exzarr.hierarchy:recorded",
+        "exzarr._nodes.hierarchy:recorded",
         "before",
     ),
 }
@@ -278,7 +282,7 @@ def test_notes_of_threads_are_seen_in_memory() -> None:
     exzarr.create_group(store)
     exzarr.open_group(store, mode="r+").create_array("a", shape=3, dtype="i1")
     exzarr.consolidate_metadata(store)
-    take_away = store.leave_note("", b'{"exzarr_note": 1, "nodes": ["a"]}')
+    take_away = store.announce_intent("", b'{"exzarr_note": 1, "nodes": ["a"]}')
     document = bytes(store.get("a/zarr.json") or b"")
     store.put("a/zarr.json", document.replace(b'"shape": [\n    3', b'"shape": [\n    4'))
     assert bytes(store.get("a/zarr.json") or b"") != document
@@ -293,18 +297,18 @@ def test_notes_of_threads_are_seen_in_memory() -> None:
 def test_a_copy_that_was_killed_is_not_there(path: Path) -> None:
     there = path.parent / "copy.zarr"
     copy = f"exzarr.copy(path, {str(there)!r})"
-    killed(copy, path, "exzarr.tools.copy:_copy_node", "after")
+    killed(copy, path, "exzarr._tools.copy:_copy_node", "after")
     assert not there.exists()
     assert codes(path.parent) == ["EXZ501"]
     repaired(path.parent)
     exzarr.copy(path, there)
-    killed(copy[:-1] + ", overwrite=True)", path, "exzarr.tools.copy:_copy_node", "after")
+    killed(copy[:-1] + ", overwrite=True)", path, "exzarr._tools.copy:_copy_node", "after")
     assert (read(there) == 5).all(), "what was to be overwritten is there until the copy is whole"
 
 
 def test_a_copy_into_a_group_that_was_killed_leaves_the_old_one(path: Path) -> None:
     copy = "root = exzarr.open_group(path, mode='r+'); exzarr.copy(root['a'], root, path='to/b', chunks=5, overwrite=True)"
-    killed(copy, path, "exzarr.tools.copy:_copy_node", "after")
+    killed(copy, path, "exzarr._tools.copy:_copy_node", "after")
     assert set(codes(path)) == {"EXZ501"}
     assert "to" not in exzarr.open_group(path)
     repaired(path)
@@ -314,7 +318,7 @@ def test_a_copy_into_a_folder_that_holds_something(path: Path) -> None:
     there = path.parent / "copy.zarr"
     there.mkdir()
     (there / "README").write_text("mine")
-    killed(f"exzarr.copy(path, {str(there)!r})", path, "exzarr.tools.copy:_copy_node", "after")
+    killed(f"exzarr.copy(path, {str(there)!r})", path, "exzarr._tools.copy:_copy_node", "after")
     assert "EXZ402" not in codes(there)
     exzarr.repair(there, exzarr.check(there, grace=0).plan())
     assert (there / "README").read_text() == "mine"
@@ -328,7 +332,7 @@ def test_overwriting_a_whole_store_that_was_killed_leaves_the_old_one_or_the_new
     path: Path, when: str
 ) -> None:
     overwrite = "exzarr.create_array(path, data=[1, 2, 3], overwrite=True)"
-    killed(overwrite, path, "exzarr.stores.local_aside:exchange", when)
+    killed(overwrite, path, "exzarr.stores.local.staging:exchange", when)
     assert set(codes(path.parent)) == {"EXZ501"}
     if when == "before":
         assert (read(path) == 5).all()
@@ -361,7 +365,7 @@ def test_an_ingestion_that_was_killed_between_its_members(
     killed(
         INGEST,
         cube,
-        "exzarr.transactions:change",
+        "exzarr._nodes.transactions:change",
         "before" if members == 0 else "after",
         3 * commit - 1 + members - (members > 0),
     )

@@ -209,8 +209,8 @@ class Pausing(MemoryStore):
         super().update(key, change)
         self._pause(key)
 
-    def put_new(self, key: str, value: Any) -> bool:
-        made = super().put_new(key, value)
+    def put_if_absent(self, key: str, value: Any) -> bool:
+        made = super().put_if_absent(key, value)
         self._pause(key)
         return made
 

@@ -16,12 +16,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
+from exzarr._tools.checksum.canonical import block_shape
 from exzarr.stores.memory import MemoryStore
-from exzarr.tools.checksum.canonical import block_shape
 
 FORMATS: Any = [2, 3]
 

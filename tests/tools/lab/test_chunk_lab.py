@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
 from exzarr import config
 from exzarr.errors import ArgumentError, NodeTypeError, ReadOnlyError
+from exzarr.lab import Batch, ChunkReport, Layout, Random, Scan, Speeds, Window, chunks
+from exzarr.lab.access import Shape, patterns
+from exzarr.lab.candidates import candidates
+from exzarr.lab.sample import cut_shape, made_up
+from exzarr.lab.trials import agreement
 from exzarr.stores.memory import MemoryStore
-from exzarr.tools.lab import Batch, ChunkReport, Layout, Random, Scan, Speeds, Window, chunks
-from exzarr.tools.lab.access import Shape, patterns
-from exzarr.tools.lab.candidates import candidates
-from exzarr.tools.lab.sample import cut_shape, made_up
-from exzarr.tools.lab.trying import agreement
 
 FIXED = Speeds(call=2e-5, request=5e-6, bandwidth=5e9, chunk=5e-6, decode=1e9, ratio=1.5, workers=2)
 

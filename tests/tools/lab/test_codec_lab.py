@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from numcodecs import Blosc
 
 import exzarr
 from exzarr.codecs import registry
 from exzarr.codecs.base import BytesBytesCodec
 from exzarr.errors import ArgumentError
-from exzarr.tools.lab import CodecReport, Destination, codec_lab, codecs
-from exzarr.tools.lab.codec_grid import Chain, grid
-from exzarr.tools.lab.codec_report import ARCHIVE, LOCAL, OBJECTS, best_for, break_even, seconds_per_byte
-from exzarr.tools.lab.codec_trial import CodecTrial
-from exzarr.tools.lab.pareto import front
+from exzarr.lab import CodecReport, Destination, codec_lab, codecs
+from exzarr.lab.codec_grid import Chain, grid
+from exzarr.lab.codec_report import ARCHIVE, LOCAL, OBJECTS, best_for, break_even, seconds_per_byte
+from exzarr.lab.codec_trial import CodecTrial
+from exzarr.lab.pareto import front
 
 
 @pytest.fixture(autouse=True)

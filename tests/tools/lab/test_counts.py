@@ -7,21 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from exzarr import config
-from exzarr.array import Array
-from exzarr.creation.metadata import array_metadata
-from exzarr.creation.storing import new_array
-from exzarr.hierarchy import Location
-from exzarr.stores.counting import CountingStore
-from exzarr.stores.latency import LatencyStore
+from exzarr._creation.metadata import array_metadata
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.new_nodes import new_array
+from exzarr.lab import counts
+from exzarr.lab.access import Batch, Random, Read, Scan, Shape, Window
+from exzarr.lab.counts import MOST_CHUNKS, count_reads, counted
+from exzarr.lab.hypothetical import hypothetical_array
 from exzarr.stores.memory import MemoryStore
-from exzarr.tools.lab import counts
-from exzarr.tools.lab.access import Batch, Random, Read, Scan, Shape, Window
-from exzarr.tools.lab.counts import MOST_CHUNKS, count_reads, counted
-from exzarr.tools.lab.supposed import supposed_array
+from exzarr.stores.wrappers.counting import CountingStore
+from exzarr.stores.wrappers.latency import LatencyStore
 
 ACCESSES = [
     Scan(),
@@ -57,7 +56,7 @@ def test_requests_and_bytes_of_a_supposed_array_are_those_of_a_real_one(
     access = access.settled(Shape(shape, 4))
     store = CountingStore(LatencyStore(memory, 0.0, concurrency=concurrency))
     with config.override(workers=1):
-        supposed = count_reads(supposed_array(meta, 1.0, concurrency), access, seed)
+        supposed = count_reads(hypothetical_array(meta, 1.0, concurrency), access, seed)
         stored = meta.chunk_grid.chunk_shape
         for told, read in zip(
             supposed, access.reads(shape, stored, np.random.default_rng(seed)), strict=True
@@ -86,9 +85,9 @@ def test_a_read_of_very_many_chunks_is_counted_in_part(shards: Any, monkeypatch:
     shape = (256, 256, 256)
     meta = array_metadata(shape=shape, dtype="f4", chunks=(8, 8, 8), shards=shards)
     window = Window(shape=(-1, -1, 100)).settled(Shape(shape, 4))
-    told = counted(count_reads(supposed_array(meta, 2.0, 0), window, 0))
+    told = counted(count_reads(hypothetical_array(meta, 2.0, 0), window, 0))
     monkeypatch.setattr(counts, "MOST_CHUNKS", 10**9)
-    whole = counted(count_reads(supposed_array(meta, 2.0, 0), window, 0))
+    whole = counted(count_reads(hypothetical_array(meta, 2.0, 0), window, 0))
     assert whole.chunks > 2 * MOST_CHUNKS
     assert told.result_bytes == whole.result_bytes
     assert told.chunks == pytest.approx(whole.chunks)
@@ -102,7 +101,7 @@ def test_the_reads_of_a_pattern_add_up_to_one_go(access: Any) -> None:
     shape = (40, 30)
     access = access.settled(Shape(shape, 8))
     meta = array_metadata(shape=shape, dtype="f8", chunks=(7, 4))
-    told = counted(count_reads(supposed_array(meta, 1.0, 0), access, 1))
+    told = counted(count_reads(hypothetical_array(meta, 1.0, 0), access, 1))
     wanted = {
         "scan": 40 * 30 * 8,
         "window": 5 * 3 * 8,

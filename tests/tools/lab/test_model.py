@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from exzarr import config
-from exzarr.array import Array
-from exzarr.creation.metadata import array_metadata
-from exzarr.creation.storing import new_array
-from exzarr.hierarchy import Location
-from exzarr.stores.around import nbytes_of
-from exzarr.stores.latency import LatencyStore
+from exzarr._creation.metadata import array_metadata
+from exzarr._nodes.array import Array
+from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.new_nodes import new_array
+from exzarr.lab import Batch, Layout, Random, Scan, Speeds, Window
+from exzarr.lab.access import Shape, patterns
+from exzarr.lab.counts import Counts
+from exzarr.lab.model import cost_of, score, slowdowns
+from exzarr.lab.scoring import Problem
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.wrappers.intercepting import nbytes_of
+from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.telemetry.events import RequestKind
-from exzarr.tools.lab import Batch, Layout, Random, Scan, Speeds, Window
-from exzarr.tools.lab.access import Shape, patterns
-from exzarr.tools.lab.counts import Counts
-from exzarr.tools.lab.model import cost_of, score, slowdowns
-from exzarr.tools.lab.weighing import Problem
 
 T = TypeVar("T")
 

@@ -96,7 +96,7 @@ def test_circles_and_links_to_nothing_end_and_are_named(tmp_path):
 
 
 def test_links_that_multiply_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("exzarr.tools.virtual.hdf5_links._SECOND_NAMES", 500)
+    monkeypatch.setattr("exzarr._tools.virtual.hdf5_links._SECOND_NAMES", 500)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         above = file.create_group("0")
         for number in range(1, 40):
@@ -236,7 +236,7 @@ def test_single_chunks_that_skipped_filters_are_encoded_like_the_others(tmp_path
     assert (group["x"][...] == DATA).all()
     kinds = [type(group.store._set.get(f"x/{at}")) for at in range(15)]
     assert [at for at, kind in enumerate(kinds) if kind is bytes] == [1, 14]
-    monkeypatch.setattr("exzarr.tools.virtual.hdf5_arrays._MOST_ENCODED", 500)
+    monkeypatch.setattr("exzarr._tools.virtual.hdf5_arrays._MOST_ENCODED", 500)
     with pytest.raises(UnsupportedError, match="'x'.*2 of its 15 chunks were written with other filters"):
         exzarr.virtualize(tmp_path / "a.h5")
 

@@ -8,8 +8,7 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr.errors import ArgumentError, ExzarrError, StoreError, UnsupportedError

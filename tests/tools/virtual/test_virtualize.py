@@ -11,8 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from iris_sample_data import path as samples
 
 import exzarr

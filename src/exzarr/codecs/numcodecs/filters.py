@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from exzarr._format.dtypes import DataType, from_numpy
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.codecs.numcodecs.wrapped import make
 from exzarr.errors import ArgumentError, CodecError, MetadataError
-from exzarr.format.dtypes import DataType, from_numpy
 
 __all__ = ["AsType", "BitRound", "Categorize", "Delta", "FixedScaleOffset", "PackBits", "Quantize"]
 

@@ -10,8 +10,7 @@ from numcodecs import lz4 as _lz4
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
-from exzarr.codecs.expansion import ANYWAY, impossible
-from exzarr.codecs.expansion import LZ4 as _RATIO
+from exzarr.codecs.expansion import ANYWAY, LZ4 as _RATIO, impossible
 from exzarr.errors import CodecError
 
 __all__ = ["LZ4"]

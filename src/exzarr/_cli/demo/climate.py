@@ -1,0 +1,112 @@
+"""What is computed from the arrays: never more than a few chunks of one array in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from exzarr._nodes.array import Array
+    from exzarr._nodes.group import Group
+
+__all__ = [
+    "KELVIN",
+    "NINO_34",
+    "MonthlyMeans",
+    "monthly_means",
+    "months_of",
+    "period_means",
+    "window_of",
+]
+
+AnyArray = npt.NDArray[Any]
+
+KELVIN = 273.15
+"""0 °C in K."""
+
+NINO_34 = (190.0, 240.0)
+"""Degrees east between which, from 5° S to 5° N, the Niño 3.4 index is measured."""
+
+
+def months_of(time: AnyArray) -> npt.NDArray[np.datetime64]:
+    """``hours since 1970-01-01 00:00:00`` (Gregorian) as months."""
+    return (np.datetime64("1970-01-01", "h") + time.astype("m8[h]")).astype("M8[M]")
+
+
+def window_of(months: AnyArray, longitude: AnyArray, first: str, last: str) -> tuple[slice, slice, slice]:
+    """The months from `first` to `last` of the Niño 3.4 region, all latitudes."""
+    times = np.flatnonzero((months >= np.datetime64(first)) & (months <= np.datetime64(last)))
+    east = np.flatnonzero((longitude >= NINO_34[0]) & (longitude <= NINO_34[1]))
+    return (
+        slice(int(times[0]), int(times[-1]) + 1),
+        slice(None),
+        slice(int(east[0]), int(east[-1]) + 1),
+    )
+
+
+@dataclass(frozen=True)
+class MonthlyMeans:
+    """The mean of each calendar month.
+
+    Attributes
+    ----------
+    values
+        Shape (12, latitude, longitude), float32, in the array's own units; its fill value where
+        there is no data.
+    chunks, chunk_bytes
+        How many chunks went through memory, and the bytes of the largest.
+    """
+
+    values: AnyArray
+    chunks: int
+    chunk_bytes: int
+
+
+def monthly_means(array: Array, months: AnyArray, *, progress: bool = False) -> MonthlyMeans:
+    """The mean of each calendar month of an array (time, latitude, longitude), chunk by chunk."""
+    calendar = months.astype("M8[M]").astype(int) % 12
+    total = np.zeros((12, *array.shape[1:]))
+    count = np.zeros((12, *array.shape[1:]), np.int64)
+    largest = 0
+    with array.chunk_stream(progress=progress) as stream:
+        for chunk in stream:
+            times, *place = chunk.region
+            here = (slice(None), *place)
+            valid = chunk.data != array.fill_value
+            np.add.at(total[here], calendar[times], np.where(valid, chunk.data, 0.0))
+            np.add.at(count[here], calendar[times], valid)
+            largest = max(largest, chunk.data.nbytes)
+    with np.errstate(invalid="ignore"):
+        means = total / count
+    means = np.where(count > 0, means, array.fill_value).astype(array.dtype)
+    return MonthlyMeans(means, stream.stats.chunks, largest)
+
+
+def write_monthly_means(root: Group, source: Array, means: MonthlyMeans) -> Array:
+    """Store the means of `source` beside it."""
+    array = root.create_array(
+        f"{source.path}_monthly_mean",
+        shape=means.values.shape,
+        dtype=means.values.dtype,
+        chunks=(1, *means.values.shape[1:]),
+        fill_value=source.fill_value,
+        dimension_names=("month", *(source.dimension_names or ())[1:]),
+        attributes={**source.attrs, "cell_methods": "time: mean over years", "month": "1 (January) to 12"},
+    )
+    array[...] = means.values
+    return array
+
+
+def period_means(array: Array, years: AnyArray, *periods: tuple[int, int]) -> list[AnyArray]:
+    """The mean over each of `periods` (first and last year) of an array (time, ...), one time after the other."""
+    totals = [np.zeros(array.shape[1:]) for _ in periods]
+    counts = [0] * len(periods)
+    for moment in array.slice_stream("time"):
+        for i, (first, last) in enumerate(periods):
+            if first <= years[moment.index] <= last:
+                totals[i] += moment.data
+                counts[i] += 1
+    return [total / max(1, count) for total, count in zip(totals, counts, strict=True)]

@@ -1,0 +1,234 @@
+"""``exzarr head``: a look at the values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from exzarr._cli.options import AS_JSON, examples, takes_urls
+from exzarr._cli.output import console, print_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from rich.console import Console
+
+    from exzarr._format.metadata import ArrayMetadata
+
+__all__ = ["register"]
+
+MOST = 1_000_000
+"""Elements that are read at most: this is a look, not an export."""
+ROWS, COLUMNS = 60, 24
+"""What of a table is printed; the middle is left out."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("head")(head)
+
+
+@examples(
+    "exzarr head cube.zarr/sst --rows 3",
+    'exzarr head cube.zarr/sst --region "0:3, ..., 5"',
+)
+@takes_urls()
+def head(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="An array.")],
+    region: Annotated[
+        str | None,
+        typer.Option("--region", "-r", metavar="REGION", help='What to print, as in NumPy: "0:3, ..., 5".'),
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, metavar="N", help="Rows of the corner.")] = 8,
+    columns: Annotated[
+        int, typer.Option("--columns", "-c", min=1, metavar="N", help="Columns of the corner.")
+    ] = 6,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
+) -> None:
+    """A corner of an array, or any region of it."""
+    import numpy as np
+
+    from exzarr._cli.nodes import array_at, find_node, place_of
+    from exzarr._cli.region import corner, parse_region
+    from exzarr._engine.planning import indexing
+    from exzarr._format.metadata import ArrayMetadata
+    from exzarr.errors import ArgumentError, NodeTypeError
+
+    location, meta = find_node(path, storage_options)
+    if not isinstance(meta, ArrayMetadata):
+        raise NodeTypeError(
+            f"{path} is a group; head prints arrays: `exzarr tree {path}` shows which there are"
+        )
+    array = array_at(location, meta)
+    selection = corner(array.shape, rows, columns) if region is None else parse_region(region)
+    wanted = math.prod(indexing.basic(selection, array.shape).result_shape)
+    if wanted > MOST:
+        raise ArgumentError(
+            f"that are {wanted:,} elements, and head prints {MOST:,} at most: narrow the --region"
+        )
+    values = np.asarray(array[selection])
+    if array.dtype.kind == "T" and not values.ndim:
+        values = np.asarray(str(values), dtype=array.dtype)
+    text = selection_text(selection)
+    if as_json:
+        print_json(
+            {
+                "path": place_of(location),
+                "region": text,
+                "shape": [*values.shape],
+                "data_type": meta.data_type.name,
+                "values": values,
+            }
+        )
+        return
+    out = console()
+    name = location.path or path.rstrip("/").rpartition("/")[2]
+    whole = " × ".join(map(str, array.shape)) or "()"
+    out.print(f"[bold]{name}\\[{text}][/bold]  [dim]of {whole} {meta.data_type.name}[/dim]")
+    marks = missing_marks(meta, values.dtype)
+    masked = np.isin(values, marks) if marks else np.zeros(values.shape, bool)
+    shown = np.ma.MaskedArray(values, masked) if masked.any() else values
+    _print(out, shown, _axes(selection, array.shape))
+    if masked.any():
+        what = ", ".join(dict.fromkeys(f"{mark:.6g}" for mark in marks))
+        out.print(f"[dim]-- has no value: {masked.sum():,} of {masked.size:,} elements are {what}[/dim]")
+
+
+def missing_marks(meta: ArrayMetadata, dtype: np.dtype[Any]) -> list[Any]:
+    """Numbers that say "no value" in an array, by the conventions of CF and xarray; NaN is its own mark.
+
+    These are the attributes ``_FillValue`` and ``missing_value``, and in Zarr v2 a fill value that is not 0.
+    """
+    from exzarr._tools.xarray_fill import FILL_ATTRIBUTE, from_attribute
+
+    if dtype.kind not in "iuf":
+        return []
+    found = [from_attribute(meta.attributes.get(FILL_ATTRIBUTE), dtype)]
+    for name in (FILL_ATTRIBUTE, "missing_value"):
+        given = meta.attributes.get(name)
+        found += given if isinstance(given, list) else [given]
+    if meta.zarr_format == 2 and meta.fill_value:
+        found.append(meta.fill_value)
+    marks = []
+    for mark in found:
+        try:
+            value = None if mark is None or isinstance(mark, (str, bool)) else dtype.type(mark)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if value is not None and value == value:
+            marks.append(value)
+    return marks
+
+
+def selection_text(selection: tuple[Any, ...]) -> str:
+    """A selection as it is written between brackets."""
+
+    def part(item: Any) -> str:
+        if item is ...:
+            return "..."
+        if isinstance(item, slice):
+            ends = f"{'' if item.start is None else item.start}:{'' if item.stop is None else item.stop}"
+            return ends if item.step is None else f"{ends}:{item.step}"
+        return str(item)
+
+    return ", ".join(map(part, selection)) or "()"
+
+
+def _axes(selection: tuple[Any, ...], shape: tuple[int, ...]) -> list[range]:
+    """The array's indices along each dimension of the result."""
+    full: list[Any] = [*selection]
+    if ... in full:
+        at = full.index(...)
+        full[at : at + 1] = [slice(None)] * (len(shape) - len(full) + 1)
+    full += [slice(None)] * (len(shape) - len(full))
+    return [range(n)[item] for item, n in zip(full, shape, strict=True) if isinstance(item, slice)]
+
+
+def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
+    import numpy as np
+
+    if not values.ndim:
+        out.print(_text(values[()], None))
+        return
+    if not values.size:
+        out.print("[dim]no elements[/dim]")
+        return
+    if values.ndim == 1:
+        if values.dtype.kind in "biufc" and values.size <= COLUMNS:
+            _table(out, values.reshape(1, -1), [None], axes[0])
+        else:
+            _table(out, values[:, None], axes[0], [None])
+        return
+    leading = values.shape[:-2]
+    for number, index in enumerate(np.ndindex(leading)):
+        if number == ROWS:
+            out.print(f"[dim]… and {math.prod(leading) - ROWS:,} more[/dim]")
+            break
+        if leading:
+            place = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=False))
+            out.print(f"\n[dim]\\[{place}, :, :][/dim]")
+        _table(out, values[index], axes[-2], axes[-1])
+
+
+def _table(
+    out: Console, values: npt.NDArray[Any], rows: Sequence[int | None], columns: Sequence[int | None]
+) -> None:
+    """A two-dimensional array, with the indices of its rows and columns (None: nothing)."""
+    from rich.table import Table
+    from rich.text import Text
+
+    at_rows, at_columns = _cut(len(rows), ROWS), _cut(len(columns), COLUMNS)
+    digits = _digits(values)
+    named = any(column is not None for column in columns)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=named)
+    table.add_column("", style="dim", justify="right")
+    for c in at_columns:
+        table.add_column("…" if c is None else "" if columns[c] is None else str(columns[c]), justify="right")
+    for r in at_rows:
+        if r is None:
+            table.add_row("…", *["…"] * len(at_columns))
+            continue
+        cells = ["…" if c is None else _text(values[r, c], digits) for c in at_columns]
+        table.add_row("" if rows[r] is None else str(rows[r]), *[Text(cell) for cell in cells])
+    out.print(table)
+
+
+def _cut(n: int, most: int) -> list[int | None]:
+    """Indices of what is printed of `n` rows; None stands for those left out."""
+    if n <= most:
+        return [*range(n)]
+    half = most // 2
+    return [*range(half), None, *range(n - half, n)]
+
+
+def _digits(values: npt.NDArray[Any]) -> int | None:
+    """Decimals that floats of this size are printed with; None for those that need an exponent."""
+    import numpy as np
+
+    if values.dtype.kind != "f":
+        return None
+    finite = values.compressed() if isinstance(values, np.ma.MaskedArray) else values
+    finite = finite[np.isfinite(finite)].astype("f8")
+    finite = np.abs(finite[finite != 0])
+    # A mark of missing data (1e20) among numbers of a usual size is printed with an exponent alone.
+    usual = finite[(finite < 1e7) & (finite >= 1e-4)]
+    if usual.size < 0.5 * finite.size or not finite.size:
+        return None if finite.size else 1
+    most = max(0, 5 - max(0, math.floor(math.log10(float(usual.max())))))
+    rounded = usual.round(most)
+    return next(n for n in range(most + 1) if n == most or (usual.round(n) == rounded).all())
+
+
+def _text(value: Any, digits: int | None) -> str:
+    import numpy as np
+
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        if digits is not None and (number == 0 or 1e-5 <= abs(number) < 1e7):
+            return f"{number:.{digits}f}"
+        return f"{number:.6g}"
+    return repr(value) if isinstance(value, str | bytes) else str(value)

@@ -1,0 +1,251 @@
+"""``exzarr tree``: a hierarchy at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.cells import cell_len
+
+from exzarr._cli.options import AS_JSON, examples, takes_urls
+from exzarr._cli.output import console, human_bytes, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from exzarr._nodes.hierarchy import Location, Metadata
+    from exzarr.errors import ExzarrError
+
+__all__ = ["register", "tree_rows", "tree_table"]
+
+UNKNOWN = "not known"
+"""In place of how many bytes are stored."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("tree")(tree)
+
+
+@examples(
+    "exzarr tree cube.zarr",
+    "exzarr tree https://example.org/cube.zarr --depth 1 --no-scan",
+)
+@takes_urls()
+def tree(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A group, or an array.")],
+    depth: Annotated[
+        int | None, typer.Option("--depth", "-d", min=0, metavar="N", help="Levels to show below PATH.")
+    ] = None,
+    scan: Annotated[
+        bool, typer.Option("--scan/--no-scan", help="Look at what is stored, for its size.")
+    ] = True,
+    as_json: AS_JSON = False,
+    storage_options: dict[str, Any] | None = None,
+) -> None:
+    """The groups and arrays below PATH.
+
+    One line for each, with shape, data type, chunks and sizes; a narrow terminal has fewer columns.
+    """
+    rows, notes = _rows(path, depth, scan, storage_options)
+    if as_json:
+        nodes = [{key: value for key, value in row.items() if key != "guide"} for row in rows]
+        print_json({"nodes": nodes, **({"notes": notes} if notes else {})})
+    else:
+        out = console()
+        out.print(tree_table(rows, out))
+        for note in notes:
+            out.print(f"[dim]note: {note}[/dim]")
+
+
+def tree_rows(
+    path: str,
+    depth: int | None = None,
+    scan: bool = True,
+    storage_options: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """One dict per node, in the order of the tree; `guide` is what is drawn before its name."""
+    return _rows(path, depth, scan, storage_options)[0]
+
+
+def _rows(
+    path: str, depth: int | None, scan: bool, storage_options: dict[str, Any] | None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """`tree_rows`, and notes on what they leave out."""
+    from exzarr._cli.nodes import find_node, listable
+    from exzarr._format.metadata import GroupMetadata
+    from exzarr._nodes.locating import FROM_CONSOLIDATED
+
+    location, meta = find_node(path, storage_options)
+    if isinstance(meta, GroupMetadata) and depth != 0:
+        location = listable(location)
+    notes = [] if location.root is None else [FROM_CONSOLIDATED]
+    nodes = [*_walk(location, meta, "", depth)]
+    rows: list[dict[str, Any]] = []
+    for (inside, place, found), guide in zip(nodes, _guides([node[0] for node in nodes]), strict=True):
+        name = inside.rpartition("/")[2] or path.rstrip("/").rpartition("/")[2] or "/"
+        rows.append({"path": inside, "name": name, "guide": guide, **_facts(place, found, scan)})
+    if any(row.get("nbytes_stored", 0) is None for row in rows):
+        notes.append(f"{UNKNOWN!r}: the store cannot list, and there are too many chunks to ask for each")
+    return rows, notes
+
+
+def _walk(
+    location: Location, meta: Metadata, path: str, depth: int | None
+) -> Iterator[tuple[str, Location, Metadata | ExzarrError]]:
+    """A node and all below it, in the order of the tree; what is wrong, in place of metadata that cannot be read."""
+    from exzarr._format.metadata import GroupMetadata
+    from exzarr._nodes.survey import Obstacle, seen
+    from exzarr.errors import ListingUnsupportedError, StoreError
+
+    yield path, location, meta
+    if not isinstance(meta, GroupMetadata) or depth == 0:
+        return
+    try:
+        for name, child, found in seen(location):
+            inside = f"{path}/{name}" if path else name
+            if isinstance(found, Obstacle):
+                yield inside, child, found.error
+            elif found is not None:
+                yield from _walk(child, found, inside, None if depth is None else depth - 1)
+    except StoreError as error:
+        if not path or isinstance(error, ListingUnsupportedError):
+            raise
+        yield f"{path}/?", location, error
+
+
+def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[str, Any]:
+    from exzarr._cli.nodes import layout_of, stored
+    from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+
+    if isinstance(meta, GroupMetadata):
+        return {"node_type": "group", "zarr_format": meta.zarr_format}
+    if not isinstance(meta, ArrayMetadata):
+        return {"node_type": "unreadable", "error": str(meta)}
+    layout = layout_of(meta)
+    facts = {
+        "node_type": "array",
+        "zarr_format": meta.zarr_format,
+        "shape": [*meta.shape],
+        "dimension_names": None if meta.dimension_names is None else [*meta.dimension_names],
+        "data_type": meta.data_type.name,
+        "chunks": layout.chunks,
+        "shards": layout.shards,
+        "nbytes": layout.nbytes,
+    }
+    if scan:
+        there = stored(place, meta)
+        facts |= {
+            "stored_objects": None if there is None else there.chunks,
+            "nbytes_stored": None if there is None else there.nbytes,
+        }
+    return facts
+
+
+def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
+    """The rows as a table whose first column is the tree: one line for each node, in as many columns as fit `out`."""
+    width = out.width - indent
+    for left_out in range(len(_LESS) + 1):
+        columns = _columns(rows, _LESS[:left_out])
+        lines = [_cells(row, columns) for row in rows]
+        widths = [
+            max(cell_len(line[i]) for line in [["", *columns], *lines]) for i in range(len(columns) + 1)
+        ]
+        room = width - sum(widths[1:]) - GAP * len(columns)
+        if widths[0] <= room:
+            break
+    return _table(rows, columns, lines, max(room, LEAST_NAME))
+
+
+GAP = 2
+"""Blanks between two columns."""
+LEAST_NAME = 16
+"""Characters of a name, and of the tree before it, that are shown however narrow the terminal is."""
+_COLUMNS = ("names", "shape", "type", "chunks", "shards", "in memory", "stored")
+_LESS = ("names", "in memory", "shards", "stored", "chunks")
+"""What is left out in a narrow terminal, first things first. What is still too wide for it is cut."""
+
+
+_STYLES = {"group": "bold", "array": "cyan", "unreadable": "red"}
+
+
+def _columns(rows: list[dict[str, Any]], left_out: Sequence[str]) -> list[str]:
+    """The titles of the columns. The shape goes with the dimensions' names, unless `left_out` has ``names``."""
+    absent = set(left_out)
+    if not any("nbytes_stored" in row for row in rows):
+        absent.add("stored")
+    if not any(row.get("shards") for row in rows):
+        absent.add("shards")
+    shape = "shape" if "names" in absent else "named shape"
+    return [shape if name == "shape" else name for name in _COLUMNS if name != "names" and name not in absent]
+
+
+def _cells(row: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    kind = row["node_type"]
+    shown = [_cell(row, title) for title in columns] if kind == "array" else [""] * len(columns)
+    if kind == "unreadable":
+        shown[0] = "unreadable"
+    return [row["guide"] + row["name"], *shown]
+
+
+def _table(rows: list[dict[str, Any]], columns: Sequence[str], lines: list[list[str]], room: int) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
+    for title in columns:
+        right = title in ("in memory", "stored")
+        table.add_column(title.removeprefix("named "), justify="right" if right else "left", no_wrap=True)
+    for row, line in zip(rows, lines, strict=True):
+        name = Text.assemble((row["guide"], "dim"), (row["name"], _STYLES[row["node_type"]]))
+        name.truncate(room, overflow="ellipsis")
+        table.add_row(name, *map(Text, line[1:]))
+    return table
+
+
+def _cell(row: dict[str, Any], title: str) -> str:
+    match title:
+        case "shape" | "named shape":
+            return _shape(row, title != "shape")
+        case "type":
+            return str(row["data_type"])
+        case "chunks" | "shards":
+            return "" if row[title] is None else _sizes(row[title])
+        case "in memory":
+            return human_bytes(row["nbytes"])
+    return UNKNOWN if row["nbytes_stored"] is None else human_bytes(row["nbytes_stored"])
+
+
+def _shape(row: dict[str, Any], with_names: bool) -> str:
+    names = row["dimension_names"] or [None] * len(row["shape"])
+    if not with_names or not any(names):
+        return _sizes(row["shape"])
+    return (
+        ", ".join(f"{name} {n}" if name else str(n) for name, n in zip(names, row["shape"], strict=True))
+        or "()"
+    )
+
+
+def _sizes(sizes: list[Any]) -> str:
+    return "×".join("…" if isinstance(size, list) else str(size) for size in sizes) or "()"
+
+
+def _guides(paths: list[str]) -> list[str]:
+    """The lines before each name. `paths` are in tree order; the first is the root."""
+    parents = [path.rpartition("/")[0] if path else None for path in paths]
+    last = {parent: path for path, parent in zip(paths, parents, strict=True) if parent is not None}
+    guides = []
+    for path in paths:
+        if not path:
+            guides.append("")
+            continue
+        guide = "└── " if last[path.rpartition("/")[0]] == path else "├── "
+        above = path.rpartition("/")[0]
+        while above:
+            guide = ("    " if last[above.rpartition("/")[0]] == above else "│   ") + guide
+            above = above.rpartition("/")[0]
+        guides.append(guide)
+    return guides

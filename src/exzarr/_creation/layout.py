@@ -1,0 +1,337 @@
+"""``chunks=`` and ``shards=``, as users write them, made into a chunk grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from exzarr._creation.auto_chunks import (
+    CHUNK_TARGET,
+    SHARD_TARGET,
+    auto_chunks,
+    auto_shards,
+    dividing_chunks,
+    parse_size,
+)
+from exzarr._format.chunk_grids import ChunkGrid, RectilinearDimension
+from exzarr._spelling import no_dimension
+from exzarr.errors import ArgumentError
+
+__all__ = ["ChunksLike", "Layout", "ShardsLike", "chunk_layout", "parse_shape"]
+
+ChunksLike = int | bool | str | Sequence[Any] | Mapping[Any, Any] | None
+"""What `chunk_layout` takes as chunks."""
+
+ShardsLike = int | str | Sequence[Any] | Mapping[str, Any] | None
+"""What `chunk_layout` takes as shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a new array is cut.
+
+    Attributes
+    ----------
+    grid
+        The chunk grid: of shards, where there are shards.
+    chunks
+        Shape of what is encoded on its own: the chunks, or the inner chunks; of the largest, where
+        they vary.
+    shards
+        Shape of the shards (of the largest, where they vary); None where there are none.
+    index_location
+        Where shards have their index.
+    """
+
+    grid: ChunkGrid
+    chunks: tuple[int, ...]
+    shards: tuple[int, ...] | None = None
+    index_location: str = "end"
+
+
+def parse_shape(shape: Any) -> tuple[int, ...]:
+    """A shape, given as one integer or several; ArgumentError where it is none."""
+    try:
+        one = isinstance(shape, (int, np.integer))
+        parts = (int(shape),) if one else tuple([index(n) for n in shape])
+    except TypeError:
+        raise ArgumentError(f"shape={shape!r}: a shape is an integer or a sequence of integers") from None
+    if any(not 0 <= n < 2**63 for n in parts):
+        raise ArgumentError(f"shape={parts}: lengths are from 0 to 2**63 - 1")
+    if len(parts) > 64:
+        raise ArgumentError(f"an array has at most 64 dimensions, not {len(parts)}")
+    return parts
+
+
+def chunk_layout(
+    shape: tuple[int, ...],
+    itemsize: int,
+    chunks: ChunksLike,
+    shards: ShardsLike,
+    zarr_format: int,
+    names: Sequence[str | None] | None = None,
+) -> Layout:
+    """The chunks of a new array.
+
+    Parameters
+    ----------
+    shape, itemsize
+        Of the array; bytes.
+    chunks
+        - ``"auto"``, True or None: see `auto_chunks.auto_chunks`
+        - ``"4MiB"``: the same, with another size to aim at
+        - False: one chunk
+        - an integer: that length in every dimension
+        - a sequence with a length for each dimension; -1, False or None is the whole dimension, ``"auto"`` or True
+          what brings the chunk near to 1 MiB
+        - a mapping of lengths by dimension name or number; all others are ``"auto"``
+        - a sequence that holds sequences: the length of every chunk of that dimension. The grid is then
+          rectilinear, which only Zarr format 3 has, unless every list holds one length only. In
+          format 2 a last chunk that ends with the array may be shorter, as dask has it.
+    shards
+        None; ``"auto"`` or a size in words: see `auto_chunks.auto_shards`; or as for chunks, each
+        length a multiple of the chunk's (-1: the whole dimension, rounded up). Also
+        ``{"shape": ..., "index_location": "start"}``.
+    names
+        Names of the dimensions.
+
+    Raises
+    ------
+    ArgumentError
+        They do not fit the shape, or each other, or the format, or the memory of any machine.
+    """
+    itemsize = max(1, itemsize)
+    chunks = _unnamed(chunks, len(shape), names)
+    layout = _layout(shape, itemsize, chunks, shards, zarr_format)
+    nbytes = math.prod(layout.chunks) * itemsize
+    if nbytes > MOST_BYTES:
+        raise ArgumentError(
+            f"chunks of the shape {layout.chunks} have {nbytes:.3g} bytes in memory, more than any machine has: "
+            "give shorter ones, or chunks='auto'"
+        )
+    return layout
+
+
+MOST_BYTES = 2**47
+"""Bytes of a decoded chunk: what a process can address."""
+
+
+def _layout(
+    shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: ShardsLike, zarr_format: int
+) -> Layout:
+    if shards is None or shards is False:
+        grid = _grid(_chunk_spec(chunks, shape, itemsize), shape, zarr_format, "chunks")
+        return Layout(grid, grid.max_chunk_shape)
+    if zarr_format == 2:
+        raise ArgumentError(
+            f"shards={shards!r}: Zarr format 2 has no shards; leave them out, or use zarr_format=3"
+        )
+    shards, index_location = _index_location(shards)
+    if isinstance(shards, str) or shards is True:
+        inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
+        target = SHARD_TARGET if shards is True or shards == "auto" else parse_size(str(shards), "shards")
+        outer: Sequence[Any] = auto_shards(shape, inner, itemsize, target)
+    else:
+        inner, outer = _explicit_shards(shape, itemsize, chunks, shards)
+    grid = _grid(outer, shape, 3, "shards")
+    return Layout(grid, inner, grid.max_chunk_shape, index_location)
+
+
+def _unnamed(chunks: ChunksLike, ndim: int, names: Sequence[str | None] | None) -> ChunksLike:
+    """`chunks`, as a list of entries where they are given by the names or numbers of dimensions."""
+    if not isinstance(chunks, Mapping):
+        return chunks
+    known = list(names or ())
+    entries: list[Any] = ["auto"] * ndim
+    for name, size in chunks.items():
+        if isinstance(name, str):
+            if name not in known:
+                raise ArgumentError(f"chunks: {no_dimension(name, known)}")
+            axis = known.index(name)
+        else:
+            axis = name if isinstance(name, int) else -1
+            if not 0 <= axis < ndim:
+                raise ArgumentError(f"chunks: there is no dimension {name!r}: the array has {ndim}")
+        entries[axis] = size
+    return entries
+
+
+def _index_location(shards: Any) -> tuple[Any, str]:
+    if not isinstance(shards, Mapping):
+        return shards, "end"
+    unknown = shards.keys() - {"shape", "index_location"}
+    if unknown or "shape" not in shards:
+        raise ArgumentError(
+            f"shards={dict(shards)!r}: a dict has a 'shape', and may have an 'index_location'"
+        )
+    where = shards.get("index_location") or "end"
+    return shards["shape"], str(getattr(where, "value", where))
+
+
+def _explicit_shards(
+    shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: Any
+) -> tuple[tuple[int, ...], Sequence[Any]]:
+    """The shape of inner chunks, and the shards as `_grid` takes them."""
+    given = _per_dimension(shards, shape, "shards")
+    target = _target(chunks)
+    if target is not None:
+        # Chunks that divide the shards, since these were said and those were not.
+        sizes = [_first(entry, n) for entry, n in zip(given, shape, strict=True)]
+        inner = dividing_chunks(sizes, itemsize, target)
+    else:
+        inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
+    outer: list[Any] = []
+    for axis, (entry, unit, n) in enumerate(zip(given, inner, shape, strict=True)):
+        if entry is None:
+            outer.append(max(1, -(-n // unit)) * unit)
+            continue
+        sizes = (
+            [entry]
+            if isinstance(entry, int)
+            else [part[0] if isinstance(part, tuple) else part for part in entry]
+        )
+        for size in sizes:
+            if size % unit:
+                low, high = size // unit * unit, -(-size // unit) * unit
+                near = f"{low} or {high}" if low else str(high)
+                raise ArgumentError(
+                    f"shards of {size} elements in dimension {axis} are not whole chunks of {unit}: "
+                    f"use {near}, or chunks that divide {size}"
+                )
+        outer.append(entry)
+    return inner, outer
+
+
+def _target(chunks: Any) -> int | None:
+    """The size to aim at in bytes; None where chunks are said outright."""
+    if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
+        return CHUNK_TARGET
+    return parse_size(chunks, "chunks") if isinstance(chunks, str) else None
+
+
+def _chunk_spec(chunks: Any, shape: tuple[int, ...], itemsize: int) -> Sequence[Any]:
+    target = _target(chunks)
+    if target is not None:
+        return auto_chunks(shape, itemsize, target)
+    whole = -1 if chunks is False else chunks
+    given = _per_dimension(whole, shape, "chunks")
+    sizes = [max(1, n) if entry is None else entry for entry, n in zip(given, shape, strict=True)]
+    # The rest of the size that is aimed at is for the dimensions that are left to exzarr.
+    open_ones = [axis for axis, entry in enumerate(sizes) if entry == "auto"]
+    if open_ones:
+        said = math.prod(_longest(entry) for entry in sizes if entry != "auto")
+        chosen = auto_chunks([shape[axis] for axis in open_ones], itemsize * said)
+        for axis, size in zip(open_ones, chosen, strict=True):
+            sizes[axis] = size
+    return sizes
+
+
+def _longest(entry: Any) -> int:
+    return int(
+        max(part[0] if isinstance(part, tuple) else part for part in entry)
+        if isinstance(entry, list)
+        else entry
+    )
+
+
+def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:
+    """For each dimension a positive integer, a list of them (or of ``(size, count)``), None: the whole, or "auto"."""
+    if isinstance(sizes, (int, np.integer)) and not isinstance(sizes, bool):
+        sizes = [sizes] * len(shape)
+    if isinstance(sizes, (str, bytes, Mapping, bool)) or not isinstance(sizes, Iterable):
+        raise ArgumentError(
+            f"{what}={sizes!r}: expected 'auto', a size such as '1MiB', an integer, or a sequence with an entry "
+            f"for each of the {len(shape)} dimensions"
+        )
+    entries = [*sizes]
+    if len(entries) != len(shape):
+        raise ArgumentError(
+            f"{what}={tuple(entries)} has {len(entries)} entries, but the shape {shape} has {len(shape)} dimensions; "
+            "-1 stands for a whole dimension"
+        )
+    return [_entry(entry, axis, what) for axis, entry in enumerate(entries)]
+
+
+def _entry(entry: Any, axis: int, what: str) -> Any:
+    if entry is None or entry is False:
+        return None
+    if what == "chunks" and (entry is True or (isinstance(entry, str) and entry == "auto")):
+        return "auto"
+    if isinstance(entry, Iterable) and not isinstance(entry, (str, bytes)):
+        parts = [tuple(part) if isinstance(part, (list, tuple)) else part for part in entry]
+        if not parts:
+            raise ArgumentError(f"{what}: dimension {axis} has an empty list of sizes")
+        return [
+            (_size(part[0], axis, what), _size(part[1], axis, what))
+            if isinstance(part, tuple) and len(part) == 2
+            else _size(part, axis, what)
+            for part in parts
+        ]
+    if not isinstance(entry, bool) and hasattr(entry, "__index__") and index(entry) == -1:
+        return None
+    return _size(entry, axis, what)
+
+
+def _size(size: Any, axis: int, what: str) -> int:
+    if isinstance(size, bool) or not hasattr(size, "__index__") or not 0 < index(size) < 2**63:
+        raise ArgumentError(
+            f"{what}: {size!r} in dimension {axis} is no size; sizes are positive integers, -1 for the whole dimension"
+            + (", and 'auto'" if what == "chunks" else "")
+        )
+    return index(size)
+
+
+def _first(entry: Any, length: int) -> int:
+    """A size that stands for the dimension where chunks that divide it are looked for."""
+    if entry is None:
+        return max(1, length)
+    if isinstance(entry, list):
+        return math.gcd(*[part[0] if isinstance(part, tuple) else part for part in entry])
+    return int(entry)
+
+
+def _regular(spec: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
+    collapsed = [_collapse(entry, n) for entry, n in zip(spec, shape, strict=True)]
+    if None in collapsed:
+        raise ArgumentError(
+            "the chunks inside shards are all of one shape: give a length for each dimension, "
+            "and the lists of varying sizes as shards"
+        )
+    return tuple([int(size) for size in collapsed if size is not None])
+
+
+def _grid(spec: Sequence[Any], shape: tuple[int, ...], zarr_format: int, what: str) -> ChunkGrid:
+    collapsed = [
+        _collapse(entry, n, short_end=zarr_format == 2) for entry, n in zip(spec, shape, strict=True)
+    ]
+    if None not in collapsed:
+        return ChunkGrid.from_regular(shape, [int(size) for size in collapsed if size is not None])
+    grid = ChunkGrid.from_rectilinear(shape, spec)
+    if zarr_format == 2:
+        raise ArgumentError(
+            f"{what} of varying sizes need zarr_format=3; Zarr format 2 has only chunks of one shape"
+        )
+    return grid
+
+
+def _collapse(entry: Any, length: int, *, short_end: bool = False) -> int | None:
+    """The one chunk length that a list of lengths comes to; None where it comes to none.
+
+    With `short_end`, the last may be shorter where it ends with the array: a grid that grows would change it.
+    """
+    if isinstance(entry, int):
+        return entry
+    dim = RectilinearDimension(entry)
+    (size, _), *rest = dim.runs
+    if dim.total < length:
+        return None
+    if not rest or (
+        short_end and len(rest) == 1 and rest[0][1] == 1 and rest[0][0] < size and dim.total == length
+    ):
+        return size
+    return None

@@ -1,0 +1,184 @@
+"""One dimension of a selection, cut where the chunks end.
+
+`engine.plan` puts the dimensions together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
+
+__all__ = [
+    "LAZY",
+    "Dimension",
+    "Item",
+    "Part",
+    "Run",
+    "project_axis",
+    "chunk_count",
+    "clip",
+    "is_long",
+    "merge",
+    "integer_projections",
+    "single",
+    "slice_projections",
+]
+
+Item = tuple[Any, ...]
+Part = tuple[int, Any, Any, bool]
+"""(chunk coordinate, index in the chunk, index in the work array, covers) along one dimension."""
+
+Run = tuple[list[Any], Any, Any]
+"""(labels, chunk index, work index) of neighbouring chunks."""
+
+LAZY = 1024
+"""Dimensions that touch more chunks than this are walked lazily, part by part."""
+
+
+class Dimension(Protocol):
+    """One dimension of a chunk grid (`format.chunk_grids`)."""
+
+    @property
+    def uniform(self) -> int | None: ...
+    def offset(self, i: int) -> int: ...
+    def size(self, i: int) -> int: ...
+    def index_of(self, position: int) -> int: ...
+    def indices_of(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]: ...
+    def count(self, extent: int) -> int: ...
+
+
+def project_axis(axis: Axis, dim: Dimension, extent: int) -> Iterator[Part]:
+    """The parts of any axis."""
+    if type(axis) is IntegerIndex:
+        return integer_projections(axis, dim, extent)
+    if type(axis) is SliceIndexes:
+        return chain.from_iterable([slice_projections(span, dim, extent) for span in axis.spans])
+    return slice_projections(axis, dim, extent)  # type: ignore[arg-type]
+
+
+def slice_projections(span: SliceIndex, dim: Dimension, extent: int) -> Iterator[Part]:
+    start, step, count, at = span.start, span.step, span.count, span.at
+    done = 0
+    while done < count:
+        position = start + done * step
+        coord = dim.index_of(position)
+        low = dim.offset(coord)
+        high = low + dim.size(coord)
+        until = (high - 1 - start) // step + 1
+        if until > count:
+            until = count
+        n = until - done
+        first = position - low
+        yield (
+            coord,
+            slice(first, first + (n - 1) * step + 1, step),
+            slice(at + done, at + until),
+            n == (high if high < extent else extent) - low,
+        )
+        done = until
+
+
+def integer_projections(picks: IntegerIndex, dim: Dimension, extent: int) -> Iterator[Part]:
+    if not picks.count:
+        return
+    positions = picks.positions
+    coords = dim.indices_of(positions)
+    at = picks.at
+    if (coords[1:] < coords[:-1]).any():
+        order = np.argsort(coords, kind="stable")
+        coords, positions = coords[order], positions[order]
+        at = order if at is None else at[order]
+    elif at is None:
+        at = np.arange(len(positions))
+    starts = (np.flatnonzero(coords[1:] != coords[:-1]) + 1).tolist()
+    bounds = [0, *starts, len(positions)]
+    # As Python numbers: taking them out of the arrays one by one would cost more than all the rest.
+    firsts = zip(
+        coords[bounds[:-1]].tolist(), positions[bounds[:-1]].tolist(), at[bounds[:-1]].tolist(), strict=True
+    )
+    offset, size = dim.offset, dim.size
+    for begin, end, (coord, here, there) in zip(bounds, bounds[1:], firsts, strict=False):
+        low = offset(coord)
+        if end - begin == 1:  # a slice moves one row at a fraction of what an index array costs
+            here -= low
+            covers = not here and (size(coord) == 1 or extent - low == 1)
+            yield coord, slice(here, here + 1, 1), slice(there, there + 1), covers
+        else:
+            yield coord, positions[begin:end] - low, at[begin:end], False
+
+
+def clip(axis: Axis, dim: Dimension, coord: int) -> Axis:
+    """The part of an axis that lies in one chunk."""
+    low = dim.offset(coord)
+    high = low + dim.size(coord)
+    if isinstance(axis, SliceIndexes):
+        return SliceIndexes(
+            [clipped for span in axis.spans if (clipped := clip_slice(span, low, high)).count]
+        )
+    if isinstance(axis, SliceIndex):
+        return clip_slice(axis, low, high)
+    inside = np.flatnonzero((axis.positions >= low) & (axis.positions < high))
+    return IntegerIndex(axis.positions[inside], inside if axis.at is None else axis.at[inside])
+
+
+def clip_slice(span: SliceIndex, low: int, high: int) -> SliceIndex:
+    first = max(0, -((span.start - low) // span.step))
+    until = min(span.count, -((span.start - high) // span.step))
+    return SliceIndex(span.start + first * span.step, span.step, max(0, until - first), span.at + first)
+
+
+def chunk_count(axis: Axis, dim: Dimension, extent: int) -> int:
+    """How many chunks an axis touches."""
+    if not axis.count:
+        return 0
+    if type(axis) is SliceIndex:
+        first, last = dim.index_of(axis.start), dim.index_of(axis.start + (axis.count - 1) * axis.step)
+        if axis.step == 1 or last - first < 2:
+            return last - first + 1
+        if dim.uniform is None and last - first <= LAZY:
+            return sum(1 for _ in slice_projections(axis, dim, extent))
+        # A step that is shorter than a chunk leaves none out; a longer one takes one element of each.
+        return min(last - first + 1, axis.count)
+    if type(axis) is SliceIndexes:
+        return sum([chunk_count(span, dim, extent) for span in axis.spans])
+    return len(np.unique(dim.indices_of(axis.positions)))  # type: ignore[union-attr]
+
+
+def is_long(axis: Axis, dim: Dimension) -> bool:
+    if axis.count <= LAZY or type(axis) is SliceIndexes:
+        return False
+    if type(axis) is SliceIndex:
+        last = axis.start + (axis.count - 1) * axis.step
+        return dim.index_of(last) - dim.index_of(axis.start) > LAZY
+    return True
+
+
+def merge(parts: Iterator[Part], dim: Dimension, label: Callable[[int], Any], most: int) -> Iterator[Run]:
+    """Parts of the last dimension, whole neighbours together."""
+    tails: list[Any] = []
+    size = start = stop = 0
+    for coord, chunk, work, _ in parts:
+        whole = type(chunk) is slice and chunk.step == 1 and chunk.stop - chunk.start == dim.size(coord)
+        if tails and not (whole and size == dim.size(coord) and len(tails) < most):
+            yield tails, slice(0, size, 1), slice(start, stop)
+            tails = []
+        if not whole:
+            yield [label(coord)], chunk, work
+            continue
+        if not tails:
+            size, start = dim.size(coord), work.start
+        tails.append(label(coord))
+        stop = work.stop
+    if tails:
+        yield tails, slice(0, size, 1), slice(start, stop)
+
+
+def single(items: Iterator[Item]) -> Iterator[Run]:
+    for label, chunk_index, work_index in items:
+        yield [label], chunk_index, work_index

@@ -1,0 +1,1 @@
+"""From stored chunks to arrays."""

@@ -1,0 +1,106 @@
+"""Chunks → array.
+
+`read` moves what a plan touches from the store into a work array. Which worker does it is
+chosen once (`engine.strategy`), by how the chunks are stored and how they lie in the result:
+
+`read_contiguous_rows`   chunks that are bands of whole rows of the result: read or decoded straight into place
+`read_runs`    all other chunks of a regular grid: neighbours together, or of raw chunks a window each
+`read_shards`  inner chunks of shards
+`_one_by_one`  chunks of a grid that is not regular, and huge ones
+`read_remote`  all of these, in stores that take long to answer
+
+Each is one flat loop over batches of a `WorkFeed`: no object, closure or coroutine per chunk, scratch
+buffers kept per worker.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy.typing as npt
+
+from exzarr import config, telemetry
+from exzarr._engine.planning.plan import Plan
+from exzarr._engine.pool import WorkFeed, run
+from exzarr._engine.reading.rows import read_contiguous_rows
+from exzarr._engine.reading.runs import read_encoded_runs, read_raw_runs, read_raw_windows
+from exzarr._engine.reading.shards import read_shards
+from exzarr._engine.scratch import with_scratch
+from exzarr._engine.shards import split_shards
+from exzarr._engine.source import ChunkSource
+from exzarr._engine.strategy import method_of
+from exzarr.codecs.pipeline import BoundPipeline
+from exzarr.errors import CodecError
+
+__all__ = ["read", "read_chunk"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
+    """Fill `work`, of ``plan.work_shape`` and any strides, with what `plan` selects."""
+    if not work.size:
+        return
+    recorder = source.recorder
+    if recorder is None and telemetry.hooks():
+        from exzarr._engine.recording import recorded
+
+        recorded(telemetry.SelectionRead, read, source, plan, work)
+        return
+    chunks = plan.chunks
+    settings = config.get()
+    # Handing a little work over would cost more than it saves. Of shards, inner chunks are the work.
+    pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
+    workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
+    if source.store.concurrency:
+        from exzarr._engine.remote.read import read_remote
+
+        read_remote(source, plan, work, workers)
+        return
+    # Few neighbours are not worth moving together where that leaves a worker without any.
+    slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
+    method = method_of(source, plan, chunks, work.nbytes, work)
+    if method == "shards":
+        items = source.items(plan)
+        if workers > 1 and source.layout is not None:
+            items, chunks = split_shards(items, chunks, source.layout, workers)
+        job = partial(read_shards, source, plan, work)
+    elif method == "bands":
+        items, job = source.items(plan), partial(read_contiguous_rows, source, work)
+    elif method == "windows":
+        items, job = source.items(plan), partial(read_raw_windows, source, work)
+    elif method == "chunks":
+        items, job = source.items(plan), partial(_one_by_one, source, plan, work)
+    else:
+        read_runs = read_raw_runs if source.unit.raw and work.dtype == source.dtype else read_encoded_runs
+        items, job = source.runs(plan, slots), partial(read_runs, source, plan, work)
+    job = partial(with_scratch, job)
+    run(job if recorder is None else partial(recorder.work, job), items, chunks, workers)
+
+
+def _one_by_one(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
+    """Chunks of a grid that is not regular, each of which may have a shape of its own; and huge ones."""
+    batch = feed.take()
+    while batch:
+        for key, chunk_index, work_index in batch:
+            chunk = read_chunk(source, key, source.pipeline_at(key))
+            if chunk is None:
+                work[work_index] = source.absent(key)
+                continue
+            if plan.permutation is not None:
+                chunk = chunk.transpose(plan.permutation)
+            work[work_index] = chunk[chunk_index]
+            del chunk  # before the next one is there
+        batch = feed.take()
+
+
+def read_chunk(source: ChunkSource, key: str, pipeline: BoundPipeline) -> AnyArray | None:
+    """The whole, uncropped chunk at `key`, decoded; None where it is absent. May be read-only."""
+    data = source.store.get(key)
+    if data is None:
+        return None
+    try:
+        return pipeline.decode(data)
+    except CodecError as error:
+        raise source.corrupt(key, error) from error

@@ -1,0 +1,116 @@
+"""Chunks that are bands of whole rows of the result.
+
+Along every dimension but the first the result takes these chunks whole, so what is wanted of
+one lies in one piece, in the chunk and in the result: chunks along the first dimension, any
+1-dimensional array, rows picked by ``oindex``. Raw chunks are read straight into place, of
+picked rows only their own bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.pool import WorkFeed
+from exzarr._engine.reading.batch_decode import decode_batch
+from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
+from exzarr._engine.scratch import pieces
+from exzarr._engine.source import ChunkSource
+from exzarr.errors import CodecError
+
+__all__ = ["read_contiguous_rows"]
+
+AnyArray = npt.NDArray[Any]
+Band = tuple[str, slice, slice]
+"""(key, rows of the chunk, rows of the result)"""
+
+BUFFER_NBYTES = 256 * 1024
+"""Encoded bytes that are read before they are decoded."""
+
+IN_PLACE_NBYTES = 64 * 1024
+"""From this size on, decoding into place saves more than it costs to ask for."""
+
+
+def read_contiguous_rows(source: ChunkSource, work: AnyArray, feed: WorkFeed) -> None:
+    """Fill the C-contiguous `work` from a feed of ``(key, chunk_index, work_index)``."""
+    pipeline = source.pipeline
+    assert pipeline is not None
+    target = memoryview(work.reshape(-1).view(np.uint8))
+    read = _raw if pipeline.raw else _encoded
+    batch = feed.take()
+    while batch:
+        bands: list[Band] = []
+        for key, chunk_index, work_index in batch:
+            here, there = chunk_index[0], work_index[0]
+            if type(here) is slice and here.step == 1:
+                bands.append((key, here, there))
+                continue
+            data = source.store.get(key)
+            try:
+                rows = source.absent(key) if data is None else pipeline.decode(data)[here]
+            except CodecError as error:
+                raise source.corrupt(key, error) from error
+            work[there] = rows
+        if bands:
+            read(source, bands, work, target)
+        batch = feed.take()
+
+
+def _raw(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryview) -> None:
+    nbytes = source.nbytes
+    row = nbytes // source.dims[0].size(0)
+    places = [target[there.start * row : there.stop * row] for _, _, there in bands]
+    starts = [here.start * row for _, here, _ in bands]
+    keys = [key for key, _, _ in bands]
+    sizes = source.store.read_each(keys, places, starts)
+    if source.recorder is not None:
+        source.recorder.timer().read_raw(keys, sizes, map(len, places))
+    for (key, _, there), place, start, got in zip(bands, places, starts, sizes, strict=True):
+        length = len(place)
+        if got != length:
+            if 0 <= got < length:
+                got = read_again(source, key, place, start)
+            if got < 0:
+                work[there] = source.absent(key)
+            elif got < length or (got != length and length == nbytes):
+                raise source.corrupt(key, wrong_size(start + got, nbytes))
+
+
+def _encoded(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryview) -> None:
+    pipeline = source.pipeline
+    assert pipeline is not None
+    read_each, decode_bytes, decode_each = source.store.read_each, pipeline.decode_bytes, pipeline.decode_each
+    nbytes, room = source.nbytes, source.room
+    row = nbytes // source.dims[0].size(0)
+    count = min(len(bands), max(1, BUFFER_NBYTES // room))
+    buffers = pieces(count, room)
+    timer = None if source.recorder is None else source.recorder.timer()
+    for first in range(0, len(bands), count):
+        part = bands[first : first + count]
+        keys = [key for key, _, _ in part]
+        sizes = read_each(keys, buffers)
+        found = decode_batch(decode_each, buffers, sizes, room) if decode_each is not None else None
+        read: Iterable[Any] = zip(part, buffers, sizes, strict=False)
+        if timer is not None:
+            read = timer.decoding(keys, read, sizes, found, nbytes)
+        for i, ((key, here, there), buffer, got) in enumerate(read):
+            start, stop = here.start * row, here.stop * row
+            if found is not None:
+                target[there.start * row : there.stop * row] = memoryview(found[i])[start:stop]
+                continue
+            data: Any = buffer[:got] if got <= room else source.store.get(key)
+            if got < 0 or data is None:
+                work[there] = source.absent(key)
+                continue
+            try:
+                if stop - start == nbytes >= IN_PLACE_NBYTES:
+                    pipeline.decode_into(data, work[there])
+                    continue
+                decoded = memoryview(decode_bytes(data))
+            except CodecError as error:
+                work[there] = decode_again(source, key, len(data), error)[here]
+                continue
+            target[there.start * row : there.stop * row] = decoded[start:stop]

@@ -1,0 +1,148 @@
+"""Chunks of a regular grid, neighbours along the last dimension together (see `engine.stack`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.planning.plan import Plan
+from exzarr._engine.pool import WorkFeed
+from exzarr._engine.reading.batch_decode import decode_batch
+from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
+from exzarr._engine.run_buffer import LARGE_NBYTES, RunBuffer
+from exzarr._engine.scratch import pieces, scratch
+from exzarr._engine.source import ChunkSource
+from exzarr.errors import CodecError
+
+__all__ = ["read_encoded_runs", "read_raw_runs", "read_raw_windows"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
+    """Chunks that are stored as they lie in memory."""
+    pipeline = source.pipeline
+    assert pipeline is not None
+    nbytes = source.nbytes
+    read_each = source.store.read_each
+    timer = None if source.recorder is None else source.recorder.timer()
+    stack = RunBuffer(pipeline.spec, plan)
+    batch = feed.take()
+    while batch:
+        for keys, chunk_index, work_index in batch:
+            slots = stack.reserve(len(keys))
+            sizes = read_each(keys, stack.buffers)
+            if timer is not None:
+                timer.read_raw(keys, sizes, repeat(nbytes))
+            for slot, got in enumerate(sizes):
+                if got != nbytes:
+                    key = keys[slot]
+                    if 0 <= got < nbytes:
+                        got = read_again(source, key, stack.buffers[slot])
+                    if got < 0:
+                        slots[slot][...] = source.absent(key)
+                    elif got != nbytes:
+                        raise source.corrupt(key, wrong_size(got, nbytes))
+            stack.move(len(keys), chunk_index, work, work_index)
+        batch = feed.take()
+
+
+def read_raw_windows(source: ChunkSource, work: AnyArray, feed: WorkFeed) -> None:
+    """Of chunks that are stored as they lie in memory, the bytes from the first to the last that is wanted.
+
+    For plans of slices. However large a chunk is, no more than that is held in memory.
+    """
+    pipeline = source.pipeline
+    assert pipeline is not None
+    shape, dtype = pipeline.spec.shape, source.dtype
+    strides = [dtype.itemsize * math.prod(shape[d + 1 :]) for d in range(len(shape))]
+    nbytes, read_into = source.nbytes, source.store.read_into
+    if source.recorder is not None:
+        read_into = source.recorder.timer().reading_raw(read_into)
+    batch = feed.take()
+    while batch:
+        for key, chunk_index, work_index in batch:
+            start, end = 0, dtype.itemsize
+            count, steps = [], []
+            for here, there, stride in zip(chunk_index, work_index, strides, strict=True):
+                start += here.start * stride
+                end += (here.stop - 1) * stride
+                count.append(there.stop - there.start)
+                steps.append(here.step * stride)
+            place = scratch("decoded", end - start)
+            got = read_into(key, memoryview(place), start)
+            if 0 <= got < end - start:
+                got = read_again(source, key, memoryview(place), start)
+            if got < 0:
+                work[work_index] = source.absent(key)
+            elif got < end - start or (end == nbytes and got > end - start):
+                raise source.corrupt(key, wrong_size(start + got, nbytes))
+            else:
+                work[work_index] = np.ndarray(count, dtype, place, 0, steps)
+        batch = feed.take()
+
+
+def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
+    """Chunks that must be decoded."""
+    pipeline = source.pipeline
+    assert pipeline is not None
+    store, read_into, read_each = source.store, source.store.read_into, source.store.read_each
+    decode_into, decode_each = pipeline.decode_into, pipeline.decode_each
+    permutation = plan.permutation
+    room = source.room
+    buffers: list[memoryview] = []
+    stack = RunBuffer(pipeline.spec, plan) if source.slots else None
+    large = source.nbytes >= LARGE_NBYTES
+    timer = None if source.recorder is None else source.recorder.timer()
+    batch = feed.take()
+    while batch:
+        for keys, chunk_index, work_index in batch:
+            if len(buffers) < len(keys):
+                # Large chunks are read one by one, each when the one before it has been decoded.
+                buffers = pieces(1, room) * len(keys) if large else pieces(len(keys), room)
+            slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
+            sizes: Iterable[int] = map(read_into, keys, buffers) if large else read_each(keys, buffers)
+            if slots is not None and stack is not None and decode_each is not None:
+                sizes = [*sizes]
+                found = decode_batch(decode_each, buffers, sizes, room)
+                if found is not None:
+                    if timer is not None:
+                        timer.read(keys, sizes, source.nbytes)
+                    for buffer, decoded in zip(stack.buffers, found, strict=False):
+                        buffer[:] = decoded
+                    stack.move(len(keys), chunk_index, work, work_index)
+                    continue
+            if timer is not None:
+                sizes = timer.each(keys, sizes)
+            for slot, got in enumerate(sizes):
+                data: Any = buffers[slot][:got] if got <= room else store.get(keys[slot])
+                if got < 0 or data is None:
+                    if slots is None:
+                        work[work_index] = source.absent(keys[slot])
+                    else:
+                        slots[slot][...] = source.absent(keys[slot])
+                    continue
+                if large and stack is not None:
+                    # It goes to kept memory as well: fresh memory costs page faults.
+                    slots = stack.reserve(1)
+                try:
+                    if slots is not None:
+                        decode_into(data, slots[slot])
+                        continue
+                    chunk = pipeline.decode(data)
+                except CodecError as error:
+                    chunk = decode_again(source, keys[slot], len(data), error)
+                    if slots is not None:
+                        slots[slot][...] = chunk
+                        continue
+                if permutation is not None:
+                    chunk = chunk.transpose(permutation)
+                work[work_index] = chunk[chunk_index]
+            if slots is not None and stack is not None:
+                stack.move(len(keys), chunk_index, work, work_index)
+        batch = feed.take()

@@ -1,0 +1,239 @@
+"""Inner chunks of shards → array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.planning.plan import Plan
+from exzarr._engine.pool import WorkFeed
+from exzarr._engine.reading.batch_decode import AT_ONCE_LEAST, AT_ONCE_NBYTES
+from exzarr._engine.run_buffer import HUGE_NBYTES, LARGE_NBYTES, RunBuffer, joined, neighbours
+from exzarr._engine.scratch import scratch
+from exzarr._engine.shards import Index, ShardLayout
+from exzarr._engine.source import ChunkSource
+from exzarr._engine.strategy import ShardRequests
+from exzarr.codecs.pipeline import BoundPipeline
+from exzarr.errors import CodecError, StoreError
+from exzarr.stores.base import Buffer
+
+__all__ = ["ShardReader", "read_shards", "stored_chunks"]
+
+AnyArray = npt.NDArray[Any]
+Wanted = tuple[int, int, int, Any, Any]
+"""(start, length, number, chunk_index, work_index) of an inner chunk"""
+
+
+def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
+    """Inner chunks of shards: one index, then few coalesced ranges, for each shard.
+
+    All ranges come from one opened value, so that a shard that is replaced meanwhile is
+    read as it was or as it is, never as a mixture.
+    """
+    reader = ShardReader(source, plan, work)
+    batch = feed.take()
+    while batch:
+        for item in batch:
+            reader.read(item)
+        batch = feed.take()
+
+
+def stored_chunks(
+    source: ChunkSource, layout: ShardLayout, key: str, index: Index, plan: Plan, work: AnyArray
+) -> list[Wanted]:
+    """The inner chunks that `plan` touches and that are stored, in the order of their bytes in the shard.
+
+    The other ones are filled with the fill value in `work`.
+    """
+    starts, lengths = index
+    wanted: list[Wanted] = []
+    for number, chunk_index, work_index in plan.walk(layout.labels, sum):
+        length = lengths[number]
+        if length < 0:
+            work[work_index] = layout.absent(source, key, number)
+        else:
+            wanted.append((starts[number], length, number, chunk_index, work_index))
+    wanted.sort(key=itemgetter(0))
+    return wanted
+
+
+class ShardReader:
+    """What one worker needs for every shard."""
+
+    __slots__ = (
+        "_buffer",
+        "_key",
+        "_layout",
+        "_number",
+        "_plan",
+        "_requests",
+        "_slots",
+        "_source",
+        "_stack",
+        "_target",
+        "_timer",
+        "_work",
+    )
+
+    def __init__(self, source: ChunkSource, plan: Plan, work: AnyArray) -> None:
+        self._requests = ShardRequests.of(source)
+        self._source, self._plan, self._work = source, plan, work
+        self._buffer = memoryview(b"")
+        self._layout: ShardLayout | None = None
+        self._slots = source.slots if plan.sliced and not plan.rows else min(source.slots, 1)
+        if source.nbytes > HUGE_NBYTES:
+            self._slots = 0
+        self._stack: RunBuffer | None = None
+        self._target: memoryview | None = None
+        self._key, self._number = "", -1
+        self._timer = None if source.recorder is None else source.recorder.timer()
+        if self._timer is not None:
+            self._timer.where = lambda: (self._key, self._number)
+
+    def read(self, item: Any) -> None:
+        """What one item of the plan wants of a shard."""
+        source, key = self._source, item[0]
+        value = source.store.open_value(key)
+        if value is None:
+            self._work[item[2]] = source.absent(key)
+            return
+        layout = source.layout or source.layout_at(key)
+        self._key, self._number = key, -1
+        try:
+            if layout is not self._layout:
+                self._prepare(layout)
+            index = layout.index(key, value)
+            sub = self._plan.within(item, layout.dims, layout.shape)
+            wanted = stored_chunks(source, layout, key, index, sub, self._work)
+            place = self._rows if sub.rows and self._target is not None else self._runs
+            for begin, end, first, until in self._requests.ranges(wanted):
+                if end - begin > len(self._buffer):
+                    self._buffer = memoryview(scratch("encoded", end - begin))
+                value.read_into(self._buffer[: end - begin], begin)
+                place(layout, wanted[first:until], begin)
+        except (CodecError, StoreError) as error:
+            raise layout.corrupt(source, key, self._number, error) from error
+        finally:
+            value.close()
+
+    def place(
+        self, key: str, layout: ShardLayout, rows: bool, group: Sequence[Wanted], begin: int, data: memoryview
+    ) -> None:
+        """Decode inner chunks that lie in `data`, the bytes from `begin` on of the shard at `key`, to the result.
+
+        `rows`: of each, whole rows are wanted.
+        """
+        self._key, self._number = key, -1
+        if layout is not self._layout:
+            self._prepare(layout)
+        self._buffer = data
+        place = self._rows if rows and self._target is not None else self._runs
+        place(layout, group, begin)
+
+    @property
+    def number(self) -> int:
+        """The inner chunk that was decoded last."""
+        return self._number
+
+    def _prepare(self, layout: ShardLayout) -> None:
+        self._layout, work, inner = layout, self._work, layout.inner
+        self._stack = RunBuffer(inner.spec, self._plan) if self._slots else None
+        small = self._source.nbytes < LARGE_NBYTES
+        in_place = (
+            inner.plain and work.ndim > 0 and work.flags.c_contiguous and work.dtype == inner.spec.dtype
+        )
+        self._target = memoryview(work.reshape(-1).view(np.uint8)) if small and in_place else None
+
+    def _rows(self, layout: ShardLayout, group: Sequence[Wanted], begin: int) -> None:
+        """Small inner chunks of which whole rows are wanted: what is wanted lies in one piece (`engine.read_contiguous_rows`)."""
+        inner, target, buffer = layout.inner, self._target, self._buffer
+        assert target is not None
+        decode_bytes, row = inner.decode_bytes, inner.spec.nbytes // inner.spec.shape[0]
+        at_once = AT_ONCE_NBYTES // inner.spec.nbytes
+        for first in range(0, len(group), at_once):
+            part = group[first : first + at_once]
+            found: Sequence[Buffer] | None = None
+            if len(part) >= AT_ONCE_LEAST and inner.decode_each is not None:
+                found = self._found(inner, part, begin)
+            for i, (start, length, number, chunk_index, work_index) in enumerate(part):
+                self._number = number
+                data = buffer[start - begin : start - begin + length]
+                here, there = chunk_index[0], work_index[0]
+                if type(here) is slice and here.step == 1:
+                    decoded = memoryview(decode_bytes(data) if found is None else found[i])
+                    target[there.start * row : there.stop * row] = decoded[here.start * row : here.stop * row]
+                else:
+                    self._work[there] = inner.decode(data)[here]
+
+    def _runs(self, layout: ShardLayout, wanted: Sequence[Wanted], begin: int) -> None:
+        """Any inner chunks, neighbours along the last dimension together (`engine.stack`)."""
+        source, stack, work, buffer = self._source, self._stack, self._work, self._buffer
+        inner, slots, permutation = layout.inner, self._slots, self._plan.permutation
+        # From the order in the shard back to that in the array: it makes neighbours.
+        group = sorted(wanted, key=itemgetter(2))
+        at = 0
+        while at < len(group):
+            many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
+            start, length, self._number, chunk_index, work_index = group[at]
+            if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
+                chunk = inner.decode(buffer[start - begin : start - begin + length])
+                if permutation is not None:
+                    chunk = chunk.transpose(permutation)
+                work[work_index] = chunk[chunk_index]
+                at += 1
+                continue
+            if inner.raw and _in_a_row(group, at, many, source.nbytes):
+                stack.lay(many, buffer[start - begin : start - begin + many * length])
+                if self._timer is not None:
+                    self._read(group[at : at + many])
+            else:
+                self._decode(inner, stack, group[at : at + many], begin)
+            if many > 1:
+                work_index = joined(work_index, group[at + many - 1][4])
+            stack.move(many, chunk_index, work, work_index)
+            at += many
+
+    def _decode(self, inner: BoundPipeline, stack: RunBuffer, group: Sequence[Wanted], begin: int) -> None:
+        """Neighbours into the slots of the stack."""
+        chunks, buffer = stack.reserve(len(group)), self._buffer
+        if (
+            inner.decode_each is not None
+            and AT_ONCE_LEAST <= len(group) <= AT_ONCE_NBYTES // inner.spec.nbytes
+        ):
+            found = self._found(inner, group, begin)
+            if found is not None:
+                for slot, decoded in zip(stack.buffers, found, strict=False):
+                    slot[:] = decoded
+                return
+        for chunk, (start, length, number, _, _) in zip(chunks, group, strict=False):
+            self._number = number
+            inner.decode_into(buffer[start - begin : start - begin + length], chunk)
+
+    def _found(self, inner: BoundPipeline, group: Sequence[Wanted], begin: int) -> Sequence[Buffer] | None:
+        """All chunks of a group, decoded by one call; None where that is not possible."""
+        assert inner.decode_each is not None
+        buffer = self._buffer
+        found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in group])
+        if found is not None and self._timer is not None:
+            self._read(group)
+        return found
+
+    def _read(self, group: Sequence[Wanted]) -> None:
+        """Record a group that needed no decoding, or was decoded by one call."""
+        assert self._timer is not None
+        numbers, lengths = [item[2] for item in group], [item[1] for item in group]
+        self._timer.read(numbers, lengths, self._source.nbytes, self._key)
+
+
+def _in_a_row(group: Sequence[Wanted], at: int, many: int, nbytes: int) -> bool:
+    """Whether `many` raw chunks lie one right behind the other, each of the right size."""
+    place = group[at][0]
+    for start, length, *_ in group[at : at + many]:
+        if start != place or length != nbytes:
+            return False
+        place += nbytes
+    return True

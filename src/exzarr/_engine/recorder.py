@@ -1,0 +1,471 @@
+"""Measure one read or write chunk by chunk, and emit an event for each chunk.
+
+A read or write has one `ChunkRecorder` while a hook is registered, and none otherwise. Each thread that works
+for it has a `WorkerTimer`. The recorder is told what it needs by name:
+
+- the instrumented store tells it the key, bytes and seconds of each request;
+- timed pipelines (`ChunkRecorder.timed`) tell it the bytes and seconds of each call;
+- the engine's loops tell it, once per run or batch, which chunks these calls are about.
+
+The time between two such calls is the engine's own work and is reported as copying. Therefore the phases of
+a thread add up to the time it spent. Design note 008 explains the choice.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from threading import get_ident
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy.typing as npt
+
+from exzarr import telemetry
+from exzarr._engine.remote.requests import in_request
+from exzarr.codecs.pipeline import BoundPipeline
+from exzarr.stores.base import Buffer
+from exzarr.telemetry.events import CacheHit, ChunkRead, ChunkWritten, Locate, RequestKind, now
+
+if TYPE_CHECKING:
+    from exzarr._engine.source import ChunkSource
+
+__all__ = ["ChunkRecorder", "WorkerTimer"]
+
+AnyArray = npt.NDArray[Any]
+T = TypeVar("T")
+Label = Any
+"""The key of a chunk, or the number of an inner chunk in its shard."""
+
+
+@dataclass(slots=True)
+class ChunkRecord:
+    """One chunk that was read or encoded: the content of its event."""
+
+    key: str
+    number: int | None
+    stored: bool
+    bytes_stored: int
+    bytes_decoded: int
+    waiting: float = 0.0
+    fetching: float = 0.0
+    coding: float = 0.0
+    copying: float = 0.0
+    at: float = 0.0
+
+
+class WorkerTimer:
+    """The time of one thread in one read or write.
+
+    Attributes
+    ----------
+    thread
+        The thread's identifier.
+    waiting, coding, copying
+        Seconds that are not yet assigned to a chunk.
+    fetching
+        Seconds of requests that are not yet assigned to a chunk, by key.
+    in_codec
+        The thread is inside of `ChunkRecorder.coded`.
+    chunks
+        Chunks that were read and may still be on their way to the result.
+    where
+        Returns the key, and the number of the inner chunk, that the next codec call is about.
+    """
+
+    __slots__ = (
+        "_key",
+        "_last",
+        "_number",
+        "chunks",
+        "coding",
+        "copying",
+        "fetching",
+        "in_codec",
+        "thread",
+        "waiting",
+        "where",
+    )
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self.waiting = self.coding = self.copying = 0.0
+        self.in_codec = False
+        self.fetching: dict[str, float] = {}
+        self.chunks: dict[tuple[str, int | None], ChunkRecord] = {}
+        self.at("")
+        self.where: Callable[[], tuple[str, int | None]] = self._here
+        self._last = perf_counter()
+
+    # -- the clock -----------------------------------------------------------------
+
+    def lap(self) -> float:
+        """Return the seconds since the last call of a method of the clock."""
+        last, self._last = self._last, perf_counter()
+        return self._last - last
+
+    def own(self) -> None:
+        """Count the time since the last call as the engine's own, or as the codecs' inside a call of one."""
+        if self.in_codec:
+            self.coding += self.lap()
+        else:
+            self.copying += self.lap()
+
+    def resume(self) -> None:
+        """Count the time since the last call to nothing."""
+        self._last = perf_counter()
+
+    def waited(self) -> None:
+        """Count the time since the last call as waiting."""
+        self.waiting += self.lap()
+
+    # -- which chunk ---------------------------------------------------------------
+
+    def at(self, key: str, number: int | None = None) -> None:
+        """The next codec calls are about this chunk."""
+        self._key, self._number = key, number
+
+    def _here(self) -> tuple[str, int | None]:
+        return self._key, self._number
+
+    def each(self, labels: Iterable[Label], items: Iterable[T], shard: str | None = None) -> Iterator[T]:
+        """Yield `items`, each of which is about the chunk of the same place in `labels`.
+
+        `labels` are keys; or, with the key of a `shard`, numbers of its inner chunks.
+        """
+        for label, item in zip(labels, items, strict=False):
+            if shard is None:
+                self.at(label)
+            else:
+                self.at(shard, label)
+            yield item
+
+    # -- what was read ---------------------------------------------------------------
+
+    def read(
+        self, labels: Iterable[Label], sizes: Iterable[int], nbytes: int, shard: str | None = None
+    ) -> None:
+        """Record chunks of `nbytes` bytes in memory that were decoded by one call, or needed no decoding.
+
+        Parameters
+        ----------
+        labels, shard
+            See `each`.
+        sizes
+            Bytes read of each.
+        """
+        for label, size in zip(labels, sizes, strict=False):
+            key, number = (label, None) if shard is None else (shard, label)
+            self.add(ChunkRecord(key, number, True, size, nbytes))
+
+    def read_raw(self, keys: Iterable[str], sizes: Iterable[int], lengths: Iterable[int]) -> None:
+        """Record chunks of which `lengths` bytes were read to where they belong, as far as `sizes` has so many.
+
+        Shorter ones are read again.
+        """
+        for key, size, length in zip(keys, sizes, lengths, strict=False):
+            if size >= length:
+                self.add(ChunkRecord(key, None, True, length, length))
+
+    def reading_raw(self, read_into: Callable[..., int]) -> Callable[..., int]:
+        """`Store.read_into`, each call of which reads what is wanted of a raw chunk."""
+
+        def read(key: str, buffer: memoryview, start: int = 0) -> int:
+            got = read_into(key, buffer, start)
+            self.read_raw((key,), (got,), (len(buffer),))
+            return got
+
+        return read
+
+    def decoding(
+        self,
+        labels: Sequence[Label],
+        items: Iterable[T],
+        sizes: Iterable[Any],
+        found: object,
+        nbytes: int,
+        shard: str | None = None,
+    ) -> Iterable[T]:
+        """`items`, for a loop that decodes chunks of `sizes` bytes one by one, unless all were `found` decoded."""
+        if found is None:
+            return self.each(labels, items, shard)
+        self.read(labels, sizes, nbytes, shard)
+        return items
+
+    def add(self, chunk: ChunkRecord) -> None:
+        """Record a chunk whose elements are available, and are about to be copied."""
+        chunk.at = now()
+        known = self.chunks.setdefault((chunk.key, chunk.number), chunk)
+        if known is not chunk:  # it was read twice
+            known.coding += chunk.coding
+
+
+class ChunkRecorder:
+    """The measurements of one read or write.
+
+    Parameters
+    ----------
+    hooks
+        The hooks that get the events.
+    source
+        The array, not instrumented.
+    locate
+        Returns the index of a chunk from its key and number, for the events.
+    writing
+        True for a write, which also reads the chunks that it changes in part.
+    """
+
+    def __init__(self, hooks: telemetry.Hooks, source: ChunkSource, locate: Locate, *, writing: bool) -> None:
+        self.hooks = hooks
+        self.source = source
+        self.writing = writing
+        self._names: dict[str, Any] = {"store": source.store.url, "array": source.path, "locate": locate}
+        self._local = threading.local()
+        self._timers: list[WorkerTimer] = []
+        self._lock = threading.Lock()
+        self._fetched: dict[str, float] = {}
+        """Seconds of requests made in request threads, by key."""
+        self._encoded: dict[str, list[ChunkRecord]] = {}
+        """Chunks that are encoded and not yet stored, by key."""
+
+    def timer(self) -> WorkerTimer:
+        """The timer of this thread."""
+        found: WorkerTimer | None = getattr(self._local, "timer", None)
+        if found is None:
+            found = self._local.timer = WorkerTimer()
+            self._timers.append(found)
+        return found
+
+    # -- workers -------------------------------------------------------------------
+
+    def work(self, job: Callable[[Any], None], feed: Any) -> None:
+        """Call ``job(feed)`` in a worker, and count the time it takes to get items as waiting."""
+        self.timer().resume()
+        job(self.waiting_for(feed))
+
+    def waiting_for(self, feed: Any) -> TimedFeed:
+        """`feed`, a `WorkFeed` or what has its methods; taking items from it counts as waiting."""
+        return TimedFeed(feed, self)
+
+    def finish(self) -> None:
+        """Emit what is left. All workers have returned."""
+        for timer in self._timers:
+            self.settle(timer)
+
+    # -- requests (`stores.instrumented.RequestRecorder`) ------------------------------
+
+    def requesting(self, key: str) -> None:
+        timer = self.timer()
+        if in_request():
+            timer.resume()  # between two requests, such a thread is idle
+        else:
+            timer.own()
+        if not self.writing:
+            self.settle(timer)
+        timer.at(key)
+
+    def requested(self, kind: RequestKind, key: str, nbytes: int, seconds: float, found: bool) -> None:
+        timer = self.timer()
+        if kind in ("put", "delete"):
+            self._stored(timer, kind, key, seconds)
+        elif in_request():  # another thread decodes it
+            with self._lock:
+                self._fetched[key] = self._fetched.get(key, 0.0) + seconds
+        else:
+            timer.fetching[key] = timer.fetching.get(key, 0.0) + seconds
+        if self.writing and not found:
+            timer.add(ChunkRecord(key, None, False, 0, 0))
+        timer.resume()
+
+    def opened(self, key: str) -> None:
+        self.timer().resume()
+
+    def updating(self, key: str, waited: float) -> None:
+        timer = self.timer()
+        timer.waiting += waited
+        timer.resume()
+        self._encoded.pop(key, None)  # this may be another attempt
+
+    def updated(self, key: str) -> None:
+        self.timer().own()
+
+    def _stored(self, timer: WorkerTimer, kind: RequestKind, key: str, seconds: float) -> None:
+        """The chunks that were encoded for `key` are in the store, or it was deleted."""
+        chunks = self._encoded.pop(key, [])
+        if kind == "delete":
+            self._settle_old(timer)
+            source = self.source
+            shape = source.grid.chunk_shape_at(source.index(key))
+            chunks = [ChunkRecord(key, None, False, 0, math.prod(shape) * source.dtype.itemsize, at=now())]
+        share = 1 / max(1, len(chunks))
+        for chunk in chunks:
+            self._emit(
+                ChunkWritten,
+                chunk,
+                timer,
+                waiting=chunk.waiting + timer.waiting * share,
+                copying=chunk.copying + timer.copying * share,
+                encoding=chunk.coding,
+                putting=seconds * share,
+            )
+        timer.waiting = timer.copying = 0.0
+
+    # -- codecs ----------------------------------------------------------------------
+
+    def timed(self, pipeline: BoundPipeline) -> BoundPipeline:
+        """A copy of `pipeline` whose calls are measured."""
+        nbytes = pipeline.spec.nbytes
+        told = copy(pipeline)
+        told.decode = self._decoding(pipeline.decode, nbytes)
+        told.decode_into = self._decoding(pipeline.decode_into, nbytes)
+        told.decode_bytes = self._decoding(pipeline.decode_bytes, nbytes)
+        if (decode_each := pipeline.decode_each) is not None:
+            told.decode_each = lambda datas: self.coded(decode_each, datas)
+        told.encode = self._encoding(pipeline.encode, nbytes)
+        return told
+
+    def _decoding(self, call: Callable[..., T], nbytes: int) -> Callable[..., T]:
+        def decode(data: Buffer, *out: AnyArray) -> T:
+            timer = self.timer()
+            timer.own()
+            try:
+                result = call(data, *out)
+            except BaseException:  # the chunk may be read again
+                timer.coding += timer.lap()
+                raise
+            seconds = timer.lap()
+            timer.add(ChunkRecord(*timer.where(), True, len(data), nbytes, coding=seconds))
+            timer.resume()
+            return result
+
+        return decode
+
+    def _encoding(self, call: Callable[[AnyArray], Buffer], nbytes: int) -> Callable[[AnyArray], Buffer]:
+        def encode(array: AnyArray) -> Buffer:
+            timer = self.timer()
+            timer.own()
+            self._settle_old(timer)
+            timer.resume()
+            data = call(array)
+            seconds = timer.lap()
+            key, number = timer.where()
+            chunk = ChunkRecord(
+                key, number, True, len(data), nbytes, timer.waiting, 0.0, seconds, timer.copying, now()
+            )
+            timer.waiting = timer.copying = 0.0
+            self._encoded.setdefault(key, []).append(chunk)
+            timer.resume()
+            return data
+
+        return encode
+
+    def coded(self, call: Callable[..., T], *args: Any) -> T:
+        """Return ``call(*args)``. Its time, except for requests in it, counts as decoding."""
+        timer = self.timer()
+        timer.own()
+        timer.in_codec = True
+        try:
+            return call(*args)
+        finally:
+            timer.own()
+            timer.in_codec = False
+
+    # -- events ----------------------------------------------------------------------
+
+    def absent(self, key: str, number: int | None = None) -> None:
+        """A chunk is not stored, and the fill value stands for it."""
+        timer = self.timer()
+        timer.own()
+        timer.add(ChunkRecord(key, number, False, 0, 0))
+        timer.resume()
+
+    def hit(self, cache: str, key: str, nbytes: int) -> None:
+        """A cache had what would have been read."""
+        telemetry.emit(CacheHit(cache, key, nbytes, self._names["store"], self._names["array"]), self.hooks)
+        self.timer().resume()
+
+    def settle(self, timer: WorkerTimer) -> None:
+        """Emit the chunks that were read and have been copied; share out the time they have in common."""
+        chunks = [*timer.chunks.values()]
+        if not chunks:
+            return
+        timer.chunks = {}
+        by_key: dict[str, list[ChunkRecord]] = {}
+        for chunk in chunks:
+            by_key.setdefault(chunk.key, []).append(chunk)
+        for key, group in by_key.items():
+            seconds = timer.fetching.pop(key, 0.0)
+            if self._fetched:
+                with self._lock:
+                    seconds += self._fetched.pop(key, 0.0)
+            size = sum(chunk.bytes_stored for chunk in group)
+            for chunk in group:
+                chunk.fetching += seconds * (chunk.bytes_stored / size if size else 1 / len(group))
+        decoded = sum(chunk.stored for chunk in chunks)
+        coding, share = timer.coding / max(1, decoded), 1 / len(chunks)
+        for chunk in chunks:
+            self._emit(
+                ChunkRead,
+                chunk,
+                timer,
+                waiting=chunk.waiting + timer.waiting * share,
+                fetching=chunk.fetching,
+                decoding=chunk.coding + (coding if chunk.stored else 0.0),
+                copying=chunk.copying + timer.copying * share,
+            )
+        timer.waiting = timer.copying = 0.0
+        if decoded:
+            timer.coding = 0.0
+        timer.resume()
+
+    def _settle_old(self, timer: WorkerTimer) -> None:
+        """Emit the chunks that a write has read. Copying them belongs to the chunk that is written."""
+        waiting, copying = timer.waiting, timer.copying
+        timer.waiting = timer.copying = 0.0
+        self.settle(timer)
+        timer.waiting, timer.copying = waiting, copying
+
+    def _emit(
+        self, event: type[ChunkRead | ChunkWritten], chunk: ChunkRecord, timer: WorkerTimer, **seconds: Any
+    ) -> None:
+        telemetry.emit(
+            event(
+                key=chunk.key,
+                number=chunk.number,
+                stored=chunk.stored,
+                bytes_stored=chunk.bytes_stored,
+                bytes_decoded=chunk.bytes_decoded,
+                at=chunk.at,
+                thread=timer.thread,
+                **self._names,
+                **seconds,
+            ),
+            self.hooks,
+        )
+
+
+class TimedFeed:
+    """See `ChunkRecorder.waiting_for`."""
+
+    __slots__ = ("_feed", "_recorder")
+
+    def __init__(self, feed: Any, recorder: ChunkRecorder) -> None:
+        self._feed = feed
+        self._recorder = recorder
+
+    def take(self) -> Any:
+        """See `WorkFeed.take`. What was taken before has been dealt with."""
+        timer = self._recorder.timer()
+        timer.own()
+        if not self._recorder.writing:
+            self._recorder.settle(timer)
+        taken = self._feed.take()
+        timer.waited()
+        return taken
+
+    def stop(self, *error: BaseException) -> None:
+        """See `WorkFeed.stop`."""
+        self._feed.stop(*error)

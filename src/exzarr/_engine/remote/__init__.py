@@ -1,0 +1,1 @@
+"""Reads and writes on stores that keep many requests in flight."""

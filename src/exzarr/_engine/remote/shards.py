@@ -1,0 +1,183 @@
+"""Shards in a store that takes long to answer: which requests they take, and what becomes of them.
+
+An index is fetched once, however many readers want it at the same time, and kept while the shard has the same
+version. Ranges are asked for under the condition that it still has: of a shard that is replaced meanwhile all
+is read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import numpy.typing as npt
+
+from exzarr._engine.planning.plan import Plan
+from exzarr._engine.reading.shards import ShardReader, stored_chunks
+from exzarr._engine.remote.requests import NOTHING, Item, RequestWindow
+from exzarr._engine.shards import Index, ShardLayout
+from exzarr._engine.source import ChunkSource
+from exzarr._engine.strategy import FirstRequest, ShardRequests
+from exzarr.errors import ChangedError, CodecError
+from exzarr.stores.base import Buffer, Fetched, changed_error
+
+__all__ = ["RemoteShards"]
+
+AnyArray = npt.NDArray[Any]
+
+ATTEMPTS = 5
+"""How often a shard that others replace again and again is read anew."""
+
+
+_Known = tuple[Hashable, Index | None, Buffer | None, bool]
+"""Of a shard: its version, its index (None: there is no shard), all of it where that was fetched, and whether
+it was fetched just now."""
+
+
+class _Shard:
+    """What is wanted of one shard."""
+
+    __slots__ = ("attempt", "item", "key", "layout")
+
+    def __init__(self, item: Any, layout: ShardLayout) -> None:
+        self.item = item
+        self.key: str = item[0]
+        self.layout = layout
+        self.attempt = 0
+
+
+class _End:
+    """The last (or first) bytes of a value, as `ShardLayout.read_index` wants it."""
+
+    def __init__(self, found: Fetched, start: int) -> None:
+        self.size = found.size
+        self.version: Hashable = found.version
+        self._data = memoryview(found.data)
+        self._start = start
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        buffer[:] = self._data[start - self._start : start - self._start + len(buffer)]
+
+    def close(self) -> None:
+        pass
+
+
+class RemoteShards:
+    """The shards of one read."""
+
+    def __init__(self, source: ChunkSource, plan: Plan, work: AnyArray) -> None:
+        self._source, self._plan, self._work = source, plan, work
+        self._requests = ShardRequests.of(source)
+
+    def items(self) -> Iterator[Item]:
+        """One for each shard. How much of it there is to fetch is not known yet: its index, or all of it."""
+        source = self._source
+        for item in source.items(self._plan):
+            layout = source.layout or source.layout_at(item[0])
+            nbytes = layout.shards.spec.nbytes
+            room = nbytes if nbytes <= self._requests.most else layout.shards.index_size
+            yield room, (_Shard(item, layout), None)
+
+    def decoder(self) -> Callable[..., None]:
+        """What a worker calls with what `fetch` gave."""
+        reader = ShardReader(self._source, self._plan, self._work)
+
+        def decode(shard: _Shard, attempt: int, rows: bool, group: Any, begin: int, data: Buffer) -> None:
+            if attempt != shard.attempt:
+                return  # of a version that was replaced since
+            try:
+                reader.place(shard.key, shard.layout, rows, group, begin, memoryview(data))
+            except CodecError as error:
+                raise shard.layout.corrupt(self._source, shard.key, reader.number, error) from error
+
+        return decode
+
+    def fetch(self, wanted: Any, flight: RequestWindow) -> Any:
+        """Do one request: for an index, or for a range."""
+        shard, part = wanted
+        try:
+            return self._begin(shard, flight) if part is None else self._range(shard, part)
+        except ChangedError:
+            shard.layout.forget(shard.key)
+            if part is not None and part[0] != shard.attempt:
+                return NOTHING  # another of its ranges has found that out before
+            if shard.attempt >= ATTEMPTS:
+                raise
+            shard.attempt += 1
+            flight.add([(shard.layout.shards.index_size, (shard, None))])
+            return NOTHING
+        except CodecError as error:
+            raise shard.layout.corrupt(self._source, shard.key, -1, error) from error
+
+    def _begin(self, shard: _Shard, flight: RequestWindow) -> Any:
+        """Learn where in the shard the wanted inner chunks lie, and ask for them."""
+        source, plan, layout, item = self._source, self._plan, shard.layout, shard.item
+        sub = plan.within(item, layout.dims, layout.shape)
+        version, index, whole, fresh = self._index(shard, sub.chunks)
+        if index is None:
+            self._work[item[2]] = source.absent(shard.key)
+            return NOTHING
+        wanted = stored_chunks(source, layout, shard.key, index, sub, self._work)
+        if whole is not None:
+            return (shard, shard.attempt, sub.rows, wanted, 0, whole) if wanted else NOTHING
+        if not wanted and not fresh:
+            # What is remembered says that there is nothing: is that still so?
+            now = source.store.stat(shard.key)
+            if now is None or now.version != version:
+                raise changed_error(source.store, shard.key)
+        flight.add(
+            (end - begin, (shard, (shard.attempt, sub.rows, wanted[first:until], begin, end, version)))
+            for begin, end, first, until in self._requests.ranges(wanted)
+        )
+        return NOTHING
+
+    def _range(self, shard: _Shard, part: Any) -> Any:
+        attempt, rows, group, begin, end, version = part
+        if attempt != shard.attempt:
+            return NOTHING
+        found = self._source.store.fetch(shard.key, (begin, end - begin), version)
+        if found is None or len(found.data) != end - begin:
+            raise changed_error(self._source.store, shard.key)
+        return shard, attempt, rows, group, begin, found.data
+
+    def _index(self, shard: _Shard, chunks: int) -> _Known:
+        layout, key = shard.layout, shard.key
+        known = layout.known(key)
+        if known is not None:
+            if self._source.recorder is not None:
+                self._source.recorder.hit("shard index", key, layout.shards.index_size)
+            return known[0], known[1], None, False
+        if self._requests.first(layout, chunks, cached=False) is FirstRequest.WHOLE:
+            return self._fetch_whole(layout, key)
+        mine: Future[_Known] = Future()
+        theirs = layout.coming.setdefault(key, mine)
+        if theirs is not mine:
+            shared: _Known = theirs.result()
+            return shared
+        try:
+            result = self._fetch_index(layout, key)
+            mine.set_result(result)
+            return result
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            layout.coming.pop(key, None)
+
+    def _fetch_whole(self, layout: ShardLayout, key: str) -> _Known:
+        found = self._source.store.fetch(key)
+        if found is None:
+            return None, None, None, True
+        return found.version, layout.index(key, _End(found, 0)), found.data, True
+
+    def _fetch_index(self, layout: ShardLayout, key: str) -> _Known:
+        size = layout.shards.index_size
+        last = layout.shards.index_location == "end"
+        found = self._source.store.fetch(key, (-size, None) if last else (0, size))
+        if found is None:
+            return None, None, None, True
+        if found.version is None:  # then two ranges may be of two values
+            return self._fetch_whole(layout, key)
+        start = found.size - len(found.data) if last else 0
+        return found.version, layout.index(key, _End(found, start)), None, True

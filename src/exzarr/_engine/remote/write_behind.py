@@ -1,0 +1,96 @@
+"""Puts that are waited for later: many requests in flight while the next chunks are encoded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import Any
+
+from exzarr import config
+from exzarr._engine.remote.requests import in_request, request_threads
+from exzarr.stores.base import Buffer, Change, Store
+from exzarr.stores.wrappers.base import StoreWrapper
+
+__all__ = ["WriteBehind"]
+
+
+class WriteBehind(StoreWrapper):
+    """A store for the length of one write: what is put is on its way when `put` returns, and there after `finish`.
+
+    No more requests are in flight than the store wants, and no more bytes than ``fetch_bytes``: then `put` waits.
+    The first error is raised by whatever is called next.
+    """
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        settings = config.get()
+        self._limit = max(1, min(inner.concurrency, settings.requests))
+        self._room = settings.fetch_bytes
+        self._pool = None if in_request() else request_threads(settings.requests)
+        self._flying = 0
+        self._held = 0
+        self._error: BaseException | None = None
+        self._changed = threading.Condition(threading.Lock())
+
+    def put(self, key: str, value: Buffer) -> None:
+        # Raw chunks are the writer's own memory, which it uses again.
+        data = value if type(value) is bytes else bytes(value)
+        self._send(len(data), self.inner.put, key, data)
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        data = b"".join(parts)
+        self._send(len(data), self.inner.put_parts, key, [data])
+
+    def update(self, key: str, change: Change) -> None:
+        self._send(0, self.inner.update, key, change)
+
+    def delete(self, key: str) -> None:
+        self._send(0, self.inner.delete, key)
+
+    def finish(self) -> None:
+        """Wait for all that is under way; raises the first error."""
+        with self._changed:
+            while self._flying:
+                self._changed.wait()
+            if self._error is not None:
+                raise self._error
+
+    def _send(self, nbytes: int, call: Callable[..., None], *args: Any) -> None:
+        pool = self._pool
+        if pool is None:
+            call(*args)
+            return
+        with self._changed:
+            while (
+                self._error is None
+                and self._flying
+                and (self._flying >= self._limit or self._held >= self._room)
+            ):
+                self._changed.wait()
+            if self._error is not None:
+                raise self._error
+            self._flying += 1
+            self._held += nbytes
+        try:
+            pool.submit(copy_context().run, self._do, nbytes, call, args)
+        except BaseException:  # the interpreter is ending, and starts no more threads
+            self._done(nbytes, None)
+            raise
+
+    def _do(self, nbytes: int, call: Callable[..., None], args: tuple[Any, ...]) -> None:
+        error: BaseException | None = None
+        try:
+            if self._error is None:
+                with in_request.mark():
+                    call(*args)
+        except BaseException as raised:  # noqa: BLE001 - raised by who waits
+            error = raised
+        self._done(nbytes, error)
+
+    def _done(self, nbytes: int, error: BaseException | None) -> None:
+        with self._changed:
+            self._flying -= 1
+            self._held -= nbytes
+            self._error = self._error or error
+            self._changed.notify_all()

@@ -1,0 +1,299 @@
+"""What the engine knows of one array: bound once, then only read.
+
+A `ChunkSource` joins a store, a path, and a metadata document into the things a read or
+write needs for every chunk: how to make its key, how to decode it, what stands for it where
+it is absent. It is made anew when the metadata changes (resize).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from operator import is_
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr._engine.planning.plan import Dimension, Plan
+from exzarr._engine.run_buffer import slots_for
+from exzarr._engine.shards import ShardLayout
+from exzarr._format import fill_values
+from exzarr._format.metadata import ArrayMetadata
+from exzarr.codecs.base import ChunkSpec
+from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline, pipeline_for
+from exzarr.codecs.registry import generation
+from exzarr.errors import ChunkCorruptError, ChunkMissingError
+from exzarr.stores.base import Store
+
+if TYPE_CHECKING:
+    from exzarr._engine.recorder import ChunkRecorder
+
+__all__ = ["ChunkSource", "open_source"]
+
+
+CHUNK_LOAD = 4096
+"""What a chunk costs however small it is, in bytes of a compressed chunk that could be decoded instead."""
+
+VARIABLE_ROOM = 64 * 1024
+"""Where the size of a chunk is anyone's guess, larger ones cost another look at the store."""
+
+MAX_ROOM = 64 * 1024 * 1024
+"""No metadata document makes a buffer larger than this; only chunks that are there do."""
+
+LIGHT_NBYTES = 48 * 1024
+"""Up to this size, chunks of quick codecs are not worth several threads (up to a sixth of it, any chunks).
+
+Each system call and each codec lets go of the interpreter lock and has to win it back; where they
+are this short, threads would mostly wait for one another.
+"""
+
+
+MOST_BOUND = 32
+"""Of so many arrays the bound pipelines are kept, for when they come again with another shape."""
+
+
+class ChunkSource:
+    """One array's chunks in one store.
+
+    Attributes
+    ----------
+    store, path
+        Where the array is; `path` is ``""`` for a root array.
+    shape, dims
+        The array's shape and its chunk grid's dimensions.
+    fill
+        What absent chunks read as.
+    missing_error
+        Absent chunks are errors instead.
+    pipeline
+        For a regular grid, the bound pipeline of all chunks; None for others (`pipeline_at`).
+    layout
+        Where chunks are shards, how they are built (regular grids; else `layout_at`).
+    sharded
+        Chunks are shards whose inner chunks can be read one by one.
+    nbytes
+        Bytes of a decoded chunk (inner chunk, where there are shards); of the largest, in
+        a grid that is not regular.
+    room
+        Bytes of a buffer that encoded chunks normally fit in.
+    slots
+        How many neighbouring chunks are worth moving together (`engine.stack`).
+    unit
+        The bound pipeline of a chunk (inner chunk, where there are shards); of the largest, in a grid
+        that is not regular.
+    load
+        What reading one chunk costs, in bytes of a compressed chunk.
+    light, light_to_write
+        Decoding, or encoding, a chunk takes hardly longer than the calls around it.
+    recorder
+        Told of each chunk while a hook is registered (`engine.recording`); else None.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_encoding",
+        "_layouts",
+        "_prefix",
+        "_spec",
+        "chain",
+        "dims",
+        "fill",
+        "grid",
+        "join",
+        "labels",
+        "layout",
+        "light",
+        "light_to_write",
+        "load",
+        "missing_error",
+        "nbytes",
+        "path",
+        "pipeline",
+        "recorder",
+        "room",
+        "sharded",
+        "slots",
+        "shape",
+        "store",
+        "unit",
+    )
+
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        meta: ArrayMetadata,
+        chain: ChunkPipeline,
+        fill: Any,
+        *,
+        missing_error: bool = False,
+        bounds: dict[tuple[int, ...], BoundPipeline] | None = None,
+    ) -> None:
+        self.store = store
+        self.recorder: ChunkRecorder | None = None
+        self.path = path
+        self.shape = meta.shape
+        self.grid = meta.chunk_grid
+        self.dims: Sequence[Dimension] = meta.chunk_grid.dims
+        self.fill = fill
+        self.missing_error = missing_error
+        self.chain = chain
+        self._prefix = f"{path}/" if path else ""
+        self._encoding = meta.chunk_key_encoding
+        self.labels, self.join = _key_makers(self._prefix, meta)
+        self._bound: dict[tuple[int, ...], BoundPipeline] = {} if bounds is None else bounds
+        self._layouts: dict[tuple[int, ...], ShardLayout] = {}
+        regular = meta.chunk_grid.regular
+        largest = meta.chunk_grid.chunk_shape if regular else meta.chunk_grid.max_chunk_shape
+        self._spec = ChunkSpec(largest, meta.data_type, fill)
+        bound = self._bind(largest)
+        self.sharded = bound.shards is not None
+        self.unit = unit = bound.shards.inner if bound.shards else bound
+        self.nbytes = unit.spec.nbytes
+        self.slots = slots_for(unit.spec)
+        self.room = min(unit.max_encoded_size, VARIABLE_ROOM if meta.data_type.variable_length else MAX_ROOM)
+        weight = 64 if unit.raw else 2 if unit.quick else 1
+        self.load = CHUNK_LOAD + self.nbytes // weight
+        self.light = self.nbytes <= (LIGHT_NBYTES if unit.quick and not unit.raw else LIGHT_NBYTES // 6)
+        self.light_to_write = self.nbytes <= (LIGHT_NBYTES if unit.quick else LIGHT_NBYTES // 6)
+        self.layout = self._layout_for(largest) if self.sharded and regular else None
+        self.pipeline = bound if regular and not self.sharded else None
+
+    # -- keys ------------------------------------------------------------------------
+
+    def key(self, index: tuple[int, ...]) -> str:
+        """The store key of the chunk (or shard) at `index`."""
+        return self._prefix + self._encoding.encode(index)
+
+    def index(self, key: str) -> tuple[int, ...]:
+        """The chunk index of a key that `labels` and `join` made."""
+        return self._encoding.decode(key[len(self._prefix) :], len(self.shape)) or ()
+
+    # -- chunks ----------------------------------------------------------------------
+
+    def pipeline_at(self, key: str) -> BoundPipeline:
+        """The bound pipeline of the chunk at `key`."""
+        return self.pipeline or self._bind(self.grid.chunk_shape_at(self.index(key)))
+
+    def layout_at(self, key: str) -> ShardLayout:
+        """The layout of the shard at `key`."""
+        return self.layout or self._layout_for(self.grid.chunk_shape_at(self.index(key)))
+
+    def extents_at(self, key: str, layout: ShardLayout) -> list[int]:
+        """How much of the shard at `key` lies inside the array, in elements."""
+        corner = [dim.offset(i) for dim, i in zip(self.dims, self.index(key), strict=True)]
+        return [min(size, n - at) for size, n, at in zip(layout.shape, self.shape, corner, strict=True)]
+
+    def _bind(self, shape: tuple[int, ...]) -> BoundPipeline:
+        bound = self._bound.get(shape)
+        if bound is None:
+            if self.recorder is None:
+                bound = self.chain.bind(self._spec.with_(shape=shape))
+            else:
+                bound = self.recorder.timed(self.recorder.source._bind(shape))
+            self._bound[shape] = bound
+        return bound
+
+    def _layout_for(self, shape: tuple[int, ...]) -> ShardLayout:
+        layout = self._layouts.get(shape)
+        if layout is None:
+            if self.recorder is None:
+                shards = self._bind(shape).shards
+                assert shards is not None
+                layout = ShardLayout(shards)
+            else:
+                layout = self.recorder.source._layout_for(shape).recorded(self.recorder)
+            self._layouts[shape] = layout
+        return layout
+
+    # -- walking ---------------------------------------------------------------------
+
+    def items(self, plan: Plan, *, covers: bool = False) -> Any:
+        """``(key, chunk index, work index[, covers])`` for every chunk of a plan."""
+        return plan.walk(self.labels, self.join, covers=covers)
+
+    def runs(self, plan: Plan, most: int) -> Any:
+        """``(keys, chunk index, work index)``: like `items`, up to `most` neighbours together."""
+        return plan.runs(self.labels, self.join, most)
+
+    def recorded(self, recorder: ChunkRecorder, store: Store) -> ChunkSource:
+        """The same array read through `store`, with codecs that tell `recorder`."""
+        told = copy(self)
+        told.recorder, told.store = recorder, store
+        told._bound, told._layouts = {}, {}
+        told.layout = self.layout and told._layout_for(self.layout.shape)
+        told.pipeline = self.pipeline and told._bind(self.pipeline.spec.shape)
+        inner = told.layout.inner if told.layout is not None else told.pipeline
+        told.unit = inner or recorder.timed(self.unit)
+        return told
+
+    def strict(self) -> ChunkSource:
+        """The same, where absent chunks are errors."""
+        if self.missing_error:
+            return self
+        strict = copy(self)
+        strict.missing_error = True
+        return strict
+
+    def absent(self, key: str, number: int | None = None) -> Any:
+        """The fill value, for the chunk at `key` (for its inner chunk `number`), which is not stored."""
+        if self.missing_error:
+            reason = 'it is not stored, and the array was opened with missing="error"'
+            raise ChunkMissingError(self.path, self.index(key), key, reason)
+        if self.recorder is not None:
+            self.recorder.absent(key, number)
+        return self.fill
+
+    def corrupt(self, key: str, reason: object) -> ChunkCorruptError:
+        """The error for a chunk that cannot be decoded."""
+        return ChunkCorruptError(self.path, self.index(key), key, str(reason))
+
+    @property
+    def spec(self) -> ChunkSpec:
+        """What its largest chunk is in memory."""
+        return self._spec
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._spec.dtype
+
+
+def _key_makers(
+    prefix: str, meta: ArrayMetadata
+) -> tuple[Sequence[Callable[[int], str]], Callable[[tuple[str, ...]], str]]:
+    """How a chunk's coordinates become its key: a label for each dimension, and how to join them."""
+    encoding = meta.chunk_key_encoding
+    if not meta.shape:
+        only = prefix + encoding.encode(())
+        return (), lambda _: only
+    # What each dimension adds to the key, so that keys are put together by concatenation.
+    head, separator = prefix + encoding.prefix, encoding.separator
+    labels: list[Callable[[int], str]] = [lambda coord: f"{separator}{coord}"] * len(meta.shape)
+    labels[0] = lambda coord: f"{head}{coord}"
+    return labels, "".join
+
+
+def open_source(store: Store, path: str, meta: ArrayMetadata, *, missing_error: bool = False) -> ChunkSource:
+    """The source of the array that `meta` describes."""
+    chain = pipeline_for(meta)
+    fill = fill_values.default(meta.data_type) if meta.fill_value is None else meta.fill_value
+    return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error, bounds=_bounds_of(meta))
+
+
+_Kind = tuple[Any, Any, Any]
+_bounds: dict[int, tuple[_Kind, int, dict[tuple[int, ...], BoundPipeline]]] = {}
+
+
+def _bounds_of(meta: ArrayMetadata) -> dict[tuple[int, ...], BoundPipeline]:
+    """Pipelines that are bound already, of the same array before it was given another shape."""
+    if not meta.codecs:  # v2
+        return {}
+    kind, now = (meta.codecs, meta.data_type, meta.fill_value), generation()
+    known = _bounds.get(id(meta.codecs))
+    if known is not None and all(map(is_, known[0], kind)) and known[1] == now:
+        return known[2]
+    if len(_bounds) >= MOST_BOUND:
+        _bounds.clear()
+    bounds: dict[tuple[int, ...], BoundPipeline] = {}
+    _bounds[id(meta.codecs)] = kind, now, bounds
+    return bounds

@@ -1,0 +1,151 @@
+"""Which bytes a read asks the store for.
+
+These pure functions decide it for local reads, for remote reads and for `explain`. Therefore `explain` describes
+the read that happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
+
+from exzarr import config
+from exzarr._engine.run_buffer import HUGE_NBYTES
+
+if TYPE_CHECKING:
+    from exzarr._engine.planning.plan import Plan
+    from exzarr._engine.shards import ShardLayout
+    from exzarr._engine.source import ChunkSource
+
+__all__ = ["FirstRequest", "Method", "ShardRequests", "coalesce", "method_of", "window"]
+
+AnyArray = npt.NDArray[Any]
+
+
+Method = Literal["shards", "bands", "windows", "runs", "chunks"]
+"""How the chunks of one read are read:
+
+``shards``   inner chunks of shards
+``bands``    chunks of which the result takes whole rows; of raw ones, only those rows
+``windows``  of raw chunks, only the bytes from the first to the last that is wanted
+``runs``     whole chunks, neighbours together
+``chunks``   whole chunks, one by one
+"""
+
+
+def method_of(
+    source: ChunkSource, plan: Plan, chunks: int, nbytes: int, work: AnyArray | None = None
+) -> Method:
+    """How to read `plan` from `source`.
+
+    Parameters
+    ----------
+    chunks
+        How many chunks the plan touches.
+    nbytes
+        Bytes of the result.
+    work
+        The result; None: a new array of the same data type.
+    """
+    if source.sharded:
+        return "shards"
+    pipeline, remote = source.pipeline, source.store.concurrency
+    if pipeline is None:
+        return "chunks"
+    if work is None or work.dtype == source.dtype:
+        if (
+            plan.rows
+            and not remote
+            and pipeline.plain
+            and (work is None or (work.ndim and work.flags.c_contiguous))
+        ):
+            return "bands"
+        if pipeline.raw and plan.sliced and 2 * nbytes < chunks * source.nbytes:
+            return "windows"
+    return "chunks" if remote or source.nbytes > HUGE_NBYTES else "runs"
+
+
+def window(chunk_index: Sequence[slice], shape: Sequence[int], itemsize: int) -> tuple[int, int, list[int]]:
+    """Begin and end, in bytes, of what a selection takes of a raw chunk, and the strides in it."""
+    start, end, stride = 0, itemsize, itemsize
+    steps: list[int] = []
+    for here, length in zip(reversed(chunk_index), reversed(shape), strict=True):
+        start += here.start * stride
+        end += (here.stop - 1) * stride
+        steps.append(here.step * stride)
+        stride *= length
+    return start, end, steps[::-1]
+
+
+# -- shards --------------------------------------------------------------------------------------
+
+
+class FirstRequest(Enum):
+    """The first request for a shard."""
+
+    NONE = "its index is cached"
+    INDEX = "its index"
+    WHOLE = "all of it"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRequests:
+    """The requests that a read makes for shards.
+
+    Attributes
+    ----------
+    gap
+        Ranges that are at most this many bytes apart are joined.
+    most
+        Bytes of one request, at most.
+    remote
+        The store takes long to answer: one large request is better than two small ones.
+    """
+
+    gap: int
+    most: int
+    remote: bool = False
+
+    @classmethod
+    def of(cls, source: ChunkSource) -> ShardRequests:
+        """Those of a read from the store of `source`."""
+        settings = config.get()
+        if source.store.concurrency:
+            return cls(settings.remote_gap, settings.remote_most, remote=True)
+        return cls(settings.coalesce_gap, settings.coalesce_max // settings.workers)
+
+    def first(self, layout: ShardLayout, chunks: int, *, cached: bool) -> FirstRequest:
+        """The first request for a shard of which `chunks` inner chunks are wanted."""
+        if cached:
+            return FirstRequest.NONE
+        whole = 2 * chunks >= layout.shards.count and layout.shards.spec.nbytes <= self.most
+        return FirstRequest.WHOLE if self.remote and whole else FirstRequest.INDEX
+
+    def ranges(self, wanted: Sequence[Any]) -> Iterator[tuple[int, int, int, int]]:
+        """The ranges to read; see `coalesce`."""
+        return coalesce(wanted, self.gap, self.most)
+
+
+def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, int, int, int]]:
+    """Join ranges that lie close together, as long as the whole stays small.
+
+    `wanted` holds tuples that begin with start and length, sorted. Yields ``(begin, end, first,
+    until)``: one range of bytes, and the slice of `wanted` that lies in it.
+    """
+    first, total = 0, len(wanted)
+    while first < total:
+        begin = wanted[first][0]
+        end = begin + wanted[first][1]
+        until = first + 1
+        while until < total:
+            start, length = wanted[until][:2]
+            if start > end + gap or start + length - begin > most:
+                break
+            end = max(end, start + length)
+            until += 1
+        yield begin, end, first, until
+        first = until

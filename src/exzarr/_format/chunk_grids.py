@@ -1,0 +1,218 @@
+"""Chunk grids: which chunk an element lies in, and which elements a chunk holds.
+
+``regular``: https://zarr-specs.readthedocs.io/en/latest/v3/chunk-grids/regular-grid/index.html.
+``rectilinear``: https://github.com/zarr-developers/zarr-extensions/tree/main/chunk-grids/rectilinear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from exzarr._format.dimensions import DimensionGrid, IndexArray, RectilinearDimension, RegularDimension
+from exzarr._format.named import INT_LIMIT, is_int, named_config, shape_of, shorten
+from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+
+__all__ = ["ChunkGrid", "DimensionGrid", "IndexArray", "RectilinearDimension", "RegularDimension", "parse_v3"]
+
+
+@dataclass(frozen=True)
+class ChunkGrid:
+    """The chunks of one array.
+
+    Attributes
+    ----------
+    dims
+        One `DimensionGrid` per dimension.
+    shape
+        The array's shape, in elements.
+    name
+        The grid's name in the document, ``"regular"`` or ``"rectilinear"``.
+    chunk_counts
+        Chunks per dimension that overlap the array; 0 along a dimension of length 0.
+    regular
+        Whether all chunks have one shape.
+    """
+
+    dims: tuple[DimensionGrid, ...]
+    shape: tuple[int, ...]
+    name: str = "regular"
+    chunk_counts: tuple[int, ...] = field(init=False, compare=False)
+    regular: bool = field(init=False, compare=False)
+    _sizes: tuple[int | None, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        counts = tuple([dim.count(extent) for dim, extent in zip(self.dims, self.shape, strict=True)])
+        sizes = tuple([dim.uniform for dim in self.dims])
+        object.__setattr__(self, "chunk_counts", counts)
+        object.__setattr__(self, "regular", None not in sizes)
+        object.__setattr__(self, "_sizes", sizes)
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """The shape of every chunk; ArgumentError where sizes vary (see `regular`)."""
+        if not self.regular:
+            raise ArgumentError(
+                "the chunks of this array vary in shape: see its write_chunk_sizes, or chunk_shape_at(index) of its grid"
+            )
+        return self._sizes  # type: ignore[return-value]  # no None: it is regular
+
+    @property
+    def nchunks(self) -> int:
+        """Chunks that overlap the array; 1 for a 0-dimensional array."""
+        n = 1
+        for count in self.chunk_counts:
+            n *= count
+        return n
+
+    @property
+    def max_chunk_shape(self) -> tuple[int, ...]:
+        """The largest chunk size along each dimension among the chunks that overlap the array."""
+        return tuple(map(_largest, self.dims, self.chunk_counts))
+
+    def chunk_shape_at(self, index: Sequence[int]) -> tuple[int, ...]:
+        """The shape of chunk `index` as codecs see it: not cropped at the array's edge."""
+        return tuple([dim.size(i) for dim, i in zip(self.dims, index, strict=True)])
+
+    def region(self, index: Sequence[int]) -> tuple[slice, ...]:
+        """The elements of the array that chunk `index` holds."""
+        slices = []
+        for dim, i, extent in zip(self.dims, index, self.shape, strict=True):
+            start = dim.offset(i)
+            slices.append(slice(start, min(start + dim.size(i), extent)))
+        return tuple(slices)
+
+    def with_shape(self, shape: Sequence[int]) -> ChunkGrid:
+        """The grid when the array is resized to `shape`.
+
+        Chunks stay where they are. A rectilinear dimension that the array outgrows gets
+        one more chunk for the rest.
+        """
+        if len(shape) != len(self.shape):
+            raise ArgumentError(f"the array has {len(self.shape)} dimensions, the new shape {len(shape)}")
+        dims = tuple([dim.grown(extent) for dim, extent in zip(self.dims, shape, strict=True)])
+        return ChunkGrid(dims, tuple(shape), self.name)
+
+    @classmethod
+    def from_regular(cls, shape: Sequence[int], chunks: Sequence[int]) -> Self:
+        """Chunks of the shape `chunks`. ArgumentError where lengths differ or a size is below 1."""
+        if len(shape) != len(chunks):
+            raise ArgumentError(f"shape {tuple(shape)} and chunks {tuple(chunks)} differ in length")
+        for size in chunks:
+            if not 0 < size < INT_LIMIT:
+                raise ArgumentError(f"chunk sizes must be from 1 to 2**63 - 1, not {tuple(chunks)}")
+        return cls(tuple([RegularDimension(int(size)) for size in chunks]), tuple(shape))
+
+    @classmethod
+    def from_rectilinear(
+        cls, shape: Sequence[int], chunks: Sequence[int | Iterable[int | tuple[int, int]]]
+    ) -> Self:
+        """Chunks of varying sizes: per dimension one size for all, or the sizes one by one.
+
+        A size may also be a pair ``(size, count)``. ArgumentError where sizes do not reach the
+        end of the array.
+        """
+        if len(shape) != len(chunks):
+            raise ArgumentError(f"shape {tuple(shape)} and chunks differ in length ({len(chunks)})")
+        dims: list[DimensionGrid] = []
+        for axis, (extent, spec) in enumerate(zip(shape, chunks, strict=True)):
+            if not isinstance(spec, Iterable):
+                if not 0 < spec < INT_LIMIT:
+                    raise ArgumentError(f"chunk sizes must be from 1 to 2**63 - 1, not {spec}")
+                dims.append(RegularDimension(int(spec)))
+                continue
+            dim = RectilinearDimension(spec)
+            if dim.total < extent:
+                raise ArgumentError(
+                    f"the chunk sizes of dimension {axis} add up to {dim.total}, its length is {extent}"
+                )
+            dims.append(dim)
+        return cls(tuple(dims), tuple(shape), "rectilinear")
+
+    def to_v3(self) -> dict[str, Any]:
+        """The ``chunk_grid`` of a v3 document."""
+        sizes = [dim.to_json() for dim in self.dims]
+        if self.name == "regular":
+            return {"name": "regular", "configuration": {"chunk_shape": sizes}}
+        return {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": sizes}}
+
+
+def _largest(dim: DimensionGrid, count: int) -> int:
+    if isinstance(dim, RectilinearDimension):
+        return max((size for size, first in dim.run_starts() if first < count), default=dim.size(0))
+    return dim.size(0)
+
+
+def parse_v3(json: Any, shape: tuple[int, ...], *, zero_sizes: Sequence[int] | None = None) -> ChunkGrid:
+    """The ``chunk_grid`` of a v3 document, for an array of `shape`.
+
+    `zero_sizes` says what a stored chunk size of 0 stands for; see `regular_sizes`.
+    """
+    name, configuration = named_config(json, "chunk_grid")
+    if name == "regular":
+        sizes = regular_sizes(
+            configuration.get("chunk_shape"), shape, "chunk_grid: 'chunk_shape'", zero_sizes
+        )
+        return ChunkGrid(tuple([RegularDimension(size) for size in sizes]), shape)
+    if name == "rectilinear":
+        return ChunkGrid(_rectilinear(configuration, shape), shape, "rectilinear")
+    raise UnsupportedError(f"chunk_grid {shorten(name)} is not known; exzarr has 'regular' and 'rectilinear'")
+
+
+def regular_sizes(
+    json: Any, shape: tuple[int, ...], what: str, zero_sizes: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """A stored chunk shape, for an array of `shape`.
+
+    Older software stored a chunk size of 0 along a dimension of length 0, where no chunk
+    can be. It reads as 1, the smallest size there is, or as the entry of `zero_sizes`
+    (the shape of inner chunks, where there are shards), as in zarr-python.
+    """
+    sizes = shape_of(json, what)
+    if len(sizes) != len(shape):
+        raise MetadataError(f"{what} has {len(sizes)} entries, the shape {len(shape)}")
+    if 0 not in sizes:
+        return sizes
+    for axis, size in enumerate(sizes):
+        if size == 0 and shape[axis] != 0:
+            raise MetadataError(
+                f"{what}: a chunk size of 0 in dimension {axis}, whose length is {shape[axis]}"
+            )
+    smallest = zero_sizes if zero_sizes is not None else (1,) * len(shape)
+    return tuple([size or unit for size, unit in zip(sizes, smallest, strict=True)])
+
+
+def _rectilinear(configuration: dict[str, Any], shape: tuple[int, ...]) -> tuple[DimensionGrid, ...]:
+    kind = configuration.get("kind")
+    if kind != "inline":
+        if type(kind) is str:
+            raise UnsupportedError(
+                f"chunk_grid 'rectilinear': kind {shorten(kind)} is not known, only 'inline'"
+            )
+        raise MetadataError(f"chunk_grid 'rectilinear': 'kind' must be 'inline', not {shorten(kind)}")
+    specs = configuration.get("chunk_shapes")
+    if not isinstance(specs, list) or len(specs) != len(shape):
+        raise MetadataError(
+            "chunk_grid 'rectilinear': 'chunk_shapes' must be an array with an entry per dimension "
+            f"({len(shape)}), not {shorten(specs)}"
+        )
+    return tuple([_dimension(spec, axis, shape[axis]) for axis, spec in enumerate(specs)])
+
+
+def _dimension(spec: Any, axis: int, extent: int) -> DimensionGrid:
+    where = f"chunk_grid 'rectilinear': dimension {axis}"
+    if is_int(spec) and spec > 0:
+        return RegularDimension(spec)
+    if not isinstance(spec, list) or not spec:
+        raise MetadataError(f"{where}: chunk sizes are an integer or a non-empty array, not {shorten(spec)}")
+    runs: list[tuple[int, int]] = []
+    for item in spec:
+        size, count = item if isinstance(item, list) and len(item) == 2 else (item, 1)
+        if not (is_int(size) and is_int(count) and size and count):
+            raise MetadataError(f"{where}: {shorten(item)} is neither a positive integer nor [size, count]")
+        runs.append((size, count))
+    dim = RectilinearDimension(runs)
+    if dim.total < extent:
+        raise MetadataError(f"{where}: the sizes add up to {dim.total}, the array's length is {extent}")
+    return dim

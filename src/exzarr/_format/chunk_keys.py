@@ -1,0 +1,95 @@
+"""Chunk key encodings: a chunk's index to its key, relative to the array, and back.
+
+``default``: https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/default/index.html.
+``v2``: https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/v2/index.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from exzarr._format.named import named_config, shorten
+from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+
+__all__ = ["ChunkKeyEncoding", "parse_v3"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKeyEncoding:
+    """How chunk indices become keys.
+
+    Attributes
+    ----------
+    name
+        ``"default"`` (``c/0/1``) or ``"v2"`` (``0.1``, also what v2 arrays use).
+    separator
+        ``"/"`` or ``"."``.
+    prefix
+        What stands before the first number: ``"c/"`` or ``"c."`` or nothing.
+    """
+
+    name: str = "default"
+    separator: str = "/"
+    prefix: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.name not in ("default", "v2"):
+            raise ArgumentError(f"chunk key encoding must be 'default' or 'v2', not {shorten(self.name)}")
+        if self.separator not in ("/", "."):
+            raise ArgumentError(
+                f"the separator in chunk keys must be '/' or '.', not {shorten(self.separator)}"
+            )
+        object.__setattr__(self, "prefix", "c" + self.separator if self.name == "default" else "")
+
+    def encode(self, index: Sequence[int]) -> str:
+        """The key of chunk `index`: ``c/0/1``, ``0.1``; ``c`` or ``0`` for a 0-dimensional array."""
+        if not index:
+            return "c" if self.prefix else "0"
+        return self.prefix + self.separator.join(map(str, index))
+
+    def decode(self, key: str, ndim: int | None = None) -> tuple[int, ...] | None:
+        """The index of the chunk whose key is `key`; None where `key` is no chunk's key.
+
+        With `ndim`, only keys of arrays with so many dimensions count. Without it, ``0`` of
+        the ``v2`` encoding is taken for the first chunk of a 1-dimensional array.
+        """
+        if ndim == 0:
+            return () if key == self.encode(()) else None
+        if not key.startswith(self.prefix):
+            return () if ndim is None and key == "c" and self.prefix else None
+        index: list[int] = []
+        for part in key[len(self.prefix) :].split(self.separator):
+            # Only what `encode` writes: ASCII digits, no sign, no leading zero.
+            if not (part.isascii() and part.isdigit()) or len(part) > 19 or (part[0] == "0" and part != "0"):
+                return None
+            index.append(int(part))
+        return tuple(index) if ndim is None or len(index) == ndim else None
+
+    def to_v3(self) -> dict[str, Any]:
+        """The ``chunk_key_encoding`` of a v3 document."""
+        return {"name": self.name, "configuration": {"separator": self.separator}}
+
+
+_DEFAULT_SEPARATOR = {"default": "/", "v2": "."}
+# All there are; an array looks its own up.
+_ENCODINGS = {(name, sep): ChunkKeyEncoding(name, sep) for name in _DEFAULT_SEPARATOR for sep in "/."}
+
+
+def parse_v3(json: Any) -> ChunkKeyEncoding:
+    """The ``chunk_key_encoding`` of a v3 document."""
+    name, configuration = named_config(json, "chunk_key_encoding")
+    if name not in _DEFAULT_SEPARATOR:
+        raise UnsupportedError(
+            f"chunk_key_encoding {shorten(name)} is not known; exzarr has 'default' and 'v2'"
+        )
+    separator = configuration.get("separator", _DEFAULT_SEPARATOR[name])
+    if len(configuration) > ("separator" in configuration):
+        raise MetadataError(
+            f"chunk_key_encoding {name!r} takes only 'separator', got {shorten(configuration)}"
+        )
+    encoding = _ENCODINGS.get((name, separator)) if type(separator) is str else None
+    if encoding is None:
+        raise MetadataError(f"chunk_key_encoding: 'separator' must be '/' or '.', not {shorten(separator)}")
+    return encoding

@@ -1,0 +1,138 @@
+"""Data types: what documents name, and what users pass.
+
+`parse_v3` and `parse_v2` read documents, `from_numpy` takes whatever stands for a
+data type in Python. All give a `DataType`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from exzarr._format.data_type import MAX_DEPTH, ML_BITS, DataType, is_ml
+from exzarr._format.dtypes_v2 import parse_v2
+from exzarr._format.dtypes_v3 import parse_v3, v2_json, v3_json
+from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+
+__all__ = ["DataType", "from_numpy", "parse_v2", "parse_v3"]
+
+
+def from_numpy(dtype_like: Any, zarr_format: int = 3) -> DataType:
+    """The Zarr data type for what a user passes as ``dtype=``.
+
+    Parameters
+    ----------
+    dtype_like
+        Anything NumPy takes (``"f4"``, ``np.float32``, ``">i2"``, ``"datetime64[ns]"``, a structured
+        dtype), a v3 name (``"float32"``, ``"bfloat16"``, ``"string"``, ``"r16"``) or its JSON object, a
+        `DataType`. Bare ``str`` and ``bytes`` are strings and byte strings of any length; ``"S5"`` and
+        ``"U5"`` have a fixed length.
+    zarr_format
+        3: the dtype is made native (v3 keeps the byte order in a codec) and fields are packed.
+        2: the byte order stays as it is.
+
+    Raises ArgumentError where it is no data type or has no Zarr name, UnsupportedError where
+    a library is missing.
+    """
+    if isinstance(dtype_like, DataType):
+        return _convert(dtype_like, zarr_format)
+    if dtype_like is str:
+        return _from_json("string", zarr_format)
+    if dtype_like is bytes:
+        return _from_json("variable_length_bytes", zarr_format)
+    if isinstance(dtype_like, dict):
+        return _from_json(dtype_like, zarr_format)
+    if isinstance(dtype_like, str) and (dtype_like in _V3_FIRST or _is_raw(dtype_like)):
+        return _from_json(_V3_FIRST.get(dtype_like, dtype_like), zarr_format)
+    return _from_dtype(_numpy_dtype(dtype_like), zarr_format)
+
+
+# Names that NumPy does not know, or takes for something else ("bytes" is "S0" to it).
+_V3_FIRST: dict[str, str] = {
+    "string": "string",
+    "str": "string",
+    "variable_length_utf8": "string",
+    "bytes": "variable_length_bytes",
+    "variable_length_bytes": "variable_length_bytes",
+    **{name: name for name in ML_BITS},
+}
+
+
+def _is_raw(text: str) -> bool:
+    return text[:1] == "r" and text[1:].isascii() and text[1:].isdigit()
+
+
+def _from_json(json: Any, zarr_format: int) -> DataType:
+    try:
+        return _convert(parse_v3(json), zarr_format)
+    except UnsupportedError:
+        raise
+    except MetadataError as error:
+        raise ArgumentError(f"dtype={json!r}: {error}") from error
+
+
+def _convert(data_type: DataType, zarr_format: int) -> DataType:
+    """`data_type` as an array of `zarr_format` has it."""
+    if zarr_format == 2:
+        if data_type.v2 is None:
+            raise ArgumentError(f"data type {data_type.name} cannot be stored in Zarr format 2")
+        return data_type
+    if data_type.v3 is None:
+        raise ArgumentError(f"data type {data_type.name} cannot be stored in Zarr format 3")
+    native = _packed(data_type.dtype, True, 0)
+    if native == data_type.dtype:
+        return data_type
+    return DataType(native, data_type.v3, data_type.kind, data_type.v2)
+
+
+def _numpy_dtype(dtype_like: Any) -> np.dtype[Any]:
+    if dtype_like is None:
+        raise ArgumentError("dtype=None names no data type")  # NumPy would take it for float64
+    if isinstance(dtype_like, list):
+        # The fields of a v2 document are lists of lists, NumPy's are lists of tuples.
+        dtype_like = [tuple(item) if isinstance(item, list) else item for item in dtype_like]
+    try:
+        dtype: np.dtype[Any] = np.dtype(dtype_like)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError(f"dtype={dtype_like!r} is no data type: {error}") from error
+    return dtype
+
+
+def _from_dtype(dtype: np.dtype[Any], zarr_format: int) -> DataType:
+    if dtype.kind == "T" or (dtype.kind == "U" and dtype.itemsize == 0):
+        return _from_json("string", zarr_format)
+    if dtype.kind == "S" and dtype.itemsize == 0:
+        return _from_json("variable_length_bytes", zarr_format)
+    of_objects = dtype.metadata.get("vlen") if dtype.kind == "O" and dtype.metadata else None
+    if of_objects in (str, bytes):  # as exzarr and h5py mark them
+        return _from_json("string" if of_objects is str else "variable_length_bytes", zarr_format)
+    if dtype.hasobject:
+        raise ArgumentError(
+            f"dtype {dtype} says nothing about what the objects are: use dtype=str for strings or "
+            "dtype=bytes for byte strings"
+        )
+    if dtype.itemsize == 0:
+        raise ArgumentError(f"dtype {dtype} has no size; give it one, such as 'V4'")
+    if dtype.subdtype is not None:
+        raise ArgumentError(
+            f"dtype {dtype} is an array of its own: put its shape {dtype.shape} into the shape"
+        )
+    dtype = _packed(dtype, zarr_format == 3, 0)
+    v3 = v3_json(dtype)
+    if zarr_format == 3 and v3 is None:
+        raise ArgumentError(f"dtype {dtype} has no name in Zarr format 3")
+    return DataType(dtype, v3, "fixed", v2_json(dtype))
+
+
+def _packed(dtype: np.dtype[Any], native: bool, depth: int) -> np.dtype[Any]:
+    """`dtype` without padding and titles, which Zarr cannot store; in native byte order if asked."""
+    if dtype.names is None:
+        if dtype.subdtype is not None:
+            base, shape = dtype.subdtype
+            return np.dtype((_packed(base, native, depth), shape))
+        # The dtypes of ml_dtypes are native, and have no other order to be put into.
+        return dtype if not native or dtype.isnative or is_ml(dtype) else dtype.newbyteorder("=")
+    if depth >= MAX_DEPTH:
+        raise ArgumentError(f"dtype: fields are nested more than {MAX_DEPTH} levels deep")
+    return np.dtype([(label, _packed(dtype[label], native, depth + 1)) for label in dtype.names])

@@ -1,0 +1,76 @@
+"""An array's codecs, sorted by what they do, and the shape of the chunks they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from exzarr._format.metadata import ArrayMetadata
+
+__all__ = ["CodecParts", "codec_parts", "inner_chunks", "is_reversed"]
+
+
+class CodecParts(NamedTuple):
+    """Codec objects.
+
+    Attributes
+    ----------
+    filters
+        v3: array → array; v2: the filters.
+    serializer
+        v3: array → bytes; v2: None.
+    compressors
+        v3: bytes → bytes; v2: the compressor, if there is one.
+    """
+
+    filters: tuple[Any, ...]
+    serializer: Any
+    compressors: tuple[Any, ...]
+
+
+def inner_chunks(meta: ArrayMetadata) -> tuple[int, ...] | None:
+    """Shape of the inner chunks, where an array's chunks are shards that can be read in part; else None."""
+    if len(meta.codecs) != 1 or meta.codecs[0].name != "sharding_indexed":
+        return None
+    shape = meta.codecs[0].configuration.get("chunk_shape")
+    if not isinstance(shape, list | tuple) or len(shape) != meta.ndim:
+        return None  # the codec itself will say so, when it is made
+    return tuple(shape) if all(type(n) is int and n > 0 for n in shape) else None
+
+
+def is_reversed(meta: ArrayMetadata) -> bool:
+    """Whether elements are stored with the first dimension varying fastest: the first codec reverses the dimensions."""
+    if not meta.codecs:
+        return False
+    first: Any = meta.codecs[0]
+    name, configuration = first.name, first.configuration
+    if name == "sharding_indexed":
+        inner = configuration.get("codecs")
+        first = inner[0] if isinstance(inner, list | tuple) and inner else None
+        if not isinstance(first, dict):
+            return False
+        name, configuration = first.get("name"), first.get("configuration") or {}
+    return name == "transpose" and [*configuration.get("order", ())] == [*range(meta.ndim)][::-1]
+
+
+def codec_parts(meta: ArrayMetadata) -> CodecParts:
+    """The codecs of an array, of its inner chunks where there are shards.
+
+    UnsupportedError where one is not known.
+    """
+    if meta.zarr_format == 2:
+        from exzarr.codecs.v2 import from_id
+
+        compressor = () if meta.compressor is None else (from_id(meta.compressor),)
+        return CodecParts(tuple([from_id(filter_) for filter_ in meta.filters]), None, compressor)
+    from exzarr.codecs.registry import from_config
+
+    chain: Sequence[Any] = [from_config(config) for config in meta.codecs]
+    while len(chain) == 1 and chain[0].name == "sharding_indexed":
+        chain = chain[0].codecs
+    kinds: dict[str, list[Any]] = {"array_array": [], "array_bytes": [], "bytes_bytes": []}
+    for codec in chain:
+        kinds[codec.kind].append(codec)
+    serializer = kinds["array_bytes"][0] if kinds["array_bytes"] else None
+    return CodecParts(tuple(kinds["array_array"]), serializer, tuple(kinds["bytes_bytes"]))

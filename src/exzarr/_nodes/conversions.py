@@ -1,0 +1,199 @@
+"""Conversions between NumPy's data types that lose no value, or raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._format.data_type import is_ml
+from exzarr._format.fill_numbers import int_range
+
+__all__ = ["LossError", "check_numbers", "exact_number", "into", "is_integer", "is_number", "number_in"]
+
+AnyArray = npt.NDArray[Any]
+BOOL, INT, FLOAT, COMPLEX = range(4)
+_LOST = {
+    BOOL: "only True and False would be left of them",
+    INT: "their fractions would be cut off",
+    FLOAT: "their imaginary parts would be dropped",
+}
+
+
+class LossError(ValueError):
+    """A conversion that would lose values, which ``casting="unsafe"`` permits."""
+
+
+def is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether elements are booleans, integers, floats or complex numbers, those of ``ml_dtypes`` included."""
+    return dtype.kind in "biufc" or is_ml(dtype)
+
+
+def is_integer(dtype: np.dtype[Any]) -> bool:
+    """Whether elements are integers or booleans."""
+    return _rank(dtype) <= INT
+
+
+def _rank(dtype: np.dtype[Any]) -> int:
+    kind = ("i" if "int" in dtype.name else "f") if is_ml(dtype) else dtype.kind
+    return {"b": BOOL, "i": INT, "u": INT, "f": FLOAT, "c": COMPLEX}[kind]
+
+
+# -- numbers --------------------------------------------------------------------------
+
+
+def check_numbers(values: AnyArray, dtype: np.dtype[Any]) -> None:
+    """LossError where some of `values` do not fit `dtype`. Floats may be rounded to its precision."""
+    given, wanted = _rank(values.dtype), _rank(dtype)
+    if given > wanted:
+        raise LossError(f"values of {values.dtype} do not convert to {dtype}: {_LOST[wanted]}")
+    if given == BOOL or not values.size:
+        return
+    if is_ml(dtype):
+        _check_small(values, dtype)
+    elif np.can_cast(values.dtype, dtype, "safe"):
+        return
+    elif wanted == INT:
+        _check_range(values, dtype)
+    else:
+        for part in (values.real, values.imag) if given == COMPLEX else (values,):
+            _check_finite(part, dtype)
+
+
+def exact_number(value: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """One number (an array of no dimensions), which may be of any kind if `dtype` holds that number."""
+    given, wanted = _rank(value.dtype), _rank(dtype)
+    if given <= wanted:
+        check_numbers(value, dtype)
+        return value
+    number: Any = value[()] if given == INT or not is_ml(value.dtype) else float(value)
+    if given == COMPLEX:
+        if number.imag != 0:
+            raise LossError(f"{number} is not a real number")
+        return exact_number(np.asarray(number.real), dtype)
+    if wanted == BOOL:
+        if number not in (0, 1):
+            raise LossError(f"{number} is neither True nor False")
+        return np.asarray(bool(number))
+    if number != number:
+        raise LossError("NaN is not an integer")
+    if not np.isfinite(number) or number != np.trunc(number):
+        raise LossError(f"{number} is not an integer")
+    whole = np.asarray(int(number), object)
+    _check_range(whole, dtype)
+    return whole.astype(dtype)
+
+
+def number_in(text: AnyArray, dtype: np.dtype[Any]) -> int | float | complex:
+    """The number that one text spells, as NumPy reads it on assignment; ValueError where it is none."""
+    parse = {INT: int, FLOAT: float, COMPLEX: complex}.get(_rank(dtype))
+    if parse is None:
+        raise LossError(f"text does not convert to {dtype}")
+    word: Any = text[()]
+    number: int | float | complex = parse(word.decode() if isinstance(word, bytes) else str(word))
+    return number
+
+
+def _check_range(values: AnyArray, dtype: np.dtype[Any]) -> None:
+    if is_ml(values.dtype):
+        values = values.astype(np.int8)
+    (low, high), least, most = int_range(dtype), int(values.min()), int(values.max())
+    if least < low or most > high:
+        wrong = least if least < low else most
+        raise LossError(f"{wrong} is out of range: {dtype} holds integers from {low} to {high}")
+
+
+def _check_finite(values: AnyArray, dtype: np.dtype[Any]) -> None:
+    """LossError where a finite value would be infinite."""
+    ends = values.min(), values.max()
+    if not np.isfinite(
+        ends
+    ).all():  # rounding keeps the order, so that the ends tell for all; but not of NaN and infinity
+        finite = np.isfinite(values)
+        if not finite.any():
+            return
+        ends = values.min(where=finite, initial=np.inf), values.max(where=finite, initial=-np.inf)
+    with np.errstate(over="ignore"):
+        for end in ends:
+            if not np.isfinite(np.asarray(end).astype(dtype)):
+                raise LossError(f"{end} is out of range: it would be infinite as {dtype}")
+
+
+def _check_small(values: AnyArray, dtype: np.dtype[Any]) -> None:
+    """For data types of a few bits, some of which have no NaN, no infinity, no negative numbers or no zero."""
+    if _rank(dtype) == INT:
+        _check_range(values, dtype)
+        return
+    wide = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        got = values.astype(dtype).astype(np.float64)
+        # None has steps wider than a power of two: what is further off was cut off at the end of its range.
+        near = np.abs(got - wide) <= np.maximum(np.abs(got), np.abs(wide)) / 2
+    near |= (np.abs(wide) < 1) & (np.abs(got) < 1)
+    same = (got == wide) | (np.isnan(got) & np.isnan(wide))
+    fits = same | (near & np.isfinite(got) & np.isfinite(wide))
+    if not fits.all():
+        raise LossError(f"{wide[~fits][0]} is out of range for {dtype}")
+
+
+# -- text, bytes, times ---------------------------------------------------------------
+
+
+def into(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """`values` as `dtype`, which are not both numbers."""
+    kind, given = dtype.kind, values.dtype
+    if given.names is None and dtype.names is None:
+        if kind in "mM" and not is_ml(given):
+            return _times(values, dtype)
+        if kind in "TUS" and not is_ml(given):
+            return _text(values, dtype)
+        if kind == "V" and given.kind in "SV" and not is_number(dtype) and not is_ml(given):
+            return _raw(values, dtype)
+    raise LossError(f"values of {given} do not convert to {dtype}")
+
+
+def _times(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """Dates and durations, of which none is rounded or too far away for the unit; counts; ISO texts."""
+    given = values.dtype
+    if given.kind in "iu":
+        _check_range(values, np.dtype(np.int64)) if values.size else None
+        return values.astype(np.int64).astype(dtype)
+    if given.kind in "TU" and dtype.kind == "M":
+        return (
+            _times(np.array(values.tolist(), "M8"), dtype) if values.size else np.empty(values.shape, dtype)
+        )
+    if given.kind != dtype.kind:
+        raise LossError(f"values of {given} do not convert to {dtype}")
+    made = values.astype(dtype)
+    back = made.astype(given)
+    # What was too fine was rounded, what was too far away wrapped around: then it does not come back.
+    wrong = (back != values) & ~(np.isnat(made) & np.isnat(values))
+    if wrong.any():
+        raise LossError(f"{values[wrong][0]} cannot be stored exactly as {dtype}")
+    return made
+
+
+def _text(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    given = values.dtype
+    if given.kind not in "TUS":
+        if given.kind == "V":
+            raise LossError(f"values of {given} do not convert to {dtype}")
+        values = values.astype(np.dtypes.StringDType())
+    room = {"T": None, "U": dtype.itemsize // 4, "S": dtype.itemsize}[dtype.kind]
+    if room is not None and values.size:
+        lengths = np.strings.str_len(values)
+        if lengths.max() > room:
+            text = values[lengths > room][0]
+            raise LossError(f"{str(text)[:40]!r} is longer than the {room} characters that {dtype} holds")
+    return values.astype(dtype)
+
+
+def _raw(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    room = dtype.itemsize
+    longest = values.dtype.itemsize
+    if values.dtype.kind == "S" and values.size:
+        longest = int(np.strings.str_len(values).max())
+    if longest > room:
+        raise LossError(f"values of {longest} bytes do not fit {dtype}")
+    return values.astype(dtype)

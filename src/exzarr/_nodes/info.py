@@ -1,0 +1,264 @@
+"""The facts about an array or a group, to print or to hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._nodes import hierarchy
+from exzarr._nodes.codec_parts import CodecParts, codec_parts
+from exzarr._nodes.stored import StoredChunks, stored_chunks
+from exzarr.errors import ExzarrError
+from exzarr.telemetry.units import human_bytes
+
+if TYPE_CHECKING:
+    from exzarr._nodes.array import Array
+    from exzarr._nodes.group import Group
+
+__all__ = [
+    "ArrayInfo",
+    "GroupInfo",
+    "StoredChunks",
+    "array_info",
+    "codec_parts",
+    "group_info",
+    "stored_chunks",
+]
+
+
+class Info:
+    """Facts by name. Printing it shows them, one a line."""
+
+    __slots__ = ()
+
+    def _lines(self) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        lines = self._lines()
+        width = max([len(name) for name, _ in lines])
+        return "\n".join([f"{name:<{width}}  {text}" for name, text in lines])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from exzarr._nodes.html import facts_html
+
+        return facts_html(self._lines())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ArrayInfo(Info):
+    """The facts about an array.
+
+    Attributes
+    ----------
+    path, store
+        Where it is.
+    zarr_format, shape, dimension_names, dtype, fill_value, order
+        As on the array.
+    chunks, shards
+        Their shapes; None where there are no shards, or where chunks vary in shape.
+    nchunks
+        Chunks in the grid (inner chunks, where there are shards).
+    filters, serializer, compressors
+        The codecs, as the metadata document has them.
+    nbytes
+        Bytes of all elements in memory.
+    read_only
+        Whether it was opened for reading.
+    nbytes_stored, nchunks_initialized
+        Bytes and number of stored chunks; None where nobody looked (`Array.info_complete` does).
+    """
+
+    path: str
+    store: str
+    zarr_format: int
+    shape: tuple[int, ...]
+    dimension_names: tuple[str | None, ...] | None
+    dtype: str
+    fill_value: Any
+    order: str
+    chunks: tuple[int, ...] | None
+    shards: tuple[int, ...] | None
+    nchunks: int
+    filters: tuple[Mapping[str, Any], ...]
+    serializer: Mapping[str, Any] | None
+    compressors: tuple[Mapping[str, Any], ...]
+    nbytes: int
+    read_only: bool
+    nbytes_stored: int | None = None
+    nchunks_initialized: int | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times smaller the stored chunks are than the elements in memory; None if not known."""
+        return self.nbytes / self.nbytes_stored if self.nbytes_stored else None
+
+    def asdict(self) -> dict[str, Any]:
+        """The facts as a plain dict, the ratio among them."""
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**facts, "ratio": self.ratio}
+
+    def _lines(self) -> list[tuple[str, str]]:
+        names = self.dimension_names
+        shape = str(self.shape)
+        if names is not None:
+            shape += " (" + ", ".join([str(name) if name else "-" for name in names]) + ")"
+        lines = [
+            ("Type", "Array"),
+            ("Path", "/" + self.path),
+            ("Store", self.store),
+            ("Zarr format", str(self.zarr_format)),
+            ("Data type", self.dtype),
+            ("Fill value", _value(self.fill_value)),
+            ("Shape", shape),
+            *([("Shards", str(self.shards))] if self.shards is not None else []),
+            ("Chunks", "varying in shape" if self.chunks is None else str(self.chunks)),
+            ("No. of chunks", f"{self.nchunks:,}"),
+            *([("Order", self.order)] if self.zarr_format == 2 else []),
+            ("Filters", _codecs(self.filters)),
+            *([("Serializer", _codecs((self.serializer,)))] if self.serializer is not None else []),
+            ("Compressors", _codecs(self.compressors)),
+            ("Read-only", str(self.read_only)),
+            ("Bytes", _bytes(self.nbytes)),
+        ]
+        if self.nbytes_stored is not None:
+            lines.append(("Bytes stored", _bytes(self.nbytes_stored)))
+        if self.ratio is not None:
+            lines.append(("Storage ratio", f"{self.ratio:.3g}"))
+        if self.nchunks_initialized is not None:
+            share = f" ({self.nchunks_initialized / self.nchunks:.0%})" if self.nchunks else ""
+            lines.append(("Chunks stored", f"{self.nchunks_initialized:,}{share}"))
+        return lines
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GroupInfo(Info):
+    """The facts about a group.
+
+    Attributes
+    ----------
+    path, store, zarr_format, read_only
+        As on the group.
+    consolidated
+        Whether it was opened with consolidated metadata.
+    arrays, groups
+        How many there are below it, at any depth; None where nobody looked (`Group.info_complete` does).
+    """
+
+    path: str
+    store: str
+    zarr_format: int
+    read_only: bool
+    consolidated: bool
+    arrays: int | None = None
+    groups: int | None = None
+
+    def asdict(self) -> dict[str, Any]:
+        """The facts as a plain dict."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return [
+            ("Type", "Group"),
+            ("Path", "/" + self.path),
+            ("Store", self.store),
+            ("Zarr format", str(self.zarr_format)),
+            ("Read-only", str(self.read_only)),
+            ("Consolidated", str(self.consolidated)),
+            *([("Arrays", str(self.arrays))] if self.arrays is not None else []),
+            *([("Groups", str(self.groups))] if self.groups is not None else []),
+        ]
+
+
+def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
+    """The facts about `array`; with `complete`, of what is stored too (lists its keys)."""
+    meta = array.metadata
+    filters, serializer, compressors = _configurations(meta)
+    stored = stored_chunks(array._bound) if complete else None
+    regular = meta.chunk_grid.regular
+    return ArrayInfo(
+        path=array.path,
+        store=str(array.store),
+        zarr_format=array.zarr_format,
+        shape=array.shape,
+        dimension_names=array.dimension_names,
+        dtype=str(array.dtype),
+        fill_value=array.fill_value,
+        order=array.order,
+        chunks=array.chunks if regular else None,
+        shards=array.shards if regular else None,
+        nchunks=array.nchunks,
+        filters=filters,
+        serializer=serializer,
+        compressors=compressors,
+        nbytes=array.nbytes,
+        read_only=array.read_only,
+        nbytes_stored=None if stored is None else stored.nbytes,
+        nchunks_initialized=None if stored is None else stored.chunks,
+    )
+
+
+def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
+    """The facts about `group`; with `complete`, how many nodes lie below it."""
+    arrays = groups = None
+    if complete:
+        below = [isinstance(meta, ArrayMetadata) for _, meta in hierarchy.nodes_below(group._location)]
+        arrays, groups = below.count(True), below.count(False)
+    return GroupInfo(
+        path=group.path,
+        store=str(group.store),
+        zarr_format=group.zarr_format,
+        read_only=group.read_only,
+        consolidated=group.consolidated,
+        arrays=arrays,
+        groups=groups,
+    )
+
+
+def _configurations(meta: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
+    """The codecs in the words of the document, also where one is not known here."""
+    if meta.zarr_format == 2:
+        return meta.filters, None, () if meta.compressor is None else (meta.compressor,)
+    try:
+        parts: CodecParts = codec_parts(meta)
+    except ExzarrError:
+        return (), None, tuple([codec.to_json() for codec in meta.codecs])
+    from exzarr.codecs.registry import to_json
+
+    return (
+        tuple([to_json(codec) for codec in parts.filters]),
+        None if parts.serializer is None else to_json(parts.serializer),
+        tuple([to_json(codec) for codec in parts.compressors]),
+    )
+
+
+def _codecs(configurations: tuple[Mapping[str, Any], ...]) -> str:
+    """``zstd(level=0, checksum=True)``."""
+    return " → ".join([_codec(configuration) for configuration in configurations]) or "none"
+
+
+def _codec(configuration: Mapping[str, Any]) -> str:
+    options = configuration.get("configuration")
+    if options is None:
+        options = {key: value for key, value in configuration.items() if key not in ("id", "name")}
+    name = configuration.get("name") or configuration.get("id")
+    return f"{name}({', '.join([f'{key}={value!r}' for key, value in options.items()])})"
+
+
+def _value(value: Any) -> str:
+    """``0.0``, not ``np.float32(0.0)``."""
+    return (
+        str(value)
+        if isinstance(value, np.generic) and not isinstance(value, (np.str_, np.bytes_))
+        else repr(value)
+    )
+
+
+def _bytes(n: int) -> str:
+    return f"{n:,} ({human_bytes(n)})" if n >= 1024 else f"{n}"

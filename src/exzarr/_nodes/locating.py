@@ -1,0 +1,183 @@
+"""From what a user names - a store, a path, a mode - to the node that is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._nodes import consolidation, hierarchy
+from exzarr._nodes.consolidation import ConsolidatedRoot
+from exzarr._nodes.hierarchy import Location, Metadata, ZarrFormat
+from exzarr.errors import (
+    ArgumentError,
+    ListingUnsupportedError,
+    MetadataError,
+    NodeNotFoundError,
+    NodeTypeError,
+)
+from exzarr.stores.memory import MemoryStore
+from exzarr.stores.resolve import Mode, StoreLike, resolve_store
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
+__all__ = [
+    "FROM_CONSOLIDATED",
+    "Mode",
+    "StoreLike",
+    "check_format",
+    "find_node",
+    "locate",
+    "open_node",
+    "through_consolidated",
+]
+
+FROM_CONSOLIDATED = (
+    "the store cannot list: the nodes are those that consolidated metadata names, and others are not seen"
+)
+"""What a tool says that has found nodes by `through_consolidated`."""
+
+Kind = Literal["array", "group"]
+
+
+def locate(
+    store: StoreLike | None,
+    path: str | None,
+    mode: Mode | None,
+    storage_options: StorageOptions | None = None,
+) -> tuple[Location, bool]:
+    """The place that `store` and `path` name, and whether it is opened for reading only.
+
+    None as a store is a new one in memory. `storage_options` are for URLs. Nothing is read.
+    """
+    resolved, base = resolve_store(
+        MemoryStore() if store is None else store, mode=mode, storage_options=storage_options
+    )
+    location = Location(resolved, hierarchy.normalize_path(base))
+    return location.child(path) if path else location, mode == "r" or resolved.read_only
+
+
+def find_node(
+    location: Location,
+    zarr_format: ZarrFormat | None = None,
+    *,
+    kind: Kind | None = None,
+    use_consolidated: bool | None = None,
+) -> tuple[Location, Metadata] | None:
+    """The node at `location`, and the location with the consolidated metadata that a group there has.
+
+    Parameters
+    ----------
+    zarr_format
+        Look for this version only. By default for v3, then for v2.
+    kind
+        What the caller wants; it only decides what is looked for first.
+    use_consolidated
+        None uses consolidated metadata where there is some, False does without, True insists.
+
+    Returns
+    -------
+    tuple or None
+        None where there is no node. A group with consolidated metadata takes one read (v3; v2: one,
+        after the look for v3).
+    """
+    check_format(zarr_format)
+    if use_consolidated not in (None, True, False):
+        raise ArgumentError(f"use_consolidated is True, False or None, not {use_consolidated!r}")
+    store, path = location.store, location.path
+    found: Metadata | None = None
+    root: ConsolidatedRoot | None = None
+    if zarr_format != 2:
+        found = hierarchy.find(location, 3)
+        if isinstance(found, GroupMetadata) and found.broken is not None and use_consolidated is not False:
+            raise type(found.broken)(
+                f"{location.key('zarr.json')}: {found.broken}; open with use_consolidated=False to do without"
+            ) from found.broken
+        if isinstance(found, GroupMetadata) and found.consolidated is not None:
+            root = ConsolidatedRoot(store, path, found.consolidated)
+    if found is None and zarr_format != 3:
+        if kind != "array" and use_consolidated is not False:
+            root = consolidation.read_v2(store, path)
+            found = None if root is None else root.own()
+        if found is None:
+            found = hierarchy.find(location, 2)
+    if found is None:
+        return None
+    if isinstance(found, ArrayMetadata) or use_consolidated is False:
+        root = None
+    elif use_consolidated and root is None:
+        raise MetadataError(
+            f"the group at {location} has no consolidated metadata: exzarr.consolidate_metadata writes it, "
+            "and use_consolidated=None opens the group without"
+        )
+    return Location(store, path, root), found
+
+
+def open_node(
+    location: Location,
+    zarr_format: ZarrFormat | None = None,
+    *,
+    kind: Kind | None = None,
+    use_consolidated: bool | None = None,
+) -> tuple[Location, Metadata]:
+    """Like `find_node`; NodeNotFoundError where there is no node, NodeTypeError where it is of another kind."""
+    found = find_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated)
+    if found is None:
+        raise _not_found(location, zarr_format)
+    check_kind(found[0], found[1], kind)
+    return found
+
+
+def through_consolidated(location: Location, error: ListingUnsupportedError) -> Location:
+    """The group at `location`, seen through its consolidated metadata or that of a group above it.
+
+    For tools that look at stores directly, where `error` says that the store cannot list. It is raised where there is no
+    consolidated metadata.
+    """
+    if location.root is not None:
+        return location
+    parts = location.path.split("/") if location.path else []
+    for n in range(len(parts), -1, -1):
+        found = find_node(Location(location.store, "/".join(parts[:n])), kind="group")
+        root = None if found is None else found[0].root
+        if root is not None and (n == len(parts) or root.find(location.path) is not None):
+            return Location(location.store, location.path, root)
+    raise error
+
+
+def check_kind(location: Location, meta: Metadata, kind: Kind | None) -> None:
+    """NodeTypeError where a node is not of the kind that was asked for."""
+    is_array = isinstance(meta, ArrayMetadata)
+    if kind == "group" and is_array:
+        raise NodeTypeError(f"there is an array at {location}, not a group: use open_array or open")
+    if kind == "array" and not is_array:
+        raise NodeTypeError(f"there is a group at {location}, not an array: use open_group or open")
+
+
+def check_format(zarr_format: Any) -> None:
+    """ArgumentError unless it is 2, 3 or None."""
+    if zarr_format not in (None, 2, 3):
+        raise ArgumentError(f"zarr_format is 2, 3 or None (whichever it is), not {zarr_format!r}")
+
+
+def _not_found(location: Location, zarr_format: ZarrFormat | None) -> NodeNotFoundError:
+    error = hierarchy.not_found(location, zarr_format)
+    if zarr_format is not None and hierarchy.find(location) is not None:
+        other = 5 - zarr_format
+        return NodeNotFoundError(f"{error}; the node there has Zarr format {other}")
+    try:
+        below = [name for name, child in hierarchy.children(location) if _holds_node(child)]
+    except ListingUnsupportedError:
+        below = []
+    if below:
+        return NodeNotFoundError(f"{error}; below it there is {below[0]!r}")
+    return (
+        error if location.store.read_only else NodeNotFoundError(f"{error}; mode 'a' or 'w' would create one")
+    )
+
+
+def _holds_node(location: Location) -> bool:
+    try:
+        return hierarchy.find(location) is not None
+    except MetadataError:
+        return True

@@ -1,0 +1,395 @@
+"""New nodes: room for them, and one maker of each.
+
+Parents that are missing are made groups. A node that replaces another is built aside, and swapped in when it is
+whole: it may be made of the old one, and making it may fail. Of several who make a node at one place one succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TypeVar
+
+from exzarr._format import v3
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._nodes import consolidation, hierarchy
+from exzarr._nodes.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
+from exzarr._nodes.spooling import Spool
+from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
+from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
+from exzarr.stores.instrument import instrument
+from exzarr.stores.staging import Aside
+
+__all__ = ["built", "copy", "create", "filled", "found_or_made", "require_room", "save_new"]
+
+T = TypeVar("T")
+
+
+def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> None:
+    """Store a new node; with `overwrite`, in place of everything that is there.
+
+    Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
+    """
+    missing = require_room(location, overwrite=overwrite)
+    if not _claim(location, meta, missing, overwrite=overwrite):
+        with _swapped_in(location, meta, _aside(location, replacing=True), overwrite=True) as place:
+            hierarchy.save(place, meta)
+
+
+def found_or_made(find: Callable[[], T | None], make: Callable[[], T]) -> T:
+    """What `find` finds, else what `make` makes; where another writer makes a node there first, that one.
+
+    `find` raises where what it finds does not fit.
+    """
+    found = find()
+    if found is not None:
+        return found
+    try:
+        return make()
+    except NodeExistsError:
+        found = find()
+        if found is None:  # the place is below an array, say
+            raise
+        return found
+
+
+@contextmanager
+def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) -> Iterator[Location]:
+    """A place to write the chunks of a new array to, which is at `location` when the block ends.
+
+    What is at `location` stays until then, and for good where the block fails. Raises what `create` does.
+    """
+    missing = require_room(location, overwrite=overwrite)
+    replacing = overwrite and _holds_something(location)
+    aside = location.store.aside(location.path, replacing=replacing)
+    if aside is None and not replacing and _claim(location, meta, missing, overwrite=overwrite):
+        with _removed_on_failure(location):
+            yield location
+        return
+    aside = aside or Spool(location)
+    with _swapped_in(location, meta, aside, overwrite=overwrite) as place:
+        yield place
+        hierarchy.save(place, meta)
+
+
+def _claim(location: Location, meta: Metadata, missing: list[Location], *, overwrite: bool) -> bool:
+    """Store a new node where there is nothing. False where there is something, and `overwrite` allows to replace it."""
+    if overwrite and _holds_something(location):
+        return False
+    _make_parents(location, missing, meta.zarr_format)
+    if save_new(location, meta):
+        return True
+    if overwrite:
+        return False
+    raise _made_by_another(location)
+
+
+def _made_by_another(location: Location) -> NodeExistsError:
+    return NodeExistsError(
+        f"cannot create {location}: another thread or process created a node there at the same time. Open that "
+        "one; mode='a', require_array and require_group do so where it fits"
+    )
+
+
+def save_new(location: Location, meta: Metadata) -> bool:
+    """`hierarchy.save` where there is no such document yet; False, and no node made, where there is one.
+
+    Of several who come at once, one gets True, and all that is stored is its own.
+    """
+    store = instrument(location.store)
+    *before, (name, document) = hierarchy.documents(meta).items()
+    key = location.key(name)
+    with ExitStack() as noted:
+        noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
+        if before:
+            noted.enter_context(hierarchy.unfinished(location, meta))
+            made = _save_both(store, key, document, location.key(before[0][0]), before[0][1])
+        else:
+            made = store.put_if_absent(key, document)
+        if made:
+            hierarchy.recorded(location, meta)
+    return made
+
+
+def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes: bytes) -> bool:
+    """Of v2's two documents, the attributes are the lock: else they might be those of one who came too late."""
+    made = False
+
+    def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+        nonlocal made
+        made = made or store.put_if_absent(key, document)
+        same = value is not None and whole_value(value) == attributes
+        return KEEP if same or not made else [attributes]
+
+    store.put_if_absent(zattrs, attributes)
+    store.update(zattrs, change)
+    return made
+
+
+def _make_parents(location: Location, missing: list[Location], zarr_format: ZarrFormat) -> None:
+    """Make groups of the parents that `location` lacks. NodeExistsError where one of them is an array meanwhile."""
+    for place in reversed(missing):
+        if not save_new(place, GroupMetadata(zarr_format)) and isinstance(
+            hierarchy.find(place.direct), ArrayMetadata
+        ):  # made by another writer meanwhile
+            raise _inside_array(location, place)
+
+
+def _holds_something(location: Location) -> bool:
+    keys, prefixes = instrument(location.store).list_dir(location.path)
+    return bool(keys or prefixes)
+
+
+def require_room(location: Location, *, overwrite: bool) -> list[Location]:
+    """Check that a new node may be made at `location`; returns the parents that it lacks, nearest first.
+
+    NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
+    or where overwriting would delete a folder that holds something else. What consolidated metadata says does
+    not count here: it may be stale.
+    """
+    store, direct = location.store, location.direct
+    if store.read_only:
+        raise ReadOnlyError(f"cannot create {location}: the store is read-only")
+    try:
+        found = hierarchy.find(direct)
+    except MetadataError as error:
+        if not overwrite:
+            raise NodeExistsError(
+                f"something is at {location} already, and cannot be read: {error}"
+            ) from error
+        found = GroupMetadata(3)  # whatever it is
+    if found is not None and not overwrite:
+        kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
+        raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
+    missing = _missing_parents(location)
+    if overwrite and found is None:
+        _refuse_foreign(direct)
+    return missing
+
+
+@contextmanager
+def built(location: Location, meta: Metadata, *, overwrite: bool = False) -> Iterator[Location]:
+    """A place to build what is to be at `location`, where it is when the block ends; `meta` is of its topmost node.
+
+    The place has the node's path. It is aside where the store can put many values in place in one step, and where
+    there is something to be replaced, which stays until then. Otherwise it is `location` itself, and the topmost
+    document has to come last. Where the block fails, nothing is left of what it built.
+    Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
+    """
+    missing = require_room(location, overwrite=overwrite)
+    replacing = overwrite and _holds_something(location)
+    aside = location.store.aside(location.path, replacing=replacing)
+    if aside is not None or replacing:
+        with _swapped_in(location, meta, aside or Spool(location), overwrite=overwrite) as place:
+            yield place
+        return
+    _make_parents(location, missing, meta.zarr_format)
+    with (
+        _removed_on_failure(location),
+        hierarchy.unfinished(location, meta),
+        consolidation.noted(location.store, location.path, meta.zarr_format),
+    ):
+        yield location
+        _record_all(location)
+
+
+def _aside(location: Location, *, replacing: bool) -> Aside:
+    return location.store.aside(location.path, replacing=replacing) or Spool(location)
+
+
+@contextmanager
+def _removed_on_failure(location: Location) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreError):  # why it failed matters more
+            hierarchy.delete(location)
+        raise
+
+
+@contextmanager
+def _swapped_in(location: Location, meta: Metadata, aside: Aside, *, overwrite: bool) -> Iterator[Location]:
+    """The place aside to build at. When the block ends, what was built there replaces what is at `location`."""
+    try:
+        yield Location(aside.store, location.path)
+        _swap_in(location, meta, aside, overwrite)
+    finally:
+        aside.discard()
+
+
+def _swap_in(location: Location, meta: Metadata, aside: Aside, overwrite: bool) -> None:
+    done = False
+
+    def swap_in() -> None:
+        nonlocal done
+        done = aside.swap_in(replace=overwrite)
+
+    missing = require_room(location, overwrite=overwrite)
+    with ExitStack() as noted:
+        noted.enter_context(consolidation.noted(location.store, location.path, 3, 2))
+        _make_parents(location, missing, meta.zarr_format)
+        if aside.in_steps:
+            noted.enter_context(hierarchy.unfinished(location, meta))
+        try:
+            if overwrite:
+                # What consolidated metadata says of the old node must not be read with the new chunks.
+                with suppress(StoreError):
+                    consolidation.forget(location.store, location.path, lambda _: None)
+                hierarchy.locked(location, swap_in)
+            else:
+                swap_in()
+            if not done:
+                raise _made_by_another(location)
+        finally:
+            if overwrite:
+                hierarchy.forget(location)
+            _record_all(location)
+
+
+def _record_all(location: Location) -> None:
+    """Record a node, and all below it, in the consolidated metadata above it."""
+    if not location.path:
+        return
+    if location.root is not None:
+        location.root.note(location.path, None)
+    found = _readable(location.direct)
+    if found is None:
+        return
+    hierarchy.recorded(location, found)
+    if isinstance(found, GroupMetadata):
+        for place, meta in _readable_below(location):
+            hierarchy.recorded(place, meta)
+
+
+def _readable_below(location: Location) -> Iterator[tuple[Location, Metadata]]:
+    """The nodes below a group, without those that can't be read: consolidated metadata can't have them."""
+    for name, _ in hierarchy.children(location.direct):
+        place = Location(location.store, location.key(name), location.root)
+        try:
+            found = hierarchy.find(place.direct)
+        except MetadataError:
+            continue
+        if found is not None:
+            yield place, found
+            if isinstance(found, GroupMetadata):
+                yield from _readable_below(place)
+
+
+def _readable(location: Location) -> Metadata | None:
+    try:
+        return hierarchy.find(location)
+    except MetadataError:
+        return None
+
+
+def _missing_parents(location: Location) -> list[Location]:
+    """The places above `location` that are no groups yet, nearest first."""
+    missing: list[Location] = []
+    parent = location.parent
+    while parent is not None:
+        found = _find_parent(parent)
+        if isinstance(found, ArrayMetadata):
+            raise _inside_array(location, parent)
+        if found is not None:
+            break
+        missing.append(parent)
+        parent = parent.parent
+    if parent is None:
+        _refuse_array_around(location)
+    return missing
+
+
+def _find_parent(parent: Location) -> Metadata | None:
+    """What is at `parent`. In a batch, a large document of a group is not parsed again while it is the same."""
+    batch = consolidation.batch_of(parent.store, parent.path)
+    if batch is None:
+        return hierarchy.find(parent.direct)
+    key = parent.key(v3.DOCUMENT)
+    stat = instrument(parent.store).stat(key)
+    version = None if stat is None else stat.version
+    if batch.is_known_group(key, version):
+        return GroupMetadata(3)
+    found = hierarchy.find(parent.direct)
+    if isinstance(found, GroupMetadata) and found.zarr_format == 3:
+        batch.note_group(key, version)
+    return found
+
+
+def _refuse_array_around(location: Location) -> None:
+    """NodeExistsError where the store itself lies below an array: ``create_array("array.zarr/new")``.
+
+    What cannot be looked at (a bucket of which we may only see a part) is taken for no array.
+    """
+    store = location.store.above()
+    while store is not None:
+        place = Location(store, "")
+        with suppress(StoreError, MetadataError):
+            found = hierarchy.find(place)
+            if isinstance(found, ArrayMetadata):
+                raise _inside_array(location, place)
+            if found is not None:
+                return
+        store = store.above()
+
+
+def _inside_array(location: Location, array: Location) -> NodeExistsError:
+    return NodeExistsError(
+        f"cannot create {location}: {array} is an array, and arrays have no children. Choose a path outside of it"
+    )
+
+
+def _refuse_foreign(location: Location) -> None:
+    """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
+    keys, prefixes = instrument(location.store).list_dir(location.path)
+    # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
+    ours = any(name in DOCUMENTS for name in keys) or any(
+        _looks_like_chunk(name) for name in (*keys, *prefixes)
+    )
+    if not (keys or prefixes) or ours or any(_is_node(location, name) for name in prefixes):
+        return
+    if (
+        next(instrument(location.store).list(location.path), None) is None
+    ):  # folders in which there is nothing
+        return
+    raise NodeExistsError(
+        f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
+        "or empty it yourself"
+    )
+
+
+def _looks_like_chunk(name: str) -> bool:
+    return name == "c" or name.removeprefix("c").replace(".", "").isdigit()
+
+
+def _is_node(group: Location, name: str) -> bool:
+    try:
+        return hierarchy.find(group.child(name)) is not None
+    except StoreError:  # a name that no node has
+        return False
+    except MetadataError:
+        return True
+
+
+def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
+    """Copy a node with everything below it inside one store, key by key.
+
+    Metadata documents come last, the topmost after all others: the copy is there when all of it is.
+    """
+    found = hierarchy.load(source.direct)
+    if _within(source.path, dest.path) or _within(dest.path, source.path):
+        raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
+    hierarchy.check_new(dest, found.zarr_format)
+    store = instrument(source.store)
+    keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]
+    with built(dest, found, overwrite=overwrite) as place:
+        put = instrument(place.store).put
+        metadata = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
+        values = sorted(set(keys).difference(metadata))
+        for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
+            value = store.get(source.key(key))
+            if value is not None:  # else somebody deleted it since it was listed
+                put(place.key(key), value)
+
+
+def _within(path: str, group: str) -> bool:
+    return not group or path == group or path.startswith(f"{group}/")

@@ -1,0 +1,302 @@
+"""Changing an array's shape: by resizing it, or by appending to it.
+
+What is stored outside of the array's shape counts for nothing, and may be there: an append that was
+killed has written chunks and not the document that makes them part of the array; somebody who did not
+know yet that the array has shrunk has written where it was. So whoever makes an array larger clears
+what the new shape would bring to light, before the document says so. Whoever appends writes all of
+it anyway.
+
+The document is written last where the array grows, and first where it shrinks: in between, nobody
+finds an array that is missing what it says it has. What lies outside meanwhile is explained by a temporary file: the
+document that is to come, or that was (`stores.notes`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import product
+from operator import index
+from typing import Any, Protocol
+
+import numpy as np
+
+from exzarr import config
+from exzarr._creation.layout import parse_shape
+from exzarr._engine.planning import indexing
+from exzarr._engine.planning.plan import make_plan
+from exzarr._engine.pool import WorkFeed, run
+from exzarr._engine.reading.read import read
+from exzarr._engine.source import ChunkSource, open_source
+from exzarr._engine.writing.write import write
+from exzarr._format.appends import MEMBER
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._nodes.casting import Casting, as_values
+from exzarr._nodes.hierarchy import Location, locked_document
+from exzarr._nodes.stored import chunk_index
+from exzarr._spelling import no_dimension
+from exzarr.codecs.empty import is_fill
+from exzarr.errors import ArgumentError, StoreError
+from exzarr.stores.instrument import instrument
+
+__all__ = ["Transact", "append", "extended", "resize", "store_fill", "store_rows"]
+
+FEW = 100
+"""Up to this many keys are deleted without looking which of them are stored."""
+
+MOST_LEFT = 100_000
+"""More chunks than these, left by somebody who did not finish, are not cleared: a document could say anything."""
+
+Shape = tuple[int, ...]
+Region = tuple[slice, ...]
+
+
+class Transact(Protocol):
+    """`transactions.change` of one array."""
+
+    def __call__(
+        self,
+        make: Callable[[ArrayMetadata], ArrayMetadata],
+        first: Callable[[ArrayMetadata, ArrayMetadata, Location], object] | None = None,
+        **options: bool,
+    ) -> ArrayMetadata: ...
+
+
+def resize(location: Location, shape: int | Sequence[int], transact: Transact) -> None:
+    """Give the array at `location` another shape.
+
+    When it shrinks, chunks that lie wholly outside are deleted, and in chunks at the new edge what lies
+    outside becomes the fill value. Where the store has no locks, all that stays, and counts for nothing: somebody
+    may append meanwhile, and a delete that comes late would take what is his.
+    """
+    lengths = parse_shape(shape)
+    before: Shape = ()
+
+    def resized(meta: ArrayMetadata) -> ArrayMetadata:
+        nonlocal before
+        if len(lengths) != meta.ndim:
+            raise ArgumentError(
+                f"the array has {meta.ndim} dimensions, the new shape {lengths} has {len(lengths)}: "
+                "resize keeps the number of dimensions"
+            )
+        before = meta.shape
+        return meta if lengths == before else meta.with_(shape=lengths)
+
+    def prepare(meta: ArrayMetadata, _: ArrayMetadata, place: Location) -> None:
+        if any(map(int.__lt__, lengths, meta.shape)):
+            # The document that was: it tells whose the chunks are that lie outside from now on.
+            was = locked_document(meta)[1]
+            noted.callback(instrument(location.store).announce_intent(location.path, was))
+        _clear_outside(place, meta, lengths)
+
+    def cleared(meta: ArrayMetadata) -> ArrayMetadata:
+        # Of the shape that the array has by now: somebody may have appended to it since.
+        _clear_outside(location, meta, before)
+        return meta
+
+    with ExitStack() as noted:
+        transact(resized, prepare, creates=False)
+        if location.store.exclusive_update and any(map(int.__lt__, lengths, before)):
+            transact(cleared)
+
+
+def append(
+    known: ArrayMetadata,
+    data: Any,
+    axis: int | str,
+    transact: Transact,
+    write_empty: bool = False,
+    casting: Casting = "same_kind",
+    where: str = "an array",
+) -> Shape:
+    """Add `data` at the end of a dimension, given by number or name; returns the new shape."""
+    at = _axis(axis, known)
+    values = as_values(
+        data, known.data_type, casting=casting, where=where
+    )  # which may take its time, so before anything is locked
+
+    def longer(meta: ArrayMetadata) -> ArrayMetadata:
+        return extended(meta, values.shape, at)
+
+    def rows(old: ArrayMetadata, new: ArrayMetadata, place: Location) -> None:
+        store_rows(place, old.shape, new, values, at, write_empty)
+
+    return transact(longer, rows).shape
+
+
+def extended(meta: ArrayMetadata, added: Shape, axis: int) -> ArrayMetadata:
+    """The metadata of an array that data of the shape `added` is appended to."""
+    shape = _appended_shape(meta.shape, added, axis)
+    return meta if shape == meta.shape else meta.with_(shape=shape)
+
+
+def store_rows(
+    location: Location, before: Shape, grown: ArrayMetadata, values: Any, axis: int, write_empty: bool = False
+) -> None:
+    """Store `values` past the end of an array of the shape `before`, which is to become what `grown` says."""
+    start = before[axis]
+    region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(grown.shape)])
+    # A chunk that is there is what keeps a put that comes late from having its way.
+    write_empty = write_empty or not location.store.exclusive_update
+    _write(open_source(location.store, location.path, grown), region, values, write_empty)
+
+
+def _appended_shape(shape: Shape, added: Shape, axis: int) -> Shape:
+    others = [(n, m) for d, (n, m) in enumerate(zip(added, shape, strict=False)) if d != axis]
+    if len(added) != len(shape) or any(n != m for n, m in others):
+        wanted = ", ".join("any" if d == axis else str(n) for d, n in enumerate(shape))
+        raise ArgumentError(
+            f"cannot append data of shape {added} along dimension {axis} of an array of shape {shape}: "
+            f"it must have the shape ({wanted})"
+        )
+    return (*shape[:axis], shape[axis] + added[axis], *shape[axis + 1 :])
+
+
+def _axis(axis: int | str, meta: ArrayMetadata) -> int:
+    ndim = meta.ndim
+    if not ndim:
+        raise ArgumentError("a 0-dimensional array cannot be appended to")
+    if isinstance(axis, str):
+        names = meta.dimension_names or ()
+        if axis not in names:
+            raise ArgumentError(no_dimension(axis, names))
+        return names.index(axis)
+    try:
+        axis = index(axis)
+    except TypeError:
+        raise ArgumentError(f"axis is the number or the name of a dimension, not {axis!r}") from None
+    if not -ndim <= axis < ndim:
+        raise ArgumentError(f"axis {axis} does not exist: the array has {ndim} dimensions")
+    return axis % ndim
+
+
+# -- what lies outside -----------------------------------------------------------------
+
+
+def store_fill(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
+    """Store the fill value in every chunk of an array of `shape` that lies outside of the one `meta` describes.
+
+    Where there is no chunk, too: then nobody can put one any more on the condition that there is none.
+    """
+    if len(shape) != meta.ndim:
+        return
+    wide = meta.with_(shape=tuple(map(max, meta.shape, shape)))
+    source = open_source(location.store, location.path, wide)
+    many = math.prod(source.grid.chunk_counts) - math.prod(_counts(source, meta.shape))
+    if many > MOST_LEFT:
+        raise StoreError(
+            f"somebody who did not finish may have written {many} chunks outside of {location}, up to shape {wide.shape}, "
+            f"as its metadata document says ({MEMBER!r}); too many to clear them. If nobody appends just now, delete "
+            "that member of the document"
+        )
+    for d, n in enumerate(meta.shape):
+        if n < wide.shape[d]:
+            region = tuple([slice(n if axis == d else 0, end) for axis, end in enumerate(wide.shape)])
+            _write_fill(source, region)
+
+
+def _clear_outside(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
+    """Of what is stored outside of the array that `meta` describes, remove what lies within `shape`."""
+    inside = tuple(map(min, meta.shape, shape))
+    if inside == shape:
+        return
+    # An array as large as both, rounded up to whole chunks: it has what lies outside, too.
+    widest = tuple(map(max, meta.shape, shape))
+    whole = meta.with_(shape=_rounded_up(meta, widest))
+    source = open_source(location.store, location.path, whole)
+    _empty_outside(source, meta.shape)
+    _clear_edges(source, meta.shape)
+
+
+def _rounded_up(meta: ArrayMetadata, shape: Shape) -> Shape:
+    dims = meta.with_(shape=shape).chunk_grid.dims
+    return tuple(
+        [
+            dim.offset(dim.count(n) - 1) + dim.size(dim.count(n) - 1) if n else 0
+            for dim, n in zip(dims, shape, strict=True)
+        ]
+    )
+
+
+def _empty_outside(source: ChunkSource, shape: Shape) -> None:
+    """Delete the chunks that hold nothing of an array of `shape`; where that is not safe, have them hold the fill value."""
+    store = instrument(source.store)
+    old = source.grid.chunk_counts
+    new = _counts(source, shape)
+    if math.prod(old) - math.prod(new) <= FEW:
+        keys = [source.key(index) for index in _outside(old, new)]
+    else:
+        keys = [key for key in store.list(source.path) if _is_outside(source, key, new)]
+    for key in keys:
+        if store.exclusive_update:
+            store.delete(key)
+        elif store.exists(key):
+            _write_fill(source, source.grid.region(source.index(key)))
+
+
+def _counts(source: ChunkSource, shape: Shape) -> Shape:
+    return tuple([dim.count(n) for dim, n in zip(source.dims, shape, strict=True)])
+
+
+def _outside(old: Shape, new: Shape) -> Iterator[Shape]:
+    """The indexes of a grid of `old` chunks per dimension that one of `new` does not have, each once."""
+    for d in range(len(old)):
+        inside = [range(n) for n in new[:d]]
+        yield from product(*inside, range(new[d], old[d]), *[range(n) for n in old[d + 1 :]])
+
+
+def _is_outside(source: ChunkSource, key: str, counts: Shape) -> bool:
+    index = chunk_index(source, key)
+    return index is not None and any(i >= n for i, n in zip(index, counts, strict=True))
+
+
+def _clear_edges(source: ChunkSource, shape: Shape) -> None:
+    """In chunks that reach past `shape`, write the fill value there."""
+    most = math.prod(_counts(source, shape)) * len(shape)
+    # Chunks that come to nothing but the fill value go, and absent ones stay absent.
+    with config.override(write_empty_chunks=False):
+        run(partial(_clear, source), _edges(source, shape), most, config.get().workers)
+
+
+def _edges(source: ChunkSource, shape: Shape) -> Iterator[Region]:
+    """What the chunks at the end of an array of `shape` have outside of it, chunk by chunk."""
+    counts = _counts(source, shape)
+    if not all(counts):
+        return
+    for d, n in enumerate(shape):
+        dim, last = source.dims[d], counts[d] - 1
+        end = dim.offset(last) + dim.size(last)
+        if n < end:
+            chunks = [
+                range(last, last + 1) if axis == d else range(count) for axis, count in enumerate(counts)
+            ]
+            for index in product(*chunks):
+                region = source.grid.region(index)
+                yield (*region[:d], slice(n, end), *region[d + 1 :])
+
+
+def _clear(source: ChunkSource, feed: WorkFeed) -> None:
+    fill = np.empty((), source.dtype)
+    fill[()] = source.fill
+    while batch := feed.take():
+        for region in batch:
+            selection = indexing.basic(region, source.shape)
+            found = np.empty(selection.result_shape, source.dtype)
+            read(source, make_plan(selection, source.dims, source.shape), selection.to_work(found))
+            # Mostly there is nothing, and then nothing is written.
+            if not is_fill(found, source.spec):
+                _write(source, region, np.broadcast_to(fill, found.shape), False)
+
+
+def _write_fill(source: ChunkSource, region: Region) -> None:
+    fill = np.empty((), source.dtype)
+    fill[()] = source.fill
+    _write(source, region, np.broadcast_to(fill, [part.stop - part.start for part in region]), True)
+
+
+def _write(source: ChunkSource, region: Region, values: Any, write_empty: bool) -> None:
+    selection = indexing.basic(region, source.shape)
+    plan = make_plan(selection, source.dims, source.shape)
+    write(source, plan, selection.to_work(values), write_empty=write_empty)

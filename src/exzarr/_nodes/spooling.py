@@ -1,0 +1,77 @@
+"""Replacing a node in a store that cannot put many values in place in one step: object stores, archives, wrappers.
+
+The new node is built in a temporary folder of this machine first, encoded as it will be stored. Only when it is
+whole, the old one is deleted and the new one uploaded, its documents last. Where the upload fails, the folder is
+kept, and the error names it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+from exzarr._engine.remote.write_behind import WriteBehind
+from exzarr._nodes.hierarchy import DOCUMENTS, Location
+from exzarr.errors import ExzarrError, StoreError
+from exzarr.stores.instrument import instrument
+from exzarr.stores.staging import HiddenFolder
+
+__all__ = ["Spool"]
+
+
+class Spool:
+    """See `stores.asides.Aside`. The temporary folder is where `tempfile` makes it (``TMPDIR``)."""
+
+    in_steps = True
+
+    def __init__(self, location: Location) -> None:
+        self._to = location
+        self._keeps = False
+        self.store = HiddenFolder(tempfile.mkdtemp(prefix="exzarr-spool-"), durability="rename")
+        self.store.goes_to = location.store.url
+
+    def swap_in(self, *, replace: bool) -> bool:
+        """See `Aside`. The caller has the documents locked."""
+        path, store = self._to.path, instrument(self._to.store)
+        if not replace and next(store.list(path), None) is not None:
+            return False
+        try:
+            for name in DOCUMENTS:  # first: what is half removed is no node
+                store.delete(self._to.key(name))
+            store.delete_prefix(path)
+            self._upload()
+        except BaseException as error:
+            self._keeps = True
+            where = (
+                f"The new data of {self._to} are whole in '{self.store.path}' (exzarr.copy puts them in place). "
+                "Delete the folder afterwards"
+            )
+            if isinstance(error, ExzarrError | OSError):
+                raise StoreError(
+                    f"cannot replace {self._to}: the old node is deleted, and storing the new one failed: {error}. {where}"
+                ) from error
+            error.add_note(where)
+            raise
+        return True
+
+    def _upload(self) -> None:
+        keys = [*self.store.list(self._to.path)]
+        documents = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
+        puts = WriteBehind(instrument(self._to.store))
+        try:
+            for key in set(keys).difference(documents):
+                puts.put(key, self.store.get(key) or b"")
+        finally:
+            puts.finish()
+        for key in sorted(documents, key=_last_and_topmost):
+            puts.inner.put(key, self.store.get(key) or b"")
+
+    def discard(self) -> None:
+        """See `Aside`."""
+        if not self._keeps:
+            shutil.rmtree(self.store.path, ignore_errors=True)
+
+
+def _last_and_topmost(key: str) -> tuple[int, bool]:
+    """The order of documents: those of a group after all below it, and the one that makes it a node last."""
+    return -key.count("/"), not key.endswith(".zattrs")

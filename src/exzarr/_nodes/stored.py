@@ -1,0 +1,200 @@
+"""What of an array is stored: which chunks, and how many bytes they take.
+
+Where a store cannot list its keys, every chunk of the grid is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exzarr._engine.remote.requests import asked
+from exzarr._engine.source import ChunkSource
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._nodes.hierarchy import Location
+from exzarr.errors import CodecError, ListingUnsupportedError, StoreError
+from exzarr.stores.base import Store
+from exzarr.stores.instrument import instrument
+from exzarr.stores.listing import listed
+
+__all__ = [
+    "Candidates",
+    "StoredChunks",
+    "candidates",
+    "chunk_index",
+    "every_index",
+    "sizes",
+    "stored_chunks",
+    "stored_indices",
+]
+
+Index = tuple[int, ...]
+Keyed = tuple[str, Index]
+
+MOST_PROBES = 10_000_000
+"""Chunks of a grid that are asked for one by one, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunks:
+    """What is stored of an array.
+
+    Attributes
+    ----------
+    chunks
+        Stored chunks (inner chunks, where there are shards).
+    shards
+        Stored shards; None where the array has none.
+    nbytes
+        Bytes of all stored chunks, or shards.
+    """
+
+    chunks: int
+    shards: int | None
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The chunks (shards) of an array that may be stored.
+
+    Attributes
+    ----------
+    keys
+        Key and index of each, in no set order. They can be walked once.
+    listed
+        Whether the store has listed them. Otherwise they are all chunks of the grid.
+    """
+
+    keys: Iterator[Keyed]
+    listed: bool
+
+
+def candidates(location: Location, meta: ArrayMetadata) -> Candidates:
+    """The chunks that may be stored: those that the store lists, or all of the grid where it cannot list.
+
+    Chunks outside of the grid, such as those left over from before a resize, do not count.
+
+    Raises
+    ------
+    ListingUnsupportedError
+        The store cannot list, and the grid has more than `MOST_PROBES` chunks.
+    """
+    encode, decode, ndim = meta.chunk_key_encoding.encode, meta.chunk_key_encoding.decode, meta.ndim
+    prefix = location.key("")
+    skip = len(prefix)
+    return _candidates(
+        location.store,
+        location.path,
+        meta.chunk_grid.chunk_counts,
+        lambda key: decode(key[skip:], ndim),
+        lambda index: prefix + encode(index),
+    )
+
+
+def stored_indices(location: Location, meta: ArrayMetadata) -> Iterator[Keyed]:
+    """Key and index of every chunk (shard) that is stored, in no set order; see `candidates`."""
+    found = candidates(location, meta)
+    if found.listed:
+        return found.keys
+    return ((key, index) for key, index, _ in sizes(location.store, found.keys))
+
+
+def sizes(store: Store, keys: Iterator[Keyed]) -> Iterator[tuple[str, Index, int]]:
+    """Those of `keys` that are stored, and the length of their values in bytes; in no set order."""
+
+    def ask(item: Keyed) -> tuple[Keyed, int | None]:
+        return item, instrument(store).size(item[0])
+
+    for (key, index), size in asked(store, ask, keys):
+        if size is not None:
+            yield key, index, size
+
+
+def stored_chunks(source: ChunkSource) -> StoredChunks:
+    """Count what is stored. Lists the array's keys once; of shards, reads the indexes."""
+
+    def look(item: Keyed) -> tuple[int | None, int]:
+        key, index = item
+        return _look_into(source, key, index) if source.sharded else (instrument(source.store).size(key), 1)
+
+    def index_of(key: str) -> Index | None:
+        return chunk_index(source, key)
+
+    found = _candidates(source.store, source.path, source.grid.chunk_counts, index_of, source.key)
+    files = chunks = nbytes = 0
+    for size, inner in asked(source.store, look, found.keys):
+        if size is not None:  # else it was deleted since it was listed, or is not stored
+            files += 1
+            chunks += inner
+            nbytes += size
+    return StoredChunks(chunks, files if source.sharded else None, nbytes)
+
+
+def chunk_index(source: ChunkSource, key: str) -> Index | None:
+    """The index of the chunk at `key`, inside the grid or outside; None where `key` is no chunk's."""
+    index = source.index(key)
+    return index if len(index) == len(source.shape) and source.key(index) == key else None
+
+
+def _candidates(
+    store: Store,
+    path: str,
+    counts: Sequence[int],
+    index_of: Callable[[str], Index | None],
+    key_of: Callable[[Index], str],
+) -> Candidates:
+    try:
+        keys = listed(instrument(store), path)
+    except ListingUnsupportedError as error:
+        return Candidates(every_index(counts, key_of, error), False)
+
+    def inside() -> Iterator[Keyed]:
+        for key in keys:
+            index = index_of(key)
+            if index is not None and all(map(int.__lt__, index, counts)):
+                yield key, index
+
+    return Candidates(inside(), True)
+
+
+def every_index(
+    counts: Sequence[int], key_of: Callable[[Index], str], error: ListingUnsupportedError
+) -> Iterator[Keyed]:
+    """Key and index of every chunk of a grid, for a store that cannot list: `error` says so."""
+    total = math.prod(counts)
+    if total > MOST_PROBES:
+        raise ListingUnsupportedError(
+            f"{error}. The chunks of an array are asked for one by one instead, and this one has {total:,} chunks, more "
+            f"than {MOST_PROBES:,}: read the parts that you need"
+        )
+    return ((key_of(index), index) for index in np.ndindex(*counts))
+
+
+def _look_into(source: ChunkSource, key: str, index: Index) -> tuple[int | None, int]:
+    """Bytes of the shard at `key` (None where it is absent), and how many of its inner chunks are stored."""
+    value = instrument(source.store).open_value(key)
+    if value is None:
+        return None, 0
+    layout = source.layout or source.layout_at(key)
+    try:
+        _, lengths = layout.index(key, value)
+        within = layout.counts
+        # Only what the array has: inner chunks of a shard at the edge may lie outside.
+        ends = [
+            min(c, -(-(n - dim.offset(i)) // inner.size(0)))
+            for c, n, dim, i, inner in zip(within, source.shape, source.dims, index, layout.dims, strict=True)
+        ]
+        if ends == [*within]:
+            return value.size, sum(length >= 0 for length in lengths)
+        numbers = [0]
+        for end, label in zip(ends, layout.labels, strict=True):
+            numbers = [number + label(i) for number in numbers for i in range(end)]
+        return value.size, sum(lengths[number] >= 0 for number in numbers)
+    except (CodecError, StoreError) as error:
+        raise layout.corrupt(source, key, -1, error) from error
+    finally:
+        value.close()

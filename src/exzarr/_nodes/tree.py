@@ -1,0 +1,98 @@
+"""A hierarchy, printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._nodes import hierarchy
+from exzarr._nodes.codec_parts import inner_chunks
+from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.survey import seen
+from exzarr.errors import ListingUnsupportedError, StoreError
+
+__all__ = ["Tree", "tree_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One node of a printed hierarchy, and those below it.
+
+    Attributes
+    ----------
+    name
+        The node's name; ``"/"`` for the root of a store.
+    kind
+        ``"array"``, ``"group"``, or ``"unreadable"``.
+    facts
+        What stands behind the name: shape and data type of an array, what is wrong with an unreadable node.
+    children
+        What is below a group, sorted by name.
+    cut
+        There is more below, deeper than was asked for.
+    """
+
+    name: str
+    kind: str
+    facts: str = ""
+    children: tuple[Tree, ...] = field(default=())
+    cut: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join([self._line(), *self._below("")])
+
+    __repr__ = __str__
+
+    def _line(self) -> str:
+        return f"{self.name} {self.facts}".rstrip() + (" ..." if self.cut else "")
+
+    def _below(self, indent: str) -> list[str]:
+        lines = []
+        for child in self.children:
+            last = child is self.children[-1]
+            lines.append(f"{indent}{'└── ' if last else '├── '}{child._line()}")
+            lines.extend(child._below(indent + ("    " if last else "│   ")))
+        return lines
+
+    def _repr_html_(self) -> str:
+        from exzarr._nodes.html import tree_html
+
+        return tree_html(self)
+
+
+def tree_of(location: Location, level: int | None = None) -> Tree:
+    """The tree of a group, `level` groups deep (None: all the way)."""
+    name = location.path.rpartition("/")[2] or "/"
+    return _group(name, location, level)
+
+
+def _group(name: str, location: Location, level: int | None) -> Tree:
+    if level is not None and level <= 0:
+        return Tree(name, "group", cut=any(True for _ in hierarchy.child_names(location)))
+    children = []
+    try:
+        for child, below, found in seen(location):
+            if isinstance(found, ArrayMetadata):
+                children.append(Tree(child, "array", _facts(found)))
+            elif isinstance(found, GroupMetadata):
+                children.append(_group(child, below, None if level is None else level - 1))
+            elif found is not None:
+                children.append(Tree(child, "unreadable", f"(unreadable: {found.error})"))
+    except ListingUnsupportedError:
+        raise
+    except StoreError as error:
+        return Tree(name, "unreadable", f"(unreadable: {error})", tuple(children))
+    return Tree(name, "group", children=tuple(children))
+
+
+def _facts(meta: ArrayMetadata) -> str:
+    shape = ", ".join([str(n) for n in meta.shape]) + ("," if meta.ndim == 1 else "")
+    names = meta.dimension_names
+    if names is not None and any(names):
+        shape = ", ".join([f"{name or '-'}: {n}" for name, n in zip(names, meta.shape, strict=True)])
+    grid = meta.chunk_grid
+    if not grid.regular:
+        return f"({shape}) {meta.data_type.dtype}"
+    inner = inner_chunks(meta)
+    chunks = f"chunks {inner or grid.chunk_shape}"
+    return f"({shape}) {meta.data_type.dtype} {chunks}" + (f" shards {grid.chunk_shape}" if inner else "")

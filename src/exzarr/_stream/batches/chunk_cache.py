@@ -1,0 +1,170 @@
+"""Samples of one array, any of them, by way of decoded chunks that are kept.
+
+Each has ``take(samples)``, a new array. Which one is chosen by how much memory there is, and how the
+array is stored:
+
+`InMemory`      a NumPy array
+`KeptWhole`     an array that fits: every chunk is read once
+`ChunkCache`    one that doesn't: as many chunks as fit, the oldest forgotten first
+`RowReader`     chunks that aren't worth keeping: of one sample each, or whose rows can be read alone
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._stream.batches.blocks import Blocks
+from exzarr._stream.batches.permutation import IntArray
+from exzarr._stream.batches.reading import Samples, sample_shape
+
+__all__ = ["ChunkCache", "InMemory", "KeptWhole", "RowReader", "Rows", "gather"]
+
+AnyArray = npt.NDArray[Any]
+
+
+class Rows(Protocol):
+    """Whatever samples can be taken from."""
+
+    def take(self, samples: IntArray) -> AnyArray:
+        """A new array of these samples, in their order."""
+        ...
+
+
+def gather(array: AnyArray, where: IntArray, axis: int, out: AnyArray) -> None:
+    """``out[...] = array.take(where, axis)``, without a buffer in between. `where` is in bounds."""
+    if array.dtype.kind in "OT":
+        out[...] = np.take(array, where, axis)
+    else:
+        np.take(array, where, axis, out, "clip")
+
+
+class InMemory:
+    """Samples of a NumPy array."""
+
+    __slots__ = ("_array", "_axis")
+
+    def __init__(self, array: AnyArray, axis: int) -> None:
+        self._array = array
+        self._axis = axis
+
+    def take(self, samples: IntArray) -> AnyArray:
+        result: AnyArray = np.take(self._array, samples, self._axis)
+        return result
+
+
+class RowReader:
+    """Samples that are read each time they are asked for."""
+
+    __slots__ = ("_samples",)
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def take(self, samples: IntArray) -> AnyArray:
+        result = self._samples.empty(len(samples))
+        self._samples.read_rows(samples, result)
+        return result
+
+
+class KeptWhole:
+    """Bands of chunks, read when first asked for and kept where they belong."""
+
+    __slots__ = ("_array", "_bands", "_missing", "_samples", "_there")
+
+    def __init__(self, samples: Samples, bands: Blocks) -> None:
+        self._samples = samples
+        self._bands = bands
+        self._there = np.zeros(bands.count, bool)
+        self._missing = bands.count
+        self._array: AnyArray | None = None
+
+    def take(self, samples: IntArray) -> AnyArray:
+        if self._array is None:
+            self._array = self._samples.empty(self._bands.samples)
+        if self._missing:
+            self._load(self._bands.of(samples))
+        result = self._samples.empty(len(samples))
+        gather(self._array, samples, self._samples.axis, result)
+        return result
+
+    def _load(self, bands: IntArray) -> None:
+        absent = np.unique(bands[~self._there[bands]])
+        if len(absent):
+            starts = self._bands.starts(absent)
+            assert self._array is not None
+            self._samples.read_ranges(starts, starts + self._bands.sizes(absent), self._array, starts)
+            self._there[absent] = True
+            self._missing -= len(absent)
+
+
+class ChunkCache:
+    """Bands of chunks in a fixed number of slots, of which the one filled longest ago is filled anew.
+
+    However many samples are asked for at once, each band is read at most once for them.
+    """
+
+    __slots__ = ("_array", "_bands", "_hand", "_held", "_samples", "_slot_of", "_slots")
+
+    def __init__(self, samples: Samples, bands: Blocks, slots: int) -> None:
+        self._samples = samples
+        self._bands = bands
+        self._slots = max(1, min(slots, bands.count))
+        self._array: AnyArray | None = None
+        self._slot_of: dict[int, int] = {}
+        self._held = np.full(self._slots, -1)  # the band in each slot
+        self._hand = 0
+
+    def take(self, samples: IntArray) -> AnyArray:
+        axis, bands = self._samples.axis, self._bands
+        if self._array is None:
+            self._array = self._samples.empty(self._slots * bands.longest)
+        result = self._samples.empty(len(samples))
+        wanted, which = np.unique(bands.of(samples), return_inverse=True)
+        local = samples - bands.starts(wanted)[which]
+        if len(wanted) <= self._slots:
+            slots = self._load(wanted)
+            gather(self._array, slots[which] * bands.longest + local, axis, result)
+            return result
+        # Those that are there come first, before they make room for the others.
+        absent = np.array([band not in self._slot_of for band in wanted.tolist()])
+        turn = np.empty(len(wanted), np.int64)
+        turn[np.argsort(absent, kind="stable")] = np.arange(len(wanted))
+        for first in range(0, len(wanted), self._slots):
+            these = (turn >= first) & (turn < first + self._slots)
+            slots = np.zeros(len(wanted), np.int64)
+            slots[these] = self._load(wanted[these])
+            mine = np.flatnonzero(these[which])
+            shape = sample_shape(result.shape, axis, len(mine))
+            part = np.empty(shape, result.dtype)
+            gather(self._array, slots[which[mine]] * bands.longest + local[mine], axis, part)
+            result[(slice(None),) * axis + (mine,)] = part
+        return result
+
+    def _load(self, wanted: IntArray) -> IntArray:
+        """Have these bands in slots, and say in which. They are different, and no more than there are slots."""
+        slot_of = self._slot_of
+        slots = np.array([slot_of.get(band, -1) for band in wanted.tolist()])
+        absent = slots < 0
+        many = int(np.count_nonzero(absent))
+        if many:
+            slots[absent] = free = self._free(many, slots[~absent])
+            new = wanted[absent]
+            for band in self._held[free].tolist():
+                slot_of.pop(band, None)
+            self._held[free] = -1
+            starts, length = self._bands.starts(new), self._bands.longest
+            assert self._array is not None
+            self._samples.read_ranges(starts, starts + self._bands.sizes(new), self._array, free * length)
+            self._held[free] = new
+            slot_of.update(zip(new.tolist(), free.tolist(), strict=True))
+        return slots
+
+    def _free(self, many: int, used: IntArray) -> IntArray:
+        """The slots to fill next, `many` of them, none of `used`."""
+        turn = (self._hand + np.arange(min(self._slots, many + len(used)))) % self._slots
+        free = turn[~np.isin(turn, used)][:many]
+        self._hand = (int(free[-1]) + 1) % self._slots
+        return free

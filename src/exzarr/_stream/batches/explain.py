@@ -1,0 +1,220 @@
+"""What batches cost, and how well they are shuffled, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from exzarr._stream.batches.batch_plan import Batching, rows
+from exzarr._stream.batches.blocks import Blocks
+from exzarr._stream.batches.choices import SCRATCH_NBYTES, Choice
+from exzarr._stream.batches.layout import RowLayout
+from exzarr._stream.batches.making import least_samples, portion_of
+from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
+from exzarr.telemetry.units import human_bytes
+
+__all__ = ["ArrayReads", "BatchesExplanation", "explain"]
+
+SAMPLED = 32
+"""Batches that are looked at to tell how well they are mixed."""
+
+_HOW = {
+    "memory": "in memory",
+    "staged": "each chunk read once",
+    "cut": "chunks that blocks cut are read with each block",
+    "kept": "each chunk read once, all kept",
+    "cached": "some chunks kept",
+    "rows": "read sample by sample",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayReads:
+    """What an epoch reads of one array.
+
+    Attributes
+    ----------
+    name
+        The array.
+    how
+        How it is read, in words.
+    chunks
+        Chunks it has (inner chunks, where there are shards).
+    reads
+        Chunks that are read, each as often as it is; estimated where chance has a part in it.
+    nbytes
+        Bytes that are decoded for it.
+    """
+
+    name: str
+    how: str
+    chunks: int
+    reads: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesExplanation:
+    """What an epoch of batches is. Printing it shows it.
+
+    Attributes
+    ----------
+    samples, batches, batch_size
+        Of this rank (this part).
+    shuffle
+        The kind.
+    block, blocks
+        Samples of the longest block that is read at once, and how many blocks there are. With
+        ``"full"``, blocks are those that share chunks.
+    window
+        Blocks whose samples are shuffled together.
+    spread
+        How far from each other two samples come that are stored side by side: the mean distance in the
+        order of the epoch, in samples. A third of the samples is as good as it gets.
+    mixed
+        From how many blocks the samples of a batch come, on average: of a few batches of this epoch.
+    reads
+        What is read of each array.
+    memory
+        Bytes that a pass takes at most: decoded chunks, batches made ahead, buffers.
+    """
+
+    samples: int
+    batches: int
+    batch_size: int
+    shuffle: Shuffle
+    block: int
+    blocks: int
+    window: int
+    spread: float
+    mixed: float
+    reads: tuple[ArrayReads, ...]
+    memory: int
+
+    def __str__(self) -> str:
+        return "\n".join([*self._lines()])
+
+    __repr__ = __str__
+
+    def _lines(self) -> Iterator[str]:
+        window = f" of {self.window} blocks" if self.shuffle == "window" else ""
+        facts = [
+            ("shuffle", f"{self.shuffle}{window}"),
+            ("blocks", f"{self.blocks:,} of up to {self.block:,} samples"),
+            ("spread", f"neighbours come {self.spread:,.0f} samples apart, on average"),
+            ("mixed", f"a batch has samples of {self.mixed:.3g} blocks"),
+            ("memory", f"at most {human_bytes(self.memory)}"),
+        ]
+        yield f"{self.batches:,} batches of {self.batch_size:,} of {self.samples:,} samples"
+        yield from [f"  {name:<10} {text}" for name, text in facts]
+        for array in self.reads:
+            cost = ""
+            if array.chunks:
+                times = array.reads / array.chunks
+                cost = f" ({times:.3g} x {array.chunks:,} chunks, {human_bytes(array.nbytes)} decoded)"
+            yield f"  {'reads':<10} {array.name}: {array.how}{cost}"
+
+
+def explain(
+    layouts: Sequence[RowLayout],
+    choice: Choice,
+    order: BlockOrder | FullOrder,
+    batching: Batching,
+    shuffle: Shuffle,
+    workers: int,
+    prefetch: int,
+) -> BatchesExplanation:
+    """What an epoch of these batches is."""
+    blocks = choice.blocks
+    if shuffle == "full":
+        blocks = max(layouts, key=lambda layout: layout.row_nbytes).bands
+    return BatchesExplanation(
+        batching.samples,
+        batching.count,
+        batching.size,
+        shuffle,
+        blocks.longest,
+        blocks.count,
+        choice.window,
+        _spread(choice, batching, shuffle),
+        _mixed(order, blocks, batching),
+        tuple([_reads(layouts[i], choice, i, batching) for i in range(len(layouts))]),
+        _memory(layouts, choice, batching, workers, prefetch),
+    )
+
+
+def _spread(choice: Choice, batching: Batching, shuffle: Shuffle) -> float:
+    """Two places of n that are drawn at random are (n + 1) / 3 apart, on average."""
+    if not shuffle:
+        return 1.0
+    together = choice.window * choice.blocks.longest if choice.window else batching.samples
+    return (min(together, batching.samples) + 1) / 3
+
+
+def _mixed(order: BlockOrder | FullOrder, blocks: Blocks, batching: Batching) -> float:
+    counts = [len(np.unique(blocks.of(some))) for some in islice(rows(order, batching, 0), SAMPLED)]
+    return float(np.mean(counts)) if counts else 0.0
+
+
+def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> ArrayReads:
+    how, bands = choice.how[i], layout.bands
+    if how == "memory" or not bands.count:
+        return ArrayReads(layout.name, _HOW["memory"], 0, 0, 0)
+    wanted = min(batching.samples, batching.count * batching.size)
+    share = wanted / bands.samples
+    if how == "cut":
+        reads = share * (bands.count + choice.blocks.count)  # at most
+    elif how == "kept":
+        reads = _different(bands, wanted)
+    elif how == "cached":
+        absent = 1 - min(choice.slots[i], bands.count) / bands.count
+        groups = _at_once(wanted, batching.size, choice.together)
+        reads = absent * sum([_different(bands, many) * times for many, times in groups])
+        reads = max(reads, _different(bands, wanted))
+    elif how == "rows" and bands.longest > 1:
+        reads = wanted / batching.size * _different(bands, batching.size)
+    else:
+        reads = share * bands.count
+    times = round(reads) * layout.across
+    return ArrayReads(layout.name, _HOW[how], bands.count * layout.across, times, times * layout.chunk_nbytes)
+
+
+def _different(bands: Blocks, samples: int) -> float:
+    """In how many bands so many random samples lie, on average."""
+    return bands.count * (1 - (1 - min(samples, bands.samples) / bands.samples) ** bands.longest)
+
+
+def _at_once(samples: int, batch_size: int, together: int) -> Iterator[tuple[int, int]]:
+    """How many samples are read at once, and how often: those of 1 batch, of 2, 4, ..., of as many as may be."""
+    many = 1
+    while samples > 0:
+        taken = min(samples, many * batch_size)
+        times = samples // taken if many == together else 1
+        yield taken, times
+        samples -= taken * times
+        many = min(together, 2 * many)
+
+
+def _memory(
+    layouts: Sequence[RowLayout], choice: Choice, batching: Batching, workers: int, prefetch: int
+) -> int:
+    batch = batching.size * sum([layout.row_nbytes for layout in layouts])
+    total = batch * (prefetch + 2)
+    staged = [each for each, how in zip(layouts, choice.how, strict=True) if how in ("staged", "cut")]
+    if staged:
+        portion = portion_of(layouts, choice, workers)
+        whole = max(1, choice.window) * choice.blocks.longest
+        stage = min(batching.samples, least_samples(choice, batching.size, portion) - 1 + whole)
+        total += 2 * stage * sum([each.row_nbytes for each in staged])
+    for layout, how, slots in zip(layouts, choice.how, choice.slots, strict=True):
+        if how == "kept":
+            total += layout.nbytes
+        elif how == "cached":
+            total += min(slots, layout.bands.count) * layout.bands.longest * layout.row_nbytes
+    if choice.together > 1:
+        total += min(choice.together * batch, batching.samples * (batch // batching.size))
+    chunk = max([layout.chunk_nbytes for layout in layouts])
+    return total + 2 * workers * chunk + SCRATCH_NBYTES

@@ -1,0 +1,112 @@
+"""Choice + arrays -> the batches of one epoch, made one after the other in whatever thread asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.source import ChunkSource
+from exzarr._nodes.array import Array
+from exzarr._stream.batches.arrays import Arrays
+from exzarr._stream.batches.batch_plan import Batching, rows
+from exzarr._stream.batches.choices import PORTION_NBYTES, Choice
+from exzarr._stream.batches.chunk_cache import ChunkCache, InMemory, KeptWhole, RowReader, Rows
+from exzarr._stream.batches.layout import RowLayout
+from exzarr._stream.batches.orders import BlockOrder, FullOrder
+from exzarr._stream.batches.reading import Samples
+from exzarr._stream.batches.staging import Staged, staged_batches
+from exzarr.errors import ArgumentError
+
+__all__ = ["least_samples", "make_batches", "portion_of"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def make_batches(
+    arrays: Arrays,
+    layouts: Sequence[RowLayout],
+    choice: Choice,
+    order: BlockOrder | FullOrder,
+    batching: Batching,
+    number: int,
+    workers: int,
+) -> Iterator[list[AnyArray]]:
+    """The batches from `number` on, each as a list of one array for each of `arrays`."""
+    if number >= batching.count:
+        return iter(())
+    made = [_reader(arrays, layouts[i], choice, i) for i in range(len(layouts))]
+    if isinstance(order, BlockOrder) and not choice.by_rows:
+        portion = portion_of(layouts, choice, workers)
+        least = least_samples(choice, batching.size, portion)
+        stages = order.stages(*batching.span(number), batching.size, least)
+        return staged_batches(stages, batching, number, made, portion)
+    taken: list[Rows] = [reader for reader in made if not isinstance(reader, Staged)]
+    return _row_batches(order, batching, number, taken, choice.together, arrays.axis)
+
+
+def portion_of(layouts: Sequence[RowLayout], choice: Choice, workers: int) -> int:
+    """How many blocks to read at once: a few MiB, and something to do for every worker."""
+    staged = [each for each, how in zip(layouts, choice.how, strict=True) if how in ("staged", "cut")]
+    nbytes = choice.blocks.longest * sum([each.row_nbytes for each in staged])
+    chunks = sum([-(-choice.blocks.longest // each.bands.longest) * each.across for each in staged])
+    return max(1, -(-PORTION_NBYTES // max(1, nbytes)), -(-workers // max(1, chunks)))
+
+
+def least_samples(choice: Choice, batch_size: int, portion: int) -> int:
+    """How many samples a stage has at least."""
+    return max(batch_size, portion * choice.blocks.longest)
+
+
+def _reader(arrays: Arrays, layout: RowLayout, choice: Choice, i: int) -> Staged | Rows:
+    array, how = arrays.arrays[i], choice.how[i]
+    if not isinstance(array, Array):
+        return InMemory(array, arrays.axis)
+    source: ChunkSource = array._bound
+    if source.shape[arrays.axis] != arrays.samples:
+        raise ArgumentError(
+            f"array {array.name!r} has been resized to shape {source.shape} since batches of its "
+            f"{arrays.samples} samples were asked for: ask anew"
+        )
+    samples = Samples(source, arrays.axis)
+    match how:
+        case "staged" | "cut":
+            return Staged(samples, whole=how == "staged")
+        case "kept":
+            return KeptWhole(samples, layout.bands)
+        case "cached":
+            return ChunkCache(samples, layout.bands, choice.slots[i])
+    return RowReader(samples)
+
+
+def _row_batches(
+    order: BlockOrder | FullOrder,
+    batching: Batching,
+    number: int,
+    arrays: Sequence[Rows],
+    together: int,
+    axis: int,
+) -> Iterator[list[AnyArray]]:
+    """Batches whose samples are taken each from where it is.
+
+    Several batches at once, where that is allowed: fewer chunks are read twice. The first by itself,
+    as it is waited for, then twice as many each time.
+    """
+    wanted = rows(order, batching, number)
+    many = 1
+    while batch := [samples for _, samples in zip(range(many), wanted, strict=False)]:
+        if len(batch) == 1:
+            yield [array.take(batch[0]) for array in arrays]
+        else:
+            yield from _cut([array.take(np.concatenate(batch)) for array in arrays], batch, axis)
+        many = min(together, 2 * many)
+
+
+def _cut(taken: Sequence[AnyArray], batch: Sequence[AnyArray], axis: int) -> Iterator[list[AnyArray]]:
+    start = 0
+    for samples in batch:
+        where = (*(slice(None),) * axis, slice(start, start + len(samples)))
+        yield [array[where].copy() for array in taken]
+        start += len(samples)

@@ -1,0 +1,83 @@
+"""Samples of one array, read into memory: what batches ask the engine for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.planning.grid_plan import GridPlan
+from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
+from exzarr._engine.reading.read import read
+from exzarr._stream.batches.permutation import IntArray
+
+if TYPE_CHECKING:
+    from exzarr._engine.source import ChunkSource
+
+__all__ = ["Samples", "sample_shape"]
+
+AnyArray = npt.NDArray[Any]
+
+
+def sample_shape(shape: Sequence[int], axis: int, count: int) -> tuple[int, ...]:
+    """`shape` with `count` samples along `axis`."""
+    return (*shape[:axis], count, *shape[axis + 1 :])
+
+
+class Samples:
+    """One array as a row of samples along `axis`."""
+
+    __slots__ = ("_before", "_after", "axis", "dtype", "shape", "source")
+
+    def __init__(self, source: ChunkSource, axis: int) -> None:
+        self.source = source
+        self.axis = axis
+        self.shape = source.shape
+        self.dtype = source.dtype
+        spans: list[Axis] = [SliceIndex(0, 1, n) for n in source.shape]
+        self._before, self._after = spans[:axis], spans[axis + 1 :]
+
+    def empty(self, count: int) -> AnyArray:
+        """Room for `count` samples."""
+        return np.empty(sample_shape(self.shape, self.axis, count), self.dtype)
+
+    def read_ranges(self, starts: IntArray, stops: IntArray, into: AnyArray, at: IntArray) -> None:
+        """Read ``range(start, stop)`` for each pair, to where each `at` says. No chunk lies in two of them."""
+        spans: list[SliceIndex] = []
+        end = there = -1
+        for start, stop, where in zip(starts.tolist(), stops.tolist(), at.tolist(), strict=True):
+            if start == end and where == there:
+                spans[-1].count += stop - start
+            else:
+                spans.append(SliceIndex(start, 1, stop - start, where))
+            end, there = stop, where + stop - start
+        if self.source.sharded and len(spans) > 2 * self._shards(spans):
+            # Ranges of one shard together: it is opened once.
+            sizes = stops - starts
+            within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            self.read_rows(np.repeat(starts, sizes) + within, into, np.repeat(at, sizes) + within)
+        elif len(spans) == 1:
+            span = spans[0]
+            before = (slice(None),) * self.axis
+            into = into[(*before, slice(span.at, span.at + span.count))]
+            self._read(SliceIndex(span.start, 1, span.count), into)
+        else:
+            self._read(SliceIndexes(spans), into)
+
+    def _shards(self, spans: Sequence[SliceIndex]) -> int:
+        """In how many (bands of) shards spans begin."""
+        starts = np.array([span.start for span in spans])
+        return len(np.unique(self.source.dims[self.axis].indices_of(starts)))
+
+    def read_rows(self, samples: IntArray, into: AnyArray, at: IntArray | None = None) -> None:
+        """Read single samples, in any order. Those of one chunk are read at once."""
+        self._read(IntegerIndex(samples, at), into)
+
+    def _read(self, samples: Axis, into: AnyArray) -> None:
+        source = self.source
+        axes = (*self._before, samples, *self._after)
+        # Its own shape: `into` may have room for more.
+        shape = sample_shape(self.shape, self.axis, samples.count)
+        read(source, GridPlan(axes, source.dims, source.shape, shape), into)

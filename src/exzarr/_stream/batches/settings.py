@@ -1,0 +1,70 @@
+"""The arguments of `exzarr.batches`, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from exzarr._stream.batches.batch_plan import Batching
+from exzarr._stream.batches.orders import Shuffle, stretch
+from exzarr.errors import ArgumentError
+
+__all__ = ["Settings", "check_whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The arguments of `batches`, apart from the arrays."""
+
+    batch_size: int
+    shuffle: Shuffle
+    seed: int
+    window: int | None
+    drop_last: bool
+    prefetch: int
+    workers: int | None
+    rank: int
+    world_size: int
+    cache_nbytes: int
+    part: tuple[int, int] = (0, 1)
+    interleaved: bool = False
+
+    def __post_init__(self) -> None:
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("seed", self.seed, 0)
+        check_whole("prefetch", self.prefetch, 0)
+        check_whole("world_size", self.world_size, 1)
+        check_whole("cache_bytes", self.cache_nbytes, 0)
+        if self.workers is not None:
+            check_whole("workers", self.workers, 1)
+        if self.shuffle is not False and self.shuffle not in ("chunks", "window", "full"):
+            raise ArgumentError(f"shuffle is False, 'chunks', 'window' or 'full', not {self.shuffle!r}")
+        if self.window is not None:
+            check_whole("window", self.window, 1)
+            if self.shuffle != "window":
+                raise ArgumentError(f"window is for shuffle='window', not for shuffle={self.shuffle!r}")
+        if type(self.rank) is not int or not 0 <= self.rank < self.world_size:
+            most = self.world_size - 1
+            raise ArgumentError(f"rank must be from 0 to world_size - 1, which is {most}, not {self.rank!r}")
+
+    def batching(self, samples: int) -> Batching:
+        """How `samples`, of all ranks together, make batches of this rank (this part of it)."""
+        start, stop = self.stretch(samples)
+        count = -(-(stop - start) // self.batch_size)
+        if self.drop_last:
+            count = samples // self.world_size // self.batch_size
+        index, parts = self.part
+        first, until, step = index, count, parts
+        if not self.interleaved:
+            (first, until), step = stretch(count, index, parts), 1
+        return Batching(stop - start, self.batch_size, first, until, step)
+
+    def stretch(self, samples: int) -> tuple[int, int]:
+        """This rank's positions in the order of an epoch of `samples`."""
+        return stretch(samples, self.rank, self.world_size)
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """ArgumentError where `value` is no whole number from `least` on."""
+    if type(value) is not int or not least <= value < 1 << 63:
+        raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}")

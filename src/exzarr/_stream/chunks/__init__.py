@@ -1,0 +1,1 @@
+"""Chunk streams: the chunks of an array, read ahead in threads."""

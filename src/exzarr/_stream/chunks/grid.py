@@ -1,0 +1,239 @@
+"""The chunks of an array as streams see them, walked and never listed.
+
+Where there are shards, a chunk is an inner chunk: what is encoded by itself, what `Array.chunks` and
+`Array.cdata_shape` speak of. Chunks come out as entries, plain tuples that C-level iterators make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.planning.grid_plan import GridPlan
+from exzarr._engine.planning.projections import Dimension
+from exzarr._engine.planning.selections import SliceIndex
+from exzarr._engine.source import ChunkSource
+from exzarr._format.chunk_grids import RegularDimension
+from exzarr.errors import SelectionError
+
+__all__ = ["Entry", "Region", "StreamGrid", "as_region", "chunk_indices"]
+
+Region = tuple[slice, ...]
+"""One slice of step 1 for each dimension, in array coordinates."""
+
+Index = tuple[int, ...]
+
+Entry = tuple[str, Index, Region, Region, Index | None]
+"""``(key, index, within, region, local)`` of one chunk: the store key that holds it, its index, which part
+of the chunk is wanted, where that part lies in the array, and the chunk's place in its shard, if it has one."""
+
+IndexArray = npt.NDArray[np.int64]
+
+
+class StreamGrid:
+    """The chunks of an array.
+
+    Attributes
+    ----------
+    dims, shape
+        The grid's dimensions, and the array's shape in elements.
+    counts
+        How many chunks there are along each dimension.
+    sharded
+        Chunks are inner chunks of shards; `local` of an entry is None otherwise.
+    """
+
+    __slots__ = ("_locals", "_source", "counts", "dims", "sharded", "shape")
+
+    def __init__(self, source: ChunkSource) -> None:
+        self._source = source
+        self.shape = source.shape
+        self.sharded = source.sharded
+        self.dims: Sequence[Dimension] = source.dims
+        if source.sharded:
+            # Shards are made of whole inner chunks, so that these form a regular grid, whatever the shards do.
+            self.dims = [RegularDimension(size) for size in source.unit.spec.shape]
+        self.counts = tuple([dim.count(n) for dim, n in zip(self.dims, self.shape, strict=True)])
+
+    # -- one chunk -------------------------------------------------------------------
+
+    def region(self, index: Sequence[int]) -> Region:
+        """The elements of the array that a chunk holds."""
+        bounds = zip(self.dims, index, self.shape, strict=True)
+        return tuple([slice(dim.offset(i), min(dim.offset(i) + dim.size(i), n)) for dim, i, n in bounds])
+
+    def key(self, index: Sequence[int]) -> str:
+        """The store key that holds a chunk: its own, or its shard's."""
+        source = self._source
+        if not self.sharded:
+            return source.key(tuple(index))
+        corner = [dim.offset(i) for dim, i in zip(self.dims, index, strict=True)]
+        return source.key(tuple([dim.index_of(at) for dim, at in zip(source.dims, corner, strict=True)]))
+
+    # -- many ------------------------------------------------------------------------
+
+    def count(self, region: Region) -> int:
+        """How many chunks a region touches."""
+        return self._plan(region).chunks
+
+    def walk(self, region: Region) -> Iterator[Entry]:
+        """The chunks that `region` touches, in C order of their index."""
+        source, plan = self._source, self._plan(region)
+        if not self.shape:
+            local = () if self.sharded else None
+            return iter([(source.key(()), (), (), (), local)])
+        indexes = plan.walk([int] * len(self.dims), tuple)
+        if not self.sharded:
+            keys = plan.walk(source.labels, source.join)
+            return _entries(keys, indexes, repeat(None))
+        labels, places = zip(*map(_in_shard, source.dims, self.dims, source.labels), strict=True)
+        return _entries(plan.walk(labels, source.join), indexes, map(_first, plan.walk(places, tuple)))
+
+    def walk_shards(self, region: Region) -> Iterator[Entry]:
+        """As `walk`, one shard after the other."""
+        source = self._source
+        outer = GridPlan(_spans(region), source.dims, self.shape, self.shape)
+        for _, _, place in outer.walk(source.labels, source.join):
+            yield from self.walk(place if self.shape else ())
+
+    def pick(self, region: Region, indices: IndexArray) -> Iterator[Entry]:
+        """The chunks at `indices`, as far as they are in `region`: in the order of `indices`."""
+        source = self._source
+        for index in map(tuple, indices.tolist()):
+            within, place, local = [], [], []
+            for d, (dim, i, wanted) in enumerate(zip(self.dims, index, region, strict=True)):
+                low = dim.offset(i)
+                start, stop = max(low, wanted.start), min(low + dim.size(i), wanted.stop)
+                if start >= stop:
+                    break
+                within.append(slice(start - low, stop - low, 1))
+                place.append(slice(start, stop))
+                if self.sharded:
+                    shard = source.dims[d]
+                    local.append((low - shard.offset(shard.index_of(low))) // dim.size(i))
+            else:
+                yield (
+                    self.key(index),
+                    index,
+                    tuple(within),
+                    tuple(place),
+                    tuple(local) if self.sharded else None,
+                )
+
+    def touched(self, region: Region, indices: IndexArray) -> IndexArray:
+        """Those of `indices` whose chunks have elements in `region`."""
+        keep = np.ones(len(indices), bool)
+        for d, (dim, wanted) in enumerate(zip(self.dims, region, strict=True)):
+            if wanted.start >= wanted.stop:
+                return indices[:0]
+            low, high = dim.index_of(wanted.start), dim.index_of(wanted.stop - 1)
+            keep &= (indices[:, d] >= low) & (indices[:, d] <= high)
+        return indices[keep]
+
+    def by_shard(self, indices: IndexArray) -> IndexArray:
+        """`indices`, those of one shard together; in C order of shards, and inside them."""
+        if not self.sharded or not len(indices):
+            return indices
+        corners = [dim.uniform * indices[:, d] for d, dim in enumerate(self.dims) if dim.uniform]
+        shards = [dim.indices_of(at) for dim, at in zip(self._source.dims, corners, strict=True)]
+        order = np.lexsort((*[indices[:, d] for d in reversed(range(len(self.dims)))], *reversed(shards)))
+        return indices[order]
+
+    def _plan(self, region: Region) -> GridPlan:
+        return GridPlan(_spans(region), self.dims, self.shape, self.shape)
+
+
+def _spans(region: Region) -> list[SliceIndex]:
+    # `at`: where things lie in the work array is where they lie in the array.
+    return [SliceIndex(part.start, 1, max(0, part.stop - part.start), part.start) for part in region]
+
+
+def _entries(keys: Iterator[Any], indexes: Iterator[Any], locals_: Iterator[Any]) -> Iterator[Entry]:
+    for (key, within, region), (index, _, _), local in zip(keys, indexes, locals_, strict=False):
+        yield key, index, within, region, local
+
+
+def _first(item: Any) -> Any:
+    return item[0]
+
+
+def _in_shard(
+    shard: Dimension, inner: Dimension, label: Callable[[int], str]
+) -> tuple[Callable[[int], str], Callable[[int], int]]:
+    """For one dimension: an inner chunk's coordinate → what it adds to its shard's key; its place in the shard."""
+    size = inner.size(0)
+    whole = shard.uniform
+    if whole is not None:
+        each = whole // size
+        return lambda i: label(i // each), lambda i: i % each
+    return (
+        lambda i: label(shard.index_of(i * size)),
+        lambda i: i - shard.offset(shard.index_of(i * size)) // size,
+    )
+
+
+def as_region(region: Any, shape: tuple[int, ...]) -> Region:
+    """What users give as a region, as one slice for each dimension; None is the whole array.
+
+    SelectionError where it is no tuple of slices of step 1.
+    """
+    parts = () if region is None else region if isinstance(region, tuple) else (region,)
+    dots = [at for at, part in enumerate(parts) if isinstance(part, EllipsisType)]
+    if dots:
+        fill = (slice(None),) * (len(shape) + 1 - len(parts))
+        parts = parts[: dots[0]] + fill + parts[dots[0] + 1 :]
+    if len(parts) > len(shape):
+        raise SelectionError(f"a region of {len(parts)} slices, for an array of {len(shape)} dimensions")
+    found: list[slice] = []
+    for dim, (part, length) in enumerate(
+        zip((*parts, *[slice(None)] * (len(shape) - len(parts))), shape, strict=True)
+    ):
+        if not isinstance(part, slice):
+            raise SelectionError(
+                f"a region is a tuple of slices, with {part!r} for dimension {dim}; for one index i use slice(i, i + 1)"
+            )
+        try:
+            start, stop, step = part.indices(length)
+        except TypeError as error:
+            raise SelectionError(f"{part!r} for dimension {dim}: {error}") from None
+        if step != 1:
+            raise SelectionError(f"slices of a region have step 1, not {step} (dimension {dim})")
+        found.append(slice(start, max(start, stop)))
+    return tuple(found)
+
+
+def chunk_indices(where: Any, counts: tuple[int, ...]) -> IndexArray:
+    """What users give as an array of chunk indices: of shape (n, dimensions), in C order, each once.
+
+    A boolean array of the grid's shape picks the chunks where it is true. SelectionError where an index is
+    not in the grid.
+    """
+    array = np.asarray(where)
+    if array.dtype == np.bool_:
+        if array.shape != counts:
+            raise SelectionError(f"a mask of chunks has the grid's shape {counts}, not {array.shape}")
+        return np.argwhere(array).astype(np.int64)
+    if not array.size and len(counts):
+        return np.empty((0, len(counts)), np.int64)
+    if array.dtype.kind not in "iu" and array.size:
+        raise SelectionError(f"chunk indices are integers, not {array.dtype}")
+    if array.ndim == 1 and len(counts) == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] != len(counts):
+        raise SelectionError(
+            f"chunk indices are an array of shape (n, {len(counts)}), one row for each, not {array.shape}; "
+            "for one chunk use [index]"
+        )
+    if not counts:
+        return np.empty((min(1, len(array)), 0), np.int64)
+    array = array.astype(np.int64)
+    wrong = ((array < 0) | (array >= np.array(counts))).any(axis=1)
+    if wrong.any():
+        bad = tuple(array[wrong][0].tolist())
+        raise SelectionError(f"there is no chunk {bad}: the grid has {counts} chunks")
+    return np.unique(array, axis=0)

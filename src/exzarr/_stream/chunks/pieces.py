@@ -1,0 +1,241 @@
+"""Reads neighbouring chunks together, each into memory of its own: one class for each way that chunks are stored.
+
+It differs from `engine.read` in what comes out: arrays that nobody else holds, one for each chunk, instead of
+one for all; and in that a chunk that fails or is missing does so alone. What is read together is what costs
+less so: files one after the other, small compressed chunks by one call of the codec.
+`stream.shard_pieces` has inner chunks of shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr import config
+from exzarr._engine.planning.grid_plan import GridPlan
+from exzarr._engine.planning.selections import SliceIndex
+from exzarr._engine.reading.batch_decode import AT_ONCE_NBYTES, decode_batch
+from exzarr._engine.reading.read import read
+from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
+from exzarr._engine.scratch import pieces
+from exzarr._engine.source import ChunkSource
+from exzarr._stream.chunks.grid import Entry
+from exzarr._stream.failures import chunk_error
+from exzarr._stream.memory import copied, fresh, fresh_array
+from exzarr.errors import ChunkMissingError, CodecError
+
+__all__ = ["ABSENT", "Piece", "PieceReader", "lengths", "piece_reader"]
+
+AnyArray = npt.NDArray[Any]
+
+Piece = Sequence[Entry]
+"""Neighbouring chunks."""
+
+
+class _Absent:
+    """Stands for a chunk that is not stored."""
+
+
+ABSENT = _Absent()
+
+
+class PieceReader:
+    """Reads chunks; may be called in any thread, holds no chunk.
+
+    Parameters
+    ----------
+    source
+        The array.
+    mapped
+        From which size on chunks get memory that is mapped by itself (`stream.memory`).
+    """
+
+    def __init__(self, source: ChunkSource, mapped: int) -> None:
+        self._source = source
+        self._mapped = mapped
+        self._shape = source.unit.spec.shape
+        self._whole = tuple([slice(0, size, 1) for size in self._shape])
+        self._dtype = source.dtype
+
+    def read(self, values: list[Any], piece: Piece) -> None:
+        """Append to `values` for each chunk its array, ABSENT, or the error it failed with.
+
+        It uses the thread's scratch (`engine.scratch.with_scratch`).
+        """
+        values.extend([self._alone(entry) for entry in piece])
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    def _alone(self, entry: Entry) -> Any:
+        """One chunk."""
+        try:
+            return self._one(entry)
+        except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
+            return self._failed(entry, error)
+
+    def _one(self, entry: Entry) -> Any:
+        """As `_alone`; raises what it fails with."""
+        raise NotImplementedError
+
+    def _failed(self, entry: Entry, error: Exception) -> BaseException:
+        return chunk_error(self._source.path, entry[1], entry[0], error)
+
+
+class RawPieces(PieceReader):
+    """Chunks that are stored as they lie in memory: read straight into place."""
+
+    def read(self, values: list[Any], piece: Piece) -> None:
+        whole, nbytes = self._whole, self._source.nbytes
+        if len(piece) == 1 or not all(entry[2] == whole for entry in piece):
+            super().read(values, piece)
+            return
+        memories = [fresh(nbytes, self._mapped) for _ in piece]
+        keys, recorder = [entry[0] for entry in piece], self._source.recorder
+        sizes = self._source.store.try_each(keys, [memoryview(memory) for memory in memories])
+        if recorder is not None:
+            recorder.timer().read_raw(
+                keys, [-1 if isinstance(n, Exception) else n for n in sizes], repeat(nbytes)
+            )
+        shape, dtype, ndarray = self._shape, self._dtype, np.ndarray
+        for entry, memory, got in zip(piece, memories, sizes, strict=True):
+            values.append(ndarray(shape, dtype, memory) if got == nbytes else self._odd(entry, memory, got))
+
+    def _one(self, entry: Entry) -> Any:
+        source, (key, _, within, _, _) = self._source, entry
+        whole = within == self._whole
+        if not whole and 2 * _size(entry) * self._dtype.itemsize < source.nbytes:
+            return self._by_engine(entry)  # which reads only what is wanted
+        memory = fresh(source.nbytes, self._mapped)
+        got = source.store.read_into(key, memoryview(memory))
+        if source.recorder is not None:
+            source.recorder.timer().read_raw((key,), (got,), (source.nbytes,))
+        chunk = self._checked(entry, memory, got)
+        return chunk if whole or chunk is ABSENT else copied(chunk[within], self._mapped)
+
+    def _odd(self, entry: Entry, memory: AnyArray, got: int | Exception) -> Any:
+        """A whole chunk of which not as many bytes were read as it should have."""
+        try:
+            return self._checked(entry, memory, got)
+        except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
+            return self._failed(entry, error)
+
+    def _checked(self, entry: Entry, memory: AnyArray, got: int | Exception) -> Any:
+        """The chunk of which `got` bytes were read into `memory`."""
+        source, key = self._source, entry[0]
+        if isinstance(got, Exception):
+            raise got
+        if got != source.nbytes:
+            if 0 <= got < source.nbytes:
+                got = read_again(source, key, memoryview(memory))
+            if got < 0:
+                return ABSENT
+            if got != source.nbytes:
+                raise source.corrupt(key, wrong_size(got, source.nbytes))
+        return np.ndarray(self._shape, self._dtype, memory)
+
+    def _by_engine(self, entry: Entry) -> Any:
+        """Any chunk, by `engine.read`, in this thread."""
+        source, region = self._source, entry[3]
+        out = fresh_array(lengths(entry), self._dtype, self._mapped)
+        spans = [SliceIndex(part.start, 1, part.stop - part.start) for part in region]
+        plan = GridPlan(spans, source.dims, source.shape, out.shape)
+        try:
+            with config.override(workers=1):
+                read(source.strict(), plan, out)
+        except ChunkMissingError:
+            return ABSENT
+        return out
+
+
+class EncodedPieces(PieceReader):
+    """Chunks that must be decoded."""
+
+    def read(self, values: list[Any], piece: Piece) -> None:
+        source, unit = self._source, self._source.unit
+        room, decode_each, try_each = source.room, unit.decode_each, source.store.try_each
+        # No more than the codec takes at once: what was read is then still in the core's cache.
+        count = min(len(piece), max(1, AT_ONCE_NBYTES // max(1, source.nbytes)))
+        buffers = pieces(count, room)
+        timer = None if source.recorder is None else source.recorder.timer()
+        for first in range(0, len(piece), count):
+            part: Iterable[Entry] = piece[first : first + count]
+            keys = [entry[0] for entry in part]
+            sizes = try_each(keys, buffers)
+            found = None
+            if decode_each is not None and all(type(got) is int for got in sizes):
+                found = decode_batch(decode_each, buffers, sizes, room)  # type: ignore[arg-type]  # just seen
+            if timer is not None:
+                part = timer.decoding(keys, part, sizes, found, source.nbytes)
+            if found is not None:
+                for entry, data in zip(part, found, strict=False):
+                    values.append(self._kept(entry, data))
+                continue
+            for entry, buffer, got in zip(part, buffers, sizes, strict=False):
+                values.append(self._decoded(entry, buffer, got))
+
+    def _kept(self, entry: Entry, data: Any) -> AnyArray:
+        """The chunk whose memory is `data`, in memory of its own."""
+        chunk: AnyArray = np.ndarray(self._shape, self._dtype, data)
+        return chunk.copy() if entry[2] == self._whole else copied(chunk[entry[2]], self._mapped)
+
+    def _decoded(self, entry: Entry, buffer: memoryview, got: int | Exception) -> Any:
+        """The chunk of which `got` bytes were read into `buffer`."""
+        source, (key, _, within, _, _) = self._source, entry
+        try:
+            if isinstance(got, Exception):
+                raise got
+            data: Any = buffer[:got] if got <= len(buffer) else source.store.get(key)
+            if got < 0 or data is None:
+                return ABSENT
+            try:
+                if within == self._whole:
+                    chunk = fresh_array(self._shape, self._dtype, self._mapped)
+                    source.unit.decode_into(data, chunk)
+                    return chunk
+                return copied(source.unit.decode(data)[within], self._mapped)
+            except CodecError as error:
+                return copied(decode_again(source, key, len(data), error)[within], self._mapped)
+        except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
+            return self._failed(entry, error)
+
+
+class VariedPieces(PieceReader):
+    """Chunks of a grid that is not regular."""
+
+    def _one(self, entry: Entry) -> Any:
+        source, (key, _, within, _, _) = self._source, entry
+        data = source.store.get(key)
+        if data is None:
+            return ABSENT
+        try:
+            return copied(source.pipeline_at(key).decode(data)[within], self._mapped)
+        except CodecError as error:
+            raise source.corrupt(key, error) from error
+
+
+def piece_reader(source: ChunkSource, mapped: int, share: int) -> PieceReader:
+    """The reader for an array's chunks; `share` threads read at once, for what they share."""
+    if source.sharded:
+        from exzarr._stream.chunks.shard_pieces import ShardPieces
+
+        return ShardPieces(source, mapped, share)
+    if source.pipeline is None:
+        return VariedPieces(source, mapped)
+    return (RawPieces if source.unit.raw else EncodedPieces)(source, mapped)
+
+
+def lengths(entry: Entry) -> tuple[int, ...]:
+    """The shape of what is wanted of a chunk."""
+    return tuple([part.stop - part.start for part in entry[3]])
+
+
+def _size(entry: Entry) -> int:
+    n = 1
+    for part in entry[3]:
+        n *= part.stop - part.start
+    return n

@@ -1,0 +1,171 @@
+"""Reads pieces, and answers for each chunk: what becomes of those that are missing, and of those that fail."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from operator import mul
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr import telemetry
+from exzarr._engine.scratch import with_scratch
+from exzarr._engine.source import ChunkSource
+from exzarr._retrying import Retry, Stoppable
+from exzarr._stream.chunks.grid import Entry
+from exzarr._stream.chunks.pieces import ABSENT, Piece, PieceReader, lengths, piece_reader
+from exzarr._stream.memory import fresh_array, mapped_from
+from exzarr.errors import ArgumentError, ChunkMissingError
+
+if TYPE_CHECKING:
+    from exzarr._engine.recorder import ChunkRecorder
+
+__all__ = ["ChunkReader", "Missing", "Piece", "Result"]
+
+Missing = Literal["fill", "skip"]
+
+Result = tuple[list[Any], int, int]
+"""For each chunk of a piece its array, None where it is missing and left out, or the error it failed with;
+how many are missing; how many attempts beyond the first it took."""
+
+
+class ChunkReader:
+    """Called with a piece, in any thread; holds no chunk.
+
+    Parameters
+    ----------
+    source
+        The array.
+    missing
+        What becomes of a chunk that is not stored: an array full of the fill value, or None. An array that
+        was opened with ``missing="error"`` has errors instead of fill values.
+    share
+        How many threads read at once, for what they share.
+    retry, stop
+        When a chunk that failed is read again, and what ends that.
+    window
+        How many chunks may be in memory at once.
+    alone
+        Raise what a chunk failed with: whoever calls does so with single chunks, and tries again himself.
+    """
+
+    def __init__(
+        self,
+        source: ChunkSource,
+        *,
+        missing: Missing = "fill",
+        share: int = 1,
+        retry: Retry | None = None,
+        stop: Stoppable | None = None,
+        alone: bool = False,
+        window: int = 0,
+    ) -> None:
+        if missing not in ("fill", "skip"):
+            raise ArgumentError(f"missing is 'fill' or 'skip', not {missing!r}")
+        self._source = source
+        self._missing = missing
+        self._retry = retry
+        self._stop = stop
+        self._alone = alone
+        self._share = share
+        self._mapped = mapped_from(window * source.nbytes)
+        self._pieces = piece_reader(source, self._mapped, share)
+        self._recorded: tuple[ChunkRecorder, PieceReader] | None = None
+
+    def __call__(self, piece: Piece) -> Result:
+        hooks = telemetry.hooks()
+        return self._record(piece, hooks) if hooks else self._result(piece, self._pieces, None)
+
+    def _result(self, piece: Piece, pieces: PieceReader, recorder: ChunkRecorder | None) -> Result:
+        values: list[Any] = []
+        with_scratch(partial(pieces.read, values), piece)
+        retried = 0
+        for at, value in enumerate(values):
+            if isinstance(value, Exception):
+                if self._alone:
+                    raise value
+                if self._retry is not None:
+                    values[at], more = self._again(piece[at], value, pieces)
+                    retried += more
+        missing = 0
+        for at, value in enumerate(values):
+            if value is ABSENT:
+                missing += 1
+                values[at] = self._stand_in(piece[at])
+                if recorder is not None and not isinstance(values[at], Exception):
+                    recorder.absent(piece[at][0], self._number(piece[at]))
+        return values, missing, retried
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._pieces.close()
+        if self._recorded is not None:
+            self._recorded[1].close()
+
+    # -- while a hook is registered --------------------------------------------------
+
+    def _record(self, piece: Piece, hooks: telemetry.Hooks) -> Result:
+        """Read a piece, and emit events of its chunks and of the piece, which counts as a selection."""
+        from exzarr._engine.recording import recorded_source, selection
+
+        recorded = self._recorded
+        if recorded is None or recorded[0].hooks != hooks:
+            if recorded is not None:
+                recorded[1].close()
+            source, new = recorded_source(self._source, hooks, writing=False)
+            recorded = self._recorded = new, piece_reader(source, self._mapped, self._share)
+        recorder, pieces = recorded
+        timer = recorder.timer()
+        timer.resume()  # since its last piece this thread has been idle
+        nbytes = sum([math.prod(lengths(entry)) for entry in piece]) * self._source.dtype.itemsize
+        with selection(recorder, telemetry.SelectionRead, len(piece), nbytes) as outcome:
+            try:
+                result = self._result(piece, pieces, recorder)
+                outcome.failure = next(
+                    (value for value in result[0] if isinstance(value, BaseException)), None
+                )
+                return result
+            finally:
+                timer.own()
+                recorder.settle(timer)
+
+    def _number(self, entry: Entry) -> int | None:
+        """The number of an inner chunk in its shard; None if there are no shards."""
+        if entry[4] is None:
+            return None
+        number: int = sum(map(mul, entry[4], self._source.layout_at(entry[0]).strides))
+        return number
+
+    # -- what is missing, what failed ------------------------------------------------
+
+    def _stand_in(self, entry: Entry) -> Any:
+        """What comes of a chunk that is not stored."""
+        source = self._source
+        if self._missing == "skip":
+            return None
+        if source.missing_error:
+            reason = 'it is not stored, and the array was opened with missing="error"'
+            error = ChunkMissingError(source.path, entry[1], entry[0], reason)
+            if self._alone:
+                raise error
+            return error
+        blank = fresh_array(lengths(entry), source.dtype, self._mapped)
+        blank[...] = source.fill
+        return blank
+
+    def _again(self, entry: Entry, error: Exception, pieces: PieceReader) -> tuple[Any, int]:
+        """What comes of more attempts at a chunk that failed once, and how many there were."""
+        assert self._retry is not None
+        waits: list[Any] = []
+
+        def once() -> Any:
+            values: list[Any] = []
+            with_scratch(partial(pieces.read, values), [entry])
+            if isinstance(values[0], Exception):
+                raise values[0]
+            return values[0]
+
+        try:
+            value = self._retry.resume(error, once, stop=self._stop, note=lambda *why: waits.append(why))
+        except Exception as last:  # noqa: BLE001 - it comes out where the chunk would
+            value = last
+        return value, len(waits)

@@ -1,0 +1,64 @@
+"""Ingestion into one array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._nodes.array import Array
+from exzarr._nodes.casting import Casting
+from exzarr._stream.ingest.append_batch import AppendBatch, axis_number, rows_to_fill
+from exzarr._stream.ingest.blocks import Block
+from exzarr._stream.ingest.position import Position, reached, with_position
+from exzarr._stream.ingest.targets import check_lease
+from exzarr.errors import ArgumentError
+
+__all__ = ["ArrayTarget"]
+
+AnyArray = npt.NDArray[Any]
+
+
+class ArrayTarget:
+    """An array that grows along one dimension."""
+
+    def __init__(self, array: Array, axis: int | str, casting: Casting) -> None:
+        self._array = array
+        self._casting: Casting = casting
+        self._axis = axis_number(array.metadata, axis)
+
+    @property
+    def path(self) -> str:
+        return self._array.path
+
+    def reached(self, key: str) -> Position:
+        return reached(self._array.refresh().metadata.attributes, key)
+
+    def rows(self, block: Block) -> int:
+        return self._growth([block]).rows
+
+    def rows_of(self, block: Block) -> int:
+        shape = getattr(block.data, "shape", ())
+        return int(shape[self._axis]) if block.region is None and len(shape) > self._axis else 0
+
+    def rows_at_once(self) -> int:
+        return rows_to_fill(self._array, self._axis)
+
+    def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
+        growth = self._growth(blocks)
+
+        def change(meta: ArrayMetadata) -> ArrayMetadata:
+            if not check_lease(reached(meta.attributes, key), key, before, after):
+                return meta
+            return growth.extended(meta).with_(attributes=with_position(meta.attributes, key, after))
+
+        self._array._transact(change, lambda old, new, place: growth.store(self._array, old, new, place))
+
+    def _growth(self, blocks: Sequence[Block]) -> AppendBatch:
+        for block in blocks:
+            if isinstance(block.data, dict):
+                raise ArgumentError("a block for an array is an array, not a mapping: those are for groups")
+        items = [(block.region, block.data) for block in blocks]
+        return AppendBatch.of(items, self._array.metadata, self._axis, self._casting)

@@ -1,0 +1,186 @@
+"""Ingestion into arrays of a group that grow together.
+
+What makes them grow at once is the group's own document: it holds the consolidated metadata of all of them,
+and the position. Under its lock the chunks are written, then the documents of the arrays, and last, by one
+atomic put, the group's: that is the commit. Who opens the arrays through the group (as exzarr, zarr-python and
+xarray do by themselves where there is consolidated metadata) sees all of them grown or none.
+
+Whoever is killed before the commit leaves arrays whose own documents may be ahead of the group's. The next
+commit starts from what the group's says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from exzarr._format.consolidated import Consolidated
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._format.nodes import consolidate, consolidated_node
+from exzarr._nodes import consolidation, hierarchy, transactions
+from exzarr._nodes.array import Array
+from exzarr._nodes.casting import Casting
+from exzarr._nodes.group import Group
+from exzarr._nodes.hierarchy import Location, Metadata
+from exzarr._stream.ingest.append_batch import AppendBatch, axis_number, rows_to_fill
+from exzarr._stream.ingest.blocks import Block
+from exzarr._stream.ingest.position import Position, reached, with_position
+from exzarr._stream.ingest.targets import check_lease
+from exzarr.errors import ArgumentError, IngestError
+
+__all__ = ["GroupTarget"]
+
+
+class GroupTarget:
+    """Arrays of a group, below it at any depth, that grow along one dimension."""
+
+    def __init__(self, group: Group, axis: int | str, casting: Casting) -> None:
+        self._group = group
+        self._casting: Casting = casting
+        self._axis = axis
+        self._arrays: dict[str, Array] = {}
+
+    @property
+    def path(self) -> str:
+        return self._group.path
+
+    def reached(self, key: str) -> Position:
+        return reached(self._stored().attributes, key)
+
+    def rows(self, block: Block) -> int:
+        counts = {name: growth.rows for name, growth in self._growths([block]).items()}
+        if len({*counts.values()}) > 1:
+            raise ArgumentError(f"the arrays of one block grow by the same number of rows, not by {counts}")
+        return next(iter(counts.values()))
+
+    def rows_of(self, block: Block) -> int:
+        if not isinstance(block.data, Mapping) or not block.data:
+            return 0
+        name, data = next(iter(block.data.items()))
+        axis, shape = self._axis_of(name), getattr(data, "shape", ())
+        return int(shape[axis]) if axis is not None and len(shape) > axis else 0
+
+    def rows_at_once(self) -> int:
+        lengths = [1]
+        for name, node in self._group.walk():
+            axis = self._axis_of(name) if isinstance(node, Array) else None
+            if axis is not None:
+                lengths.append(rows_to_fill(self._array(name), axis))
+        return max(lengths)
+
+    def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
+        growths = self._growths(blocks)
+        place = self._group._location.direct
+        known: dict[str, ArrayMetadata] = {}
+        grown: dict[str, ArrayMetadata] = {}
+
+        def change(group: GroupMetadata) -> GroupMetadata:
+            nonlocal known, grown
+            grown = {}
+            if not check_lease(reached(group.attributes, key), key, before, after):
+                return group
+            held = group.consolidated or consolidate(_below(place), 3)
+            known = _arrays(held)
+            self._check_lengths(known, growths)
+            grown = {name: growth.extended(known[name]) for name, growth in growths.items()}
+            documents = held.documents | consolidate({**grown}, 3).documents
+            return group.with_(
+                attributes=with_position(group.attributes, key, after),
+                consolidated=Consolidated(3, documents, held.extra),
+            )
+
+        def first(_: GroupMetadata, __: GroupMetadata, at: Location) -> None:
+            for name, growth in growths.items():
+                growth.store(self._array(name), known[name], grown[name], at.child(name))
+            for name, meta in grown.items():
+                # Not recorded in consolidated metadata: that is what we are about to put ourselves.
+                transactions.change(at.child(name), meta, partial(_with_shape, meta.shape), record=False)
+
+        with consolidation.noted(place.store, place.path, 3):
+            transactions.change(place, self._group.metadata, change, first=first)
+            for name, meta in grown.items():
+                hierarchy.recorded(place.child(name), meta)  # in groups further up
+
+    # -- the blocks --------------------------------------------------------------------
+
+    def _growths(self, blocks: Sequence[Block]) -> dict[str, AppendBatch]:
+        if not blocks:
+            return {}
+        names = None
+        for block in blocks:
+            if not isinstance(block.data, Mapping) or not block.data:
+                raise ArgumentError(
+                    "a block for a group is a mapping from names of its arrays to what they get"
+                )
+            if block.region is not None:
+                raise ArgumentError("a block for a group is appended: it can't have a region")
+            if names is not None and {*block.data} != names:
+                raise ArgumentError(
+                    f"every block has the same arrays: {sorted(names)}, not {sorted(block.data)}"
+                )
+            names = {*block.data}
+        growths = {}
+        for name in sorted(names or ()):
+            meta = self._array(name).metadata
+            try:
+                items = [(None, block.data[name]) for block in blocks]
+                growths[name] = AppendBatch.of(items, meta, axis_number(meta, self._axis), self._casting)
+            except ArgumentError as error:
+                raise ArgumentError(f"array {name!r}: {error}") from error
+        return growths
+
+    def _array(self, name: str) -> Array:
+        found = self._arrays.get(name)
+        if found is None:
+            try:
+                node = self._group[name]
+            except KeyError as error:
+                raise ArgumentError(f"there is no array {name!r} in group {self._group.name!r}") from error
+            if not isinstance(node, Array):
+                raise ArgumentError(f"{name!r} in group {self._group.name!r} is a group, not an array")
+            found = self._arrays[name] = node
+        return found
+
+    def _axis_of(self, name: str) -> int | None:
+        try:
+            return axis_number(self._array(name).metadata, self._axis)
+        except ArgumentError:
+            return None
+
+    # -- what is stored ----------------------------------------------------------------
+
+    def _stored(self) -> GroupMetadata:
+        return hierarchy.load_group(self._group._location.direct, 3)
+
+    def _check_lengths(self, known: Mapping[str, ArrayMetadata], growths: Mapping[str, AppendBatch]) -> None:
+        """That the arrays are as long as each other now, and that none is left behind."""
+        lengths = {name: known[name].shape[growth.axis] for name, growth in growths.items() if name in known}
+        if len({*lengths.values()}) > 1:
+            raise IngestError(
+                f"the arrays differ in length already, {lengths}: somebody changed one by itself. Resize them to one "
+                "length, and consolidate the metadata, before more is ingested"
+            )
+        grow = {_dimension(known[name], growth.axis) for name, growth in growths.items() if name in known}
+        for name, meta in known.items():
+            shared = grow.intersection(meta.dimension_names or ()) - {None}
+            if shared and name not in growths and growths:
+                raise ArgumentError(
+                    f"array {name!r} has dimension {shared.pop()!r}, too, and would stay behind: give it in every block"
+                )
+
+
+def _with_shape(shape: tuple[int, ...], stored: ArrayMetadata) -> ArrayMetadata:
+    return stored if stored.shape == shape else stored.with_(shape=shape)
+
+
+def _dimension(meta: ArrayMetadata, axis: int) -> str | None:
+    return meta.dimension_names[axis] if meta.dimension_names else None
+
+
+def _below(place: Location) -> dict[str, Metadata]:
+    return {path: meta for path, meta in hierarchy.nodes_below(place) if meta.zarr_format == 3}
+
+
+def _arrays(held: Consolidated) -> dict[str, ArrayMetadata]:
+    nodes = {path: consolidated_node(held, path) for path in held.documents}
+    return {path: node for path, node in nodes.items() if isinstance(node, ArrayMetadata)}

@@ -1,0 +1,82 @@
+"""Where a source is entered: at the stored position, or at its first block, with the stored blocks dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from exzarr._stream.ingest.blocks import Numbered, Source, numbered
+from exzarr._stream.ingest.fingerprint import fingerprint
+from exzarr._stream.ingest.position import Position, as_stored
+from exzarr.errors import ArgumentError, IngestConflictError
+
+__all__ = ["open_source"]
+
+
+def open_source(
+    source: Source, reached: Position, key: str, *, continues: bool = False
+) -> Iterator[Numbered]:
+    """The blocks of `source` that come after what has been `reached`.
+
+    A function is asked for them. An iterable starts with them if it `continues`. Otherwise it has all blocks from
+    the first one on: those that are stored are taken, compared with the position's fingerprints, and dropped.
+    """
+    done = reached.blocks
+    if callable(source):
+        if continues:
+            raise ArgumentError(
+                "continues=True is for an iterable that starts at the stored position; a function is called with the "
+                "position. Leave out continues=True, or call the function and pass what it returns"
+            )
+        items = iter(source(reached.position))
+    else:
+        try:
+            items = iter(source)
+        except TypeError:
+            raise ArgumentError(
+                f"a source is an iterable of blocks, or a function of a position, not {type(source).__name__}"
+            ) from None
+        if done and not continues:
+            return _after(items, reached, key)
+    return _numbered(items, done)
+
+
+def _numbered(items: Iterator[Any], done: int) -> Iterator[Numbered]:
+    return (numbered(number, item) for number, item in enumerate(items, done))
+
+
+def _after(items: Iterator[Any], reached: Position, key: str) -> Iterator[Numbered]:
+    """The blocks behind those that are stored; IngestConflictError where these are other blocks."""
+    done, number = reached.blocks, -1
+    for number, item in enumerate(islice(items, done)):
+        if number == 0 and reached.first is not None:
+            _compare(numbered(number, item), reached.first, key)
+        if number == done - 1:
+            block = numbered(number, item)
+            own = block.block.position
+            if own is not None and as_stored(own) != as_stored(reached.position):
+                raise _conflict(
+                    key,
+                    f"block {number} of the iterable ends at {block.position!r}, the stored one at {reached.position!r}",
+                )
+            if reached.last is not None:
+                _compare(block, reached.last, key)
+    if 0 <= number < done - 1:
+        raise _conflict(key, f"the iterable has only {number + 1} blocks, and {done} are stored")
+    yield from _numbered(items, done)
+
+
+def _compare(block: Numbered, stored: str, key: str) -> None:
+    if fingerprint(block.block) != stored:
+        raise _conflict(
+            key, f"block {block.number} of the iterable is not block {block.number} that is stored"
+        )
+
+
+def _conflict(key: str, why: str) -> IngestConflictError:
+    return IngestConflictError(
+        f"source {key!r} can't be resumed: {why}. Nothing was added. An iterable has to hold all blocks from the first "
+        "one on, because the blocks that are stored are dropped from it. If this one starts at the stored position "
+        "(exzarr.ingest_position), pass continues=True; or pass a function, which is called with the position"
+    )

@@ -1,0 +1,1 @@
+"""Parallel maps: a function over every chunk, in threads, processes or on a cluster."""

@@ -1,0 +1,194 @@
+"""The results of a map over chunks, one after the other."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from exzarr._engine.source import ChunkSource
+from exzarr._retrying import Retry
+from exzarr._stream.chunks.chunk_stream import IndexFilter
+from exzarr._stream.chunks.grid import Entry, Region
+from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.maps.map_task import LEFT_OUT, MapTask
+from exzarr._stream.maps.runners import Runner
+from exzarr._stream.processes.failure import Failed
+from exzarr._stream.processes.pool import ProcessLostError
+from exzarr._stream.progress.progress import Meter
+from exzarr._stream.stop import Stop
+from exzarr._stream.stream import Stream
+from exzarr._stream.window import Outcome, Window
+from exzarr.errors import StreamError, WorkerDiedError
+
+__all__ = ["MapStream", "Result", "each_alone", "in_pieces"]
+
+Piece = Sequence[Entry]
+Answer = tuple[list[Any], int, int]
+"""For each chunk of a piece its result, LEFT_OUT or Failed; how many chunks were not stored; further attempts."""
+
+
+def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Stop, piece: Piece) -> Answer:
+    """Several small chunks in this thread. A chunk that fails does so alone."""
+    found, missing = task.each(piece, stop)
+    waits: list[float] = []
+    for at, (entry, value) in enumerate(zip(piece, found, strict=False)):
+        if isinstance(value, Failed) and retry is not None:
+            error = named(source, entry, value.error)
+            try:
+                found[at], more = retry.resume(
+                    error,
+                    partial(_again, task, source, entry),
+                    stop=stop,
+                    note=lambda _attempt, wait, _error: waits.append(wait),
+                )
+                missing += more
+            except Exception as last:  # noqa: BLE001 - it comes out where the result would
+                found[at] = Failed(last)
+    return found, missing, len(waits)
+
+
+def _again(task: MapTask, source: ChunkSource, entry: Entry) -> tuple[Any, int]:
+    try:
+        return task(entry)
+    except Exception as error:  # noqa: BLE001 - all are told apart by their chunk
+        failed = named(source, entry, error)
+    raise failed
+
+
+def each_alone(runner: Runner, source: ChunkSource, piece: Piece) -> Answer:
+    """One chunk, wherever the runner has it done. Whoever calls tries again what fails."""
+    (entry,) = piece
+    try:
+        value, missing = runner(entry)
+    except StreamError:
+        raise
+    except Exception as error:  # noqa: BLE001 - all are told apart by their chunk
+        failed = named(source, entry, error)
+    else:
+        return [value], missing, 0
+    raise failed
+
+
+def named(source: ChunkSource, entry: Entry, error: Exception) -> Exception:
+    """`error` as one that names the chunk: a retry policy sees what the caller would."""
+    if isinstance(error, ProcessLostError):
+        died = WorkerDiedError(source.path, entry[1], entry[0], f"the process that worked on it {error}")
+        died.__cause__ = error
+        return died
+    made = chunk_error(source.path, entry[1], entry[0], error)
+    assert isinstance(made, Exception)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one chunk.
+
+    Attributes
+    ----------
+    index, region
+        The chunk's.
+    value
+        What the function returned.
+    """
+
+    index: tuple[int, ...]
+    region: Region
+    value: Any
+
+
+class MapStream(Stream[Result]):
+    """Iterator over the results of `Array.parallel_chunk_map`, and a context manager.
+
+    It gives what the function returned, chunk after chunk; `items` gives the chunk's index with it. Leaving a
+    ``with`` block, `close`, an exception, or nobody holding it any more ends what is in work: worker processes
+    are killed, threads are left to finish the chunk they have.
+    """
+
+    __slots__ = ("_closing", "_filter", "_itemsize", "_source", "_task")
+
+    def __init__(
+        self,
+        window: Window[Piece, Answer],
+        failures: Failures,
+        total: int,
+        meter: Meter | None,
+        *,
+        runner: Runner,
+        task: MapTask,
+        wanted: IndexFilter | None,
+        source: ChunkSource,
+        itemsize: int,
+    ) -> None:
+        super().__init__(window, failures, total, meter)
+        self._task = task
+        self._filter = wanted
+        self._source = source
+        self._itemsize = itemsize  # of the data in all arrays
+        # Whoever drops the stream ends the processes; the window ends its threads by itself.
+        self._closing = weakref.finalize(self, runner.close)
+
+    def __next__(self) -> Any:
+        return self._take().value
+
+    def items(self) -> Iterator[tuple[tuple[int, ...], Any]]:
+        """``(chunk index, result)`` of each chunk that is left: what ``dict`` takes."""
+        for found in self.results():
+            yield found.index, found.value
+
+    def results(self) -> Iterator[Result]:
+        """A `Result` for each chunk that is left."""
+        while True:
+            try:
+                found = self._take()
+            except StopIteration:
+                return
+            yield found
+
+    @property
+    def path(self) -> str:
+        """Path of the (first) array."""
+        return self._source.path
+
+    def fail(self, error: BaseException) -> None:
+        """Count a result as a failure after all, and do with it as with others."""
+        self._tally.chunks -= 1
+        self._fail(error)
+
+    def _unpack(self, outcome: Outcome[Piece, Answer]) -> list[Result | BaseException | None]:
+        error = outcome.error
+        if error is not None:
+            if isinstance(error, StreamError) or not isinstance(error, Exception):
+                raise error
+            return [named(self._source, entry, error) for entry in outcome.item]
+        assert outcome.value is not None
+        found, missing, retries = outcome.value
+        self._tally.missing += missing
+        self._tally.retries += retries
+        return [self._result(entry, value) for entry, value in zip(outcome.item, found, strict=True)]
+
+    def _result(self, entry: Entry, value: Any) -> Result | BaseException | None:
+        if value is LEFT_OUT:
+            return None
+        if isinstance(value, Failed):
+            return named(self._source, entry, value.error)
+        return Result(entry[1], entry[3], value)
+
+    def _nbytes(self, item: Result) -> int:
+        nbytes = self._itemsize
+        for part in item.region:
+            nbytes *= part.stop - part.start
+        return nbytes
+
+    def _left_out(self) -> int:
+        return 0 if self._filter is None else self._filter.taken()
+
+    def _end(self, *, wait: bool) -> None:
+        self._closing()  # before the threads that wait for it are waited for
+        super()._end(wait=wait)
+
+    def _release(self) -> None:
+        self._task.close()

@@ -1,0 +1,198 @@
+"""What a worker does with a chunk: read it, call the function, put the result where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.source import ChunkSource
+from exzarr._stream.chunks.chunk_stream import Chunk
+from exzarr._stream.chunks.grid import Entry, Region, StreamGrid
+from exzarr._stream.chunks.reader import ChunkReader, Missing
+from exzarr._stream.processes.failure import Failed
+from exzarr._stream.stop import Stop
+from exzarr.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from exzarr._nodes.array import Array
+
+__all__ = ["LEFT_OUT", "MapTask", "fitting"]
+
+
+class _LeftOut:
+    def __reduce__(self) -> str:
+        return "LEFT_OUT"
+
+
+LEFT_OUT = _LeftOut()
+"""Stands for the result of a chunk that is not stored, and was not asked for."""
+
+
+class MapTask:
+    """Called with the entry of a chunk, in any thread, or, pickled, in any process.
+
+    Parameters
+    ----------
+    fn
+        Gets the data of each array, or with `with_chunk` a `Chunk` of each.
+    arrays
+        The entries are of the first one's grid. Others may have other grids, but not another shape.
+    missing
+        ``"skip"`` leaves out chunks that none of the arrays of the first one's grid has stored.
+    out
+        Where results are written; None returns them.
+
+    Attributes
+    ----------
+    share
+        How many threads of this process call it.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        arrays: Sequence[Array],
+        *,
+        missing: Missing,
+        with_chunk: bool,
+        out: Array | None,
+    ) -> None:
+        if missing not in ("fill", "skip"):
+            raise ArgumentError(f"missing is 'fill' or 'skip', not {missing!r}")
+        self._fn = fn
+        self._arrays = tuple(arrays)
+        self._missing: Missing = missing
+        self._with_chunk = with_chunk
+        self._out = out
+        self.share = 1
+        self._readers: list[_Reader] | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        for array in self._arrays:
+            array.store  # noqa: B018 - an error now, and once, where it is out of this process's reach
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_readers": None, "share": 1}
+
+    def __call__(self, entry: Entry) -> tuple[Any, int]:
+        """The result for one chunk, and how many chunks of the arrays were not stored.
+
+        Raises what reading or `fn` raises.
+        """
+        (found,), missing = self.each([entry])
+        if isinstance(found, Failed):
+            raise found.error
+        return found, missing
+
+    def each(self, piece: Sequence[Entry], stop: Stop | None = None) -> tuple[list[Any], int]:
+        """As the call, for several chunks, which are read together: results, LEFT_OUT or Failed.
+
+        Once `stop` is set the rest is left out: nobody waits for it.
+        """
+        readers = self._readers
+        if readers is None:
+            first = self._arrays[0]._bound
+            readers = [_Reader(array, first, self._missing, self.share) for array in self._arrays]
+            self._readers = readers
+        columns, missing = [], 0
+        for reader in readers:
+            parts, more = reader(piece)
+            columns.append(parts)
+            missing += more
+        results = []
+        for entry, *parts in zip(piece, *columns, strict=True):
+            if stop is not None and stop.is_set():
+                break
+            results.append(self._one(entry, parts))
+        return results, missing
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        for reader in self._readers or ():
+            reader.close()
+
+    def _one(self, entry: Entry, parts: list[Any]) -> Any:
+        region = entry[3]
+        for part in parts:
+            if isinstance(part, Exception):
+                return Failed(part)
+        try:
+            if self._missing == "skip" and not self._complete(parts, region):
+                return LEFT_OUT
+            if self._with_chunk:
+                parts = [Chunk(entry[1], region, data) for data in parts]
+            value = self._fn(*parts)
+            if self._out is None:
+                return value
+            self._out[(*region, Ellipsis)] = fitting(region, value)
+            return None
+        except Exception as error:  # noqa: BLE001 - it comes out where the result would
+            return Failed(error)
+
+    def _complete(self, parts: list[Any], region: Region) -> bool:
+        """Whether something is stored there; what is not, is filled up then."""
+        assert self._readers is not None
+        if all(part is None for part, reader in zip(parts, self._readers, strict=True) if reader.alike):
+            return False
+        for at, (part, array) in enumerate(zip(parts, self._arrays, strict=True)):
+            if part is None:
+                parts[at] = np.empty([side.stop - side.start for side in region], array._bound.dtype)
+                parts[at][...] = array._bound.fill
+        return True
+
+
+def fitting(region: Region, result: Any) -> npt.NDArray[Any]:
+    """The result for `region`, as `out` takes it. ArgumentError where it has another shape."""
+    values = np.asarray(result)
+    shape = tuple([part.stop - part.start for part in region])
+    if values.shape != shape:
+        what = "None" if result is None else f"a result of shape {values.shape}"
+        raise ArgumentError(
+            f"fn returned {what} for a region of shape {shape}, and out takes results of that shape"
+        )
+    return values
+
+
+class _Reader:
+    """Reads from one of the arrays what a piece of the first one covers.
+
+    Attributes
+    ----------
+    alike
+        The array has the first one's grid.
+    """
+
+    def __init__(self, array: Array, first: ChunkSource, missing: Missing, share: int) -> None:
+        source = array._bound
+        self._array = array
+        self._grid, grid = StreamGrid(source), StreamGrid(first)
+        self._is_first = source is first
+        self.alike = [*self._grid.dims] == [*grid.dims]
+        self._reader = ChunkReader(source, missing=missing, share=share)
+
+    def __call__(self, piece: Sequence[Entry]) -> tuple[list[Any], int]:
+        """Arrays, errors, or None where nothing is stored and that is to be left out; how many were not stored."""
+        if self._is_first:
+            values, missing, _ = self._reader(piece)
+            return values, missing
+        read = self._one if self.alike else self._other
+        found = [read(entry) for entry in piece]
+        return [value for value, _ in found], sum(missing for _, missing in found)
+
+    def _one(self, entry: Entry) -> tuple[Any, int]:
+        ours = self._grid.pick(entry[3], np.array([entry[1]], np.int64))
+        values, missing, _ = self._reader([*ours])
+        return values[0], missing
+
+    def _other(self, entry: Entry) -> tuple[Any, int]:
+        try:
+            return self._array[(*entry[3], Ellipsis)], 0
+        except Exception as error:  # noqa: BLE001 - it comes out where the data would
+            return error, 0
+
+    def close(self) -> None:
+        self._reader.close()

@@ -1,0 +1,1 @@
+"""Slice streams: an array position by position along one axis."""

@@ -1,0 +1,188 @@
+"""`Array.slice_stream`: the array position by position along one axis, each stored chunk read once."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr import config
+from exzarr._engine.planning.plan import make_plan
+from exzarr._engine.planning.projections import Dimension
+from exzarr._engine.planning.selections import GridSelection, SliceIndex
+from exzarr._engine.pool import in_flight
+from exzarr._engine.reading.read import read
+from exzarr._engine.source import ChunkSource
+from exzarr._retrying import Retry, as_retry
+from exzarr._spelling import no_dimension
+from exzarr._stream.chunks.grid import Region, StreamGrid, as_region
+from exzarr._stream.failures import Failures, OnError
+from exzarr._stream.memory import fresh_array
+from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._stream.stream import Stream
+from exzarr._stream.window import Outcome, Window, as_workers
+from exzarr.errors import ArgumentError, SelectionError
+
+__all__ = ["Slice", "SliceStream"]
+
+AnyArray = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """One position along an axis, and all that lies there.
+
+    Attributes
+    ----------
+    index
+        The position along the axis.
+    region
+        The elements of the array that `data` holds; along the axis it has length 1.
+    data
+        An array of the region's shape without the axis: for axis 0 of a whole array it is ``array[index]``.
+        C-contiguous and writable. It is a view of what was read together; copy it to keep one of many.
+    """
+
+    index: int
+    region: Region
+    data: AnyArray
+
+
+class SliceStream(Stream[Slice]):
+    """Iterator over `Slice`; see `Array.slice_stream`."""
+
+    __slots__ = ("_axis", "_region")
+
+    def __init__(
+        self,
+        source: ChunkSource,
+        axis: int | str = 0,
+        start: int | None = None,
+        stop: int | None = None,
+        step: int | None = None,
+        *,
+        names: Sequence[str | None] | None = None,
+        region: Any = None,
+        workers: int | None = None,
+        prefetch: int | None = None,
+        timeout: float | None = None,
+        retries: int | Retry | None = None,
+        on_error: OnError = "raise",
+        progress: Progress = False,
+    ) -> None:
+        self._axis = as_axis(axis, len(source.shape), names)
+        self._region = as_region(region, source.shape)
+        length = source.shape[self._axis]
+        if self._region[self._axis] != slice(0, length):
+            raise SelectionError(f"start and stop say which part of dimension {self._axis}, not the region")
+        positions = _positions(start, stop, step, length)
+        failures = Failures(on_error)
+        dims = StreamGrid(source).dims
+        slabs = _slabs(positions, dims[self._axis])
+        if prefetch is None:
+            prefetch = _slabs_ahead(source, dims, self._axis, self._region)
+        # One thread reads a slab after the other, and has the engine's threads help it with each. Where requests take
+        # long, a thread reads each slab that may be ahead.
+        readers = max(1, prefetch) if source.store.concurrency else 1
+        with config.override(workers=as_workers(workers)):
+            window: Window[range, AnyArray] = Window(
+                _SlabReader(source, self._axis, self._region),
+                slabs,
+                workers=readers,
+                prefetch=prefetch + 1 - readers,
+                timeout=timeout,
+                retry=as_retry(retries),
+            )
+        total = len(positions)
+        super().__init__(
+            window,
+            failures,
+            total,
+            open_meter(progress, total, "slices", stream="slice_stream", array=source.path),
+        )
+
+    def _unpack(self, outcome: Outcome[range, AnyArray]) -> list[Slice | BaseException | None]:
+        if outcome.error is not None:
+            return [outcome.error] * len(outcome.item)
+        assert outcome.value is not None
+        before, after = self._region[: self._axis], self._region[self._axis + 1 :]
+        return [
+            Slice(at, (*before, slice(at, at + 1), *after), outcome.value[n, ...])
+            for n, at in enumerate(outcome.item)
+        ]
+
+
+class _SlabReader:
+    """Reads the positions of one slab: an array with the axis first."""
+
+    def __init__(self, source: ChunkSource, axis: int, region: Region) -> None:
+        self._source = source
+        self._axis = axis
+        self._region = region
+
+    def __call__(self, positions: range) -> AnyArray:
+        source, axis = self._source, self._axis
+        spans = [SliceIndex(part.start, 1, part.stop - part.start) for part in self._region]
+        spans[axis] = SliceIndex(min(positions), abs(positions.step), len(positions))
+        counts = [span.count for span in spans]
+        slab = fresh_array((counts.pop(axis), *counts), source.dtype)
+        work = np.moveaxis(slab, 0, axis)
+        plan = make_plan(GridSelection(tuple(spans), work.shape), source.dims, source.shape)
+        read(source, plan, work)
+        return slab if positions.step > 0 else slab[::-1]
+
+
+def _positions(start: int | None, stop: int | None, step: int | None, length: int) -> range:
+    """Which positions, by the rules of slices."""
+    try:
+        return range(*slice(start, stop, step).indices(length))
+    except (TypeError, ValueError) as error:
+        raise SelectionError(f"start, stop and step are those of a slice: {error}") from None
+
+
+def _slabs_ahead(source: ChunkSource, dims: Sequence[Dimension], axis: int, region: Region) -> int:
+    """How many slabs to read ahead where nobody says: one, or what makes the requests that the store wants."""
+    if not source.store.concurrency:
+        return 1
+    others = [(dim, part) for d, (dim, part) in enumerate(zip(dims, region, strict=True)) if d != axis]
+    if any(part.start >= part.stop for _, part in others):
+        return 1
+    chunks = math.prod([dim.index_of(part.stop - 1) - dim.index_of(part.start) + 1 for dim, part in others])
+    length = dims[axis].size(0) if source.shape[axis] else 1
+    nbytes: int = math.prod([part.stop - part.start for _, part in others]) * length * source.dtype.itemsize
+    room = config.get().fetch_bytes // max(1, 2 * nbytes)
+    return max(1, min(-(-in_flight(source.store, source.nbytes) // chunks), room))
+
+
+def _slabs(positions: range, dim: Dimension) -> Iterator[range]:
+    """`positions`, those that lie in one chunk along the axis together."""
+    while len(positions):
+        chunk = dim.index_of(positions[0])
+        low = dim.offset(chunk)
+        high = low + dim.size(chunk)
+        if positions.step > 0:
+            count = -(-(high - positions[0]) // positions.step)
+        else:
+            count = (positions[0] - low) // -positions.step + 1
+        yield positions[:count]
+        positions = positions[count:]
+
+
+def as_axis(axis: int | str, ndim: int, names: Sequence[str | None] | None) -> int:
+    """The number of a dimension, given as such (from the end, where it is negative) or by name."""
+    if isinstance(axis, str):
+        if names is None or axis not in names:
+            raise SelectionError(no_dimension(axis, names or ()))
+        return [*names].index(axis)
+    try:
+        number = operator.index(axis)
+    except TypeError:
+        raise ArgumentError(f"axis is the number or the name of a dimension, not {axis!r}") from None
+    if not -ndim <= number < ndim:
+        raise SelectionError(f"there is no dimension {number}: the array has {ndim}")
+    return number % ndim

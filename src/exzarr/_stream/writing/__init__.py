@@ -1,0 +1,1 @@
+"""Write streams: parallel writing with backpressure."""

@@ -1,0 +1,154 @@
+"""`Array.write_stream`: what a producer yields, written in threads, with backpressure on the producer.
+
+The caller's thread takes items from the producer, cuts them along the stored chunks (shards, where there are
+shards) and gathers the parts of each (`stream.assembly`). Threads write what is complete. At most one
+thread writes a stored chunk at a time, and what is given for it meanwhile waits and is merged. When as much
+is pending as may be, the caller waits for the threads; when nothing that is pending is complete, the fullest
+assembly is written as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exzarr import config
+from exzarr._engine.pool import in_flight
+from exzarr._nodes.casting import Casting, check_casting
+from exzarr._retrying import Retry, as_retry
+from exzarr._stream.chunks.grid import Region
+from exzarr._stream.failures import Failures, OnError
+from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._stream.stop import Stop
+from exzarr._stream.stream import Stream
+from exzarr._stream.window import Window, as_workers, is_patient
+from exzarr._stream.writing.checkpoint import Checkpoint
+from exzarr._stream.writing.writer import BoxWriter, FailedWrite, Task, Writer
+from exzarr.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from exzarr._nodes.array import Array
+
+__all__ = ["WriteReport", "write_stream"]
+
+PENDING_NBYTES = 64 * 1024 * 1024
+"""What may be pending where nobody says how many items."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReport:
+    """What `Array.write_stream` did.
+
+    Attributes
+    ----------
+    written
+        Items that are in the store.
+    failed
+        Those that are not, and why.
+    skipped
+        Items that were left out since the checkpoint had them.
+    bytes
+        Bytes of the data of what was written, in memory.
+    seconds
+        From beginning to end.
+    """
+
+    written: int
+    failed: tuple[FailedWrite, ...]
+    skipped: int
+    bytes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        rest = [f", {n} {what}" for n, what in ((len(self.failed), "failed"), (self.skipped, "skipped")) if n]
+        return f"{self.written} written{''.join(rest)}, {self.bytes} bytes in {self.seconds:.3g} s"
+
+
+def write_stream(
+    array: Array,
+    items: Iterable[Any],
+    *,
+    workers: int | None = None,
+    max_pending: int | None = None,
+    on_error: OnError = "raise",
+    checkpoint: str | os.PathLike[str] | Callable[[Region], object] | None = None,
+    retries: int | Retry | None = None,
+    copy: bool = True,
+    casting: Casting = "same_kind",
+    progress: Progress = False,
+) -> WriteReport:
+    """See `Array.write_stream`."""
+    check_casting(casting)
+    retry, failures = as_retry(retries), Failures(on_error)
+    if max_pending is not None and (type(max_pending) is not int or max_pending < 1):
+        raise ArgumentError(f"max_pending is a positive number of items, not {max_pending!r}")
+    array._require_writable()
+    least = 2 * as_workers(workers)
+    if workers is None:
+        shape = array.metadata.chunk_grid.max_chunk_shape
+        workers = in_flight(array.store, math.prod(shape) * array.dtype.itemsize)
+    else:
+        workers = as_workers(workers)
+    iterator = iter(items)
+    stop, started = Stop(), time.monotonic()
+    total = len(items) if isinstance(items, Sized) else items.total if isinstance(items, Stream) else None
+    opened: Any = checkpoint
+    if checkpoint is not None and not callable(checkpoint):
+        opened = Checkpoint(checkpoint, array.path, str(array.metadata.data_type))
+    meter = open_meter(progress, total, "items", stream="write_stream", array=array.path)
+    with config.override(workers=1):  # each of the threads writes alone
+        window: Window[Task, list[BaseException | None]] = Window(
+            BoxWriter(array, retry, stop), (), workers=workers, prefetch=0, ordered=False, stop=stop
+        )
+    writer = Writer(
+        array,
+        window,
+        copy=copy,
+        casting=casting,
+        most=_limit(max_pending, least),
+        failures=failures,
+        checkpoint=opened,
+        meter=meter,
+    )
+    try:
+        _consume(iterator, writer)
+        if meter is not None:
+            meter.finish()
+    except BaseException as error:
+        window.close(wait=is_patient(error))
+        raise
+    finally:
+        window.close(wait=False)
+        if isinstance(opened, Checkpoint):
+            opened.close()
+        if meter is not None:
+            meter.close()
+    return WriteReport(
+        writer.written, tuple(writer.failed), writer.skipped, writer.nbytes, time.monotonic() - started
+    )
+
+
+def _consume(items: Iterator[Any], writer: Writer) -> None:
+    """Write all items. What was taken before `items` raised is written before that is raised."""
+    while True:
+        try:
+            given = next(items)
+        except StopIteration:
+            break
+        except Exception:
+            writer.flush()
+            raise
+        writer.take(given)
+        del given
+    writer.flush()
+
+
+def _limit(most: int | None, least: int) -> Callable[[int, int], bool]:
+    """Whether so many items of so many bytes are as much as may be pending."""
+    if most is not None:
+        return lambda items, _: items >= most
+    return lambda items, nbytes: items >= least and nbytes >= PENDING_NBYTES

@@ -1,0 +1,290 @@
+"""The two sides of `Array.write_stream`: who takes items and hands out tasks, and what threads do with these."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exzarr._engine.planning.grid_plan import GridPlan
+from exzarr._engine.planning.selections import SliceIndex
+from exzarr._nodes.casting import Casting, as_values
+from exzarr._retrying import Retry
+from exzarr._stream.chunks.chunk_stream import Chunk
+from exzarr._stream.chunks.grid import Region, StreamGrid, as_region
+from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.memory import copied
+from exzarr._stream.progress.progress import Meter
+from exzarr._stream.stop import Stop
+from exzarr._stream.window import Window
+from exzarr._stream.writing.assembly import Assembly, Box, Item, Part
+from exzarr._stream.writing.checkpoint import Checkpoint
+from exzarr.errors import ArgumentError, SelectionError
+
+if TYPE_CHECKING:
+    from exzarr._nodes.array import Array
+
+__all__ = ["BoxWriter", "FailedWrite", "Task", "Writer"]
+
+AnyArray = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedWrite:
+    """An item that was not written, or not all of it.
+
+    Attributes
+    ----------
+    region
+        Where it was to go.
+    error
+        What happened, as an exception.
+    """
+
+    region: Region
+    error: BaseException
+
+    @property
+    def reason(self) -> str:
+        """What happened, in words."""
+        return str(self.error)
+
+
+class _BadItemError(Exception):
+    """An item that makes no sense: where it was to go, as far as that is known, and what is wrong with it."""
+
+    def __init__(self, region: Region, error: Exception) -> None:
+        super().__init__(region, error)
+        self.region = region
+        self.error = error
+
+
+class Task:
+    """One stored chunk's boxes, to be written one after the other."""
+
+    __slots__ = ("boxes", "index")
+
+    def __init__(self, index: tuple[int, ...], boxes: list[Box]) -> None:
+        self.index = index
+        self.boxes = boxes
+
+
+class BoxWriter:
+    """What the threads do: write a task's boxes; for each what it failed with, or None."""
+
+    def __init__(self, array: Array, retry: Retry | None, stop: Stop) -> None:
+        self._array = array
+        self._retry = retry
+        self._stop = stop
+
+    def __call__(self, task: Task) -> list[BaseException | None]:
+        return [self._failure(box) for box in task.boxes]
+
+    def _failure(self, box: Box) -> BaseException | None:
+        try:
+            if self._retry is None:
+                self._write(box)
+            else:
+                self._retry.call(self._write, box, stop=self._stop)
+        except Exception as error:  # noqa: BLE001 - the caller's thread handles it
+            return error
+        return None
+
+    def _write(self, box: Box) -> None:
+        self._array.set(box.region, box.data(self._array.dtype), casting="unsafe")  # `Writer` has checked
+
+
+class Writer:
+    """The caller's side: takes items, hands out tasks, notes what is done."""
+
+    def __init__(
+        self,
+        array: Array,
+        window: Window[Task, list[BaseException | None]],
+        *,
+        copy: bool,
+        casting: Casting,
+        most: Callable[[int, int], bool],
+        failures: Failures,
+        checkpoint: Checkpoint | Callable[[Region], object] | None,
+        meter: Meter | None,
+    ) -> None:
+        source = array._bound
+        self._array = array
+        self._source = source
+        self._grid = StreamGrid(source)
+        self._window = window
+        self._copy = copy
+        self._casting: Casting = casting
+        self._most = most
+        self._failures = failures
+        self._checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else None
+        self._note = checkpoint.add if isinstance(checkpoint, Checkpoint) else checkpoint
+        self._meter = meter
+        self._waiting: dict[tuple[int, ...], Assembly] = {}
+        self._busy: set[tuple[int, ...]] = set()
+        self._pending = self._pending_nbytes = 0
+        self.written = self.skipped = self.nbytes = 0
+        self.failed: list[FailedWrite] = []
+
+    # -- taking ----------------------------------------------------------------------
+
+    def take(self, given: Any) -> None:
+        """Take one item, and wait until there is room for another."""
+        try:
+            item, data = self._understand(given)
+        except _BadItemError as bad:
+            self._fail(bad.region, bad.error)
+            return
+        if data is None:
+            return
+        if not data.size:
+            self._done(item)
+            return
+        self._pending += 1
+        self._pending_nbytes += item.nbytes
+        for index, part, whole in self._cut(item, data):
+            item.left += 1
+            waiting = self._waiting.get(index)
+            if waiting is None:
+                waiting = self._waiting[index] = Assembly(whole)
+            waiting.add(part)
+            if waiting.complete and index not in self._busy:
+                self._hand_out(index)
+        while self._collect(wait=False):
+            pass
+        while self._pending and self._most(self._pending, self._pending_nbytes):
+            if not self._collect(wait=True):
+                self._hand_out(max(self._waiting, key=lambda index: self._waiting[index].nbytes))
+
+    def _understand(self, given: Any) -> tuple[Item, AnyArray | None]:
+        """An item and its data; None for data that need not be written again."""
+        if isinstance(given, Chunk):
+            place, data = given.region, given.data
+        elif isinstance(given, (tuple, list)) and len(given) == 2:
+            place, data = given
+        else:
+            what = type(given).__name__
+            raise _BadItemError(
+                (), ArgumentError(f"an item is (chunk index or region, data), or a Chunk, not {what}")
+            )
+        try:
+            region, index = self._place(place)
+        except SelectionError as error:
+            raise _BadItemError((), error) from error
+        shape = tuple([part.stop - part.start for part in region])
+        if self._checkpoint is not None and self._checkpoint.leave_out(region):
+            self.skipped += 1
+            if self._meter is not None:
+                self._meter.add()
+            return Item(region, index, 0), None
+        try:
+            values = as_values(data, self._array.metadata.data_type, casting=self._casting, one=not shape)
+            if self._copy and not isinstance(given, Chunk):
+                values = copied(values)  # whoever made it may use its memory for the next one
+            values = np.broadcast_to(values, shape)
+        except ValueError as error:
+            reason = f"data of shape {np.shape(data)} does not fit region {_shown(region)}: {error}"
+            raise _BadItemError(region, ArgumentError(reason)) from error
+        return Item(region, index, values.nbytes), values
+
+    def _place(self, place: Any) -> tuple[Region, tuple[int, ...]]:
+        """The region that an item goes to, and the index of its (first) chunk."""
+        grid = self._grid
+        parts = place if isinstance(place, tuple) else (place,)
+        if any(isinstance(part, slice) or part is Ellipsis for part in parts):
+            region = as_region(place, grid.shape)
+            first = [
+                d.index_of(s.start) if s.start < n else 0
+                for d, s, n in zip(grid.dims, region, grid.shape, strict=True)
+            ]
+            return region, tuple(first)
+        try:
+            index = tuple([operator.index(part) for part in parts])
+        except TypeError:
+            raise SelectionError(
+                f"{place!r} is neither a chunk index nor a region, a tuple of slices"
+            ) from None
+        if len(index) != len(grid.counts) or not all(
+            0 <= i < n for i, n in zip(index, grid.counts, strict=True)
+        ):
+            raise SelectionError(f"there is no chunk {index}: the grid has {grid.counts} chunks")
+        return grid.region(index), index
+
+    def _cut(self, item: Item, data: AnyArray) -> Iterator[tuple[tuple[int, ...], Part, Region]]:
+        """The parts of an item: for each the index of the stored chunk, and all of the array that this holds."""
+        source = self._source
+        if not source.shape:
+            yield (), Part(item, (), data), ()
+            return
+        corner = [part.start for part in item.region]
+        spans = [SliceIndex(part.start, 1, part.stop - part.start, part.start) for part in item.region]
+        plan = GridPlan(spans, source.dims, source.shape, source.shape)
+        for index, _, region in plan.walk([int] * len(spans), tuple):
+            place: Any = (*[slice(s.start - c, s.stop - c) for s, c in zip(region, corner, strict=True)], ...)
+            yield index, Part(item, region, data[place]), source.grid.region(index)
+
+    # -- writing ---------------------------------------------------------------------
+
+    def _hand_out(self, index: tuple[int, ...]) -> None:
+        self._busy.add(index)
+        self._window.push(Task(index, self._waiting.pop(index).boxes()))
+
+    def _collect(self, *, wait: bool) -> bool:
+        """Note what became of one task; false where there is none (or, without `wait`, none ready)."""
+        outcome = self._window.pop(wait=wait)
+        if outcome is None:
+            return False
+        task = outcome.item
+        self._busy.discard(task.index)
+        errors = outcome.value or [outcome.error] * len(task.boxes)
+        for box, error in zip(task.boxes, errors, strict=True):
+            for part in box.parts:
+                for item in part.items:
+                    item.error = item.error or error
+                    item.left -= 1
+                    if not item.left:
+                        self._pending -= 1
+                        self._pending_nbytes -= item.nbytes
+                        self._done(item)
+        waiting = self._waiting.get(task.index)
+        if waiting is not None and waiting.complete:
+            self._hand_out(task.index)
+        return True
+
+    def flush(self) -> None:
+        """Write all that is pending, and wait for it."""
+        while True:
+            for index in [index for index in self._waiting if index not in self._busy]:
+                self._hand_out(index)
+            if not self._collect(wait=True):
+                return
+
+    # -- noting ----------------------------------------------------------------------
+
+    def _done(self, item: Item) -> None:
+        if item.error is not None:
+            key = self._grid.key(item.index)
+            error = chunk_error(self._source.path, item.index, key, item.error)
+            self._fail(item.region, error)
+            return
+        self.written += 1
+        self.nbytes += item.nbytes
+        if self._note is not None:
+            self._note(item.region)
+        if self._meter is not None:
+            self._meter.add(1, item.nbytes)
+
+    def _fail(self, region: Region, error: BaseException) -> None:
+        self.failed.append(FailedWrite(region, error))
+        if self._meter is not None:
+            self._meter.add(failed=1)
+        self._failures(error)
+
+
+def _shown(region: Region) -> str:
+    return f"[{', '.join([f'{part.start}:{part.stop}' for part in region])}]"

@@ -1,0 +1,1 @@
+"""Operations on whole arrays and hierarchies: copy, convert, check, repair, checksum, virtualize."""

@@ -1,0 +1,251 @@
+"""The keys of one array, and the chunks that they hold: listed as a stream, looked at by many threads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr._engine import pool
+from exzarr._engine.source import ChunkSource, open_source
+from exzarr._format.metadata import ArrayMetadata
+from exzarr._format.write_intents import Intent
+from exzarr._nodes import hierarchy
+from exzarr._nodes.hierarchy import DOCUMENTS, Location
+from exzarr._nodes.stored import stored_indices
+from exzarr._tools.check.documents import join
+from exzarr._tools.check.entries import Entry, below
+from exzarr._tools.check.findings import Finding
+from exzarr._tools.check.inspect import ChunkInspector
+from exzarr._tools.check.leftovers import is_foreign_temporary
+from exzarr._tools.check.stored_intents import folders_above, intents_in
+from exzarr._tools.check.values import fingerprint_of
+from exzarr.errors import ListingUnsupportedError, MetadataError, StoreError
+from exzarr.stores.base import Store
+
+if TYPE_CHECKING:
+    from exzarr._tools.check.run import Run
+
+__all__ = ["ArrayCheck"]
+
+Index = tuple[int, ...]
+
+MOST_BITS = 1 << 32
+"""Chunks of a grid of which it is noted, a bit each, which are stored; of larger ones, only how many."""
+
+
+class ArrayCheck:
+    """Checks one array. Its memory: a bit for each chunk, where the array is said to be full; no list of keys."""
+
+    def __init__(self, run: Run, location: Location, meta: ArrayMetadata, usable: bool) -> None:
+        self.run = run
+        self.location = location
+        self.meta = meta
+        self.full = run.options.is_full(location.path, meta)
+        self.source: ChunkSource | None = None
+        if usable:
+            self.source = open_source(location.store, location.path, meta)
+        self.look = None if self.source is None else ChunkInspector(self.source, run.options.deep, self.full)
+        self.stored = 0
+        self._intents: list[Intent] | None = None
+        self._seen: bytearray | None = None
+        if self.full and meta.chunk_grid.nchunks <= MOST_BITS:
+            self._seen = bytearray(-(-meta.chunk_grid.nchunks // 8))
+
+    def check(self) -> None:
+        """Look at everything below the array."""
+        chunks = self.meta.chunk_grid.nchunks
+        self.run.counter.start(chunks)
+        pool.run(self._work, self._chunks(), chunks, self.run.options.workers)
+        if self.full:
+            self._look_for_missing()
+        self.run.counter.finish()
+
+    # -- listing ---------------------------------------------------------------------
+
+    def _chunks(self) -> Iterator[tuple[str, Index]]:
+        """Key and index of every stored chunk of the grid; whatever else is there is dealt with on the way."""
+        meta, path = self.meta, self.location.path
+        counts, decode, ndim = meta.chunk_grid.chunk_counts, meta.chunk_key_encoding.decode, meta.ndim
+        skip = len(path) + 1 if path else 0
+        strides = [int(np.prod(counts[d + 1 :], dtype=object)) for d in range(ndim)]
+        seen = self._seen
+        for entry in self._entries():
+            if entry.kind != "value":
+                self.run.odd_entry(path, entry)
+                continue
+            index = decode(entry.key[skip:], ndim)
+            if index is None:
+                self._no_chunk(entry, skip)
+            elif all(map(int.__lt__, index, counts)):
+                if seen is not None:
+                    number = sum(map(int.__mul__, index, strides))
+                    seen[number >> 3] |= 1 << (number & 7)
+                self.stored += 1
+                yield entry.key, index
+            else:
+                self._outside(entry.key, index)
+
+    def _entries(self) -> Iterator[Entry]:
+        """Everything below the array; the stored chunks of the grid where the store cannot list."""
+        store, path = self.location.store, self.location.path
+        try:
+            yield from below(store, path)
+        except ListingUnsupportedError as error:
+            self.run.cannot_list(path, error)
+            for key, _ in stored_indices(self.location, self.meta):
+                yield Entry(key, "value")
+
+    def _no_chunk(self, entry: Entry, skip: int) -> None:
+        parent, _, name = entry.key[skip:].rpartition("/")
+        path = self.location.path
+        if name in DOCUMENTS:
+            if parent:
+                detail = f"the array at {path or '/'!r} has a document below it"
+                self._suspect_key(Finding("EXZ106", path, entry.key, detail))
+        elif is_foreign_temporary(name):
+            self.run.left_over(path, entry.key)
+        else:
+            self._suspect_key(Finding("EXZ403", path, entry.key, f"it is no chunk of {path or '/'!r}"))
+
+    def _suspect_key(self, finding: Finding) -> None:
+        store = self.location.store
+
+        def again() -> tuple[Finding, ...]:
+            return (finding,) if store.exists(finding.key) else ()
+
+        self.run.findings.suspect([finding], again)
+
+    # -- chunks ------------------------------------------------------------------------
+
+    def _work(self, feed: pool.WorkFeed) -> None:
+        look = self.look
+        grid = self.meta.chunk_grid
+        nbytes = math.prod(grid.max_chunk_shape) * self.meta.data_type.dtype.itemsize
+        while batch := feed.take():
+            if look is not None:
+                for key, index in batch:
+                    found = look(key, index)
+                    if found:
+                        self.run.findings.suspect(found, partial(self._again, key, index))
+            self.run.counter.advance(len(batch), len(batch) * nbytes)
+
+    def _again(self, key: str, index: Index) -> tuple[Finding, ...]:
+        """Look at a chunk with nothing remembered; nothing is wrong with one that the array has no more."""
+        now = self._now()
+        if now is None or not _inside(index, now):
+            return ()
+        return ChunkInspector(now, self.run.options.deep, self.full)(key, index)
+
+    def _now(self) -> ChunkSource | None:
+        """The array as it is now; None where it is no more, or cannot be read (which is reported as that)."""
+        location = self.location.direct
+        try:
+            meta = hierarchy.find(location, self.meta.zarr_format)
+            if isinstance(meta, ArrayMetadata):
+                return open_source(location.store, location.path, meta)
+        except (MetadataError, StoreError):
+            pass
+        return None
+
+    # -- outside of the grid ---------------------------------------------------------------
+
+    def _outside(self, key: str, index: Index) -> None:
+        """A chunk that the grid does not have: unless the array is just growing, or shrinking."""
+        findings = self.run.findings
+
+        def again() -> tuple[Finding, ...]:
+            # Before the document is read, and after: who is done in between has changed it.
+            busy = self._is_being_resized(key)
+            meant = self._is_meant(index)
+            now = self._now()
+            if now is None or _inside(index, now) or not now.store.exists(key) or meant:
+                return ()
+            if busy or self._is_being_resized(key):
+                findings.leave_open(found)
+                return ()
+            return (replace(found, mark=_mark(now.store, key)),)
+
+        detail = f"chunk {index} is stored, and the grid has {self.meta.chunk_grid.chunk_counts} chunks"
+        found = Finding(
+            "EXZ401", self.location.path, key, detail, index, mark=_mark(self.location.store, key)
+        )
+        findings.suspect([found], again, changing=True)
+
+    def _is_meant(self, index: Index) -> bool:
+        """Whether somebody, dead or alive, has said that the array is to have this chunk, or had it."""
+        if self._intents is None:  # by now all keys are listed, so whoever stored one has said so before
+            self._intents = intents_in(self.location.store, folders_above(self.location.path))
+        return any(intent.has_chunk(self.location.path, index) for intent in self._intents)
+
+    def _is_being_resized(self, *keys: str) -> bool:
+        """Whether the array may be getting another shape just now.
+
+        Who appends stores chunks first, with the document locked, and then the document; others do it
+        the other way round, without a lock. Who shrinks an array deletes chunks before or after.
+        """
+        document = self.location.key(DOCUMENTS[0] if self.meta.zarr_format == 3 else DOCUMENTS[1])
+        return self.location.store.being_updated(document) or self.run.is_young(document, *keys)
+
+    # -- missing -----------------------------------------------------------------------
+
+    def _look_for_missing(self) -> None:
+        grid = self.meta.chunk_grid
+        if self.stored == grid.nchunks:
+            return
+        path = self.location.path
+        if self._seen is None:
+            detail = f"{grid.nchunks - self.stored} of {grid.nchunks} chunks are not stored"
+            finding = Finding("EXZ204", path, join(path, ""), detail)
+            self.run.findings.suspect([finding], lambda: (finding,))
+            return
+        missing = _zero_bits(self._seen, grid.nchunks)
+        for number in islice(missing, self.run.findings.limit):
+            index = tuple(map(int, np.unravel_index(number, grid.chunk_counts))) if self.meta.shape else ()
+            key = join(path, self.meta.chunk_key_encoding.encode(index))
+            finding = Finding("EXZ204", path, key, f"chunk {index} is not stored", index)
+            self.run.findings.suspect([finding], partial(self._missing, finding))
+        # Of the others there may be very many.
+        self.run.findings.count("EXZ204", path, grid.nchunks - self.stored - self.run.findings.limit)
+
+    def _missing(self, finding: Finding) -> tuple[Finding, ...]:
+        busy = self._is_being_resized()
+        now = self._now()
+        if now is None or not _inside(finding.index or (), now) or now.store.exists(finding.key):
+            return ()
+        if busy or self._is_being_resized():
+            self.run.findings.leave_open(finding)
+            return ()
+        return (finding,)
+
+
+def _inside(index: Index, source: ChunkSource) -> bool:
+    counts = source.grid.chunk_counts
+    return len(index) == len(counts) and all(map(int.__lt__, index, counts))
+
+
+def _mark(store: Store, key: str) -> str:
+    value = store.open_value(key)
+    if value is None:
+        return ""
+    try:
+        return fingerprint_of(value)
+    finally:
+        value.close()
+
+
+def _zero_bits(bits: bytearray, count: int) -> Iterator[int]:
+    """Which of the first `count` bits are 0, in order."""
+    step = 1 << 16
+    for first in range(0, len(bits), step):
+        some: Any = np.frombuffer(bits, np.uint8, min(step, len(bits) - first), first)
+        for at in np.flatnonzero(np.unpackbits(some, bitorder="little") == 0):
+            number = first * 8 + int(at)
+            if number >= count:
+                return
+            yield number

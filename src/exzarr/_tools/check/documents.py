@@ -1,0 +1,181 @@
+"""The metadata documents of one node, read and judged."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from dataclasses import dataclass
+from typing import Literal
+from zlib import crc32
+
+from exzarr._engine.source import open_source
+from exzarr._format import json_text, mending, v2, v3
+from exzarr._format.appends import without_appends
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._nodes.hierarchy import DOCUMENTS
+from exzarr._tools.check.findings import Finding
+from exzarr.errors import MetadataError, StoreError, UnsupportedError
+from exzarr.stores.base import Store
+
+__all__ = ["Documents", "canonical", "join", "inspect_documents", "mended"]
+
+Metadata = ArrayMetadata | GroupMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What the documents at one path come to.
+
+    Attributes
+    ----------
+    path
+        The node's path.
+    found
+        Whether there is a document at all.
+    meta
+        What readers see: v3 where there is both; None where it cannot be read, or there is none.
+    findings
+        What is wrong.
+    usable
+        Whether an array's codecs are known, and fit its chunks.
+    """
+
+    path: str
+    found: bool
+    meta: Metadata | None
+    findings: tuple[Finding, ...]
+    usable: bool = True
+
+
+def join(path: str, name: str) -> str:
+    """The key of `name` at the node at `path`."""
+    return f"{path}/{name}" if path else name
+
+
+def canonical(meta: Metadata) -> str:
+    """What the documents of a node say, in one way to say it: for comparing."""
+    meta = without_appends(meta)
+    if isinstance(meta, GroupMetadata):
+        # zarr-python adds one, empty, to groups that it consolidates: of v2, too.
+        extra = {key: value for key, value in meta.extra.items() if key != "consolidated_metadata"}
+        meta = meta.with_(consolidated=None, extra=extra, broken=None)
+    if meta.zarr_format == 3:
+        return json.dumps(v3.to_json(meta), sort_keys=True)
+    both = v2.array_json(meta) if isinstance(meta, ArrayMetadata) else v2.group_json(meta)
+    return json.dumps(both, sort_keys=True)
+
+
+def inspect_documents(store: Store, path: str) -> Documents:
+    """Read the documents at `path`. StoreErrors are findings, too."""
+    values: dict[str, bytes] = {}
+    findings: list[Finding] = []
+    for name in DOCUMENTS:
+        key = join(path, name)
+        try:
+            value = store.get(key)
+        except StoreError as error:
+            findings.append(Finding("EXZ101", path, key, str(error)))
+            continue
+        if value is not None:
+            values[name] = bytes(value)
+    mark = str(crc32(b"".join([name.encode() + value for name, value in values.items()])))
+    third = _parse(path, v3.DOCUMENT, values, findings, mark)
+    second = _parse(path, v2.ZARRAY, values, findings, mark)
+    if v2.ZARRAY not in values:
+        second = _parse(path, v2.ZGROUP, values, findings, mark)
+    meta = third if v3.DOCUMENT in values else second
+    invalid = {finding.key for finding in findings if finding.code == "EXZ102"}
+    _note_mending(path, {n: v for n, v in values.items() if join(path, n) not in invalid}, findings)
+    if third is not None and second is not None:
+        differ = _difference(third, second)
+        if differ:
+            findings.append(Finding("EXZ104", path, join(path, v3.DOCUMENT), differ, mark=mark))
+    usable = True
+    if isinstance(meta, ArrayMetadata):
+        usable = _usable(store, path, meta, findings, mark)
+    found = bool(findings) or any(name in values for name in (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP))
+    return Documents(path, found, meta, tuple(findings), usable)
+
+
+def _parse(
+    path: str, name: str, values: dict[str, bytes], findings: list[Finding], mark: str
+) -> Metadata | None:
+    document = values.get(name)
+    if document is None:
+        return None
+    key = join(path, name)
+    try:
+        json_text.decode(document, key)
+        if name != v3.DOCUMENT and v2.ZATTRS in values:
+            key = join(path, v2.ZATTRS)
+            json_text.decode(values[v2.ZATTRS], key)
+    except MetadataError as error:
+        findings.append(Finding("EXZ101", path, key, str(error), mark=mark))
+        return None
+    key = join(path, name)
+    meta: Metadata
+    try:
+        if name == v3.DOCUMENT:
+            meta = v3.loads(document, key)
+        else:
+            kind: Literal["array", "group"] = "array" if name == v2.ZARRAY else "group"
+            meta = v2.loads(document, values.get(v2.ZATTRS), kind=kind, where=path)
+    except MetadataError as error:
+        code = "EXZ103" if isinstance(error, UnsupportedError) else "EXZ102"
+        findings.append(Finding(code, path, key, str(error), mark=mark))
+        return None
+    if isinstance(meta, GroupMetadata) and meta.broken is not None:
+        findings.append(Finding("EXZ601", path, key, str(meta.broken), mark=mark))
+    return meta
+
+
+def mended(name: str, value: bytes, key: str) -> tuple[bytes, tuple[str, ...]]:
+    """The document called `name` as it should be stored, and what was wrong with it; MetadataError if it is no JSON."""
+    document, notes = mending.mend(name, json_text.decode(value, key))
+    if value.startswith(codecs.BOM_UTF8):
+        notes = ("it begins with a byte order mark", *notes)
+    return (json_text.encode(document) if notes else value), notes
+
+
+def _note_mending(path: str, values: dict[str, bytes], findings: list[Finding]) -> None:
+    for name, value in values.items():
+        key = join(path, name)
+        try:
+            _, notes = mended(name, value, key)
+        except MetadataError:
+            continue  # which is a finding of its own
+        if notes:
+            findings.append(Finding("EXZ108", path, key, "; ".join(notes), mark=str(crc32(value))))
+
+
+def _usable(store: Store, path: str, meta: ArrayMetadata, findings: list[Finding], mark: str) -> bool:
+    key = join(path, v3.DOCUMENT if meta.zarr_format == 3 else v2.ZARRAY)
+    try:
+        open_source(store, path, meta)
+    except MetadataError as error:
+        code = "EXZ103" if isinstance(error, UnsupportedError) else "EXZ102"
+        findings.append(Finding(code, path, key, str(error), mark=mark))
+        return False
+    return True
+
+
+def _difference(third: Metadata, second: Metadata) -> str:
+    """What a v3 and a v2 document say differently of one node; empty where that is nothing of weight."""
+    if type(third) is not type(second):
+        return "zarr.json says that it is " + (
+            "an array, the v2 document that it is a group"
+            if isinstance(third, ArrayMetadata)
+            else "a group, the v2 document that it is an array"
+        )
+    if not isinstance(third, ArrayMetadata) or not isinstance(second, ArrayMetadata):
+        return ""
+    for what, one, other in (
+        ("shape", third.shape, second.shape),
+        ("data type", third.data_type.name, second.data_type.name),
+        ("chunks", third.chunk_grid, second.chunk_grid),
+    ):
+        if one != other:
+            if what == "chunks":
+                return "zarr.json and .zarray cut the array into other chunks"
+            return f"zarr.json says {what} {one}, .zarray {other}"
+    return ""

@@ -1,0 +1,221 @@
+"""The nodes of a hierarchy as they lie in the store, not as consolidated metadata has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._format.node_names import QUARANTINE, reserved
+from exzarr._nodes.hierarchy import DOCUMENTS, Location, children as children_of, is_node_name
+from exzarr._nodes.locating import through_consolidated
+from exzarr._tools.check.documents import inspect_documents
+from exzarr._tools.check.entries import age, below, directly
+from exzarr._tools.check.findings import Finding
+from exzarr._tools.check.leftovers import is_foreign_temporary
+from exzarr._tools.check.run import Run
+from exzarr._tools.check.stored_intents import unfinished_node
+from exzarr.errors import ListingUnsupportedError
+from exzarr.stores.base import Store
+
+__all__ = ["ArrayNode", "Nodes", "find_nodes", "looks_like_chunk"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayNode:
+    """An array that can be opened; `usable` where its codecs are known, too."""
+
+    location: Location
+    meta: ArrayMetadata
+    usable: bool
+
+
+@dataclass(slots=True)
+class Nodes:
+    """What was found: paths of all nodes, arrays and groups among them."""
+
+    paths: list[str] = field(default_factory=list)
+    arrays: list[ArrayNode] = field(default_factory=list)
+    groups: list[tuple[Location, GroupMetadata]] = field(default_factory=list)
+
+
+def find_nodes(run: Run, root: Location) -> Nodes:
+    """Every node at or below `root`. What is wrong with documents, and keys of no node, are noted on the way.
+
+    Where the store cannot list, the nodes are those that consolidated metadata names; ListingUnsupportedError where
+    there is none.
+    """
+    nodes = Nodes()
+    known: Location | None = None
+    pending: list[tuple[str, bool]] = [(root.path, False)]
+    while pending:
+        path, linked = pending.pop()
+        documents = inspect_documents(run.store, path)
+        if documents.findings:
+            run.findings.suspect(documents.findings, partial(_again, run.store, path))
+        location = Location(run.store, path)
+        if documents.found:
+            nodes.paths.append(path)
+            _note_name(run, path, root.path, documents.meta)
+        meta = documents.meta
+        if isinstance(meta, ArrayMetadata):
+            nodes.arrays.append(ArrayNode(location, meta, documents.usable))
+            continue
+        if isinstance(meta, GroupMetadata):
+            nodes.groups.append((location, meta))
+        elif not documents.found and (linked or known is not None):
+            continue  # a link to a folder that is no node: it may lead anywhere
+        elif not documents.found and path != root.path:
+            if not _holds_node(run.store, path, linked):
+                _note_orphans(run, path)
+                continue
+            detail = f"there are nodes below {path!r}, and no document at it"
+            finding = Finding("EXZ105", path, path, detail)
+            run.findings.suspect([finding], partial(_still_without_document, run, finding), changing=True)
+        # Below a node whose document cannot be read there may be nodes; its keys are nobody else's business.
+        children: list[tuple[str, bool]] = []
+        if known is None:
+            try:
+                children = [*_children(run, path, linked, broken=documents.found and meta is None)]
+            except ListingUnsupportedError as error:
+                known = through_consolidated(Location(root.store, path, root.root), error)
+                run.cannot_list(root.path, error)
+        if known is not None:
+            children = [
+                (child.path, False) for _, child in children_of(Location(run.store, path, known.root))
+            ]
+        pending += sorted(children, reverse=True)
+    for key in run.store.odd_keys(root.path):
+        finding = Finding("EXZ403", root.path, key, "it is no key: no path can name it")
+        run.findings.suspect([finding], partial(_same, finding))
+    return nodes
+
+
+def _note_name(run: Run, path: str, root: str, meta: ArrayMetadata | GroupMetadata | None) -> None:
+    """Note a node whose name the specification of its format reserves."""
+    if meta is None or path == root:
+        return
+    why = reserved(path.rpartition("/")[2], meta.zarr_format)
+    if why is not None:
+        finding = Finding("EXZ107", path, path, f"{why}; exzarr reads it")
+        run.findings.suspect([finding], partial(_same, finding))
+
+
+def _again(store: Store, path: str) -> tuple[Finding, ...]:
+    return inspect_documents(store, path).findings
+
+
+def _children(run: Run, path: str, linked: bool, *, broken: bool) -> Iterator[tuple[str, bool]]:
+    """Paths of what may be a node right below `path`."""
+    for entry, is_link in directly(run.store, path, linked=linked):
+        name = entry.key.rpartition("/")[2]
+        if entry.kind == "prefix" and is_node_name(name):
+            if not broken or _holds_node(run.store, entry.key, linked or is_link):
+                yield entry.key, linked or is_link
+        elif entry.kind == "prefix" and name != QUARANTINE:
+            detail = "what lies below it has keys that no path can name"
+            finding = Finding("EXZ403", path, entry.key, detail)
+            run.findings.suspect([finding], partial(_same, finding))
+        elif entry.kind != "value":
+            if not (broken and entry.kind == "prefix"):
+                run.odd_entry(path, entry)
+        elif is_foreign_temporary(name):
+            run.left_over(path, entry.key)
+        elif name not in DOCUMENTS and not broken:
+            finding = Finding("EXZ403", path, entry.key, f"it is no document of {path or '/'!r}")
+            run.findings.suspect([finding], partial(_still_there, run.store, finding))
+
+
+def _holds_node(store: Store, path: str, linked: bool) -> bool:
+    """Whether there is a document at `path` or anywhere below it."""
+    return bool(_documents_below(store, path, linked, most=1))
+
+
+def _documents_below(store: Store, path: str, linked: bool = False, most: int = 100) -> list[str]:
+    """Keys of documents at `path` or anywhere below it, the first `most` that are found."""
+    found: list[str] = []
+    pending = [(path, linked)]
+    while pending and len(found) < most:
+        at, through = pending.pop()
+        for entry, is_link in directly(store, at, linked=through):
+            if entry.kind == "value" and entry.key.rpartition("/")[2] in DOCUMENTS[:3]:
+                found.append(entry.key)
+                if len(found) == most:
+                    break
+            elif entry.kind == "prefix" and not (through or is_link or entry.key.endswith(QUARANTINE)):
+                pending.append((entry.key, False))
+    return found
+
+
+def _same(finding: Finding) -> tuple[Finding, ...]:
+    return (finding,)
+
+
+def _still_there(store: Store, finding: Finding) -> tuple[Finding, ...]:
+    return (finding,) if store.exists(finding.key) and not unfinished_node(store, finding.path) else ()
+
+
+def _still_without_document(run: Run, finding: Finding) -> tuple[Finding, ...]:
+    documents = inspect_documents(run.store, finding.path)
+    found = _documents_below(run.store, finding.path)
+    if documents.found or not found or unfinished_node(run.store, finding.path):
+        return ()
+    if run.is_young(*found):  # who copies a group makes its own document last
+        run.findings.leave_open(finding)
+        return ()
+    return (finding,)
+
+
+# -- keys below a prefix that is no node -----------------------------------------------
+
+
+def _note_orphans(run: Run, path: str) -> None:
+    """One finding for all that lies below `path`, where there is no node."""
+    finding, _ = _orphans(run, path, tell=True)
+    if finding is None:
+        return
+
+    def again() -> tuple[Finding, ...]:
+        if inspect_documents(run.store, path).found or unfinished_node(run.store, path):
+            return ()
+        found, newest = _orphans(run, path)
+        # Who copies or deletes an array has chunks without a document for a while.
+        if found is not None and newest is not None and newest < run.options.grace:
+            run.findings.leave_open(found)
+            return ()
+        return () if found is None else (found,)
+
+    run.findings.suspect([finding], again, changing=True)
+
+
+def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None, float | None]:
+    """The finding about keys below `path`, and how old the newest of the first few is.
+
+    With `tell`, temporary files are noted on the way.
+    """
+    count = chunks = 0
+    newest: float | None = None
+    first = ""
+    for entry in below(run.store, path):
+        name = entry.key.rpartition("/")[2]
+        if entry.kind != "value" or is_foreign_temporary(name):
+            if tell and entry.kind in ("own", "value"):
+                run.left_over(path, entry.key)
+            continue
+        count += 1
+        first = min(first, entry.key) if first else entry.key
+        chunks += looks_like_chunk(name)
+        if count <= 100:
+            old = age(run.store, entry.key)
+            newest = old if newest is None or (old is not None and old < newest) else newest
+    if not count:
+        return None, None
+    what = f"{count} key{'' if count == 1 else 's'} below {path!r}, such as {first!r}"
+    code = "EXZ402" if chunks else "EXZ403"
+    return Finding(code, path, path, what, mark=str(count)), newest
+
+
+def looks_like_chunk(name: str) -> bool:
+    """Whether the last part of a key is one that a chunk's may have."""
+    return name == "c" or name.removeprefix("c.").replace(".", "").isdigit()

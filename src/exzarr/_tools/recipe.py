@@ -1,0 +1,184 @@
+"""How a copy is to be stored: what the user asked to change, applied to what the source has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr._format import dtypes, fill_values
+from exzarr._format.chunk_grids import ChunkGrid
+from exzarr._format.metadata import CodecConfig
+from exzarr._tools.sizes import KEEP, Keep, Sizes, inner_chunks, new_layout
+from exzarr._tools.to_v2 import innermost, v2_members
+from exzarr._tools.to_v3 import v3_members
+from exzarr._tools.translate import Translation, translate
+from exzarr.codecs import registry
+from exzarr.codecs.base import ChunkSpec
+from exzarr.codecs.checksummed import ChecksumLike, parse_checksum, without_checksum
+from exzarr.codecs.equivalents import native_filter
+from exzarr.codecs.pipeline import pipeline_for
+from exzarr.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from exzarr._format.dtypes import DataType
+    from exzarr._format.metadata import ArrayMetadata
+
+__all__ = ["KEEP", "Keep", "Recipe", "apply"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a copy changes. Whatever is `KEEP` stays as it is in the source.
+
+    Attributes
+    ----------
+    chunks
+        `Sizes` of the chunks (inner chunks, where there are shards). A dimension's entry may be a
+        list, the length of each of its chunks (v3, without shards).
+    shards
+        `Sizes` of the shards; None for no shards.
+    filters, serializer, compressors, checksum
+        As for `exzarr.create_array`. ``checksum=False`` also removes checksums that the source's codecs have.
+    dtype
+        The new data type of the elements.
+    zarr_format
+        2 or 3.
+    """
+
+    chunks: Sizes | Keep = KEEP
+    shards: Sizes | Keep | None = KEEP
+    filters: Any = KEEP
+    serializer: Any = KEEP
+    compressors: Any = KEEP
+    dtype: Any = KEEP
+    zarr_format: Literal[2, 3] | Keep = KEEP
+    checksum: ChecksumLike | Keep = KEEP
+
+    def __post_init__(self) -> None:
+        if self.zarr_format not in (2, 3, KEEP):
+            raise ArgumentError(f"zarr_format is 2 or 3, not {self.zarr_format!r}")
+        if self.checksum is not KEEP:
+            parse_checksum(self.checksum)
+
+    @property
+    def only_format(self) -> bool:
+        """Whether chunks, data type and codecs stay."""
+        return all(getattr(self, field.name) is KEEP for field in fields(self) if field.name != "zarr_format")
+
+
+def apply(recipe: Recipe, meta: ArrayMetadata) -> Translation:
+    """The metadata of the copy; ArgumentError where it cannot be."""
+    zarr_format = meta.zarr_format if recipe.zarr_format is KEEP else recipe.zarr_format
+    if recipe.only_format:
+        return translate(meta, zarr_format)
+    data_type = dtypes.from_numpy(meta.data_type if recipe.dtype is KEEP else recipe.dtype, zarr_format)
+    members, notes = _members(meta, data_type, zarr_format)
+    if recipe.dtype is not KEEP:
+        members.update(data_type=data_type, fill_value=_fill(meta, data_type, zarr_format))
+    codecs = _Codecs(meta, recipe, zarr_format)
+    layout = new_layout(meta, recipe.chunks, recipe.shards, data_type, zarr_format)
+    members["chunk_grid"] = layout.grid
+    fill = members.get("fill_value", meta.fill_value)
+    spec = ChunkSpec(layout.chunks, data_type, fill_values.default(data_type) if fill is None else fill)
+    if zarr_format == 3:
+        from exzarr.codecs.parse import v3_codecs
+
+        members["codecs"] = v3_codecs(
+            spec,
+            **codecs.v3(),
+            shard_shape=layout.shards,
+            index_location=layout.index_location,
+            endian=codecs.endian,
+        )
+    else:
+        from exzarr.codecs.parse import v2_codecs
+
+        members["order"] = codecs.order
+        members["filters"], members["compressor"] = v2_codecs(spec, **codecs.v2())
+    made = meta.with_(**members)
+    return Translation(made, made.zarr_format == meta.zarr_format and _same_encoding(made, meta), notes)
+
+
+_IMPLIED = ("bytes", "memory", "vlen-utf8", "vlen-bytes")
+"""array → bytes codecs that v2 arrays have without being told."""
+
+
+class _Codecs:
+    """The source's codecs, with those replaced that the user names."""
+
+    def __init__(self, meta: ArrayMetadata, recipe: Recipe, zarr_format: int) -> None:
+        chain = pipeline_for(_unsharded(meta) if meta.zarr_format == 3 else meta)
+        spec = ChunkSpec(inner_chunks(meta), meta.data_type, fill_values.default(meta.data_type))
+        chain = chain.evolve(spec)
+        self.transposes: list[Any] = [codec for codec in chain.array_array if codec.name == "transpose"]
+        rest: list[Any] = [codec for codec in chain.array_array if codec.name != "transpose"]
+        reverse = tuple(reversed(range(meta.ndim)))
+        self.order: Literal["C", "F"] = meta.order
+        if any(codec.axes(meta.ndim) == reverse for codec in self.transposes):
+            self.order = "F"
+        if zarr_format == 3 and meta.zarr_format == 2:
+            configs = [CodecConfig(codec.name, codec.to_config()) for codec in rest]
+            rest = [registry.from_config(native_filter(config)) for config in configs]
+        self.filters = rest if recipe.filters is KEEP else recipe.filters
+        self.keeps_filters = recipe.filters is KEEP
+        # A new data type may need another serializer (strings), and has elements of another size.
+        kept: Any = (
+            "auto" if recipe.dtype is not KEEP or chain.array_bytes.name == "memory" else chain.array_bytes
+        )
+        self.serializer = kept if recipe.serializer is KEEP else recipe.serializer
+        compressors: list[Any] = list(chain.bytes_bytes)
+        if recipe.dtype is not KEEP:
+            compressors = [replace(c, typesize=None) if hasattr(c, "typesize") else c for c in compressors]
+        if recipe.checksum is False:
+            compressors = without_checksum(compressors)
+        self.compressors = compressors if recipe.compressors is KEEP else recipe.compressors
+        self.checksum: ChecksumLike = "auto" if recipe.checksum is KEEP else recipe.checksum
+        self.endian = "big" if meta.data_type.dtype.byteorder == ">" and recipe.dtype is KEEP else "little"
+
+    def v3(self) -> dict[str, Any]:
+        filters = [*self.transposes, *self.filters] if self.keeps_filters else self.filters
+        return {
+            "filters": filters,
+            "serializer": self.serializer,
+            "compressors": self.compressors,
+            "checksum": self.checksum,
+        }
+
+    def v2(self) -> dict[str, Any]:
+        filters = self.filters
+        if self.keeps_filters and getattr(self.serializer, "name", "bytes") not in _IMPLIED:
+            filters = [*filters, self.serializer]  # in v2 a filter does its work
+        return {"filters": filters, "compressors": self.compressors, "checksum": self.checksum}
+
+
+def _unsharded(meta: ArrayMetadata) -> ArrayMetadata:
+    if meta.chunk_grid.regular:
+        chunks, codecs, sharded = innermost(meta)
+        if sharded:
+            return meta.with_(codecs=codecs, chunk_grid=ChunkGrid.from_regular(meta.shape, chunks))
+    return meta
+
+
+def _members(
+    meta: ArrayMetadata, data_type: DataType, zarr_format: int
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    if zarr_format == meta.zarr_format:
+        return {}, ()
+    return v3_members(meta, data_type) if zarr_format == 3 else v2_members(meta, data_type)
+
+
+def _fill(meta: ArrayMetadata, data_type: DataType, zarr_format: int) -> Any:
+    if meta.fill_value is None:
+        return None if zarr_format == 2 else fill_values.default(data_type)
+    if meta.data_type.variable_length != data_type.variable_length:
+        return fill_values.default(data_type)
+    return fill_values.cast(meta.fill_value, data_type)
+
+
+def _same_encoding(one: ArrayMetadata, other: ArrayMetadata) -> bool:
+    """Whether chunks of two arrays of one version are the same bytes."""
+    if one.chunk_grid.to_v3() != other.chunk_grid.to_v3() or one.data_type != other.data_type:
+        return False
+    if one.zarr_format == 3:
+        return [codec.to_json() for codec in one.codecs] == [codec.to_json() for codec in other.codecs]
+    return (one.order, one.filters, one.compressor) == (other.order, other.filters, other.compressor)

@@ -1,0 +1,106 @@
+"""Where files lie: the store and the key for a path or URL, and references as something to read."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exzarr._api.opening import open_array
+from exzarr._nodes.array import Array
+from exzarr._tools.virtual.model import VirtualArray, VirtualFile
+from exzarr.errors import StoreError
+from exzarr.stores.base import Store
+from exzarr.stores.local.store import LocalStore
+from exzarr.stores.references.store import ReferenceStore, folder_store
+from exzarr.stores.urls import encoded, is_url, local_path, plain
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
+__all__ = ["Place", "json_form", "opened_array", "place_of", "reference_options", "taken_in_chunks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file.
+
+    Attributes
+    ----------
+    name
+        As it was given, for messages.
+    target
+        What references call it: a URL, or an absolute path.
+    folder
+        The URL or path it lies in, without a slash.
+    store, key
+        What reads it.
+    """
+
+    name: str
+    target: str
+    folder: str
+    store: Store
+    key: str
+
+
+def place_of(
+    file: str | os.PathLike[str],
+    stores: Mapping[str, Store],
+    storage_options: StorageOptions | None = None,
+) -> Place:
+    """Where a file is. StoreError where it is not there. `storage_options` are for a URL."""
+    name = os.fspath(file)
+    if is_url(name):
+        target = plain(name)
+        folder, _, key = target.rpartition("/")
+        for start, store in stores.items():
+            begin = plain(start).rstrip("/")
+            if target.startswith(begin + "/"):
+                return Place(name, encoded(target), begin, store, target[len(begin) + 1 :])
+        found = folder_store(encoded(folder), storage_options=storage_options)
+        return Place(name, encoded(target), folder, found, key)
+    path = str(Path(local_path(name)).expanduser().resolve())
+    if not Path(path).is_file():
+        raise StoreError(f"there is no file {path!r}")
+    folder, key = os.path.split(path)
+    return Place(name, path, folder, LocalStore(folder, read_only=True), key)
+
+
+def json_form(found: VirtualFile) -> dict[str, Any]:
+    """References as kerchunk's JSON has them."""
+    refs: dict[str, Any] = {}
+    for key, value in found.references().items():
+        if isinstance(value, bytes):
+            refs[key] = "base64:" + b64encode(value).decode()
+        else:
+            refs[key] = value if isinstance(value, str) else [*value] if value[2] is not None else [value[0]]
+    return {"version": 1, "refs": refs}
+
+
+def reference_options(places: Iterable[Place]) -> dict[str, Any]:
+    """What allows a `ReferenceStore` to read these files' folders, and no others."""
+    places = [*places]
+    stores = {encoded(place.folder): place.store for place in places if is_url(place.target)}
+    return {"allow": [*dict.fromkeys(encoded(place.folder) + "/" for place in places)], "stores": stores}
+
+
+def opened_array(array: VirtualArray, places: Iterable[Place]) -> Array:
+    """One array, to read in."""
+    only = VirtualFile("", {"": {}}, {"array": array})
+    return open_array(ReferenceStore(json_form(only), **reference_options(places)), path="array", mode="r")
+
+
+def taken_in_chunks(array: VirtualArray, place: Place, most: int) -> VirtualArray:
+    """An array with chunks of fewer than `most` bytes as part of the references: a request costs more than they do."""
+    chunks = dict(array.chunks)
+    for index, reference in array.chunks.items():
+        if not isinstance(reference, bytes) and reference[2] is not None and reference[2] < most:
+            data = place.store.get(place.key, (reference[1], reference[2]))
+            if data is None or len(data) != reference[2]:
+                raise StoreError(f"{place.name!r} has changed while it was read")
+            chunks[index] = bytes(data)
+    return replace(array, chunks=chunks)

@@ -1,0 +1,186 @@
+"""`exzarr.virtualize`: HDF5 and NetCDF files read as Zarr in place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from exzarr._spelling import known_arguments
+from exzarr._tools.virtual.group import VirtualGroup, virtual_group
+from exzarr._tools.virtual.hdf5 import read_hdf5
+from exzarr._tools.virtual.join import join
+from exzarr._tools.virtual.model import LeftOut, VirtualFile
+from exzarr._tools.virtual.netcdf3 import MAGICS, read_netcdf3
+from exzarr._tools.virtual.places import Place, json_form, place_of
+from exzarr._tools.virtual.write import write_references
+from exzarr.errors import ArgumentError, StoreError
+from exzarr.stores.base import Store
+from exzarr.stores.resolve import refuse_options
+from exzarr.stores.urls import is_url
+
+if TYPE_CHECKING:
+    from exzarr.stores.url_options import StorageOptions
+
+__all__ = ["references_of", "virtualize"]
+
+OnUnsupported = Literal["raise", "skip"]
+Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+INLINE = 500
+"""kerchunk's default."""
+
+
+@known_arguments
+def virtualize(
+    files: Files,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    concat_dim: str | None = None,
+    exclude: Collection[str] = (),
+    inline: int = INLINE,
+    relative: bool = False,
+    overwrite: bool = False,
+    on_unsupported: OnUnsupported = "raise",
+    stores: Mapping[str, Store] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> VirtualGroup:
+    """HDF5 and NetCDF files as a Zarr hierarchy whose chunks stay where they are.
+
+    No elements are copied except those of small chunks: references say where in which file each chunk is. HDF5 and
+    NetCDF4 files are read with h5py (the extra ``virtual``); NetCDF3 files need no library.
+
+    Parameters
+    ----------
+    files
+        A path or URL, or several, which are joined in this order.
+    output
+        Where the references are written: a file that ends in ``.json``, or a folder that ends in ``.parq``, which
+        suits millions of chunks, for it is read by and by. Both are kerchunk's formats, and open with `exzarr.open`
+        and with fsspec. Default: nowhere.
+    concat_dim
+        The dimension along which several files are joined. What does not have it must be the same in all of them.
+    exclude
+        Paths of datasets, groups and links to leave out.
+    inline
+        Chunks of fewer bytes than this become part of the references, and so do datasets of fewer bytes that
+        nothing can refer to (those with filters that Zarr lacks).
+    relative
+        Name files by their place beside `output`, so that both can be moved together. fsspec takes such names as
+        relative to the current folder, so the default is whole paths.
+    overwrite
+        Replace what is at `output`.
+    on_unsupported
+        ``"raise"``: a dataset, group or link that no reference can express is an error. ``"skip"`` leaves it out
+        and lists it in the group's ``left_out``. Attributes that JSON cannot express, and links that lead to
+        nothing, are listed there in both cases.
+    stores
+        Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
+        `storage_options` and the environment say.
+    storage_options
+        For the URLs among `files`, and `output` where that is one: see `exzarr.open`.
+
+    Returns
+    -------
+    VirtualGroup
+        The hierarchy, for reading; a `Group` with ``left_out``, the list of everything in the files that the
+        references do not have.
+
+    Raises
+    ------
+    UnsupportedError
+        What no reference can express: filters that Zarr lacks, ragged or virtual datasets, links that lead outside
+        the file's folder, chunks that do not fit into one grid when joined. The message names the dataset.
+    StoreError
+        A file that is missing, damaged or in another format. The message names what cannot be read.
+    ArgumentError
+        Files that can't be joined: arrays that only one has, that are stored differently or differ in what their
+        numbers mean. Names in `exclude` that no file has.
+    """
+    if storage_options and not any(is_url(os.fspath(one)) for one in [*_several(files), output or ""]):
+        refuse_options(storage_options, "neither the files nor the output are URLs")
+    found, places = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {}, storage_options)
+    if output is not None:
+        written = _relative(found, output) if relative else found
+        options = storage_options if is_url(os.fspath(output)) else None
+        write_references(written, output, overwrite=overwrite, storage_options=options)
+    return virtual_group(found, places)
+
+
+def references_of(
+    files: Files,
+    *,
+    concat_dim: str | None = None,
+    exclude: Collection[str] = (),
+    inline: int = INLINE,
+    on_unsupported: OnUnsupported = "raise",
+    stores: Mapping[str, Store] | None = None,
+    storage_options: StorageOptions | None = None,
+) -> tuple[dict[str, Any], Sequence[LeftOut]]:
+    """The references that `virtualize` makes, in kerchunk's JSON form, and what they do not have."""
+    if storage_options and not any(is_url(os.fspath(one)) for one in _several(files)):
+        refuse_options(storage_options, "the files are no URLs")
+    found, _ = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {}, storage_options)
+    return json_form(found), found.left_out
+
+
+def _several(files: Files) -> Sequence[str | os.PathLike[str]]:
+    return [files] if isinstance(files, (str, os.PathLike)) else files
+
+
+def _found(
+    files: Files,
+    concat_dim: str | None,
+    exclude: Collection[str],
+    inline: int,
+    on_unsupported: OnUnsupported,
+    stores: Mapping[str, Store],
+    storage_options: StorageOptions | None,
+) -> tuple[VirtualFile, Sequence[Place]]:
+    files = _several(files)
+    if isinstance(exclude, str):
+        exclude = [exclude]
+    if on_unsupported not in ("raise", "skip"):
+        raise ArgumentError(f"on_unsupported is 'raise' or 'skip', not {on_unsupported!r}")
+    if not files:
+        raise ArgumentError("there is no file to virtualize")
+    if len(files) > 1 and concat_dim is None:
+        raise ArgumentError(
+            f"{len(files)} files are joined along a dimension: concat_dim='time' (--concat-dim time)"
+        )
+    places = [place_of(file, stores, storage_options) for file in files]
+    exclude = [path.strip("/") for path in exclude]
+    found = [_read(place, exclude, inline, on_unsupported == "skip") for place in places]
+    unknown = [path for path in exclude if not any(path in file.excluded for file in found)]
+    if unknown:
+        raise ArgumentError(
+            f"exclude names {unknown[0]!r}, which {'no file' if len(files) > 1 else files[0]} has"
+        )
+    return (found[0] if concat_dim is None else join(found, places, concat_dim)), places
+
+
+def _read(place: Place, exclude: Collection[str], inline: int, skip: bool) -> VirtualFile:
+    """Where the chunks of a file are, whatever its format."""
+    start = place.store.get(place.key, (0, 4))
+    if start is None:
+        raise StoreError(f"there is no {place.name!r}")
+    read = read_netcdf3 if bytes(start) in MAGICS else read_hdf5
+    return read(place, exclude=exclude, inline=inline, skip=skip)
+
+
+def _relative(found: VirtualFile, output: str | os.PathLike[str]) -> VirtualFile:
+    """References by paths from where they are written to."""
+    if is_url(os.fspath(output)):
+        raise ArgumentError("relative references are written to a file or folder, not to a URL")
+    base = Path(output).expanduser().resolve().parent
+    arrays = {}
+    for path, array in found.arrays.items():
+        chunks = {
+            index: reference
+            if isinstance(reference, bytes) or is_url(reference[0])
+            else (os.path.relpath(reference[0], base).replace(os.sep, "/"), *reference[1:])
+            for index, reference in array.chunks.items()
+        }
+        arrays[path] = replace(array, chunks=chunks)
+    return replace(found, arrays=arrays)

@@ -1,0 +1,11 @@
+"""What reading costs in money: `of` a plan or a report, at `prices` of a provider.
+
+>>> from exzarr import cost
+>>> sorted(cost.known())[:3]
+['azure-cool', 'azure-hot', 'gcs']
+"""
+
+from exzarr.cost.estimate import Cost, of
+from exzarr.cost.prices import Prices, known, prices
+
+__all__ = ["Cost", "Prices", "known", "of", "prices"]

@@ -1,0 +1,106 @@
+"""Prices as data: a table in the package, and tables of users'. Check your provider's price page."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from exzarr.errors import ArgumentError
+
+__all__ = ["Prices", "known", "prices"]
+
+_MONEY = ("get", "put", "list", "delete", "retrieval", "upload", "egress")
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a provider takes. Requests are priced by the thousand, bytes by the GB of 2**30 bytes.
+
+    Attributes
+    ----------
+    get, put, list, delete
+        1,000 requests: of whole values, ranges and sizes; that write; of listings, by the page; that delete.
+    retrieval, upload
+        A GB that is read, or written, wherever to or from.
+    egress
+        A GB that is read over the internet, besides.
+    provider, storage_class, region, currency
+        Whose they are.
+    source, date
+        Where they are said, and when that was.
+    """
+
+    get: float = 0.0
+    put: float = 0.0
+    list: float = 0.0
+    delete: float = 0.0
+    retrieval: float = 0.0
+    upload: float = 0.0
+    egress: float = 0.0
+    provider: str = "prices of yours"
+    storage_class: str = ""
+    region: str = ""
+    currency: str = "USD"
+    source: str = ""
+    date: str = ""
+
+    def __post_init__(self) -> None:
+        for name in _MONEY:
+            price = getattr(self, name)
+            if not isinstance(price, (int, float)) or not 0 <= price < float("inf"):
+                raise ArgumentError(f"a price is a number from 0 on, and {name} is {price!r}")
+
+    def __str__(self) -> str:
+        name = " ".join(part for part in (self.provider, self.storage_class) if part)
+        where = ", ".join(part for part in (self.region, self.date) if part)
+        return f"{name} ({where})" if where else name
+
+
+def known() -> dict[str, Prices]:
+    """The prices that come with exzarr, by name: typical list prices, each with its source and date."""
+    return dict(_shipped())
+
+
+@cache
+def _shipped() -> Mapping[str, Prices]:
+    return _table(files("exzarr.cost").joinpath("prices.toml").read_text(encoding="utf-8"), "prices.toml")
+
+
+def prices(name: str, table: str | os.PathLike[str] | None = None) -> Prices:
+    """The prices of a name: ``"s3"``, ``"gcs"``, ``"azure-hot"``, ``"r2"``, ...
+
+    Parameters
+    ----------
+    name
+        One of `known`, or of `table`.
+    table
+        A TOML file with tables like those in ``exzarr/tools/cost/prices.toml``.
+    """
+    if table is None:
+        found = _shipped()
+    else:
+        path = Path(table)
+        found = _table(path.read_text(encoding="utf-8"), str(path))
+    if name not in found:
+        raise ArgumentError(f"there are no prices of {name!r}; there are those of {', '.join(sorted(found))}")
+    return found[name]
+
+
+def _table(text: str, where: str) -> dict[str, Prices]:
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ArgumentError(f"cannot read prices from {where}: {error}") from error
+    names = {each.name for each in fields(Prices)}
+    found = {}
+    for name, values in document.items():
+        if not isinstance(values, dict) or not values.keys() <= names:
+            raise ArgumentError(f"prices of {name!r} in {where} are a table of {', '.join(sorted(names))}")
+        found[name] = Prices(**values)
+    return found

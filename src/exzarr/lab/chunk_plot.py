@@ -1,0 +1,65 @@
+"""The chunk lab's report, drawn: what each access costs with each layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exzarr.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import os
+
+    from exzarr.lab.chunk_report import ChunkReport
+
+__all__ = ["figure", "plot"]
+
+COLOURS = ("#4477aa", "#ee8866", "#228833", "#aa4499", "#bbaa33", "#66ccee")
+MOST = 14
+"""Layouts that are drawn."""
+
+
+def plot(report: ChunkReport, path: str | os.PathLike[str]) -> Path:
+    """See `ChunkReport.plot`."""
+    where = Path(path)
+    figure(report).savefig(where, dpi=150)
+    return where
+
+
+def figure(report: ChunkReport) -> Any:
+    """Bars for each access, in times of its own best; and the score, which they are sorted by."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError(
+            "the report is drawn with matplotlib: pip install 'exzarr[demo]'"
+        ) from None
+    shown = report.shown(MOST)
+    names = [*report.accesses]
+    made = Figure(figsize=(9, 1.6 + 0.42 * len(shown)), layout="constrained")
+    axes = made.subplots()
+    height = 0.8 / len(names)
+    at = np.arange(len(shown))
+    for number, name in enumerate(names):
+        slower = [result.accesses[name].slower for result in shown]
+        place = at + (number - (len(names) - 1) / 2) * height
+        colour = COLOURS[number % len(COLOURS)]
+        axes.barh(place, [s - 0.97 for s in slower], height, left=0.97, color=colour, label=name)
+    axes.plot([r.score for r in shown], at, "D", color="black", markersize=5, label="weighted mean")
+    axes.set_xscale("log")
+    axes.axvline(1, color="#888888", linewidth=0.8)
+    labels = [
+        f"{'→ ' if r is report.best else ''}{r.layout}{' (now)' if r is report.now else ''}" for r in shown
+    ]
+    axes.set_yticks(at, labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("times as long as with the layout that is best for this access alone")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+    axes.xaxis.set_minor_formatter("")
+    made.legend(loc="outside lower center", ncols=len(names) + 1, fontsize=8, frameon=False)
+    axes.set_title(report.headline().partition("\n")[0], loc="left", fontsize=9)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return made

@@ -1,0 +1,83 @@
+"""The codec lab's report, drawn: how small against how fast, and who is beaten by none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exzarr.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import os
+
+    from exzarr.lab.codec_report import CodecReport
+
+__all__ = ["figure", "plot"]
+
+COLOURS = ("#4477aa", "#ee8866", "#228833", "#aa4499", "#bbaa33", "#66ccee", "#ee3377", "#777777", "#332288")
+
+
+def plot(report: CodecReport, path: str | os.PathLike[str]) -> Path:
+    """See `CodecReport.plot`."""
+    where = Path(path)
+    figure(report).savefig(where, dpi=150)
+    return where
+
+
+def figure(report: CodecReport) -> Any:
+    """Ratio against decoding speed, and against encoding speed; the front is a line."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingDependencyError(
+            "the report is drawn with matplotlib: pip install 'exzarr[demo]'"
+        ) from None
+    made = Figure(figsize=(11, 5), layout="constrained")
+    left, right = made.subplots(1, 2, sharey=True)
+    families = [*dict.fromkeys(trial.chain.family for trial in report.trials)]
+    colour = {family: COLOURS[i % len(COLOURS)] for i, family in enumerate(families)}
+    for axes, what in ((left, "decode_all"), (right, "encode_all")):
+        for family in families:
+            some = [
+                t
+                for t in report.trials
+                if t.chain.family == family and not (family == "none" and what == "encode_all")
+            ]
+            axes.scatter(
+                [getattr(t, what) / 2**20 for t in some],
+                [t.ratio for t in some],
+                s=[60 if t.pareto else 24 for t in some],
+                color=colour[family],
+                edgecolors=["black" if t.pareto else "none" for t in some],
+                label=family if axes is left else None,
+                zorder=3,
+            )
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.set_minor_formatter("")
+        axes.grid(visible=True, color="#e5e5e5", zorder=0)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    front = sorted(report.front, key=lambda t: t.decode_all)
+    left.plot(
+        [t.decode_all / 2**20 for t in front],
+        [t.ratio for t in front],
+        color="#999999",
+        zorder=2,
+        linewidth=1,
+    )
+    for trial in front:
+        left.annotate(
+            trial.label,
+            (trial.decode_all / 2**20, trial.ratio),
+            textcoords="offset points",
+            xytext=(5, 5),
+            fontsize=7,
+        )
+    threads = f"{report.threads} thread{'' if report.threads == 1 else 's'}"
+    left.set_xlabel(f"decoding, MiB/s with {threads}")
+    right.set_xlabel(f"encoding, MiB/s with {threads}")
+    left.set_ylabel("times smaller than in memory")
+    made.legend(loc="outside lower center", ncols=min(9, len(families)), fontsize=8, frameon=False)
+    left.set_title(report.headline().partition("\n")[0], loc="left", fontsize=9)
+    return made

@@ -1,0 +1,261 @@
+"""What the codec lab found out. Printing it shows it; a notebook shows it as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from exzarr.lab.codec_trial import CodecTrial
+from exzarr.telemetry.show import Table, html_of, text_of
+from exzarr.telemetry.units import human_speed
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+__all__ = [
+    "ARCHIVE",
+    "DESTINATIONS",
+    "LEAST_GAIN",
+    "LOCAL",
+    "OBJECTS",
+    "CodecReport",
+    "Destination",
+    "best_for",
+    "bandwidth_text",
+    "break_even",
+    "ratio_text",
+    "seconds_per_byte",
+]
+
+CLOSE = 1.03
+"""Times this close are the same: then the smaller wins."""
+
+
+LEAST_GAIN = 1.02
+"""A ratio below this is as good as none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where data is to lie, and how it is used there.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+    bandwidth
+        Bytes per second, as they are stored.
+    reads
+        How often data is read for each time that it is written.
+    overlap
+        Whether chunks are decoded while others are on their way (stores that take long to answer), or the thread that
+        decodes also waits.
+    smallest
+        Whether only size counts, as long as encoding reaches `least_encode`.
+    least_encode
+        Bytes per second that encoding must reach, with all threads.
+    """
+
+    name: str
+    bandwidth: float
+    reads: float = 10.0
+    overlap: bool = False
+    smallest: bool = False
+    least_encode: float = 0.0
+
+    def __str__(self) -> str:
+        how = "only size counts" if self.smallest else f"{self.reads:g} reads for each write"
+        return f"{self.name} ({bandwidth_text(self.bandwidth)}; {how})"
+
+
+LOCAL = Destination("local disk", 2e9)
+OBJECTS = Destination("object store", 200e6, overlap=True)
+ARCHIVE = Destination("archive", 100e6, reads=0.1, smallest=True, least_encode=5e6)
+DESTINATIONS = (LOCAL, OBJECTS, ARCHIVE)
+
+
+def seconds_per_byte(trial: CodecTrial, to: Destination) -> float:
+    """What a byte of data costs there: written once, and read `to.reads` times."""
+    moving = 1 / (trial.ratio * to.bandwidth)
+    encoding, decoding = 1 / trial.encode_all, 1 / trial.decode_all
+    if to.overlap:
+        return max(moving, encoding) + to.reads * max(moving, decoding)
+    return moving + encoding + to.reads * (moving + decoding)
+
+
+def best_for(trials: Sequence[CodecTrial], to: Destination) -> CodecTrial | None:
+    """The one to take there; None where none can be."""
+    # What saves less than 2 % is no better than nothing, and decoding it has to be explained.
+    real = [t for t in trials if t.label == "none" or t.ratio > LEAST_GAIN] or [*trials]
+    fit = [trial for trial in real if trial.encode_all >= to.least_encode]
+    if not fit:
+        return None
+    if to.smallest:
+        most = max(trial.ratio for trial in fit)
+        return max((t for t in fit if t.ratio * 1.01 >= most), key=lambda t: t.decode_all)
+    costs = [(seconds_per_byte(trial, to), trial) for trial in fit]
+    least = min(cost for cost, _ in costs)
+    return max((t for cost, t in costs if cost <= least * CLOSE), key=lambda t: (t.ratio, t.decode_all))
+
+
+def break_even(trial: CodecTrial, plain: CodecTrial) -> float:
+    """The bandwidth in bytes per second below which reading what `trial` made is faster than reading it uncompressed.
+
+    Where fetching and decoding follow one another: ``1/(ratio·b) + 1/decode < 1/b + 1/copy``.
+    """
+    saved, added = 1 - 1 / trial.ratio, 1 / trial.decode_all - 1 / plain.decode_all
+    if saved <= 0:
+        return 0.0
+    return saved / added if added > 0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class CodecReport:
+    """How to compress an array.
+
+    Attributes
+    ----------
+    name, dtype
+        The array.
+    chunk_shape
+        The chunks that were tried.
+    sample
+        What it was tried on, in words.
+    threads
+        How many threads "all" are.
+    trials
+        All that were tried, the smallest first.
+    best
+        What to take for each destination, by its name.
+    destinations
+        Those.
+    left_out
+        Labels of what there was no time for, or what failed, with the reason.
+    reasons
+        Why, in words.
+    """
+
+    name: str
+    dtype: str
+    chunk_shape: tuple[int, ...]
+    sample: str
+    threads: int
+    trials: tuple[CodecTrial, ...]
+    best: dict[str, CodecTrial]
+    destinations: tuple[Destination, ...]
+    left_out: tuple[tuple[str, str], ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def front(self) -> tuple[CodecTrial, ...]:
+        """Those that no other beats in both ratio and decoding speed, the smallest first."""
+        return tuple([trial for trial in self.trials if trial.pareto])
+
+    def trial(self, label: str) -> CodecTrial:
+        """The one called `label`; KeyError where it was not tried."""
+        for trial in self.trials:
+            if trial.label == label:
+                return trial
+        raise KeyError(
+            f"{label!r} was not tried; tried were {', '.join(trial.label for trial in self.trials)}"
+        )
+
+    def table(self) -> Table:
+        """All that were tried."""
+        lossy = any(trial.chain.lossy for trial in self.trials)
+        several = self.threads > 1
+        header = ["", "codecs", "ratio", "encode", "decode"]
+        if several:
+            header += [f"encode ×{self.threads}", f"decode ×{self.threads}"]
+        header += ["checksum"] + (["error (relative)"] if lossy else []) + ["best for"]
+        rows = []
+        for trial in self.trials:
+            uses = ", ".join(name for name, best in self.best.items() if best is trial)
+            raw = trial.label == "none"
+            row = ["◆" if trial.pareto else "", trial.label, ratio_text(trial.ratio)]
+            row += ["–" if raw else _speed(trial.encode), _speed(trial.decode)]
+            if several:
+                row += ["–" if raw else _speed(trial.encode_all), _speed(trial.decode_all)]
+            row.append("yes" if trial.checks else "")
+            if lossy:
+                row.append(f"{trial.error:.2g} ({trial.relative_error:.1g})" if trial.chain.lossy else "")
+            row.append(uses)
+            rows.append(tuple(row))
+        return Table(tuple(header), rows, frozenset({0, 1, len(header) - 1}))
+
+    def tables(self) -> Iterator[tuple[str, Table]]:
+        """Titles and tables."""
+        yield "◆ no other is both smaller and faster to decode", self.table()
+
+    def headline(self) -> str:
+        """What was tried on what."""
+        shape = "×".join(map(str, self.chunk_shape))
+        return f"{self.name}: {self.dtype} in chunks of {shape}\n{self.sample}"
+
+    def __str__(self) -> str:
+        parts = [self.headline()]
+        parts += [f"{text_of(table)}\n{title}" for title, table in self.tables()]
+        parts.append("\n".join([f"• {reason}" for reason in self.reasons]))
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        parts = [f"<p><b>{escape(self.headline())}</b></p>"]
+        parts += [f"{html_of(table)}<p>{escape(title)}</p>" for title, table in self.tables()]
+        parts.append("<ul>" + "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons) + "</ul>")
+        return f"<div>{''.join(parts)}</div>"
+
+    def asdict(self) -> dict[str, Any]:
+        """All of it as plain dicts, lists, numbers and strings. Speeds are in bytes per second."""
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "chunk_shape": [*self.chunk_shape],
+            "sample": self.sample,
+            "threads": self.threads,
+            "trials": [trial.asdict() for trial in self.trials],
+            "front": [trial.label for trial in self.front],
+            "best": {name: trial.label for name, trial in self.best.items()},
+            "destinations": [asdict(to) for to in self.destinations],
+            "left_out": [{"label": label, "reason": reason} for label, reason in self.left_out],
+            "reasons": [*self.reasons],
+        }
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """As JSON."""
+        return json.dumps(self.asdict(), indent=indent, allow_nan=False)
+
+    def plot(self, path: str | os.PathLike[str]) -> Path:
+        """Draw it to a file (.png, .svg, .pdf), with matplotlib."""
+        from exzarr.lab.codec_plot import plot
+
+        return plot(self, path)
+
+    def figure(self) -> Any:
+        """The drawing, as matplotlib's ``Figure``."""
+        from exzarr.lab.codec_plot import figure
+
+        return figure(self)
+
+
+def bandwidth_text(bytes_per_second: float) -> str:
+    """Of places, in powers of ten as they are sold: ``2 GB/s``."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if bytes_per_second >= factor:
+            return f"{bytes_per_second / factor:.3g} {unit}/s"
+    return f"{bytes_per_second:.3g} B/s"
+
+
+def ratio_text(ratio: float) -> str:
+    """``1.07``, ``12.3``, ``450``."""
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
+
+
+def _speed(bytes_per_second: float) -> str:
+    return human_speed(int(bytes_per_second), 1.0)

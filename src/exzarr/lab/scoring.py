@@ -1,0 +1,108 @@
+"""Candidates, weighed by the model: what each access costs, how that compares, and what is near to the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from exzarr._creation.metadata import array_metadata
+from exzarr.lab import model
+from exzarr.lab.access import Patterns, Shape
+from exzarr.lab.candidates import Layout, neighbours
+from exzarr.lab.chunk_report import AccessCost, LayoutResult
+from exzarr.lab.counts import count_reads, counted
+from exzarr.lab.hypothetical import hypothetical_array
+from exzarr.lab.speeds import Speeds
+
+__all__ = ["Problem", "refined", "scored"]
+
+STEPS = 6
+"""How far the best candidate is varied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What layouts are weighed for.
+
+    Attributes
+    ----------
+    of, dtype
+        The array.
+    accesses
+        How it is read: settled patterns by name.
+    codecs
+        ``filters``, ``serializer`` and ``compressors``, as `exzarr.create_array` takes them.
+    speeds
+        What to reckon with.
+    seed
+        Of the places of windows, rows and elements.
+    """
+
+    of: Shape
+    dtype: Any
+    accesses: Patterns
+    codecs: Mapping[str, Any]
+    speeds: Speeds
+    seed: int = 0
+
+    def expected(self, layout: Layout) -> dict[str, AccessCost]:
+        """What each pattern costs with `layout` by the model. Nothing is read or written."""
+        meta = array_metadata(
+            shape=self.of.shape,
+            dtype=self.dtype,
+            chunks=layout.chunks,
+            shards=layout.shards,
+            **self.codecs,
+        )
+        array = hypothetical_array(meta, self.speeds.ratio, self.speeds.concurrency)
+        found = {}
+        for name, access in self.accesses.items():
+            counts = count_reads(array, access, self.seed)
+            cost = model.cost_of(counts, self.speeds)
+            found[name] = AccessCost(cost.seconds, counted(counts), cost)
+        return found
+
+    def weighed(self, layout: Layout) -> LayoutResult:
+        """`layout` with what it costs; without a score."""
+        nbytes = math.prod(layout.chunks) * self.of.itemsize
+        return LayoutResult(layout, self.expected(layout), 1.0, layout.objects(self.of.shape), nbytes)
+
+    def of_sample(self, shape: tuple[int, ...]) -> Problem:
+        """The same for a part of the array, with patterns that fit into it."""
+        of = Shape(shape, self.of.itemsize)
+        accesses: Patterns = {name: access.settled(of) for name, access in self.accesses.items()}
+        return replace(self, of=of, accesses=accesses)
+
+
+def scored(results: Sequence[LayoutResult], accesses: Patterns) -> list[LayoutResult]:
+    """With slowdowns and scores, the best first."""
+    best = {name: min(r.accesses[name].seconds for r in results) for name in accesses}
+    weights = {name: access.weight for name, access in accesses.items()}
+    found = []
+    for result in results:
+        slower = model.slowdowns({name: one.seconds for name, one in result.accesses.items()}, best)
+        costs = {name: replace(one, slower=slower[name]) for name, one in result.accesses.items()}
+        found.append(replace(result, accesses=costs, score=model.score(slower, weights)))
+    return sorted(found, key=lambda r: (r.score, r.objects))
+
+
+def refined(
+    results: list[LayoutResult], problem: Problem, *, sharded: bool, objects: int
+) -> list[LayoutResult]:
+    """With the neighbours of the best, and theirs, as long as that gets better."""
+    of = problem.of
+    seen = {(r.layout.chunks, r.layout.shards) for r in results}
+    for _ in range(STEPS):
+        before = results[0].layout
+        new = [
+            layout
+            for layout in neighbours(before, of.shape, of.itemsize, sharded=sharded)
+            if (layout.chunks, layout.shards) not in seen and layout.objects(of.shape) <= objects
+        ]
+        seen |= {(layout.chunks, layout.shards) for layout in new}
+        results = scored([*results, *[problem.weighed(layout) for layout in new]], problem.accesses)
+        if results[0].layout is before:
+            break
+    return results

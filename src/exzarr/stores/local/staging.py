@@ -1,0 +1,136 @@
+"""Building a node in a hidden folder of the same file system, which then becomes the node's folder.
+
+The folder has a temporary name: readers do not look into it, and `exzarr.check` finds it when its writer was killed.
+On Linux the new folder and the old one exchange their names in one step. Elsewhere the old folder is renamed first,
+and for a moment there is neither. A folder that cannot be renamed (a mount point, or one in a folder that may not
+be written) keeps its place, and what is in it is replaced entry by entry.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from exzarr.stores.base import is_reserved
+from exzarr.stores.local.exchange import exchange
+from exzarr.stores.local.store import LocalStore
+from exzarr.stores.local.write import delete_tree, fsync_folder, make_folders, temporary_name
+from exzarr.stores.os_errors import store_error
+from exzarr.stores.staging import HiddenFolder
+
+__all__ = ["FolderAside", "folder_aside"]
+
+
+def folder_aside(store: LocalStore, prefix: str, *, replacing: bool) -> FolderAside | None:
+    """See `Store.aside`. None where there is something under the prefix that is not to be replaced."""
+    target = Path(store.local_path(prefix))
+    if not prefix:  # the store is what a link leads to; elsewhere it is the link that is replaced
+        target = Path(os.path.realpath(target))
+    if not replacing and os.path.lexists(target) and (target.is_symlink() or _entries(target)):
+        return None
+    return FolderAside(store, prefix, target)
+
+
+class FolderAside:
+    """See `stores.asides.Aside`."""
+
+    def __init__(self, store: LocalStore, prefix: str, target: Path) -> None:
+        self._to = store
+        self._prefix = prefix
+        self._target = target
+        self._inside = os.path.lexists(target) and not _can_be_renamed(target)
+        above = target if self._inside else target.parent
+        while not above.exists() and above != above.parent:
+            above = above.parent
+        self.store = HiddenFolder(above / temporary_name(), durability=store.durability)
+        self.store.goes_to = store.url
+        self._built = Path(self.store.local_path(prefix))
+
+    @property
+    def in_steps(self) -> bool:
+        """See `Aside`. An empty folder that exists stays, as it has its own permissions, and is filled."""
+        return self._inside or (self._target.is_dir() and not _entries(self._target))
+
+    def swap_in(self, *, replace: bool) -> bool:
+        """See `Aside`."""
+        try:
+            done = self._swap_in(replace)
+            if done and self._to.durability == "fsync":
+                fsync_folder(f"{self._target}/" if self.in_steps else f"{self._target.parent}/")
+        except OSError as error:
+            raise store_error(error, self._to, self._prefix, writing=True) from error
+        return done
+
+    def _swap_in(self, replace: bool) -> bool:
+        target, built = self._target, self._built
+        there = os.path.lexists(target)
+        entries = _entries(target) if there else []
+        if not replace and (entries or target.is_symlink()):
+            return False
+        if there and (self._inside or not (entries or target.is_symlink())):
+            self._fill(entries)
+        elif there:
+            _copy_permissions(target, built)
+            self._replace()
+        else:
+            make_folders(str(target.parent), self._to.durability == "fsync")
+            try:
+                built.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+                return self._swap_in(replace) if replace else False  # made by another process meanwhile
+        return True
+
+    def _replace(self) -> None:
+        """Give the new folder the name of the old one."""
+        if exchange(str(self._built), str(self._target)):
+            return
+        old = Path(self.store.path).parent / temporary_name()
+        self._target.rename(old)
+        try:
+            self._built.rename(self._target)
+        except BaseException:
+            old.rename(self._target)
+            raise
+        with suppress(OSError):
+            delete_tree(str(old))
+
+    def _fill(self, old: list[Path]) -> None:
+        """Move the old entries out of the folder, and the new ones in, documents (files) last."""
+        retired = Path(self.store.path) / temporary_name()
+        if old:
+            retired.mkdir()
+        for one in sorted(old, key=Path.is_dir):  # documents first: what is half replaced is no node
+            one.rename(retired / one.name)
+        for one in sorted(self._built.iterdir(), key=Path.is_file):
+            one.rename(self._target / one.name)
+
+    def discard(self) -> None:
+        """See `Aside`."""
+        with suppress(OSError):  # what is left has a temporary name
+            delete_tree(self.store.path)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder and is not temporary."""
+    return [one for one in folder.iterdir() if not is_reserved(one.name)] if folder.is_dir() else []
+
+
+def _can_be_renamed(folder: Path) -> bool:
+    above = folder.parent
+    if not os.access(above, os.W_OK) or folder.is_mount():
+        return False
+    return above.stat().st_dev == folder.lstat().st_dev
+
+
+def _copy_permissions(old: Path, new: Path) -> None:
+    """Give the new folder the mode and the group of the old one, as far as the system lets us."""
+    with suppress(OSError):
+        if not old.is_symlink():
+            if hasattr(os, "chown"):
+                os.chown(new, -1, old.stat().st_gid)
+            shutil.copymode(old, new)

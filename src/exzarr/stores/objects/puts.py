@@ -1,0 +1,90 @@
+"""Putting objects, under a condition or without one.
+
+Of a put under a condition whose response was lost, a second attempt would say that somebody else had been faster.
+So each carries an id, in the object's metadata, by which it knows itself again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from exzarr.errors import StoreError
+from exzarr.stores.base import Buffer, Store
+from exzarr.stores.objects.options import import_obstore
+from exzarr.stores.objects.properties import mode_of
+from exzarr.stores.objects.requests import Asked, ask
+
+__all__ = ["WRITE_ID", "no_conditional_put", "put", "put_if"]
+
+T = TypeVar("T")
+
+WRITE_ID = "exzarrwrite"
+"""Metadata of objects that were put under a condition: whose put it was. (Azure takes only letters, digits and ``_``,
+and some proxies drop headers with ``_``.)"""
+
+
+def put(asked: Asked, key: str, path: str, value: Buffer) -> None:
+    """Store `value` as the object `path`, which is the key `key`, whatever is there."""
+    _put(asked, key, import_obstore().put, path, value)
+
+
+def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) -> bool | None:
+    """Put where the object still has this version (None: is still absent).
+
+    False where it hasn't; None where the store has no conditional puts.
+    """
+    obs = import_obstore()
+    mark = uuid4().hex
+    lost = False
+    more: dict[str, Any] = {
+        "mode": "create" if version is None else mode_of(version),
+        "use_multipart": False,
+    }
+    if type(asked.client).__name__ != "LocalStore":
+        more["attributes"] = {WRITE_ID: mark}
+
+    def attempt(client: Any, path: str) -> bool:
+        nonlocal lost
+        try:
+            obs.put(client, path, value, **more)
+        except Exception as error:
+            if type(error).__name__ in ("PreconditionError", "AlreadyExistsError"):
+                # Or an earlier attempt was successful, and its response was lost: whose put was the last?
+                return lost and _mark_of(client, path) == mark
+            lost = True
+            raise
+        return True
+
+    try:
+        return _put(asked, key, attempt, path)
+    except Exception as error:
+        if type(error).__name__ not in ("NotImplementedError", "NotSupportedError"):
+            raise
+    return None
+
+
+def no_conditional_put(store: Store, key: str) -> StoreError:
+    """What is raised where a condition is needed, and can't be had."""
+    return StoreError(
+        f"cannot change key {key!r} in {store} depending on what it is: the store has no conditional put, so that "
+        "another writer's change could be lost; write whole chunks, or take the responsibility that there is no "
+        "other writer: ObjectStore(..., single_writer=True)"
+    )
+
+
+def _put(asked: Asked, key: str, call: Callable[..., T], *args: Any) -> T:
+    try:
+        return ask(asked, "put", key, call, *args)
+    except FileNotFoundError:
+        raise StoreError(f"cannot put key {key!r}: there is no {asked.root}") from None
+
+
+def _mark_of(client: Any, path: str) -> str | None:
+    try:
+        found = import_obstore().get(client, path, options={"head": True})
+    except FileNotFoundError:
+        return None
+    mark: str | None = found.attributes.get(WRITE_ID)
+    return mark

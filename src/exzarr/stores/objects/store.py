@@ -1,0 +1,453 @@
+"""Keys ↔ bytes in an object store: S3, Google Cloud Storage, Azure, a web server; through obstore.
+
+Each method is one request where it can be. What is known after one (size, ETag) is used in the next: parts
+of one value are asked for under the condition that it is still the same one.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import time
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from copy import copy
+from itertools import chain
+from typing import Any, TypeVar
+
+from exzarr._retrying import Retry
+from exzarr.errors import ArgumentError, ListingUnsupportedError, StoreError
+from exzarr.stores.base import (
+    KEEP,
+    Buffer,
+    ByteRange,
+    BytesReader,
+    Change,
+    Fetched,
+    Store,
+    ValueReader,
+    changed_error,
+    check_key,
+    check_prefix,
+    listing_error,
+    read_only_error,
+    resolve_range,
+)
+from exzarr.stores.locks import ThreadLock, deadline, timed_out
+from exzarr.stores.objects.options import (
+    Connection,
+    ObjectOptions,
+    check_absent,
+    connect,
+    environment_secrets,
+    import_obstore,
+    web_of,
+)
+from exzarr.stores.objects.properties import TAIL_NBYTES, PartlyKnown, etag_of, root_of, version_of
+from exzarr.stores.objects.puts import no_conditional_put, put, put_if
+from exzarr.stores.objects.requests import Asked, Kind, ask
+from exzarr.stores.objects.web import is_encoded, is_peculiar
+from exzarr.stores.wrappers.retry import PATIENT
+
+__all__ = ["ObjectStore"]
+
+T = TypeVar("T")
+
+
+class ObjectStore(Store):
+    """An object store, or what lies under a prefix of it.
+
+    Parameters
+    ----------
+    where
+        A URL (``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path``,
+        ``abfss://container@account.dfs.core.windows.net/path``, ``https://host/path``), or one of obstore's
+        stores: `obstore.store.S3Store` and the others.
+    options
+        For a URL: `S3Options`, `GCSOptions`, `AzureOptions` or `HTTPOptions`. What they leave open comes from
+        the environment, as the provider's own tools have it.
+    prefix
+        The keys are those under this one.
+    retry
+        Which errors are tried again, how often, within how long. Throttling (429, 503), timeouts, broken
+        connections and truncated bodies pass; what is denied or malformed is raised at once.
+    concurrency
+        How many requests a read wants in flight.
+    single_writer
+        Nobody else writes to this place meanwhile: the caller's responsibility. Then changing a part of a
+        chunk needs no conditional put, which some stores lack (web servers, folders through obstore).
+    read_only
+        Refuse writes. Web servers are read-only in any case.
+    absent
+        Statuses by which the server says that an object is not there, beside 404 and 410: ``(403,)`` for a bucket
+        that may be read and not listed. Then what may not be read counts as absent, too, and reads as fill values.
+    """
+
+    conditional_delete = False
+
+    def __init__(
+        self,
+        where: Any,
+        *,
+        options: ObjectOptions | None = None,
+        prefix: str = "",
+        retry: Retry = PATIENT,
+        concurrency: int = 64,
+        single_writer: bool = False,
+        read_only: bool = False,
+        absent: Collection[int] = (),
+    ) -> None:
+        self._obs = import_obstore()
+        self._given = (where, options, prefix)
+        if isinstance(where, str):
+            made = connect(where, options, within=retry.timeout)
+            prefix = "/".join(part for part in (made.prefix, prefix) if part)
+        elif type(where).__module__.partition(".")[0] in ("obstore", "builtins") and hasattr(
+            where, "get_async"
+        ):
+            if options is not None:
+                raise ArgumentError("options go with a URL; a store of obstore's has its own")
+            made = Connection(where, "", root_of(where), web_of(where))
+        else:
+            raise ArgumentError(
+                f"an ObjectStore is made of a URL or a store of obstore's, not of {type(where)}"
+            )
+        self._client, self._root, self._web = made.client, made.root, made.web
+        self.prefix = check_prefix(prefix)
+        self._base = prefix + "/" if prefix else ""
+        self.retry = retry
+        self.concurrency = concurrency
+        self.single_writer = self.exclusive_update = single_writer
+        self._kind = type(self._client).__name__
+        self.read_only = read_only or self._kind == "HTTPStore"
+        self.absent = check_absent(absent)
+        secrets = (*(() if options is None else options.secrets()), *made.secrets, *environment_secrets())
+        self._asked = Asked(self._client, self.url, self._root, retry, secrets, self.absent)
+        self._has_suffix = self._kind != "AzureStore"
+        self._has_ranges = True
+        # Not every web server lists (WebDAV), and some that do not answer as if nothing were there: known once one has.
+        self._lists: bool | None = None if self._kind == "HTTPStore" else True
+
+    # -- asking ------------------------------------------------------------------
+
+    def _ask(self, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
+        return ask(self._asked, kind, key, call, *args, **more)
+
+    def _path(self, key: str) -> str:
+        return self._base + check_key(key)
+
+    def _fetch(self, key: str, byte_range: ByteRange | None, version: Hashable, kind: Kind) -> Fetched | None:
+        """One request, in nearly all cases."""
+        options: dict[str, Any] = {}
+        etag = etag_of(version)
+        if etag is not None and not etag.startswith("W/"):  # a weak one is never equal
+            options["if_match"] = etag
+        if byte_range is not None:
+            start, length = byte_range
+            resolve_range(byte_range, 0)  # complains
+            if not self._has_ranges:
+                return self._part(self._fetch(key, None, version, "get"), byte_range)
+            if length == 0:
+                return self._checked(key, self._head(key), version)
+            if start < 0 and not self._has_suffix:
+                return self._fetch_known(key, byte_range, version, kind)
+            options["range"] = (
+                {"suffix": -start}
+                if start < 0
+                else {"offset": start}
+                if length is None
+                else (start, start + length)
+            )
+
+        def get(client: Any, path: str) -> Fetched:
+            try:
+                result = self._obs.get(client, path, options=options)
+                # The body belongs to the request: it may break off.
+                found = Fetched(memoryview(result.bytes()), result.meta["size"], version_of(result.meta))
+            except Exception as error:
+                if self._web is None or not is_peculiar(error):
+                    raise
+                return self._web.get(path, byte_range)
+            if self._web is None or not is_encoded(result.attributes):
+                return found
+            return self._web.get(path, byte_range)
+
+        try:
+            found = self._ask(kind, key, get, self._path(key))
+        except FileNotFoundError:
+            found = None
+        except StoreError as error:
+            if byte_range is None or error.errno != errno.EINVAL:
+                raise
+            # A range that has nothing of the value is an error to most: 416, or worse.
+            return self._fetch_known(key, byte_range, version, kind, error)
+        except Exception as error:
+            if type(error).__name__ not in ("PreconditionError", "NotSupportedError"):
+                raise
+            if type(error).__name__ == "PreconditionError":
+                raise changed_error(self, key) from None
+            if byte_range is None:
+                raise StoreError(f"cannot get key {key!r} in {self}: {error}") from None
+            if byte_range[0] < 0 and self._has_suffix:
+                self._has_suffix = False
+            else:
+                self._has_ranges = False
+            return self._fetch(key, byte_range, version, kind)
+        if found is not None and byte_range is not None and byte_range[0] < 0 and byte_range[1] is not None:
+            found = Fetched(found.data[: byte_range[1]], found.size, found.version)
+        return self._checked(key, found, version)
+
+    @staticmethod
+    def _part(found: Fetched | None, byte_range: ByteRange) -> Fetched | None:
+        """Of a whole value, what was wanted: from web servers that know no ranges."""
+        if found is None:
+            return None
+        begin, end = resolve_range(byte_range, found.size)
+        return Fetched(found.data[begin:end], found.size, found.version)
+
+    def _checked(self, key: str, found: Fetched | None, version: Hashable) -> Fetched | None:
+        if version is not None and (found is None or found.version != version):
+            raise changed_error(self, key)
+        return found
+
+    def _fetch_known(
+        self,
+        key: str,
+        byte_range: ByteRange,
+        version: Hashable,
+        kind: Kind,
+        error: StoreError | None = None,
+    ) -> Fetched | None:
+        """`_fetch` by two requests: size, then the range of it."""
+        head = self._checked(key, self._head(key), version)
+        if head is None:
+            return None
+        begin, end = resolve_range(byte_range, head.size)
+        if begin == end:
+            return head
+        if error is not None and byte_range[0] >= 0:
+            raise error
+        return self._fetch(key, (begin, end - begin), head.version if version is None else version, kind)
+
+    def _head(self, key: str) -> Fetched | None:
+        try:
+            return self._ask("size", key, self._headed, self._path(key))
+        except FileNotFoundError:
+            return None
+
+    def _headed(self, client: Any, path: str) -> Fetched:
+        if self._web is None:
+            meta = self._obs.head(client, path)
+            return Fetched(b"", meta["size"], version_of(meta))
+        try:
+            found = self._obs.get(client, path, options={"head": True})
+        except Exception as error:
+            if not is_peculiar(error):
+                raise
+            return self._web.head(path)
+        if is_encoded(found.attributes):
+            return self._web.head(path)
+        return Fetched(b"", found.meta["size"], version_of(found.meta))
+
+    # -- reading -----------------------------------------------------------------
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        found = self._fetch(key, byte_range, None, "get" if byte_range is None else "range")
+        return None if found is None else found.data
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return self._fetch(key, byte_range, version, "get" if byte_range is None else "range")
+
+    def stat(self, key: str) -> Fetched | None:
+        return self._head(key)
+
+    def size(self, key: str) -> int | None:
+        head = self._head(key)
+        return None if head is None else head.size
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        data = self.get(key, (start, len(buffer) + 1))
+        if data is None:
+            return -1
+        buffer[: len(data)] = data[: len(buffer)]
+        return len(data)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        """With its last bytes: most values, and the indexes of most shards, lie in them."""
+        tail = self._fetch(key, (-TAIL_NBYTES, None), None, "range")
+        if tail is None:
+            return None
+        if len(tail.data) == tail.size:
+            return BytesReader(tail.data, tail.version)
+        return PartlyKnown(self, key, tail)
+
+    # -- writing -----------------------------------------------------------------
+
+    def put(self, key: str, value: Buffer) -> None:
+        path = self._path(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        put(self._asked, key, path, self._payload(value))
+
+    def _payload(self, value: Buffer) -> Buffer:
+        # What is no buffer might be the name of a file to obstore. Its memory keeps what it is given.
+        view = memoryview(value)
+        return bytes(view) if self._kind == "MemoryStore" else view
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        try:
+            self._ask("delete", key, self._obs.delete, path)
+        except FileNotFoundError:
+            pass
+
+    def delete_prefix(self, prefix: str) -> None:
+        check_prefix(prefix)
+        if self.read_only:
+            raise read_only_error(self, prefix)
+        for paths in [*self._pages(prefix)]:
+            try:
+                self._ask("delete", prefix, self._obs.delete, paths)
+            except FileNotFoundError:  # of one; which, and what of the others, isn't said
+                for path in paths:
+                    self.delete(path[len(self._base) :])
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        return self._put_if(key, value, None)
+
+    def update(self, key: str, change: Change) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        end, attempts = deadline(), 0
+        with ThreadLock((self, key), key):
+            while True:
+                found = self.fetch(key)
+                parts = change(None if found is None else BytesReader(found.data, found.version))
+                if parts is KEEP:
+                    return
+                if parts is None:
+                    # There is no conditional delete: see `Store.conditional_delete`.
+                    self.delete(key)
+                    return
+                if self._put_if(key, b"".join(parts), None if found is None else found.version):
+                    return
+                if time.monotonic() > end:
+                    raise timed_out(key, "others, who put it again and again")
+                attempts += 1
+                time.sleep(random.uniform(0, min(1.0, 0.005 * 2**attempts)))  # noqa: S311 - no secret
+
+    def _put_if(self, key: str, value: Buffer, version: Hashable) -> bool:
+        """Put where the value still has this version (None: is still absent). False where it hasn't."""
+        done = put_if(self._asked, key, self._path(key), self._payload(value), version)
+        if done is None:
+            if not self.single_writer:
+                raise no_conditional_put(self, key)
+            self.put(key, value)
+        return done is not False
+
+    # -- listing -----------------------------------------------------------------
+
+    @property
+    def lists(self) -> bool:
+        return self._lists is not False
+
+    def _listing(self, prefix: str, call: Callable[..., T], *args: Any) -> T:
+        """A request that lists."""
+        if self._lists is False:
+            raise listing_error(self, prefix, "this web server does not list (it has no WebDAV)")
+        try:
+            return self._ask("list", prefix, call, *args)
+        except ListingUnsupportedError:
+            if self._lists is None:
+                self._lists = False
+            raise
+
+    def _believe(self, prefix: str, found: object) -> None:
+        """Refuse to take an empty listing for the truth, where the server has never listed anything."""
+        if found:
+            self._lists = True
+        elif self._lists is None:
+            raise listing_error(self, prefix, "this web server lists nothing, as those do that cannot list")
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        skip = len(self._base)
+        return (path[skip:] for path in chain.from_iterable(self._pages(prefix)))
+
+    def _pages(self, prefix: str) -> Iterator[Sequence[str]]:
+        """The objects under a prefix, some thousand at once; in order, where the store is remote."""
+        under = (self._base + prefix).rstrip("/") or None
+        stream: Any = None
+        last: str | None = None
+
+        def more(client: Any) -> Sequence[str] | None:
+            nonlocal stream
+            if stream is None:
+                stream = self._obs.list(client, under, offset=last, chunk_size=1000)
+            try:
+                page = next(stream, None)
+            except BaseException:
+                stream = None  # broken: the next attempt begins behind what is known
+                raise
+            return None if page is None else [found["path"] for found in page if found["path"] != under]
+
+        while (page := self._listing(prefix, more)) is not None:
+            if page:
+                self._believe(prefix, page)
+                last = page[-1]
+                yield page
+        self._believe(prefix, last)
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        check_prefix(prefix)
+        under = (self._base + prefix).rstrip("/")
+        found = self._listing(prefix, self._obs.list_with_delimiter, under or None)
+        self._believe(prefix, found["objects"] or found["common_prefixes"])
+        skip = len(under) + 1 if under else 0
+        keys = [meta["path"][skip:] for meta in found["objects"] if meta["path"] != under]
+        return sorted(keys), sorted(path.rstrip("/")[skip:] for path in found["common_prefixes"])
+
+    # -- the store itself --------------------------------------------------------
+
+    def as_read_only(self) -> ObjectStore:
+        return self if self.read_only else _make(self._given, self._settings(read_only=True))
+
+    def above(self) -> ObjectStore | None:
+        if not self.prefix:
+            return None
+        made = copy(self)
+        made.prefix = self.prefix.rpartition("/")[0]
+        made._base = made.prefix + "/" if made.prefix else ""
+        made.read_only = True
+        return made
+
+    def _settings(self, **changes: Any) -> dict[str, Any]:
+        names = ("retry", "concurrency", "single_writer", "read_only", "absent")
+        return {name: getattr(self, name) for name in names} | changes
+
+    @property
+    def url(self) -> str:
+        return f"{self._root}/{self.prefix}" if self.prefix else self._root
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ObjectStore) or other.url != self.url:
+            return False
+        return self._kind != "MemoryStore" or self._client is other._client
+
+    def __hash__(self) -> int:
+        return hash((ObjectStore, self.url))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _make, (self._given, self._settings())
+
+
+def _make(given: tuple[Any, ObjectOptions | None, str], settings: dict[str, Any]) -> ObjectStore:
+    where, options, prefix = given
+    return ObjectStore(where, options=options, prefix=prefix, **settings)

@@ -1,0 +1,184 @@
+"""What web servers send that obstore does not take: read by the standard library's client.
+
+obstore needs a Content-Length, a size in Content-Range, and HEAD; and it hands on compressed bodies as they are. RFC 9110
+lets a server do otherwise. A request that fails for such a reason is made again here. It is slower: every request is a
+connection of its own.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Hashable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from exzarr.stores.base import ByteRange, Fetched, resolve_range
+from exzarr.stores.objects.properties import version_of
+
+__all__ = ["Web", "WebError", "decoded", "is_encoded", "is_peculiar"]
+
+_PECULIAR = re.compile(
+    r"Generic HTTP error: (Content-Length Header missing|.{0,40}CONTENT_RANGE|Content-Range|.{0,40}last.?modified|Requested)",
+    re.IGNORECASE,
+)
+_NO_HEAD = re.compile(r"Error performing HEAD .*status code: (400|405|501)\b", re.DOTALL)
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_LARGEST = 1 << 28
+"""Bytes that a compressed body may have, decoded, whatever its length."""
+_EXPANSION = 1100
+"""How many times larger than itself a deflated body can be, at most."""
+
+
+class WebError(Exception):
+    """A request that failed. Its text is written as obstore writes it, with the status."""
+
+
+def is_peculiar(error: BaseException) -> bool:
+    """Whether obstore's error is about how a web server answers, and not about what it answers."""
+    text = str(error)
+    return _PECULIAR.search(text) is not None or _NO_HEAD.search(text) is not None
+
+
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether a body is compressed for its transport."""
+    return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
+
+
+def decoded(body: bytes | memoryview, headers: Mapping[str, str]) -> bytes:
+    """A body without its transport's compression."""
+    coding = headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise WebError(f"the server compressed the response by {coding!r}, which was not asked for")
+    most = max(_LARGEST, min(_EXPANSION * len(body), 64 * _LARGEST))
+    # 32: a header of gzip or of zlib.
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        data = inflate.decompress(body, most)
+    except zlib.error as error:
+        raise WebError(f"body error: the compressed response cannot be decoded ({error})") from None
+    if not inflate.eof:
+        raise WebError(
+            f"the compressed response has more than {most} bytes"
+            if inflate.unconsumed_tail
+            else "body error: the compressed response is cut short"
+        )
+    return data
+
+
+class Web:
+    """One web server, read with the standard library.
+
+    Parameters
+    ----------
+    root
+        ``https://host``, without user and password.
+    headers
+        Sent with every request to that host, and to no other that it redirects to.
+    timeout
+        Seconds that the server may be silent.
+    """
+
+    def __init__(self, root: str, headers: Mapping[str, str], timeout: float) -> None:
+        self._root = root.rstrip("/")
+        self._headers = {"Accept-Encoding": "identity", **headers}
+        self._timeout = timeout
+        self._opener = urllib.request.build_opener(_Redirects)
+
+    def get(self, path: str, byte_range: ByteRange | None = None) -> Fetched:
+        """The value at `path`, or a part of it; FileNotFoundError where there is none."""
+        if byte_range is None:
+            return self._get(path, None)
+        start, length = byte_range
+        if length == 0:
+            return self.head(path)
+        end = "" if start < 0 or length is None else str(start + length - 1)
+        found = self._get(path, f"bytes=-{-start}" if start < 0 else f"bytes={start}-{end}", byte_range)
+        if start < 0 and length is not None:
+            return Fetched(found.data[:length], found.size, found.version)
+        return found
+
+    def head(self, path: str) -> Fetched:
+        """Size and version of the value at `path`."""
+        found = self.get(path, (0, 1))
+        return Fetched(b"", found.size, found.version)
+
+    def _get(self, path: str, wanted: str | None, byte_range: ByteRange = (0, None)) -> Fetched:
+        status, headers, body = self._ask(path, wanted)
+        if status == 206 and not is_encoded(headers):
+            return self._part(path, headers, body, byte_range)
+        if status in (206, 416):  # a part of what is compressed; a range that lies outside
+            return self._cut(self._get(path, None), byte_range)
+        data = decoded(body, headers) if is_encoded(headers) else body
+        return self._cut(Fetched(data, len(data), _version(headers, len(data))), byte_range)
+
+    def _part(self, path: str, headers: Mapping[str, str], body: bytes, byte_range: ByteRange) -> Fetched:
+        match = _RANGE.fullmatch(headers.get("Content-Range", ""))
+        start, length = byte_range
+        if match is None or int(match[2]) - int(match[1]) + 1 != len(body) or 0 <= start != int(match[1]):
+            return self._cut(self._get(path, None), byte_range)  # of the whole value it is known what it is
+        if match[3] != "*":
+            size = int(match[3])
+        elif start < 0 or length is None or len(body) < length:
+            size = int(match[2]) + 1  # a range that goes to the end tells where that is
+        else:
+            return self._cut(self._get(path, None), byte_range)
+        data = body if start < 0 or length is None else body[:length]
+        return Fetched(data, size, _version(headers, size))
+
+    @staticmethod
+    def _cut(found: Fetched, byte_range: ByteRange) -> Fetched:
+        start, length = byte_range
+        begin, end = resolve_range((start, None) if start < 0 else (start, length), found.size)
+        return Fetched(found.data[begin:end], found.size, found.version)
+
+    def _ask(self, path: str, wanted: str | None) -> tuple[int, Mapping[str, str], bytes]:
+        request = urllib.request.Request(f"{self._root}/{quote(path)}")  # noqa: S310 - http and https only
+        for name, value in self._headers.items():
+            request.add_header(name, value)
+        if wanted is not None:
+            request.add_header("Range", wanted)
+        try:
+            with self._opener.open(request, timeout=self._timeout) as response:
+                return response.status, dict(response.headers.items()), response.read()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in (404, 410):
+                raise FileNotFoundError(path) from None
+            if error.code == 416 and wanted is not None:
+                return 416, {}, b""
+            raise WebError(
+                f"Server returned non-2xx status code: {error.code} {error.reason} (GET {path})"
+            ) from None
+        except http.client.IncompleteRead:
+            raise WebError("body error: the response is cut short") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise WebError(f"connection error: {error}") from None
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and takes no credentials to another host."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urlsplit(newurl).scheme not in ("http", "https"):
+            raise WebError("the server redirects to what is no web server")
+        made = super().redirect_request(req, fp, code, msg, headers, newurl)
+        here, there = urlsplit(req.full_url), urlsplit(newurl)
+        if made is not None and (here.scheme, here.netloc) != (there.scheme, there.netloc):
+            kept = ("accept-encoding", "range", "user-agent")
+            made.headers = {name: value for name, value in made.headers.items() if name.lower() in kept}
+        return made
+
+
+def _version(headers: Mapping[str, str], size: int) -> Hashable:
+    """As obstore's clients make it, so that versions can be compared."""
+    try:
+        changed = parsedate_to_datetime(headers.get("Last-Modified", ""))
+    except ValueError:
+        changed = datetime(1970, 1, 1, tzinfo=UTC)
+    return version_of({"e_tag": headers.get("ETag"), "version": None, "last_modified": changed, "size": size})

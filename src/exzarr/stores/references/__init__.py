@@ -1,0 +1,1 @@
+"""Read-only stores made of references to byte ranges in other files."""

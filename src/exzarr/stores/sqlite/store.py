@@ -1,0 +1,417 @@
+"""Keys ↔ bytes in one SQLite file.
+
+One table; each value is a row, each change a transaction. A replaced value is a new row with a new number,
+which no row gets again: the number is the value's version. The file is in WAL mode
+(https://sqlite.org/wal.html): readers and writers, of any number of processes on one machine, do not wait
+for each other; two writers do, for the length of a put. While it is open there are two more files beside
+it, `-wal` and `-shm`, which the last to close it removes. Not for network file systems.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Literal, TypeVar
+
+from exzarr import config
+from exzarr.errors import ArgumentError, StoreError
+from exzarr.stores.base import (
+    KEEP,
+    Buffer,
+    ByteRange,
+    BytesReader,
+    Change,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    read_only_error,
+)
+from exzarr.stores.local.key_locks import key_lock
+from exzarr.stores.local.store import LocalStore
+from exzarr.stores.local.write import delete_file, move_to_new, temporary_name
+from exzarr.stores.locks import ThreadLock, deadline
+from exzarr.stores.sqlite.rows import PAGE_NBYTES, TABLE, as_blob, directly_under, open_blob, part, under
+
+__all__ = ["SQLiteStore"]
+
+T = TypeVar("T")
+
+SMALL_NBYTES = 256 * 1024
+"""Opened values of up to this size are read at once; for larger ones a connection is kept."""
+
+WAIT_SECONDS = 60
+"""How long a write waits for those of others."""
+
+
+class SQLiteStore(Store):
+    """A store in one file, transactional, safe for several threads and processes at once.
+
+    Parameters
+    ----------
+    path
+        The file; made by the first write, with the folders above it.
+    durability
+        ``"rename"`` survives whatever happens to the process; ``"fsync"`` also a power cut: each write then
+        waits for the disk. Default: the setting ``durability``.
+    read_only
+        Refuse writes.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Literal["rename", "fsync"] | None = None,
+        read_only: bool = False,
+    ) -> None:
+        durability = durability or config.get().durability  # type: ignore[assignment]
+        if durability not in ("rename", "fsync"):
+            raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
+        self.path = os.path.abspath(os.fspath(path))
+        self.durability = durability
+        self.read_only = read_only
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._process = os.getpid()
+        self._guard = threading.Lock()
+
+    # -- connections -------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection | None:
+        """A new connection; None where there is no file yet."""
+        if not os.path.exists(self.path):
+            return None
+        # Closing may happen in another thread than the one that used it.
+        db = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        db.execute(f"PRAGMA synchronous = {'FULL' if self.durability == 'fsync' else 'NORMAL'}")
+        return db
+
+    def _connection(self, make: bool) -> sqlite3.Connection | None:
+        """This thread's connection; None where there is no file, unless it is to be made."""
+        if self._process != os.getpid():
+            # A connection must not be used, nor closed, in a forked child: that would break its parent's locks.
+            _leaked.append((self._connections, self._local))
+            self._local, self._connections = threading.local(), []
+            self._guard, self._process = threading.Lock(), os.getpid()
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is not None:
+            return db
+        if make and not os.path.exists(self.path):
+            self._create()
+        db = self._connect()
+        if db is not None:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
+                if not make:
+                    db.close()
+                    return None
+                db.execute(TABLE)
+            self._local.db = db
+            with self._guard:
+                self._connections.append(db)
+        return db
+
+    def _create(self) -> None:
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder, exist_ok=True)
+        # Made elsewhere, and put in place at once: switching to WAL fails where somebody else has the file open.
+        made = os.path.join(folder, temporary_name())
+        try:
+            with closing(sqlite3.connect(made, timeout=WAIT_SECONDS, isolation_level=None)) as db:
+                db.execute(f"PRAGMA page_size = {PAGE_NBYTES}")
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute(TABLE)
+            move_to_new(made, self.path)
+        finally:
+            delete_file(made)
+
+    @contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise StoreError(f"key {key!r} in {self}: {type(error).__name__}: {error}") from error
+
+    def _read(self, key: str, ask: Callable[[sqlite3.Connection], T], absent: T) -> T:
+        with self._told(key):
+            db = self._connection(make=False)
+            return absent if db is None else ask(db)
+
+    def _write(self, key: str, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        with self._told(key):
+            db = self._connection(make=True)
+            assert db is not None
+            return db.execute(sql, parameters)
+
+    # -- the five ----------------------------------------------------------------
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        check_key(key)
+        if byte_range is None:
+            row = self._row(key, "value")
+            return None if row is None else row[0]
+        return self._read(key, lambda db: part(db, key, byte_range), None)
+
+    def _row(self, key: str, columns: str) -> Any:
+        sql = f"SELECT {columns} FROM entries WHERE key = ?"  # noqa: S608 - ours
+        return self._read(key, lambda db: db.execute(sql, (key,)).fetchone(), None)
+
+    def put(self, key: str, value: Buffer) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        self._write(key, "INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)", key, as_blob(value))
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        self._delete(key, "DELETE FROM entries WHERE key = ?", key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        check_prefix(prefix)
+        if self.read_only:
+            raise read_only_error(self, prefix)
+        where, bounds = under(prefix)
+        self._delete(prefix, f"DELETE FROM entries WHERE {where}", *bounds)  # noqa: S608 - ours
+
+    def _delete(self, key: str, sql: str, *parameters: Any) -> None:
+        if os.path.exists(self.path):
+            self._write(key, sql, *parameters)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        where, bounds = under(prefix)
+        sql = f"SELECT key FROM entries WHERE {where} ORDER BY key LIMIT 10000"  # noqa: S608 - ours
+        return self._pages(prefix, sql, where, bounds)
+
+    def _pages(self, prefix: str, sql: str, where: str, bounds: tuple[str, ...]) -> Iterator[str]:
+        # Page by page: no transaction stays open for as long as somebody looks at the keys.
+        rows: list[tuple[str]] = self._read(prefix, lambda db: db.execute(sql, bounds).fetchall(), [])
+        while rows:
+            yield from (key for (key,) in rows)
+            last = rows[-1][0]
+            sql = f"SELECT key FROM entries WHERE key > ? AND {where} ORDER BY key LIMIT 10000"  # noqa: S608
+            rows = self._read(prefix, lambda db: db.execute(sql, (last, *bounds)).fetchall(), [])  # noqa: B023
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        check_prefix(prefix)
+        nothing: tuple[list[str], list[str]] = ([], [])
+        return self._read(prefix, lambda db: directly_under(db, prefix), nothing)
+
+    # -- the quicker ways --------------------------------------------------------
+
+    def open_value(self, key: str) -> ValueReader | None:
+        check_key(key)
+        row = self._row(
+            key, f"number, length(value), CASE WHEN length(value) <= {SMALL_NBYTES} THEN value END"
+        )
+        if row is None:
+            return None
+        if row[2] is not None:
+            return BytesReader(row[2], row[0])
+        with self._told(key):
+            db = self._connect()
+            if db is None:
+                return None
+            try:
+                # What this sees stays as it is until it ends.
+                db.execute("BEGIN")
+                row = db.execute("SELECT number, length(value) FROM entries WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    return _Value(self, key, db, *row)
+            except BaseException:
+                db.close()
+                raise
+            db.close()
+            return None
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        sql = "INSERT OR IGNORE INTO entries (key, value) VALUES (?, ?)"
+        return self._write(key, sql, key, as_blob(value)).rowcount == 1
+
+    def update(self, key: str, change: Change) -> None:
+        check_key(key)
+        if self.read_only:
+            raise read_only_error(self, key)
+        end = deadline()
+        line = ThreadLock((self, key), key)
+        line.acquire(end)
+        try:
+            self._update(key, change, end)
+        finally:
+            line.release()
+
+    def _update(self, key: str, change: Change, end: float) -> None:
+        # No transaction is held while the value is changed: it would keep all other writers out. Comparing
+        # and swapping alone would not do: a change may write other keys, as an append does.
+        with key_lock(f"{self.path}-locks", key, end):
+            while True:
+                row = self._row(key, "number, value")
+                parts = change(None if row is None else BytesReader(row[1], row[0]))
+                if parts is KEEP or self._put_if(key, parts, None if row is None else row[0]):
+                    return
+
+    def _put_if(self, key: str, parts: Sequence[Buffer] | None, number: int | None) -> bool:
+        """Put (or, for None, delete), unless the value has another number now."""
+        if number is None:
+            return (
+                self.put_if_absent(key, b"".join(parts)) if parts is not None else self._row(key, "1") is None
+            )
+        delete = "DELETE FROM entries WHERE key = ? AND number = ?"
+        if parts is None:
+            return self._write(key, delete, key, number).rowcount == 1
+        value = b"".join(parts)
+        with self._told(key):
+            db = self._connection(make=True)
+            assert db is not None
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                gone = db.execute(delete, (key, number)).rowcount == 1
+                if gone:
+                    db.execute("INSERT INTO entries (key, value) VALUES (?, ?)", (key, value))
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+            return gone
+
+    def aside(self, prefix: str, *, replacing: bool) -> _SQLiteAside | None:
+        """See `Store.aside`: another file, whose rows are copied in one transaction."""
+        check_prefix(prefix)
+        return _SQLiteAside(self, prefix) if replacing and type(self) is SQLiteStore else None
+
+    def _take_rows(self, file: str, prefix: str, replace: bool) -> bool:
+        """Replace the rows under `prefix` by those of another file; False where there are some, and may not be."""
+        where, bounds = under(prefix)
+        with self._told(prefix):
+            db = self._connection(make=True)
+            assert db is not None
+            db.execute("ATTACH ? AS aside", (file,))
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    free = (
+                        replace
+                        or not db.execute(
+                            f"SELECT 1 FROM main.entries WHERE {where} LIMIT 1",  # noqa: S608 - ours
+                            bounds,
+                        ).fetchone()
+                    )
+                    if free:
+                        db.execute(f"DELETE FROM main.entries WHERE {where}", bounds)  # noqa: S608 - ours
+                        columns = "INSERT INTO main.entries (key, value) SELECT key, value FROM aside.entries"
+                        db.execute(f"{columns} WHERE {where} ORDER BY number", bounds)
+                except BaseException:
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+            finally:
+                db.execute("DETACH aside")
+        return free
+
+    def size(self, key: str) -> int | None:
+        row = self._row(check_key(key), "length(value)")
+        return None if row is None else row[0]
+
+    # -- the store itself --------------------------------------------------------
+
+    def as_read_only(self) -> SQLiteStore:
+        if self.read_only:
+            return self
+        return SQLiteStore(self.path, durability=self.durability, read_only=True)
+
+    def close(self) -> None:
+        if self._process == os.getpid():
+            with self._guard:
+                connections, self._connections = self._connections, []
+                self._local = threading.local()
+            for db in connections:
+                db.close()
+
+    def above(self) -> LocalStore:
+        """The folder of the file."""
+        return LocalStore(os.path.dirname(self.path), read_only=True)
+
+    @property
+    def url(self) -> str:
+        return f"sqlite://{self.path}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SQLiteStore) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash((SQLiteStore, self.path))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _make, (self.path, self.durability, self.read_only)
+
+
+class _Value:
+    """A value in a transaction of its own."""
+
+    def __init__(self, store: SQLiteStore, key: str, db: sqlite3.Connection, number: int, size: int) -> None:
+        self._store, self._key, self._db = store, key, db
+        self._number = number
+        self._lock = threading.Lock()
+        self.size = size
+        self.version: Hashable = number
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        end = start + len(buffer)
+        if end > self.size:
+            raise StoreError(
+                f"bytes {start} to {end} of key {self._key!r} in {self._store} were wanted, "
+                f"which has {self.size}"
+            )
+        with self._lock, self._store._told(self._key), open_blob(self._db, self._number) as blob:
+            blob.seek(start)
+            buffer[:] = blob.read(len(buffer))
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class _Hidden(SQLiteStore):
+    """What a `_SQLiteAside` builds in. Messages name the store that the result goes to."""
+
+    goes_to = ""
+
+    @property
+    def url(self) -> str:
+        return self.goes_to or super().url
+
+
+class _SQLiteAside:
+    """See `stores.asides.Aside`."""
+
+    in_steps = False
+
+    def __init__(self, to: SQLiteStore, prefix: str) -> None:
+        self._to = to
+        self._prefix = prefix
+        self.store = _Hidden(os.path.join(os.path.dirname(to.path), temporary_name()))
+        self.store.goes_to = to.url
+
+    def swap_in(self, *, replace: bool) -> bool:
+        self.store.close()  # which writes what is in its log to its file
+        return self._to._take_rows(self.store.path, self._prefix, replace)
+
+    def discard(self) -> None:
+        self.store.close()
+        for ending in ("", "-wal", "-shm"):
+            delete_file(self.store.path + ending)
+
+
+_leaked: list[Any] = []
+"""A forked child keeps what it must not close."""
+
+
+def _make(path: str, durability: Literal["rename", "fsync"], read_only: bool) -> SQLiteStore:
+    return SQLiteStore(path, durability=durability, read_only=read_only)

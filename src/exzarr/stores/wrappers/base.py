@@ -1,0 +1,324 @@
+"""Stores around stores: a part of one, one that refuses writes.
+
+`StoreWrapper` hands everything on; a wrapper overrides what it changes. Since it hands on every
+method, a store that has a faster way keeps it inside a wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from exzarr.stores.base import (
+    KEEP,
+    Buffer,
+    ByteRange,
+    Change,
+    Fetched,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    read_only_error,
+)
+
+if TYPE_CHECKING:
+    from exzarr.stores.staging import Aside
+
+__all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
+
+
+class StoreWrapper(Store):
+    """Hands everything on to the store `inner`.
+
+    A wrapper that overrides how values are read, put or deleted, and not `update` or `put_if_absent`, gets these made of
+    what it overrides: they keep out whom `inner` keeps out, while it has a value to change.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = cls.__dict__.keys()
+        if own & {"get", "open_value", "put", "put_parts", "delete"} and "update" not in own:
+            cls.update = _update_by_other_methods  # type: ignore[method-assign, assignment]
+        if own & {"put", "put_parts"} and "put_if_absent" not in own:
+            cls.put_if_absent = _put_new_by_other_methods  # type: ignore[method-assign, assignment]
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+        self.read_only = inner.read_only
+        self.concurrency = inner.concurrency
+        self.picklable = inner.picklable
+        self.conditional_delete = inner.conditional_delete
+        self.exclusive_update = inner.exclusive_update
+
+    @property
+    def lists(self) -> bool:
+        return self.inner.lists
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        return self.inner.get(key, byte_range)
+
+    def put(self, key: str, value: Buffer) -> None:
+        self.inner.put(key, value)
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        self.inner.put_parts(key, parts)
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        return self.inner.put_if_absent(key, value)
+
+    def update(self, key: str, change: Change) -> None:
+        self.inner.update(key, change)
+
+    def being_updated(self, key: str) -> bool:
+        return self.inner.being_updated(key)
+
+    def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
+        return self.inner.announce_intent(prefix, note)
+
+    def write_intents(self, prefix: str) -> Sequence[bytes]:
+        return self.inner.write_intents(prefix)
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(key)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        return self.inner.list(prefix)
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        return self.inner.list_dir(prefix)
+
+    def odd_keys(self, prefix: str = "") -> Iterator[str]:
+        return self.inner.odd_keys(prefix)
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        return self.inner.read_into(key, buffer, start)
+
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        return self.inner.read_each(keys, buffers, starts)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        return self.inner.open_value(key)
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        return self.inner.read_ranges(key, ranges, buffer)
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return self.inner.fetch(key, byte_range, version)
+
+    def stat(self, key: str) -> Fetched | None:
+        return self.inner.stat(key)
+
+    def size(self, key: str) -> int | None:
+        return self.inner.size(key)
+
+    def exists(self, key: str) -> bool:
+        return self.inner.exists(key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        self.inner.delete_prefix(prefix)
+
+    def above(self) -> Store | None:
+        return self.inner.above()
+
+    def local_path(self, key: str) -> str | None:
+        return self.inner.local_path(key)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The inner store may have its own mind about blocks that fail.
+        self.inner.__exit__(kind, error, trace)
+
+    @property
+    def url(self) -> str:
+        return self.inner.url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.inner!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoreWrapper) and type(other) is type(self) and other.inner == self.inner
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.inner))
+
+
+def _update_by_other_methods(store: StoreWrapper, key: str, change: Change) -> None:
+    def do(_: ValueReader | None) -> Sequence[Buffer]:
+        Store.update(store, key, change)
+        return KEEP
+
+    store.inner.update(key, do)
+
+
+def _put_new_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> bool:
+    made = False
+
+    def do(_: ValueReader | None) -> Sequence[Buffer]:
+        nonlocal made
+        made = Store.put_if_absent(store, key, value)
+        return KEEP
+
+    store.inner.update(key, do)
+    return made
+
+
+class ReadOnlyStore(StoreWrapper):
+    """Another store, refusing writes with ReadOnlyError."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.read_only = True
+
+    def put(self, key: str, value: Buffer) -> None:
+        raise read_only_error(self, key)
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        raise read_only_error(self, key)
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        raise read_only_error(self, key)
+
+    def update(self, key: str, change: Change) -> None:
+        raise read_only_error(self, key)
+
+    def delete(self, key: str) -> None:
+        raise read_only_error(self, key)
+
+    def delete_prefix(self, prefix: str) -> None:
+        raise read_only_error(self, prefix)
+
+
+class PrefixStore(StoreWrapper):
+    """The keys of another store that lie under `prefix`, as a store of their own."""
+
+    def __init__(self, inner: Store, prefix: str) -> None:
+        super().__init__(inner)
+        self.prefix = check_prefix(prefix)
+        self._base = prefix + "/" if prefix else ""
+
+    def _key(self, key: str) -> str:
+        return self._base + check_key(key)
+
+    def _prefix(self, prefix: str) -> str:
+        return self._base + check_prefix(prefix) if prefix else self.prefix
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        return self.inner.get(self._key(key), byte_range)
+
+    def put(self, key: str, value: Buffer) -> None:
+        self.inner.put(self._key(key), value)
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        self.inner.put_parts(self._key(key), parts)
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        return self.inner.put_if_absent(self._key(key), value)
+
+    def update(self, key: str, change: Change) -> None:
+        self.inner.update(self._key(key), change)
+
+    def being_updated(self, key: str) -> bool:
+        return self.inner.being_updated(self._key(key))
+
+    def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
+        return self.inner.announce_intent(self._prefix(prefix), note)
+
+    def write_intents(self, prefix: str) -> Sequence[bytes]:
+        return self.inner.write_intents(self._prefix(prefix))
+
+    def delete(self, key: str) -> None:
+        self.inner.delete(self._key(key))
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        skip = len(self._base)
+        return (key[skip:] for key in self.inner.list(self._prefix(prefix)))
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        return self.inner.list_dir(self._prefix(prefix))
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        return self.inner.read_into(self._key(key), buffer, start)
+
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        return self.inner.read_each([self._key(key) for key in keys], buffers, starts)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        return self.inner.open_value(self._key(key))
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        return self.inner.read_ranges(self._key(key), ranges, buffer)
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return self.inner.fetch(self._key(key), byte_range, version)
+
+    def stat(self, key: str) -> Fetched | None:
+        return self.inner.stat(self._key(key))
+
+    def size(self, key: str) -> int | None:
+        return self.inner.size(self._key(key))
+
+    def exists(self, key: str) -> bool:
+        return self.inner.exists(self._key(key))
+
+    def delete_prefix(self, prefix: str) -> None:
+        self.inner.delete_prefix(self._prefix(prefix))
+
+    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
+        found = self.inner.aside(self._prefix(prefix), replacing=replacing)
+        return None if found is None else _PrefixAside(found, self.prefix)
+
+    def above(self) -> Store | None:
+        if not self.prefix:
+            return self.inner.above()
+        return PrefixStore(self.inner, self.prefix.rpartition("/")[0])
+
+    def local_path(self, key: str) -> str | None:
+        return self.inner.local_path(self._prefix(key))
+
+    def as_read_only(self) -> Store:
+        return self if self.read_only else PrefixStore(self.inner.as_read_only(), self.prefix)
+
+    @property
+    def url(self) -> str:
+        return f"{self.inner.url.rstrip('/')}/{self.prefix}" if self.prefix else self.inner.url
+
+    def __repr__(self) -> str:
+        return f"PrefixStore({self.inner!r}, {self.prefix!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and isinstance(other, PrefixStore) and other.prefix == self.prefix
+
+    def __hash__(self) -> int:
+        return hash((PrefixStore, self.inner, self.prefix))
+
+
+class _PrefixAside:
+    """The aside of a `PrefixStore`: that of the store inside, seen below the prefix."""
+
+    def __init__(self, inner: Aside, prefix: str) -> None:
+        self._inner = inner
+        self.store: Store = PrefixStore(inner.store, prefix)
+
+    @property
+    def in_steps(self) -> bool:
+        return self._inner.in_steps
+
+    def swap_in(self, *, replace: bool) -> bool:
+        return self._inner.swap_in(replace=replace)
+
+    def discard(self) -> None:
+        self._inner.discard()

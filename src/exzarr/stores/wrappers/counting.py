@@ -1,0 +1,61 @@
+"""Counting what a store is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from exzarr.stores.base import Store
+from exzarr.stores.wrappers.intercepting import InterceptingStore, nbytes_of
+from exzarr.telemetry.events import RequestKind
+
+__all__ = ["CountingStore"]
+
+T = TypeVar("T")
+
+
+class CountingStore(InterceptingStore):
+    """A store that counts its requests.
+
+    Attributes
+    ----------
+    requests
+        How many there were of each kind: ``get`` (a whole value), ``range`` (a part of one), ``size``
+        (whether it is there, how long it is), ``put``, ``delete``, ``list``.
+    bytes_read, bytes_written
+        What came and what went.
+    """
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin at nought."""
+        self.requests: Counter[RequestKind] = Counter()
+        self.bytes_read = self.bytes_written = 0
+
+    @property
+    def total(self) -> int:
+        """Requests of all kinds."""
+        return self.requests.total()
+
+    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+        with self._lock:
+            self.requests[kind] += 1
+            self.bytes_written += nbytes
+        result = call(*args)
+        read = nbytes_of(result)
+        if read:
+            with self._lock:
+                self.bytes_read += read
+        return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())

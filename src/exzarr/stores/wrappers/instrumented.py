@@ -1,0 +1,188 @@
+"""A store wrapper that measures requests and emits a `StoreRequest` event for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from exzarr import telemetry
+from exzarr.stores.base import KEEP, Buffer, Change, Store, ValueReader, announce
+from exzarr.stores.locks import waited
+from exzarr.stores.wrappers.intercepting import InterceptingStore, Into, nbytes_of
+from exzarr.telemetry.events import RequestKind, StoreRequest
+
+__all__ = ["InstrumentedStore", "RequestRecorder"]
+
+T = TypeVar("T")
+
+
+class RequestRecorder(Protocol):
+    """Told of the requests of one read or write, in the thread that makes them."""
+
+    def requesting(self, key: str) -> None:
+        """A request for `key` begins."""
+
+    def requested(self, kind: RequestKind, key: str, nbytes: int, seconds: float, found: bool) -> None:
+        """A request has succeeded, and its event has been emitted."""
+
+    def opened(self, key: str) -> None:
+        """A value has been opened. The time for that is reported with the first read of it."""
+
+    def updating(self, key: str, waited: float) -> None:
+        """`Store.update` has the lock of `key`, after waiting `waited` seconds for it."""
+
+    def updated(self, key: str) -> None:
+        """The change of `Store.update` is computed. It is about to be stored."""
+
+
+class InstrumentedStore(InterceptingStore):
+    """Forward each request to `inner`, measure it, and emit a `StoreRequest`.
+
+    Parameters
+    ----------
+    hooks
+        The hooks that get the events.
+    recorder
+        Also told of each request; None outside the engine.
+    """
+
+    def __init__(self, inner: Store, hooks: telemetry.Hooks, recorder: RequestRecorder | None = None) -> None:
+        super().__init__(inner)
+        self._hooks = hooks
+        self._recorder = recorder
+        self._url = inner.url
+
+    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+        if self._recorder is not None:
+            self._recorder.requesting(key)
+        result, seconds = self.timed(kind, key, call, *args)
+        found = result is not None and result is not False
+        if kind in ("put", "delete", "list"):
+            if not found and result is False:  # `put_if_absent` found a value and stored nothing
+                kind, nbytes = "size", 0
+            found = True
+        elif isinstance(result, Into):
+            found = result.got >= 0
+            if result.got > result.room:
+                kind = "range"
+        self.tell(kind, key, nbytes + nbytes_of(result), seconds, found)
+        return result
+
+    def timed(self, kind: RequestKind, key: str, call: Callable[..., T], *args: Any) -> tuple[T, float]:
+        """Return the result of ``call(*args)`` and its seconds. A failure is emitted and raised."""
+        start = perf_counter()
+        try:
+            return call(*args), perf_counter() - start
+        except BaseException as error:
+            self._failed(kind, key, perf_counter() - start, error)
+            raise
+
+    def tell(self, kind: RequestKind, key: str, nbytes: int, seconds: float, found: bool = True) -> None:
+        """Report a request that succeeded."""
+        telemetry.emit(StoreRequest(self._url, kind, key, nbytes, seconds, found), self._hooks)
+        if self._recorder is not None:
+            self._recorder.requested(kind, key, nbytes, seconds, found)
+
+    def _failed(self, kind: RequestKind, key: str, seconds: float, error: BaseException) -> None:
+        text = f"{type(error).__name__}: {error}"
+        telemetry.emit(StoreRequest(self._url, kind, key, 0, seconds, error=text), self._hooks)
+
+    # -- requests of several steps -------------------------------------------------
+
+    def open_value(self, key: str) -> ValueReader | None:
+        if self._recorder is not None:
+            self._recorder.requesting(key)
+        value, seconds = self.timed("size", key, self.inner.open_value, key)
+        if self._recorder is not None:
+            self._recorder.opened(key)
+        return self._opened(key, value, seconds)
+
+    def _opened(self, key: str, value: ValueReader | None, seconds: float) -> ValueReader | None:
+        if value is None:
+            self.tell("get", key, 0, seconds, False)
+            return None
+        return _InstrumentedValue(self, key, value, seconds)
+
+    def update(self, key: str, change: Change) -> None:
+        """Report reading the old value and storing the new one. Waiting for locks counts to neither."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.requesting(key)
+        start, before = perf_counter(), waited()
+        changed = False
+        parts: Sequence[Buffer] | None = KEEP
+
+        def timed(value: ValueReader | None) -> Sequence[Buffer] | None:
+            nonlocal start, before, changed, parts
+            wait = waited() - before
+            seconds = max(0.0, perf_counter() - start - wait)
+            changed = False
+            if recorder is not None:
+                recorder.updating(key, wait)
+            parts = change(self._opened(key, value, seconds))
+            if recorder is not None:
+                recorder.updated(key)
+            start, before, changed = perf_counter(), waited(), True
+            return parts
+
+        try:
+            self.inner.update(key, timed)
+        except BaseException as error:
+            if changed:
+                self._failed("put", key, perf_counter() - start, error)
+            raise
+        seconds = perf_counter() - start
+        if parts is None:
+            self.tell("delete", key, 0, seconds)
+        elif parts is not KEEP:
+            self.tell("put", key, sum(map(len, parts)), seconds)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        keys, seconds = self.timed("list", prefix, self.inner.list, prefix)
+        return self._listing(keys, prefix, seconds)
+
+    def _listing(self, keys: Iterator[str], prefix: str, seconds: float) -> Iterator[str]:
+        # The time between two keys is the caller's own.
+        try:
+            while True:
+                key, took = self.timed("list", prefix, next, keys, None)
+                seconds += took
+                if key is None:
+                    break
+                yield key
+        except GeneratorExit:  # the caller stopped early
+            pass
+        self.tell("list", prefix, 0, seconds)
+
+
+class _InstrumentedValue:
+    """An opened value whose reads are requests. The time to open it counts to the first read."""
+
+    def __init__(self, store: InstrumentedStore, key: str, value: ValueReader, seconds: float) -> None:
+        self._store = store
+        self._key = key
+        self._value = value
+        self._opening: float | None = seconds
+        self.size = value.size
+        self.version = value.version
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        store, recorder = self._store, self._store._recorder
+        kind: RequestKind = "get" if len(buffer) == self.size else "range"
+        if recorder is not None:
+            recorder.requesting(self._key)
+        _, seconds = store.timed(kind, self._key, self._value.read_into, buffer, start)
+        seconds += self._opening or 0.0
+        self._opening = None
+        store.tell(kind, self._key, len(buffer), seconds)
+
+    def stage(self, parts: Sequence[Buffer]) -> None:
+        """See `stores.notes.announce`."""
+        announce(self._value, parts)
+
+    def close(self) -> None:
+        self._value.close()
+        if self._opening is not None:  # only its existence and version were asked for
+            self._store.tell("size", self._key, 0, self._opening)
+            self._opening = None

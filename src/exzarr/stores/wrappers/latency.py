@@ -1,0 +1,52 @@
+"""A store that takes its time: what an object store far away is like, on any machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from exzarr.errors import ArgumentError
+from exzarr.stores.base import Store
+from exzarr.stores.wrappers.intercepting import InterceptingStore, nbytes_of
+from exzarr.telemetry.events import RequestKind
+
+__all__ = ["LatencyStore"]
+
+T = TypeVar("T")
+
+
+class LatencyStore(InterceptingStore):
+    """Another store, each of whose requests takes `seconds` longer.
+
+    Parameters
+    ----------
+    seconds
+        Before every request.
+    bytes_per_second
+        What one request gets or puts takes that long on top; None: no time.
+    concurrency
+        How many requests it says it wants in flight.
+    """
+
+    def __init__(
+        self,
+        inner: Store,
+        seconds: float,
+        *,
+        bytes_per_second: float | None = None,
+        concurrency: int = 64,
+    ) -> None:
+        super().__init__(inner)
+        if not seconds >= 0 or not (bytes_per_second is None or bytes_per_second > 0):
+            raise ArgumentError(f"a delay of {seconds} s at {bytes_per_second} bytes/s makes no sense")
+        self.seconds = seconds
+        self.bytes_per_second = bytes_per_second
+        self.concurrency = concurrency
+
+    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+        time.sleep(self.seconds)
+        result = call(*args)
+        if self.bytes_per_second is not None:
+            time.sleep((nbytes + nbytes_of(result)) / self.bytes_per_second)
+        return result

@@ -1,0 +1,128 @@
+"""A store that tries again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from exzarr._retrying import Retry, is_transient
+from exzarr.errors import StoreError, UnreachableError
+from exzarr.stores.base import KEEP, Buffer, Change, Store, ValueReader
+from exzarr.stores.wrappers.intercepting import InterceptingStore
+from exzarr.telemetry.events import RequestKind
+
+__all__ = ["PATIENT", "RetryStore", "persist"]
+
+T = TypeVar("T")
+
+PATIENT = Retry(attempts=10, timeout=60.0, wait_initial=0.1, wait_max=10.0, wait_jitter=0.5)
+"""For stores at the other end of a network: what throttles wants to be left alone for seconds."""
+
+
+class RetryStore(InterceptingStore):
+    """Another store, whose requests are tried again where they fail for reasons that pass.
+
+    Putting a value and deleting a key may be done twice: the outcome is the same. The last error names
+    the store, the key and how often it was tried; its cause is the store's own.
+
+    Parameters
+    ----------
+    retry
+        Which errors, how often, within how long: see `exzarr._retrying.Retry`.
+    """
+
+    def __init__(self, inner: Store, retry: Retry = PATIENT) -> None:
+        super().__init__(inner)
+        self.retry = retry
+
+    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+        return persist(self.retry, self.url, kind, key, call, *args)
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        failed = False
+
+        def attempt() -> bool:
+            nonlocal failed
+            try:
+                # A response may get lost after the value was put: what is there now tells.
+                return self.inner.put_if_absent(key, value) or (failed and _is(self.inner.get(key), [value]))
+            except BaseException:
+                failed = True
+                raise
+
+        return self.around("put", key, len(value), attempt)
+
+    def update(self, key: str, change: Change) -> None:
+        put: Sequence[Buffer] | None = KEEP
+        """What an attempt that failed may have put all the same, its response lost."""
+
+        def attempt() -> None:
+            before = put
+            self.inner.update(key, lambda value: changed(value, before))
+
+        def changed(value: ValueReader | None, before: Sequence[Buffer] | None) -> Sequence[Buffer] | None:
+            nonlocal put
+            if before is not KEEP and _is(_whole(value), before):
+                return KEEP
+            # Its memory is the caller's: kept only for as long as the caller waits.
+            put = change(value)
+            return put
+
+        self.around("put", key, 0, attempt)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        # The error may come in the midst: those that were given are skipped the next time.
+        known: set[str] = set()
+        keys = iter(())  # type: Iterator[str]
+        fresh = True
+
+        def more() -> list[str]:
+            nonlocal keys, fresh
+            if fresh:
+                keys, fresh = self.inner.list(prefix), False
+            try:
+                return [*islice(keys, 1000)]
+            except BaseException:
+                fresh = True
+                raise
+
+        while batch := self.around("list", prefix, 0, more):
+            for key in batch:
+                if key not in known:
+                    known.add(key)
+                    yield key
+
+
+def _whole(value: ValueReader | None) -> Buffer | None:
+    if value is None:
+        return None
+    data = bytearray(value.size)
+    value.read_into(memoryview(data), 0)
+    return data
+
+
+def _is(found: Buffer | None, parts: Sequence[Buffer] | None) -> bool:
+    """Whether `found` is what was put in these pieces (None: what was deleted)."""
+    if found is None or parts is None:
+        return found is None and parts is None
+    return bytes(found) == b"".join(parts)
+
+
+def persist(retry: Retry, url: str, kind: str, key: str, call: Callable[..., T], *args: Any) -> T:
+    """``call(*args)``, a request of a store, as often as `retry` has it."""
+    tried = 1
+
+    def note(attempt: int, *_: object) -> None:
+        nonlocal tried
+        tried = attempt + 1
+
+    try:
+        return retry.call(call, *args, note=note)
+    except Exception as error:
+        if tried == 1 or not is_transient(error):
+            raise
+        kept = UnreachableError if isinstance(error, UnreachableError) else StoreError
+        raise kept(
+            f"{kind} of key {key!r} in {url} failed {tried} times in a row, at last with: {error}"
+        ) from error

@@ -1,0 +1,270 @@
+"""Keys ↔ members of a zip file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import Literal
+from weakref import finalize
+
+from exzarr import config
+from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, StoreError
+from exzarr.stores.base import (
+    Buffer,
+    ByteRange,
+    Store,
+    ValueReader,
+    check_key,
+    check_prefix,
+    range_error,
+    read_only_error,
+)
+from exzarr.stores.file_at import FileAt
+from exzarr.stores.listing import keys_directly_under, keys_under
+from exzarr.stores.local.store import LocalStore
+from exzarr.stores.zip.archive import Archive, open_archive
+from exzarr.stores.zip.writer import ZipWriter
+
+__all__ = ["ZipStore"]
+
+
+class ZipStore(Store):
+    """A zip file, read in place or written as a whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+    mode
+        ``"r"`` reads it. ``"w"`` writes a new one in place of what is there, ``"x"`` one that must
+        not be there yet. While one writer is at it, others are refused (StoreError), in other processes, too.
+
+    With the setting ``durability="fsync"`` the archive is on the disk when the store is closed.
+
+    An archive that is being written is a hidden file beside `path`, and takes that name when the
+    store is closed; until then an older archive can be read, and stays if the writer dies. A
+    ``with`` block that ends in an exception discards what it wrote. While it is being written, the
+    store can be read, and keys can be replaced and deleted, at the price of the space they
+    took: what is appended stays in the file. Members are written without compression (Zarr's
+    chunks are compressed already) and without a time stamp: like content makes like files.
+
+    Reading checks each whole member's checksum. Members may be compressed. Where a name occurs twice
+    the last one counts; names that are no keys (``../x``, ``/x``) are not seen. A hierarchy under a
+    folder in the zip is reached by that folder's name as the path.
+
+    What is open stays as it was when somebody replaces the file. Two stores are equal that read
+    the same path; pickling a store that reads keeps its path, one that writes can't be pickled.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], mode: Literal["r", "w", "x"] = "r") -> None:
+        if mode not in ("r", "w", "x"):
+            raise ArgumentError(
+                f"a ZipStore's mode is 'r', 'w' or 'x', not {mode!r}: a zip is written as a whole"
+            )
+        text = os.fsdecode(path)
+        if not text or "\0" in text:
+            raise ArgumentError(f"a ZipStore needs the path of a file, not {text!r}")
+        self.path = os.path.abspath(text)
+        self.mode = mode
+        self.read_only = mode == "r"
+        self._ordered: tuple[str, ...] | None = None
+        self._lock = Lock()
+        self._finalizer: finalize[..., ZipStore]
+        self._writer: ZipWriter | None = None
+        if mode == "r":
+            self._archive: Archive | None = self._open()
+        else:
+            self._writer = self._create()
+            self._archive = self._writer.archive
+
+    def _open(self) -> Archive:
+        try:
+            fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        except (FileNotFoundError, NotADirectoryError):
+            raise NodeNotFoundError(f"there is no zip file {self.path!r}") from None
+        except OSError as error:
+            raise StoreError(f"cannot open the zip file {self.path!r}: {error.strerror}") from error
+        self._finalizer = finalize(self, os.close, fd)
+        try:
+            return open_archive(FileAt(fd), self.url)
+        except OSError as error:
+            self._finalizer()
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"cannot read the zip file {self.path!r}: {error.strerror}") from error
+
+    def _create(self) -> ZipWriter:
+        if self.mode == "x" and os.path.lexists(self.path):
+            raise NodeExistsError(f"{self.path!r} is there already; use mode 'w' to replace it")
+        try:
+            writer = ZipWriter(self.path, self.url, sync=config.get().durability == "fsync")
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(f"cannot write a zip file at {self.path!r}: {error.strerror}") from error
+        self._finalizer = finalize(self, _abandon, writer, self.path, os.getpid())
+        return writer
+
+    def _opened(self) -> Archive:
+        if self._archive is None:
+            raise StoreError(f"{self} is closed")
+        return self._archive
+
+    # -- reading -----------------------------------------------------------------
+
+    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
+        return self._opened().read(check_key(key), byte_range)
+
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        return self._opened().read_into(check_key(key), buffer, start)
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        short = self._opened().read_ranges(check_key(key), ranges, buffer)
+        if short == "absent":
+            return False
+        if short is not None:
+            raise range_error(self, key, *short)
+        return True
+
+    def open_value(self, key: str) -> ValueReader | None:
+        return self._opened().open_value(check_key(key))
+
+    def size(self, key: str) -> int | None:
+        info = self._opened().members.get(check_key(key))
+        return None if info is None else info.file_size
+
+    # -- listing -----------------------------------------------------------------
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        check_prefix(prefix)
+        return iter(keys_under(self._keys(), prefix))
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        check_prefix(prefix)
+        return keys_directly_under(self._keys(), prefix)
+
+    def odd_keys(self, prefix: str = "") -> Iterator[str]:
+        head = f"{prefix}/" if prefix else ""
+        names = sorted(self._opened().members)
+        return (name for name in names if name.startswith(head) and not _is_key(name))
+
+    def _keys(self) -> tuple[str, ...]:
+        with self._lock:
+            if self._ordered is None:
+                self._ordered = tuple(sorted(filter(_is_key, self._opened().members)))
+            return self._ordered
+
+    # -- writing -----------------------------------------------------------------
+
+    def put(self, key: str, value: Buffer) -> None:
+        check_key(key)
+        with self._lock:
+            self._writing(key).put(key, value)
+            self._ordered = None
+
+    def delete(self, key: str) -> None:
+        check_key(key)
+        with self._lock:
+            self._writing(key).delete(key)
+            self._ordered = None
+
+    def delete_prefix(self, prefix: str) -> None:
+        keys = [*self.list(prefix)]
+        with self._lock:
+            writer = self._writing(prefix)
+            for key in keys:
+                writer.delete(key)
+            self._ordered = None
+
+    def _writing(self, key: str) -> ZipWriter:
+        self._opened()
+        if self._writer is None:
+            raise read_only_error(self, key)
+        return self._writer
+
+    def close(self) -> None:
+        """Finish the archive and give it its name; or stop reading it."""
+        with self._lock:
+            if self._archive is None:
+                return
+            self._archive = None
+            if self._writer is None:
+                self._finalizer()
+                return
+            self._finalizer.detach()
+            try:
+                self._writer.finish(replace=self.mode == "w")
+            except FileExistsError as error:
+                raise NodeExistsError(f"{self.path!r} was made by somebody else meanwhile") from error
+            except OSError as error:
+                if isinstance(error, StoreError):
+                    raise
+                raise StoreError(f"cannot write the zip file {self.path!r}: {error.strerror}") from error
+
+    def discard(self) -> None:
+        """Close the store and drop what was written; what was at the path stays."""
+        with self._lock:
+            self._archive = None
+            self._finalizer.detach()
+            if self._writer is not None:
+                self._writer.discard()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._writer is not None:
+            self.discard()
+        else:
+            self.close()
+
+    # -- what it is --------------------------------------------------------------
+
+    def above(self) -> LocalStore:
+        """The folder of the file."""
+        return LocalStore(os.path.dirname(self.path), read_only=True)
+
+    @property
+    def url(self) -> str:
+        return f"zip://{self.path}"
+
+    def __repr__(self) -> str:
+        return f"ZipStore({self.path!r}, mode={self.mode!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, ZipStore) and self.mode == other.mode == "r" and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash((ZipStore, self.path))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self._writer is not None:
+            raise StoreError(
+                f"{self} is being written, and has one writer: close it, and pickle a store that reads it"
+            )
+        return type(self), (self.path, "r")
+
+
+def _is_key(name: str) -> bool:
+    try:
+        check_key(name)
+    except StoreError:
+        return False
+    return True
+
+
+def _abandon(writer: ZipWriter, path: str, process: int) -> None:
+    # A forked child has a copy of the store, but the file is its parent's.
+    if process != os.getpid():
+        return
+    writer.discard()
+    warnings.warn(
+        f"the ZipStore of {path!r} was never closed, and what was written to it is dropped: "
+        "call close(), or use it in a `with` block",
+        RuntimeWarning,
+        stacklevel=2,
+    )

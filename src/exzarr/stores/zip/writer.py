@@ -1,0 +1,154 @@
+"""Writing a zip file beside its place."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from exzarr.errors import StoreError
+from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer
+from exzarr.stores.file_at import FileAt
+from exzarr.stores.local.file_locks import available, try_lock
+from exzarr.stores.local.lock_holders import holder_of
+from exzarr.stores.local.write import (
+    delete_file,
+    fsync,
+    fsync_folder,
+    make_folders,
+    move_to_new,
+    temporary_name,
+)
+from exzarr.stores.zip.archive import Archive
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
+
+__all__ = ["ZipWriter"]
+
+_CREATE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
+
+class ZipWriter:
+    """A zip file under a temporary name, and what it holds so far. Not for several threads at once.
+
+    The temporary file is locked for as long as it is written: whoever else would write the same archive is
+    refused with a StoreError. What a writer that was killed has left is used by the next one. Where files can't
+    be locked (Windows), each writer has a temporary file of its own, and the last one that is closed remains.
+    """
+
+    def __init__(self, path: str, where: str, *, sync: bool = False) -> None:
+        from zipfile import ZipFile
+
+        self._path = path
+        self._folder, _, name = path.rpartition(os.sep)
+        self._sync = sync
+        self._locked = available()
+        own = f".{name}{TEMPORARY_SUFFIX}" if self._locked else temporary_name()
+        self._temporary = f"{self._folder}{os.sep}{own}"
+        try:
+            fd = self._open(where)
+        except FileNotFoundError:
+            make_folders(self._folder.replace(os.sep, "/"))
+            fd = self._open(where)
+        self._file = os.fdopen(fd, "w+b")
+        self._zip = ZipFile(self._file, "w", allowZip64=True)
+        self.archive = Archive(FileAt(fd), where, {})
+        self._failed: BaseException | None = None
+
+    def _open(self, where: str) -> int:
+        if not self._locked:
+            return os.open(self._temporary, _CREATE | os.O_EXCL, 0o666)
+        while True:
+            fd = os.open(self._temporary, _CREATE | os.O_NOFOLLOW, 0o666)
+            try:
+                if not try_lock(fd):
+                    raise StoreError(
+                        f"{where} is being written by {holder_of(fd)}: a zip file has one writer at a time"
+                    )
+                # The writer before may just have given the file its place.
+                if os.path.exists(self._temporary) and os.path.samestat(
+                    os.fstat(fd), os.stat(self._temporary)
+                ):
+                    os.ftruncate(fd, 0)
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def put(self, key: str, value: Buffer) -> None:
+        from zipfile import ZIP_STORED, ZipInfo
+
+        self._check()
+        data = value if isinstance(value, bytes) else bytes(memoryview(value))
+        info = ZipInfo(key)  # of 1980
+        info.compress_type = ZIP_STORED
+        info.external_attr = 0o644 << 16
+        self._zip.NameToInfo.pop(key, None)  # which would be warned of
+        try:
+            self._zip.writestr(info, data)
+            self._file.flush()  # for readers
+        except BaseException as error:
+            # Half a member may be in the file: a directory over it would be a lie.
+            self._failed = error
+            if isinstance(error, OSError):
+                failed = StoreError(f"cannot write {key!r} to {self.archive.where}: {error.strerror}")
+                failed.errno = error.errno
+                raise failed from error
+            raise
+        self._forget(key)
+        self.archive.members[key] = info
+
+    def delete(self, key: str) -> None:
+        self._check()
+        self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        old = self.archive.members.pop(key, None)
+        if old is not None:
+            self.archive.forget(old)
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            raise StoreError(
+                f"{self.archive.where} failed before ({self._failed}), and can't be written any more"
+            )
+
+    def finish(self, *, replace: bool) -> None:
+        """Write the directory, and rename the file to where it belongs. Nothing is left if that fails."""
+        try:
+            self._check()
+            kept: list[ZipInfo] = [*self.archive.members.values()]
+            self._zip.filelist = kept
+            self._zip.NameToInfo = {info.filename: info for info in kept}
+            # The directory is written even if nothing was put since.
+            self._zip._didModify = True  # type: ignore[attr-defined]
+            self._zip.close()
+            self._file.flush()
+            if self._sync:
+                fsync(self._file.fileno())
+            if not self._locked:  # Windows can't rename what is open
+                self._file.close()
+            if replace:
+                os.replace(self._temporary, self._path)
+            elif not move_to_new(self._temporary, self._path):
+                raise FileExistsError(self._path)
+            self._file.close()  # and no sooner: the lock ends with it
+            if self._sync:
+                fsync_folder(self._folder)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove the file."""
+        # Closing a ZipFile would write a directory.
+        self._zip.fp = None
+        if self._locked:  # before the lock ends, and another writer begins
+            delete_file(self._temporary)
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk, which is why we are here
+        if not self._locked:
+            delete_file(self._temporary)

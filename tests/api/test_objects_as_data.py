@@ -192,7 +192,7 @@ def test_a_dtype_is_never_dropped(dtype: Any) -> None:
         exzarr.open_array(mode="w", shape=2, dtype=dtype),
         exzarr.create_group().create_array("x", data=data, dtype=dtype),
         exzarr.create_group().require_array("x", shape=2, dtype=dtype),
-        exzarr.open_like(np.zeros(2), exzarr.MemoryStore(), dtype=dtype),  # type: ignore[call-arg]
+        exzarr.open_like(np.zeros(2), exzarr.MemoryStore(), dtype=dtype),
     ]
     for number, a in enumerate(made):
         assert a.metadata.data_type == wanted, number

@@ -236,7 +236,7 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 import exzarr
-from exzarr._creation import storing
+from exzarr._nodes import new_nodes
 new_nodes.BLOCK = 64
 class Source:
     shape, dtype = (4, 8), np.dtype("i8")

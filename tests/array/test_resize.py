@@ -98,7 +98,7 @@ def test_whatever_is_done_it_is_what_numpy_has(data: Any) -> None:
 @pytest.mark.parametrize("few", [0, 100])
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_what_is_cut_off_is_gone(monkeypatch: Any, few: int, zarr_format: Any) -> None:
-    monkeypatch.setattr("exzarr.resize.FEW", few)
+    monkeypatch.setattr("exzarr._nodes.resize.FEW", few)
     store = MemoryStore()
     a = exzarr.create_array(
         store, name="x/a", data=np.ones((10, 10), "i1"), chunks=(3, 3), zarr_format=zarr_format

@@ -178,7 +178,7 @@ def test_an_append_beside_one_who_takes_no_lock_is_an_error(tmp_path: Path) -> N
     with pytest.raises(
         exzarr.StoreError, match=r"from \(4,\) to \(8,\) while .* took no lock: what lies past 4"
     ):
-        a.append(np.ones(4))
+        a.append(np.ones(4, "i4"))
 
 
 def test_threads_that_share_an_array_append_and_it_knows_the_last_shape() -> None:
@@ -349,7 +349,7 @@ def test_a_resize_that_was_killed_has_happened_or_not_and_old_data_stays_away(
 def test_what_was_written_where_the_array_no_longer_is_stays_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, few: int
 ) -> None:
-    monkeypatch.setattr("exzarr.resize.FEW", few)
+    monkeypatch.setattr("exzarr._nodes.resize.FEW", few)
     data = np.arange(60).reshape(20, 3)
     a = exzarr.create_array(tmp_path, data=data, fill_value=-1, **DEATHS[layout][0])
     behind = exzarr.open_array(tmp_path, mode="r+")

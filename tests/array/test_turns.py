@@ -130,7 +130,7 @@ def test_an_appender_that_sleeps_at_whatever_moment_undoes_nothing_and_is_done_i
 def test_an_appender_that_sleeps_does_not_undo_appends_of_the_fill_value(place, puts):
     wake = late(place(), puts, lambda a: a.append(np.full((2, 3), 9)))
     other = place()
-    other.append(np.zeros((20, 3)))
+    other.append(np.zeros((20, 3), "i4"))
     done = rows_of(other)
     wake()
     found = rows_of(place())
@@ -257,9 +257,9 @@ def test_what_an_append_asks_for_is_what_the_note_says():
     store = CountingStore(ObjectStore(obstore.store.MemoryStore()))
     a = exzarr.create_array(store, shape=(0, 3), chunks=(4, 3), dtype="i4")
     store.reset()
-    a.append(np.ones((12, 3)))
+    a.append(np.ones((12, 3), "i4"))
     assert (store.total, store.requests["get"]) == (3 + 4, 2)
-    a.append(np.ones((1, 3)))
+    a.append(np.ones((1, 3), "i4"))
     store.reset()
-    a.append(np.ones((1, 3)))
+    a.append(np.ones((1, 3), "i4"))
     assert store.total == 4 + 3, "the chunk and the document are looked at, and the chunk is put"

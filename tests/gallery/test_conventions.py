@@ -75,4 +75,4 @@ def test_nothing_in_the_package_imports_the_gallery() -> None:
         for path in package.rglob("*.py")
         if re.search(r"^\s*(?:from|import) exzarr\.gallery", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert {path for path in importing if not path.startswith("gallery/")} == {"cli/gallery.py"}
+    assert {path for path in importing if not path.startswith("gallery/")} == {"_cli/gallery.py"}

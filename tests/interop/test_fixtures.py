@@ -60,6 +60,9 @@ def test_an_array(folder: Path) -> None:
             data = numcodecs.get_codec(config).decode(data) if config else data
         assert array[...].tolist() == data.tolist()
         return
+    document = json.loads((folder / ".zarray").read_text()) if array.zarr_format == 2 else {}
+    if {"id": "shuffle", "elementsize": 0} in (document.get("filters") or []):
+        pytest.skip("zarr-python scrambles what Shuffle(0) wrote; tests/corpus/odd has the right values")
     assert_read_alike(array, zarr.open_array(folder, mode="r"))
 
 

@@ -69,6 +69,7 @@ def open_like(
     a: Any,
     path: StoreLike,
     *,
+    dtype: Any = None,
     zarr_format: ZarrFormat | None = None,
     storage_options: StorageOptions | None = None,
     **options: Unpack[ArrayOptions],
@@ -76,9 +77,11 @@ def open_like(
     """Open the array stored at `path`; create it like `a` if there is none.
 
     `zarr_format` opens only an array of that version, and is the version of a new one. `storage_options` are for a
-    URL. `options` are those of `create_array`, and are used for a new array only.
+    URL. `dtype` and the other options are those of `create_array`, and are used for a new array only.
     """
     place: Any = {"zarr_format": zarr_format, "storage_options": storage_options}
+
+    new = {**options, "store": path, **place, **({} if dtype is None else {"dtype": dtype})}
 
     def find() -> Array | None:
         try:
@@ -86,7 +89,7 @@ def open_like(
         except NodeNotFoundError:
             return None
 
-    return node_creation.found_or_made(find, lambda: _like(a, {**options, "store": path, **place}))
+    return node_creation.found_or_made(find, lambda: _like(a, new))
 
 
 def _dtype(a: Any, options: Mapping[str, Any]) -> Any:

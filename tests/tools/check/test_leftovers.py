@@ -21,13 +21,13 @@ pytestmark = pytest.mark.usefixtures("brisk")
 KILLED = """
 import os, signal, sys
 import exzarr
-from exzarr.stores import local_write
+from exzarr.stores.local import write
 
 def killed(temporary, path):
     os.kill(os.getpid(), signal.SIGKILL)
 
 array = exzarr.open_array(sys.argv[1], mode="r+")
-local_write._rename = killed
+write._rename = killed
 array[0:10] = 7
 """
 KILLED_ZARR_PYTHON = """
@@ -40,7 +40,7 @@ array[0:10] = 7
 WAITING = """
 import sys
 import exzarr
-from exzarr.stores import local_write
+from exzarr.stores.local import write
 
 def wait(temporary, path):
     print("writing", flush=True)
@@ -48,7 +48,7 @@ def wait(temporary, path):
     raise SystemExit
 
 array = exzarr.open_array(sys.argv[1], mode="r+")
-local_write._rename = wait
+write._rename = wait
 with exzarr.config.override(workers=1):
     array[0:10] = 7
 """

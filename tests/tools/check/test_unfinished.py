@@ -116,7 +116,7 @@ def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(pa
     killed(
         APPEND,
         path,
-        ("exzarr.resize:store_rows", "exzarr.stores.local.update:replace_by_staged")[nth],
+        ("exzarr._nodes.resize:store_rows", "exzarr.stores.local.update:replace_by_staged")[nth],
         ("after", "before")[nth],
     )
     report = exzarr.check(path, deep=True, grace=0)
@@ -142,7 +142,7 @@ def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(pa
 
 
 def test_other_chunks_outside_of_the_grid_are_still_found(path: Path) -> None:
-    killed(APPEND, path, "exzarr.resize:store_rows", "after")
+    killed(APPEND, path, "exzarr._nodes.resize:store_rows", "after")
     encode = exzarr.open_array(path, path="a").metadata.chunk_key_encoding.encode
     for outside in ((4, 0), (5, 0), (0, 1)):  # 19 rows are five chunks
         file = path / "a" / encode(outside)
@@ -153,7 +153,7 @@ def test_other_chunks_outside_of_the_grid_are_still_found(path: Path) -> None:
 
 
 def test_whoever_is_appending_is_no_finding(path: Path) -> None:
-    process = start(APPEND, path, "exzarr.resize:store_rows", "wait after")
+    process = start(APPEND, path, "exzarr._nodes.resize:store_rows", "wait after")
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     report = exzarr.check(path, deep=True, grace=0)
@@ -166,7 +166,7 @@ def test_whoever_is_appending_is_no_finding(path: Path) -> None:
 
 
 def test_what_others_append_after_the_kill_is_kept(path: Path) -> None:
-    killed(APPEND, path, "exzarr.resize:store_rows", "after")
+    killed(APPEND, path, "exzarr._nodes.resize:store_rows", "after")
     exzarr.open_array(path, path="a", mode="r+").append(np.full((4, 8), 9))  # into two of the chunks
     assert set(codes(path)) == {"EXZ501"}
     repaired(path)
@@ -180,7 +180,7 @@ def test_a_resize_that_was_killed_before_it_cleared_what_was_cut_off(
     path: Path, shape: tuple[int, int]
 ) -> None:
     shrink = f"exzarr.open_array(path, path='a', mode='r+').resize({shape})"
-    killed(shrink, path, "exzarr.resize:_clear_outside", "before", 2)
+    killed(shrink, path, "exzarr._nodes.resize:_clear_outside", "before", 2)
     assert set(codes(path)) == {"EXZ501"}
     assert read(path).shape == shape
     repaired(path)

@@ -1,8 +1,8 @@
-"""When something failed: whether to try again, when, and how often.
+"""Retry policies: whether to retry after an error, when, and how often.
 
-`Retry` has the shape of ``stamina.retry`` (https://stamina.hynek.me): which errors, how many
-attempts, a deadline, and a wait that grows exponentially, with jitter. It is a value: what it
-says can be asked (`next_wait`) without anything being run.
+`Retry` has the parameters of ``stamina.retry`` (https://stamina.hynek.me): which errors, how many attempts, a
+deadline, and a wait that grows exponentially, with jitter. It is a value: `next_wait` computes its decisions
+without running anything.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LASTING = frozenset(
     ).split()
     if hasattr(errno, name)
 )
-"""What the system says when the same call would fail in the same way a second later."""
+"""Error numbers of the system that a retry does not change."""
 _LASTING_CLASSES = (
     FileExistsError,
     FileNotFoundError,
@@ -47,11 +47,12 @@ _LASTING_CLASSES = (
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether `error` may be gone at the next attempt.
+    """Return whether a retry can succeed after `error`.
 
-    It may where a store or the system failed (StoreError, any other OSError, TimeoutError), except with what lasts:
-    not found, no permission, read-only, no space left, an invalid key. Nothing else is: a chunk that cannot
-    be decoded stays so, and so does a wrong argument. A `ChunkError` is as transient as its cause.
+    True for failures of a store or of the system: StoreError, any other OSError, TimeoutError. False for lasting
+    ones among them: not found, no permission, read-only, no space left, an invalid key. False for all other
+    errors, such as a chunk that cannot be decoded or an invalid argument. A `ChunkError` is as transient as its
+    cause.
     """
     cause = error.__cause__
     if isinstance(error, ChunkError) and not isinstance(error, OSError):
@@ -64,39 +65,40 @@ def is_transient(error: BaseException) -> bool:
 
 
 SILENT_SECONDS = 1.0
-"""For how long something is tried again without a warning."""
+"""Seconds of retries before the first warning."""
 WARNING_SECONDS = 5.0
-"""Warnings of retries have at least this distance, in the whole process."""
+"""Fewest seconds between two warnings of the whole process."""
 _warned = -WARNING_SECONDS
 _warning = threading.Lock()
 
 
 class Stoppable(Protocol):
-    """What can end a wait: `threading.Event`, or `exzarr._stream.stop.Stop`."""
+    """An object that can end a wait: `threading.Event`, or `exzarr._stream.stop.Stop`."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait `timeout` seconds; true, and at once, where it has been set."""
+        """Wait `timeout` seconds. Return True immediately once it is set."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How to go on after an error. A wait before attempt *k* (from 2) lasts, in seconds,
+    """A retry policy.
+
+    The wait before attempt *k* (from 2) lasts, in seconds,
     ``min(wait_max, wait_initial * wait_exp_base ** (k - 2) + U(0, wait_jitter))``.
 
     Attributes
     ----------
     on
-        Which errors are worth another attempt: a class, a tuple of classes, or a predicate. Default:
-        `is_transient`.
+        Errors to retry after: a class, a tuple of classes, or a predicate. Default: `is_transient`.
     attempts
-        How often to try, the first time included; None: until `timeout`.
+        Number of attempts, the first included. None: until `timeout`.
     timeout
-        No attempt starts later than this many seconds after the first one did; None: no deadline.
+        Seconds after the start of the first attempt in which another may start. None: no deadline.
     wait_initial, wait_max, wait_jitter, wait_exp_base
-        See above.
+        Parameters of the formula above.
     unreachable
-        How often to try where the host refuses connections, or its name is unknown (`UnreachableError`).
+        Number of attempts if the host refuses connections, or its name is unknown (`UnreachableError`).
     """
 
     on: type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], bool] = is_transient
@@ -110,18 +112,18 @@ class Retry:
 
     def __post_init__(self) -> None:
         if self.attempts is not None and (type(self.attempts) is not int or self.attempts < 1):
-            raise ArgumentError(f"a Retry has at least one attempt, not {self.attempts!r}")
+            raise ArgumentError(f"attempts= of a Retry must be at least 1 or None, not {self.attempts!r}")
         if type(self.unreachable) is not int or self.unreachable < 1:
-            raise ArgumentError(f"unreachable= of a Retry is at least one attempt, not {self.unreachable!r}")
+            raise ArgumentError(f"unreachable= of a Retry must be at least 1, not {self.unreachable!r}")
         if self.attempts is None and self.timeout is None:
-            raise ArgumentError("a Retry needs a limit: attempts, timeout, or both")
+            raise ArgumentError("a Retry needs a limit: set attempts=, timeout=, or both")
         for name in ("timeout", "wait_initial", "wait_max", "wait_jitter", "wait_exp_base"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
-                raise ArgumentError(f"{name} of a Retry must not be negative, got {value!r}")
+                raise ArgumentError(f"{name}= of a Retry must be 0 or greater, not {value!r}")
 
     def wait(self, attempt: int) -> float:
-        """Seconds to wait before `attempt` (2 is the first that is waited for). Random, by `wait_jitter`."""
+        """Return the seconds to wait before `attempt`, from 2 on. Random, within `wait_jitter`."""
         try:
             wait = self.wait_initial * self.wait_exp_base ** (attempt - 2)
         except OverflowError:
@@ -129,16 +131,16 @@ class Retry:
         return min(self.wait_max, wait + self.wait_jitter * random.random())  # noqa: S311 - no secret
 
     def is_worth(self, error: BaseException) -> bool:
-        """Whether `error` is one of those to try again after. One that is no `Exception` never is."""
+        """Return whether `error` is one to retry after. False if it is not an `Exception`."""
         if not isinstance(error, Exception):
             return False
         on = self.on
         return isinstance(error, on) if isinstance(on, (type, tuple)) else bool(on(error))
 
     def next_wait(self, error: BaseException, attempt: int, elapsed: float) -> float | None:
-        """After `attempt` failed with `error`: how long to wait before the next; None to give up.
+        """Return the seconds to wait after `attempt` failed with `error`, or None to give up.
 
-        `elapsed` is how many seconds ago the first attempt started.
+        `elapsed` is the number of seconds since the first attempt started.
         """
         attempts = self.attempts
         if isinstance(error, UnreachableError):
@@ -157,10 +159,21 @@ class Retry:
         stop: Stoppable | None = None,
         note: Callable[[int, float, Exception], None] | None = None,
     ) -> T:
-        """``fn(*args)``, again while that fails in a way that is worth it; raises the last error.
+        """Call ``fn(*args)``, with retries, and return its result.
 
-        `stop` ends a wait, and with it the attempts. `note` is told before each wait: the attempt that
-        failed, the wait, the error.
+        Parameters
+        ----------
+        fn, args
+            The function and its arguments.
+        stop
+            Setting it ends a wait, and the attempts.
+        note
+            Function that is called before each wait with the failed attempt, the wait and the error.
+
+        Raises
+        ------
+        Exception
+            The error of the last attempt.
         """
         started = time.monotonic()
         try:
@@ -181,7 +194,7 @@ class Retry:
         note: Callable[[int, float, Exception], None] | None = None,
         elapsed: float = 0.0,
     ) -> T:
-        """As `call`, where the first attempt failed with `error` already, and took `elapsed` seconds."""
+        """Continue as `call` does after a first attempt that failed with `error` and took `elapsed` seconds."""
         attempt, started = 1, time.monotonic() - elapsed
         while True:
             elapsed = time.monotonic() - started
@@ -196,12 +209,12 @@ class Retry:
             attempt += 1
             try:
                 return fn(*args)
-            except Exception as again:  # noqa: BLE001 - raised above, unless it is tried again
+            except Exception as again:  # noqa: BLE001 - raised above, unless retried
                 error = again
 
 
 def pause(wait: float, stop: Stoppable | None) -> bool:
-    """Wait, unless or until `stop` is set: true then."""
+    """Wait, and return whether `stop` was set."""
     if stop is not None:
         return stop.wait(wait)
     time.sleep(wait)
@@ -211,10 +224,10 @@ def pause(wait: float, stop: Stoppable | None) -> bool:
 def announce(
     error: BaseException, attempt: int, wait: float, what: str = "", *, elapsed: float = 0.0
 ) -> None:
-    """Every retry passes here once: `attempt` failed, the next is in `wait` seconds, and the first was `elapsed` ago.
+    """Report a retry: `attempt` failed, the next starts in `wait` seconds, and the first started `elapsed` seconds ago.
 
-    Hooks get an event. Retries that go on for longer than a second are warnings of the logger ``exzarr._retrying``, which
-    Python prints on stderr unless logging is configured otherwise.
+    Every retry calls this once. Hooks get an event. Retries that last longer than a second are warnings of the logger
+    ``exzarr.retry``. Python prints these on stderr unless logging is configured otherwise.
     """
     if elapsed + wait > SILENT_SECONDS:
         _warn(error, attempt, wait, elapsed)
@@ -230,7 +243,7 @@ def announce(
 
 
 def _warn(error: BaseException, attempt: int, wait: float, elapsed: float) -> None:
-    """Log a retry, unless another was logged a moment ago: many requests may fail together."""
+    """Log a retry, unless one was logged in the last seconds: many requests can fail together."""
     global _warned
     now = time.monotonic()
     with _warning:
@@ -240,14 +253,16 @@ def _warn(error: BaseException, attempt: int, wait: float, elapsed: float) -> No
     import logging
 
     logging.getLogger("exzarr.retry").warning(
-        "%s: attempt %d failed after %.1f s, the next begins in %.1f s", error, attempt, elapsed, wait
+        "%s: attempt %d failed after %.1f s, the next starts in %.1f s", error, attempt, elapsed, wait
     )
 
 
 def as_retry(retries: int | Retry | None) -> Retry | None:
-    """What users give as ``retries=``: a number of *further* attempts, a `Retry`, or None for no retry."""
+    """Return the policy for an argument ``retries=``: a number of *further* attempts, a `Retry` or None."""
     if retries is None or isinstance(retries, Retry):
         return retries
     if type(retries) is not int or retries < 0:
-        raise ArgumentError(f"retries is a number of further attempts or a Retry, not {retries!r}")
+        raise ArgumentError(
+            f"retries= must be None, a number of further attempts or a Retry, not {retries!r}"
+        )
     return Retry(attempts=retries + 1) if retries else None

@@ -1,4 +1,4 @@
-"""Settings: one frozen dataclass, from the environment, for the process or for a block.
+"""Settings of exzarr: for the process, for a block, or from the environment.
 
 >>> import exzarr
 >>> exzarr.config.get().workers >= 1
@@ -7,8 +7,7 @@ True
 ...     exzarr.config.get().workers
 1
 
-Each field can be set by an environment variable: ``EXZARR_WORKERS=4``,
-``EXZARR_WRITE_EMPTY_CHUNKS=1``.
+An environment variable sets each field: ``EXZARR_WORKERS=4``, ``EXZARR_WRITE_EMPTY_CHUNKS=1``.
 """
 
 from __future__ import annotations
@@ -28,59 +27,60 @@ __all__ = ["Config", "get", "override", "set"]
 def _cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity
+    except AttributeError:  # macOS and Windows do not have it
         return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What can be set.
+    """All settings.
 
     Attributes
     ----------
     workers
-        Threads that read, decode, encode and write, for the whole process; the caller's
-        own thread is one of them. Default: the cores this process may use.
+        Number of threads that read, decode, encode and write, for the whole process. The calling thread is one of
+        them. Default: the number of cores that this process may use.
     inline_bytes
-        A selection that has only one chunk, or fewer bytes of compressed chunks than this, is
-        done in the caller's thread alone: handing it over would cost more than it saves.
+        The calling thread handles a selection alone if it has one chunk, or fewer compressed bytes than this.
+        Passing it to other threads would cost more than it saves.
     coalesce_gap
-        Ranges of one shard that lie no further apart than this many bytes are read at once.
+        Two ranges of one shard are read in one request if at most this many bytes lie between them.
     coalesce_max
-        All workers together never read more than this many bytes of shards at once (inner
-        chunks that are larger excepted). Bounds their memory.
+        Most bytes of shards that all workers together read in one step, unless one inner chunk is larger. Limits
+        their memory.
     requests
-        Requests in flight at stores that take long to answer (object stores), for the whole process, whatever
-        runs at once. A single read has no more than the store wants (`Store.concurrency`).
+        Most requests in flight at stores with a high latency (object stores), for the whole process. A single read
+        has at most `Store.concurrency` requests in flight.
     fetch_bytes
-        No read fetches further ahead than this many bytes of what is stored.
+        Most stored bytes that a read fetches ahead.
     remote_gap, remote_most
-        As `coalesce_gap` and `coalesce_max` for such stores, for each request: there, a request costs more
-        than the bytes between two ranges. Shards of up to `remote_most` bytes in memory are read as a whole where
-        half of them is wanted.
+        The same limits as `coalesce_gap` and `coalesce_max`, for stores with a high latency and for each request.
+        There, a request costs more than the bytes between two ranges. A shard of up to `remote_most` bytes in memory
+        is read as a whole if the selection needs half of it.
     shard_index_cache
         Bytes of shard indexes that one open array keeps.
     write_empty_chunks
-        Store chunks that hold nothing but the fill value. The default leaves them out.
+        True: store chunks that hold only the fill value. Default: leave them out.
     memory_order
-        ``"F"``: arrays of format 3 are read into Fortran-contiguous arrays, unless they are opened with another
-        `memory_order`. ``"auto"``: as the array's own order says.
+        ``"F"``: read arrays of format 3 into Fortran-contiguous arrays, unless they are opened with another
+        `memory_order`. ``"auto"``: use the order of the stored array.
     allow_pickle
-        Permit the ``pickle`` codec of Zarr v2. Reading a pickle runs whatever code its
-        writer chose: only for stores you wrote yourself.
+        Permit the ``pickle`` codec of Zarr v2. Reading a pickle runs code that its writer chose: permit it only for
+        stores that you wrote yourself.
     durability
-        How stores that are opened from now on by their path, without saying it themselves, write files:
-        ``"rename"`` (nobody ever sees half of one, and the death of the process harms none), or ``"fsync"``
-        (what was put also survives a power cut; as slow as the disk).
+        How stores write files if they are opened by path and set no durability themselves.
+        ``"rename"``: readers see a whole old or new value, also after the process is killed.
+        ``"fsync"``: a stored value also survives a power failure. As slow as the disk.
     lock_timeout
-        Seconds to wait for a lock that another writer holds, before LockTimeoutError. A writer that
-        died holds none. ``inf`` waits for as long as it takes.
+        Seconds to wait for a lock that another writer holds, before LockTimeoutError. A writer that died holds no
+        lock. ``inf`` waits without a limit.
     lease_timeout
-        Object stores, which have no locks: seconds without a sign of life after which a writer who appends or resizes
-        is taken for dead, and another one takes over. Nothing is lost if it was alive: it begins anew.
+        Object stores, which have no locks: seconds after which a writer lease expires that its holder does not renew.
+        Another writer that appends or resizes then takes over. A holder that is still alive loses no data: it starts
+        again.
     file_locks
-        Keep writers in other processes out, too. False keeps out only other threads of this process:
-        for file systems without locks, where nobody else writes.
+        True: exclude writers in other processes, too. False: exclude only other threads of this process. Use False
+        for file systems without locks, if no other process writes.
     """
 
     workers: int = 0
@@ -106,18 +106,18 @@ class Config:
             if wanted == "float" and type(value) is int:
                 object.__setattr__(self, field.name, value := float(value))
             if type(value).__name__ != wanted:
-                raise ArgumentError(f"config {field.name} must be {wanted}, not {value!r}")
+                raise ArgumentError(f"config setting {field.name} must be of type {wanted}, not {value!r}")
             if wanted == "str":
                 if value not in (known := _CHOICES[field.name]):
-                    raise ArgumentError(f"config {field.name} must be one of {known}, not {value!r}")
-            elif not value >= 0:  # NaN is neither
-                raise ArgumentError(f"config {field.name} must not be negative, got {value}")
+                    raise ArgumentError(f"config setting {field.name} must be one of {known}, not {value!r}")
+            elif not value >= 0:  # also refuses NaN
+                raise ArgumentError(f"config setting {field.name} must be 0 or greater, not {value}")
         if self.workers == 0:
             object.__setattr__(self, "workers", _cores())
 
 
 def from_environment(environ: Mapping[str, str]) -> Config:
-    """The settings that the variables ``EXZARR_*`` of `environ` ask for."""
+    """Return the settings that the variables ``EXZARR_*`` in `environ` define."""
     changes: dict[str, Any] = {}
     for field in fields(Config):
         variable = f"EXZARR_{field.name.upper()}"
@@ -155,7 +155,7 @@ _block: ContextVar[Config | None] = ContextVar("exzarr_config", default=None)
 
 
 def get() -> Config:
-    """The settings in force here."""
+    """Return the settings that apply here."""
     found = _block.get()
     if found is not None:
         return found
@@ -166,7 +166,7 @@ def get() -> Config:
 
 
 def set(**changes: Any) -> Config:  # noqa: A001 - reads as exzarr.config.set(...)
-    """Change settings for the whole process, from now on; returns them."""
+    """Change settings for the whole process and return all of them."""
     global _process
     _process = _changed(_process or from_environment(os.environ), changes)
     return _process
@@ -186,5 +186,7 @@ def _changed(config: Config, changes: dict[str, Any]) -> Config:
     known = {field.name for field in fields(Config)}
     for name in changes:
         if name not in known:
-            raise ArgumentError(f"there is no setting {name!r}; known: {', '.join(sorted(known))}")
+            raise ArgumentError(
+                f"unknown config setting {name!r}; the settings are {', '.join(sorted(known))}"
+            )
     return replace(config, **changes)

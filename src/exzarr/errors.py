@@ -1,40 +1,39 @@
-"""Every exception exzarr raises on purpose.
+"""All exceptions that exzarr raises intentionally.
 
-All of them derive from `ExzarrError` *and* from the builtin that a caller of
-plain Python or NumPy would catch::
+Each derives from `ExzarrError` *and* from the builtin exception that a caller of plain Python or NumPy expects::
 
     ExzarrError
-    ├── NodeNotFoundError            (FileNotFoundError, KeyError)  no array or group at this path
-    ├── NodeExistsError              (FileExistsError)     something is there already
-    ├── NodeTypeError                (TypeError)           an array was asked for, a group is there, or the reverse
+    ├── NodeNotFoundError            (FileNotFoundError, KeyError)  no array or group exists at this path
+    ├── NodeExistsError              (FileExistsError)     an array or group exists at this path
+    ├── NodeTypeError                (TypeError)           the node is a group instead of an array, or the reverse
     ├── MetadataError                (ValueError)          a metadata document is invalid
-    │   └── UnsupportedError         (NotImplementedError) valid, but needs something exzarr (or this install) lacks
-    ├── CodecError                   (ValueError)          bytes that a codec cannot turn into what was promised
-    │   └── ChecksumError                                  their checksum is not the one that is stored
-    ├── ChunkError                                         one chunk, named by array, index and key
+    │   └── UnsupportedError         (NotImplementedError) valid, but exzarr or this installation lacks a feature
+    ├── CodecError                   (ValueError)          a codec cannot decode bytes, or cannot encode an array
+    │   └── ChecksumError                                  the bytes do not match their stored checksum
+    ├── ChunkError                                         one chunk failed: names the array, index and key
     │   ├── ChunkCorruptError        (ValueError)          it cannot be decoded, or has the wrong size
-    │   ├── ChunkMissingError        (KeyError)            it is absent, and the array was opened with missing="error"
-    │   ├── ChunkStoreError          (StoreError)          the store failed on it
-    │   ├── ChunkTimeoutError        (TimedOutError)       it took longer than it may
+    │   ├── ChunkMissingError        (KeyError)            it is missing, and the array was opened with missing="error"
+    │   ├── ChunkStoreError          (StoreError)          the store failed to read or write it
+    │   ├── ChunkTimeoutError        (TimedOutError)       it took longer than its timeout
     │   └── WorkerDiedError          (RuntimeError)        the process that worked on it died
-    ├── SelectionError               (IndexError)          what stands between the brackets does not fit the array
-    ├── ArgumentError                (ValueError)          any other argument that makes no sense
-    │   └── UnknownArgumentError     (TypeError)           a keyword that the function does not have
-    ├── StoreError                   (OSError)             the store failed
-    │   ├── InvalidKeyError          (ValueError)          a key or path that could leave the store
-    │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for too long
-    │   ├── ListingUnsupportedError                        a store that cannot say which keys it has
+    ├── SelectionError               (IndexError)          a selection does not fit the array
+    ├── ArgumentError                (ValueError)          any other argument is invalid
+    │   └── UnknownArgumentError     (TypeError)           a function does not have a keyword
+    ├── StoreError                   (OSError)             a store failed
+    │   ├── InvalidKeyError          (ValueError)          a key or path is malformed, or would leave the store
+    │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for longer than lock_timeout
+    │   ├── ListingUnsupportedError                        the store cannot list its keys
     │   ├── ReadOnlyError            (PermissionError)     a write to something opened for reading
-    │   ├── UnreachableError         (ConnectionError)     a host that refuses connections, or that no name server knows
-    │   └── ChangedError                                   a value that was replaced while its parts were read
-    ├── StreamError                  (RuntimeError)        a stream that cannot go on
-    ├── IngestError                  (RuntimeError)        a block that can't be ingested, or a target it can't go to
-    │   └── IngestConflictError                            two runs ingest with one key
-    ├── UnreadError                  (TypeError, AttributeError)  an operator or a method of NumPy on an array in a store
-    ├── TimedOutError                (TimeoutError)        something took longer than it may
-    └── MissingDependencyError       (ImportError)         an optional library is needed; the message names the extra
+    │   ├── UnreachableError         (ConnectionError)     a host refuses connections, or its name is unknown
+    │   └── ChangedError                                   a value was replaced while its parts were read
+    ├── StreamError                  (RuntimeError)        a stream cannot continue
+    ├── IngestError                  (RuntimeError)        a block cannot be ingested, or its target cannot take it
+    │   └── IngestConflictError                            two runs ingest with the same key
+    ├── UnreadError                  (TypeError, AttributeError)  an operator or method of NumPy, used on a stored array
+    ├── TimedOutError                (TimeoutError)        an operation took longer than its timeout
+    └── MissingDependencyError       (ImportError)         an optional library is missing; names the extra to install
 
-Messages say what was wrong, where, and what to do about it.
+Each message says what failed, on which object, why, and what to do.
 """
 
 from __future__ import annotations
@@ -75,54 +74,54 @@ __all__ = [
 
 
 class ExzarrError(Exception):
-    """The root of everything exzarr raises on purpose."""
+    """Base class of all exceptions that exzarr raises intentionally."""
 
     def __str__(self) -> str:
-        # KeyError would quote its message; ours are sentences.
+        # KeyError would put the message in quotes.
         return str(self.args[0]) if self.args else ""
 
 
 class NodeNotFoundError(ExzarrError, FileNotFoundError, KeyError):
-    """No array or group at this path."""
+    """No array or group exists at a path."""
 
 
 class NodeExistsError(ExzarrError, FileExistsError):
-    """An array or group is there already."""
+    """An array or group already exists at a path."""
 
 
 class NodeTypeError(ExzarrError, TypeError):
-    """The node is of the other kind: a group where an array was asked for, or the reverse."""
+    """A node has the other type: a group instead of an array, or an array instead of a group."""
 
 
 class MetadataError(ExzarrError, ValueError):
-    """A metadata document is not what the specification allows."""
+    """A metadata document that the specification does not allow."""
 
 
 class UnsupportedError(MetadataError, NotImplementedError):
-    """Valid metadata that asks for something this installation does not have."""
+    """Valid metadata that requires a feature which this installation lacks."""
 
 
 class CodecError(ExzarrError, ValueError):
-    """Bytes a codec cannot decode, or an array it cannot encode."""
+    """Bytes that a codec cannot decode, or an array that it cannot encode."""
 
 
 class ChecksumError(CodecError):
-    """Bytes whose checksum is not the one that is stored with them: they were damaged after they were written."""
+    """Bytes that do not match their stored checksum: they were damaged after they were written."""
 
 
 class ChunkError(ExzarrError):
-    """Something is wrong with one chunk.
+    """A failure of one chunk.
 
     Attributes
     ----------
     array
         Path of the array in its store.
     index
-        The chunk's index in the chunk grid.
+        Index of the chunk in the chunk grid.
     key
-        The store key that holds the chunk (the shard's, where there are shards).
+        Store key that holds the chunk. In an array with shards: the key of the shard.
     reason
-        What went wrong, in one sentence.
+        What failed, in one sentence.
     """
 
     def __init__(self, array: str, index: tuple[int, ...], key: str, reason: str) -> None:
@@ -141,7 +140,7 @@ class ChunkCorruptError(ChunkError, ValueError):
 
 
 class ChunkMissingError(ChunkError, KeyError):
-    """A chunk that is not stored, read from an array opened with ``missing="error"``."""
+    """A missing chunk of an array that was opened with ``missing="error"``."""
 
 
 class SelectionError(ExzarrError, IndexError):
@@ -149,15 +148,15 @@ class SelectionError(ExzarrError, IndexError):
 
 
 class ArgumentError(ExzarrError, ValueError):
-    """An argument that makes no sense."""
+    """An invalid argument."""
 
 
 class UnknownArgumentError(ArgumentError, TypeError):
-    """A keyword that the function does not have; the message names the nearest one that it has."""
+    """A keyword that a function does not have. The message names the most similar keyword."""
 
 
 class StoreError(ExzarrError, OSError):
-    """A store could not do what was asked."""
+    """A store failed to do what was requested."""
 
 
 class InvalidKeyError(StoreError, ValueError):
@@ -165,7 +164,7 @@ class InvalidKeyError(StoreError, ValueError):
 
 
 class ListingUnsupportedError(StoreError):
-    """A store that cannot say which keys it has, or does not permit it: a web server, a bucket that denies listing."""
+    """A store that cannot list its keys: a web server, or a bucket that denies listing."""
 
 
 class UnreachableError(StoreError, ConnectionError):
@@ -173,7 +172,7 @@ class UnreachableError(StoreError, ConnectionError):
 
 
 class LockTimeoutError(StoreError, TimeoutError):
-    """A lock that somebody else held for longer than the setting ``lock_timeout`` allows."""
+    """Another writer held a lock for longer than the setting ``lock_timeout``."""
 
 
 class ReadOnlyError(StoreError, PermissionError):
@@ -181,23 +180,23 @@ class ReadOnlyError(StoreError, PermissionError):
 
 
 class ChangedError(StoreError):
-    """A value that was replaced, or deleted, by somebody else while its parts were read."""
+    """A value that another writer replaced or deleted while its parts were read."""
 
 
 class IngestError(ExzarrError, RuntimeError):
-    """A block that can't be ingested, or arrays that can't take one."""
+    """A block that cannot be ingested, or an array that cannot take a block."""
 
 
 class IngestConflictError(IngestError):
-    """Another run of `exzarr.ingest` uses the same key, or a resumed source does not hold the blocks that are stored."""
+    """Another run of `exzarr.ingest` uses the same key, or a resumed source lacks blocks that are stored."""
 
 
 class UnreadError(ExzarrError, TypeError, AttributeError):
-    """An operator or a method that an array in a store does not have: read what you need first."""
+    """An operator or method that a stored array does not have: read the array first."""
 
 
 class StreamError(ExzarrError, RuntimeError):
-    """A stream that cannot go on: it was opened in another process, before a fork."""
+    """A stream that cannot continue, for example because it was opened before a fork."""
 
 
 class LeftOutWarning(UserWarning):
@@ -209,16 +208,16 @@ class TimedOutError(ExzarrError, TimeoutError):
 
 
 class ChunkStoreError(ChunkError, StoreError):
-    """A chunk that the store failed to read or write; the store's own error is the cause."""
+    """A chunk that the store failed to read or write. The store's error is the cause."""
 
 
 class ChunkTimeoutError(ChunkError, TimedOutError):
-    """A chunk that took longer than the ``timeout`` it was given."""
+    """A chunk that took longer than its ``timeout``."""
 
 
 class WorkerDiedError(ChunkError, RuntimeError):
-    """A chunk whose worker process died over it: killed, out of memory, or ended by what ran in it."""
+    """A chunk whose worker process died: killed, out of memory, or ended by the code that ran in it."""
 
 
 class MissingDependencyError(ExzarrError, ImportError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """An optional library is not installed. The message names the extra that installs it."""

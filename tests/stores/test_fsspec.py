@@ -29,7 +29,7 @@ class TestFsspecFolder(StoreSuite):
         return FsspecStore(f"file://{tmp_path}/data", single_writer=True)
 
     @pytest.mark.skip("its puts are not atomic")
-    def test_a_reader_sees_the_old_value_or_the_new_one(self): ...
+    def test_reader_sees_old_or_new_value(self): ...
 
 
 def test_urls_that_no_other_store_has_are_fsspecs(tmp_path):

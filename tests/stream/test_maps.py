@@ -469,7 +469,7 @@ def test_stats_and_progress_count_everything_and_end_at_total() -> None:
         ({"workers": 0}, "workers must be a positive number, not 0"),
         ({"prefetch": -1}, "prefetch must not be negative"),
         ({"timeout": 0}, "timeout is a number of seconds"),
-        ({"retries": -1}, "retries is a number of further attempts"),
+        ({"retries": -1}, "retries= must be None, a number of further attempts"),
         ({"on_error": "ignore"}, "on_error is 'raise', 'skip', or something to call"),
         ({"missing": "zero"}, "missing is 'fill' or 'skip'"),
         ({"executor": "greenlets"}, "executor is 'threads', 'processes', a concurrent.futures.Executor"),

@@ -1,1 +1,1 @@
-"""exzarr in other libraries' terms. Each module imports its library when it is used, and not before."""
+"""Bridges to other libraries. Each module imports its library on first use."""

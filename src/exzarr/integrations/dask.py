@@ -1,4 +1,4 @@
-"""Arrays for dask (https://docs.dask.org/en/stable/array.html)."""
+"""dask arrays (https://docs.dask.org/en/stable/array.html) of stored arrays."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ __all__ = ["to_dask"]
 
 
 def to_dask(array: Array, *, chunks: Any = None) -> Any:
-    """`array` as a `dask.array.Array` that reads when it is computed.
+    """Return `array` as a `dask.array.Array` that reads its blocks when it is computed.
 
-    Blocks are read without a lock, by dask's threads or processes or on the machines of a cluster: what
-    travels is the array's address. That must be within the workers' reach; a `MemoryStore` is for dask's
-    threads only. The array is seen as it is when a block is read; its shape, as it is now.
+    dask's threads, its processes or the machines of a cluster read the blocks, without a lock. Tasks carry the
+    address of the array, so the workers need access to the store. A `MemoryStore` works with dask's threads only.
+    The shape is fixed by this call; the values are those stored when a block is read.
 
     Parameters
     ----------
+    array
+        The array.
     chunks
-        The blocks, in any form that dask takes: ``(100, -1)``, ``"auto"``, ``"128 MiB"``. Blocks of
-        several chunks are read at once; blocks that cut chunks read those more than once. Default: one
-        block for each chunk, or for each shard where there are shards.
+        The blocks, in any form that dask accepts: ``(100, -1)``, ``"auto"``, ``"128 MiB"``. A block of several
+        chunks is read in one selection. Blocks that divide chunks read these several times. Default: one
+        block per chunk, or one per shard if the array has shards.
 
     Returns
     -------
     dask.array.Array
-        Named by store, path, metadata and blocks: the same array gives the same keys, in every process.
+        Its name depends on store, path, metadata and blocks: the same array has the same keys in every process.
 
     Raises
     ------
@@ -47,13 +49,13 @@ def to_dask(array: Array, *, chunks: Any = None) -> Any:
 
     See Also
     --------
-    dask.array.store : the way back: ``dask.array.store(blocks, array, lock=False)``.
+    dask.array.store : writes the result: ``dask.array.store(blocks, array, lock=False)``.
     """
     try:
         import dask.array
         from dask.base import tokenize
     except ImportError:
-        raise MissingDependencyError("to_dask needs dask: pip install 'exzarr[dask]'") from None
+        raise MissingDependencyError("to_dask requires dask: pip install 'exzarr[dask]'") from None
     native = tuple([sizes or (0,) for sizes in array.write_chunk_sizes])
     if chunks is None:
         blocks = native
@@ -82,15 +84,15 @@ _keys = count()
 
 
 class _Blocks:
-    """What dask slices. Where it is unpickled it opens the array with the first block, and once in a process.
+    """The object that dask slices. After unpickling it opens the array at the first block, once per process.
 
-    Not before: an error while a message is unpickled has dask lose the connection and try for ever.
+    It does not open it earlier: if unpickling a message raises, dask loses the connection and retries forever.
     """
 
     def __init__(self, array: Array, token: str) -> None:
         self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
         self._token = token
-        # A name of its own, as the token stays the same when a zip file is replaced by one like it.
+        # Unique: the token does not change if a zip file is replaced by a similar one.
         self._key = (token, os.getpid(), next(_keys))
         self._array: Array | None = array
         self._packed: list[bytes] | None = None

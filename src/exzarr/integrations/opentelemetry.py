@@ -4,7 +4,7 @@
 >>> from exzarr.integrations.opentelemetry import OpenTelemetry
 >>> telemetry.add_hook(OpenTelemetry())  # doctest: +SKIP
 
-Where they go is OpenTelemetry's to say: to the providers that the program has set up.
+They go to the providers that the program has configured in OpenTelemetry.
 """
 
 from __future__ import annotations
@@ -31,15 +31,14 @@ NAME = "exzarr"
 
 
 class OpenTelemetry:
-    """A hook that makes spans and metrics of events.
+    """A hook that turns events into spans and metrics.
 
-    **Spans**, children of the span that is current where exzarr is called: ``exzarr.read`` and
-    ``exzarr.write``, one for each selection, with the attributes ``exzarr.store``, ``exzarr.array``,
-    ``exzarr.chunks`` and ``exzarr.bytes``; those that failed have the status ERROR. With `requests`,
-    also ``exzarr.get``, ``exzarr.put``, ... for each request to a store, with ``exzarr.store``,
-    ``exzarr.key`` and ``exzarr.bytes``.
+    **Spans** are children of the span that is current where exzarr is called. Each selection makes one span,
+    ``exzarr.read`` or ``exzarr.write``, with the attributes ``exzarr.store``, ``exzarr.array``, ``exzarr.chunks`` and
+    ``exzarr.bytes``. Failed ones have the status ERROR. With `requests`, each request to a store also makes one:
+    ``exzarr.get``, ``exzarr.put``, ..., with ``exzarr.store``, ``exzarr.key`` and ``exzarr.bytes``.
 
-    **Metrics**, without paths and keys, of which there may be any number:
+    **Metrics** have no paths or keys as attributes, because their number is unlimited:
 
     ===============================  =========  ====  ==========================================
     ``exzarr.selection.duration``    histogram  s     ``operation``, ``error``
@@ -56,11 +55,11 @@ class OpenTelemetry:
     Parameters
     ----------
     requests
-        Make a span of every request, too. There is at least one for each chunk.
+        Also make a span for each request. Each chunk has at least one request.
     attributes
-        What to add to all spans and metrics.
+        Attributes to add to all spans and metrics.
     tracer_provider, meter_provider
-        Other providers than the program's.
+        Providers to use instead of the program's.
 
     Raises
     ------
@@ -93,26 +92,26 @@ class OpenTelemetry:
             "exzarr.selection.duration", "s", "Time to read or write a selection"
         )
         self._selection_bytes = meter.create_counter(
-            "exzarr.selection.bytes", "By", "Bytes in memory of the elements that were selected"
+            "exzarr.selection.bytes", "By", "Bytes in memory of the selected elements"
         )
         self._chunks = meter.create_counter("exzarr.chunks", "{chunk}", "Chunks read or written")
         self._chunk_bytes = meter.create_counter(
-            "exzarr.chunk.bytes", "By", "Bytes of chunks, as they are stored and decoded"
+            "exzarr.chunk.bytes", "By", "Bytes of chunks, stored and decoded"
         )
         self._chunk_time = meter.create_counter(
-            "exzarr.chunk.time", "s", "Time of threads, by what they did for chunks"
+            "exzarr.chunk.time", "s", "Thread time spent on chunks, by phase"
         )
         self._request_duration = meter.create_histogram(
-            "exzarr.request.duration", "s", "Time that a store took for a request"
+            "exzarr.request.duration", "s", "Time of a request to a store"
         )
         self._request_bytes = meter.create_counter(
-            "exzarr.request.bytes", "By", "Bytes that came from stores or went there"
+            "exzarr.request.bytes", "By", "Bytes read from and written to stores"
         )
-        self._retries = meter.create_counter("exzarr.retries", "{retry}", "What was tried again")
-        self._hits = meter.create_counter("exzarr.cache.hits", "{hit}", "What a cache had")
+        self._retries = meter.create_counter("exzarr.retries", "{retry}", "Retries")
+        self._hits = meter.create_counter("exzarr.cache.hits", "{hit}", "Requests that a cache answered")
 
     def __call__(self, event: Event) -> None:
-        """Make of `event` what there is to make of it."""
+        """Turn `event` into spans and metrics."""
         match event:
             case SelectionRead() | SelectionWritten():
                 self._selection(event)
@@ -140,19 +139,21 @@ class OpenTelemetry:
         self._span(f"exzarr.{operation}", event.at, event.seconds, event.error, attributes)
 
     def _chunk(self, event: ChunkRead | ChunkWritten) -> None:
-        of = {**self._common, "operation": _operation(event)}
-        self._chunks.add(1, {**of, "stored": event.stored})
-        self._chunk_bytes.add(event.bytes_stored, {**of, "form": "stored"})
-        self._chunk_bytes.add(event.bytes_decoded, {**of, "form": "decoded"})
+        common = {**self._common, "operation": _operation(event)}
+        self._chunks.add(1, {**common, "stored": event.stored})
+        self._chunk_bytes.add(event.bytes_stored, {**common, "form": "stored"})
+        self._chunk_bytes.add(event.bytes_decoded, {**common, "form": "decoded"})
         for phase in READ_PHASES if isinstance(event, ChunkRead) else WRITE_PHASES:
             seconds = getattr(event, phase)
             if seconds > 0:
-                self._chunk_time.add(seconds, {**of, "phase": phase})
+                self._chunk_time.add(seconds, {**common, "phase": phase})
 
     def _request(self, event: StoreRequest) -> None:
-        of = {**self._common, "kind": event.kind}
-        self._request_duration.record(event.seconds, {**of, "found": event.found, "error": bool(event.error)})
-        self._request_bytes.add(event.bytes, of)
+        common = {**self._common, "kind": event.kind}
+        self._request_duration.record(
+            event.seconds, {**common, "found": event.found, "error": bool(event.error)}
+        )
+        self._request_bytes.add(event.bytes, common)
         if self._requests:
             attributes = {
                 "exzarr.store": event.store,
@@ -163,7 +164,7 @@ class OpenTelemetry:
             self._span(f"exzarr.{event.kind}", event.at, event.seconds, event.error, attributes)
 
     def _span(self, name: str, at: float, seconds: float, error: str, attributes: Mapping[str, Any]) -> None:
-        """A span of what is over already."""
+        """Make a span of an operation that has ended."""
         trace = self._trace
         span = self._tracer.start_span(
             name,

@@ -11,7 +11,7 @@ __all__ = ["to_torch"]
 
 
 def to_torch(batches: Batches, *, keep_order: bool = False) -> Any:
-    """`exzarr.batches` as a ``torch.utils.data.IterableDataset``::
+    """Return `exzarr.batches` as a ``torch.utils.data.IterableDataset``::
 
         dataset = exzarr.to_torch(exzarr.batches((images, labels), 256, shuffle="window"))
         for epoch in range(10):
@@ -19,40 +19,42 @@ def to_torch(batches: Batches, *, keep_order: bool = False) -> Any:
             for x, y in DataLoader(dataset, batch_size=None):
                 ...
 
-    The batches are made already, so a `DataLoader` is given ``batch_size=None``; it turns their arrays into
-    tensors. Reading needs no worker processes, as threads read ahead. Where there are some all the same,
-    for costly transforms, say, they share the batches of an epoch.
+    Pass ``batch_size=None`` to the `DataLoader`, because the data set yields whole batches. The `DataLoader` turns
+    their arrays into tensors. Reading needs no worker processes: threads read ahead. If you use workers
+    nevertheless, for example for costly transforms, they share the batches of an epoch.
 
     Parameters
     ----------
     batches
-        What `exzarr.batches` returns.
+        The result of `exzarr.batches`.
     keep_order
-        Have batches come in the same order with worker processes as without. Each worker then reads nearly
-        all chunks; else each has a stretch of the batches, and hardly a chunk is read by two.
+        True: worker processes do not change the order of the batches. Each worker then reads nearly all chunks.
+        False: each worker takes one contiguous part of the batches, so that two workers rarely read the same chunk.
 
     Returns
     -------
     torch.utils.data.IterableDataset
-        With a length, `set_epoch`, `state_dict` and `load_state_dict`; it can be sent to workers that are
-        forked or spawned.
+        With a length, `set_epoch`, `state_dict` and `load_state_dict`. It can be sent to forked and to spawned
+        workers.
 
     Raises
     ------
+    ArgumentError
+        `batches` is not the result of `exzarr.batches`.
     MissingDependencyError
         PyTorch is not installed.
 
     Notes
     -----
-    Without workers, each pass is followed by the next epoch. Workers that end with a pass can't tell the main
-    process how far they came: there, call `set_epoch` before each, as with a ``DistributedSampler``.
+    Without workers, each pass advances to the next epoch. With workers, call `set_epoch` before each pass, as with a
+    ``DistributedSampler``: workers that end with a pass cannot report their position to the main process.
     """
     if not isinstance(batches, Batches):
-        raise ArgumentError(f"to_torch takes what exzarr.batches returns, not {type(batches).__name__}")
+        raise ArgumentError(f"to_torch takes the result of exzarr.batches, not {type(batches).__name__}")
     try:
-        import torch  # noqa: F401 - to tell whether it is there
+        import torch  # noqa: F401 - checks that it is installed
     except ImportError:
-        raise MissingDependencyError("to_torch needs PyTorch: pip install 'exzarr[torch]'") from None
+        raise MissingDependencyError("to_torch requires PyTorch: pip install 'exzarr[torch]'") from None
     from exzarr.integrations.torch_dataset import BatchDataset
 
     return BatchDataset(batches, keep_order=keep_order)

@@ -1,6 +1,6 @@
-"""What exzarr does, told while it does it: events, and hooks that get them.
+"""Events about reads, writes and requests, and hooks that receive them.
 
-While nobody listens, no event is made, nothing is timed, and but for `hooks` nothing of this is imported.
+Without a hook, exzarr makes no events, measures no times and imports only the module `registry` of this package.
 """
 
 from exzarr._lazy import exports

@@ -1,8 +1,8 @@
-"""What can happen, as frozen dataclasses. All of them pickle, so that processes can hand them on.
+"""The events, as frozen dataclasses. They can be pickled, so processes can exchange them.
 
-Bytes are counted where they pass: `bytes_stored` as they are in the store, `bytes_decoded` as they are in
-memory. Seconds are wall-clock seconds of the thread that did it; those of one chunk never overlap, so that
-their sum over all chunks is time that threads spent, and not time that passed.
+`bytes_stored` counts bytes as they are in the store, `bytes_decoded` bytes in memory. Seconds are wall-clock
+seconds of the thread that did the work. Those of one chunk never overlap: their sum over all chunks is thread
+time, not elapsed time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 RequestKind = Literal["get", "range", "put", "delete", "list", "size"]
-"""``get`` a whole value or ask for it, ``range`` a part of one, ``size`` only whether it is there, and how long."""
+"""``get``: a whole value, now or in parts later. ``range``: a part of a value. ``size``: existence and length only."""
 
 Locate = Callable[[str, int | None], tuple[int, ...]]
 """(key, number of the inner chunk) → index of the chunk."""
@@ -40,20 +40,20 @@ _EPOCH = time.time() - time.perf_counter()
 
 
 def now() -> float:
-    """Seconds since the epoch, by a clock that never goes back in this process."""
+    """Return seconds since the epoch, from a clock that never goes back in this process."""
     return _EPOCH + time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened.
+    """Base class of all events.
 
     Attributes
     ----------
     at
-        When it was over: seconds since the epoch.
+        Time when it ended, in seconds since the epoch.
     thread, process
-        Where: as `threading.get_ident` and `os.getpid` have it.
+        Thread and process that did the work: `threading.get_ident` and `os.getpid`.
     """
 
     at: float = field(default_factory=now)
@@ -63,20 +63,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _OfSelection(Event):
-    """A selection, done.
+    """A finished selection.
 
     Attributes
     ----------
     store, array
-        The store's URL, and the array's path in it (``""`` for a root array).
+        URL of the store, and path of the array in it (``""`` for a root array).
     chunks
-        How many chunks (shards, where there are shards) the plan has.
+        Number of stored chunks in the plan. In an array with shards: number of shards.
     bytes
         Bytes of the selected elements in memory.
     seconds
-        From beginning to end.
+        Duration.
     error
-        The exception that ended it, as text; ``""`` where it succeeded.
+        The exception that ended it, as text; ``""`` if it succeeded.
     """
 
     store: str
@@ -89,7 +89,7 @@ class _OfSelection(Event):
 
 @dataclass(frozen=True, slots=True)
 class SelectionRead(_OfSelection):
-    """A selection was read: ``a[10:20]``. Attributes: see `SelectionWritten`, which has the same."""
+    """A selection was read: ``a[10:20]``. It has the attributes of `SelectionWritten`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,15 @@ class SelectionWritten(_OfSelection):
     Attributes
     ----------
     store, array
-        The store's URL, and the array's path in it (``""`` for a root array).
+        URL of the store, and path of the array in it (``""`` for a root array).
     chunks
-        How many chunks (shards, where there are shards) the plan has.
+        Number of stored chunks in the plan. In an array with shards: number of shards.
     bytes
         Bytes of the selected elements in memory.
     seconds
-        From beginning to end.
+        Duration.
     error
-        The exception that ended it, as text; ``""`` where it succeeded.
+        The exception that ended it, as text; ``""`` if it succeeded.
     """
 
 
@@ -124,39 +124,39 @@ class _OfChunk(Event):
 
     @property
     def index(self) -> tuple[int, ...]:
-        """The chunk's index in the array's grid (in that of inner chunks, where `number` is given)."""
+        """Index of the chunk in the chunk grid. With `number`: in the grid of inner chunks."""
         return self.locate(self.key, self.number) if self.locate else ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkRead(_OfChunk):
-    """A chunk was read: all of it, or what was wanted of it.
+    """A chunk was read, as a whole or in part.
 
     Attributes
     ----------
     store, array
-        The store's URL, and the array's path in it.
+        URL of the store, and path of the array in it.
     key
-        The key of the chunk, or of the shard that it is in.
+        Key of the chunk, or of the shard that holds it.
     number
-        Which inner chunk of the shard; None where there are no shards, or the whole shard is absent.
+        Number of the inner chunk in its shard. None without shards, or if the whole shard is missing.
     stored
-        Whether it is stored; else it reads as the fill value.
+        Whether the chunk is stored. If not, it reads as the fill value.
     bytes_stored
-        Bytes that were fetched of it. Of inner chunks their own; what was fetched between them
-        counts only in `StoreRequest`.
+        Bytes of the chunk that were fetched. For an inner chunk: its own bytes. Bytes fetched between inner chunks
+        count only in `StoreRequest`.
     bytes_decoded
-        Bytes in memory that came of them.
+        Bytes in memory after decoding.
     waiting
-        Seconds until it was its turn: for the plan, for a lock.
+        Seconds of waiting: for the plan, or for a lock.
     fetching
-        Seconds in the store. What was fetched together is shared out by size.
+        Seconds in the store. A request for several chunks is divided among them by size.
     decoding
         Seconds in the codecs.
     copying
-        Seconds that the engine took to put it in its place. What is moved together is shared out evenly.
+        Seconds that the engine took to copy the values. A copy of several chunks is divided equally.
     index
-        The chunk's index (computed when asked for).
+        Index of the chunk, computed on access.
     """
 
     waiting: float = 0.0
@@ -166,6 +166,7 @@ class ChunkRead(_OfChunk):
 
     @property
     def seconds(self) -> float:
+        """Seconds of all phases."""
         return self.waiting + self.fetching + self.decoding + self.copying
 
 
@@ -176,21 +177,21 @@ class ChunkWritten(_OfChunk):
     Attributes
     ----------
     store, array, key, number, index
-        As those of `ChunkRead`.
+        As in `ChunkRead`.
     stored
-        Whether it is stored now; False where it held nothing but the fill value, and its key was deleted.
+        Whether the chunk is stored now. False if it held only the fill value, and its key was deleted.
     bytes_stored
         Bytes of the encoded chunk.
     bytes_decoded
         Bytes of the chunk in memory.
     waiting
-        Seconds until it was its turn: for the plan, for a lock.
+        Seconds of waiting: for the plan, or for a lock.
     copying
-        Seconds that the engine took to put its values together.
+        Seconds that the engine took to assemble the values.
     encoding
         Seconds in the codecs.
     putting
-        Seconds in the store. A shard's are shared out evenly to the inner chunks that were written.
+        Seconds in the store. The put of a shard is divided equally among its written inner chunks.
     """
 
     waiting: float = 0.0
@@ -200,29 +201,30 @@ class ChunkWritten(_OfChunk):
 
     @property
     def seconds(self) -> float:
+        """Seconds of all phases."""
         return self.waiting + self.copying + self.encoding + self.putting
 
 
 @dataclass(frozen=True, slots=True)
 class StoreRequest(Event):
-    """A store was asked for something.
+    """A request to a store.
 
     Attributes
     ----------
     store
-        Its URL.
+        URL of the store.
     kind
-        What was asked: ``get``, ``range``, ``put``, ``delete``, ``list`` or ``size``.
+        Kind of request: ``get``, ``range``, ``put``, ``delete``, ``list`` or ``size``.
     key
-        The key, or the prefix that was listed.
+        The key, or the listed prefix.
     bytes
-        Bytes that came or went.
+        Bytes read or written.
     seconds
-        How long it took.
+        Duration.
     found
-        Whether there was such a key.
+        Whether the key exists.
     error
-        The exception it ended in, as text; ``""`` where it succeeded.
+        The exception that ended it, as text; ``""`` if it succeeded.
     """
 
     store: str
@@ -236,20 +238,20 @@ class StoreRequest(Event):
 
 @dataclass(frozen=True, slots=True)
 class Retried(Event):
-    """Something failed, and is tried again.
+    """An attempt failed, and another follows.
 
     Attributes
     ----------
     what
-        What is tried again, for people: ``chunk (0, 3) of array 'a'``, ``get 'c/0/3'``.
+        Description of the operation: ``chunk (0, 3) of array 'a'``, ``get 'c/0/3'``.
     attempt
-        How many attempts have failed by now.
+        Number of failed attempts.
     wait
-        Seconds until the next one.
+        Seconds until the next attempt.
     error
-        What the last one failed with, as text.
+        The error of the last attempt, as text.
     store, array, key
-        Where that is known.
+        Where it happened, if known.
     """
 
     what: str
@@ -263,20 +265,20 @@ class Retried(Event):
 
 @dataclass(frozen=True, slots=True)
 class CacheHit(Event):
-    """Something was in a cache, and so not read.
+    """A cache answered instead of the store.
 
     Attributes
     ----------
     cache
-        Which one: ``shard index``, ``chunks``, ...
+        Name of the cache: ``shard index``, ``chunks``, ...
     key
-        The key whose value, or part of it, was not read.
+        Key whose value, or a part of it, was not read from the store.
     bytes
-        Bytes that were not read; 0 where that is not known.
+        Bytes that were not read from the store; 0 if unknown.
     store, array
-        Where that is known.
+        Where it happened, if known.
     request
-        The kind of `StoreRequest` that was answered so, which is told as well; ``""`` where none is.
+        Kind of the `StoreRequest` event that is emitted for the same answer; ``""`` if there is none.
     """
 
     cache: str
@@ -289,23 +291,23 @@ class CacheHit(Event):
 
 @dataclass(frozen=True, slots=True)
 class StreamProgress(Event):
-    """A stream, map or batch loader has got on.
+    """Progress of a stream, map or batch loader.
 
     Attributes
     ----------
     stream
-        Which: ``chunk_stream``, ``write_stream``, ``parallel_chunk_map``, ...
+        Which one: ``chunk_stream``, ``write_stream``, ``parallel_chunk_map``, ...
     array
-        Path of the array it is over.
+        Path of its array.
     done, total
-        Chunks (or batches) that are over and done with, failed and skipped ones included, and all there
-        will be; None where that is not known.
+        Number of finished chunks (or batches), failed and skipped ones included, and the number of all of them.
+        `total` is None if unknown.
     failed, skipped
-        How many of `done` failed, and were left out.
+        How many of `done` failed, and how many were left out.
     bytes
-        Bytes in memory of those that were done.
+        Bytes in memory of the finished ones.
     seconds
-        Since it began.
+        Seconds since the start.
     """
 
     stream: str
@@ -320,21 +322,21 @@ class StreamProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class IngestProgress(Event):
-    """An ingestion has got on.
+    """Progress of an ingestion.
 
     Attributes
     ----------
     source, target
-        What is ingested, for people (a file's name), and the path of the array it goes to.
+        Description of the source, such as a file name, and path of the target array.
     done, total
-        Items that are over and done with, failed and skipped ones included, and all there will be; None
-        where that is not known.
+        Number of finished blocks, failed and skipped ones included, and the number of all of them. `total` is None
+        if unknown.
     failed, skipped
-        How many of `done` failed, and were left out.
+        How many of `done` failed, and how many were left out.
     bytes
-        Bytes in memory of those that were done.
+        Bytes in memory of the finished ones.
     seconds
-        Since it began.
+        Seconds since the start.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Figures that a report is made of, and how they are added up."""
+"""Figures of a report, and their sums."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ WRITE_PHASES = ("waiting", "copying", "encoding", "putting")
 
 @dataclass(slots=True)
 class ArrayUse:
-    """What was read of one array, or written to it.
+    """Reads of one array, or writes to it.
 
     Attributes
     ----------
     selections, failed
-        Reads (writes), and how many of them raised an exception.
+        Number of reads (writes), and how many of them raised an exception.
     bytes_wanted
-        Bytes in memory of what was selected.
+        Bytes in memory of the selected elements.
     chunks, absent
-        Chunks that were read (written), and how many of them are not stored: they read as the
-        fill value, or held nothing else.
+        Number of chunks read (written), and how many of them are not stored. These read as the fill value, or were
+        written with only the fill value.
     bytes_stored, bytes_decoded
-        Bytes of these chunks as they are stored, and in memory.
+        Bytes of these chunks, stored and in memory.
     seconds
-        In these reads (writes), from beginning to end.
+        Total duration of these reads (writes).
     phases
-        Seconds of threads, by what they did.
+        Thread time in seconds, by phase.
     """
 
     selections: int = 0
@@ -55,24 +55,24 @@ class ArrayUse:
 
     @property
     def amplification(self) -> float:
-        """Bytes decoded (encoded) for each byte that was wanted; 0 where none was."""
+        """Bytes decoded (encoded) divided by bytes selected; 0 if no bytes were selected."""
         return self.bytes_decoded / self.bytes_wanted if self.bytes_wanted else 0.0
 
 
 @dataclass(slots=True)
 class RequestUse:
-    """What a store was asked.
+    """Requests of one kind to a store.
 
     Attributes
     ----------
     requests, missing, failed
-        How often; how often there was no such key; and how often it ended in an exception.
+        Number of requests, how many of them found no key, and how many raised an exception.
     bytes
-        Bytes that came or went.
+        Bytes read or written.
     seconds
-        Seconds of threads.
+        Thread time in seconds.
     cached, cached_bytes
-        How many of `requests` and of `bytes` a cache answered: they reached no store.
+        How many of `requests` and of `bytes` a cache answered instead of the store.
     """
 
     requests: int = 0
@@ -86,7 +86,7 @@ class RequestUse:
 
 @dataclass(slots=True)
 class CacheUse:
-    """How often a cache had what was wanted, and how many bytes were not read therefore."""
+    """Number of hits of a cache, and the bytes that were therefore not read from the store."""
 
     hits: int = 0
     bytes: int = 0
@@ -94,7 +94,7 @@ class CacheUse:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of the timeline: what a thread did from `start` to `end` (seconds since the epoch)."""
+    """One interval of the timeline: the `phase` of a thread from `start` to `end`, in seconds since the epoch."""
 
     phase: str
     start: float
@@ -105,7 +105,7 @@ class Span:
 
 
 def total(uses: Iterable[ArrayUse]) -> ArrayUse:
-    """All of `uses` together."""
+    """Return the sum of `uses`."""
     whole = ArrayUse()
     for use in uses:
         add(whole, use)
@@ -113,7 +113,7 @@ def total(uses: Iterable[ArrayUse]) -> ArrayUse:
 
 
 def add(to: Any, other: Any) -> None:
-    """Add up the figures of two `ArrayUse`, or of two others of a kind."""
+    """Add the figures of `other` to `to`, an object of the same class."""
     for each in fields(to):
         value = getattr(other, each.name)
         if isinstance(value, dict):
@@ -125,6 +125,6 @@ def add(to: Any, other: Any) -> None:
 
 
 def by_phase(uses: Iterable[ArrayUse], phases: tuple[str, ...]) -> dict[str, float]:
-    """Seconds of all of `uses` together, for each of `phases`."""
+    """Return the total seconds of `uses` for each of `phases`."""
     known = [*uses]
     return {phase: sum(use.phases.get(phase, 0.0) for use in known) for phase in phases}

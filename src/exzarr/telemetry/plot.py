@@ -1,4 +1,4 @@
-"""The timeline of a report, drawn."""
+"""Plot of a report's timeline."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ COLOURS = {
     "decoding": "#ee8866",
     "encoding": "#aa4499",
     "putting": "#228833",
-    "asking": "#bbbbbb",
+    "other requests": "#bbbbbb",
 }
 BINS = 120
-"""Pieces that the time is cut into for the line of bytes per second."""
+"""Number of time bins of the curves of bytes per second."""
 
 
 def plot(report: Report, path: str | os.PathLike[str]) -> Path:
-    """See `Report.plot`."""
+    """Draw the timeline of `report` to `path`. See `Report.plot`."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingDependencyError(
-            "the timeline is drawn with matplotlib: pip install 'exzarr[demo]'"
-        ) from None
+        raise MissingDependencyError("plot requires matplotlib: pip install 'exzarr[demo]'") from None
     if not report.spans:
-        raise ArgumentError("there is nothing to draw: nothing was read or written while the profile ran")
+        raise ArgumentError(
+            "this report has nothing to draw: nothing was read or written while the profile ran"
+        )
     begin = min(span.start for span in report.spans)
     lanes: dict[tuple[int, int], list[Span]] = {}
     for span in sorted(report.spans, key=lambda span: span.start):
@@ -56,7 +56,7 @@ def plot(report: Report, path: str | os.PathLike[str]) -> Path:
 
 
 def _draw_lanes(axes: Any, lanes: dict[tuple[int, int], list[Span]], begin: float) -> None:
-    """A line for each thread, the first one at the top."""
+    """Draw one row for each thread, the first one at the top."""
     seen = []
     for phase, colour in COLOURS.items():
         for at, spans in enumerate(lanes.values()):
@@ -78,7 +78,7 @@ def _draw_lanes(axes: Any, lanes: dict[tuple[int, int], list[Span]], begin: floa
 
 
 def _draw_speed(axes: Any, spans: list[Span], begin: float) -> None:
-    """MiB per second: as stored, and in memory."""
+    """Draw MiB per second: stored, and in memory."""
     ends = np.linspace(0, max(span.end for span in spans) - begin, BINS + 1)
     width = float(ends[1] - ends[0]) or 1.0
     for phases, name, colour in (
@@ -100,5 +100,5 @@ def _draw_speed(axes: Any, spans: list[Span], begin: float) -> None:
 def _title(report: Report) -> str:
     from exzarr.telemetry.show import summary
 
-    left_out = f" (the last {report.spans_left_out:,} pieces are left out)" if report.spans_left_out else ""
+    left_out = f" (without the last {report.spans_left_out:,} intervals)" if report.spans_left_out else ""
     return summary(report) + left_out

@@ -1,4 +1,4 @@
-"""``with exzarr.profile() as report:`` - listen to a block of a program, and add up what it did."""
+"""``with exzarr.profile() as report:``: record and sum up the events of a block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["profile"]
 
 @contextmanager
 def profile(*, scope: Literal["process", "context"] = "process") -> Iterator[Report]:
-    """Find out where the time and the bytes of a block go.
+    """Measure where a block of code spends time and bytes.
 
     >>> import exzarr
     >>> a = exzarr.zeros((100, 100), chunks=(50, 50), dtype="u1")
@@ -28,21 +28,20 @@ def profile(*, scope: Literal["process", "context"] = "process") -> Iterator[Rep
     Parameters
     ----------
     scope
-        ``process``: whatever this process reads and writes meanwhile, in all its threads (those of dask,
-        of a pool, of a server). ``context``: only what this thread (or asyncio task) does, and
-        exzarr's own threads for it. That is for programs that do several things at once; what
-        threads do that were started in the block is not in it, unless they run in a copy
-        of its context (`contextvars.copy_context`).
+        ``process``: all reads and writes of this process, in all its threads (those of dask, of a pool, of a
+        server). ``context``: only those of this thread (or asyncio task), and of exzarr's own threads that work for
+        it. Use it in programs that do several things concurrently. Threads that the block starts are not
+        included, unless they run in a copy of its context (`contextvars.copy_context`).
 
     Yields
     ------
     Report
-        Print it, in the block or after it. It is complete also where the block raises an exception.
+        Print it, inside the block or after it. It is also complete if the block raises an exception.
 
     Notes
     -----
-    Profiles may be nested: each has all that happens in its block. What other processes do is not in it,
-    but their reports and their events pickle, and `Report.merge` adds them.
+    Profiles can be nested: each records all of its block. Other processes are not included, but their reports and
+    events can be pickled, and `Report.merge` adds them.
     """
     report = Report()
     try:

@@ -1,7 +1,7 @@
-"""Who listens: for the whole process, or for one context and the threads that work for it.
+"""Hooks: registered for the whole process, or for one context and the threads that work for it.
 
-Whoever makes events asks first whether anybody listens, once for a piece of work, so that nobody pays
-for what nobody hears::
+Code that emits events first checks, once per operation, whether a hook is registered. Telemetry costs nothing
+unless one is::
 
     if telemetry.hooks():
         telemetry.emit(telemetry.Retried("chunk (0, 3)", attempt=1, wait=0.5, error=str(error)))
@@ -25,18 +25,18 @@ __all__ = ["Hook", "Hooks", "add_hook", "emit", "hooks", "listening", "remove_ho
 
 
 class Hook(Protocol):
-    """Anything that can be called with an event: a function, or an object with ``__call__``.
+    """Any callable that takes an event: a function, or an object with ``__call__``.
 
-    It is called in the thread in which the event happened, as soon as it did, and by several at
-    once. What it raises is logged (once, to the logger ``exzarr.telemetry``) and goes no further. What it
-    reads and writes with exzarr itself makes no events.
+    exzarr calls it immediately, in the thread where the event happened, and several threads can call it
+    concurrently. Its exceptions are logged once, to the logger ``exzarr.telemetry``, and do not propagate. Its own
+    reads and writes with exzarr emit no events.
     """
 
     def __call__(self, event: Event, /) -> object: ...
 
 
 class Listener:
-    """A hook that was added, and which events it wants."""
+    """A registered hook and its filter of events."""
 
     __slots__ = ("_failed", "hook", "only")
 
@@ -50,13 +50,13 @@ class Listener:
             return
         try:
             self.hook(event)
-        except Exception:  # no hook may break a read
+        except Exception:  # a hook must not break a read
             if not self._failed:
                 self._failed = True
                 import logging
 
                 logging.getLogger("exzarr.telemetry").exception(
-                    "hook %r failed on %r; later failures of it are not logged", self.hook, event
+                    "hook %r failed on %r; its later failures are not logged", self.hook, event
                 )
 
 
@@ -65,20 +65,20 @@ Hooks = tuple[Listener, ...]
 _process: Hooks = ()
 _block: ContextVar[Hooks] = ContextVar("exzarr_hooks", default=())
 _blocks = 0
-"""How many blocks listen to their own context only: while there are none, nobody looks for them."""
+"""Number of active blocks that listen to one context only. At 0, contexts are not searched for hooks."""
 _guard = threading.Lock()
 _inside: ContextVar[bool] = ContextVar("exzarr_in_hook", default=False)
 
 
 def hooks() -> Hooks:
-    """Who listens here and now; false where nobody does."""
+    """Return the hooks that apply here; empty, and therefore false, if there are none."""
     if not _process and not _blocks:
         return ()
     return () if _inside.get() else (_process + _block.get() if _blocks else _process)
 
 
 def emit(event: Event, to: Hooks | None = None) -> None:
-    """Tell all hooks (`to` those that `hooks` gave when the work began) of `event`."""
+    """Call all hooks with `event`. `to`: the hooks that `hooks` returned when the operation began."""
     listeners = hooks() if to is None else to
     if not listeners:
         return
@@ -91,14 +91,19 @@ def emit(event: Event, to: Hooks | None = None) -> None:
 
 
 def add_hook(hook: Hook, *, only: type[Event] | Iterable[type[Event]] | None = None) -> None:
-    """Have `hook` called with every event of this process, from any thread.
+    """Register `hook` for the events of the whole process, in all threads.
 
     Parameters
     ----------
     hook
         See `Hook`.
     only
-        The class of events, or several, that it wants; the default is all.
+        One or several classes of events to receive. Default: all.
+
+    Raises
+    ------
+    ArgumentError
+        `hook` cannot be called.
     """
     global _process
     listener = _listener(hook, only)
@@ -107,9 +112,9 @@ def add_hook(hook: Hook, *, only: type[Event] | Iterable[type[Event]] | None = N
 
 
 def remove_hook(hook: Hook) -> None:
-    """Take back the last `add_hook` of `hook`; nothing happens where it was not added.
+    """Remove the last registration of `hook` by `add_hook`, if there is one.
 
-    Work that is under way may still tell it of what it does.
+    Operations in progress can still call it.
     """
     global _process
     with _guard:
@@ -126,22 +131,32 @@ def listening(
     only: type[Event] | Iterable[type[Event]] | None = None,
     scope: Literal["process", "context"] = "process",
 ) -> Iterator[Hook]:
-    """Have `hook` called with events inside a ``with`` block.
+    """Register `hook` for the duration of a ``with`` block.
 
     Parameters
     ----------
     hook
         See `Hook`.
     only
-        The class of events, or several, that it wants; the default is all.
+        One or several classes of events to receive. Default: all.
     scope
-        ``process``: everything that happens in this process meanwhile, in whichever thread.
-        ``context``: only what this thread (or task) does, and exzarr's own threads for it; not what other
-        threads do that were started in the block, unless they run in a copy of its context.
+        ``process``: events of all threads of this process. ``context``: only events of this thread (or task), and
+        of exzarr's own threads that work for it. Threads that the block starts are not included, unless they
+        run in a copy of its context.
+
+    Yields
+    ------
+    Hook
+        `hook`.
+
+    Raises
+    ------
+    ArgumentError
+        `hook` cannot be called, or `scope` is unknown.
     """
     global _process, _blocks
     if scope not in ("process", "context"):
-        raise ArgumentError(f"scope is 'process' or 'context', not {scope!r}")
+        raise ArgumentError(f"scope must be 'process' or 'context', not {scope!r}")
     listener = _listener(hook, only)
     if scope == "process":
         with _guard:
@@ -165,14 +180,14 @@ def listening(
 
 def _listener(hook: Hook, only: type[Event] | Iterable[type[Event]] | None) -> Listener:
     if not callable(hook):
-        raise ArgumentError(f"a hook is called with events: {hook!r} cannot be called")
+        raise ArgumentError(f"hook {hook!r} cannot be called; pass a callable that takes an event")
     if only is None:
         return Listener(hook, None)
     return Listener(hook, (only,) if isinstance(only, type) else tuple(only))
 
 
 def _forget_lock() -> None:
-    """After a fork: another thread of the parent may have held it."""
+    """Replace the lock after a fork: another thread of the parent process may have held it."""
     global _guard
     _guard = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""A report: what a block of a program read and wrote, and where its time and its bytes went."""
+"""Report of a profile: what a block of a program read and wrote, and where it spent time and bytes."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 __all__ = ["Report"]
 
 SLOWEST = 10
-"""How many of the slowest chunks a report keeps."""
+"""Number of slowest chunks that a report keeps."""
 
 MOST_SPANS = 50_000
-"""How many pieces of the timeline a report keeps; those that come later are only counted."""
+"""Most intervals of the timeline that a report keeps. Later ones are only counted."""
 
 
 Place = tuple[str, str]
-"""(store, array's path)"""
+"""(store, path of the array)"""
 
 
 class Report:
-    """What happened. Printing it shows it; a notebook shows it as tables.
+    """Results of a profile. Printing it shows a summary; a notebook shows tables.
 
-    A hook: it can be called with events. `exzarr.profile` gives one.
+    A report is a hook: it can be called with events. `exzarr.profile` returns one.
 
     Attributes
     ----------
@@ -64,17 +64,17 @@ class Report:
     requests
         `RequestUse` by store and kind of request.
     caches
-        `CacheUse` by the cache's name.
+        `CacheUse` by name of the cache.
     streams
-        The last progress of each stream and ingestion.
+        Latest progress of each stream and ingestion.
     retries
-        How often something was tried again.
+        Number of retries.
     slowest
-        The chunks that took longest, the slowest first, as events.
+        The slowest chunks, as events, the slowest first.
     spans, spans_left_out
-        The timeline, and how many pieces came after it was full.
+        The timeline, and how many intervals came after it was full.
     threads
-        Who worked: process and thread.
+        The threads that worked: (process, thread).
     """
 
     def __init__(self) -> None:
@@ -97,21 +97,21 @@ class Report:
     # -- collecting ----------------------------------------------------------------
 
     def __call__(self, event: Event) -> None:
-        """Take `event` in. What comes after the end, or in a child that was forked, is not."""
+        """Add `event`. Ignored after `end`, and in a forked child."""
         if self._seconds is not None or os.getpid() != self._process:
             return
         with self._lock:
             self._take(event)
 
     def end(self) -> None:
-        """Take no more events: what was measured is over."""
+        """Stop adding events."""
         if self._seconds is None:
             self._seconds = time.perf_counter() - self._began
 
     def merge(self, other: Report | Iterable[Event]) -> Report:
-        """Add what another report, or events, say: of another process, most likely. Returns this one.
+        """Add another report, or events, for example of another process. Return this report.
 
-        `seconds` remain this report's own: others worked meanwhile.
+        `seconds` does not change, because the other process worked during the same time.
         """
         if not isinstance(other, Report):
             with self._lock:
@@ -192,7 +192,7 @@ class Report:
         use.failed += bool(event.error)
         use.bytes += event.bytes
         use.seconds += event.seconds
-        phase = {"get": "fetching", "range": "fetching", "put": "putting"}.get(event.kind, "asking")
+        phase = {"get": "fetching", "range": "fetching", "put": "putting"}.get(event.kind, "other requests")
         self._span(phase, event, event.seconds, event.bytes)
 
     def _span(self, phase: str, event: Event, seconds: float, nbytes: int) -> None:
@@ -212,33 +212,34 @@ class Report:
         elif event.seconds > kept[0][0]:
             heapq.heapreplace(kept, (event.seconds, next(self._number), event))
 
-    # -- asking ----------------------------------------------------------------------
+    # -- results ----------------------------------------------------------------------
 
     @property
     def seconds(self) -> float:
-        """Seconds from beginning to end, or so far."""
+        """Seconds from start to end, or until now."""
         return time.perf_counter() - self._began if self._seconds is None else self._seconds
 
     @property
     def slowest(self) -> list[ChunkRead | ChunkWritten]:
+        """The slowest chunks, as events, the slowest first."""
         return [event for _, _, event in sorted(self._slowest, key=lambda item: (-item[0], item[1]))]
 
     @property
     def phases(self) -> dict[str, dict[str, float]]:
-        """Seconds of threads by phase, of all arrays together, for ``read`` and ``write``."""
+        """Thread time in seconds by phase, over all arrays, for ``read`` and ``write``."""
         return {
             "read": by_phase(self.read.values(), READ_PHASES),
             "write": by_phase(self.written.values(), WRITE_PHASES),
         }
 
     def total(self, what: Literal["read", "write"]) -> ArrayUse:
-        """All that was read, or written, of all arrays."""
+        """Return the sum of all reads, or of all writes, over all arrays."""
         return total((self.read if what == "read" else self.written).values())
 
     # -- showing ---------------------------------------------------------------------
 
     def asdict(self) -> dict[str, Any]:
-        """All figures as dicts, lists, strings and numbers. The timeline is left out."""
+        """Return all figures as dicts, lists, strings and numbers, without the timeline."""
         return {
             "seconds": self.seconds,
             "threads": len(self.threads),
@@ -259,14 +260,33 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """The figures of `asdict` as JSON."""
+        """Return the figures of `asdict` as JSON."""
         return json.dumps(self.asdict(), indent=2)
 
     def plot(self, path: str | os.PathLike[str]) -> Path:
-        """Draw the timeline to the file `path`, whose ending tells the format (``.png``, ``.svg``, ``.pdf``).
+        """Draw the timeline to the file `path` and return the path.
 
-        A line for each thread: when it fetched, decoded, encoded and put; and below, how many bytes
-        came out of it. Needs matplotlib (``pip install 'exzarr[demo]'``). Returns the path.
+        Parameters
+        ----------
+        path
+            The file. Its suffix selects the format: ``.png``, ``.svg``, ``.pdf``.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        MissingDependencyError
+            matplotlib is not installed (``pip install 'exzarr[demo]'``).
+        ArgumentError
+            The report has no timeline.
+
+        Notes
+        -----
+        The upper part has one row per thread: when it fetched, decoded, encoded and put. The lower part shows bytes per
+        second.
         """
         from exzarr.telemetry.plot import plot
 
@@ -284,7 +304,7 @@ class Report:
 
         return html(self)
 
-    # -- going elsewhere ---------------------------------------------------------------
+    # -- pickling ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in vars(self).items() if name not in ("_lock", "_number")}

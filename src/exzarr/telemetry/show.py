@@ -1,4 +1,4 @@
-"""A report as text and as HTML."""
+"""Reports as text and as HTML."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 __all__ = ["Table", "html", "html_of", "phases_table", "summary", "tables", "text", "text_of"]
 
 MOST = 12
-"""Arrays that are shown by themselves."""
+"""Most arrays that are shown individually."""
 
 BAR = 24
-"""Characters of the longest bar."""
+"""Length of the longest bar, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header. Columns whose number is in `words` are text, the others figures."""
+    """Rows under a header. Columns whose numbers are in `words` hold text, the others figures."""
 
     header: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
@@ -32,19 +32,19 @@ class Table:
 
 
 def text(report: Report) -> str:
-    """A report for a terminal."""
+    """Return a report for a terminal."""
     parts = [summary(report), *map(text_of, tables(report))]
     return "\n\n".join(parts)
 
 
 def html(report: Report) -> str:
-    """A report for a notebook; everything escaped."""
+    """Return a report for a notebook, with all text escaped."""
     parts = [f"<p><b>{escape(summary(report))}</b></p>", *map(html_of, tables(report))]
     return f"<div>{''.join(parts)}</div>"
 
 
 def summary(report: Report) -> str:
-    """One line."""
+    """Return a report in one line."""
     parts = [f"profile of {human_seconds(report.seconds)}"]
     read, written = report.total("read"), report.total("write")
     for use, verb in ((read, "read"), (written, "written")):
@@ -63,7 +63,7 @@ def summary(report: Report) -> str:
 
 
 def tables(report: Report) -> Iterator[Table]:
-    """What there is to say, table by table; none without rows."""
+    """Yield the tables of a report that have rows."""
     yield from phases_table(report)
     yield from _arrays(report)
     yield from _requests(report)
@@ -72,7 +72,7 @@ def tables(report: Report) -> Iterator[Table]:
 
 
 def phases_table(report: Report) -> Iterator[Table]:
-    """What the threads' time went into."""
+    """Yield the table of thread time by phase."""
     rows: list[tuple[str, ...]] = []
     for what, phases in report.phases.items():
         total = sum(phases.values())
@@ -83,20 +83,20 @@ def phases_table(report: Report) -> Iterator[Table]:
             bar = "▇" * round(BAR * share)
             rows.append((what if not number else "", phase, human_seconds(seconds), f"{share:.0%}", bar))
     if rows:
-        yield Table(("threads' time", "phase", "time", "share", ""), rows, frozenset({0, 1, 4}))
+        yield Table(("thread time", "phase", "time", "share", ""), rows, frozenset({0, 1, 4}))
 
 
 def _arrays(report: Report) -> Iterator[Table]:
     rows: list[tuple[str, ...]] = []
     names = _names(report)
     for verb, uses in (("read", report.read), ("write", report.written)):
-        # Those first that took longest; of very many, the others together.
+        # The slowest first. Sum up the rest if there are many.
         ordered = sorted(uses.items(), key=lambda item: -item[1].seconds)
         shown = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
         rows += [(verb, _place(names, *place), *_array_row(use)) for place, use in shown]
         if len(shown) < len(ordered):
             others = total([use for _, use in ordered[len(shown) :]])
-            rows.append((verb, f"{len(ordered) - len(shown):,} others", *_array_row(others)))
+            rows.append((verb, f"{len(ordered) - len(shown):,} other arrays", *_array_row(others)))
     if rows:
         header = (
             "arrays",
@@ -106,8 +106,8 @@ def _arrays(report: Report) -> Iterator[Table]:
             "absent",
             "stored",
             "in memory",
-            "wanted",
-            "÷ wanted",
+            "selected",
+            "amplification",
             "speed",
         )
         yield Table(header, rows, frozenset({0, 1}))
@@ -142,7 +142,7 @@ def _requests(report: Report) -> Iterator[Table]:
         rows.append((name, kind, *figures, human_seconds(mean), speed))
         before = store
     if rows:
-        header = ("requests", "", "number", "not found", "bytes", "time", "each", "speed")
+        header = ("requests", "", "number", "not found", "bytes", "time", "mean", "speed")
         yield Table(header, rows, frozenset({0, 1}))
 
 
@@ -150,24 +150,24 @@ def _slowest(report: Report) -> Iterator[Table]:
     names = _names(report)
     rows = [_slow_row(event, names) for event in report.slowest[:5]]
     if rows:
-        yield Table(("slowest chunks", "", "index", "time", "of that"), rows, frozenset({0, 1, 2, 4}))
+        yield Table(("slowest chunks", "", "index", "time", "breakdown"), rows, frozenset({0, 1, 2, 4}))
 
 
 def _slow_row(event: ChunkRead | ChunkWritten, names: Mapping[str, str]) -> tuple[str, ...]:
     reading = isinstance(event, ChunkRead)
     parts = [(name, getattr(event, name)) for name in (READ_PHASES if reading else WRITE_PHASES)]
-    told = ", ".join(f"{name} {human_seconds(n)}" for name, n in parts if n >= 0.02 * event.seconds)
+    breakdown = ", ".join(f"{name} {human_seconds(n)}" for name, n in parts if n >= 0.02 * event.seconds)
     verb = "read" if reading else "write"
     place = _place(names, event.store, event.array)
-    return verb, place, str(event.index), human_seconds(event.seconds), told
+    return verb, place, str(event.index), human_seconds(event.seconds), breakdown
 
 
 def _others(report: Report) -> Iterator[Table]:
     if report.caches:
         rows = [(name, f"{use.hits:,}", human_bytes(use.bytes)) for name, use in report.caches.items()]
-        yield Table(("caches", "hits", "not read"), rows)
+        yield Table(("caches", "hits", "bytes saved"), rows)
     if report.streams:
-        told: list[tuple[str, ...]] = []
+        progress: list[tuple[str, ...]] = []
         for event in report.streams.values():
             if isinstance(event, IngestProgress):
                 name, array = event.source, event.target
@@ -176,13 +176,13 @@ def _others(report: Report) -> Iterator[Table]:
             total = "?" if event.total is None else f"{event.total:,}"
             figures = (f"{event.done:,} of {total}", f"{event.failed:,}", f"{event.skipped:,}")
             speed = human_speed(event.bytes, event.seconds)
-            told.append((name, array or "/", *figures, human_bytes(event.bytes), speed))
+            progress.append((name, array or "/", *figures, human_bytes(event.bytes), speed))
         header = ("streams", "", "done", "failed", "skipped", "bytes", "speed")
-        yield Table(header, told, frozenset({0, 1}))
+        yield Table(header, progress, frozenset({0, 1}))
 
 
 def _names(report: Report) -> dict[str, str]:
-    """What to call each store: the last part of its URL, where no other one ends in the same."""
+    """Return a display name for each store: the last part of its URL if it is unique, else the URL."""
     stores = {store for store, _ in (*report.read, *report.written, *report.requests)}
     stores |= {event.store for event in report.slowest}
     last = {store: unquote(store.rstrip("/").rpartition("/")[2]) or store for store in stores}
@@ -198,7 +198,7 @@ def _place(names: Mapping[str, str], store: str, array: str) -> str:
 
 
 def text_of(table: Table) -> str:
-    """One table for a terminal."""
+    """Return one table for a terminal."""
     widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
     lines = []
     for row in (table.header, *table.rows):
@@ -211,7 +211,7 @@ def text_of(table: Table) -> str:
 
 
 def html_of(table: Table) -> str:
-    """One table for a notebook; everything escaped."""
+    """Return one table for a notebook, with all text escaped."""
 
     def row(cells: Sequence[str], tag: str) -> str:
         made = [

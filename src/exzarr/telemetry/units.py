@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Figures formatted for people."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ __all__ = ["human_bytes", "human_seconds", "human_speed"]
 
 
 def human_bytes(n: int) -> str:
-    """``1536`` → ``1.5 KiB``."""
+    """Format bytes: ``1536`` → ``1.5 KiB``."""
     size = float(n)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
-            # Not 1.02e+03
+            # Avoid 1.02e+03
             return f"{n} B" if unit == "B" else f"{size:.3g} {unit}" if size < 999.5 else f"{size:.0f} {unit}"
         size /= 1024
     return f"{size:.4g} PiB"
 
 
 def human_seconds(seconds: float) -> str:
-    """``0.00125`` → ``1.25 ms``."""
+    """Format seconds: ``0.00125`` → ``1.25 ms``."""
     if seconds >= 60:
         return f"{seconds / 60:.3g} min"
     for factor, unit in ((1, "s"), (1e3, "ms")):
@@ -27,5 +27,5 @@ def human_seconds(seconds: float) -> str:
 
 
 def human_speed(nbytes: int, seconds: float) -> str:
-    """``64 MiB/s``; ``–`` where no time has passed."""
+    """Format bytes per second: ``64 MiB/s``; ``–`` if `seconds` is 0."""
     return f"{human_bytes(int(nbytes / seconds))}/s" if seconds > 0 else "–"

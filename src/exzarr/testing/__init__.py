@@ -1,1 +1,1 @@
-"""What authors of plug-ins run: conformance suites for stores."""
+"""Test tools for authors of plug-ins: a conformance suite for stores, and a store that injects faults."""

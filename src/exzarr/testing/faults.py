@@ -1,15 +1,14 @@
-"""A store that goes wrong on a plan: for testing what becomes of your data when yours does.
+"""A store that injects planned faults, to test how your code and your data survive them.
 
-A `FaultPlan` says which request goes wrong, and how; it is made from a seed, or written down. The same plan
-makes the same requests go wrong, as far as their order is the same (one thread: always).
+A `FaultPlan` defines which requests fail, and how. It is generated from a seed, or written by hand. The same plan
+makes the same requests fail if they come in the same order, which one thread ensures.
 
-What exzarr promises, and what its own tests search plans for a counterexample of: an operation on a store
-that fails either completes, or raises an `ExzarrError`; and every key then has the value that it had before or
-the one that it was to get. The atomicity is that of a single key, which is all that a store gives: an operation
-that writes several chunks may have written some of them; the metadata document, which decides what is
-part of an array, is written in the order that `Array.append` and `Array.resize` document. A store that tears
-values (``"tear"``) breaks even that promise; what comes of it is noticed when it is read, where there is a
-checksum, and by `exzarr.check`.
+exzarr makes two promises, and its own tests search for plans that break them. An operation on a failing store
+either completes or raises an `ExzarrError`. Every key then has its old value or its new value. A store guarantees
+this for single keys only: a failed operation that writes several chunks may have written some of them. The
+metadata document defines what is part of an array; `Array.append` and `Array.resize` document when they write it.
+A store that tears values (``"tear"``) breaks the second promise. Reads detect torn values if there is a checksum,
+and `exzarr.check` detects them.
 """
 
 from __future__ import annotations
@@ -30,36 +29,36 @@ __all__ = ["HARMLESS", "WHATS", "Fault", "FaultPlan", "FaultStore", "What"]
 T = TypeVar("T")
 
 What = Literal["fail", "lose", "truncate", "tear", "delay", "duplicate", "reorder"]
-"""How a request goes wrong.
+"""The kinds of faults.
 
-``fail``       nothing is done, and it raises
-``lose``       it is done, and raises: the response is lost
-``truncate``   what is read ends early, without an error
-``tear``       what is put is stored in part, and it raises
-``delay``      it is held until some requests of other threads have begun
-``duplicate``  what is put or deleted is put or deleted twice
-``reorder``    it is held until another thread's request is done; a listing comes in another order
+``fail``       the request does nothing and raises
+``lose``       the request is done and raises: its response is lost
+``truncate``   a read ends early, without an error
+``tear``       a put stores a part of its value and raises
+``delay``      the request waits until some requests of other threads have begun
+``duplicate``  a put or delete is done twice
+``reorder``    the request waits for the end of another thread's request; a listing comes in another order
 """
 
 WHATS: tuple[What, ...] = get_args(What)
 
 HARMLESS: tuple[What, ...] = ("delay", "duplicate", "reorder")
-"""What a store may do without breaking any promise."""
+"""Faults that break no promise of a store."""
 
 PATIENCE = 0.02
-"""Seconds after which a request that is held goes on: the others may have nothing to ask."""
+"""Most seconds that a request waits for others: other threads may have no requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How one request goes wrong.
+    """A fault of one request.
 
     Attributes
     ----------
     what
-        See `What`. What makes no sense for a request (to tear one that reads) does nothing.
+        See `What`. A fault that does not apply to a request does nothing, for example tearing a read.
     amount
-        Which part of the value is left (truncate, tear); how many requests are let go first (delay).
+        truncate, tear: the share of the value that is left. delay: sets the number of requests to wait for.
     """
 
     what: What
@@ -67,16 +66,16 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.what not in WHATS:
-            raise ArgumentError(f"a fault is one of {', '.join(WHATS)}, not {self.what!r}")
+            raise ArgumentError(f"what= of a Fault must be one of {', '.join(WHATS)}, not {self.what!r}")
 
     def cut(self, size: int) -> int:
-        """How many of `size` bytes are left: fewer, if there are any."""
+        """Return how many of `size` bytes are left: at least one fewer, unless `size` is 0."""
         return max(0, min(size - 1, int(size * self.amount)))
 
 
 @dataclass(frozen=True)
 class FaultPlan:
-    """Which requests go wrong: faults by the number of the request, from 0."""
+    """The faults by the number of the request, from 0."""
 
     faults: Mapping[int, Fault] = field(default_factory=dict)
 
@@ -84,7 +83,19 @@ class FaultPlan:
     def seeded(
         cls, seed: int, rate: float = 0.1, what: Iterable[What] = WHATS, requests: int = 10_000
     ) -> Self:
-        """A plan by which about `rate` of the first `requests` requests go wrong; the same for the same seed."""
+        """Return a random plan, the same for the same seed.
+
+        Parameters
+        ----------
+        seed
+            Seed of the random numbers.
+        rate
+            Share of the requests that get a fault.
+        what
+            Kinds of faults to choose from.
+        requests
+            Number of requests that the plan covers.
+        """
         rng = random.Random(seed)  # noqa: S311 - no secret
         kinds = [*what]
         numbers = [number for number in range(requests) if rng.random() < rate]
@@ -92,14 +103,14 @@ class FaultPlan:
 
 
 class FaultStore(InterceptingStore):
-    """Another store, whose requests go wrong as `plan` says.
+    """A wrapper of another store that injects the faults of `plan`.
 
     Attributes
     ----------
     requests
-        How many there have been.
+        Number of requests.
     happened
-        ``(number, kind of request, key, fault)`` of those that went wrong.
+        ``(number, kind of request, key, fault)`` of the requests that got a fault.
     """
 
     def __init__(self, inner: Store, plan: FaultPlan) -> None:
@@ -107,11 +118,11 @@ class FaultStore(InterceptingStore):
         self.plan = plan
         self.requests = 0
         self.happened: list[tuple[int, RequestKind, str, Fault]] = []
-        self._turn = threading.Condition()
+        self._changed = threading.Condition()
         self._done = 0
 
     def local_path(self, key: str) -> str | None:
-        """None: nobody gets at the files without a request."""
+        """Return None: all access to files is a request."""
         return None
 
     # -- requests --------------------------------------------------------------------
@@ -129,15 +140,15 @@ class FaultStore(InterceptingStore):
         self._hold(fault)
         writes = kind in ("put", "delete")
         if fault.what == "fail" or (fault.what == "lose" and not writes):
-            raise self._error(kind, key, "failed, as planned")
+            raise self._error(kind, key, "failed (planned fault)")
         if fault.what == "tear" and kind == "put":
             name, value = args
             data = value if isinstance(value, bytes | bytearray | memoryview) else b"".join(value)
             self.inner.put(name, bytes(data)[: fault.cut(len(data))])
-            raise self._error(kind, key, "was torn, as planned")
+            raise self._error(kind, key, "was torn (planned fault)")
         result = call(*args)
         if fault.what == "lose":
-            raise self._error(kind, key, "was done, and the response lost, as planned")
+            raise self._error(kind, key, "was done, but its response was lost (planned fault)")
         if fault.what == "duplicate" and writes:
             call(*args)
         if fault.what == "reorder" and isinstance(result, Iterator):
@@ -145,17 +156,17 @@ class FaultStore(InterceptingStore):
         return cast("T", _cut(result, fault)) if fault.what == "truncate" else result
 
     def update(self, key: str, change: Change) -> None:
-        """Two requests, as with every `InterceptingStore`; ``duplicate`` has the change made twice."""
+        """Update a value with two requests, as every `InterceptingStore` does. ``duplicate`` calls `change` twice."""
         failed: list[StoreError] = []
 
-        def told(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def faulty_change(value: ValueReader | None) -> Sequence[Buffer] | None:
             failed.clear()
             fault = self._next("get", key)
             self._finish()
             if fault is not None:
                 self._hold(fault)
                 if fault.what in ("fail", "lose"):
-                    raise self._error("get", key, "failed, as planned")
+                    raise self._error("get", key, "failed (planned fault)")
                 if fault.what == "truncate" and value is not None:
                     value = _Cut(value, fault.cut(value.size))
             parts = change(value)
@@ -169,44 +180,44 @@ class FaultStore(InterceptingStore):
             if fault.what == "duplicate":
                 parts = change(value)
             elif fault.what == "fail":
-                raise self._error("put", key, "failed, as planned")
+                raise self._error("put", key, "failed (planned fault)")
             elif fault.what == "lose":
-                failed.append(self._error("put", key, "was done, and the response lost, as planned"))
+                failed.append(self._error("put", key, "was done, but its response was lost (planned fault)"))
             elif fault.what == "tear" and parts is not None:
-                failed.append(self._error("put", key, "was torn, as planned"))
+                failed.append(self._error("put", key, "was torn (planned fault)"))
                 data = b"".join(parts)
                 parts = [data[: fault.cut(len(data))]]
             return parts
 
-        self.inner.update(key, told)
+        self.inner.update(key, faulty_change)
         if failed:
             raise failed[0]
 
     # -- the plan ----------------------------------------------------------------------
 
     def _next(self, kind: RequestKind, key: str) -> Fault | None:
-        with self._turn:
+        with self._changed:
             number = self.requests
             self.requests += 1
-            self._turn.notify_all()
+            self._changed.notify_all()
             fault = self.plan.faults.get(number)
             if fault is not None:
                 self.happened.append((number, kind, key, fault))
             return fault
 
     def _finish(self) -> None:
-        with self._turn:
+        with self._changed:
             self._done += 1
-            self._turn.notify_all()
+            self._changed.notify_all()
 
     def _hold(self, fault: Fault) -> None:
-        with self._turn:
+        with self._changed:
             if fault.what == "delay":
                 until = self.requests + 1 + int(4 * fault.amount)
-                self._turn.wait_for(lambda: self.requests >= until, PATIENCE)
+                self._changed.wait_for(lambda: self.requests >= until, PATIENCE)
             elif fault.what == "reorder":
                 done = self._done
-                self._turn.wait_for(lambda: self._done > done, PATIENCE)
+                self._changed.wait_for(lambda: self._done > done, PATIENCE)
 
     def _error(self, kind: RequestKind, key: str, how: str) -> StoreError:
         return StoreError(f"{kind} of key {key!r} in {self.url} {how}")
@@ -224,7 +235,7 @@ class _Cut:
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         if start + len(buffer) > self.size:
-            raise StoreError(f"the value ends at byte {self.size}, as planned")
+            raise StoreError(f"the value ends at byte {self.size} (planned fault)")
         self._value.read_into(buffer, start)
 
     def close(self) -> None:
@@ -232,12 +243,12 @@ class _Cut:
 
 
 def _cut(result: Any, fault: Fault) -> Any:
-    """What was read, with less of it."""
+    """Truncate the result of a read."""
     if isinstance(result, bytes | bytearray | memoryview):
         return result[: fault.cut(len(result))]
     if isinstance(result, Fetched):
         return replace(result, data=result.data[: fault.cut(len(result.data))])
-    if hasattr(result, "got"):  # of `read_into`
+    if hasattr(result, "got"):  # result of `read_into`
         if result.got > 0:
             result.got = fault.cut(min(result.got, result.room))
         return result

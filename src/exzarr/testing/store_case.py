@@ -1,4 +1,4 @@
-"""What the parts of the store suite share."""
+"""Base class and helpers of the store suite."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["StoreCase", "as_bytes", "buffer_of"]
 
 
 class StoreCase:
-    """A class of tests of a store. A subclass gives `make_store`."""
+    """A class of tests of a store. A subclass defines `make_store`."""
 
     def make_store(self, tmp_path: Path) -> Store:
-        """An empty store that can be written, a new one for each folder."""
+        """Return an empty writable store, a new one for each folder."""
         raise NotImplementedError
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
-        """The store under test."""
+        """Yield the store under test."""
         store = self.make_store(tmp_path)
         yield store
         store.close()
 
 
 def buffer_of(size: int) -> memoryview:
-    """Some bytes to read into."""
+    """Return a buffer of `size` bytes to read into."""
     return memoryview(bytearray(size))
 
 
 def as_bytes(value: bytes | bytearray | memoryview | None) -> bytes | None:
-    """What a store gave, to compare."""
+    """Return a value from a store as bytes, for comparison."""
     return None if value is None else bytes(value)

@@ -1,4 +1,4 @@
-"""The part of the store suite about keys: which there may be, listing and deleting them."""
+"""The part of the store suite about keys: valid keys, listing and deleting."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ UNUSUAL_KEYS = [
 
 
 class StoreKeys(StoreCase):
-    """Keys are found, listed and deleted, and no other is touched."""
+    """Keys can be found, listed and deleted without an effect on other keys."""
 
     unusual_keys = UNUSUAL_KEYS
-    """Keys that are no use to most people and must work all the same."""
+    """Unusual keys that must work."""
 
     # -- deleting ----------------------------------------------------------------
 
-    def test_deleting_removes_one_key(self, store: Store) -> None:
+    def test_delete_removes_one_key(self, store: Store) -> None:
         for key in ("a", "ab", "b/c"):
             store.put(key, key.encode())
         store.delete("a")
@@ -69,19 +69,19 @@ class StoreKeys(StoreCase):
         assert as_bytes(store.get("ab")) == b"ab"
         assert [*store.list()] == ["ab"]
 
-    def test_deleting_what_is_absent_does_nothing(self, store: Store) -> None:
+    def test_delete_of_missing_key_does_nothing(self, store: Store) -> None:
         store.put("a/b", b"1")
         for key in ("x", "a", "a/c", "a/b/c", "x/y/z"):
             store.delete(key)
         assert [*store.list()] == ["a/b"]
 
-    def test_a_deleted_key_can_be_put_again(self, store: Store) -> None:
+    def test_deleted_key_can_be_put_again(self, store: Store) -> None:
         store.put("a/b", b"1")
         store.delete("a/b")
         store.put("a/b", b"2")
         assert as_bytes(store.get("a/b")) == b"2"
 
-    def test_deleting_a_prefix_removes_what_is_under_it_and_nothing_beside(self, store: Store) -> None:
+    def test_delete_prefix_removes_only_keys_below_prefix(self, store: Store) -> None:
         gone = ["a/1", "a/2", "a/b/3", "a/b/c/d/4"]
         kept = ["ab/1", "a-b/1", "b/a/1", "zarr.json", "aa"]
         for key in gone + kept:
@@ -92,13 +92,13 @@ class StoreKeys(StoreCase):
         store.put("a/b/3", b"2")
         assert as_bytes(store.get("a/b/3")) == b"2"
 
-    def test_deleting_an_absent_prefix_does_nothing(self, store: Store) -> None:
+    def test_delete_prefix_of_missing_prefix_does_nothing(self, store: Store) -> None:
         store.put("a", b"1")
         for prefix in ("a", "b", "b/c"):
             store.delete_prefix(prefix)
         assert [*store.list()] == ["a"]
 
-    def test_deleting_the_empty_prefix_empties_the_store(self, store: Store) -> None:
+    def test_delete_of_empty_prefix_empties_store(self, store: Store) -> None:
         store.delete_prefix("")
         for key in ("a/1", "b", "c/d/e"):
             store.put(key, b"1")
@@ -130,7 +130,7 @@ class StoreKeys(StoreCase):
     @pytest.mark.parametrize(
         "prefix", ["", "a", "a/c", "a/c/0", "ab", "b", "é", "x", "a/c/1", "b/c", "zarr.json"]
     )
-    def test_list_gives_what_is_under_a_prefix(self, filled: Store, prefix: str) -> None:
+    def test_list_returns_keys_below_prefix(self, filled: Store, prefix: str) -> None:
         expected = [key for key in self.KEYS if not prefix or key.startswith(prefix + "/")]
         assert sorted(filled.list(prefix)) == sorted(expected)
 
@@ -148,24 +148,24 @@ class StoreKeys(StoreCase):
             ("b/c", [], []),
         ],
     )
-    def test_list_dir_gives_names_in_order(
+    def test_list_dir_returns_sorted_names(
         self, filled: Store, prefix: str, keys: list[str], prefixes: list[str]
     ) -> None:
         found = filled.list_dir(prefix)
         assert ([*found[0]], [*found[1]]) == (keys, prefixes)
 
-    def test_an_empty_store_lists_nothing(self, store: Store) -> None:
+    def test_empty_store_lists_no_keys(self, store: Store) -> None:
         assert [*store.list()] == []
         assert [[*names] for names in store.list_dir()] == [[], []]
 
-    def test_many_keys_under_one_prefix_are_all_listed(self, store: Store) -> None:
+    def test_list_returns_all_of_many_keys(self, store: Store) -> None:
         keys = [f"a/c/{i}" for i in range(1100)]
         for key in keys:
             store.put(key, b"")
         assert sorted(store.list("a")) == sorted(keys)
         assert [*store.list_dir("a/c")[0]] == sorted(key.removeprefix("a/c/") for key in keys)
 
-    def test_keys_may_be_deleted_while_they_are_listed(self, store: Store) -> None:
+    def test_keys_can_be_deleted_during_listing(self, store: Store) -> None:
         keys = [f"{i % 7}/{i}" for i in range(50)]
         for key in keys:
             store.put(key, b"")
@@ -176,7 +176,7 @@ class StoreKeys(StoreCase):
     # -- keys --------------------------------------------------------------------
 
     @pytest.mark.parametrize("key", BAD_KEYS, ids=repr)
-    def test_a_bad_key_is_refused_by_everything(self, store: Store, key: str) -> None:
+    def test_invalid_key_is_refused_by_all_methods(self, store: Store, key: str) -> None:
         store.put("a/b", b"1")
         with pytest.raises(InvalidKeyError):
             store.get(key)

@@ -1,4 +1,4 @@
-"""What every store must do, as tests: derive from `StoreSuite` and run pytest.
+"""The conformance suite for stores: derive from `StoreSuite` and run pytest.
 
 ::
 
@@ -8,8 +8,7 @@
         def make_store(self, tmp_path):
             return MyStore(tmp_path / "data")
 
-The tests are named for the behaviour they pin down. This module needs pytest, and nothing else in
-exzarr imports it.
+This module requires pytest. No other module of exzarr imports it.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ __all__ = ["StoreSuite"]
 
 
 class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
-    """The tests. A subclass gives `make_store`, and may set the attributes that stand here."""
+    """All tests of the suite. A subclass defines `make_store`, and can set the attributes below."""
 
     pickles = True
-    """Whether a store survives pickling within one process."""
+    """Whether a store can be pickled within one process."""
 
-    # -- many at once ------------------------------------------------------------
+    # -- concurrency ------------------------------------------------------------
 
-    def test_threads_write_different_keys(self, store: Store) -> None:
+    def test_threads_can_write_different_keys(self, store: Store) -> None:
         start = Barrier(4)
 
         def write(thread: int) -> None:
@@ -56,7 +55,7 @@ class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
             for thread in range(4)
         )
 
-    def test_a_reader_sees_the_old_value_or_the_new_one(self, store: Store) -> None:
+    def test_reader_sees_old_or_new_value(self, store: Store) -> None:
         values = [bytes([i]) * (3000 + 500 * i) for i in range(4)]
         store.put("a/k", values[0])
         seen: list[bytes | None] = []
@@ -81,7 +80,7 @@ class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
 
     # -- the store itself --------------------------------------------------------
 
-    def test_a_read_only_view_reads_and_refuses_to_write(self, store: Store) -> None:
+    def test_read_only_view_reads_and_refuses_writes(self, store: Store) -> None:
         store.put("a/b", b"1")
         view = store.as_read_only()
         assert view.read_only is True
@@ -100,7 +99,7 @@ class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
         assert as_bytes(store.get("a/b")) == b"1"
         assert view.as_read_only() is view
 
-    def test_pickling_keeps_the_address(self, store: Store) -> None:
+    def test_unpickled_store_has_same_values(self, store: Store) -> None:
         if not self.pickles:
             pytest.skip("this store can't be pickled")
         store.put("a/b", b"1")
@@ -114,21 +113,21 @@ class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
         assert view.read_only is True
         assert as_bytes(view.get("a/c")) == b"2"
 
-    def test_a_store_equals_itself_and_not_another(self, store: Store, tmp_path: Path) -> None:
+    def test_store_equals_only_itself(self, store: Store, tmp_path: Path) -> None:
         other = self.make_store(tmp_path / "other")
         assert store == store
         assert store != other
         assert len({store, store, other}) == 2
         other.close()
 
-    def test_it_can_be_printed(self, store: Store) -> None:
+    def test_str_is_url_and_repr_is_not_empty(self, store: Store) -> None:
         assert str(store) == store.url
         assert repr(store)
 
-    # -- all together ------------------------------------------------------------
+    # -- random operations ------------------------------------------------------------
 
     @pytest.mark.parametrize("seed", range(3))
-    def test_it_behaves_as_a_dict_does(self, store: Store, seed: int) -> None:
+    def test_random_operations_match_dict(self, store: Store, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - no secret
         names = [f"{top}/{middle}/{leaf}" for top in "ab" for middle in ("0", "1", "é") for leaf in "xyz"]
         model: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""The part of the store suite about changing values that others change, too."""
+"""The part of the store suite about concurrent updates of a value."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["StoreUpdates"]
 
 
 class StoreUpdates(StoreCase):
-    """Of several who change a value, none undoes what another did."""
+    """Concurrent updates of one value do not overwrite each other."""
 
-    def test_a_value_is_made_changed_kept_and_removed(self, store: Store) -> None:
+    def test_update_creates_changes_keeps_and_deletes_value(self, store: Store) -> None:
         seen: list[bytes | None] = []
 
         def update(parts: Sequence[Buffer] | None) -> None:
@@ -43,20 +43,20 @@ class StoreUpdates(StoreCase):
         assert [*store.list()] == []
 
     @pytest.mark.parametrize("present", [True, False])
-    def test_a_change_that_fails_has_not_happened(self, store: Store, present: bool) -> None:
+    def test_failed_change_leaves_value_unchanged(self, store: Store, present: bool) -> None:
         if present:
             store.put("a/k", b"old")
 
         def fail(_: ValueReader | None) -> Sequence[Buffer] | None:
             raise LookupError("on purpose")
 
-        for _ in range(2):  # nor is the key held after it
+        for _ in range(2):  # the second attempt checks that the key is not locked
             with pytest.raises(LookupError, match="on purpose"):
                 store.update("a/k", fail)
         assert as_bytes(store.get("a/k")) == (b"old" if present else None)
         assert [*store.list()] == ["a/k"] * present
 
-    def test_threads_that_change_one_value_lose_nothing(self, store: Store) -> None:
+    def test_concurrent_updates_lose_nothing(self, store: Store) -> None:
         start = Barrier(4)
 
         def count() -> None:
@@ -71,7 +71,7 @@ class StoreUpdates(StoreCase):
             thread.join()
         assert as_bytes(store.get("a/k")) == b"." * 100
 
-    def test_of_threads_that_make_one_value_one_succeeds(self, store: Store) -> None:
+    def test_conditional_put_succeeds_in_one_thread_only(self, store: Store) -> None:
         start = Barrier(4)
         made: list[tuple[int, int]] = []
 
@@ -90,7 +90,7 @@ class StoreUpdates(StoreCase):
         assert all(as_bytes(store.get(f"a/{i}")) == b"%d" % thread for i, thread in made)
         assert not store.put_if_absent("a/0", b"again")
 
-    def test_a_read_only_view_changes_nothing(self, store: Store) -> None:
+    def test_read_only_view_refuses_updates(self, store: Store) -> None:
         store.put("a/k", b"1")
         view = store.as_read_only()
         with pytest.raises(ReadOnlyError):

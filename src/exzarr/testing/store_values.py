@@ -1,4 +1,4 @@
-"""The part of the store suite about values: putting them, reading all or parts of them."""
+"""The part of the store suite about values: putting them, and reading all or parts of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["StoreValues"]
 
 
 class StoreValues(StoreCase):
-    """Values come out as they went in."""
+    """Reads return the bytes that were put."""
 
     # -- one value ---------------------------------------------------------------
 
-    def test_an_absent_key_is_absent_for_every_way_to_read(self, store: Store) -> None:
+    def test_missing_key_is_missing_for_all_read_methods(self, store: Store) -> None:
         store.put("a/b", b"here")
         for key in ("a", "a/c", "a/b/c", "b", "a/bb"):
             assert store.get(key) is None, key
@@ -31,7 +31,7 @@ class StoreValues(StoreCase):
             assert store.exists(key) is False, key
 
     @pytest.mark.parametrize("size", [0, 1, 100, 1 << 20], ids=str)
-    def test_what_was_put_is_what_is_read(self, store: Store, size: int) -> None:
+    def test_get_returns_put_value(self, store: Store, size: int) -> None:
         value = random.Random(size).randbytes(size)  # noqa: S311 - no secret
         store.put("a/c/0/1/2", value)
         assert as_bytes(store.get("a/c/0/1/2")) == value
@@ -46,13 +46,11 @@ class StoreValues(StoreCase):
         [b"abc", bytearray(b"abc"), memoryview(b"abc"), memoryview(bytearray(b"xabcx"))[1:4]],
         ids=["bytes", "bytearray", "memoryview", "slice"],
     )
-    def test_every_kind_of_buffer_can_be_put(
-        self, store: Store, value: bytes | bytearray | memoryview
-    ) -> None:
+    def test_put_accepts_any_buffer(self, store: Store, value: bytes | bytearray | memoryview) -> None:
         store.put("k", value)
         assert as_bytes(store.get("k")) == b"abc"
 
-    def test_what_was_put_does_not_change_with_thebuffer_of(self, store: Store) -> None:
+    def test_value_does_not_change_with_buffer_after_put(self, store: Store) -> None:
         buffer = bytearray(b"before")
         store.put("k", buffer)
         store.put("v", memoryview(buffer))
@@ -60,14 +58,14 @@ class StoreValues(StoreCase):
         assert as_bytes(store.get("k")) == b"before"
         assert as_bytes(store.get("v")) == b"before"
 
-    def test_putting_again_replaces_the_value_whether_it_grows_or_shrinks(self, store: Store) -> None:
+    def test_second_put_replaces_longer_or_shorter_value(self, store: Store) -> None:
         for value in (b"abc", b"", b"a longer one", b"ab"):
             store.put("k", value)
             assert as_bytes(store.get("k")) == value
             assert store.size("k") == len(value)
         assert [*store.list()] == ["k"]
 
-    def test_text_is_not_bytes(self, store: Store) -> None:
+    def test_put_refuses_str(self, store: Store) -> None:
         with pytest.raises((TypeError, ExzarrError)):
             store.put("k", "text")  # type: ignore[arg-type]
         assert store.get("k") is None
@@ -98,27 +96,25 @@ class StoreValues(StoreCase):
         ],
         ids=str,
     )
-    def test_a_range_gives_the_bytes_that_are_there(
+    def test_get_of_range_returns_existing_bytes(
         self, store: Store, byte_range: tuple[int, int | None], expected: bytes
     ) -> None:
         store.put("k", b"0123456789")
         assert as_bytes(store.get("k", byte_range)) == expected
 
-    def test_a_range_of_an_empty_value_is_empty(self, store: Store) -> None:
+    def test_range_of_empty_value_is_empty(self, store: Store) -> None:
         store.put("k", b"")
         for byte_range in ((0, None), (0, 5), (-5, None), (3, 1)):
             assert as_bytes(store.get("k", byte_range)) == b""
 
-    def test_a_negative_length_is_refused(self, store: Store) -> None:
+    def test_negative_length_is_refused(self, store: Store) -> None:
         store.put("k", b"0123456789")
         with pytest.raises(ArgumentError):
             store.get("k", (0, -1))
 
     @pytest.mark.parametrize("start", [0, 1, 9, 10, 11, 1000])
     @pytest.mark.parametrize("length", [0, 1, 5, 9, 10, 11, 100])
-    def test_read_into_fills_the_buffer_and_says_how_much_there_was(
-        self, store: Store, start: int, length: int
-    ) -> None:
+    def test_read_into_fills_buffer_and_returns_size(self, store: Store, start: int, length: int) -> None:
         value = b"0123456789"
         store.put("k", value)
         buffer = buffer_of(length)
@@ -144,7 +140,7 @@ class StoreValues(StoreCase):
         ],
         ids=str,
     )
-    def test_ranges_are_read_one_after_the_other(self, store: Store, ranges: list[tuple[int, int]]) -> None:
+    def test_read_ranges_concatenates_ranges(self, store: Store, ranges: list[tuple[int, int]]) -> None:
         value = b"0123456789"
         store.put("k", value)
         expected = b"".join([value[start : start + length] for start, length in ranges])
@@ -153,14 +149,14 @@ class StoreValues(StoreCase):
         assert bytes(buffer) == expected
 
     @pytest.mark.parametrize("ranges", [[(0, 11)], [(9, 2)], [(0, 2), (8, 4)], [(20, 1)], [(0, 10), (10, 1)]])
-    def test_a_value_that_ends_before_a_range_does_is_an_error_naming_the_key(
+    def test_range_beyond_end_of_value_raises_error_with_key(
         self, store: Store, ranges: list[tuple[int, int]]
     ) -> None:
         store.put("some/key", b"0123456789")
         with pytest.raises(StoreError, match="some/key"):
             store.read_ranges("some/key", ranges, buffer_of(sum(length for _, length in ranges)))
 
-    def test_an_opened_value_gives_its_parts(self, store: Store) -> None:
+    def test_opened_value_reads_parts(self, store: Store) -> None:
         store.put("k", b"0123456789")
         value = store.open_value("k")
         assert value is not None
@@ -175,7 +171,7 @@ class StoreValues(StoreCase):
         finally:
             value.close()
 
-    def test_an_opened_value_is_one_value_though_another_is_put(self, store: Store) -> None:
+    def test_opened_value_does_not_change_after_put(self, store: Store) -> None:
         store.put("k", b"old old old")
         value = store.open_value("k")
         assert value is not None

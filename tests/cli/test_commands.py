@@ -386,7 +386,7 @@ def test_neither_typer_nor_rich_is_imported_by_exzarr(run_python):
 # -- lab ---------------------------------------------------------------------------------
 
 
-def test_lab_chunks_reckons_for_a_shape():
+def test_lab_chunks_estimates_for_a_shape():
     access = ["-a", "maps=window:1,-1,-1", "-a", "scan:0,4*0.5"]
     found = parsed("lab", "chunks", "60,50,40", "--dtype", "f4", *access, "--measure", "0")
     assert found["accesses"]["maps"]["shape"] == [1, 50, 40]
@@ -398,7 +398,7 @@ def test_lab_chunks_reckons_for_a_shape():
 def test_lab_chunks_tries_and_says_how_to_do_it(tree):
     path = tree / "ocean/sst"
     text = invoke("lab", "chunks", path, "-a", "window:time=1", "--seconds", "1", "--measure", "2").stdout
-    assert "measured, on a sample (all of it: 6 × 5 × 4)" in text
+    assert "measured, on a sample (the whole array: 6 × 5 × 4)" in text
     assert "As it is cut now (2×5×2 in 4×5×4" in text or "It is cut like this already" in text
 
 

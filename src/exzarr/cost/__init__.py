@@ -1,4 +1,4 @@
-"""What reading costs in money: `of` a plan or a report, at `prices` of a provider.
+"""Cost of reads in money: `of` a plan or a report, at the `prices` of a provider.
 
 >>> from exzarr import cost
 >>> sorted(cost.known())[:3]

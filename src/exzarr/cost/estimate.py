@@ -1,4 +1,4 @@
-"""Requests and bytes, times prices."""
+"""Cost estimates: requests and bytes, multiplied by prices."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _PRICED_AS = {"get": "get", "range": "get", "size": "get", "put": "put", "delete
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What something costs. Printing it shows it, with whose prices these are.
+    """Cost of requests and bytes. Printing it shows the cost and the source of the prices.
 
     Attributes
     ----------
     kinds
-        Requests by kind.
+        Number of requests by kind.
     bytes_read, bytes_written
-        Bytes that came and went; None where that is not known.
+        Bytes read and written; None if unknown.
     prices
-        At which prices.
+        The prices.
     internet
-        Whether what was read left the provider's region.
+        Whether the bytes that were read left the provider's region.
     """
 
     kinds: Mapping[str, int]
@@ -43,23 +43,23 @@ class Cost:
 
     @property
     def for_requests(self) -> float:
-        """Money for requests."""
+        """Cost of the requests."""
         return sum(n * float(getattr(self.prices, _PRICED_AS[kind])) for kind, n in self.kinds.items()) / 1000
 
     @property
     def for_bytes(self) -> float:
-        """Money for bytes read and written: retrieval, upload, and traffic where it is `internet`."""
+        """Cost of bytes read and written: retrieval, upload, and egress if `internet` is true."""
         prices = self.prices
         read = prices.retrieval + (prices.egress if self.internet else 0.0)
         return ((self.bytes_read or 0) * read + self.bytes_written * prices.upload) / GB
 
     @property
     def total(self) -> float:
-        """Money for all of it, in ``prices.currency``."""
+        """Total cost, in ``prices.currency``."""
         return self.for_requests + self.for_bytes
 
     def asdict(self) -> dict[str, Any]:
-        """The figures as a plain dict."""
+        """Return the figures as a plain dict."""
         return {
             "total": self.total,
             "for_requests": self.for_requests,
@@ -77,7 +77,7 @@ class Cost:
     def __str__(self) -> str:
         currency = self.prices.currency
         requests = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items()) or "none"
-        moved = "not known" if self.bytes_read is None else f"{human_bytes(self.bytes_read)} read"
+        moved = "unknown" if self.bytes_read is None else f"{human_bytes(self.bytes_read)} read"
         if self.bytes_written:
             moved += f", {human_bytes(self.bytes_written)} written"
         where = "over the internet" if self.internet else "in the provider's region"
@@ -100,26 +100,35 @@ def of(
     internet: bool = False,
     store: str | None = None,
 ) -> Cost:
-    """What a read will cost (``a.explain[...]``), or what was measured has cost (a report of `exzarr.profile`).
+    """Return the cost of a planned read (``a.explain[...]``), or of what a report of `exzarr.profile` measured.
 
     Parameters
     ----------
     what
-        A plan or a report. Of a report's requests, those that a cache answered cost nothing; what a store tried
-        again is not among them (``report.retries`` tells how often), and a listing is one, whatever its pages.
+        A plan or a report. Requests that a cache answered are free. Requests that a store retried are not included
+        (``report.retries`` counts them). A listing counts as one request, regardless of its pages.
     prices
-        A name of `known`, or prices of your own. Those that come with exzarr are typical list prices with their
-        source and date: check your provider's price page.
+        A name of `known`, or your own prices. The included prices are typical list prices with a source and date:
+        check your provider's price page.
     internet
-        Whether the bytes leave the provider's region, and traffic is paid for.
+        Whether the bytes leave the provider's region, so that egress is charged.
     store
-        Of a report, only requests to stores whose URL begins like this.
+        For a report: include only requests to stores whose URL starts with this.
+
+    Returns
+    -------
+    Cost
+
+    Raises
+    ------
+    ArgumentError
+        `what` is neither a plan nor a report, or `prices` is unknown.
     """
     table = prices_of(prices) if isinstance(prices, str) else prices
     if isinstance(what, Explanation):
         return Cost(what.kinds, what.fetch_bytes, 0, table, internet)
     if not isinstance(what, Report):
-        raise ArgumentError(f"a plan or a report has a cost, not a {type(what).__name__}")
+        raise ArgumentError(f"cannot estimate the cost of a {type(what).__name__}: give a plan or a report")
     kinds: Counter[str] = Counter()
     read = written = 0
     for (url, kind), use in what.requests.items():

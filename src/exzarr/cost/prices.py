@@ -1,4 +1,4 @@
-"""Prices as data: a table in the package, and tables of users'. Check your provider's price page."""
+"""Price tables: one in the package, and tables of your own. Check your provider's price page."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ _MONEY = ("get", "put", "list", "delete", "retrieval", "upload", "egress")
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a provider takes. Requests are priced by the thousand, bytes by the GB of 2**30 bytes.
+    """Prices of a provider. Requests are priced per 1,000, bytes per GB of 2**30 bytes.
 
     Attributes
     ----------
     get, put, list, delete
-        1,000 requests: of whole values, ranges and sizes; that write; of listings, by the page; that delete.
+        Price of 1,000 requests. get: of whole values, ranges and sizes. put: of writes. list: of pages of a listing.
+        delete: of deletes.
     retrieval, upload
-        A GB that is read, or written, wherever to or from.
+        Price of a GB read or written, in any region.
     egress
-        A GB that is read over the internet, besides.
+        Additional price of a GB that is read over the internet.
     provider, storage_class, region, currency
-        Whose they are.
+        The service that the prices belong to.
     source, date
-        Where they are said, and when that was.
+        URL of the price page, and the date when the prices were valid.
     """
 
     get: float = 0.0
@@ -43,7 +44,7 @@ class Prices:
     retrieval: float = 0.0
     upload: float = 0.0
     egress: float = 0.0
-    provider: str = "prices of yours"
+    provider: str = "custom prices"
     storage_class: str = ""
     region: str = ""
     currency: str = "USD"
@@ -54,7 +55,7 @@ class Prices:
         for name in _MONEY:
             price = getattr(self, name)
             if not isinstance(price, (int, float)) or not 0 <= price < float("inf"):
-                raise ArgumentError(f"a price is a number from 0 on, and {name} is {price!r}")
+                raise ArgumentError(f"price {name} must be a finite number of at least 0, not {price!r}")
 
     def __str__(self) -> str:
         name = " ".join(part for part in (self.provider, self.storage_class) if part)
@@ -63,7 +64,7 @@ class Prices:
 
 
 def known() -> dict[str, Prices]:
-    """The prices that come with exzarr, by name: typical list prices, each with its source and date."""
+    """Return the prices that exzarr includes, by name: typical list prices, each with its source and date."""
     return dict(_shipped())
 
 
@@ -73,14 +74,23 @@ def _shipped() -> Mapping[str, Prices]:
 
 
 def prices(name: str, table: str | os.PathLike[str] | None = None) -> Prices:
-    """The prices of a name: ``"s3"``, ``"gcs"``, ``"azure-hot"``, ``"r2"``, ...
+    """Return the prices with a name: ``"s3"``, ``"gcs"``, ``"azure-hot"``, ``"r2"``, ...
 
     Parameters
     ----------
     name
-        One of `known`, or of `table`.
+        A name of `known`, or of `table`.
     table
         A TOML file with tables like those in ``exzarr/tools/cost/prices.toml``.
+
+    Returns
+    -------
+    Prices
+
+    Raises
+    ------
+    ArgumentError
+        `name` is unknown, or `table` is not valid.
     """
     if table is None:
         found = _shipped()
@@ -88,7 +98,7 @@ def prices(name: str, table: str | os.PathLike[str] | None = None) -> Prices:
         path = Path(table)
         found = _table(path.read_text(encoding="utf-8"), str(path))
     if name not in found:
-        raise ArgumentError(f"there are no prices of {name!r}; there are those of {', '.join(sorted(found))}")
+        raise ArgumentError(f"unknown prices {name!r}; the known ones are {', '.join(sorted(found))}")
     return found[name]
 
 
@@ -101,6 +111,8 @@ def _table(text: str, where: str) -> dict[str, Prices]:
     found = {}
     for name, values in document.items():
         if not isinstance(values, dict) or not values.keys() <= names:
-            raise ArgumentError(f"prices of {name!r} in {where} are a table of {', '.join(sorted(names))}")
+            raise ArgumentError(
+                f"prices {name!r} in {where} must be a table with only the keys {', '.join(sorted(names))}"
+            )
         found[name] = Prices(**values)
     return found

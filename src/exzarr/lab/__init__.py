@@ -1,18 +1,18 @@
-"""Two labs: how to cut an array into chunks (`chunks`), and how to compress it (`codecs`), by trying.
+"""Two labs that recommend chunks (`chunks`) and compression (`codecs`) for an array.
 
-`access`         how an array is read: scans, windows, single elements, batches of rows
-`candidates`     layouts that are worth a look; pure
-`supposed`       a store in which chunks are only supposed to be, so that plans of any size can be counted
-`counts`         what reads come to under a layout: exzarr's own plan, asked
-`model`          what these counts cost at some speeds; pure
-`speeds`         the speeds of a machine and its store; `calibrate` measures them
-`sample`         a part of the user's data, or data made up
-`weighing`       candidates, weighed by the model
-`measuring`      a layout, tried on the sample; `trying` which are, and what follows from it
-`chunk_lab`      all of this together; `chunk_report` `chunk_words` `chunk_plot` what it gives
-`codec_grid`     which codecs are tried; `codec_trial` trying one
-`codec_lab`      all of this together; `codec_report` `codec_words` `codec_plot` what it gives
-`pareto`         which of many are beaten by none
+`access`         access patterns: scans, windows, single elements, batches of rows
+`candidates`     candidate layouts; pure
+`hypothetical`   a store of hypothetical chunks, so that plans of any size can be counted
+`counts`         requests and bytes of reads under a layout, from exzarr's own plan
+`model`          seconds for these counts at given speeds; pure
+`speeds`         speeds of a machine and its store; `calibrate` measures them
+`sample`         a part of the user's data, or synthetic data
+`scoring`        candidates, scored by the model
+`measuring`      measurements of a layout on the sample; `trials` selects layouts and applies the results
+`chunk_lab`      the chunk lab; `chunk_report` `chunk_explanations` `chunk_plot` its results
+`codec_grid`     the codecs to try; `codec_trial` one trial
+`codec_lab`      the codec lab; `codec_report` `codec_explanations` `codec_plot` its results
+`pareto`         the Pareto front
 """
 
 from exzarr._lazy import exports

@@ -1,4 +1,4 @@
-"""How an array is read. Each pattern is a frozen dataclass that gives some of its reads, drawn from a seed."""
+"""Access patterns: how an array is read. Each is a frozen dataclass that returns sample reads, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ __all__ = [
 ]
 
 DRAWS = 5
-"""Reads of each pattern that are planned and measured: enough that where they lie evens out."""
+"""Number of planned and measured reads of each pattern. Averages out differences between places."""
 
 WINDOW_BYTES = 4 * 2**20
-"""Most bytes of a window whose shape the user has not said."""
+"""Most bytes of a window without a given shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What patterns need to know of an array."""
+    """The properties of an array that patterns depend on."""
 
     shape: tuple[int, ...]
     itemsize: int
     names: tuple[str | None, ...] | None = None
 
     def axis(self, axis: int | str) -> int:
-        """The number of a dimension, given by number or by name."""
+        """Return the number of a dimension, given by number or by name."""
         if isinstance(axis, str):
             if axis not in (self.names or ()):
                 raise ArgumentError(no_dimension(axis, self.names or ()))
             return (self.names or ()).index(axis)
         if not -len(self.shape) <= axis < len(self.shape):
-            raise ArgumentError(f"axis={axis}: the array has {len(self.shape)} dimensions")
+            raise ArgumentError(f"axis={axis} is out of range: the array has {len(self.shape)} dimensions")
         return axis % len(self.shape)
 
 
@@ -62,11 +62,11 @@ class Read:
     Attributes
     ----------
     selection
-        An entry for each dimension: a slice (start and stop said), an integer, or an array of integers.
+        One entry per dimension: a slice with start and stop, an integer, or an array of integers.
     how
-        What stands before the brackets: nothing, or ``oindex`` or ``vindex``.
+        Kind of indexing: plain brackets, ``oindex`` or ``vindex``.
     times
-        How often such reads are made in one go of the pattern.
+        Number of such reads in one run of the pattern.
     """
 
     selection: tuple[Any, ...]
@@ -74,13 +74,13 @@ class Read:
     times: float = 1.0
 
     def of(self, array: Array) -> Any:
-        """Read it."""
+        """Read the selection from `array`."""
         if self.how == "basic":
             return array[self.selection]
         return (array.oindex if self.how == "oindex" else array.vindex)[self.selection]
 
     def explained(self, array: Array) -> Explanation:
-        """What reading it would do."""
+        """Return the plan of the read."""
         explain = array.explain
         if self.how == "basic":
             return explain[self.selection]
@@ -88,13 +88,12 @@ class Read:
 
 
 class Access(Protocol):
-    """A way in which an array is read.
+    """An access pattern.
 
     Attributes
     ----------
     weight
-        How much it matters: the share of the time that would be spent on it, if each pattern had the
-        layout that is best for it alone.
+        Share of the time that you would spend on this pattern, if each pattern had its own best layout.
     """
 
     kind: ClassVar[str]
@@ -103,19 +102,19 @@ class Access(Protocol):
     def weight(self) -> float: ...
 
     def settled(self, of: Shape) -> Self:
-        """The same with what was left open chosen for an array, and cut to it."""
+        """Return the pattern with all open parameters chosen for an array, and limited to its shape."""
         ...
 
     def reads(self, shape: Sequence[int], stored: Sequence[int], rng: np.random.Generator) -> list[Read]:
-        """Some reads whose `times` add up to one go.
+        """Return some reads whose `times` add up to one run of the pattern.
 
-        `stored` is the shape of what the store keeps under one key: chunks, or shards. Only a pattern that
-        goes by chunks looks at it.
+        `stored` is the shape of a stored chunk: a shard if the array has shards. Only patterns that follow chunks use
+        it.
         """
         ...
 
     def extents(self, shape: Sequence[int]) -> tuple[float, ...]:
-        """How far one read reaches along each dimension."""
+        """Return the length of one read along each dimension."""
         ...
 
     def __str__(self) -> str: ...
@@ -123,16 +122,18 @@ class Access(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """All of it, once, in slabs along one dimension, one after the other.
+    """Reads the whole array once, in consecutive slabs along one dimension.
 
     Parameters
     ----------
+    weight
+        See `Access`.
     axis
-        The dimension that is walked along: its number or its name.
+        The dimension of the slabs: its number or its name.
     step
-        How many indices at once. None: whole chunks (shards), as many as make about `slab_bytes`.
+        Length of a slab. None: whole stored chunks, as many as make about `slab_bytes`.
     slab_bytes
-        Bytes of a slab in memory, where `step` is None.
+        Bytes of a slab in memory, if `step` is None.
     """
 
     kind: ClassVar[str] = "scan"
@@ -170,19 +171,21 @@ class Scan:
         return tuple([float(self.step or 1) if d == axis else float(n) for d, n in enumerate(shape)])
 
     def __str__(self) -> str:
-        by = "in slabs of whole chunks" if self.step is None else f"{self.step:,} at a time"
-        return f"all of it, {by} along dimension {self.axis}"
+        by = "in slabs of whole chunks" if self.step is None else f"{self.step:,} indices at a time"
+        return f"the whole array, {by} along dimension {self.axis}"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A box somewhere in the array, at any place.
+    """Reads a box at a random place.
 
     Parameters
     ----------
+    weight
+        See `Access`.
     shape
-        Its length along each dimension (-1: all of it), or a dict of lengths by dimension name (all of
-        those not named). None: an eighth of each dimension, 4 MiB at most.
+        Length along each dimension, -1 for the whole dimension. Or a dict of lengths by dimension name; dimensions
+        that it omits are read whole. None: an eighth of each dimension, at most 4 MiB.
     """
 
     kind: ClassVar[str] = "window"
@@ -203,8 +206,8 @@ class Window:
             given = [*self.shape]
         if len(given) != len(of.shape) or any(n == 0 or n < -1 for n in given):
             raise ArgumentError(
-                f"a window of shape {tuple(given)} does not fit an array of shape {of.shape}: give a length for each "
-                "dimension, -1 for all of it"
+                f"a window of shape {tuple(given)} does not fit an array of shape {of.shape}: give one length "
+                "per dimension, at least 1, or -1 for the whole dimension"
             )
         return replace(
             self, shape=tuple([n if w == -1 else min(w, n) for w, n in zip(given, of.shape, strict=True)])
@@ -233,7 +236,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Single elements at random places, `points` of them in one read."""
+    """Reads single elements at random places, `points` of them in one read."""
 
     kind: ClassVar[str] = "random"
     weight: float = 1.0
@@ -241,7 +244,7 @@ class Random:
 
     def settled(self, of: Shape) -> Self:
         if self.points < 1:
-            raise ArgumentError(f"points={self.points}: at least one element is read")
+            raise ArgumentError(f"points={self.points} of Random must be at least 1")
         return self
 
     def reads(self, shape: Sequence[int], stored: Sequence[int], rng: np.random.Generator) -> list[Read]:
@@ -261,7 +264,7 @@ class Random:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A shuffled minibatch: `rows` random indices along one dimension, and all of the others."""
+    """Reads a shuffled minibatch: `rows` random indices along one dimension, and all of the other dimensions."""
 
     kind: ClassVar[str] = "batch"
     weight: float = 1.0
@@ -270,7 +273,7 @@ class Batch:
 
     def settled(self, of: Shape) -> Self:
         if self.rows < 1:
-            raise ArgumentError(f"rows={self.rows}: a batch has at least one row")
+            raise ArgumentError(f"rows={self.rows} of Batch must be at least 1")
         axis = of.axis(self.axis)
         return replace(self, axis=axis, rows=min(self.rows, of.shape[axis]))
 
@@ -293,22 +296,24 @@ class Batch:
 
 KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Scan, Window, Random, Batch)}
 AccessLike = Mapping[str, Any] | Iterable[Access] | None
-"""A weight, or an `Access`, by name; or several of the latter. (Not `float | Access`: of a dict that is written down
-with both, mypy says that it holds objects.)"""
+"""Weights or `Access` by name, or several `Access`.
+
+Not `float | Access`: mypy infers a dict literal with both as a dict of objects.
+"""
 Patterns = dict[str, Any]
 """Settled patterns (`Access`) by name."""
 
 
 def patterns(access: AccessLike, of: Shape) -> Patterns:
-    """What the user says of access, as settled patterns by name.
+    """Return settled patterns by name.
 
     Parameters
     ----------
     access
-        A dict from ``scan``, ``window``, ``random``, ``batch`` to a weight, or from any name to a pattern;
-        or patterns. None: a scan and a window, alike.
+        A dict from ``scan``, ``window``, ``random``, ``batch`` to a weight, or from any name to a pattern; or several
+        patterns. None: a scan and a window, with equal weights.
     of
-        The array that is read.
+        The array.
     """
     given: list[tuple[str, Any]]
     if access is None:
@@ -322,19 +327,23 @@ def patterns(access: AccessLike, of: Shape) -> Patterns:
         if isinstance(one, (int, float)):
             if name not in KINDS:
                 raise ArgumentError(
-                    f"access {name!r}: a weight stands for one of {', '.join(KINDS)}; under another name give a pattern, "
-                    "such as exzarr.lab.Window(shape=(1, -1, -1))"
+                    f"access {name!r}: only {', '.join(KINDS)} can be given as a weight; for another name give "
+                    "a pattern, such as exzarr.lab.Window(shape=(1, -1, -1))"
                 )
             one = KINDS[name](weight=float(one))
         if not hasattr(one, "settled"):
-            raise ArgumentError(f"access {name!r}: {one!r} is neither a weight nor a pattern")
+            raise ArgumentError(
+                f"access {name!r}: {one!r} is neither a weight nor a pattern such as exzarr.lab.Scan()"
+            )
         if not (one.weight >= 0 and math.isfinite(one.weight)):
-            raise ArgumentError(f"access {name!r}: a weight is a number from 0 up, not {one.weight}")
+            raise ArgumentError(
+                f"access {name!r}: its weight must be a finite number of at least 0, not {one.weight}"
+            )
         if one.weight:
             unique, number = name, 2
             while unique in found:
                 unique, number = f"{name} {number}", number + 1
             found[unique] = one.settled(of)
     if not found:
-        raise ArgumentError("no access has a weight above 0: say how the array is read")
+        raise ArgumentError("all accesses have weight 0: give at least one a weight above 0")
     return found

@@ -1,4 +1,4 @@
-"""Measuring the speeds of this machine and of a store, in about a second."""
+"""Measurement of the speeds of this machine and of a store, in about a second."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ __all__ = ["decode_speeds", "store_speeds"]
 AnyArray = npt.NDArray[Any]
 
 SMALL, LARGE = 16 * 1024, 1024 * 1024
-"""Bytes of the chunks whose decoding is timed."""
+"""Bytes of the chunks that are decoded for timing."""
 
 PATIENCE = 0.15
-"""Seconds that one figure may take."""
+"""Seconds to measure one figure."""
 
 
 def decode_speeds(speeds: Speeds, sample: AnyArray, codecs: dict[str, Any]) -> Speeds:
-    """`speeds` with what decoding costs, timed on chunks of the sample, and what reading costs however little it is."""
+    """Return `speeds` with measured costs of decoding chunks of the sample, and of the smallest read."""
     timed = []
     for nbytes in (SMALL, LARGE):
         pipeline, encoded = _encoded(sample, nbytes, codecs)
@@ -47,7 +47,7 @@ def decode_speeds(speeds: Speeds, sample: AnyArray, codecs: dict[str, Any]) -> S
         stored = sum(map(len, encoded)) / len(encoded)
         timed.append((size, each, size / max(1.0, stored)))
     (small, quick, _), (large, slow, ratio) = timed
-    # A line through both: what a chunk takes however small it is, and what each byte adds.
+    # Fit a line through both: a fixed cost per chunk, and a cost per byte.
     if large > 2 * small and slow > quick:
         rate = (large - small) / (slow - quick)
         fixed = max(0.0, quick - small / rate)
@@ -65,7 +65,7 @@ def decode_speeds(speeds: Speeds, sample: AnyArray, codecs: dict[str, Any]) -> S
 
 
 def _encoded(sample: AnyArray, nbytes: int, codecs: dict[str, Any]) -> tuple[BoundPipeline, Sequence[Any]]:
-    """Some chunks of about `nbytes` of the sample, as they would be stored."""
+    """Return some encoded chunks of the sample, of about `nbytes` each."""
     shape = auto_chunks(sample.shape, sample.dtype.itemsize, nbytes)
     meta = array_metadata(shape=sample.shape, dtype=sample.dtype, chunks=shape, **codecs)
     source = Array(Location(MemoryStore(), ""), meta)._bound
@@ -89,7 +89,7 @@ def _call_seconds() -> float:
 
 
 def _chunk_seconds() -> float:
-    """What the engine adds for each chunk, as long as there is little in it."""
+    """Return the seconds that the engine adds for each small chunk."""
     meta = array_metadata(shape=(512, 16), dtype="u1", chunks=(1, 8), compressors=None)
     array = Array(Location(MemoryStore(), ""), meta)
     array[...] = 1
@@ -98,7 +98,7 @@ def _chunk_seconds() -> float:
 
 
 def store_speeds(store: Store, prefix: str, *, source: str) -> Speeds:
-    """What requests and bytes cost at `store`, by values that are put below `prefix` and deleted again."""
+    """Measure requests and bandwidth of `store`, with values that are put below `prefix` and then deleted."""
     payload = os.urandom(4 * 2**20)
     keys = [f"{prefix}/speed/{i}" for i in range(16)]
     large = f"{prefix}/speed/large"
@@ -112,13 +112,12 @@ def store_speeds(store: Store, prefix: str, *, source: str) -> Speeds:
         for key in (*keys, large):
             store.delete(key)
     bandwidth = len(payload) / max(whole - request, whole / 100)
-    far = store.concurrency
-    # That requests in flight do not share a limit below this is taken on trust: finding out takes long.
-    return Speeds(request=request, bandwidth=bandwidth, concurrency=far, source=source)
+    # Assumes that requests in flight do not share a lower limit: measuring that takes long.
+    return Speeds(request=request, bandwidth=bandwidth, concurrency=store.concurrency, source=source)
 
 
 def _timed(calls: Sequence[Callable[[], Any]]) -> float:
-    """Seconds of one call: the median over `calls`, again and again for a moment."""
+    """Return the median seconds of one call, over repeated rounds of `calls`."""
     for call in calls[:2]:
         call()
     seconds: list[float] = []

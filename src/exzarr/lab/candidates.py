@@ -1,4 +1,4 @@
-"""Layouts that are worth a look for a mix of accesses. Pure arithmetic."""
+"""Candidate layouts for a mix of accesses. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from exzarr.lab.access import Patterns
 __all__ = ["Layout", "candidates", "neighbours"]
 
 TARGETS = (16 * 2**10, 128 * 2**10, 2**20, 8 * 2**20)
-"""Bytes of a chunk that are tried."""
+"""Chunk sizes to try, in bytes."""
 
 MIN_CHUNK, MAX_CHUNK = 4 * 2**10, 64 * 2**20
-"""Bytes that a chunk has at least and at most, where candidates are varied."""
+"""Least and most bytes of a chunk when candidates are varied."""
 
 SHARD_TARGET = 32 * 2**20
-"""Bytes that a shard is about."""
+"""Approximate bytes of a shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How an array is cut.
+    """Chunks and shards of an array.
 
     Attributes
     ----------
     chunks, shards
-        Their shapes; no shards: None.
+        Their shapes. `shards` is None without shards.
     origin
-        Why it is among the candidates.
+        Why it is a candidate.
     """
 
     chunks: tuple[int, ...]
@@ -40,15 +40,15 @@ class Layout:
 
     @property
     def stored(self) -> tuple[int, ...]:
-        """The shape of what the store keeps under one key."""
+        """Shape of a stored chunk: a shard if there are shards."""
         return self.shards or self.chunks
 
     def objects(self, shape: Sequence[int]) -> int:
-        """How many values (files, objects) an array of `shape` has, all of it stored."""
+        """Return the number of stored values (files, objects) of an array of `shape`, all of it stored."""
         return math.prod(-(-n // c) for n, c in zip(shape, self.stored, strict=True))
 
     def clipped(self, shape: Sequence[int]) -> Layout:
-        """The same for an array of `shape`, which may be shorter than its chunks."""
+        """Return the layout for an array of `shape`, which can be shorter than the chunks."""
         chunks = tuple([max(1, min(c, n)) for c, n in zip(self.chunks, shape, strict=True)])
         if self.shards is None:
             return Layout(chunks, None, self.origin)
@@ -78,27 +78,31 @@ def candidates(
     sharded: bool = True,
     objects: int,
 ) -> list[Layout]:
-    """Layouts for an array of `shape`, each once: of several sizes, cubes and such as follow the accesses.
+    """Return distinct layouts for an array of `shape`, of several sizes and proportions.
 
     Parameters
     ----------
+    shape, itemsize
+        Shape of the array, and bytes of an element.
+    accesses
+        Settled patterns by name. Some candidates have the proportions of their reads.
     sharded
-        Whether shards may be used.
+        Whether shards are allowed.
     objects
-        Most values (files, objects) that the whole array may come to; layouts with more are left out, unless all
-        have more.
+        Most stored values (files, objects) of the whole array. If all layouts have more, the one with the fewest
+        is returned.
     """
     shapes: dict[tuple[int, ...], str] = {}
     for target in TARGETS:
-        shapes.setdefault(auto_chunks(shape, itemsize, target), "as even as possible")
+        shapes.setdefault(auto_chunks(shape, itemsize, target), "even proportions")
         for name, access in accesses.items():
             if access.kind != "random":
                 shapes.setdefault(
-                    _like(access.extents(shape), shape, itemsize, target), f"shaped like {name}"
+                    _like(access.extents(shape), shape, itemsize, target), f"proportions of {name}"
                 )
         if len(accesses) > 1:
             shapes.setdefault(
-                _like(_between(accesses, shape), shape, itemsize, target), "between the accesses"
+                _like(_between(accesses, shape), shape, itemsize, target), "compromise between the accesses"
             )
     found = []
     for chunks, origin in shapes.items():
@@ -113,8 +117,9 @@ def candidates(
 
 
 def neighbours(layout: Layout, shape: Sequence[int], itemsize: int, *, sharded: bool) -> list[Layout]:
-    """Layouts a step away: chunks twice or half as long along one dimension, or longer along one and shorter along
-    another; with shards, where this has some, else without.
+    """Return layouts one step away: a dimension of the chunk doubled or halved, or one doubled and another one halved.
+
+    They have shards if `layout` has shards.
     """
     chunks, dims = layout.chunks, range(len(shape))
     found: dict[tuple[int, ...], None] = {}
@@ -134,15 +139,15 @@ def neighbours(layout: Layout, shape: Sequence[int], itemsize: int, *, sharded: 
     for size in found:
         shards = auto_shards(shape, size, itemsize, SHARD_TARGET) if layout.shards and sharded else None
         if shards is None or math.prod(shards) > math.prod(size):
-            made.append(Layout(size, shards, "a step further"))
+            made.append(Layout(size, shards, "neighbour of the best"))
     return made
 
 
 def _like(extents: Sequence[float], shape: Sequence[int], itemsize: int, target: int) -> tuple[int, ...]:
-    """A chunk of about `target` bytes with the proportions of `extents`, none longer than the array.
+    """Return a chunk of about `target` bytes with the proportions of `extents`, limited to the array.
 
-    What a dimension that is too short does not use is left to the others. Lengths are then made such that the
-    last chunk is no sliver.
+    Elements that a short dimension does not use are distributed to the others. Lengths are then adjusted so that the
+    last chunk is not much shorter than the others.
     """
     elements = max(1.0, target / max(1, itemsize))
     free = set(range(len(shape)))
@@ -157,7 +162,7 @@ def _like(extents: Sequence[float], shape: Sequence[int], itemsize: int, target:
             for d in free:
                 lengths[d] = max(1.0, extents[d]) * scale
             break
-        # One at a time: each that is settled changes what is left for the others.
+        # One at a time: each fixed length changes the rest for the others.
         d = max(over, key=lambda d: extents[d] / shape[d]) if over else under[0]
         lengths[d] = float(max(1, shape[d])) if over else 1.0
         free.discard(d)
@@ -169,7 +174,7 @@ def _like(extents: Sequence[float], shape: Sequence[int], itemsize: int, target:
 
 
 def _between(accesses: Patterns, shape: Sequence[int]) -> tuple[float, ...]:
-    """Proportions between those of the accesses: their weighted geometric mean."""
+    """Return the weighted geometric mean of the proportions of the accesses."""
     total = sum(a.weight for a in accesses.values())
     logs = [0.0] * len(shape)
     for access in accesses.values():

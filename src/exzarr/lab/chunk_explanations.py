@@ -1,4 +1,4 @@
-"""Why one layout and not another, in words. Pure."""
+"""Explanations of the chunk lab's recommendation. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from exzarr.telemetry.units import human_bytes, human_seconds
 __all__ = ["reasons"]
 
 MANY = 100_000
-"""So many files or objects are a burden to list, copy and delete."""
+"""Number of files or objects above which listing, copying and deleting them becomes slow."""
 
 MOSTLY = {
-    "requests": "nearly all of it waiting for answers",
-    "bytes": "most of it moving bytes",
-    "decoding": "most of it decoding",
+    "requests": "mostly waiting for requests",
+    "bytes": "mostly transferring bytes",
+    "decoding": "mostly decoding",
 }
 
 
 def reasons(report: ChunkReport) -> tuple[str, ...]:
-    """What speaks for `report.best`, one sentence or two each."""
+    """Return the reasons for `report.best`, one or two sentences each."""
     best, now, layouts = report.best, report.now, report.layouts
-    found = [_take(best, report)]
+    found = [_recommendation(best, report)]
     found += [
         _access(name, str(access), best.accesses[name], layouts) for name, access in report.accesses.items()
     ]
@@ -33,43 +33,44 @@ def reasons(report: ChunkReport) -> tuple[str, ...]:
     runner = next((r for r in layouts if r is not best), None)
     if runner is not None and abs(runner.score / best.score - 1) < 0.1:
         found.append(
-            f"Close behind: {runner.layout} ({runner.score:.2f} × best). Differences of this size are noise; take "
-            "whichever suits other needs."
+            f"Close second: {runner.layout} with score {runner.score:.2f}, against {best.score:.2f}. Such small "
+            "differences are noise: choose by other needs."
         )
     if len(report.accesses) > 1 and best.score > 1.5:
         found.append(
-            f"No layout is good for all of it: even this one takes {best.score:.1f} times as long as if each access had "
-            "its own. Where that hurts, keep two copies, each cut for one access."
+            f"No layout suits all accesses: this one takes {best.score:.1f} times as long as separate layouts, "
+            "each the best for one access. If that is too slow, keep two copies, each laid out for one access."
         )
     if report.left_out:
         found.append(
-            f"{report.left_out} layouts with more objects than allowed were left out (`objects=` says how many are)."
+            f"{report.left_out} layouts were left out because they have more objects than `objects=` allows."
         )
     same, pairs = report.agreed
     if pairs:
         found.append(
-            f"Trying them told layouts clearly apart in {pairs} cases; the model had ordered {same} of them the same way."
-            + ("" if 3 * same >= 2 * pairs else " That is little: trust what was measured.")
+            f"Trials found a clear difference in {pairs} comparisons of two layouts. The model predicted the same "
+            f"order in {same} of them."
+            + ("" if 3 * same >= 2 * pairs else " That is few: trust the measurements.")
         )
-    if report.made_up:
+    if report.synthetic:
         found.append(
-            "There was no data, so it was made up: give an array or a path for figures of your own data."
+            "The sample is synthetic, because no data was given: give an array or a path for figures of your own data."
         )
     return tuple(found)
 
 
-def _take(best: LayoutResult, report: ChunkReport) -> str:
+def _recommendation(best: LayoutResult, report: ChunkReport) -> str:
     layout = best.layout
     objects = f"{best.objects:,} {'object' if report.speeds.concurrency else 'file'}{'' if best.objects == 1 else 's'}"
-    text = f"Take chunks {layout.chunks} of {human_bytes(best.chunk_bytes)}"
+    text = f"Use chunks {layout.chunks} of {human_bytes(best.chunk_bytes)}"
     if layout.shards is None:
         text += f", without shards: {objects}."
     else:
         inner = math.prod(s // c for s, c in zip(layout.shards, layout.chunks, strict=True))
         without = Layout(layout.chunks).objects(report.shape)
-        text += f", {inner:,} of them in shards {layout.shards}: {objects} instead of {without:,}."
+        text += f", {inner:,} of them in each shard {layout.shards}: {objects} instead of {without:,}."
     if best.objects > MANY:
-        text += " That is many to list, to copy and to delete."
+        text += " So many take long to list, copy and delete."
     return text
 
 
@@ -77,34 +78,36 @@ def _access(name: str, text: str, cost: AccessCost, layouts: Sequence[LayoutResu
     counts = cost.counts
     parts = [
         (
-            f"{name} ({text}): {human_seconds(cost.seconds)}, {MOSTLY[cost.cost.mostly]}: {counts.requests:,.0f} "
+            f"{name} ({text}): {human_seconds(cost.seconds)}, {MOSTLY[cost.cost.mostly]}, with {counts.requests:,.0f} "
             f"request{'' if round(counts.requests) == 1 else 's'} for {human_bytes(round(counts.fetch_bytes))}"
         )
     ]
     if counts.amplification > 1.2:
-        parts.append(f"{_round(counts.amplification)} bytes decoded for each one wanted")
+        parts.append(f"It decodes {_round(counts.amplification)} bytes per selected byte")
     if cost.slower > 1.2:
         alone = min(layouts, key=lambda r: r.accesses[name].seconds)
         parts.append(
-            f"cut for this alone ({alone.layout}) it would be {_round(cost.slower)} times as fast, and the whole mix "
-            f"{_round(alone.score)} × best"
+            f"The best layout for it alone ({alone.layout}) is {_round(cost.slower)} times as fast, but has a score of "
+            f"{_round(alone.score)}"
         )
-    return "; ".join(parts) + "."
+    return ". ".join(parts) + "."
 
 
 def _now(best: LayoutResult, now: LayoutResult) -> str:
     if now.layout.chunks == best.layout.chunks and now.layout.shards == best.layout.shards:
-        return "It is cut like this already."
-    told = []
+        return "The array already has this layout."
+    comparison = []
     for name, cost in now.accesses.items():
         ratio = cost.seconds / best.accesses[name].seconds if best.accesses[name].seconds else 1.0
         if ratio > 1.1:
-            told.append(f"{name} {_round(ratio)} times as slow")
+            comparison.append(f"{name} {_round(ratio)} times as slow")
         elif ratio < 0.9:
-            told.append(f"{name} {_round(1 / ratio)} times as fast")
+            comparison.append(f"{name} {_round(1 / ratio)} times as fast")
         else:
-            told.append(f"{name} about the same")
-    return f"As it is cut now ({now.layout}, {now.objects:,} objects), against that: {', '.join(told)}."
+            comparison.append(f"{name} equally fast")
+    return (
+        f"The present layout ({now.layout}, {now.objects:,} objects) in comparison: {', '.join(comparison)}."
+    )
 
 
 def _round(value: float) -> str:

@@ -1,4 +1,4 @@
-"""How to cut an array for the way it is read: candidates, what they would cost, and trying the best of them."""
+"""The chunk lab: recommends chunks for the way an array is read, by estimates and by trials of the best layouts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from exzarr.lab.calibrate import decode_speeds, store_speeds
 from exzarr.lab.candidates import Layout, candidates
 from exzarr.lab.chunk_explanations import reasons
 from exzarr.lab.chunk_report import ChunkReport, LayoutResult
-from exzarr.lab.measuring import Bench, place
+from exzarr.lab.measuring import Bench, scratch_store
 from exzarr.lab.sample import Sample, Subject, Target, sample_of, subject_of
 from exzarr.lab.scoring import Problem, refined, scored
 from exzarr.lab.speeds import Speeds
-from exzarr.lab.trials import agreement, tried
+from exzarr.lab.trials import agreement, run_trials
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import resolve_store, shared_options
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["chunks"]
 
 CLOSE = 1.05
-"""Scores this close to the best are as good as that: then fewer objects count."""
+"""Factor within which scores count as equal to the best. Among these, fewer objects win."""
 
 TOO_FAR = 1.5
-"""Where the best of those that were tried is this many times worse than one that was not, they are not to decide."""
+"""If the best tried layout scores this many times worse than an untried one, trials do not decide."""
 
 SAMPLE_BYTES = 32 * 2**20
 
@@ -67,9 +67,9 @@ def chunks(
 ) -> ChunkReport:
     """Recommend chunks and shards for the way an array is read.
 
-    Candidates of several sizes and proportions are weighed by a cost model (`exzarr.lab.model`): what reads do
-    is exzarr's own plan of them (`Array.explain`), what that costs are speeds measured on this machine or stated. The
-    best candidates, and the layout the array has, are then tried on a sample, and their figures put right by that.
+    A cost model (`exzarr.lab.model`) scores candidates of several sizes and proportions. It takes requests and
+    bytes from exzarr's own plans (`Array.explain`), and speeds from measurements on this machine or as given. The best
+    candidates, and the present layout of the array, are then tried on a sample, which corrects their estimates.
 
     >>> import exzarr
     >>> from exzarr.lab import Window
@@ -81,42 +81,42 @@ def chunks(
     Parameters
     ----------
     target
-        The array: exzarr's, NumPy's, any with ``shape``, ``dtype`` and brackets; a path, URL or store; or a shape, and
-        then the sample is made up.
+        The array: of exzarr, of NumPy, or any object with ``shape``, ``dtype`` and indexing; a path, URL or store; or a
+        shape. For a shape, the sample is synthetic.
     dtype
-        The data type, with a shape.
+        Data type, only with a shape.
     access
-        How it is read: a dict from ``scan``, ``window``, ``random``, ``batch`` to a weight, or from any name to a
-        pattern (`Scan`, `Window`, `Random`, `Batch`). Weights are shares of the time, if each pattern had the layout
-        that is best for it alone. By default a scan and a window, alike.
+        How the array is read: a dict from ``scan``, ``window``, ``random``, ``batch`` to a weight, or from any name
+        to a pattern (`Scan`, `Window`, `Random`, `Batch`). A weight is the share of the time that you would spend on
+        that access, if each had its own best layout. Default: a scan and a window, with equal weights.
     store
-        Where it is to lie: ``local`` (a folder; the page cache is warm), ``s3`` (stated figures, see `Speeds.s3`; reads
-        are slowed down accordingly), or a store (or its URL) that can be written to, in which layouts are tried below
-        ``exzarr-lab-…``, which is deleted again.
+        Where the array will be stored: ``local`` (a folder, in the page cache); ``s3`` (given figures, see `Speeds.s3`;
+        reads are slowed down accordingly); or a writable store or its URL. The lab tries layouts there below
+        ``exzarr-lab-…``, which it deletes at the end.
     filters, serializer, compressors
-        As for `exzarr.create_array`; by default those of the array.
+        As for `exzarr.create_array`. Default: the codecs of the array.
     shards
-        Whether shards may be used.
+        Whether shards are allowed.
     objects
-        Most files (objects) for the whole array.
+        Most files (objects) of the whole array.
     layouts
-        More candidates: chunk shapes, or pairs of chunk and shard shape.
+        Additional candidates: chunk shapes, or pairs of chunk and shard shape.
     measure
-        How many layouts to try, at most; False for none.
+        Most layouts to try. False: none.
     seconds
-        About how long trying may take; calibrating takes one second more.
+        Approximate duration of the trials. Calibration takes one more second.
     sample_bytes
         Most bytes of the sample.
     speeds
-        Reckon with these, instead of measuring.
+        Use these speeds instead of measuring.
     scratch
-        The folder for temporary files, for ``local``.
+        Folder for temporary files, for ``local``.
     seed
-        Of the places of windows, rows and elements, and of made-up data.
+        Seed of the places of windows, rows and elements, and of synthetic data.
     progress
-        A bar, or a function that is called with ``(done, total)``.
+        True for a progress bar, or a function that is called with ``(done, total)``.
     storage_options
-        Of `target` and `store`, where these are URLs: see `exzarr.open`.
+        Options for the URLs of `target` and `store`: see `exzarr.open`.
 
     Returns
     -------
@@ -125,7 +125,9 @@ def chunks(
     Raises
     ------
     ArgumentError
-        Something makes no sense; the message says what.
+        An argument is invalid.
+    NodeTypeError
+        `target` is a group.
     """
     of_target, of_store = shared_options(target, store, storage_options, None)
     subject = subject_of(target, dtype, of_target)
@@ -136,20 +138,22 @@ def chunks(
     data_type = subject.dtype if subject.array is None else subject.array.metadata.data_type
     now = _now(subject)
     most = 6 if measure is True else int(measure)
-    meter = open_meter(progress, None, "laying out")
+    meter = open_meter(progress, None, "trying layouts")
     where: Any = store if store in ("local", "s3") else _store(store, of_store)
     try:
-        with place(where, scratch) as (there, path):
+        with scratch_store(where, scratch) as (trial_store, path):
             if speeds is None:
-                speeds = Speeds.s3() if where == "s3" else store_speeds(there, path, source="measured")
+                speeds = Speeds.s3() if where == "s3" else store_speeds(trial_store, path, source="measured")
                 speeds = decode_speeds(speeds, sample.data, codecs)
             problem = Problem(of, data_type, accesses, codecs, speeds, seed)
             found, left_out = _candidates(of, accesses, shards, objects, layouts, now)
-            results = scored([problem.weighed(layout) for layout in found], accesses)
+            results = scored([problem.estimate(layout) for layout in found], accesses)
             results = refined(results, problem, sharded=shards, objects=objects)
             if most:
-                bench = Bench(sample.data, there, path, codecs, speeds if where == "s3" else None)
-                results = tried(results, problem, bench, most=most, now=now, seconds=seconds, meter=meter)
+                bench = Bench(sample.data, trial_store, path, codecs, speeds if where == "s3" else None)
+                results = run_trials(
+                    results, problem, bench, most=most, now=now, seconds=seconds, meter=meter
+                )
     finally:
         if meter is not None:
             meter.close()
@@ -160,9 +164,11 @@ def chunks(
 def _store(store: Any, storage_options: StorageOptions | None) -> Store:
     found, path = resolve_store(store, storage_options=storage_options)
     if path:
-        raise ArgumentError(f"store={store!r}: give the store itself, not a path in it")
+        raise ArgumentError(f"store={store!r} is a path in a store: give the store itself")
     if found.read_only:
-        raise ArgumentError(f"store={store!r} is read-only: layouts are tried by writing them")
+        raise ArgumentError(
+            f"store={store!r} is read-only: the lab writes layouts to try them, so give a writable store"
+        )
     return found
 
 
@@ -171,10 +177,10 @@ def _names(subject: Subject) -> tuple[str | None, ...] | None:
 
 
 def _codecs(subject: Subject, filters: Any, serializer: Any, compressors: Any) -> dict[str, Any]:
-    """What the candidates are encoded with: what the user says, or else what the array has."""
-    said = {"filters": filters, "serializer": serializer, "compressors": compressors}
-    if subject.array is None or any(not (isinstance(v, str) and v == "auto") for v in said.values()):
-        return said
+    """Return the codecs of the candidates: those of the arguments, else those of the array."""
+    given = {"filters": filters, "serializer": serializer, "compressors": compressors}
+    if subject.array is None or any(not (isinstance(v, str) and v == "auto") for v in given.values()):
+        return given
     parts = codec_parts(subject.array.metadata)
     own: dict[str, Any] = {
         "filters": [*parts.filters],
@@ -183,8 +189,8 @@ def _codecs(subject: Subject, filters: Any, serializer: Any, compressors: Any) -
     }
     try:
         array_metadata(shape=subject.shape, dtype=subject.array.metadata.data_type, chunks=True, **own)
-    except ExzarrError:  # v2's own, which v3 has no words for; or codecs that know the chunk's shape
-        return said
+    except ExzarrError:  # codecs that only v2 has, or that depend on the chunk's shape
+        return given
     return own
 
 
@@ -192,7 +198,9 @@ def _now(subject: Subject) -> Layout | None:
     array = subject.array
     if array is None or not array.metadata.chunk_grid.regular:
         return None
-    return Layout(tuple(array.chunks), None if array.shards is None else tuple(array.shards), "as it is")
+    return Layout(
+        tuple(array.chunks), None if array.shards is None else tuple(array.shards), "present layout"
+    )
 
 
 def _candidates(
@@ -203,7 +211,7 @@ def _candidates(
     given: Sequence[LayoutLike],
     now: Layout | None,
 ) -> tuple[list[Layout], int]:
-    """Each layout once, the present one and those the user gives first; and how many were too many objects."""
+    """Return distinct layouts, the present and the given ones first, and how many had too many objects."""
     own = [_layout(layout, of) for layout in given]
     every = candidates(of.shape, of.itemsize, accesses, sharded=shards, objects=2**63)
     few = candidates(of.shape, of.itemsize, accesses, sharded=shards, objects=objects)
@@ -229,8 +237,8 @@ def _layout(given: LayoutLike, of: Shape) -> Layout:
         fits = all(s > 0 and s % c == 0 for s, c in zip(layout.shards, layout.chunks, strict=True))
     if not fits:
         raise ArgumentError(
-            f"layout {given!r} does not fit an array of shape {of.shape}: give a chunk shape, or a pair of a chunk shape "
-            "and a shard shape that is a multiple of it"
+            f"layout {given!r} does not fit an array of shape {of.shape}: give a chunk shape, or a pair of a "
+            "chunk shape and a shard shape that is a multiple of it"
         )
     return layout
 
@@ -245,7 +253,7 @@ def _report(
     left_out: int,
 ) -> ChunkReport:
     known = [r for r in results if r.trial is not None]
-    if not known or known[0].score > TOO_FAR * results[0].score:  # there was no time for the good ones
+    if not known or known[0].score > TOO_FAR * results[0].score:  # the best ones were not tried in time
         known = [*results]
     close = [r for r in known if r.score <= known[0].score * CLOSE]
     best = min(close, key=lambda r: (r.objects, -r.chunk_bytes, r.score))
@@ -258,7 +266,7 @@ def _report(
         accesses=problem.accesses,
         speeds=problem.speeds,
         sample=sample.text,
-        made_up=sample.made_up,
+        synthetic=sample.synthetic,
         layouts=tuple(results),
         best=best,
         now=present,

@@ -1,4 +1,4 @@
-"""The chunk lab's report, drawn: what each access costs with each layout."""
+"""Plot of the chunk lab's report: the cost of each access with each layout."""
 
 from __future__ import annotations
 
@@ -18,24 +18,22 @@ __all__ = ["figure", "plot"]
 
 COLOURS = ("#4477aa", "#ee8866", "#228833", "#aa4499", "#bbaa33", "#66ccee")
 MOST = 14
-"""Layouts that are drawn."""
+"""Most layouts in the plot."""
 
 
 def plot(report: ChunkReport, path: str | os.PathLike[str]) -> Path:
-    """See `ChunkReport.plot`."""
+    """Save the plot of `report` to `path`. See `ChunkReport.plot`."""
     where = Path(path)
     figure(report).savefig(where, dpi=150)
     return where
 
 
 def figure(report: ChunkReport) -> Any:
-    """Bars for each access, in times of its own best; and the score, which they are sorted by."""
+    """Return bars of the slowdown of each access against its own best layout, sorted by score."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingDependencyError(
-            "the report is drawn with matplotlib: pip install 'exzarr[demo]'"
-        ) from None
+        raise MissingDependencyError("plot requires matplotlib: pip install 'exzarr[demo]'") from None
     shown = report.shown(MOST)
     names = [*report.accesses]
     made = Figure(figsize=(9, 1.6 + 0.42 * len(shown)), layout="constrained")
@@ -47,7 +45,7 @@ def figure(report: ChunkReport) -> Any:
         place = at + (number - (len(names) - 1) / 2) * height
         colour = COLOURS[number % len(COLOURS)]
         axes.barh(place, [s - 0.97 for s in slower], height, left=0.97, color=colour, label=name)
-    axes.plot([r.score for r in shown], at, "D", color="black", markersize=5, label="weighted mean")
+    axes.plot([r.score for r in shown], at, "D", color="black", markersize=5, label="score (weighted mean)")
     axes.set_xscale("log")
     axes.axvline(1, color="#888888", linewidth=0.8)
     labels = [
@@ -55,7 +53,7 @@ def figure(report: ChunkReport) -> Any:
     ]
     axes.set_yticks(at, labels, fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("times as long as with the layout that is best for this access alone")
+    axes.set_xlabel("slowdown against the best layout for this access alone")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     axes.xaxis.set_minor_formatter("")
     made.legend(loc="outside lower center", ncols=len(names) + 1, fontsize=8, frameon=False)

@@ -1,4 +1,4 @@
-"""What the chunk lab found out. Printing it shows it; a notebook shows it as tables."""
+"""Results of the chunk lab. Printing them shows text; a notebook shows tables."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 __all__ = ["AccessCost", "ChunkReport", "LayoutResult"]
 
 SHOWN = 10
-"""Layouts that a table has at most."""
+"""Most layouts in a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessCost:
-    """What one go of a pattern costs with a layout, on the whole array.
+    """Cost of one run of a pattern with a layout, on the whole array.
 
     Attributes
     ----------
     seconds
-        What it is expected to take; where the layout was tried, put right by how long that took.
+        Expected duration. If the layout was tried, corrected by the measured duration.
     counts
-        What it does.
+        Requests, chunks and bytes.
     cost
-        What the model says.
+        Estimate of the model.
     slower
-        How many times longer than with the layout that is best for this pattern alone.
+        Slowdown against the best layout for this pattern alone.
     """
 
     seconds: float
@@ -49,6 +49,7 @@ class AccessCost:
     slower: float = 1.0
 
     def asdict(self) -> dict[str, Any]:
+        """Return the figures as a plain dict."""
         return {
             "seconds": self.seconds,
             "slower": self.slower,
@@ -65,23 +66,23 @@ class AccessCost:
 
 @dataclass(frozen=True, slots=True)
 class LayoutResult:
-    """One candidate.
+    """Results of one candidate.
 
     Attributes
     ----------
     layout
         Its chunks and shards.
     accesses
-        What each pattern costs.
+        Cost of each pattern.
     score
-        The weighted mean of what each pattern takes, over what it takes with its own best layout; 1 is perfect.
+        Weighted mean of the slowdowns of the patterns against their own best layouts; 1 is perfect.
     objects
-        Values (files, objects) that the whole array comes to.
+        Stored values (files, objects) of the whole array.
     chunk_bytes
-        A chunk in memory.
+        Bytes of a chunk in memory.
     trial, predicted
-        How it did on the sample, and what the model says for the sample in seconds by pattern; None where it was not
-        tried.
+        Measurements on the sample, and the model's estimates for the sample in seconds by pattern. None if the layout
+        was not tried.
     """
 
     layout: Layout
@@ -93,6 +94,7 @@ class LayoutResult:
     predicted: dict[str, float] | None = None
 
     def asdict(self) -> dict[str, Any]:
+        """Return the results as a plain dict."""
         return {
             **self.layout.asdict(),
             "score": self.score,
@@ -106,35 +108,35 @@ class LayoutResult:
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """How to cut an array.
+    """Recommended chunks and shards of an array, with all results.
 
     Attributes
     ----------
     name, shape, dtype
         The array.
     store
-        Where it is to lie: ``local``, ``s3``, or a store's URL.
+        Where it will be stored: ``local``, ``s3``, or the URL of a store.
     accesses
-        How it is read: patterns by name.
+        Access patterns by name.
     speeds
-        What the model reckons with.
+        Speeds that the model uses.
     sample
-        What the layouts were tried on, in words.
+        Description of the data on which layouts were tried.
     layouts
         All candidates, the best first.
     best
-        The one to take: of those within 5 % of the best, the one with the fewest objects.
+        The recommended layout: among those within 5 % of the best score, the one with the fewest objects.
     now
-        How the array is cut today; None where it is not one of exzarr's.
+        The present layout. None for arrays that are not exzarr's.
     agreed
-        Pairs of layouts that the model ordered as the measurement did, and all pairs that the measurement told clearly
-        apart, over all accesses.
+        Number of comparisons of two layouts in which model and measurement agree, and number of all comparisons with a
+        clear difference, over all accesses.
     left_out
-        Candidates that came to more objects than allowed.
-    made_up
-        Whether the sample is made up.
+        Number of candidates with too many objects.
+    synthetic
+        Whether the sample is synthetic.
     reasons
-        Why, in words.
+        Explanations of the recommendation.
     """
 
     name: str
@@ -149,16 +151,16 @@ class ChunkReport:
     now: LayoutResult | None
     agreed: tuple[int, int]
     left_out: int = 0
-    made_up: bool = False
+    synthetic: bool = False
     reasons: tuple[str, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
-        """``chunks`` and ``shards``, as `exzarr.create_array` and `exzarr.copy` take them."""
+        """``chunks`` and ``shards`` for `exzarr.create_array` and `exzarr.copy`."""
         return {"chunks": self.best.layout.chunks, "shards": self.best.layout.shards}
 
     def tables(self) -> Iterator[tuple[str, Table]]:
-        """Titles and tables."""
+        """Yield titles and tables."""
         shown = self.shown()
         yield "expected, for the whole array", self._expected(shown)
         tried = [result for result in shown if result.trial is not None]
@@ -166,14 +168,14 @@ class ChunkReport:
             yield f"measured, on a sample ({self.sample})", self._measured(tried)
 
     def shown(self, most: int = SHOWN) -> list[LayoutResult]:
-        """The layouts to show: those that were tried, the best of the others, and the present one."""
+        """Return the layouts to show: the tried ones, the best of the others, and the present one."""
         tried = [result for result in self.layouts if result.trial is not None or result is self.now]
         others = [result for result in self.layouts if result not in tried]
         chosen = [*tried, *others[: max(0, most - len(tried))]]
         return sorted(chosen, key=lambda result: result.score)
 
     def _expected(self, shown: Sequence[LayoutResult]) -> Table:
-        header = ["", "chunks", "shards", "a chunk", "objects", *self.accesses, "× best"]
+        header = ["", "chunks", "shards", "chunk size", "objects", *self.accesses, "score"]
         rows = []
         for result in shown:
             layout = result.layout
@@ -227,7 +229,7 @@ class ChunkReport:
     __repr__ = __str__
 
     def headline(self) -> str:
-        """One line: what it is about."""
+        """Return the array and its accesses in two lines."""
         size = math.prod(self.shape) * _itemsize(self.dtype)
         reads = "; ".join(f"{name}: {access}" for name, access in self.accesses.items())
         return (
@@ -244,7 +246,7 @@ class ChunkReport:
         return f"<div>{''.join(parts)}</div>"
 
     def asdict(self) -> dict[str, Any]:
-        """All of it as plain dicts, lists, numbers and strings."""
+        """Return the report as plain dicts, lists, numbers and strings."""
         return {
             "name": self.name,
             "shape": [*self.shape],
@@ -264,17 +266,17 @@ class ChunkReport:
         }
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """As JSON."""
+        """Return the report as JSON."""
         return json.dumps(self.asdict(), indent=indent, allow_nan=False)
 
     def plot(self, path: str | os.PathLike[str]) -> Path:
-        """Draw it to a file (.png, .svg, .pdf), with matplotlib."""
+        """Draw the report to a file (.png, .svg, .pdf) and return its path. Requires matplotlib."""
         from exzarr.lab.chunk_plot import plot
 
         return plot(self, path)
 
     def figure(self) -> Any:
-        """The drawing, as matplotlib's ``Figure``."""
+        """Return the plot as a matplotlib ``Figure``."""
         from exzarr.lab.chunk_plot import figure
 
         return figure(self)

@@ -1,4 +1,4 @@
-"""Why one codec and not another, in words. Pure."""
+"""Explanations of the codec lab's recommendations. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reasons(
     left_out: Sequence[tuple[str, str]],
     threads: int,
 ) -> tuple[str, ...]:
-    """What speaks for each of `best`, a sentence or two each."""
+    """Return the reasons for each of `best`, one or two sentences each."""
     plain = next((trial for trial in trials if trial.label == "none"), None)
     found = [_best(best[to.name], to, plain, trials) for to in destinations if to.name in best]
     found += _break_even(trials, plain)
@@ -38,15 +38,15 @@ def reasons(
     if any(not trial.checks for trial in best.values()):
         names = ", ".join(dict.fromkeys(t.label for t in best.values() if not t.checks))
         found.append(
-            f'{names}: nothing notices damaged bytes there. `compressors=[..., "crc32c"]` adds a checksum at the '
-            "speed of memory."
+            f'{names}: decoding does not detect damaged bytes. `compressors=[..., "crc32c"]` adds a checksum, which '
+            "is as fast as memory."
         )
     lossy = [trial for trial in trials if trial.chain.lossy]
     if lossy:
         smallest = max(lossy, key=lambda t: t.ratio)
         found.append(
-            f"Lossy chains are in the table for comparison, and are never recommended: {smallest.label} is "
-            f"{ratio_text(smallest.ratio)} times smaller than in memory, with errors of up to {smallest.error:.2g} "
+            f"Lossy chains are listed for comparison and never recommended: {smallest.label} is "
+            f"{ratio_text(smallest.ratio)} times smaller, with errors of up to {smallest.error:.2g} "
             f"({smallest.relative_error:.1%} of the value)."
         )
     for label, reason in left_out:
@@ -56,20 +56,23 @@ def reasons(
 
 def _best(trial: CodecTrial, to: Destination, plain: CodecTrial | None, trials: Sequence[CodecTrial]) -> str:
     if to.smallest and trial is plain:
-        return f"{to}: none wins. Nothing makes this data smaller."
+        return f"{to}: none, because no chain makes this data smaller."
     if to.smallest:
         return (
-            f"{to}: {trial.label}, {ratio_text(trial.ratio)} times smaller, encoded at {_speed(trial.encode_all)}; none that "
-            f"encodes at {_speed(to.least_encode)} or more is 1 % smaller."
+            f"{to}: {trial.label}, {ratio_text(trial.ratio)} times smaller, encoded at "
+            f"{_speed(trial.encode_all)}. No chain that encodes at {_speed(to.least_encode)} or more is over 1 % smaller."
         )
     if trial is plain:
         others = [t for t in trials if t is not plain and not t.chain.lossy and t.ratio > LEAST_GAIN]
-        text = f"{to}: none wins. Nothing makes this data smaller"
+        text = f"{to}: none, because no chain makes this data smaller"
         if others:
-            text = f"{to}: none wins. Decoding would take longer than the bytes that are saved"
+            text = f"{to}: none, because decoding takes longer than reading the saved bytes"
             second = min(others, key=lambda t: seconds_per_byte(t, to))
             slower = seconds_per_byte(second, to) / seconds_per_byte(trial, to)
-            text += f": {second.label}, the best of the others, takes {slower:.2g} times as long for {ratio_text(second.ratio)} times less"
+            text += (
+                f". {second.label}, the next best, takes {slower:.2g} times as long for {ratio_text(second.ratio)} times "
+                "fewer bytes"
+            )
         return text + "."
     text = f"{to}: {trial.label}, {ratio_text(trial.ratio)} times smaller"
     if plain is not None:
@@ -83,7 +86,7 @@ def _best(trial: CodecTrial, to: Destination, plain: CodecTrial | None, trials: 
 
 
 def _break_even(trials: Sequence[CodecTrial], plain: CodecTrial | None) -> list[str]:
-    """From which bandwidth on compression does not pay."""
+    """Return the bandwidth above which compression does not pay off."""
     others = [t for t in trials if t is not plain and not t.chain.lossy and t.ratio > LEAST_GAIN]
     if plain is None or not others:
         return []
@@ -92,18 +95,18 @@ def _break_even(trials: Sequence[CodecTrial], plain: CodecTrial | None) -> list[
         return []
     if limit == float("inf"):
         return [
-            f"{trial.label} decodes as fast as memory is copied: compression pays however fast the disk is."
+            f"{trial.label} decodes as fast as memory is copied: compression pays off on a disk of any speed."
         ]
     return [
         (
-            f"Uncompressed data is read faster than any other only from storage of more than {bandwidth_text(limit)} "
-            f"(below that, {trial.label} is faster)."
+            f"Uncompressed data is faster to read only from storage faster than {bandwidth_text(limit)}; on slower "
+            f"storage, {trial.label} is faster."
         )
     ]
 
 
 def _shuffles(trials: Sequence[CodecTrial]) -> list[str]:
-    """What shuffling does, by the same compressor with and without."""
+    """Return the effect of shuffling with the same compressor."""
     by_label = {trial.label: trial for trial in trials}
     for stem in ("blosc zstd 3", "blosc lz4 5"):
         without = by_label.get(stem)
@@ -114,13 +117,12 @@ def _shuffles(trials: Sequence[CodecTrial]) -> list[str]:
             continue
         better = max(with_it, key=lambda t: t.ratio)
         gain = better.ratio / without.ratio
-        kind = better.label.rpartition(" ")[2]
         if gain > 1.05:
             return [
-                f"Shuffling pays: {better.label} is {gain:.2g} times smaller than {stem} without ({kind} was best)."
+                f"Shuffling helps: {better.label} is {gain:.2g} times smaller than {stem} without shuffling."
             ]
         return (
-            [f"Shuffling hardly matters here: {stem} becomes {gain:.2f} times smaller at best."]
+            [f"Shuffling has little effect: it makes {stem} at most {gain:.2f} times smaller."]
             if gain > 1.005
             else []
         )
@@ -139,7 +141,7 @@ def _default(trials: Sequence[CodecTrial], best: Mapping[str, CodecTrial]) -> li
     return [
         (
             f"exzarr's default, {DEFAULT} with a checksum: {ratio_text(default.ratio)} times smaller, decoded at "
-            f"{_speed(default.decode_all)}; the smallest ({smallest.label}) needs {1 / larger:.0%} of its bytes."
+            f"{_speed(default.decode_all)}. The smallest chain, {smallest.label}, needs {1 / larger:.0%} of its bytes."
         )
     ]
 
@@ -151,9 +153,9 @@ def _threads(trials: Sequence[CodecTrial], threads: int) -> list[str]:
     typical = gains[len(gains) // 2]
     if typical < 1.2:
         return [
-            f"{threads} threads decoded no faster than one: the machine was busy, or memory is the limit."
+            f"{threads} threads decode no faster than one: the machine is busy, or memory bandwidth is the limit."
         ]
-    return [f"{threads} threads decode {typical:.1f} times as fast as one, typically."]
+    return [f"{threads} threads typically decode {typical:.1f} times as fast as one."]
 
 
 def _speed(bytes_per_second: float) -> str:

@@ -1,4 +1,4 @@
-"""Which codecs are tried on data of a type."""
+"""The codec chains to try on a data type."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Effort = Literal["quick", "normal", "thorough"]
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain of codecs.
+    """A codec chain.
 
     Attributes
     ----------
     label
-        What to call it.
+        Its name in tables.
     compressors, filters, serializer
-        As `exzarr.create_array` takes them.
+        As for `exzarr.create_array`.
     lossy
-        Whether what comes out is not quite what went in.
+        Whether decoded values can differ from the original ones.
     family
-        The compressor's name, for colours and for choosing.
+        Name of the compressor, for colours and grouping.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Chain:
     family: str = field(default="other")
 
     def codecs(self, spec: ChunkSpec) -> tuple[CodecConfig, ...]:
-        """As the metadata document has them; an ExzarrError where they do not fit `spec`."""
+        """Return the codecs for the metadata document. Raise an ExzarrError if they do not fit `spec`."""
         return v3_codecs(
             spec, filters=self.filters or "auto", serializer=self.serializer, compressors=self.compressors
         )
@@ -60,9 +60,9 @@ class Chain:
 
 
 def grid(dtype: np.dtype[Any], *, effort: Effort = "normal", lossy: bool = False) -> list[Chain]:
-    """Chains worth trying on data of `dtype`, the most promising first.
+    """Return the chains to try on data of `dtype`, the most promising first.
 
-    Only such as work here: a codec whose library is missing is left out.
+    Chains that require a missing library are left out.
     """
     order = {"quick": 0, "normal": 1, "thorough": 2}
     data_type = dtypes.from_numpy(dtype, 3)
@@ -76,7 +76,7 @@ def grid(dtype: np.dtype[Any], *, effort: Effort = "normal", lossy: bool = False
 
 
 def chain_of(given: Any) -> Chain:
-    """A chain that a user gives: a `Chain`, or what `exzarr.create_array` takes as ``compressors``."""
+    """Return a chain for an argument: a `Chain`, or ``compressors`` as for `exzarr.create_array`."""
     if isinstance(given, Chain):
         return given
     if isinstance(given, dict) and given.keys() & {"compressors", "filters", "serializer"}:
@@ -152,7 +152,7 @@ def _all(dtype: np.dtype[Any]) -> Iterator[tuple[int, Chain]]:
 
 
 def _lossy(dtype: np.dtype[Any]) -> list[Chain]:
-    """Floats rounded to fewer bits: of 7 decimal digits, 3, 2 and 1 and a bit are kept."""
+    """Return chains that round floats to fewer bits: 13, 10, 7 and 5, about 4, 3, 2 and 1.5 decimal digits."""
     if dtype.kind != "f" or dtype.itemsize < 4:
         return []
     made = []

@@ -1,4 +1,4 @@
-"""How to compress an array: codecs, levels, shuffles and filters, tried on chunks of it."""
+"""The codec lab: tries codecs, levels, shuffles and filters on chunks of an array."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from exzarr.lab.codec_grid import Effort, chain_of, grid
 from exzarr.lab.codec_report import DESTINATIONS, CodecReport, Destination, best_for
 from exzarr.lab.codec_trial import CodecTrial, try_chain
 from exzarr.lab.pareto import front
-from exzarr.lab.sample import Subject, Target, made_up, subject_of
+from exzarr.lab.sample import Subject, Target, subject_of, synthetic_data
 from exzarr.telemetry.units import human_bytes
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ __all__ = ["codecs"]
 AnyArray = npt.NDArray[Any]
 
 MOST_CHUNKS = 256
-"""Chunks that are tried at most: of small ones, this many tell enough."""
+"""Most chunks to try. More small chunks would not change the result."""
 
-LOOKS = 4
-"""How many times more chunks are looked at, where many are empty."""
+INSPECTED = 4
+"""Number of chunks to inspect for each chunk of the sample, if many are empty."""
 
 MOST_SECONDS = 2.0
-"""What one chain gets at most."""
+"""Most seconds for one chain."""
 
 
 @known_arguments
@@ -62,9 +62,9 @@ def codecs(
     progress: Progress = False,
     storage_options: StorageOptions | None = None,
 ) -> CodecReport:
-    """Try compressors on an array's own chunks: how small, how fast, and which is best for what.
+    """Measure codec chains on chunks of an array, and recommend one for each destination.
 
-    Whatever is decoded is compared with what was encoded.
+    The lab compares all decoded chunks with the original ones.
 
     >>> import exzarr, numpy as np
     >>> report = exzarr.lab.codecs(np.arange(100_000), only=[None, "zstd"], seconds=0.1)
@@ -76,28 +76,28 @@ def codecs(
     target, dtype
         As for `exzarr.lab.chunks`.
     chunks
-        Shape of the chunks; by default the array's own, or what exzarr would choose.
+        Shape of the chunks. Default: that of the array, or exzarr's choice.
     effort
-        ``quick`` (8 chains or so), ``normal`` or ``thorough`` (with such as take seconds for a chunk).
+        ``quick`` (about 8 chains), ``normal`` or ``thorough`` (includes chains that take seconds per chunk).
     lossy
-        Also try to round floats (`bitround`). Such chains are shown, and never recommended.
+        Also try rounding floats (`bitround`). These chains are listed but never recommended.
     only, extra
-        Try these alone, or these as well: what `exzarr.create_array` takes as ``compressors``, or a dict of
-        ``compressors``, ``filters`` and ``serializer``.
+        Try only these, or also these: ``compressors`` as for `exzarr.create_array`, or a dict of ``compressors``,
+        ``filters`` and ``serializer``.
     threads
-        How many threads "all" are; by default exzarr's.
+        Number of threads for the figures with all threads. Default: exzarr's setting.
     seconds
-        About how long all of it may take. Slow chains are tried on fewer chunks.
+        Approximate total duration. Slow chains are tried on fewer chunks.
     sample_bytes
-        Most bytes of chunks that are in memory.
+        Most bytes of chunks in memory.
     destinations
-        Where data may lie, with bandwidths.
+        Where data can be stored, with bandwidths.
     seed
-        Of which chunks are taken, and of made-up data.
+        Seed of the selection of chunks, and of synthetic data.
     progress
-        A bar, or a function that is called with ``(done, total)``.
+        True for a progress bar, or a function that is called with ``(done, total)``.
     storage_options
-        Of `target`, where that is a URL: see `exzarr.open`.
+        Options for the URL of `target`: see `exzarr.open`.
 
     Returns
     -------
@@ -106,14 +106,18 @@ def codecs(
     Raises
     ------
     ArgumentError
-        Something makes no sense; the message says what.
+        An argument is invalid, or no chain can be tried.
+    NodeTypeError
+        `target` is a group.
     """
     subject = subject_of(target, dtype, storage_options)
     data_type = (
         dtypes.from_numpy(subject.dtype, 3) if subject.array is None else subject.array.metadata.data_type
     )
     if data_type.kind == "object":
-        raise ArgumentError("arrays of Python objects have no bytes to compress")
+        raise ArgumentError(
+            "arrays of Python objects cannot be compressed: give an array of another data type"
+        )
     shape = _chunk_shape(subject, chunks)
     spec = ChunkSpec(shape, data_type, fill_values.default(data_type))
     parts, text = _chunks(subject, spec, sample_bytes, seed)
@@ -132,7 +136,7 @@ def codecs(
         for number, chain in enumerate(chains):
             left = seconds - (time.perf_counter() - begun)
             if left <= 0 and trials:
-                left_out += [(late.label, f"the {seconds:g} s were over") for late in chains[number:]]
+                left_out += [(late.label, f"the time limit of {seconds:g} s was reached") for late in chains[number:]]
                 break
             share = min(MOST_SECONDS, left / (len(chains) - number))
             try:
@@ -145,7 +149,10 @@ def codecs(
         if meter is not None:
             meter.close()
     if not trials:
-        raise ArgumentError("; ".join(f"{label}: {reason}" for label, reason in left_out) or "nothing to try")
+        raise ArgumentError(
+            "; ".join(f"{label}: {reason}" for label, reason in left_out)
+            or "there are no codec chains to try"
+        )
     return _report(subject, shape, text, many, trials, left_out, destinations)
 
 
@@ -153,7 +160,9 @@ def _chunk_shape(subject: Subject, chunks: Sequence[int] | None) -> tuple[int, .
     if chunks is not None:
         shape = tuple(chunks)
         if len(shape) != len(subject.shape) or min(shape) < 1:
-            raise ArgumentError(f"chunks={shape} do not fit an array of shape {subject.shape}")
+            raise ArgumentError(
+                f"chunks={shape} do not fit an array of shape {subject.shape}: give one positive length per dimension"
+            )
     elif subject.array is not None:
         shape = tuple(subject.array.chunks)
     else:
@@ -163,9 +172,9 @@ def _chunk_shape(subject: Subject, chunks: Sequence[int] | None) -> tuple[int, .
 
 
 def _chunks(subject: Subject, spec: ChunkSpec, nbytes: int, seed: int) -> tuple[list[AnyArray], str]:
-    """Whole chunks from all over the array, in an order of chance, as many as fit into `nbytes` (one at least).
+    """Return whole chunks from random places of the array, as many as fit into `nbytes` (at least one).
 
-    What holds nothing but the fill value is passed over: it is not stored, whatever the codec.
+    Chunks that hold only the fill value are skipped: they are not stored, whatever the codec.
     """
     shape = spec.shape
     each = max(1, int(np.prod(shape)) * max(1, spec.dtype.itemsize))
@@ -173,15 +182,17 @@ def _chunks(subject: Subject, spec: ChunkSpec, nbytes: int, seed: int) -> tuple[
     total = int(np.prod([float(n) for n in counts]))
     number = max(1, min(total, nbytes // each, MOST_CHUNKS))
     rng = np.random.default_rng(seed)
-    looks = min(total, LOOKS * number)
-    picked = rng.choice(total, looks, replace=False) if total < 10**6 else rng.integers(0, total, looks)
+    inspected = min(total, INSPECTED * number)
+    picked = (
+        rng.choice(total, inspected, replace=False) if total < 10**6 else rng.integers(0, total, inspected)
+    )
     found: list[AnyArray] = []
     empty: AnyArray | None = None
     for at in map(int, picked):
         index = np.unravel_index(at, counts)
         region = tuple([slice(int(i) * c, int(i) * c + c) for i, c in zip(index, shape, strict=True)])
         if subject.data is None:
-            chunk = made_up(shape, spec.dtype, seed + at)
+            chunk = synthetic_data(shape, spec.dtype, seed + at)
         else:
             chunk = np.ascontiguousarray(subject.data[region], spec.dtype)
         if is_fill(chunk, spec):
@@ -194,7 +205,7 @@ def _chunks(subject: Subject, spec: ChunkSpec, nbytes: int, seed: int) -> tuple[
         found = [empty]
     size = human_bytes(len(found) * each)
     if subject.data is None:
-        return found, f"tried on {len(found)} made-up chunks, {size} (seed {seed})"
+        return found, f"tried on {len(found)} synthetic chunks, {size} (seed {seed})"
     return found, f"tried on {len(found)} of {total:,} chunks, {size}"
 
 

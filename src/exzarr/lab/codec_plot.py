@@ -1,4 +1,4 @@
-"""The codec lab's report, drawn: how small against how fast, and who is beaten by none."""
+"""Plot of the codec lab's report: compression ratio against speed, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -18,20 +18,18 @@ COLOURS = ("#4477aa", "#ee8866", "#228833", "#aa4499", "#bbaa33", "#66ccee", "#e
 
 
 def plot(report: CodecReport, path: str | os.PathLike[str]) -> Path:
-    """See `CodecReport.plot`."""
+    """Save the plot of `report` to `path`. See `CodecReport.plot`."""
     where = Path(path)
     figure(report).savefig(where, dpi=150)
     return where
 
 
 def figure(report: CodecReport) -> Any:
-    """Ratio against decoding speed, and against encoding speed; the front is a line."""
+    """Return scatter plots of ratio against decoding and encoding speed. A line marks the Pareto front."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingDependencyError(
-            "the report is drawn with matplotlib: pip install 'exzarr[demo]'"
-        ) from None
+        raise MissingDependencyError("plot requires matplotlib: pip install 'exzarr[demo]'") from None
     made = Figure(figsize=(11, 5), layout="constrained")
     left, right = made.subplots(1, 2, sharey=True)
     families = [*dict.fromkeys(trial.chain.family for trial in report.trials)]
@@ -77,7 +75,7 @@ def figure(report: CodecReport) -> Any:
     threads = f"{report.threads} thread{'' if report.threads == 1 else 's'}"
     left.set_xlabel(f"decoding, MiB/s with {threads}")
     right.set_xlabel(f"encoding, MiB/s with {threads}")
-    left.set_ylabel("times smaller than in memory")
+    left.set_ylabel("compression ratio")
     made.legend(loc="outside lower center", ncols=min(9, len(families)), fontsize=8, frameon=False)
     left.set_title(report.headline().partition("\n")[0], loc="left", fontsize=9)
     return made

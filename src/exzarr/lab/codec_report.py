@@ -1,4 +1,4 @@
-"""What the codec lab found out. Printing it shows it; a notebook shows it as tables."""
+"""Results of the codec lab. Printing them shows text; a notebook shows tables."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ __all__ = [
 ]
 
 CLOSE = 1.03
-"""Times this close are the same: then the smaller wins."""
+"""Factor within which times count as equal. Among these, the smallest data wins."""
 
 
 LEAST_GAIN = 1.02
-"""A ratio below this is as good as none."""
+"""Least ratio that counts as compression."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where data is to lie, and how it is used there.
+    """A place to store data, and how data is used there.
 
     Parameters
     ----------
     name
-        What to call it.
+        Its name in tables.
     bandwidth
-        Bytes per second, as they are stored.
+        Stored bytes per second.
     reads
-        How often data is read for each time that it is written.
+        Number of reads for each write.
     overlap
-        Whether chunks are decoded while others are on their way (stores that take long to answer), or the thread that
-        decodes also waits.
+        True: chunks are decoded while other requests are in flight, as for object stores. False: the thread that
+        decodes also waits for its bytes.
     smallest
-        Whether only size counts, as long as encoding reaches `least_encode`.
+        Whether only size counts, if encoding reaches `least_encode`.
     least_encode
-        Bytes per second that encoding must reach, with all threads.
+        Least encoding speed with all threads, in bytes per second.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Destination:
     least_encode: float = 0.0
 
     def __str__(self) -> str:
-        how = "only size counts" if self.smallest else f"{self.reads:g} reads for each write"
+        how = "smallest size" if self.smallest else f"{self.reads:g} reads per write"
         return f"{self.name} ({bandwidth_text(self.bandwidth)}; {how})"
 
 
@@ -78,17 +78,17 @@ DESTINATIONS = (LOCAL, OBJECTS, ARCHIVE)
 
 
 def seconds_per_byte(trial: CodecTrial, to: Destination) -> float:
-    """What a byte of data costs there: written once, and read `to.reads` times."""
-    moving = 1 / (trial.ratio * to.bandwidth)
+    """Return the seconds per byte of data there: written once and read `to.reads` times."""
+    transfer = 1 / (trial.ratio * to.bandwidth)
     encoding, decoding = 1 / trial.encode_all, 1 / trial.decode_all
     if to.overlap:
-        return max(moving, encoding) + to.reads * max(moving, decoding)
-    return moving + encoding + to.reads * (moving + decoding)
+        return max(transfer, encoding) + to.reads * max(transfer, decoding)
+    return transfer + encoding + to.reads * (transfer + decoding)
 
 
 def best_for(trials: Sequence[CodecTrial], to: Destination) -> CodecTrial | None:
-    """The one to take there; None where none can be."""
-    # What saves less than 2 % is no better than nothing, and decoding it has to be explained.
+    """Return the recommended trial for a destination, or None if no trial is fast enough."""
+    # Saving less than 2 % does not justify a codec.
     real = [t for t in trials if t.label == "none" or t.ratio > LEAST_GAIN] or [*trials]
     fit = [trial for trial in real if trial.encode_all >= to.least_encode]
     if not fit:
@@ -102,9 +102,9 @@ def best_for(trials: Sequence[CodecTrial], to: Destination) -> CodecTrial | None
 
 
 def break_even(trial: CodecTrial, plain: CodecTrial) -> float:
-    """The bandwidth in bytes per second below which reading what `trial` made is faster than reading it uncompressed.
+    """Return the bandwidth (bytes/s) below which reading compressed data is faster than reading uncompressed data.
 
-    Where fetching and decoding follow one another: ``1/(ratio·b) + 1/decode < 1/b + 1/copy``.
+    Without overlap of fetching and decoding: ``1/(ratio·b) + 1/decode < 1/b + 1/copy``.
     """
     saved, added = 1 - 1 / trial.ratio, 1 / trial.decode_all - 1 / plain.decode_all
     if saved <= 0:
@@ -114,28 +114,28 @@ def break_even(trial: CodecTrial, plain: CodecTrial) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CodecReport:
-    """How to compress an array.
+    """Recommended codecs of an array, with all trials.
 
     Attributes
     ----------
     name, dtype
         The array.
     chunk_shape
-        The chunks that were tried.
+        Shape of the chunks.
     sample
-        What it was tried on, in words.
+        Description of the chunks that were compressed.
     threads
-        How many threads "all" are.
+        Number of threads for the figures with all threads.
     trials
-        All that were tried, the smallest first.
+        All trials, the smallest data first.
     best
-        What to take for each destination, by its name.
+        Recommended trial by name of the destination.
     destinations
-        Those.
+        The destinations.
     left_out
-        Labels of what there was no time for, or what failed, with the reason.
+        Labels of chains that failed or were not tried in time, with the reason.
     reasons
-        Why, in words.
+        Explanations of the recommendations.
     """
 
     name: str
@@ -151,20 +151,20 @@ class CodecReport:
 
     @property
     def front(self) -> tuple[CodecTrial, ...]:
-        """Those that no other beats in both ratio and decoding speed, the smallest first."""
+        """The Pareto front of ratio and decoding speed, the smallest data first."""
         return tuple([trial for trial in self.trials if trial.pareto])
 
     def trial(self, label: str) -> CodecTrial:
-        """The one called `label`; KeyError where it was not tried."""
+        """Return the trial with a label. Raise KeyError if it was not tried."""
         for trial in self.trials:
             if trial.label == label:
                 return trial
         raise KeyError(
-            f"{label!r} was not tried; tried were {', '.join(trial.label for trial in self.trials)}"
+            f"{label!r} was not tried; the trials are {', '.join(trial.label for trial in self.trials)}"
         )
 
     def table(self) -> Table:
-        """All that were tried."""
+        """Return the table of all trials."""
         lossy = any(trial.chain.lossy for trial in self.trials)
         several = self.threads > 1
         header = ["", "codecs", "ratio", "encode", "decode"]
@@ -187,11 +187,11 @@ class CodecReport:
         return Table(tuple(header), rows, frozenset({0, 1, len(header) - 1}))
 
     def tables(self) -> Iterator[tuple[str, Table]]:
-        """Titles and tables."""
-        yield "◆ no other is both smaller and faster to decode", self.table()
+        """Yield titles and tables."""
+        yield "◆ no other chain is both smaller and faster to decode", self.table()
 
     def headline(self) -> str:
-        """What was tried on what."""
+        """Return the array and the sample in two lines."""
         shape = "×".join(map(str, self.chunk_shape))
         return f"{self.name}: {self.dtype} in chunks of {shape}\n{self.sample}"
 
@@ -212,7 +212,7 @@ class CodecReport:
         return f"<div>{''.join(parts)}</div>"
 
     def asdict(self) -> dict[str, Any]:
-        """All of it as plain dicts, lists, numbers and strings. Speeds are in bytes per second."""
+        """Return the report as plain dicts, lists, numbers and strings. Speeds are in bytes per second."""
         return {
             "name": self.name,
             "dtype": self.dtype,
@@ -228,24 +228,24 @@ class CodecReport:
         }
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """As JSON."""
+        """Return the report as JSON."""
         return json.dumps(self.asdict(), indent=indent, allow_nan=False)
 
     def plot(self, path: str | os.PathLike[str]) -> Path:
-        """Draw it to a file (.png, .svg, .pdf), with matplotlib."""
+        """Draw the report to a file (.png, .svg, .pdf) and return its path. Requires matplotlib."""
         from exzarr.lab.codec_plot import plot
 
         return plot(self, path)
 
     def figure(self) -> Any:
-        """The drawing, as matplotlib's ``Figure``."""
+        """Return the plot as a matplotlib ``Figure``."""
         from exzarr.lab.codec_plot import figure
 
         return figure(self)
 
 
 def bandwidth_text(bytes_per_second: float) -> str:
-    """Of places, in powers of ten as they are sold: ``2 GB/s``."""
+    """Format a bandwidth in powers of ten, as providers do: ``2 GB/s``."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if bytes_per_second >= factor:
             return f"{bytes_per_second / factor:.3g} {unit}/s"
@@ -253,7 +253,7 @@ def bandwidth_text(bytes_per_second: float) -> str:
 
 
 def ratio_text(ratio: float) -> str:
-    """``1.07``, ``12.3``, ``450``."""
+    """Format a ratio: ``1.07``, ``12.3``, ``450``."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
 
 

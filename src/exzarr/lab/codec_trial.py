@@ -1,4 +1,4 @@
-"""Trying one chain of codecs on chunks of the user's data."""
+"""Trial of one codec chain on chunks of the user's data."""
 
 from __future__ import annotations
 
@@ -22,33 +22,35 @@ __all__ = ["CodecTrial", "try_chain"]
 AnyArray = npt.NDArray[Any]
 
 ROUNDS = 5
-"""How often all threads are timed, at most."""
+"""Most rounds of timing with all threads."""
 
 LEAST = 3
-"""Chunks that every chain is tried on, however slow it is (fewer, where the sample has fewer)."""
+"""Least number of chunks for each chain, even a slow one (fewer if the sample has fewer)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecTrial:
-    """How a chain did.
+    """Results of one chain.
 
     Attributes
     ----------
     chain
         The codecs.
     ratio
-        Bytes in memory over bytes encoded.
+        Bytes in memory divided by encoded bytes.
     encode, decode
-        Bytes of data per second, in one thread.
+        Bytes of data per second, with one thread.
     encode_all, decode_all
-        The same with all threads at work on different chunks.
+        The same with all threads, on different chunks.
     checks
-        Whether damage to the bytes is noticed when they are decoded.
+        Whether decoding detects damaged bytes.
     chunks
-        How many chunks it was tried on: slow ones on fewer.
-    error
-        The largest difference of a decoded element from the original, of lossy chains; relative to it,
-        `relative_error`. 0 for all others, and that was checked.
+        Number of chunks that were tried. Slow chains are tried on fewer.
+    error, relative_error
+        Largest difference of a decoded element from the original, absolute and relative, for lossy chains. 0 for all
+        others, which was verified.
+    pareto
+        Whether it is on the Pareto front.
     """
 
     chain: Chain
@@ -65,9 +67,11 @@ class CodecTrial:
 
     @property
     def label(self) -> str:
+        """Name of the chain in tables."""
         return self.chain.label
 
     def asdict(self) -> dict[str, Any]:
+        """Return the results as a plain dict."""
         return {
             "label": self.label,
             "codecs": _plain(self.chain),
@@ -99,10 +103,14 @@ def _plain(chain: Chain) -> dict[str, Any]:
 def try_chain(
     chain: Chain, chunks: Sequence[AnyArray], spec: ChunkSpec, *, threads: int, seconds: float
 ) -> CodecTrial:
-    """Encode and decode `chunks`, for about `seconds` in all. What comes out is compared with what went in.
+    """Encode and decode `chunks` for about `seconds`, and compare the results with the originals.
 
-    CodecError (or another ExzarrError) where the chain cannot do it; ArithmeticError where a chain that is not lossy
-    gives other data back.
+    Raises
+    ------
+    ExzarrError
+        The chain cannot encode or decode the chunks.
+    ArithmeticError
+        A lossless chain decodes to other data.
     """
     pipeline = ChunkPipeline([from_config(config) for config in chain.codecs(spec)]).bind(spec)
     encoded, encode = _encode_one(pipeline, chunks, seconds / 4)
@@ -145,8 +153,8 @@ def try_chain(
 def _encode_one(
     pipeline: BoundPipeline, chunks: Sequence[AnyArray], seconds: float
 ) -> tuple[list[bytes], float]:
-    """As many chunks as the time allows, encoded, and bytes per second."""
-    pipeline.encode(chunks[0])  # libraries are loaded, contexts made
+    """Encode as many chunks as `seconds` allow; return them and the bytes per second."""
+    pipeline.encode(chunks[0])  # load libraries and create contexts before timing
     encoded: list[bytes] = []
     spent = 0.0
     for chunk in chunks:
@@ -167,7 +175,7 @@ def _errors(
         back = pipeline.decode(data)
         if not chain.lossy:
             if not _same(back, chunk):
-                raise ArithmeticError(f"{chain.label} gives back other data than it got")
+                raise ArithmeticError(f"{chain.label} decodes to other data than it encoded")
             continue
         with np.errstate(all="ignore"):
             difference = np.abs(back.astype("f8") - chunk.astype("f8"))
@@ -179,15 +187,16 @@ def _errors(
 
 
 def _same(a: AnyArray, b: AnyArray) -> bool:
-    """Bit by bit, so that NaNs count as themselves."""
+    """Compare bit by bit, so that NaNs equal themselves."""
     if a.dtype.kind in "OT":
         return bool((a == b).all())
     return np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
 
 
 def _rate(work: Callable[[int], Any], count: int, nbytes: int, seconds: float) -> float:
-    """Bytes per second of `work` on chunk after chunk, round and round: of each chunk the best time counts, since what
-    else the machine does only adds to it.
+    """Return the bytes per second of `work`, over repeated rounds of all chunks.
+
+    The best time of each chunk counts, because other work of the machine only adds to it.
     """
     best = [math.inf] * count
     end = time.perf_counter() + seconds
@@ -210,13 +219,13 @@ def _rate_all(
     seconds: float,
     one: float,
 ) -> float:
-    """Bytes per second of all threads, each on chunks of its own, for about `seconds`: the best of a few rounds.
+    """Return the bytes per second of all threads on different chunks: the best of a few rounds.
 
-    `one` is what one thread does: it tells how many chunks there is time for.
+    The rounds take about `seconds` in all. `one` is the rate of one thread; it determines the chunks per round.
     """
     each = max(1, min(100, round(one * seconds / ROUNDS / nbytes)))
 
-    def go(worker: int) -> None:
+    def run(worker: int) -> None:
         for k in range(each):
             work((worker + k * threads) % count, worker)
 
@@ -224,7 +233,7 @@ def _rate_all(
     end = time.perf_counter() + seconds
     for _ in range(ROUNDS):
         begin = time.perf_counter()
-        for done in [pool.submit(go, worker) for worker in range(threads)]:
+        for done in [pool.submit(run, worker) for worker in range(threads)]:
             done.result()
         now = time.perf_counter()
         best = max(best, threads * each * nbytes / max(now - begin, 1e-9))

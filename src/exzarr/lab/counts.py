@@ -1,4 +1,4 @@
-"""What the reads of a pattern come to under a layout, by exzarr's own plan."""
+"""Requests, chunks and bytes of a pattern's reads under a layout, from exzarr's own plan."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from exzarr.lab.access import Access, Read
 __all__ = ["Counts", "count_reads", "counted"]
 
 MOST_CHUNKS = 1500
-"""A read of more chunks than this is planned in part, and the part's counts are multiplied."""
+"""Most chunks of a planned read. Of a larger read, a part is planned and its counts are multiplied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one read does, and how often it is made in one go of the pattern.
+    """Counts of one read, and how often a run of the pattern makes it.
 
     Attributes
     ----------
     requests, chunks
-        Requests to the store; chunks (inner chunks) that are decoded.
+        Requests to the store, and decoded chunks (inner chunks).
     fetch_bytes, decode_bytes, result_bytes
-        Bytes that are fetched, that come out of the codecs, and that were wanted.
+        Bytes fetched, decoded, and selected.
     times
-        Such reads in one go.
+        Number of such reads in one run.
     steps
-        Requests that have to wait for another's answer, one after the other: 2 where a shard's index tells where
-        to read on.
+        Number of requests that must follow one another: 2 if the index of a shard gives the ranges to read.
     """
 
     requests: float
@@ -45,12 +44,12 @@ class Counts:
 
     @property
     def amplification(self) -> float:
-        """Bytes decoded for each byte that was wanted."""
+        """Bytes decoded divided by bytes selected."""
         return self.decode_bytes / self.result_bytes if self.result_bytes else 0.0
 
 
 def count_reads(array: Array, access: Access, seed: int) -> list[Counts]:
-    """What each of the reads of `access` does; `array` may be one whose chunks are only supposed to be there."""
+    """Count each of the reads of `access`. The chunks of `array` can be hypothetical."""
     stored = array.metadata.chunk_grid.chunk_shape
     reads = access.reads(array.shape, stored, np.random.default_rng(seed))
     return [_count(array, read) for read in reads]
@@ -59,8 +58,8 @@ def count_reads(array: Array, access: Access, seed: int) -> list[Counts]:
 def _count(array: Array, read: Read) -> Counts:
     chunks, stored = array.chunks, array.metadata.chunk_grid.chunk_shape
     part = _part(read, chunks, stored)
-    told = part.explained(array)
-    shards = told.shards or 0
+    plan = part.explained(array)
+    shards = plan.shards or 0
     if part is read:
         chunks_more = values_more = results_more = 1.0
     else:
@@ -68,18 +67,18 @@ def _count(array: Array, read: Read) -> Counts:
         values_more = _product(read, stored) / _product(part, stored)
         results_more = _elements(read) / _elements(part)
     return Counts(
-        requests=told.requests * values_more,
-        chunks=told.chunks * chunks_more,
-        fetch_bytes=(told.fetch_bytes or 0) * chunks_more,
-        decode_bytes=told.decode_bytes * chunks_more,
-        result_bytes=told.result_bytes * results_more,
+        requests=plan.requests * values_more,
+        chunks=plan.chunks * chunks_more,
+        fetch_bytes=(plan.fetch_bytes or 0) * chunks_more,
+        decode_bytes=plan.decode_bytes * chunks_more,
+        result_bytes=plan.result_bytes * results_more,
         times=read.times,
-        steps=2 if shards and told.requests > shards else 1,
+        steps=2 if shards and plan.requests > shards else 1,
     )
 
 
 def _part(read: Read, chunks: Sequence[int], stored: Sequence[int]) -> Read:
-    """A part of `read` that touches few enough chunks; `read` itself where it does."""
+    """Return a part of `read` that touches at most `MOST_CHUNKS` chunks; `read` itself if it does."""
     if read.how == "vindex":
         return read
     touched = [_touched(entry, size) for entry, size in zip(read.selection, chunks, strict=True)]
@@ -90,7 +89,7 @@ def _part(read: Read, chunks: Sequence[int], stored: Sequence[int]) -> Read:
         entry = selection[d]
         if isinstance(entry, slice):
             half = -(-(entry.stop - entry.start) // 2)
-            # Whole chunks (shards) of it, where it has several: what lies at its ends is not to count twice.
+            # Use whole stored chunks if there are several, so that partial ones at the ends do not count twice.
             if half > stored[d]:
                 half = half // stored[d] * stored[d]
             selection[d] = slice(entry.start, entry.start + half)
@@ -102,7 +101,7 @@ def _part(read: Read, chunks: Sequence[int], stored: Sequence[int]) -> Read:
 
 
 def _product(read: Read, sizes: Sequence[int]) -> float:
-    """How many chunks of `sizes` a read touches."""
+    """Return the number of chunks of `sizes` that a read touches."""
     return math.prod(_touched(entry, size) for entry, size in zip(read.selection, sizes, strict=True))
 
 
@@ -113,14 +112,14 @@ def _elements(read: Read) -> float:
 
 
 def _touched(entry: Any, size: int) -> int:
-    """How many chunks one entry of a selection touches along its dimension."""
+    """Return the number of chunks that one entry of a selection touches along its dimension."""
     if isinstance(entry, slice):
         return int((entry.stop - 1) // size - entry.start // size + 1)
     return 1 if isinstance(entry, int) else len(np.unique(np.asarray(entry) // size))
 
 
 def counted(counts: Sequence[Counts]) -> Counts:
-    """One go of the pattern: the sum of its reads, each as often as it is made."""
+    """Return the sum of all reads in one run of the pattern."""
     return Counts(
         requests=sum(c.requests * c.times for c in counts),
         chunks=sum(c.chunks * c.times for c in counts),

@@ -1,4 +1,4 @@
-"""A store in which an array's chunks are only supposed to be: what plans would do can be asked, at any size."""
+"""A store of hypothetical chunks, which allows plans of any size without data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader, read_only_
 __all__ = ["hypothetical_array"]
 
 
-class _SupposedStore(Store):
-    """Says of every key that there is a value of `nbytes`; of its bytes, only a shard's index can be read."""
+class _HypotheticalStore(Store):
+    """A store that reports a value of `nbytes` at each key. Only the index of a shard can be read from it."""
 
     read_only = True
 
@@ -30,10 +30,12 @@ class _SupposedStore(Store):
         return self._nbytes
 
     def open_value(self, key: str) -> ValueReader | None:
-        return _SupposedValue(self._nbytes, self._index)
+        return _HypotheticalValue(self._nbytes, self._index)
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
-        raise StoreError(f"{key}: there is nothing to read where chunks are only supposed to be")
+        raise StoreError(
+            f"cannot read {key!r}: the chunks of this array are hypothetical, and only explain works on it"
+        )
 
     def put(self, key: str, value: Buffer) -> None:
         raise read_only_error(self, f"put {key!r}")
@@ -48,13 +50,13 @@ class _SupposedStore(Store):
         return (), ()
 
 
-class _SupposedValue:
+class _HypotheticalValue:
     __slots__ = ("_index", "size", "version")
 
     def __init__(self, size: int, index: Buffer) -> None:
         self._index = index
         self.size = size
-        self.version: Hashable = "supposed"
+        self.version: Hashable = "hypothetical"
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         assert len(buffer) == len(self._index)
@@ -66,21 +68,21 @@ class _SupposedValue:
 
 
 def hypothetical_array(meta: ArrayMetadata, ratio: float, concurrency: int) -> Array:
-    """The array that `meta` describes, all of it stored, each chunk `ratio` times smaller than in memory.
+    """Return a hypothetical array for `meta`, all of it stored, each chunk `ratio` times smaller than in memory.
 
     Only `Array.explain` works on it. Shards have their index at the end.
     """
-    array = Array(Location(_SupposedStore(0, b"", concurrency), ""), meta, read_only=True)
+    array = Array(Location(_HypotheticalStore(0, b"", concurrency), ""), meta, read_only=True)
     source = array._bound
     nbytes = (
         max(1, round(source.nbytes / ratio)) if source.unit.encoded_size is None else source.unit.encoded_size
     )
     if source.layout is None:
-        return Array(Location(_SupposedStore(nbytes, b"", concurrency), ""), meta, read_only=True)
+        return Array(Location(_HypotheticalStore(nbytes, b"", concurrency), ""), meta, read_only=True)
     shards: BoundShards = source.layout.shards
     table = np.empty((shards.count, 2), np.uint64)
     table[:, 0] = np.arange(shards.count, dtype=np.uint64) * np.uint64(nbytes)
     table[:, 1] = nbytes
     index = shards.encode_index(table)
-    store = _SupposedStore(shards.count * nbytes + shards.index_size, index, concurrency)
+    store = _HypotheticalStore(shards.count * nbytes + shards.index_size, index, concurrency)
     return Array(Location(store, ""), meta, read_only=True)

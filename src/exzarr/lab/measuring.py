@@ -1,4 +1,4 @@
-"""Layouts, tried: the sample is written with each, and read as the patterns say."""
+"""Measurements of layouts: the sample is written with each, and read as the patterns define."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
 from exzarr.stores.wrappers.latency import LatencyStore
 
-__all__ = ["Bench", "Measured", "Trial", "far", "place", "try_layouts"]
+__all__ = ["Bench", "Measured", "Trial", "scratch_store", "simulated_store", "try_layouts"]
 
 AnyArray = npt.NDArray[Any]
 
 REPEATS = 3
-"""How often reads are timed at most; the best counts, since what else the machine does only adds."""
+"""Most repetitions of timed reads. The best counts, because other work of the machine only adds time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one go of a pattern took on the sample.
+    """Measurements of one run of a pattern on the sample.
 
     Attributes
     ----------
     seconds
-        Wall clock; the best of a few.
+        Wall-clock time, the best of a few runs.
     requests, fetch_bytes
-        What the store was asked for, and gave. Looks at a shard's size are not counted.
+        Requests to the store, and bytes from it. Requests for the size of a shard are not counted.
     result_bytes
-        Bytes that were wanted.
+        Bytes selected.
     memory
-        Most bytes that were allocated at once, the result included; None where it was not looked at.
+        Peak of allocated bytes, the result included. None if not measured.
     """
 
     seconds: float
@@ -58,24 +58,24 @@ class Measured:
 
     @property
     def throughput(self) -> float:
-        """Wanted bytes per second."""
+        """Selected bytes per second."""
         return self.result_bytes / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A layout, tried on the sample.
+    """Measurements of a layout on the sample.
 
     Attributes
     ----------
     layout
-        As it was tried: cut to the sample.
+        The layout, limited to the shape of the sample.
     objects, stored_bytes
-        Values (files, objects) that the sample came to, and their bytes.
+        Stored values (files, objects) of the sample, and their bytes.
     write_seconds
-        How long it took to write.
+        Duration of writing.
     accesses
-        What was measured, by pattern.
+        Measurements by pattern.
     """
 
     layout: Layout
@@ -85,6 +85,7 @@ class Trial:
     accesses: dict[str, Measured]
 
     def asdict(self) -> dict[str, Any]:
+        """Return the measurements as a plain dict."""
         return {
             "layout": self.layout.asdict(),
             "objects": self.objects,
@@ -97,11 +98,11 @@ class Trial:
 
 
 @contextmanager
-def place(store: str | Store, scratch: str | None = None) -> Iterator[tuple[Store, str]]:
-    """A store to try things in, and the path below which: gone with all that is in it afterwards.
+def scratch_store(store: str | Store, scratch: str | None = None) -> Iterator[tuple[Store, str]]:
+    """Yield a store for trials and a path in it. Everything below the path is deleted at the end.
 
-    `store` is ``local`` (a temporary folder, in `scratch` where that is given), ``s3`` (in memory: `far` makes
-    it slow), or a store.
+    `store` is ``local`` (a temporary folder, in `scratch` if given), ``s3`` (in memory: `simulated_store` makes it
+    slow), or a store.
     """
     if isinstance(store, Store):
         path = f"exzarr-lab-{uuid.uuid4().hex[:12]}"
@@ -118,18 +119,18 @@ def place(store: str | Store, scratch: str | None = None) -> Iterator[tuple[Stor
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What layouts are tried on and where.
+    """The sample and the store for trials.
 
     Attributes
     ----------
     sample
         The data.
     store, path
-        Where it is written to.
+        Where it is written.
     codecs
-        ``filters``, ``serializer`` and ``compressors``, as `exzarr.create_array` takes them.
+        ``filters``, ``serializer`` and ``compressors`` as for `exzarr.create_array`.
     simulated
-        Reads are as slow as these speeds say; None: as slow as the store is.
+        Speeds to simulate for reads. None: those of the store.
     """
 
     sample: AnyArray
@@ -146,24 +147,24 @@ def try_layouts(
     *,
     seed: int,
     seconds: float,
-    tell: Callable[[], object],
+    on_trial: Callable[[], object],
 ) -> list[Trial]:
-    """Write and read the sample with each of `layouts`; as many of them, in this order, as `seconds` allow (one at least).
+    """Write and read the sample with each of `layouts`, in order, for about `seconds`; at least with one.
 
-    `tell` is called after each.
+    `on_trial` is called after each.
     """
     found: list[Trial] = []
     begun = time.perf_counter()
     for number, layout in enumerate(layouts):
         spent = time.perf_counter() - begun
-        # One that takes as long as those before it is not begun if it would not end in time.
+        # Stop if a trial of average duration would not end in time.
         if found and spent + spent / len(found) > seconds:
             break
         path = f"{bench.path}/{number}"
         budget = max(0.0, seconds - spent) / (len(layouts) - number)
         found.append(_try(bench, layout, accesses, path, seed, budget))
         bench.store.delete_prefix(path)
-        tell()
+        on_trial()
     return found
 
 
@@ -173,14 +174,14 @@ def _try(bench: Bench, layout: Layout, accesses: Patterns, path: str, seed: int,
         shape=sample.shape, dtype=sample.dtype, chunks=layout.chunks, shards=layout.shards, **bench.codecs
     )
     begin = time.perf_counter()
-    # No document is stored: nobody else is to take this for an array, and the groups above it would be made.
-    # Chunks of nothing but the fill value count as well: the plan supposes that all are there.
+    # Store no document: it would create groups above it, and other programs would see an array.
+    # Store chunks of only the fill value as well, because the plan assumes that all chunks exist.
     Array(Location(store, path), meta, write_empty_chunks=True)[...] = sample
     written = time.perf_counter() - begin
     keys = [*store.list(path)]
     stored = sum(store.size(key) or 0 for key in keys)
-    slow = far(store, speeds)
-    counting = CountingStore(far(store, speeds, wait=False))
+    slow = simulated_store(store, speeds)
+    counting = CountingStore(simulated_store(store, speeds, wait=False))
     measured = {}
     for name, access in accesses.items():
         reads = access.reads(sample.shape, layout.stored, np.random.default_rng(seed))
@@ -189,8 +190,8 @@ def _try(bench: Bench, layout: Layout, accesses: Patterns, path: str, seed: int,
     return Trial(layout, len(keys), stored, written, measured)
 
 
-def far(store: Store, speeds: Speeds | None, *, wait: bool = True) -> Store:
-    """`store`, as slow as `speeds` say, with as many requests in flight; with `wait` false, only the latter."""
+def simulated_store(store: Store, speeds: Speeds | None, *, wait: bool = True) -> Store:
+    """Return `store` with the latency and concurrency of `speeds`; without `wait`, only the concurrency."""
     if speeds is None:
         return store
     return LatencyStore(
@@ -205,7 +206,7 @@ def _measure(
     reads: Sequence[Read], meta: Any, store: Store, counting: CountingStore, path: str, budget: float
 ) -> Measured:
     requests = fetched = result = 0.0
-    for read in reads:  # each with no shard index remembered, as the plan counts
+    for read in reads:  # a new array each time: the plan assumes that no shard index is cached
         counting.reset()
         got = np.asarray(read.of(Array(Location(counting, path), meta, read_only=True)))
         requests += (counting.requests["get"] + counting.requests["range"]) * read.times
@@ -225,14 +226,14 @@ def _measure(
 
 
 def _seconds(read: Read, array: Array) -> float:
-    array._bound  # noqa: B018 - opening it is not reading it
+    array._bound  # noqa: B018 - exclude opening from the measurement
     begin = time.perf_counter()
     read.of(array)
     return (time.perf_counter() - begin) * read.times
 
 
 def _memory(reads: Sequence[Read], array: Array) -> int | None:
-    """Most bytes that one of the reads holds at once; None where somebody else is tracing."""
+    """Return the peak of allocated bytes of a read, or None if `tracemalloc` is already in use."""
     if tracemalloc.is_tracing():
         return None
     most = 0

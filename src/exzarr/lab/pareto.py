@@ -1,4 +1,4 @@
-"""Which of many are beaten by none."""
+"""The Pareto front."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ __all__ = ["front"]
 
 
 def front(points: Sequence[Sequence[float]]) -> list[bool]:
-    """For each point, whether no other is at least as good in every figure and better in one. More is better.
+    """Return for each point whether it is on the Pareto front. Larger figures are better.
+
+    A point is on the front if no other is at least as good in each figure and better in one.
 
     >>> front([(1, 9), (5, 5), (4, 4), (9, 1)])
     [True, True, False, True]

@@ -1,4 +1,4 @@
-"""What the labs try things on: a part of the user's data, or data made up from a seed."""
+"""The data that the labs use: a part of the user's array, or synthetic data from a seed."""
 
 from __future__ import annotations
 
@@ -22,28 +22,34 @@ from exzarr.stores.resolve import refuse_options
 if TYPE_CHECKING:
     from exzarr.stores.url_options import StorageOptions
 
-__all__ = ["Sample", "Subject", "Target", "cut_shape", "sample_of", "subject_of"]
+__all__ = ["Sample", "Subject", "Target", "cut_shape", "sample_of", "subject_of", "synthetic_data"]
 
 AnyArray = npt.NDArray[Any]
 
 PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
-"""Where samples are looked for, as shares of the way through: much of an array may never have been written."""
+"""Places to take a sample from, as relative positions. Large parts of an array may never have been written."""
 
 Target = Any
-"""An array (of exzarr's, of NumPy's, or anything with ``shape``, ``dtype`` and brackets), a path or URL, a store, a
-shape."""
+"""An array, a path or URL, a store, or a shape.
+
+An array is exzarr's, NumPy's, or any object with ``shape``, ``dtype`` and indexing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The array that it is about.
+    """The examined array.
 
     Attributes
     ----------
+    shape, dtype
+        Its shape and data type.
     data
-        It; None where only its shape is known.
+        The array, or None if only its shape is known.
     array
-        It, where it is exzarr's.
+        The array, if it is exzarr's.
+    name
+        Its name in reports.
     """
 
     shape: tuple[int, ...]
@@ -62,23 +68,23 @@ class Sample:
     data
         Its elements.
     text
-        What it is, in words.
+        Its description.
     whole
-        Whether it is all of the array.
-    made_up
-        Whether it is made up, since there is no data.
+        Whether it is the whole array.
+    synthetic
+        Whether it is synthetic, because there is no data.
     """
 
     data: AnyArray
     text: str
     whole: bool
-    made_up: bool
+    synthetic: bool
 
 
 def subject_of(target: Target, dtype: Any = None, storage_options: StorageOptions | None = None) -> Subject:
-    """What a user means by `target`.
+    """Return the array for an argument `target`.
 
-    `dtype` is needed with a shape, and makes no sense with anything else; `storage_options` are for a URL.
+    `dtype` is required with a shape, and invalid otherwise. `storage_options` are for a URL.
     """
     if not isinstance(target, (str, os.PathLike, Store)):
         refuse_options(storage_options, "the target is no path or URL")
@@ -88,18 +94,16 @@ def subject_of(target: Target, dtype: Any = None, storage_options: StorageOption
         and all(isinstance(n, (int, np.integer)) for n in target)
     ):
         if dtype is None:
-            raise ArgumentError(f"shape={target!r}: give the data type with it, such as dtype='f4'")
-        return _checked(
-            Subject(parse_shape(target), dtypes.from_numpy(dtype, 3).dtype, name="an array that is yet to be")
-        )
+            raise ArgumentError(f"shape={target!r} needs a data type: give dtype=, such as dtype='f4'")
+        return _checked(Subject(parse_shape(target), dtypes.from_numpy(dtype, 3).dtype, name="a new array"))
     if dtype is not None:
-        raise ArgumentError("dtype goes with a shape; an array has its own")
+        raise ArgumentError("dtype= is only valid with a shape: an array has its own data type")
     if isinstance(target, (str, os.PathLike, Store)):
         from exzarr._api.opening import open as open_node
 
         node = open_node(target, mode="r", storage_options=storage_options)
         if not isinstance(node, Array):
-            raise NodeTypeError(f"{target} is a group; the lab is about one array: give its path")
+            raise NodeTypeError(f"{target} is a group: give the path of one of its arrays")
         target = node
     if isinstance(target, Array):
         name = target.path or unquote(target.store.url.rstrip("/").rpartition("/")[2])
@@ -108,17 +112,21 @@ def subject_of(target: Target, dtype: Any = None, storage_options: StorageOption
         return _checked(
             Subject(tuple(target.shape), np.dtype(target.dtype), target, None, "an array in memory")
         )
-    raise ArgumentError(f"{type(target).__name__}: give an array, a path, a store, or a shape with a dtype")
+    raise ArgumentError(
+        f"target= cannot be a {type(target).__name__}: give an array, a path, a store, or a shape with a dtype"
+    )
 
 
 def _checked(subject: Subject) -> Subject:
     if not subject.shape or 0 in subject.shape:
-        raise ArgumentError(f"an array of shape {subject.shape} has no elements to lay out")
+        raise ArgumentError(
+            f"an array of shape {subject.shape} has no dimensions or no elements: there is nothing to lay out"
+        )
     return subject
 
 
 def cut_shape(shape: Sequence[int], itemsize: int, nbytes: int) -> tuple[int, ...]:
-    """The shape of a part of at most `nbytes`: the longest dimensions are halved, so that its character stays."""
+    """Return the shape of a part of at most `nbytes`. The longest dimensions are halved, to keep the proportions."""
     lengths = [*shape]
     while math.prod(lengths) * max(1, itemsize) > nbytes and max(lengths) > 1:
         longest = lengths.index(max(lengths))
@@ -127,13 +135,13 @@ def cut_shape(shape: Sequence[int], itemsize: int, nbytes: int) -> tuple[int, ..
 
 
 def sample_of(subject: Subject, nbytes: int, seed: int) -> Sample:
-    """A part of `subject` of at most `nbytes`: from its middle, or from elsewhere if there is one value only."""
+    """Return a part of `subject` of at most `nbytes`: its middle, or another place if that has only one value."""
     shape = cut_shape(subject.shape, subject.dtype.itemsize, nbytes)
     whole = shape == subject.shape
     size = " × ".join(f"{n:,}" for n in shape)
     if subject.data is None:
-        data = made_up(shape, subject.dtype, seed)
-        return Sample(data, f"made up (seed {seed}): {size}", whole, True)
+        data = synthetic_data(shape, subject.dtype, seed)
+        return Sample(data, f"synthetic (seed {seed}): {size}", whole, True)
     for share in PLACES:
         starts = [round((n - k) * share) for n, k in zip(subject.shape, shape, strict=True)]
         region = tuple([slice(at, at + k) for at, k in zip(starts, shape, strict=True)])
@@ -141,12 +149,15 @@ def sample_of(subject: Subject, nbytes: int, seed: int) -> Sample:
         if whole or bool((data != data.flat[0]).any()):
             break
     of = " × ".join(f"{n:,}" for n in subject.shape)
-    text = f"all of it: {size}" if whole else f"a part of it: {size} of {of}"
+    text = f"the whole array: {size}" if whole else f"a part: {size} of {of}"
     return Sample(data, text, whole, False)
 
 
-def made_up(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> AnyArray:
-    """Data that compresses as measurements do: waves along each dimension, and noise of a hundredth of them."""
+def synthetic_data(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> AnyArray:
+    """Return data that compresses like measurements: waves along each dimension, and noise.
+
+    The noise has a hundredth of the amplitude of the waves.
+    """
     rng = np.random.default_rng(seed)
     field: AnyArray = np.zeros(shape, np.float32)
     for d, n in enumerate(shape):
@@ -165,4 +176,4 @@ def made_up(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> AnyArray
     if dtype.kind in "mM":
         times: AnyArray = np.clip(field * 1000, -1e6, 1e6).astype("i8").astype(dtype)
         return times
-    raise ArgumentError(f"no data of type {dtype} can be made up: give an array instead of a shape")
+    raise ArgumentError(f"cannot generate data of type {dtype}: give an array instead of a shape")

@@ -1,4 +1,4 @@
-"""Candidates, weighed by the model: what each access costs, how that compares, and what is near to the best."""
+"""Scores of candidates by the model, and refinement of the best one."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from exzarr.lab.speeds import Speeds
 __all__ = ["Problem", "refined", "scored"]
 
 STEPS = 6
-"""How far the best candidate is varied."""
+"""Most steps of refinement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What layouts are weighed for.
+    """The task for which layouts are scored.
 
     Attributes
     ----------
     of, dtype
         The array.
     accesses
-        How it is read: settled patterns by name.
+        Settled access patterns by name.
     codecs
-        ``filters``, ``serializer`` and ``compressors``, as `exzarr.create_array` takes them.
+        ``filters``, ``serializer`` and ``compressors`` as for `exzarr.create_array`.
     speeds
-        What to reckon with.
+        Speeds for the model.
     seed
-        Of the places of windows, rows and elements.
+        Seed of the places of windows, rows and elements.
     """
 
     of: Shape
@@ -48,7 +48,7 @@ class Problem:
     seed: int = 0
 
     def expected(self, layout: Layout) -> dict[str, AccessCost]:
-        """What each pattern costs with `layout` by the model. Nothing is read or written."""
+        """Return the estimated cost of each pattern with `layout`, without any reads or writes."""
         meta = array_metadata(
             shape=self.of.shape,
             dtype=self.dtype,
@@ -64,20 +64,20 @@ class Problem:
             found[name] = AccessCost(cost.seconds, counted(counts), cost)
         return found
 
-    def weighed(self, layout: Layout) -> LayoutResult:
-        """`layout` with what it costs; without a score."""
+    def estimate(self, layout: Layout) -> LayoutResult:
+        """Return the estimated costs of `layout`, without a score."""
         nbytes = math.prod(layout.chunks) * self.of.itemsize
         return LayoutResult(layout, self.expected(layout), 1.0, layout.objects(self.of.shape), nbytes)
 
-    def of_sample(self, shape: tuple[int, ...]) -> Problem:
-        """The same for a part of the array, with patterns that fit into it."""
+    def for_sample(self, shape: tuple[int, ...]) -> Problem:
+        """Return the same task for a part of the array, with patterns that fit into it."""
         of = Shape(shape, self.of.itemsize)
         accesses: Patterns = {name: access.settled(of) for name, access in self.accesses.items()}
         return replace(self, of=of, accesses=accesses)
 
 
 def scored(results: Sequence[LayoutResult], accesses: Patterns) -> list[LayoutResult]:
-    """With slowdowns and scores, the best first."""
+    """Return the results with slowdowns and scores, the best first."""
     best = {name: min(r.accesses[name].seconds for r in results) for name in accesses}
     weights = {name: access.weight for name, access in accesses.items()}
     found = []
@@ -91,7 +91,7 @@ def scored(results: Sequence[LayoutResult], accesses: Patterns) -> list[LayoutRe
 def refined(
     results: list[LayoutResult], problem: Problem, *, sharded: bool, objects: int
 ) -> list[LayoutResult]:
-    """With the neighbours of the best, and theirs, as long as that gets better."""
+    """Add neighbours of the best layout, as long as they improve the score."""
     of = problem.of
     seen = {(r.layout.chunks, r.layout.shards) for r in results}
     for _ in range(STEPS):
@@ -102,7 +102,7 @@ def refined(
             if (layout.chunks, layout.shards) not in seen and layout.objects(of.shape) <= objects
         ]
         seen |= {(layout.chunks, layout.shards) for layout in new}
-        results = scored([*results, *[problem.weighed(layout) for layout in new]], problem.accesses)
+        results = scored([*results, *[problem.estimate(layout) for layout in new]], problem.accesses)
         if results[0].layout is before:
             break
     return results

@@ -1,4 +1,4 @@
-"""The speeds of a machine and a store: what the model multiplies counts with."""
+"""Speeds of a machine and a store, by which the model multiplies counts."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ S3_TOTAL = 1.25e9  # a machine with 10 Gbit/s
 
 @dataclass(frozen=True, slots=True)
 class Speeds:
-    """What requests, bytes and decoding cost.
+    """Costs of requests, bytes and decoding.
 
     Attributes
     ----------
     call
-        Seconds that any read takes, however little is read.
+        Fixed seconds of each read.
     request
         Seconds until the store answers.
     bandwidth, total_bandwidth
-        Bytes per second of one request, and of all that are in flight together.
+        Bytes per second of one request, and of all requests in flight.
     concurrency
-        Requests in flight. 0: a store that answers at once, where each thread does its own.
+        Requests in flight. 0: a store with low latency, where each thread makes its own requests.
     chunk
-        Seconds that decoding a chunk takes, however small it is.
+        Fixed seconds of decoding a chunk.
     decode
-        Bytes per second that come out of the codecs, in one thread.
+        Decoded bytes per second, with one thread.
     ratio
-        How many times smaller stored bytes are.
+        Bytes in memory divided by stored bytes.
     workers
         Threads that decode.
     source
-        Where the figures of the store come from.
+        Source of the store's figures.
     """
 
     call: float = 20e-6
@@ -52,22 +52,23 @@ class Speeds:
     decode: float = 1e9
     ratio: float = 1.0
     workers: int = 1
-    source: str = "stated"
+    source: str = "given"
 
     @classmethod
     def s3(cls, **changes: Any) -> Speeds:
-        """An object store as AWS describes S3: 100 ms to the first byte, 85 MB/s for each of 64 requests in flight,
-        1.25 GB/s (10 Gbit/s) for all. `changes` are other figures, by attribute.
+        """Return the speeds of an object store as AWS describes S3, with `changes` by attribute.
+
+        100 ms to the first byte, 85 MB/s for each of 64 requests in flight, and 1.25 GB/s (10 Gbit/s) for all.
         """
-        stated = cls(
+        base = cls(
             request=S3_LATENCY,
             bandwidth=S3_BANDWIDTH,
             total_bandwidth=S3_TOTAL,
             concurrency=S3_CONCURRENCY,
             source="AWS, Optimizing Amazon S3 Performance (100 ms, 85 MB/s a request)",
         )
-        return replace(stated, **changes)
+        return replace(base, **changes)
 
     def asdict(self) -> dict[str, Any]:
-        """The figures; None for no bound."""
+        """Return the figures as a dict, with None for no limit."""
         return {k: None if v == math.inf else v for k, v in asdict(self).items()}

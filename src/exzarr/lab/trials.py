@@ -1,4 +1,4 @@
-"""The best candidates, tried on the sample, and everything put right by that."""
+"""Trials of the best candidates on the sample, and the corrections that follow."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from exzarr.lab.chunk_report import LayoutResult
 from exzarr.lab.measuring import Bench, Trial, try_layouts
 from exzarr.lab.scoring import Problem, scored
 
-__all__ = ["agreement", "chosen", "tried"]
+__all__ = ["agreement", "run_trials", "select_trials"]
 
 MOST_FILES = 5_000
-"""Layouts that cut the sample into more are not tried: writing them takes longer than it teaches."""
+"""Layouts with more files for the sample are not tried: writing these takes too long."""
 
 ALIKE = 0.05
-"""Layouts whose costs differ by no more than this share for any access are tried only once."""
+"""Relative difference of costs below which only one of two layouts is tried."""
 
 APART = 1.3
-"""Two measurements this many times apart are told apart."""
+"""Ratio of two measurements from which their difference is clear."""
 
 
-def tried(
+def run_trials(
     results: Sequence[LayoutResult],
     problem: Problem,
     bench: Bench,
@@ -36,49 +36,53 @@ def tried(
     seconds: float,
     meter: Meter | None,
 ) -> list[LayoutResult]:
-    """The best `most` of `results`, and the present layout, tried; all of them scored anew."""
+    """Try the best `most` of `results` and the present layout. Return all results, corrected and scored."""
     shape = bench.sample.shape
-    on_sample = problem.of_sample(shape)
-    some = chosen(results, most, now, shape)
+    on_sample = problem.for_sample(shape)
+    some = select_trials(results, most, now, shape)
     layouts = [result.layout.clipped(shape) for result in some]
     if meter is not None:
         meter.total = len(layouts)
 
-    def tell() -> None:
+    def on_trial() -> None:
         if meter is not None:
             meter.add(1, bench.sample.nbytes)
 
-    trials = try_layouts(bench, layouts, on_sample.accesses, seed=problem.seed, seconds=seconds, tell=tell)
+    trials = try_layouts(
+        bench, layouts, on_sample.accesses, seed=problem.seed, seconds=seconds, on_trial=on_trial
+    )
     changed: dict[int, LayoutResult] = {}
     for result, trial in zip(some, trials, strict=False):
         changed[id(result)] = _corrected(result, trial, on_sample)
     if not changed:
         return [*results]
-    # What was not tried is not to win by that: it is put right by what is typical of those that were.
+    # Correct untried layouts by the median correction of the tried ones. They must not win by being untried.
     usual = {
         name: statistics.median(
             r.accesses[name].seconds / r.accesses[name].cost.seconds for r in changed.values()
         )
         for name in problem.accesses
     }
-    return scored([changed.get(id(r)) or _times(r, usual) for r in results], problem.accesses)
+    return scored([changed.get(id(r)) or _scaled(r, usual) for r in results], problem.accesses)
 
 
-def chosen(
+def select_trials(
     results: Sequence[LayoutResult], most: int, now: Layout | None, shape: Sequence[int]
 ) -> list[LayoutResult]:
-    """Which to try, and in which order: the best for the mix, the present layout, the best for each access alone
-    (for comparison), and the next best that are not all but the same.
+    """Return the layouts to try, in this order, without those that are nearly equal.
+
+    The best for the mix comes first. The present layout, the best for each access alone (for comparison) and the
+    next best follow.
     """
     found: dict[Any, LayoutResult] = {}
-    room = most + (now is not None)
+    limit = most + (now is not None)
 
     def add(result: LayoutResult) -> None:
         cut = result.layout.clipped(shape)
-        if len(found) < room and (cut.objects(shape) <= MOST_FILES or result.layout is now):
+        if len(found) < limit and (cut.objects(shape) <= MOST_FILES or result.layout is now):
             found.setdefault((cut.chunks, cut.shards), result)
 
-    add(results[0])  # first: there may be time for one only
+    add(results[0])  # first, because there may be time for only one
     for result in results:
         if result.layout is now:
             add(result)
@@ -100,13 +104,13 @@ def _alike(a: LayoutResult, b: LayoutResult) -> bool:
 
 
 def _corrected(result: LayoutResult, trial: Trial, on_sample: Problem) -> LayoutResult:
-    """What the model expects of the whole, times what the sample took over what the model expects of the sample."""
+    """Return `result` with its estimates multiplied by the ratio of measurement and estimate on the sample."""
     predicted = {name: one.seconds for name, one in on_sample.expected(trial.layout).items()}
     factors = {name: trial.accesses[name].seconds / predicted[name] for name in predicted}
-    return replace(_times(result, factors), trial=trial, predicted=predicted)
+    return replace(_scaled(result, factors), trial=trial, predicted=predicted)
 
 
-def _times(result: LayoutResult, factors: Mapping[str, float]) -> LayoutResult:
+def _scaled(result: LayoutResult, factors: Mapping[str, float]) -> LayoutResult:
     costs = {
         name: replace(one, seconds=one.cost.seconds * factors[name]) for name, one in result.accesses.items()
     }
@@ -114,10 +118,10 @@ def _times(result: LayoutResult, factors: Mapping[str, float]) -> LayoutResult:
 
 
 def agreement(results: Sequence[LayoutResult]) -> tuple[int, int]:
-    """Of the layouts that were tried: pairs that the model orders as the measurement does, and all pairs.
+    """Return the number of comparisons in which model and measurement agree, and the number of all comparisons.
 
-    Two layouts are a pair for each access for which one took `APART` times as long as the other, so that which is
-    faster is no matter of chance.
+    Two tried layouts are compared for each access in which one took at least `APART` times as long as the other.
+    Smaller differences can be chance.
     """
     both = [(r.predicted, r.trial) for r in results if r.trial is not None and r.predicted is not None]
     same = pairs = 0

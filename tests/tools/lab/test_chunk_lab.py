@@ -1,4 +1,4 @@
-"""The chunk lab as a user has it."""
+"""The chunk lab."""
 
 from __future__ import annotations
 
@@ -18,66 +18,68 @@ from exzarr.errors import ArgumentError, NodeTypeError, ReadOnlyError
 from exzarr.lab import Batch, ChunkReport, Layout, Random, Scan, Speeds, Window, chunks
 from exzarr.lab.access import Shape, patterns
 from exzarr.lab.candidates import candidates
-from exzarr.lab.sample import cut_shape, made_up
+from exzarr.lab.sample import cut_shape, synthetic_data
 from exzarr.lab.trials import agreement
 from exzarr.stores.memory import MemoryStore
 
 FIXED = Speeds(call=2e-5, request=5e-6, bandwidth=5e9, chunk=5e-6, decode=1e9, ratio=1.5, workers=2)
 
 
-def reckon(*arguments: Any, **options: Any) -> ChunkReport:
-    """A report that depends on no clock."""
+def estimate(*arguments: Any, **options: Any) -> ChunkReport:
+    """Return a report without measurements."""
     return chunks(*arguments, speeds=FIXED, measure=False, **options)
 
 
-# -- what it recommends ------------------------------------------------------------------
+# -- recommendations ------------------------------------------------------------------
 
 
-def test_an_array_that_is_read_map_by_map_is_cut_into_maps() -> None:
-    report = reckon((500, 300, 300), "f4", {"map": Window(shape=(1, -1, -1))})
+def test_chunks_for_map_access_are_maps() -> None:
+    report = estimate((500, 300, 300), "f4", {"map": Window(shape=(1, -1, -1))})
     assert report.best.layout.chunks[0] == 1
     assert report.best.accesses["map"].counts.amplification < 1.3
 
 
-def test_an_array_that_is_read_as_series_is_cut_into_series() -> None:
-    report = reckon((500, 300, 300), "f4", {"series": Window(shape=(-1, 1, 1))})
+def test_chunks_for_series_access_are_series() -> None:
+    report = estimate((500, 300, 300), "f4", {"series": Window(shape=(-1, 1, 1))})
     time, lat, lon = report.best.layout.chunks
     assert time >= 250
     assert lat * lon <= 32
 
 
-def test_for_both_it_is_something_between_and_says_what_that_costs() -> None:
-    report = reckon(
+def test_chunks_for_both_accesses_are_a_compromise_with_a_stated_cost() -> None:
+    report = estimate(
         (500, 300, 300), "f4", {"map": Window(shape=(1, -1, -1)), "series": Window(shape=(-1, 1, 1))}
     )
     assert 1 < report.best.layout.chunks[0] < 500
     assert any("two copies" in reason for reason in report.reasons)
 
 
-def test_weights_move_it() -> None:
+def test_weights_change_layout() -> None:
     def layout(weight: float) -> Layout:
         access = {"map": Window(weight, (1, -1, -1)), "series": Window(1.0, (-1, 1, 1))}
-        return reckon((500, 300, 300), "f4", access).best.layout
+        return estimate((500, 300, 300), "f4", access).best.layout
 
     assert layout(50.0).chunks[0] < layout(0.02).chunks[0]
 
 
-def test_far_away_chunks_are_larger() -> None:
+def test_chunks_are_larger_for_high_latency() -> None:
     access = {"window": Window(shape=(20, 50, 50))}
-    near = reckon((500, 300, 300), "f4", access).best
+    near = estimate((500, 300, 300), "f4", access).best
     far = chunks((500, 300, 300), "f4", access, speeds=Speeds.s3(decode=1e9), measure=False).best
     assert far.chunk_bytes > near.chunk_bytes
 
 
-def test_no_more_objects_than_allowed() -> None:
+def test_objects_are_limited() -> None:
     for objects in (10, 1000):
-        report = reckon((1000, 1000, 20), "f4", {"random": 1}, objects=objects)
+        report = estimate((1000, 1000, 20), "f4", {"random": 1}, objects=objects)
         assert report.best.objects <= objects
-    assert reckon((1000, 1000, 20), "f4", {"random": 1}, objects=10, shards=False).best.layout.shards is None
+    assert (
+        estimate((1000, 1000, 20), "f4", {"random": 1}, objects=10, shards=False).best.layout.shards is None
+    )
 
 
-def test_options_make_an_array() -> None:
-    report = reckon((300, 200), "i2", {"batch": 1, "scan": 1})
+def test_options_create_array() -> None:
+    report = estimate((300, 200), "i2", {"batch": 1, "scan": 1})
     array = exzarr.create_array(MemoryStore(), shape=(300, 200), dtype="i2", **report.options)
     assert array.chunks == report.best.layout.chunks
 
@@ -90,7 +92,7 @@ def test_options_make_an_array() -> None:
     ),
 )
 @settings(max_examples=150)
-def test_every_candidate_can_be_made(shape: tuple[int, ...], itemsize: int, accesses: Any) -> None:
+def test_every_candidate_is_valid(shape: tuple[int, ...], itemsize: int, accesses: Any) -> None:
     settled = patterns(accesses, Shape(shape, itemsize))
     found = candidates(shape, itemsize, settled, objects=10**9)
     assert found
@@ -108,7 +110,7 @@ def test_every_candidate_can_be_made(shape: tuple[int, ...], itemsize: int, acce
 
 @pytest.fixture
 def cube(tmp_path: Any) -> Any:
-    """Written by zarr-python, badly cut."""
+    """Return an array that zarr-python wrote, with an unsuitable layout."""
     array = zarr.create_array(
         tmp_path / "cube.zarr",
         shape=(60, 64, 64),
@@ -120,10 +122,10 @@ def cube(tmp_path: Any) -> Any:
     return tmp_path / "cube.zarr"
 
 
-def test_what_is_tried_is_counted_and_the_model_agrees_about_requests_and_bytes(cube: Any) -> None:
-    with config.override(workers=1):  # several share a shard out, each with requests of its own
+def test_trials_match_model_in_requests_and_bytes(cube: Any) -> None:
+    with config.override(workers=1):  # several workers share one shard, each with its own requests
         report = chunks(cube, access={"map": Window(shape={"time": 1}), "scan": 1}, measure=4, seconds=5)
-    assert report.sample.startswith("all of it")
+    assert report.sample.startswith("the whole array")
     tried = [result for result in report.layouts if result.trial is not None]
     assert len(tried) >= 3
     assert report.now in tried
@@ -144,30 +146,30 @@ def test_what_is_tried_is_counted_and_the_model_agrees_about_requests_and_bytes(
     assert np.corrcoef(fetched, [r.accesses["map"].counts.fetch_bytes for r in order])[0, 1] > 0.9
 
 
-def test_it_says_how_the_present_layout_does(cube: Any) -> None:
-    report = reckon(cube, access={"map": Window(shape={"time": 1})})
+def test_report_compares_present_layout(cube: Any) -> None:
+    report = estimate(cube, access={"map": Window(shape={"time": 1})})
     assert report.now is not None
     assert report.now.layout.chunks == (60, 8, 8)
     assert report.now.score > 3 * report.best.score
-    assert any("As it is cut now (60×8×8" in reason for reason in report.reasons)
-    already = reckon(cube, access={"series": Window(shape=(-1, 8, 8))}, layouts=[(60, 8, 8)])
+    assert any("The present layout (60×8×8" in reason for reason in report.reasons)
+    already = estimate(cube, access={"series": Window(shape=(-1, 8, 8))}, layouts=[(60, 8, 8)])
     assert already.best.score <= already.now.score  # type: ignore[union-attr]
 
 
-def test_the_array_and_its_store_stay_as_they_are(cube: Any) -> None:
+def test_lab_does_not_change_array_or_store(cube: Any) -> None:
     before = {path: path.read_bytes() for path in cube.rglob("*") if path.is_file()}
     chunks(cube, access={"scan": 1}, measure=2, seconds=1)
     assert {path: path.read_bytes() for path in cube.rglob("*") if path.is_file()} == before
 
 
-def test_a_store_that_is_given_is_left_empty() -> None:
+def test_given_store_is_empty_after_trials() -> None:
     store = MemoryStore()
     report = chunks(np.ones((50, 50)), access={"scan": 1}, store=store, measure=2, seconds=1)
     assert report.store == str(store)
     assert not [*store.list()]
 
 
-def test_a_store_is_left_empty_where_trying_fails() -> None:
+def test_given_store_is_empty_after_failed_trial() -> None:
     class Full(MemoryStore):
         def put(self, key: str, value: Any) -> None:
             if "/c/" in key:
@@ -180,29 +182,29 @@ def test_a_store_is_left_empty_where_trying_fails() -> None:
     assert not [*store.list()]
 
 
-def test_temporary_folders_are_gone(tmp_path: Any) -> None:
+def test_temporary_folders_are_deleted(tmp_path: Any) -> None:
     chunks(np.ones((50, 50)), access={"scan": 1}, measure=2, seconds=1, scratch=str(tmp_path))
     assert not [*tmp_path.iterdir()]
 
 
-def test_from_a_shape_data_is_made_up_and_it_says_so() -> None:
+def test_sample_for_shape_is_synthetic() -> None:
     report = chunks((64, 64), "f8", {"scan": 1}, measure=1, seconds=1)
-    assert report.made_up
-    assert "made up (seed 0)" in report.sample
-    assert any("made up" in reason for reason in report.reasons)
-    assert not chunks(np.ones((64, 64)), access={"scan": 1}, measure=1, seconds=1).made_up
+    assert report.synthetic
+    assert "synthetic (seed 0)" in report.sample
+    assert any("The sample is synthetic" in reason for reason in report.reasons)
+    assert not chunks(np.ones((64, 64)), access={"scan": 1}, measure=1, seconds=1).synthetic
 
 
-def test_made_up_data_is_the_same_for_a_seed() -> None:
+def test_synthetic_data_depends_only_on_seed() -> None:
     for dtype in ("f4", "u1", "i8", "?", "M8[s]", "c8"):
-        one, other = (made_up((40, 30), np.dtype(dtype), 3) for _ in range(2))
+        one, other = (synthetic_data((40, 30), np.dtype(dtype), 3) for _ in range(2))
         assert one.dtype == np.dtype(dtype)
         np.testing.assert_array_equal(one, other)
         assert len(np.unique(one)) > 1
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=4), st.integers(1, 16), st.integers(64, 10**7))
-def test_a_sample_is_no_larger_than_asked(shape: Any, itemsize: int, nbytes: int) -> None:
+def test_sample_size_is_limited(shape: Any, itemsize: int, nbytes: int) -> None:
     cut = cut_shape(shape, itemsize, nbytes)
     assert math.prod(cut) * itemsize <= nbytes
     assert all(1 <= c <= n for c, n in zip(cut, shape, strict=True))
@@ -210,7 +212,7 @@ def test_a_sample_is_no_larger_than_asked(shape: Any, itemsize: int, nbytes: int
         assert cut == tuple(shape)
 
 
-def test_a_sample_is_taken_where_there_is_data() -> None:
+def test_sample_avoids_unwritten_regions() -> None:
     array = exzarr.create_array(MemoryStore(), shape=(400, 100), chunks=(10, 100), dtype="f4")
     array[:80] = np.random.default_rng(0).random((80, 100))
     report = chunks(array, access={"window": 1}, measure=2, seconds=2, sample_bytes=40_000)
@@ -222,13 +224,13 @@ def test_a_sample_is_taken_where_there_is_data() -> None:
     assert trial.objects == trial.layout.objects((400, 100))
 
 
-def test_no_time_tries_one() -> None:
+def test_zero_seconds_try_one_layout() -> None:
     report = chunks(np.ones((100, 100)), access={"scan": 1, "random": 1}, measure=6, seconds=0, speeds=FIXED)
     assert len([r for r in report.layouts if r.trial]) == 1
     assert report.best.trial is not None
 
 
-def test_where_there_is_time_for_one_only_the_present_layout_does_not_win_by_being_it(cube: Any) -> None:
+def test_present_layout_does_not_win_for_lack_of_time(cube: Any) -> None:
     report = chunks(cube, access={"map": Window(shape={"time": 1})}, seconds=0, speeds=FIXED)
     assert len([r for r in report.layouts if r.trial]) == 1
     assert report.now is not None
@@ -236,7 +238,7 @@ def test_where_there_is_time_for_one_only_the_present_layout_does_not_win_by_bei
     assert report.best.trial is not None
 
 
-def test_memory_is_left_out_where_somebody_else_traces() -> None:
+def test_memory_is_not_measured_during_other_tracing() -> None:
     tracemalloc.start()
     try:
         report = chunks(np.ones((50, 50)), access={"scan": 1}, measure=1, seconds=1, speeds=FIXED)
@@ -247,7 +249,7 @@ def test_memory_is_left_out_where_somebody_else_traces() -> None:
     assert str(report)
 
 
-def test_s3_is_read_with_many_requests_in_flight_and_needs_no_network() -> None:
+def test_simulated_s3_has_requests_in_flight_without_network() -> None:
     fast = Speeds.s3(request=0.001, decode=1e9)
     report = chunks(np.ones((64, 64, 8)), access={"window": 1}, store="s3", speeds=fast, measure=2, seconds=5)
     assert report.store == "s3"
@@ -255,7 +257,7 @@ def test_s3_is_read_with_many_requests_in_flight_and_needs_no_network() -> None:
     assert any(r.trial for r in report.layouts)
 
 
-def test_progress_is_told() -> None:
+def test_progress_is_reported() -> None:
     seen: list[tuple[int, int]] = []
     chunks(
         np.ones((100, 100)),
@@ -271,7 +273,7 @@ def test_progress_is_told() -> None:
 # -- the report -----------------------------------------------------------------------------
 
 
-def test_a_report_is_strict_json_and_prints() -> None:
+def test_report_prints_and_is_strict_json() -> None:
     report = chunks(np.ones((60, 60)), access={"scan": 1, "w": Window()}, measure=2, seconds=1)
     found = json.loads(report.to_json(), parse_constant=lambda token: pytest.fail(token))
     assert found["best"]["chunks"] == [*report.best.layout.chunks]
@@ -283,9 +285,9 @@ def test_a_report_is_strict_json_and_prints() -> None:
     assert "<table" in report._repr_html_()
 
 
-def test_a_report_can_be_drawn(tmp_path: Any) -> None:
+def test_report_can_be_plotted(tmp_path: Any) -> None:
     pytest.importorskip("matplotlib")
-    report = reckon((300, 200), "f4", {"scan": 1, "random": 1})
+    report = estimate((300, 200), "f4", {"scan": 1, "random": 1})
     path = report.plot(tmp_path / "chunks.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
 
@@ -298,37 +300,37 @@ def test_a_report_can_be_drawn(tmp_path: Any) -> None:
     [
         (((10, 10),), "data type"),
         (((10, 10), "f4", {"scam": 1}), "scan, window, random, batch"),
-        (((10, 10), "f4", {"scan": -1}), "from 0 up"),
+        (((10, 10), "f4", {"scan": -1}), "at least 0"),
         (((10, 10), "f4", {"scan": 0}), "above 0"),
         (((10, 10), "f4", {"w": Window(shape=(1, 2, 3))}), "does not fit"),
-        (((10, 10), "f4", {"w": Window(shape={"time": 1})}), "there is no dimension 'time'"),
-        (((10, 10), "f4", {"b": Batch(rows=0)}), "at least one row"),
+        (((10, 10), "f4", {"w": Window(shape={"time": 1})}), "no dimension 'time'"),
+        (((10, 10), "f4", {"b": Batch(rows=0)}), "must be at least 1"),
         (((10, 10), "f4", {"s": Scan(axis=2)}), "2 dimensions"),
         (((10, 0), "f4"), "no elements"),
-        ((np.ones(5), "f4"), "goes with a shape"),
+        ((np.ones(5), "f4"), "only valid with a shape"),
         ((object(),), "give an array"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: Any, message: str) -> None:
+def test_invalid_arguments_are_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        reckon(*arguments)
+        estimate(*arguments)
 
 
 def test_layouts_that_do_not_fit_are_refused() -> None:
     for layout in [(3,), (3, 0), ((4, 4), (6, 8))]:
         with pytest.raises(ArgumentError, match="does not fit"):
-            reckon((10, 10), "f4", layouts=[layout])
+            estimate((10, 10), "f4", layouts=[layout])
 
 
-def test_a_group_and_a_store_that_cannot_be_written_are_refused(tmp_path: Any) -> None:
+def test_group_and_read_only_store_are_refused(tmp_path: Any) -> None:
     exzarr.open_group(tmp_path / "g", mode="w")
     with pytest.raises(NodeTypeError, match="group"):
-        reckon(tmp_path / "g")
+        estimate(tmp_path / "g")
     with pytest.raises((ArgumentError, ReadOnlyError), match="read-only"):
-        reckon((10, 10), "f4", store=MemoryStore().as_read_only())
+        estimate((10, 10), "f4", store=MemoryStore().as_read_only())
 
 
-def test_patterns_get_names_of_their_own() -> None:
+def test_patterns_get_unique_names() -> None:
     found = patterns([Window(shape=(1, -1)), Window(shape=(-1, 1))], Shape((5, 6), 4))
     assert [*found] == ["window", "window 2"]
     assert found["window"].box == (1, 6)

@@ -1,4 +1,4 @@
-"""What the model counts is what reads do: the oracle is a store that counts."""
+"""Counts of the model match the requests and bytes of real reads, as a counting store measures them."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def layouts(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
 
 @given(layouts(), st.sampled_from(ACCESSES), st.sampled_from([0, 8]), st.integers(0, 3))
 @settings(max_examples=120)
-def test_requests_and_bytes_of_a_supposed_array_are_those_of_a_real_one(
+def test_counts_of_hypothetical_array_match_real_reads(
     layout: Any, access: Any, concurrency: int, seed: int
 ) -> None:
     shape, chunks, shards = layout
-    # Uncompressed, so that how long a chunk is stored is no matter of guessing; not raw, so that no parts are read.
+    # Uncompressed, so that stored sizes are known; not raw, so that no parts of chunks are read.
     meta = array_metadata(shape=shape, dtype="i4", chunks=chunks, shards=shards, compressors="crc32c")
     memory = MemoryStore()
     values = np.arange(1, math.prod(shape) + 1, dtype="i4").reshape(shape)
@@ -56,24 +56,24 @@ def test_requests_and_bytes_of_a_supposed_array_are_those_of_a_real_one(
     access = access.settled(Shape(shape, 4))
     store = CountingStore(LatencyStore(memory, 0.0, concurrency=concurrency))
     with config.override(workers=1):
-        supposed = count_reads(hypothetical_array(meta, 1.0, concurrency), access, seed)
+        hypothetical = count_reads(hypothetical_array(meta, 1.0, concurrency), access, seed)
         stored = meta.chunk_grid.chunk_shape
-        for told, read in zip(
-            supposed, access.reads(shape, stored, np.random.default_rng(seed)), strict=True
+        for result, read in zip(
+            hypothetical, access.reads(shape, stored, np.random.default_rng(seed)), strict=True
         ):
             store.reset()
             array = Array(Location(store, ""), meta)
             got = np.asarray(read.of(array))
-            np.testing.assert_array_equal(got, read_of_numpy(read, values))
-            assert told.result_bytes == got.nbytes
-            assert told.requests == store.requests["get"] + store.requests["range"]
-            # The last shards of an array have fewer inner chunks than are supposed to be there.
+            np.testing.assert_array_equal(got, numpy_read(read, values))
+            assert result.result_bytes == got.nbytes
+            assert result.requests == store.requests["get"] + store.requests["range"]
+            # The last shards of a real array have fewer inner chunks than those of the hypothetical one.
             whole = shards is None or all(n % s == 0 for n, s in zip(shape, shards, strict=True))
             if whole:
-                assert told.fetch_bytes == store.bytes_read
+                assert result.fetch_bytes == store.bytes_read
 
 
-def read_of_numpy(read: Read, values: np.ndarray) -> Any:
+def numpy_read(read: Read, values: np.ndarray) -> Any:
     if read.how == "oindex":
         entries = [np.arange(e.start, e.stop) if isinstance(e, slice) else e for e in read.selection]
         return values[np.ix_(*entries)]
@@ -81,34 +81,34 @@ def read_of_numpy(read: Read, values: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize("shards", [None, (64, 64, 64)])
-def test_a_read_of_very_many_chunks_is_counted_in_part(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_of_large_read_are_extrapolated(shards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = (256, 256, 256)
     meta = array_metadata(shape=shape, dtype="f4", chunks=(8, 8, 8), shards=shards)
     window = Window(shape=(-1, -1, 100)).settled(Shape(shape, 4))
-    told = counted(count_reads(hypothetical_array(meta, 2.0, 0), window, 0))
+    result = counted(count_reads(hypothetical_array(meta, 2.0, 0), window, 0))
     monkeypatch.setattr(counts, "MOST_CHUNKS", 10**9)
     whole = counted(count_reads(hypothetical_array(meta, 2.0, 0), window, 0))
     assert whole.chunks > 2 * MOST_CHUNKS
-    assert told.result_bytes == whole.result_bytes
-    assert told.chunks == pytest.approx(whole.chunks)
-    assert told.decode_bytes == pytest.approx(whole.decode_bytes)
-    assert told.fetch_bytes == pytest.approx(whole.fetch_bytes, rel=0.15)
-    assert told.requests == pytest.approx(whole.requests, rel=0.15)
+    assert result.result_bytes == whole.result_bytes
+    assert result.chunks == pytest.approx(whole.chunks)
+    assert result.decode_bytes == pytest.approx(whole.decode_bytes)
+    assert result.fetch_bytes == pytest.approx(whole.fetch_bytes, rel=0.15)
+    assert result.requests == pytest.approx(whole.requests, rel=0.15)
 
 
 @pytest.mark.parametrize("access", ACCESSES)
-def test_the_reads_of_a_pattern_add_up_to_one_go(access: Any) -> None:
+def test_reads_of_a_pattern_add_up_to_one_run(access: Any) -> None:
     shape = (40, 30)
     access = access.settled(Shape(shape, 8))
     meta = array_metadata(shape=shape, dtype="f8", chunks=(7, 4))
-    told = counted(count_reads(hypothetical_array(meta, 1.0, 0), access, 1))
+    result = counted(count_reads(hypothetical_array(meta, 1.0, 0), access, 1))
     wanted = {
         "scan": 40 * 30 * 8,
         "window": 5 * 3 * 8,
         "random": 8 * getattr(access, "points", 1),
         "batch": getattr(access, "rows", 0) * (30 if getattr(access, "axis", 0) == 0 else 40) * 8,
     }
-    if access.kind == "scan":  # a few slabs stand for all of them, and the last one may be shorter
-        assert told.result_bytes == pytest.approx(wanted["scan"], rel=0.2)
+    if access.kind == "scan":  # a few slabs represent all of them, and the last one can be shorter
+        assert result.result_bytes == pytest.approx(wanted["scan"], rel=0.2)
     else:
-        assert told.result_bytes == pytest.approx(wanted[access.kind])
+        assert result.result_bytes == pytest.approx(wanted[access.kind])

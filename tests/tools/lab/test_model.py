@@ -1,4 +1,4 @@
-"""The cost model: its order of layouts is that of what reads really ask of a store."""
+"""The cost model orders layouts as the waiting times of real reads do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LAYOUTS = [
 
 
 class Clock(LatencyStore):
-    """A `LatencyStore` that adds up how long it would sleep, instead of sleeping: no test depends on a clock."""
+    """A `LatencyStore` that adds up its delays instead of sleeping, so that no test depends on a clock."""
 
     slept = 0.0
 
@@ -71,7 +71,7 @@ def spearman(a: Any, b: Any) -> float:
     ids=str,
 )
 @pytest.mark.parametrize("bytes_per_second", [1e6, 1e9])
-def test_its_order_of_layouts_is_that_of_the_time_reads_wait(access: Any, bytes_per_second: float) -> None:
+def test_model_orders_layouts_by_waiting_time_of_reads(access: Any, bytes_per_second: float) -> None:
     values = np.random.default_rng(0).random(SHAPE, dtype="f4")
     speeds = Speeds(
         call=0.0,
@@ -100,23 +100,23 @@ def test_its_order_of_layouts_is_that_of_the_time_reads_wait(access: Any, bytes_
                 total += clock.slept * read.times
             waited.append(total)
             expected.append(problem.expected(layout)["it"].seconds)
-    assert max(waited) > 1.9 * min(waited)  # there is something to put in order
+    assert max(waited) > 1.9 * min(waited)  # the layouts differ clearly
     assert spearman(expected, waited) > 0.95
     np.testing.assert_allclose(expected, waited, rtol=0.02)
 
 
-def test_a_store_that_answers_at_once_costs_what_its_work_adds_up_to() -> None:
+def test_cost_without_latency_is_sum_of_work() -> None:
     speeds = Speeds(call=1.0, request=0.5, bandwidth=100.0, chunk=0.25, decode=50.0, workers=4)
     small = Counts(requests=2, chunks=4, fetch_bytes=200, decode_bytes=500, result_bytes=100)
     cost = cost_of([small], speeds)
-    assert cost.seconds == 1.0 + 2 * 0.5 + 200 / 100 + 4 * 0.25 + 500 / 50  # by the thread that asks
+    assert cost.seconds == 1.0 + 2 * 0.5 + 200 / 100 + 4 * 0.25 + 500 / 50  # by the calling thread alone
     large = Counts(requests=2, chunks=4, fetch_bytes=2**20, decode_bytes=500, result_bytes=100, times=3)
     cost = cost_of([large], speeds)
     assert cost.seconds == pytest.approx(3 * (1.0 + (2 * 0.5 + 2**20 / 100 + 4 * 0.25 + 500 / 50) / 4))
     assert cost.mostly == "bytes"
 
 
-def test_requests_in_flight_wait_together_but_not_for_one_another() -> None:
+def test_requests_in_flight_wait_concurrently() -> None:
     speeds = Speeds(call=0.0, request=1.0, bandwidth=1e9, concurrency=10, chunk=0.0, decode=1e12)
     one = Counts(requests=10, chunks=10, fetch_bytes=0, decode_bytes=0, result_bytes=1)
     assert cost_of([one], speeds).seconds == pytest.approx(1.0)
@@ -126,7 +126,7 @@ def test_requests_in_flight_wait_together_but_not_for_one_another() -> None:
     assert cost_of([after_another], speeds).seconds == pytest.approx(2.0)
 
 
-def test_all_requests_together_are_no_faster_than_the_line() -> None:
+def test_total_bandwidth_limits_all_requests() -> None:
     speeds = Speeds(
         call=0.0, request=0.0, bandwidth=100.0, total_bandwidth=250.0, concurrency=10, decode=1e12, chunk=0.0
     )
@@ -134,7 +134,7 @@ def test_all_requests_together_are_no_faster_than_the_line() -> None:
     assert cost_of([read], speeds).seconds == pytest.approx(4.0)
 
 
-def test_decoding_goes_on_while_requests_wait() -> None:
+def test_decoding_overlaps_with_requests() -> None:
     speeds = Speeds(call=0.0, request=1.0, bandwidth=1e9, concurrency=1, decode=100.0, chunk=0.0, workers=2)
     read = Counts(requests=1, chunks=2, fetch_bytes=0, decode_bytes=100, result_bytes=1)
     assert cost_of([read], speeds).seconds == pytest.approx(1.0)
@@ -143,7 +143,7 @@ def test_decoding_goes_on_while_requests_wait() -> None:
     assert cost_of([read], speeds).mostly == "decoding"
 
 
-def test_the_score_is_the_time_in_all_over_the_best_there_could_be() -> None:
+def test_score_is_weighted_mean_of_slowdowns() -> None:
     best = {"map": 0.01, "series": 2.0}
     slower = slowdowns({"map": 0.03, "series": 2.0}, best)
     assert slower == {"map": 3.0, "series": 1.0}

@@ -1,4 +1,4 @@
-"""dask reads arrays block by block, in threads and in the processes of a cluster, and stores into them."""
+"""dask reads arrays in blocks, in threads and in processes of a cluster, and stores into them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ distributed = pytest.importorskip("distributed")
 
 
 def stored(store: Any, layout: str, shape: tuple[int, ...] = (23, 17)) -> tuple[exzarr.Array, np.ndarray]:
-    """An array of edges and gaps, and what is in it."""
+    """Return an array with partial and missing chunks, and its values."""
     array = exzarr.create_array(store, shape=shape, dtype="i8", fill_value=-1, **LAYOUTS[layout])
     data = numbers(shape)
     data[8:16, :9] = -1  # some chunks are not stored
@@ -32,7 +32,7 @@ def stored(store: Any, layout: str, shape: tuple[int, ...] = (23, 17)) -> tuple[
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """A cluster of two worker processes on this machine."""
+    """Yield a client of a local cluster with two worker processes."""
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
@@ -50,7 +50,7 @@ def layout(request: pytest.FixtureRequest) -> str:
 # -- blocks ------------------------------------------------------------------------------
 
 
-def test_a_block_for_each_chunk_or_shard(layout: str) -> None:
+def test_default_blocks_are_chunks_or_shards(layout: str) -> None:
     array, data = stored(exzarr.MemoryStore(), layout)
     blocks = exzarr.to_dask(array)
     assert blocks.chunks == array.write_chunk_sizes
@@ -63,7 +63,7 @@ def test_a_block_for_each_chunk_or_shard(layout: str) -> None:
 
 
 @pytest.mark.parametrize("chunks", [(10, -1), "auto", "256 B", ((1, 22), (17,)), {0: 4}])
-def test_blocks_of_any_other_shape(chunks: Any, layout: str) -> None:
+def test_blocks_of_other_shapes(chunks: Any, layout: str) -> None:
     array, data = stored(exzarr.MemoryStore(), layout)
     blocks = exzarr.to_dask(array, chunks=chunks)
     wanted = da.core.normalize_chunks(
@@ -73,7 +73,7 @@ def test_blocks_of_any_other_shape(chunks: Any, layout: str) -> None:
     np.testing.assert_array_equal(blocks.compute(), data)
 
 
-def test_blocks_that_do_not_fit_are_an_argument_error() -> None:
+def test_blocks_that_do_not_fit_raise_argument_error() -> None:
     array, _ = stored(exzarr.MemoryStore(), "v3")
     with pytest.raises(ArgumentError, match=r"does not fit an array of shape \(23, 17\)"):
         exzarr.to_dask(array, chunks=((1, 2), (17,)))
@@ -89,7 +89,7 @@ def test_arrays_without_elements_or_dimensions(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[s]", "U3", str, [("x", "f4"), ("n", "i2")], ">c8"])
-def test_every_kind_of_data(dtype: Any) -> None:
+def test_data_types(dtype: Any) -> None:
     array = exzarr.zeros((5, 4), chunks=(2, 3), dtype=dtype)
     found = exzarr.to_dask(array)
     assert found.dtype == array.dtype
@@ -105,7 +105,7 @@ print(exzarr.to_dask(array).name, exzarr.to_dask(array, chunks=(10, 10)).name)
 """
 
 
-def test_names_tell_arrays_apart_and_are_the_same_in_every_process(tmp_path: Path) -> None:
+def test_names_are_unique_and_equal_in_all_processes(tmp_path: Path) -> None:
     array, _ = stored(tmp_path / "a.zarr", "v3")
     other, _ = stored(tmp_path / "b.zarr", "v3")
     names = [
@@ -122,7 +122,7 @@ def test_names_tell_arrays_apart_and_are_the_same_in_every_process(tmp_path: Pat
     assert exzarr.to_dask(array).name not in names
 
 
-def test_memory_stores_are_told_apart() -> None:
+def test_memory_stores_have_different_names() -> None:
     one, _ = stored(exzarr.MemoryStore(), "v3")
     two, _ = stored(exzarr.MemoryStore(), "v3")
     two[...] = 0
@@ -130,12 +130,12 @@ def test_memory_stores_are_told_apart() -> None:
     assert (exzarr.to_dask(one) - exzarr.to_dask(two)).any().compute()
 
 
-def test_what_travels_is_the_address(tmp_path: Path) -> None:
+def test_pickled_blocks_contain_no_data(tmp_path: Path) -> None:
     array, _ = stored(tmp_path / "a.zarr", "v3", (2000, 200))
     assert len(pickle.dumps(exzarr.to_dask(array, chunks=(1000, 200)))) < 5000
 
 
-def test_without_dask_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dask_error_names_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(MissingDependencyError, match=r"exzarr\[dask\]"):
         exzarr.to_dask(exzarr.zeros((4,), chunks=(2,)))
@@ -145,7 +145,7 @@ def test_without_dask_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("kind", ["local", "zip"])
-def test_a_cluster_reads(client: Any, tmp_path: Path, layout: str, kind: str) -> None:
+def test_cluster_reads(client: Any, tmp_path: Path, layout: str, kind: str) -> None:
     where = tmp_path / "a.zarr"
     array, data = stored(where, layout)
     if kind == "zip":
@@ -159,22 +159,22 @@ def test_a_cluster_reads(client: Any, tmp_path: Path, layout: str, kind: str) ->
     np.testing.assert_array_equal((blocks + 1).mean(axis=0).compute(), (data + 1).mean(axis=0))
 
 
-def test_an_array_of_this_processes_memory_is_out_of_a_clusters_reach(client: Any) -> None:
+def test_cluster_cannot_read_memory_store(client: Any) -> None:
     array, _ = stored(exzarr.MemoryStore(), "v3")
     with pytest.raises(Exception, match="MemoryStore lives in the process that made it"):
         exzarr.to_dask(array).compute()
 
 
 @pytest.mark.parametrize("lock", [True, False])
-def test_a_cluster_cannot_store_into_this_processes_memory_and_says_so(client: Any, lock: bool) -> None:
+def test_cluster_cannot_write_memory_store(client: Any, lock: bool) -> None:
     target = exzarr.zeros((8, 8), chunks=(4, 4))
     work = da.store(da.ones((8, 8), chunks=(4, 4)), target, lock=lock, compute=False)
     with pytest.raises(Exception, match="MemoryStore lives in the process that made it"):
-        client.compute(work).result(timeout=60)  # for ever, if it is lost
+        client.compute(work).result(timeout=60)  # a lost task would wait forever
     assert not target[...].any()
 
 
-def test_a_cluster_stores_blocks_of_whole_chunks(client: Any, tmp_path: Path, layout: str) -> None:
+def test_cluster_stores_blocks_of_whole_chunks(client: Any, tmp_path: Path, layout: str) -> None:
     source, data = stored(tmp_path / "source.zarr", layout)
     target = exzarr.create_array(
         tmp_path / "target.zarr", shape=data.shape, dtype="i8", fill_value=-1, **LAYOUTS[layout]
@@ -186,7 +186,7 @@ def test_a_cluster_stores_blocks_of_whole_chunks(client: Any, tmp_path: Path, la
 
 
 @pytest.mark.parametrize("how", ["threads", "cluster"])
-def test_nothing_is_lost_of_blocks_that_are_smaller_than_chunks(
+def test_blocks_smaller_than_chunks_lose_nothing(
     request: pytest.FixtureRequest, tmp_path: Path, layout: str, how: str
 ) -> None:
     if how == "cluster":
@@ -196,7 +196,7 @@ def test_nothing_is_lost_of_blocks_that_are_smaller_than_chunks(
         options = {"scheduler": "threads", "num_workers": 8}
     data = numbers((23, 17))
     target = exzarr.create_array(tmp_path / "a.zarr", shape=data.shape, dtype="i8", **LAYOUTS[layout])
-    # By default dask takes one lock for all blocks: right, too, and slower.
+    # By default dask uses one lock for all blocks: correct, but slower.
     for chunks, lock in (((2, 3), {}), ((2, 3), {"lock": False}), ((5, 17), {"lock": False}), ((23, 1), {})):
         target[...] = 0
         da.store(da.from_array(data, chunks=chunks), target, **lock, **options)

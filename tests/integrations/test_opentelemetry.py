@@ -1,4 +1,4 @@
-"""Spans and metrics, as OpenTelemetry's own in-memory exporters get them."""
+"""Spans and metrics, received by OpenTelemetry's in-memory exporters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from exzarr.telemetry.figures import READ_PHASES, WRITE_PHASES
 
 
 class Backend:
-    """Where spans and metrics end up."""
+    """Exporters of spans and metrics, and a hook that sends to them."""
 
     def __init__(self, **options: Any) -> None:
         self.spans = InMemorySpanExporter()
@@ -35,13 +35,13 @@ class Backend:
         self.hook = OpenTelemetry(tracer_provider=traces, meter_provider=meters, **options)
 
     def metric(self, name: str) -> dict[tuple[Any, ...], Any]:
-        """The points of a metric by their attributes, sorted by name."""
+        """Return the points of a metric by their attributes, sorted by name."""
         data = self._reader.get_metrics_data()
         assert data is not None
         for metric in data.resource_metrics[0].scope_metrics[0].metrics:
             if metric.name == name:
                 return {tuple(sorted(point.attributes.items())): point for point in metric.data.data_points}
-        raise AssertionError(f"there is no metric {name}")
+        raise AssertionError(f"missing metric {name}")
 
     def values(self, name: str) -> dict[tuple[Any, ...], Any]:
         return {of: point.value for of, point in self.metric(name).items()}
@@ -54,7 +54,7 @@ def array() -> exzarr.Array:
     return array
 
 
-def test_a_span_for_each_selection_below_the_current_one(array: exzarr.Array) -> None:
+def test_each_selection_makes_span_below_current_span(array: exzarr.Array) -> None:
     backend = Backend(attributes={"job": 7})
     with telemetry.listening(backend.hook), backend.tracer.start_as_current_span("work"):
         array[...]
@@ -77,7 +77,7 @@ def test_a_span_for_each_selection_below_the_current_one(array: exzarr.Array) ->
     assert read.end_time <= write.start_time
 
 
-def test_spans_of_requests_where_they_are_wanted_also_those_of_other_threads() -> None:
+def test_request_spans_include_other_threads() -> None:
     array = exzarr.create_array(
         exzarr.MemoryStore(), shape=(512, 512), chunks=(64, 64), dtype="f8", compressors="gzip"
     )
@@ -99,7 +99,7 @@ def test_spans_of_requests_where_they_are_wanted_also_those_of_other_threads() -
     assert keys == {f"c/{i}/{j}" for i in range(8) for j in range(8)}
 
 
-def test_what_fails_has_the_status_error(array: exzarr.Array) -> None:
+def test_failed_selection_has_status_error(array: exzarr.Array) -> None:
     array.store.put("a/c/0/0", b"no chunk")
     backend = Backend()
     with telemetry.listening(backend.hook), pytest.raises(ChunkCorruptError):
@@ -111,14 +111,14 @@ def test_what_fails_has_the_status_error(array: exzarr.Array) -> None:
     assert point[0] == (("error", True), ("operation", "read"))
 
 
-def test_metrics_are_what_a_profile_says(array: exzarr.Array) -> None:
+def test_metrics_equal_profile(array: exzarr.Array) -> None:
     backend = Backend()
     with telemetry.listening(backend.hook), exzarr.profile() as report:
         array[...]
         array[:5] = 1
     read, written = report.total("read"), report.total("write")
     assert backend.values("exzarr.chunks") == {
-        (("operation", "read"), ("stored", True)): 2 + 2,  # two of them to be patched
+        (("operation", "read"), ("stored", True)): 2 + 2,  # two of them for partial writes
         (("operation", "read"), ("stored", False)): 2,
         (("operation", "write"), ("stored", True)): 2,
     }
@@ -162,7 +162,7 @@ def test_retries_and_cache_hits_are_counted() -> None:
     assert backend.values("exzarr.cache.hits") == {(("cache", "chunks"), ("job", 7)): 2}
 
 
-def test_without_the_api_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_api_error_names_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(MissingDependencyError, match=r"exzarr\[otel\]"):
         OpenTelemetry()

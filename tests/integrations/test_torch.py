@@ -1,4 +1,4 @@
-"""PyTorch's DataLoader over batches: without workers, with forked and spawned ones, and with ones that stay."""
+"""PyTorch's DataLoader over batches: without workers, and with forked, spawned and persistent workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORKERS: dict[str, dict[str, Any]] = {
     "none": {},
     "forked": {"num_workers": 2, "multiprocessing_context": "fork"},
     "spawned": {"num_workers": 2, "multiprocessing_context": "spawn"},
-    "lasting": {"num_workers": 2, "multiprocessing_context": "fork", "persistent_workers": True},
+    "persistent": {"num_workers": 2, "multiprocessing_context": "fork", "persistent_workers": True},
 }
 
 
@@ -47,7 +47,7 @@ def expected(batches: Any, epoch: int) -> list[list[int]]:
 
 @pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("keep_order", [False, True])
-def test_the_batches_of_an_epoch(batches: Any, workers: str, keep_order: bool) -> None:
+def test_batches_of_an_epoch(batches: Any, workers: str, keep_order: bool) -> None:
     wanted = [expected(batches, epoch) for epoch in (5, 2)]
     dataset = exzarr.to_torch(batches, keep_order=keep_order)
     loader = data.DataLoader(dataset, batch_size=None, **WORKERS[workers])
@@ -61,15 +61,15 @@ def test_the_batches_of_an_epoch(batches: Any, workers: str, keep_order: bool) -
             assert sorted(got) == sorted(of_epoch)
 
 
-@pytest.mark.parametrize("workers", ["none", "lasting"])
-def test_passes_go_on_by_themselves_where_they_can(batches: Any, workers: str) -> None:
+@pytest.mark.parametrize("workers", ["none", "persistent"])
+def test_passes_advance_to_next_epoch(batches: Any, workers: str) -> None:
     wanted = [expected(batches, epoch) for epoch in (7, 8)]
     batches.set_epoch(7)
     loader = data.DataLoader(exzarr.to_torch(batches, keep_order=True), batch_size=None, **WORKERS[workers])
     assert [labels_of(loader), labels_of(loader)] == wanted
 
 
-def test_a_pass_is_taken_up_again(batches: Any) -> None:
+def test_pass_resumes_from_state(batches: Any) -> None:
     wanted = expected(batches, 1)
     dataset = exzarr.to_torch(batches)
     some = iter(data.DataLoader(dataset, batch_size=None))
@@ -80,12 +80,12 @@ def test_a_pass_is_taken_up_again(batches: Any) -> None:
     assert labels_of(data.DataLoader(other, batch_size=None)) == wanted[2:]
 
 
-def test_it_takes_batches() -> None:
-    with pytest.raises(ArgumentError, match="to_torch takes what exzarr.batches returns, not list"):
+def test_other_arguments_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="to_torch takes the result of exzarr.batches, not list"):
         exzarr.to_torch([])  # type: ignore[arg-type]
 
 
-def test_without_pytorch_it_is_said_what_to_install(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pytorch_error_names_extra(batches: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingDependencyError, match=r"exzarr\[torch\]"):
         exzarr.to_torch(batches)

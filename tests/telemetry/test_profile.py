@@ -1,4 +1,4 @@
-"""Reports: what they count, and what becomes of them in threads, forks, other processes, and after exceptions."""
+"""Profiles: figures, threads, forks, other processes, exceptions, and output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def on_disk(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("shards", [None, (32, 32)])
-def test_bytes_are_those_of_the_files(tmp_path: Path, shards: Any) -> None:
+def test_bytes_equal_file_sizes(tmp_path: Path, shards: Any) -> None:
     with exzarr.profile() as report:
         array = filled(str(tmp_path / "a.zarr"), shards=shards)
         array[...]
@@ -63,7 +63,7 @@ def test_bytes_are_those_of_the_files(tmp_path: Path, shards: Any) -> None:
     assert report.requests[url, "get" if shards is None else "range"].bytes == size
 
 
-def test_each_array_and_each_store_has_its_own_figures() -> None:
+def test_figures_are_separate_by_array_and_store() -> None:
     one, other = exzarr.MemoryStore(), exzarr.MemoryStore()
     a, b, c = filled(one, "a"), filled(one, "b"), filled(other, "a")
     with exzarr.profile() as report:
@@ -82,7 +82,7 @@ def test_each_array_and_each_store_has_its_own_figures() -> None:
     assert report.requests[other.url, "get"].requests == 32
 
 
-def test_what_is_not_stored_is_counted() -> None:
+def test_missing_chunks_are_counted() -> None:
     array = exzarr.zeros((64, 64), chunks=(16, 16))
     array[:16] = 1
     with exzarr.profile() as report:
@@ -93,7 +93,7 @@ def test_what_is_not_stored_is_counted() -> None:
     assert report.requests[array.store.url, "get"].missing == 12
 
 
-def test_the_phases_are_time_of_the_threads_that_did_it() -> None:
+def test_phases_are_thread_time() -> None:
     array = filled(exzarr.MemoryStore(), shape=(256, 256), chunks=(32, 32))
     with config.override(workers=1), exzarr.profile() as report:
         array[...]
@@ -106,7 +106,7 @@ def test_the_phases_are_time_of_the_threads_that_did_it() -> None:
     assert all(seconds >= 0 for phases in report.phases.values() for seconds in phases.values())
 
 
-def test_profiles_may_be_nested() -> None:
+def test_profiles_can_be_nested() -> None:
     array = filled(exzarr.MemoryStore())
     with exzarr.profile() as outer:
         array[:16]
@@ -117,14 +117,14 @@ def test_profiles_may_be_nested() -> None:
     assert not telemetry.hooks()
 
 
-def test_a_block_that_fails_has_its_report() -> None:
+def test_report_is_complete_after_exception() -> None:
     store = exzarr.MemoryStore()
     array = filled(store)
     store.put("c/1/1", b"no chunk at all")
 
-    def fail(report_of: list[Report]) -> None:
+    def fail(reports: list[Report]) -> None:
         with exzarr.profile() as report:
-            report_of.append(report)
+            reports.append(report)
             array[...]
 
     reports: list[Report] = []
@@ -140,7 +140,7 @@ def test_a_block_that_fails_has_its_report() -> None:
     assert "profile of" in str(report)
 
 
-def test_other_threads_are_in_it_unless_only_the_context_is_wanted() -> None:
+def test_other_threads_are_included_except_in_context_scope() -> None:
     array = filled(exzarr.MemoryStore())
     with (
         ThreadPoolExecutor(3) as pool,
@@ -154,8 +154,8 @@ def test_other_threads_are_in_it_unless_only_the_context_is_wanted() -> None:
     assert own.total("read").chunks == 4
 
 
-def test_exzarrs_own_threads_belong_to_the_context() -> None:
-    # Slow enough to decode that threads pay
+def test_context_scope_includes_exzarrs_threads() -> None:
+    # Decoding is slow enough that other threads take part.
     array = filled(exzarr.MemoryStore(), shape=(1024, 1024), chunks=(64, 64), compressors="gzip", dtype="i8")
     with config.override(workers=3, inline_bytes=0), exzarr.profile(scope="context") as report:
         for _ in range(50):
@@ -166,7 +166,7 @@ def test_exzarrs_own_threads_belong_to_the_context() -> None:
     assert report.total("read").chunks == 256 * report.total("read").selections
 
 
-def test_many_threads_lose_nothing() -> None:
+def test_events_of_many_threads_are_all_counted() -> None:
     array = filled(exzarr.MemoryStore())
     start = threading.Barrier(8, timeout=60)
 
@@ -189,7 +189,7 @@ def test_many_threads_lose_nothing() -> None:
 # -- other processes ---------------------------------------------------------------------------
 
 
-def test_reports_of_other_processes_are_merged(tmp_path: Path) -> None:
+def test_merge_of_reports_of_other_processes(tmp_path: Path) -> None:
     array = filled(str(tmp_path / "a.zarr"))
     code = """
 import pickle, sys, exzarr
@@ -217,19 +217,19 @@ sys.stdout.buffer.write(pickle.dumps(report))
     assert len(report.spans) > 20
 
 
-def test_events_of_other_processes_are_merged() -> None:
+def test_merge_of_events_of_other_processes() -> None:
     array = filled(exzarr.MemoryStore())
-    heard: list[telemetry.Event] = []
-    with telemetry.listening(heard.append), exzarr.profile() as first:
+    events: list[telemetry.Event] = []
+    with telemetry.listening(events.append), exzarr.profile() as first:
         array[...]
-    second = Report().merge(pickle.loads(pickle.dumps(heard)))
+    second = Report().merge(pickle.loads(pickle.dumps(events)))
     assert second.read == first.read
     assert second.requests == first.requests
     assert second.slowest == first.slowest
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_forked_child_reads_while_its_parent_profiles() -> None:
+def test_forked_child_can_read_during_profile_of_parent() -> None:
     array = filled(exzarr.MemoryStore())
     with exzarr.profile() as report:
         taken, enough = threading.Event(), threading.Event()
@@ -239,7 +239,7 @@ def test_a_forked_child_reads_while_its_parent_profiles() -> None:
                 taken.set()
                 enough.wait(60)
 
-        # As if another thread were adding an event at the moment of the fork.
+        # Simulate another thread that adds an event during the fork.
         other = threading.Thread(target=hold)
         other.start()
         try:
@@ -258,10 +258,10 @@ def test_a_forked_child_reads_while_its_parent_profiles() -> None:
     assert report.total("read").chunks == 0
 
 
-# -- what is kept ------------------------------------------------------------------------------
+# -- limits and counts ------------------------------------------------------------------------------
 
 
-def test_a_report_stays_small() -> None:
+def test_report_size_is_limited() -> None:
     report = Report()
     for i in range(MOST_SPANS + 10):
         report(telemetry.StoreRequest("s", "get", "c/0", 1, 1e-3))
@@ -269,11 +269,11 @@ def test_a_report_stays_small() -> None:
             chunk = telemetry.ChunkRead("s", "a", f"c/{i}", None, True, 1, 2, decoding=(i * 37) % 100)
             report(chunk)
     assert len(report.spans) == MOST_SPANS
-    assert report.spans_left_out == 10 + 99  # a chunk that took no time is no span
+    assert report.spans_left_out == 10 + 99  # a chunk with 0 seconds makes no span
     assert [event.seconds for event in report.slowest] == [*range(99, 99 - SLOWEST, -1)]
 
 
-def test_what_else_happens_is_counted() -> None:
+def test_caches_retries_and_streams_are_counted() -> None:
     report = Report()
     for event in (
         CacheHit("chunks", "c/0", 100),
@@ -293,10 +293,10 @@ def test_what_else_happens_is_counted() -> None:
     assert "1 retries" in text
 
 
-# -- showing it --------------------------------------------------------------------------------
+# -- output --------------------------------------------------------------------------------
 
 
-def test_the_printed_report_says_where_it_went() -> None:
+def test_printed_report_shows_phases_arrays_and_chunks() -> None:
     store = exzarr.MemoryStore()
     array = filled(store, "t", shards=(32, 32))
     with exzarr.profile() as report:
@@ -312,18 +312,18 @@ def test_the_printed_report_says_where_it_went() -> None:
         "slowest chunks",
     ):
         assert word in text
-    assert re.search(r"/t  \(\d, \d\) ", text), "which chunks they were"
+    assert re.search(r"/t  \(\d, \d\) ", text), "chunk indexes are missing"
     assert repr(report) == text
     assert "%" in text
 
 
-def test_of_very_many_arrays_those_are_shown_that_took_longest() -> None:
+def test_printed_report_shows_slowest_of_many_arrays() -> None:
     report = Report()
     for i in range(100):
         report(telemetry.SelectionRead("memory://m", f"a{i}", 1, 1024, seconds=(i * 37) % 100 + 1))
     lines = [line for line in str(report).splitlines() if line.startswith("read")]
     assert [line.split()[1] for line in lines[:-1]] == [f"memory://m/a{i}" for i in slowest_of(11)]
-    assert "89 others" in lines[-1]
+    assert "89 other arrays" in lines[-1]
     assert "89 KiB" in lines[-1]
 
 
@@ -331,7 +331,7 @@ def slowest_of(n: int) -> list[int]:
     return sorted(range(100), key=lambda i: -((i * 37) % 100))[:n]
 
 
-def test_a_report_of_nothing_prints() -> None:
+def test_empty_report_prints() -> None:
     with exzarr.profile() as report:
         pass
     assert str(report).endswith("0 requests")
@@ -341,20 +341,20 @@ def test_a_report_of_nothing_prints() -> None:
         report.plot("nowhere.png")
 
 
-def test_json_has_all_figures() -> None:
+def test_json_contains_figures() -> None:
     array = filled(exzarr.MemoryStore())
     with exzarr.profile() as report:
         array[:16] = 3
         array[...]
-    told = json.loads(report.to_json())
-    assert [(a["operation"], a["chunks"], a["bytes_wanted"]) for a in told["arrays"]] == [
+    figures = json.loads(report.to_json())
+    assert [(a["operation"], a["chunks"], a["bytes_wanted"]) for a in figures["arrays"]] == [
         ("read", 16, 64 * 64 * 4),
         ("write", 4, 16 * 64 * 4),
     ]
-    assert told["phases"] == report.phases
-    assert {r["kind"]: r["requests"] for r in told["requests"]} == {"get": 16, "put": 4}
-    assert told["slowest"][0]["index"] == [*report.slowest[0].index]
-    assert told["seconds"] == report.seconds
+    assert figures["phases"] == report.phases
+    assert {r["kind"]: r["requests"] for r in figures["requests"]} == {"get": 16, "put": 4}
+    assert figures["slowest"][0]["index"] == [*report.slowest[0].index]
+    assert figures["seconds"] == report.seconds
 
 
 def test_html_is_escaped() -> None:
@@ -365,7 +365,7 @@ def test_html_is_escaped() -> None:
     assert "memory://&lt;script&gt;/a&amp;b" in html
 
 
-def test_stores_go_by_their_last_name_unless_that_is_not_theirs_alone() -> None:
+def test_stores_are_shown_by_unique_last_part_of_url() -> None:
     report = Report()
     for url in (
         "file:///data/one/a.zarr",
@@ -379,7 +379,7 @@ def test_stores_go_by_their_last_name_unless_that_is_not_theirs_alone() -> None:
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg"])
-def test_the_timeline_is_drawn(tmp_path: Path, ending: str) -> None:
+def test_timeline_is_plotted(tmp_path: Path, ending: str) -> None:
     pytest.importorskip("matplotlib")
     array = filled(exzarr.MemoryStore())
     with exzarr.profile() as report:
@@ -391,7 +391,7 @@ def test_the_timeline_is_drawn(tmp_path: Path, ending: str) -> None:
         assert b"decoding" in data or b"<path" in data
 
 
-def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_matplotlib_error_names_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(exzarr.MissingDependencyError, match=r"exzarr\[demo\]"):
         Report().plot("nowhere.png")

@@ -1,4 +1,4 @@
-"""A profile of what is read and written in S3 (a real server, behind a proxy that breaks things)."""
+"""Profiles of reads and writes in S3: a real server behind a proxy that injects errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def by_kind(report):
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_requests_bytes_retries_cache_hits_and_waiting_are_told(s3_server, proxy, wrapped):
+def test_report_of_requests_bytes_retries_and_cache_hits(s3_server, proxy, wrapped):
     straight = s3_server.store()
     data = np.random.default_rng(0).normal(size=(24, 10))
     made = exzarr.create_array(straight, shape=(24, 10), chunks=(4, 10), dtype="f8", compressors=None)
@@ -54,23 +54,23 @@ def test_requests_bytes_retries_cache_hits_and_waiting_are_told(s3_server, proxy
     assert report.caches["values"].hits == 2
     assert report.phases["read"]["fetching"] > 0
     assert report.phases["read"].keys() >= {"waiting", "decoding"}
-    paid = cost.of(report, "s3")
-    assert dict(paid.kinds) == {"get": 6}
-    assert paid.total == pytest.approx(6 * 0.0004 / 1000)
+    costs = cost.of(report, "s3")
+    assert dict(costs.kinds) == {"get": 6}
+    assert costs.total == pytest.approx(6 * 0.0004 / 1000)
     assert (made[...] == data).all()
 
 
 @pytest.mark.parametrize("shards", [None, (8, 10)])
-def test_what_explain_tells_is_what_s3_is_asked(s3_server, shards):
+def test_explain_equals_requests_to_s3(s3_server, shards):
     store = CountingStore(s3_server.store())
     made = exzarr.create_array(store, shape=(24, 10), chunks=(4, 5), shards=shards, dtype="f8")
     made[:20] = np.random.default_rng(0).normal(size=(20, 10))
     array = exzarr.open(store)
     for selection in (np.s_[...], np.s_[3:5], np.s_[:, 0], np.s_[20:]):
-        told = array.explain[selection]
+        plan = array.explain[selection]
         store.reset()
         with exzarr.profile() as report:
             array[selection]
-        assert told.kinds == dict(store.requests) == by_kind(report)
-        assert told.fetch_bytes == store.bytes_read
-        assert cost.of(told, "s3").total == cost.of(report, "s3").total > 0
+        assert plan.kinds == dict(store.requests) == by_kind(report)
+        assert plan.fetch_bytes == store.bytes_read
+        assert cost.of(plan, "s3").total == cost.of(report, "s3").total > 0

@@ -122,7 +122,7 @@ class Access(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Reads the whole array once, in consecutive slabs along one dimension.
+    """Access to the whole array once, in consecutive slabs along one dimension.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Reads a box at a random place.
+    """Access to boxes at random places.
 
     Parameters
     ----------
@@ -236,7 +236,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Reads single elements at random places, `points` of them in one read."""
+    """Access to single elements at random places.
+
+    Parameters
+    ----------
+    weight
+        See `Access`.
+    points
+        Number of elements per read.
+    """
 
     kind: ClassVar[str] = "random"
     weight: float = 1.0
@@ -264,7 +272,17 @@ class Random:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Reads a shuffled minibatch: `rows` random indices along one dimension, and all of the other dimensions."""
+    """Access to shuffled minibatches: random indices along one dimension, and all of the other dimensions.
+
+    Parameters
+    ----------
+    weight
+        See `Access`.
+    rows
+        Number of indices per read.
+    axis
+        The dimension of the indices: its number or its name.
+    """
 
     kind: ClassVar[str] = "batch"
     weight: float = 1.0

@@ -63,6 +63,7 @@ class Layout:
         return text if self.shards is None else f"{text} in {'×'.join(map(str, self.shards))}"
 
     def asdict(self) -> dict[str, Any]:
+        """Return the layout as a plain dict."""
         return {
             "chunks": [*self.chunks],
             "shards": None if self.shards is None else [*self.shards],

@@ -35,7 +35,7 @@ class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
     """All tests of the suite. A subclass defines `make_store`, and can set the attributes below."""
 
     pickles = True
-    """Whether a store can be pickled within one process."""
+    """True if a store can be pickled within one process."""
 
     # -- concurrency ------------------------------------------------------------
 

@@ -428,7 +428,7 @@ def test_a_narrow_terminal_does_without_columns_and_cuts_none():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["chunks", "10,10"], "give the data type"),
+        (["chunks", "10,10"], "needs a data type: give dtype="),
         (["chunks", "10,10", "--dtype", "f4", "-a", "scam"], "write one of scan, window"),
         (["chunks", "10,10", "--dtype", "f4", "-a", "batch:many"], "'many' does not say how"),
         (["chunks", "10,10", "--dtype", "f4", "-a", "scan", "-a", "scan"], "already; write NAME"),

@@ -399,7 +399,7 @@ def test_lab_chunks_tries_and_says_how_to_do_it(tree):
     path = tree / "ocean/sst"
     text = invoke("lab", "chunks", path, "-a", "window:time=1", "--seconds", "1", "--measure", "2").stdout
     assert "measured, on a sample (the whole array: 6 × 5 × 4)" in text
-    assert "As it is cut now (2×5×2 in 4×5×4" in text or "It is cut like this already" in text
+    assert "The present layout (2×5×2 in 4×5×4" in text or "The array already has this layout" in text
 
 
 def test_lab_codecs_has_a_table_of_what_was_tried(tree, tmp_path):

@@ -81,7 +81,7 @@ def prices(name: str, table: str | os.PathLike[str] | None = None) -> Prices:
     name
         A name of `known`, or of `table`.
     table
-        A TOML file with tables like those in ``exzarr/tools/cost/prices.toml``.
+        A TOML file with tables like those in ``exzarr/cost/prices.toml``.
 
     Returns
     -------

@@ -136,7 +136,9 @@ def codecs(
         for number, chain in enumerate(chains):
             left = seconds - (time.perf_counter() - begun)
             if left <= 0 and trials:
-                left_out += [(late.label, f"the time limit of {seconds:g} s was reached") for late in chains[number:]]
+                left_out += [
+                    (late.label, f"the time limit of {seconds:g} s was reached") for late in chains[number:]
+                ]
                 break
             share = min(MOST_SECONDS, left / (len(chains) - number))
             try:

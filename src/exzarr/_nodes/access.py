@@ -32,7 +32,7 @@ Missing = Literal["fill", "error"]
 
 
 class ArrayAccess(ArrayFacts):
-    """The part of `exzarr.array.Array` that moves elements."""
+    """The methods of `exzarr.array.Array` that read and write elements."""
 
     __slots__ = ("_missing", "_source", "_write_empty")
 
@@ -61,15 +61,25 @@ class ArrayAccess(ArrayFacts):
     # -- reading -------------------------------------------------------------------
 
     def __getitem__(self, selection: Any) -> Any:
-        """NumPy's indexing. Field names of structured types pick those fields."""
+        """Read a selection, by NumPy's indexing rules. Field names select fields of a structured type."""
         fields, selection = split_fields(selection)
         return self._get(indexing.basic(selection, self._meta.shape), fields=fields)
 
     def get(self, selection: Any = Ellipsis, *, out: AnyArray | None = None) -> Any:
-        """``a[selection]``, put into `out` where that is given.
+        """Read ``a[selection]``, optionally into an existing array.
 
-        `out` has the selection's shape, any strides, and any data type that the array's
-        converts to; it is returned.
+        Parameters
+        ----------
+        selection
+            NumPy's indexing, as between brackets.
+        out
+            An array of the selection's shape that receives the elements and is returned. It may have any strides, and
+            any data type that the array's converts to.
+
+        Raises
+        ------
+        ArgumentError
+            `out` is read-only, or has another shape or an unsuitable data type.
         """
         fields, selection = split_fields(selection)
         return self._get(indexing.basic(selection, self._meta.shape), fields=fields, out=out)
@@ -77,7 +87,7 @@ class ArrayAccess(ArrayFacts):
     def isel(self, indexers: Mapping[str, Any] | None = None, **by_name: Any) -> Any:
         """Read by dimension name: ``a.isel(time=0, x=slice(10, 20), y=[1, 5])``.
 
-        Dimensions that are not named are read whole; index arrays act on their own dimension.
+        Dimensions that are not named are read completely. Index arrays are orthogonal, as in `oindex`.
         """
         return self.oindex[self._by_name({**(indexers or {}), **by_name})]
 
@@ -100,7 +110,7 @@ class ArrayAccess(ArrayFacts):
 
     @property
     def blocks(self) -> Indexer:
-        """Indexing by chunk (by shard, where there are shards), for reading and writing."""
+        """Indexing by chunk (by shard, if the array has shards), for reading and writing."""
         return Indexer(self, lambda s: indexing.block(s, self._meta.chunk_grid.dims, self._meta.shape))
 
     def _get(
@@ -154,27 +164,30 @@ class ArrayAccess(ArrayFacts):
     # -- writing -------------------------------------------------------------------
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        """Write a scalar, or anything that broadcasts to the selection's shape.
+        """Write a scalar, or a value that broadcasts to the selection's shape.
 
-        ArgumentError where values would be lost by the conversion to the array's data type; see `set`.
+        Raises
+        ------
+        ArgumentError
+            The conversion to the array's data type would lose values; see `set`.
         """
         self.set(selection, value)
 
     def set(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
-        """``a[selection] = value``, with a rule for conversions.
+        """Write ``a[selection] = value``, with a rule for conversions.
 
         Parameters
         ----------
         selection
             NumPy's indexing, as between brackets.
         value
-            A scalar, or anything that broadcasts to the selection's shape.
+            A scalar, or a value that broadcasts to the selection's shape.
         casting
-            Which conversions to the array's data type are allowed, by NumPy's names. ``"same_kind"`` (what brackets
-            do): integers of any size and sign if all of them fit, and floats that are rounded. Refused are floats for
-            integers, complex numbers for floats, numbers out of range, text that would be cut. A single number
-            may be of any kind if the data type holds exactly that number. ``"unsafe"``: all that ``astype`` does.
-            ``"no"``, ``"equiv"`` and ``"safe"`` are stricter.
+            Which conversions to the array's data type are allowed, by NumPy's names. ``"same_kind"`` (as for brackets)
+            accepts integers of any size and sign if all values fit, and rounds floats. It refuses floats for
+            integers, complex numbers for floats, numbers out of range, and text that would be truncated. A single
+            number may be of any kind if the data type represents it exactly. ``"unsafe"`` allows everything that
+            ``astype`` does. ``"no"``, ``"equiv"`` and ``"safe"`` are stricter.
 
         Raises
         ------
@@ -214,7 +227,7 @@ class ArrayAccess(ArrayFacts):
 
     @property
     def explain(self) -> Explainer:
-        """What reading a selection would cost: ``print(a.explain[0:100, 3])``. Reads only sizes."""
+        """Explanation of the cost of reading a selection: ``print(a.explain[0:100, 3])``. It reads only sizes."""
         return Explainer(self)
 
     def _explain(self, selection: Selection) -> Explanation:
@@ -227,7 +240,7 @@ class ArrayAccess(ArrayFacts):
 
     @property
     def _bound(self) -> ChunkSource:
-        """The array as the engine sees it, bound when it is first needed, and again for other metadata."""
+        """The array's `ChunkSource`, opened on first use and again when the metadata has changed."""
         meta, bound = self._meta, self._source
         if bound is None or bound[0] is not meta:
             bound = self._source = meta, self._rebound(meta)
@@ -243,7 +256,10 @@ class ArrayAccess(ArrayFacts):
 
 
 def _broadcast(values: AnyArray, shape: tuple[int, ...], *, one: bool) -> AnyArray:
-    """`values` seen in `shape`, by NumPy's rules for assignment: leading dimensions of length 1 may be too many, unless it is for `one` element."""
+    """Broadcast `values` to `shape` by NumPy's rules for assignment.
+
+    Surplus leading dimensions of length 1 are allowed, unless the value is for `one` element.
+    """
     extra = 0 if one else max(0, values.ndim - len(shape))
     try:
         if values.shape[:extra] != (1,) * extra:

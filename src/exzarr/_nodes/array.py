@@ -1,4 +1,4 @@
-"""`Array`: what users hold of an array in a store."""
+"""`Array`: the user's handle to an array in a store."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ AnyArray = npt.NDArray[Any]
 class Array(ArrayStreams, Unread):
     """A chunked, compressed, N-dimensional array in a store.
 
-    Get one from `exzarr.open_array`, `exzarr.create_array`, or a group. What stands between
-    the brackets means what it means to NumPy, and reading gives NumPy arrays::
+    Get one from `exzarr.open_array`, `exzarr.create_array`, or a group. Selections follow NumPy's
+    indexing rules, and reading returns NumPy arrays::
 
         a[0:100, ::-2, 5]            # basic
         a.oindex[[3, 1], :, mask]    # each dimension on its own
@@ -40,8 +40,8 @@ class Array(ArrayStreams, Unread):
         a.blocks[2, 0]               # by chunk
         a.isel(time=0, x=slice(10))  # by dimension name
 
-    An `Array` holds no data. It may be shared between threads, and pickles to its address.
-    What it knows of its metadata is what it read when it was opened; `refresh` reads it again.
+    An `Array` holds no data. Threads may share it. Its pickle contains the store and the path, not the elements.
+    It keeps the metadata that it read when it was opened; `refresh` reads the metadata again.
     """
 
     __slots__ = ()
@@ -50,11 +50,11 @@ class Array(ArrayStreams, Unread):
 
     @property
     def attrs(self) -> Attributes:
-        """The attributes: a mapping whose changes are stored at once."""
+        """User attributes, as a mapping that stores each change immediately."""
         return Attributes(lambda: self._meta.attributes, self._change_attributes)
 
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
-        """zarr-python's name for ``a.attrs.update(...)``; returns the array."""
+        """Update the attributes and return the array: zarr-python's name for ``a.attrs.update(...)``."""
         self.attrs.update(new_attributes)
         return self
 
@@ -62,31 +62,31 @@ class Array(ArrayStreams, Unread):
         self._require_writable()
         self._transact(lambda meta: attributes.change(meta, change))
 
-    # -- what is stored ------------------------------------------------------------
+    # -- stored chunks ------------------------------------------------------------
 
     @property
     def nchunks_initialized(self) -> int:
-        """How many chunks (inner chunks, where there are shards) are stored."""
+        """Number of stored chunks (inner chunks, if the array has shards)."""
         from exzarr._nodes.info import stored_chunks
 
         return stored_chunks(self._bound).chunks
 
     @property
     def nbytes_stored(self) -> int:
-        """Bytes of all stored chunks (shards)."""
+        """Total size of all stored chunks (shards), in bytes."""
         from exzarr._nodes.info import stored_chunks
 
         return stored_chunks(self._bound).nbytes
 
     @property
     def info(self) -> ArrayInfo:
-        """The facts, printed nicely; what needs a look into the store is left out."""
+        """Properties of the array, formatted for printing, without those that require requests to the store."""
         from exzarr._nodes.info import array_info
 
         return array_info(self)
 
     def info_complete(self) -> ArrayInfo:
-        """`info`, with the number and size of stored chunks (lists the array's keys)."""
+        """Return `info` with the number and size of the stored chunks. This lists the array's keys."""
         from exzarr._nodes.info import array_info
 
         return array_info(self, complete=True)
@@ -95,7 +95,7 @@ class Array(ArrayStreams, Unread):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths in elements. Assigning to it resizes the array."""
+        """Lengths of the dimensions, in elements. An assignment resizes the array."""
         return self._meta.shape
 
     @shape.setter
@@ -103,10 +103,22 @@ class Array(ArrayStreams, Unread):
         self.resize(shape)
 
     def resize(self, shape: int | Sequence[int]) -> None:
-        """Change the shape. Chunks stay where they are.
+        """Change the shape without moving chunks.
 
-        Growing shows the fill value, never what was there before the array shrank. Of several who append
-        and resize at once, each does what it would do after the others.
+        New elements have the fill value, never the values from before the array shrank. Concurrent appends and
+        resizes have the same result as if they ran one after the other.
+
+        Parameters
+        ----------
+        shape
+            The new shape, with the same number of dimensions.
+
+        Raises
+        ------
+        ArgumentError
+            The number of dimensions differs.
+        ReadOnlyError
+            The array is read-only.
         """
         self._require_writable()
         from exzarr._nodes.resize import resize
@@ -114,13 +126,32 @@ class Array(ArrayStreams, Unread):
         resize(self._location, shape, self._transact)
 
     def append(self, data: Any, axis: int | str = 0, *, casting: Casting = "same_kind") -> tuple[int, ...]:
-        """Add `data` at the end of dimension `axis` (its number, or its name); returns the new shape.
+        """Append `data` along dimension `axis` and return the new shape.
 
-        `casting` says which conversions to the array's data type are allowed, as for `set`.
+        Any number of threads and processes may append concurrently: no data is lost, and each append stays
+        contiguous. The chunks are written first and the metadata document last. Readers therefore see all of the
+        new data or none of it.
 
-        Any number of threads and processes may append at once: all of their data is there afterwards, in
-        the order in which their turns came. The chunks are written first and the metadata document last, so
-        that readers see all of the new data or none of it.
+        Parameters
+        ----------
+        data
+            Values whose shape matches the array's in all dimensions but `axis`.
+        axis
+            The number or the name of the dimension.
+        casting
+            Which conversions to the array's data type are allowed, as for `set`.
+
+        Returns
+        -------
+        tuple of int
+            The shape after this append.
+
+        Raises
+        ------
+        ArgumentError
+            The shape does not match, or the values do not convert.
+        LockTimeoutError
+            Another writer holds the array for longer than the setting ``lock_timeout``.
         """
         self._require_writable()
         from exzarr._nodes.resize import append
@@ -134,14 +165,14 @@ class Array(ArrayStreams, Unread):
         first: Callable[[ArrayMetadata, ArrayMetadata, Location], object] | None = None,
         **options: bool,
     ) -> ArrayMetadata:
-        """`transactions.change` of this array, which knows of it afterwards."""
-        # In line, so that of two threads that share the array the later one has the last word.
+        """Run `transactions.change` on this array and keep the new metadata."""
+        # Under a lock: if two threads share the array, `_meta` is what the later change stored.
         with ThreadLock(("metadata", self._location), self._location.path):
             self._meta = meta = transactions.change(self._location, self._meta, make, first=first, **options)
         return meta
 
     def refresh(self) -> Self:
-        """Read the metadata document again, from the store itself; returns the array."""
+        """Read the array's own metadata document again and return the array."""
         self._meta = hierarchy.load_array(self._location.direct, self._meta.zarr_format)
         return self
 
@@ -159,7 +190,7 @@ class Array(ArrayStreams, Unread):
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
-        """The items along the first dimension. Each chunk is read once."""
+        """Iterate over the first dimension. Each chunk is read once."""
         if not self.shape:
             raise TypeError("iteration over a 0-dimensional array")
         dim, length = self._meta.chunk_grid.dims[0], self.shape[0]
@@ -192,9 +223,9 @@ class Array(ArrayStreams, Unread):
         return np.asarray(self[...]).reshape(-1)[0]
 
     def __eq__(self, other: object) -> bool:
-        """The same array: same store, same path, same metadata (not: the same data).
+        """Return whether `other` is the same array: same store, path and metadata. The data is not compared.
 
-        UnreadError for what elements could be compared with, such as a number: ``a[...] == 0`` reads and compares.
+        A comparison with a number or another array raises an UnreadError; ``a[...] == 0`` reads and compares.
         """
         if not isinstance(other, Array):
             refuse_comparison(other, "==")

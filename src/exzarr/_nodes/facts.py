@@ -1,4 +1,4 @@
-"""What an array's metadata says about it. Nothing here reads a chunk."""
+"""Array properties that come from the metadata. Nothing here reads a chunk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ArrayFacts"]
 
 
 class ArrayFacts:
-    """The part of `exzarr.array.Array` that only looks at the metadata."""
+    """The properties of `exzarr.array.Array` that require only its metadata."""
 
     __slots__ = ("_location", "_memory_order", "_meta", "_read_only")
 
@@ -31,7 +31,7 @@ class ArrayFacts:
 
     @property
     def metadata(self) -> ArrayMetadata:
-        """The metadata document, parsed."""
+        """The parsed metadata document."""
         return self._meta
 
     @property
@@ -57,27 +57,27 @@ class ArrayFacts:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all elements in memory (pointers, for variable-length types)."""
+        """Size of all elements in memory, in bytes (of their pointers, for variable-length types)."""
         return self.size * self.itemsize
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Shape of the chunks that are encoded on their own: inner chunks, where there are shards.
+        """Shape of the chunks (inner chunks, if the array has shards).
 
-        ArgumentError where chunks vary in shape (rectilinear grid): see `write_chunk_sizes`.
+        Chunks of a rectilinear grid have no common shape: this raises an ArgumentError; see `write_chunk_sizes`.
         """
         return inner_chunks(self._meta) or self._meta.chunk_grid.chunk_shape
 
     @property
     def shards(self) -> tuple[int, ...] | None:
-        """Shape of the shards; None where there are none."""
+        """Shape of the shards, or None if the array has none."""
         return None if inner_chunks(self._meta) is None else self._meta.chunk_grid.chunk_shape
 
     @property
     def write_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """The length of every stored chunk (shard, if the array has shards) along each dimension.
+        """Length of every stored chunk (shard, if the array has shards) along each dimension.
 
-        Lengths are cut to the array, as in ``dask.array.Array.chunks``.
+        Lengths are cropped to the array, as in ``dask.array.Array.chunks``.
         """
         grid = self._meta.chunk_grid
         return tuple(
@@ -89,9 +89,9 @@ class ArrayFacts:
 
     @property
     def read_chunk_sizes(self) -> tuple[tuple[int, ...], ...]:
-        """The length of every separately encoded chunk (inner chunk, if the array has shards) along each dimension.
+        """Length of every chunk (inner chunk, if the array has shards) along each dimension.
 
-        Lengths are cut to the array, as in ``dask.array.Array.chunks``.
+        Lengths are cropped to the array, as in ``dask.array.Array.chunks``.
         """
         inner = inner_chunks(self._meta)
         if inner is None:
@@ -105,7 +105,7 @@ class ArrayFacts:
 
     @property
     def cdata_shape(self) -> tuple[int, ...]:
-        """Number of chunks along each dimension (inner chunks, where there are shards)."""
+        """Number of chunks along each dimension (inner chunks, if the array has shards)."""
         inner = inner_chunks(self._meta)
         if inner is None:
             return self._meta.chunk_grid.chunk_counts
@@ -113,27 +113,27 @@ class ArrayFacts:
 
     @property
     def nchunks(self) -> int:
-        """Number of chunks in the grid (inner chunks, where there are shards), stored or not."""
+        """Number of chunks in the grid (inner chunks, if the array has shards), stored or not."""
         return math.prod(self.cdata_shape)
 
     @property
     def fill_value(self) -> Any:
-        """What elements are that were never written; None where a v2 array leaves it open."""
+        """Value of elements that were never written; None if a v2 array does not define it."""
         return self._meta.fill_value
 
     @property
     def order(self) -> Literal["C", "F"]:
-        """v2: the order of elements inside a chunk. v3 arrays say ``"C"``; see the transpose codec."""
+        """Order of elements inside a chunk (v2). ``"C"`` for v3 arrays, which use the transpose codec."""
         return self._meta.order
 
     @property
     def memory_order(self) -> Literal["C", "F"]:
-        """The order of the NumPy arrays that reading gives, where they have two dimensions or more.
+        """Memory order of the NumPy arrays that reading returns, if they have two dimensions or more.
 
-        Point-by-point selections are in C order always, as in zarr-python.
+        Point-by-point selections always return C order, as in zarr-python.
 
-        What the array was opened with; else of a v2 array its `order`, of a v3 array the setting ``memory_order``,
-        and without one ``"F"`` where its chunks are stored so (a codec that reverses the dimensions).
+        The order is the first that is defined of: the option given when the array was opened; `order`, for a v2
+        array; the setting ``memory_order``, for a v3 array; ``"F"`` if a codec reverses the dimensions, else ``"C"``.
         """
         if self._memory_order is not None:
             return self._memory_order
@@ -154,17 +154,17 @@ class ArrayFacts:
 
     @property
     def filters(self) -> tuple[Any, ...]:
-        """v3: the array → array codecs (of inner chunks, where there are shards); v2: the filters."""
+        """Array → array codecs (v3; of inner chunks, if the array has shards), or the filters (v2)."""
         return codec_parts(self._meta).filters
 
     @property
     def serializer(self) -> Any:
-        """v3: the array → bytes codec (of inner chunks, where there are shards); v2: None."""
+        """Array → bytes codec (v3; of inner chunks, if the array has shards), or None (v2)."""
         return codec_parts(self._meta).serializer
 
     @property
     def compressors(self) -> tuple[Any, ...]:
-        """v3: the bytes → bytes codecs (of inner chunks, where there are shards); v2: the compressor."""
+        """Bytes → bytes codecs (v3; of inner chunks, if the array has shards), or the compressor (v2)."""
         return codec_parts(self._meta).compressors
 
     @property
@@ -191,6 +191,6 @@ class ArrayFacts:
 
 
 def _extents(sizes: tuple[tuple[int, ...], ...]) -> list[list[tuple[int, int]]]:
-    """Start and end of each length, one list per dimension."""
+    """Return start and end of each length, one list per dimension."""
     ends = [[*accumulate(lengths)] for lengths in sizes]
     return [[*zip([0, *stops], stops, strict=False)] for stops in ends]

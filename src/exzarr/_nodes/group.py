@@ -1,4 +1,4 @@
-"""`Group`: what users hold of a group in a store."""
+"""`Group`: the user's handle to a group in a store."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Group(GroupListing):
         root.create_array("ocean/sst", shape=(365, 720, 1440), dtype="f4")
         root["ocean/sst"], root["ocean"]["sst"]     # by path
         for name, array in root["ocean"].arrays(): ...
-        root.attrs["title"] = "what it is"
+        root.attrs["title"] = "sea surface temperature"
         print(root.tree())
 
-    A `Group` holds no data, may be shared between threads, and pickles to its address.
+    A `Group` holds no data. Threads may share it. Its pickle contains the store and the path.
     """
 
     __slots__ = ()
@@ -53,11 +53,11 @@ class Group(GroupListing):
 
     @property
     def attrs(self) -> Attributes:
-        """The attributes: a mapping whose changes are stored at once."""
+        """User attributes, as a mapping that stores each change immediately."""
         return Attributes(lambda: self._meta.attributes, self._change_attributes)
 
     def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
-        """zarr-python's name for ``group.attrs.update(...)``; returns the group."""
+        """Update the attributes and return the group: zarr-python's name for ``group.attrs.update(...)``."""
         self.attrs.update(new_attributes)
         return self
 
@@ -74,10 +74,21 @@ class Group(GroupListing):
     def create_group(
         self, name: str, *, overwrite: bool = False, attributes: Mapping[str, Any] | None = None
     ) -> Self:
-        """A new group at the path `name` below this one; groups in between are made.
+        """Create a group at path `name` below this one, and the missing groups in between.
 
-        NodeExistsError where there is a node already, unless `overwrite` is true: then that is deleted
-        with everything below it.
+        Parameters
+        ----------
+        name
+            The path, relative to this group.
+        overwrite
+            True deletes an existing node at this path, with everything below it.
+        attributes
+            The attributes of the new group.
+
+        Raises
+        ------
+        NodeExistsError
+            A node exists at this path, and `overwrite` is false.
         """
         location = self._place(name)
         meta = new_group(location, self.zarr_format, attributes, overwrite=overwrite)
@@ -87,7 +98,22 @@ class Group(GroupListing):
     def require_group(
         self, name: str, *, overwrite: bool = False, attributes: Mapping[str, Any] | None = None
     ) -> Self:
-        """The group at the path `name`, made if it is not there. NodeTypeError where an array is there."""
+        """Return the group at path `name`; create it if it is missing.
+
+        Parameters
+        ----------
+        name
+            The path, relative to this group.
+        overwrite
+            True replaces an existing node.
+        attributes
+            The attributes of the group, if it is created.
+
+        Raises
+        ------
+        NodeTypeError
+            There is an array at this path.
+        """
         if overwrite:
             return self.create_group(name, overwrite=True, attributes=attributes)
 
@@ -103,13 +129,13 @@ class Group(GroupListing):
         return found
 
     def _found(self, name: str) -> Array | Self | None:
-        """What the store has at `name`, whatever consolidated metadata says."""
+        """Return the node that the store has at `name`, without using consolidated metadata."""
         location = self._location.child(name)
         meta = hierarchy.find(location.direct)
         return None if meta is None else self._open(location, meta)
 
     def require_groups(self, *names: str) -> tuple[Self, ...]:
-        """`require_group` for several."""
+        """Call `require_group` for each name."""
         return tuple([self.require_group(name) for name in names])
 
     # -- new arrays ----------------------------------------------------------------
@@ -129,9 +155,16 @@ class Group(GroupListing):
         casting: Casting = "same_kind",
         **options: Unpack[ArrayOptions],
     ) -> Array:
-        """A new array at the path `name` below this group; groups in between are made.
+        """Create an array at path `name` below this group, and the missing groups in between.
 
-        Everything is as for `exzarr.create_array`. The array has the group's Zarr format.
+        The parameters are those of `exzarr.create_array`. The array has the group's Zarr format.
+
+        Raises
+        ------
+        NodeExistsError
+            A node exists at this path, and `overwrite` is false.
+        ArgumentError
+            The options do not fit together, or `data` does not convert to `dtype`.
         """
         location = self._place(name)
         source = describe(data, shape, dtype, self.zarr_format, casting)
@@ -156,11 +189,25 @@ class Group(GroupListing):
         exact: bool = False,
         **options: Unpack[ArrayOptions],
     ) -> Array:
-        """The array at the path `name`, made if it is not there.
+        """Return the array at path `name`; create it if it is missing.
 
-        NodeTypeError, a TypeError, where what is there is a group, has another shape, or a data type that
-        `dtype` does not convert to safely (with `exact`: another data type), or has no checksum where
-        ``checksum=True``.
+        Parameters
+        ----------
+        name
+            The path, relative to this group.
+        shape
+            The shape, which an existing array must have.
+        dtype
+            The data type. It must convert safely to that of an existing array. Default for a new array: float64.
+        exact
+            True requires that an existing array has exactly this data type.
+        **options
+            As for `exzarr.create_array`. With ``checksum=True``, an existing array must have a checksum.
+
+        Raises
+        ------
+        NodeTypeError
+            The existing node is a group, or does not match. It is a TypeError.
         """
         return node_creation.found_or_made(
             lambda: self._fitting_array(name, shape, dtype, exact, options.get("checksum") is True),
@@ -170,7 +217,7 @@ class Group(GroupListing):
     def _fitting_array(
         self, name: str, shape: int | Sequence[int], dtype: Any, exact: bool, checksum: bool
     ) -> Array | None:
-        """The array at the path `name`, None where there is none; NodeTypeError where it does not fit."""
+        """Return the array at path `name`, or None; raise NodeTypeError if it does not match."""
         found = self._found(name)
         if found is None:
             return None
@@ -195,7 +242,7 @@ class Group(GroupListing):
         return found
 
     def __setitem__(self, name: str, data: Any) -> None:
-        """Store `data` as the array `name`, in place of what is there."""
+        """Store `data` as the array `name`; replace an existing node."""
         self.create_array(name, data=data, overwrite=True)
 
     # -- removing, copying, moving -------------------------------------------------
@@ -203,7 +250,7 @@ class Group(GroupListing):
     def __delitem__(self, path: str) -> None:
         """Delete the array or group at `path`, with everything below it."""
         location = self._place(path)
-        # What consolidated metadata says may be stale: either place counts.
+        # Consolidated metadata may be out of date: look in the store, too.
         if path not in self and hierarchy.find(location.direct) is None:
             raise hierarchy.not_found(location)
         hierarchy.delete(location)
@@ -211,14 +258,21 @@ class Group(GroupListing):
     def copy(
         self, source: str, dest: str, *, overwrite: bool = False, on_error: OnError = "raise"
     ) -> Array | Self:
-        """Copy the node at path `source`, with everything below it, to path `dest`; returns the copy.
+        """Copy the node at path `source`, with everything below it, to path `dest`, and return the copy.
 
-        Both paths are below this group. Chunks are copied as they are stored. To another store, or with
-        other chunks or codecs: `exzarr.copy`.
+        Chunks are copied as they are stored. `exzarr.copy` copies to another store, or changes chunks and codecs.
+        All keys below the node are copied, including those of nodes that cannot be read.
 
-        All keys below the node are copied, also those of nodes that can't be read. What a folder's store does not list
-        (links that lead nowhere or in a circle, names that are no keys) is an error; with ``on_error="skip"`` it is left
-        out, and a `LeftOutWarning` names it.
+        Parameters
+        ----------
+        source, dest
+            Paths relative to this group.
+        overwrite
+            True replaces an existing node at `dest`.
+        on_error
+            How to treat entries of a folder that its store does not list: broken or circular links, and names that
+            are not valid keys. ``"raise"`` raises an error; ``"skip"`` leaves them out, and a `LeftOutWarning` names
+            them.
         """
         from exzarr._nodes.survey import hidden_obstacles, settle, warn_of
 
@@ -228,13 +282,16 @@ class Group(GroupListing):
         return self[dest]
 
     def move(self, source: str, dest: str, *, overwrite: bool = False) -> Array | Self:
-        """Give the node at path `source` the path `dest`; returns it there. Arrays opened before keep the old."""
+        """Move the node from path `source` to path `dest` and return it.
+
+        Objects that were opened before keep the old path.
+        """
         moved = self.copy(source, dest, overwrite=overwrite)
         hierarchy.delete(self._place(source))
         return moved
 
     def _place(self, path: str) -> Location:
-        """The place at `path` below this group, to write to."""
+        """Return the location of `path` below this group; raise ReadOnlyError if the group is read-only."""
         self._require_writable()
         location = self._location.child(path)
         if location.path == self.path:
@@ -248,14 +305,17 @@ class Group(GroupListing):
     # -- metadata ------------------------------------------------------------------
 
     def consolidate_metadata(self, *, on_error: OnError = "raise") -> Self:
-        """Store the metadata of all nodes below in this group's own document; returns the group.
+        """Store the metadata of all nodes below this group in its own document, and return the group.
 
-        From then on the group opens with one read. What exzarr writes in the same store keeps
-        consolidated metadata in step; what other software writes does not.
+        The group then opens with one read. Later writes by exzarr in the same store update consolidated metadata;
+        writes by other software do not.
 
-        A node that consolidated metadata can't have (its document can't be read, a group above it has no document, it has
-        the other version of the format) is an error, and nothing is changed. With ``on_error="skip"`` it is left out,
-        and a `LeftOutWarning` names it.
+        Parameters
+        ----------
+        on_error
+            How to treat a node that consolidated metadata cannot contain: its document cannot be read, a group above
+            it has no document, or it has the other Zarr format. ``"raise"`` raises an error and changes nothing;
+            ``"skip"`` leaves the node out, and a `LeftOutWarning` names it.
         """
         self._require_writable()
         from exzarr._nodes.consolidating import consolidate
@@ -267,24 +327,25 @@ class Group(GroupListing):
 
     @contextmanager
     def batch(self) -> Iterator[Self]:
-        """Make many changes below this group, and update consolidated metadata once, when the block ends::
+        """Make many changes below this group and update consolidated metadata once, at the end of the block::
 
             with group.batch():
                 for name in names:
                     group.create_array(name, shape=100, dtype="f4")
 
-        Each node is stored at once, with the same guarantees as outside of the block; readers who open the group
-        with consolidated metadata see the new nodes, and changes of attributes and shapes, when the block has
-        ended, also where it ends with an error. Deleted and replaced nodes leave consolidated metadata at once.
-        The changes of all threads of this process take part. After a process is killed in the block,
-        `exzarr.check` says so, and `exzarr.repair` updates the consolidated metadata.
+        Each node is stored immediately, with the same guarantees as outside the block. Readers that open the group
+        with consolidated metadata see new nodes, attributes and shapes after the block ends, even if it ends with an
+        error. Deleted and replaced nodes are removed from consolidated metadata immediately.
+
+        The batch includes the changes of all threads of this process. If the process is killed in the block,
+        `exzarr.check` reports it, and `exzarr.repair` updates the consolidated metadata.
         """
         self._require_writable()
         with consolidation.batch(self.store, self.path):
             yield self
 
     def refresh(self) -> Self:
-        """Read the metadata document again, and consolidated metadata where the group has it."""
+        """Read the metadata document again, with consolidated metadata if the group uses it; return the group."""
         from exzarr._nodes.locating import open_node
 
         found = open_node(
@@ -299,13 +360,13 @@ class Group(GroupListing):
 
     @property
     def info(self) -> GroupInfo:
-        """The facts, printed nicely."""
+        """Properties of the group, formatted for printing."""
         from exzarr._nodes.info import group_info
 
         return group_info(self)
 
     def info_complete(self) -> GroupInfo:
-        """`info`, with how many arrays and groups there are below."""
+        """Return `info` with the number of arrays and groups below this group."""
         from exzarr._nodes.info import group_info
 
         return group_info(self, complete=True)
@@ -313,7 +374,7 @@ class Group(GroupListing):
     # -- as a Python object --------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
-        """The same group: same store, same path, same attributes."""
+        """Return whether `other` is the same group: same store, path and attributes."""
         if not isinstance(other, Group):
             return NotImplemented
         return self._location == other._location and hierarchy.same(self._meta, other._meta)

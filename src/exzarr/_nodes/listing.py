@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class GroupListing:
-    """The part of `exzarr.group.Group` that only reads: what it is, and what is below it.
+    """The read-only part of `exzarr.group.Group`: its properties and the nodes below it.
 
-    Names come sorted. Nodes are made when they are asked for: through consolidated metadata that
-    costs no request, without it one for each node.
+    Names are sorted. Nodes are opened when you access them. This requires no request with consolidated metadata, and
+    one request per node without it.
     """
 
     __slots__ = ("_access", "_location", "_meta")
@@ -49,11 +49,11 @@ class GroupListing:
             "memory_order": memory_order,
         }
 
-    # -- what it is ----------------------------------------------------------------
+    # -- properties ----------------------------------------------------------------
 
     @property
     def metadata(self) -> GroupMetadata:
-        """The metadata document, parsed."""
+        """The parsed metadata document."""
         return self._meta
 
     @property
@@ -84,29 +84,35 @@ class GroupListing:
 
     @property
     def consolidated(self) -> bool:
-        """Whether what is below the group is found through consolidated metadata."""
+        """True if the group finds its nodes through consolidated metadata."""
         return self._location.root is not None
 
     # -- one node ------------------------------------------------------------------
 
     def __getitem__(self, path: str) -> Array | Self:
-        """The array or group at `path` below this group (``"a/b/c"``); NodeNotFoundError, a KeyError, if none is."""
+        """Open the array or group at `path` below this group (``"a/b/c"``).
+
+        Raises
+        ------
+        NodeNotFoundError
+            There is no node at this path. It is a KeyError.
+        """
         location = self._location.child(path)
         return self._open(location, hierarchy.load(location))
 
     def get(self, path: str, default: T | None = None) -> Array | Self | T | None:
-        """Like ``group[path]``, or `default` where there is nothing."""
+        """Open the node at `path` like ``group[path]``; return `default` if there is none."""
         location = self._location.child(path)
         found = hierarchy.find(location)
         return default if found is None else self._open(location, found)
 
     def get_array(self, path: str) -> Array:
-        """The array at `path`; NodeTypeError where a group is there."""
+        """Open the array at `path`. Raise NodeTypeError if the node is a group."""
         location = self._location.child(path)
         return Array(location, hierarchy.load_array(location), **self._access)
 
     def get_group(self, path: str) -> Self:
-        """The group at `path`; NodeTypeError where an array is there."""
+        """Open the group at `path`. Raise NodeTypeError if the node is an array."""
         location = self._location.child(path)
         return type(self)(location, hierarchy.load_group(location), **self._access)
 
@@ -123,64 +129,68 @@ class GroupListing:
             return Array(location, meta, **self._access)
         return type(self)(location, meta, **self._access)
 
-    # -- right below ---------------------------------------------------------------
+    # -- direct children ---------------------------------------------------------------
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the arrays and groups right below."""
+        """Iterate over the names of the direct children."""
         for name, location in hierarchy.children(self._location):
             if _is_node(location):
                 yield name
 
     def __len__(self) -> int:
-        """How many arrays and groups there are right below."""
+        """Count the direct children."""
         return sum(1 for _ in self)
 
     def keys(self) -> Iterator[str]:
-        """The names of the arrays and groups right below."""
+        """Iterate over the names of the direct children."""
         return iter(self)
 
     def items(self) -> Iterator[tuple[str, Array | Self]]:
-        """Names and nodes right below."""
+        """Iterate over the direct children: pairs of name and node."""
         for name, location in hierarchy.children(self._location):
             found = hierarchy.find(location)
             if found is not None:
                 yield name, self._open(location, found)
 
     def values(self) -> Iterator[Array | Self]:
-        """The nodes right below."""
+        """Iterate over the direct children: nodes only."""
         return (node for _, node in self.items())
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
-        """Names and arrays right below."""
+        """Iterate over the arrays among the direct children: pairs of name and array."""
         return ((name, node) for name, node in self.items() if isinstance(node, Array))
 
     def groups(self) -> Iterator[tuple[str, Self]]:
-        """Names and groups right below."""
+        """Iterate over the groups among the direct children: pairs of name and group."""
         return ((name, node) for name, node in self.items() if not isinstance(node, Array))
 
     def array_keys(self) -> Iterator[str]:
-        """Names of the arrays right below."""
+        """Iterate over the names of the arrays among the direct children."""
         return (name for name, _ in self.arrays())
 
     def array_values(self) -> Iterator[Array]:
-        """The arrays right below."""
+        """Iterate over the arrays among the direct children."""
         return (array for _, array in self.arrays())
 
     def group_keys(self) -> Iterator[str]:
-        """Names of the groups right below."""
+        """Iterate over the names of the groups among the direct children."""
         return (name for name, _ in self.groups())
 
     def group_values(self) -> Iterator[Self]:
-        """The groups right below."""
+        """Iterate over the groups among the direct children."""
         return (group for _, group in self.groups())
 
-    # -- all below -----------------------------------------------------------------
+    # -- all nodes below -----------------------------------------------------------------
 
     def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Array | Self]]:
-        """Path below this group, and node, of everything below it; parents before their children.
+        """Iterate over all nodes below this group: pairs of relative path and node, parents before children.
 
-        `max_depth` 0 stays right below the group, 1 goes one group deeper, None goes all the way. The
-        groups are listed as the walk gets to them.
+        Groups are listed when the walk reaches them.
+
+        Parameters
+        ----------
+        max_depth
+            0 visits only the direct children, 1 also their children, and so on. None visits all nodes.
         """
         for name, node in self.items():
             yield name, node
@@ -189,15 +199,18 @@ class GroupListing:
                     yield f"{name}/{path}", below
 
     def members(self, max_depth: int | None = 0) -> tuple[tuple[str, Array | Self], ...]:
-        """What `walk` yields, at once; by default what is right below."""
+        """Return the result of `walk` as a tuple; by default only the direct children."""
         return tuple(self.walk(max_depth))
 
     def nmembers(self, max_depth: int | None = 0) -> int:
-        """How many nodes `members` would give."""
+        """Count the nodes that `members` returns."""
         return sum(1 for _ in self.walk(max_depth))
 
     def tree(self, level: int | None = None, expand: Any = None) -> Tree:
-        """The hierarchy, to print; `level` groups deep. `expand` is taken for zarr-python's sake."""
+        """Return the hierarchy for printing, `level` groups deep (None: all).
+
+        `expand` has no effect; zarr-python has this parameter.
+        """
         from exzarr._nodes.tree import tree_of
 
         return tree_of(self._location, level)
@@ -206,5 +219,5 @@ class GroupListing:
 def _is_node(location: Location) -> bool:
     try:
         return hierarchy.find(location) is not None
-    except MetadataError:  # something is there; opening it will say what is wrong with it
+    except MetadataError:  # a broken node: opening it raises the error
         return True

@@ -1,7 +1,7 @@
-"""The methods of an array that stream it.
+"""Streaming methods of arrays.
 
-What they do is in `exzarr._stream`, which is built on arrays. They are methods because that is where
-people look for them; so this module, and no other of its room, reaches up, and only when one is called.
+`exzarr._stream` implements them, on top of arrays. They are methods because users look for them there. This is
+therefore the only module of `_nodes` that imports from `_stream`, and only when a method is called.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ArrayStreams"]
 
 
 class ArrayStreams(ZarrNames):
-    """The part of `exzarr.array.Array` that goes through it chunk by chunk."""
+    """The methods of `exzarr.array.Array` that process it chunk by chunk."""
 
     __slots__ = ()
 
@@ -45,59 +45,59 @@ class ArrayStreams(ZarrNames):
         on_error: OnError = "raise",
         progress: Progress = False,
     ) -> ChunkStream:
-        """The chunks, one after the other, read ahead in threads; however large the array, few are in memory.
+        """Iterate over the chunks, with read-ahead in threads and bounded memory.
 
         ::
 
             for chunk in a.chunk_stream(workers=4, prefetch=8):
                 chunk.index, chunk.region, chunk.data
 
-        Chunks come in grid order (C order of the index) and are cropped to the array. Of a sharded array they
-        are the inner chunks, as in `chunks`; each shard is opened once where that can be (always with
-        ``ordered=False``, which goes shard by shard).
+        Chunks arrive in grid order (C order of the index) and are cropped to the array. For a sharded array they
+        are the inner chunks, as in `chunks`. Each shard is opened once where possible; always with
+        ``ordered=False``, which proceeds shard by shard.
 
-        At most ``workers + prefetch`` chunks are in memory, the one that was handed out last included, as long
-        as you let go of it when you ask for the next (as a loop does). Leaving the loop, an exception,
-        `ChunkStream.close`, the end of a ``with`` block or the garbage collector end the threads; what is
-        being read then is finished and thrown away.
+        At most ``workers + prefetch`` chunks are in memory, including the last one that you received, if you release
+        it when you request the next (as a loop does). The threads end when you leave the loop, at an exception,
+        at `ChunkStream.close`, at the end of a ``with`` block, or at garbage collection. Reads in progress
+        then finish, and their results are discarded.
 
         Parameters
         ----------
         region
-            A tuple of slices (step 1) in array coordinates: the chunks that it touches, cropped to it. Default:
-            all.
+            A tuple of slices (step 1) in array coordinates. The stream yields the chunks that it touches, cropped to
+            it. Default: the whole array.
         workers
-            Threads that read and decode. Default: ``config.workers``; one where chunks are so small that more
-            would be in each other's way; as many as the store wants requests in flight, if it wants more (of large
-            chunks no more than ``config.fetch_bytes`` in all).
+            Threads that read and decode. Default: ``config.workers``; one if the chunks are so small that more threads
+            would slow each other down; as many as the store requires requests in flight, if that is more (for
+            large chunks at most ``config.fetch_bytes`` in total).
         prefetch
-            How many more chunks may be in memory. Default: what makes 8 MiB, at least `workers`. Small chunks
-            are read several at a time, if there is room for it: with a small `prefetch` they are not.
+            How many more chunks may be in memory. Default: as many as fit 8 MiB, at least `workers`. Small chunks
+            are read several at a time only if `prefetch` is large enough.
         ordered
-            False: chunks come as they are ready.
+            False yields chunks as soon as they are ready.
         where
-            Which chunks: a predicate on the index (called in your thread, one by one as the stream goes on),
+            The chunks to read: a predicate on the index (called in your thread, for one chunk at a time),
             an integer array of indices of shape (n, dimensions), or a boolean array of the grid's shape.
-            They come in grid order, each once.
+            They arrive in grid order, each once.
         missing
-            Chunks that are not stored: ``"fill"`` gives the fill value (an error, if the array was opened with
-            ``missing="error"``), ``"skip"`` leaves them out.
+            How to treat chunks that are not stored. ``"fill"`` yields the fill value, or raises an error if the array
+            was opened with ``missing="error"``. ``"skip"`` leaves them out.
         timeout
-            Seconds for one attempt at a chunk. Threads can't be killed: one that takes longer is no longer waited
-            for, and another takes its place. The chunk fails with a ChunkTimeoutError, or is read again.
+            Seconds for one attempt at a chunk. A thread cannot be killed: after the timeout, the stream stops waiting
+            for it and starts another one. The chunk fails with a ChunkTimeoutError, or is read again.
         retries
-            How often to try again what a store failed at, or an `exzarr.Retry`. Damage is never tried again.
+            Number of retries after a store error, or an `exzarr.Retry`. Damaged chunks are never retried.
         on_error
             ``"raise"`` ends the stream with a ChunkError that names the chunk; ``"skip"`` leaves the chunk out;
-            a callable gets the error, and the chunk is left out if it returns.
+            a callable receives the error, and the chunk is left out if the callable returns.
         progress
-            True for a bar (in a terminal by rich, or in a notebook); or a callable that gets ``(done, total)`` in
-            chunks. Chunks that were left out count, so that it ends at `total`.
+            True shows a progress bar (with rich in a terminal, or in a notebook). A callable receives
+            ``(done, total)`` in chunks. Chunks that are left out count, so that `done` reaches `total`.
 
         Returns
         -------
         ChunkStream
-            An iterator over `exzarr._stream.Chunk`, and a context manager; ``.stats`` says what it has done.
+            An iterator over `exzarr._stream.Chunk` and a context manager, with statistics in ``.stats``.
         """
         from exzarr._stream.chunks.chunk_stream import ChunkStream
 
@@ -130,43 +130,42 @@ class ArrayStreams(ZarrNames):
         on_error: OnError = "raise",
         progress: Progress = False,
     ) -> SliceStream:
-        """The array position by position along one axis: days, frames, rows.
+        """Iterate over the positions along one axis: days, frames, rows.
 
         ::
 
             for day in a.slice_stream("time", 0, 365):
                 day.index, day.region, day.data
 
-        Each stored chunk is read once, however many positions it holds: what is read together is a *slab*,
-        all chunks at one place along the axis. One slab is read, by several threads, while you go through
-        the one before it.
+        Each stored chunk is read once, for all positions that it holds. The unit of reading is a *slab*: all chunks
+        at one chunk position along the axis. Several threads read the next slab while you process the current one.
 
         Parameters
         ----------
         axis
             The number of a dimension, or its name.
         start, stop, step
-            Which positions, by the rules of slices (``a[start:stop:step]``); a negative step goes backwards.
+            The positions, by the rules of slices (``a[start:stop:step]``). A negative step runs backwards.
         region
-            For the other dimensions: which part of them. Default: all.
+            The part of the other dimensions. Default: all.
         workers
             Threads that read and decode. Default: ``config.workers``.
         prefetch
-            How many slabs may be in memory besides the one you are at. Default: one; where the store wants many
-            requests in flight, so many that it gets them, within ``config.fetch_bytes``.
+            How many slabs may be in memory in addition to the current one. Default: one. For a store that requires many
+            requests in flight: enough slabs for these requests, within ``config.fetch_bytes``.
         timeout
             Seconds for one attempt at a slab; see `chunk_stream`.
         retries
             As for `chunk_stream`, for slabs.
         on_error
-            As for `chunk_stream`. An error is one of a slab: all its positions fail with it.
+            As for `chunk_stream`. If a slab fails, all its positions fail.
         progress
             As for `chunk_stream`, in slices.
 
         Returns
         -------
         SliceStream
-            An iterator over `exzarr._stream.Slice`, and a context manager; ``.stats`` says what it has done.
+            An iterator over `exzarr._stream.Slice` and a context manager, with statistics in ``.stats``.
         """
         from exzarr._stream.slices.slice_stream import SliceStream
 
@@ -199,7 +198,7 @@ class ArrayStreams(ZarrNames):
         casting: Casting = "same_kind",
         progress: Progress = False,
     ) -> WriteReport:
-        """Write what `items` yields, encoded and stored in threads while the next is made.
+        """Write the items of an iterable; threads encode and store them while the next item is produced.
 
         ::
 
@@ -209,49 +208,51 @@ class ArrayStreams(ZarrNames):
 
             report = a.write_stream(days(), checkpoint="days.checkpoint")
 
-        `items` is advanced in your thread, and only while less than `max_pending` items are pending: a slow
-        store slows the producer down, and memory stays bounded. Items may come in any order and may overlap:
-        the later one wins. Those that share a stored chunk (shard, where there are shards) are gathered, and
-        written together once they cover it; at most one thread writes a stored chunk at a time. So it pays
-        to give the parts of a shard one after the other.
+        Your thread advances `items`, only while fewer than `max_pending` items are pending. A slow store
+        therefore slows the producer down, and memory stays bounded. Items may arrive in any order and may overlap:
+        the later one wins. Items that share a stored chunk (shard, if the array has shards) are written together
+        as soon as they cover it. At most one thread writes a stored chunk at a time. It is therefore faster to yield
+        the parts of a shard in sequence.
 
         Parameters
         ----------
         items
-            Pairs of a chunk index (of an inner chunk, where there are shards) or a region (slices of step 1), and
-            data that has, or broadcasts to, its shape. What `chunk_stream` gives is welcome too.
+            Pairs of a location and data. The location is a chunk index (of an inner chunk, if the array has shards)
+            or a region (slices of step 1). The data has its shape, or broadcasts to it. Items of `chunk_stream` are
+            accepted as well.
         workers
-            Threads that encode and write. Default: ``config.workers``; as many as the store wants requests in
-            flight, if it wants more.
+            Threads that encode and write. Default: ``config.workers``; as many as the store requires requests in
+            flight, if that is more.
         max_pending
-            How many items may be taken and not yet written: waiting, or being written. Default: what makes 64 MiB,
-            at least twice ``config.workers``, or twice `workers` where they are given. The threads need room
-            besides: for a shard that is put together from its parts, its size in memory and encoded.
+            How many items may be pending: waiting, or being written. Default: as many as fit 64 MiB, at least twice
+            ``config.workers``, or twice `workers` if given. The threads need additional memory: for a shard that is
+            assembled from parts, its decoded and its encoded size.
         on_error
-            ``"raise"`` ends with the first item that failed, as a ChunkError; ``"skip"`` goes on, and the
-            report names it; a callable gets the error, and if it returns, the same.
+            ``"raise"`` stops at the first item that fails, with a ChunkError. ``"skip"`` continues, and the report
+            names the item. A callable receives the error; if it returns, the effect is the same as ``"skip"``.
         checkpoint
-            A path: what was written is noted there, and items that an earlier run noted are left out. So a run
-            that was interrupted is resumed by giving the same items once more. Or a callable that gets
-            the region of each item once it is in the store.
+            A path of a file that records the written items. Items that an earlier run recorded are left out. To resume
+            an interrupted run, pass the same items again. Or a callable that receives the region of each item after it
+            is stored.
         retries
-            How often to try again what a store failed at, or an `exzarr.Retry`.
+            Number of retries after a store error, or an `exzarr.Retry`.
         copy
-            False: data is not copied when it is taken. Then the producer must leave it alone until it is written.
+            False does not copy the data. The producer must then not change it until it is written.
         casting
             Which conversions to the array's data type are allowed, as for `set`.
         progress
-            As for `chunk_stream`, in items. The total of a generator is None until it has ended.
+            As for `chunk_stream`, in items. The total of a generator is None until it ends.
 
         Returns
         -------
         WriteReport
-            What was written, what failed and why.
+            The number of written items, and the failed ones with their errors.
 
         Raises
         ------
         ChunkError
-            With ``on_error="raise"``. What `items` itself raises is raised once all that it had given is written.
+            An item failed, and ``on_error="raise"``. An exception of `items` itself is raised after all items that it
+            yielded are written.
         """
         from exzarr._stream.writing.write_stream import write_stream
 
@@ -288,7 +289,7 @@ class ArrayStreams(ZarrNames):
         reduce: Callable[[Any, Any], Any] | None = None,
         initial: Any = None,
     ) -> Any:
-        """``fn(data)`` for every chunk, several at once: in threads, in processes, or on a cluster.
+        """Call ``fn(data)`` for every chunk, in parallel: in threads, in processes, or on a cluster.
 
         ::
 
@@ -297,73 +298,75 @@ class ArrayStreams(ZarrNames):
             a.parallel_chunk_map(np.sqrt, out=b)                             # another array
             a.parallel_chunk_map(slow, executor="processes", timeout=30, retries=2)
 
-        Whoever calls `fn` reads and decodes the chunk too, so that data goes nowhere but into `fn`. The chunks are
-        those of `chunk_stream`, cropped and in the same order; of a sharded array they are the inner chunks.
+        The worker that calls `fn` also reads and decodes the chunk; data is not sent between processes. The chunks are
+        those of `chunk_stream`, cropped and in the same order. For a sharded array they are the inner chunks.
         `exzarr.parallel_chunk_map` maps over several arrays together.
 
-        At most ``workers + prefetch`` chunks, or what became of them, are in memory. `fn` may be called more than
-        once for a chunk: where `retries` say so, and on a dask cluster that loses a worker.
+        At most ``workers + prefetch`` chunks or results are in memory. `fn` may be called more than once for a chunk:
+        with `retries`, and on a dask cluster that loses a worker.
 
         Parameters
         ----------
         fn
-            Called with the chunk's data, an array that is its own to change. For other processes it is pickled, by
-            cloudpickle where that is installed, so that lambdas and functions of a notebook will do.
+            The function. It receives the chunk's data, an array that it may change. For other processes it is pickled,
+            with cloudpickle if that is installed, so that lambdas and functions of a notebook work.
         region, where, missing
-            Which chunks: see `chunk_stream`.
+            The chunks to read: see `chunk_stream`.
         with_chunk
-            Call `fn` with an `exzarr._stream.Chunk` instead: ``index``, ``region``, ``data``.
+            True calls `fn` with an `exzarr._stream.Chunk` instead: ``index``, ``region``, ``data``.
         executor
-            ``"threads"``: for what releases the interpreter lock, as NumPy does with large arrays. ``"processes"``:
-            for Python code; processes are fresh interpreters (no fork, and no need for a guarded main module),
-            watched, and replaced when they die. Or any `concurrent.futures.Executor`, which is left running, or a
-            `distributed.Client`. For all but threads the array's store must be within reach of other processes: not
-            a `MemoryStore`.
+            ``"threads"`` suits functions that release the interpreter lock, as NumPy does for large arrays.
+            ``"processes"`` suits Python code. The processes are new interpreters (no fork, and no guarded main module
+            required); exzarr monitors them and replaces those that die. Or any `concurrent.futures.Executor`, which is
+            left running, or a `distributed.Client`. With all but threads, other processes must be able to open the
+            array's store: a `MemoryStore` does not work.
         workers
-            How many chunks are worked on at once. Default: ``config.workers``; with threads, as many as a store wants
-            requests in flight, if it wants more; of an executor, the workers it has; of a cluster, its threads.
+            How many chunks are processed concurrently. Default: ``config.workers``. For threads: as many as the store
+            requires requests in flight, if that is more. For an executor: the number of its workers. For a cluster:
+            the number of its threads.
         prefetch
             How many more chunks or results may be in memory. Default: as in `chunk_stream`.
         ordered
-            False: results come as they are ready.
+            False yields results as soon as they are ready.
         timeout
-            Seconds for one attempt at a chunk. A process that takes longer is killed and replaced. Threads can't be
-            killed: one that takes longer is no longer waited for, but goes on. The same holds for executors and
-            clusters. The chunk fails with a ChunkTimeoutError, or is tried again.
+            Seconds for one attempt at a chunk. After the timeout, a process is killed and replaced. A thread cannot be
+            killed: the map stops waiting for it, but it keeps running. The same applies to executors and clusters. The
+            chunk fails with a ChunkTimeoutError, or is retried.
         retries
-            How often to try again after an error that may pass (of the store or the system, a timeout, a process
-            that died), or an `exzarr._stream.Retry`, which can say which errors.
+            Number of retries after a temporary error (of the store or the system, a timeout, a process that died), or
+            an `exzarr._stream.Retry`, which can select the errors.
         on_error
-            ``"raise"`` ends the map with a ChunkError that names the chunk, its cause being what `fn` raised (a
-            WorkerDiedError where `fn` took its process with it); ``"skip"`` leaves the chunk out; a callable gets the
-            error, and the chunk is left out if it returns.
+            ``"raise"`` ends the map with a ChunkError that names the chunk. Its cause is the exception of `fn`, or a
+            WorkerDiedError if `fn` ended its process. ``"skip"`` leaves the chunk out. A callable receives the error,
+            and the chunk is left out if the callable returns.
         progress
-            True for a bar, or a callable that gets ``(done, total)`` in chunks.
+            True shows a progress bar; a callable receives ``(done, total)`` in chunks.
         out
-            An array of the same shape, with chunks of its own, to which results are written, each to its chunk's
-            region. None is lost where chunks share one of `out`'s. Whoever calls `fn` writes; results that share
-            a shard come back and are gathered here, as `write_stream` does it, so that each shard is written once.
+            An array of the same shape, with any chunks. Each result is written to its chunk's region. No result is
+            lost if regions share a chunk of `out`. The worker that calls `fn` also writes. Results that share a shard
+            are sent to this process and merged, as in `write_stream`, so that each shard is written once.
         reduce
-            ``reduce(a, b)`` combines two results into one, as they come, `a` being of earlier chunks: neighbours
-            first, then pairs of pairs. With `ordered` the brackets are the same every time, so that floating-point
-            results are too. It should be associative; it runs in this thread.
+            ``reduce(a, b)`` combines two results into one, where `a` is of earlier chunks: first neighbours, then pairs
+            of pairs. With `ordered`, the order of combination is the same in each run, and so are floating-point
+            results. `reduce` should be associative. It runs in this thread.
         initial
-            What to begin with; the result where there are no chunks.
+            The initial value of the reduction, which is also the result if there are no chunks.
 
         Returns
         -------
-        MapStream, StreamStats, or what `reduce` makes of the results
-            Without `out` and `reduce`, an iterator over results and a context manager; its ``items()`` come with the
-            chunk's index, and ``.stats`` says what it has done. With `out`, those stats.
+        MapStream, StreamStats, or the reduced result
+            Without `out` and `reduce`: an iterator over results and a context manager. Its ``items()`` yields pairs
+            with the chunk index, and ``.stats`` has statistics. With `out`: these statistics.
 
         Raises
         ------
         ArgumentError
-            What does not fit together; an `fn` or a store that processes can't be given; no results to reduce.
+            Options do not fit together, `fn` or the store cannot be sent to processes, or there are no results to
+            reduce.
         ChunkError
-            The first chunk that failed, with ``on_error="raise"``.
+            A chunk failed, and ``on_error="raise"``.
         StreamError
-            The executor takes no more work.
+            The executor accepts no more work.
         """
         from exzarr._stream.maps.parallel_map import parallel_chunk_map
 

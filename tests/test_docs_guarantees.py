@@ -1,4 +1,4 @@
-"""docs/guides/guarantees.md: behind every promise stands a test, and its last table is what the benchmark prints."""
+"""docs/guides/guarantees.md names an existing test for every guarantee, and its last table equals the benchmark's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TESTS = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE.read_text("utf-8"))
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the table under a heading, but for its first two lines."""
+    """Return the cells of the table under a heading, without its header."""
     section = PAGE.read_text("utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
@@ -29,7 +29,7 @@ def test_the_test_that_proves_it_exists(path: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("heading", ["Writing", "Changing an array", "Locks", "Files"])
-def test_every_promise_names_a_store_and_a_test(heading: str) -> None:
+def test_every_guarantee_names_stores_and_a_test(heading: str) -> None:
     assert len(rows(heading)) > 3
     for row in rows(heading):
         assert len(row) == 3, row
@@ -37,8 +37,8 @@ def test_every_promise_names_a_store_and_a_test(heading: str) -> None:
         assert re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`", row[2]), row
 
 
-def test_what_others_lose_is_what_the_benchmark_prints() -> None:
-    table = rows("What others lose")
+def test_comparison_has_the_rows_of_the_benchmark() -> None:
+    table = rows("Comparison with other libraries")
     assert [row[0] for row in table] == [*ROWS_OF_TABLE]
     assert {len(row) for row in table} == {1 + len(LIBRARIES)}
     assert {row[1] for row in table} == {"nothing"}, "exzarr loses nothing"

@@ -35,7 +35,7 @@ def written(array: Array, seed: int = 1) -> np.ndarray:
 
 @given(st.data())
 @settings(max_examples=300)
-def test_any_selection_of_any_array(data: Any) -> None:
+def test_any_selection_of_any_array_equals_numpy(data: Any) -> None:
     array = data.draw(arrays())
     model = blank(array)
     with config.override(**data.draw(configs)):
@@ -80,7 +80,7 @@ WIDER = {
 
 @given(st.data())
 @settings(max_examples=150)
-def test_out_takes_the_result_whatever_its_strides_and_data_type(data: Any) -> None:
+def test_out_with_any_strides_and_data_type_receives_result(data: Any) -> None:
     array = data.draw(arrays())
     model = written(array)
     pick = data.draw(picks(array))
@@ -97,7 +97,7 @@ def test_out_takes_the_result_whatever_its_strides_and_data_type(data: Any) -> N
         assert_same(out, wanted.astype(dtype))
 
 
-def test_out_that_does_not_fit_is_refused() -> None:
+def test_unsuitable_out_is_refused() -> None:
     array = raw((4, 6), "f8", chunks=(2, 2))
     for out in (np.empty((4, 5)), np.empty((24,)), np.empty((4, 6), "i4"), [[0.0] * 6] * 4):
         with pytest.raises(ArgumentError, match="out"):
@@ -143,7 +143,7 @@ def test_several_fields_are_written_from_a_structured_value() -> None:
 
 
 @pytest.mark.parametrize("selection", ["w", ["x", "w"], ("w", 0)])
-def test_a_field_that_does_not_exist(selection: Any) -> None:
+def test_unknown_field_raises(selection: Any) -> None:
     array = make((5,), RECORD)
     with pytest.raises(SelectionError, match=r"there is no field 'w'; fields of .*'x', 'y', 'z'"):
         array[selection]
@@ -159,7 +159,7 @@ def test_an_array_without_fields_has_no_field() -> None:
         array["x"] = 1
 
 
-def test_several_fields_want_a_structured_value() -> None:
+def test_several_fields_require_a_structured_value() -> None:
     array = make((5,), RECORD)
     with pytest.raises(ArgumentError, match="fields"):
         array[["x", "y"]] = 1.0
@@ -198,7 +198,7 @@ def test_isel_equals_numpy() -> None:
     assert_same(array.isel(), model)
 
 
-def test_isel_says_which_names_there_are() -> None:
+def test_isel_error_lists_existing_names() -> None:
     named = make((3, 4), dimension_names=("time", "x"))
     with pytest.raises(SelectionError, match="no dimension 'y'; dimensions: 'time', 'x'"):
         named.isel(y=0)
@@ -231,7 +231,7 @@ def test_values_are_converted_as_numpy_converts_them(value: Any) -> None:
     assert_same(array[...], model)
 
 
-def test_another_array_is_a_value() -> None:
+def test_exzarr_array_is_accepted_as_value() -> None:
     source, array = make((4, 6), "i2", chunks=(3, 4)), make((4, 6), "f8", chunks=(2, 2))
     model = written(source)
     array[...] = source
@@ -271,7 +271,7 @@ def test_a_value_that_does_not_broadcast_is_refused() -> None:
         array.vindex[[0, 1, 2], [0, 1, 2]] = [1, 2]
 
 
-def test_of_an_index_that_repeats_the_last_value_stays() -> None:
+def test_last_value_of_a_repeated_index_is_stored() -> None:
     array, model = make((7,), chunks=(2,)), np.zeros(7, "i4")
     index, value = [3, 1, 3, 6, 1], [1, 2, 3, 4, 5]
     array[index] = value
@@ -282,7 +282,7 @@ def test_of_an_index_that_repeats_the_last_value_stays() -> None:
     assert_same(array[...], model)
 
 
-def test_writing_leaves_the_value_as_it_is() -> None:
+def test_writing_does_not_change_the_value() -> None:
     array = raw((4, 4), chunks=(2, 4))
     value = numbered((4, 4))
     kept = value.copy()
@@ -326,7 +326,7 @@ def test_wide_arrays_of_small_chunks(settings_: Any, compressors: Any, shards: A
 @pytest.mark.parametrize("settings_", [{"workers": 1}, SHARES], ids=["one", "shared"])
 @pytest.mark.parametrize("compressors", [None, "zstd"])
 @pytest.mark.parametrize("dtype", ["i4", "M8[s]", "V5", "bfloat16"])
-def test_bands_of_rows(settings_: Any, compressors: Any, dtype: Any) -> None:
+def test_contiguous_rows(settings_: Any, compressors: Any, dtype: Any) -> None:
     array = make((50, 7), dtype, chunks=(6, 7), compressors=compressors)
     model = blank(array)
     values = data_for(array, 3)
@@ -337,7 +337,7 @@ def test_bands_of_rows(settings_: Any, compressors: Any, dtype: Any) -> None:
             assert_same(array[selection], model[selection])
 
 
-def test_chunks_that_are_decoded_in_place() -> None:
+def test_chunks_decoded_in_place() -> None:
     """From 64 KiB on."""
     array = make((300, 128), "f4", chunks=(150, 128), compressors="zstd")
     model = numbered((300, 128), "f4")

@@ -55,7 +55,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_in_place_is_an_error_and_not_shown(node: Any, change: Any) -> None:
+def test_change_in_place_raises_and_changes_nothing(node: Any, change: Any) -> None:
     with pytest.raises(exzarr.ArgumentError, match="assign it"):
         change(node.attrs)
     shown = {key: node.attrs[key] for key in ("l", "d")}
@@ -77,7 +77,7 @@ def test_changes_by_assignment_are_stored(node: Any) -> None:
     assert stored(node) == node.attrs == expected
 
 
-def test_copies_are_plain_and_have_nothing_to_do_with_what_is_stored(node: Any) -> None:
+def test_copies_are_plain_and_independent_of_stored_attributes(node: Any) -> None:
     taken = node.attrs.asdict()
     taken["l"].append(3)
     taken["d"]["x"]["y"] = 5
@@ -90,7 +90,7 @@ def test_copies_are_plain_and_have_nothing_to_do_with_what_is_stored(node: Any) 
     assert json.loads(json.dumps(node.attrs["l"])) == [1, {"k": [2]}]
 
 
-def test_numbers_of_numpy_are_numbers(node: Any) -> None:
+def test_numpy_numbers_become_json_numbers(node: Any) -> None:
     node.attrs.update(a=np.longdouble(1), b=np.float16(0.5), c=np.array([1, 2], np.longdouble), d=np.int8(3))
     assert stored(node).items() >= {"a": 1, "b": 0.5, "c": [1, 2], "d": 3}.items()
     assert math.isnan(exzarr.create_group(attributes={"n": np.longdouble("nan")}).attrs["n"])
@@ -111,7 +111,7 @@ def test_numbers_of_numpy_are_numbers(node: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_json_has_not_is_refused(node: Any, value: Any, match: str) -> None:
+def test_values_without_json_form_are_refused(node: Any, value: Any, match: str) -> None:
     before = node.store.get("zarr.json")
     for nested in (value, [value], {"k": [value]}):
         with pytest.raises(exzarr.ArgumentError, match=match):
@@ -131,7 +131,7 @@ def test_deep_nesting_is_refused(node: Any, depth: int, kind: Any) -> None:
         exzarr.create_array(shape=1, dtype="i4", attributes={"x": deep})
 
 
-def test_stored_attributes_that_are_nested_deeply_are_read_or_refused(tmp_path: Path) -> None:
+def test_deeply_nested_stored_attributes_are_read_or_refused(tmp_path: Path) -> None:
     for depth in (50, 800, 5_000, 200_000):
         text = (
             '{"zarr_format": 3, "node_type": "group", "attributes": {"x": ' + "[" * depth + "]" * depth + "}}"

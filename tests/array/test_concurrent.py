@@ -99,7 +99,7 @@ def test_eight_threads_write_the_same_chunks_and_shards(tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_whole_chunks_and_parts_of_them_at_once(layout: str) -> None:
+def test_concurrent_writes_of_whole_and_partial_chunks_are_serialized(layout: str) -> None:
     """What is written in part is never lost but to a whole chunk, and what is written whole is never torn."""
     array = exzarr.create_array(MemoryStore(), shape=100, dtype="i4", **LAYOUTS[layout])
     done = threading.Event()
@@ -129,7 +129,7 @@ def test_whole_chunks_and_parts_of_them_at_once(layout: str) -> None:
     assert {*array[:][[*range(5), *range(15, 30)]].tolist()} == {-wholes}
 
 
-def test_a_writer_that_does_not_know_what_was_appended_keeps_it(tmp_path: Path) -> None:
+def test_writer_with_old_shape_keeps_appended_rows(tmp_path: Path) -> None:
     for name, layout in LAYOUTS.items():
         a = exzarr.create_array(tmp_path / name, shape=(45,), dtype="i4", **layout)
         behind = exzarr.open_array(tmp_path / name)
@@ -138,7 +138,7 @@ def test_a_writer_that_does_not_know_what_was_appended_keeps_it(tmp_path: Path) 
         np.testing.assert_array_equal(a[:], [*[-1] * 45, *range(1, 31)], err_msg=name)
 
 
-def test_a_damaged_chunk_can_be_written_anew_but_not_in_part(tmp_path: Path) -> None:
+def test_damaged_chunk_can_be_replaced_but_not_updated(tmp_path: Path) -> None:
     for name, layout in LAYOUTS.items():
         a = exzarr.create_array(tmp_path / name, data=np.arange(95), **{**layout, "compressors": "zstd"})
         files = [*(tmp_path / name / "c").iterdir()]

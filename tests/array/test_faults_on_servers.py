@@ -52,7 +52,7 @@ def new_array(object_server, proxy, shards, attempts):
 @on_s3
 @given(st.data())
 @settings(max_examples=12, suppress_health_check=LENIENT)
-def test_what_passes_is_outlived(object_server, proxy, data):
+def test_temporary_faults_are_retried(object_server, proxy, data):
     array, straight = new_array(object_server, proxy, data.draw(st.sampled_from([None, (12, 10)])), 20)
     model = np.zeros((24, 10), "i4")
     for step in range(1, 5):
@@ -78,7 +78,7 @@ def test_what_passes_is_outlived(object_server, proxy, data):
 @on_s3
 @given(st.data())
 @settings(max_examples=8, suppress_health_check=LENIENT)
-def test_what_does_not_pass_is_an_error_and_leaves_whole_chunks(object_server, proxy, data):
+def test_permanent_faults_raise_and_leave_whole_chunks(object_server, proxy, data):
     shards = data.draw(st.sampled_from([None, (12, 10)]))
     array, straight = new_array(object_server, proxy, shards, 2)
     array[...] = 1
@@ -121,7 +121,7 @@ def faults(seed, what, count=3000):
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_of_several_who_append_and_lose_responses_each_row_is_there_once(object_server, proxy, seed):
+def test_concurrent_appends_with_lost_responses_store_each_row_once(object_server, proxy, seed):
     """And of parts of one chunk and one shard, and of attributes, each is the last that was set."""
     straight = object_server.store()
     root = exzarr.create_group(straight)
@@ -151,7 +151,7 @@ def test_of_several_who_append_and_lose_responses_each_row_is_there_once(object_
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_what_is_ingested_is_there_once_however_often_the_run_broke_down(object_server, proxy, seed):
+def test_ingestion_with_network_failures_stores_each_block_once(object_server, proxy, seed):
     straight = object_server.store()
     root = exzarr.create_group(straight)
     for name in ("a", "b"):
@@ -198,7 +198,7 @@ def test_what_is_ingested_is_there_once_however_often_the_run_broke_down(object_
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("fault", ["trickle", "hang"])
-def test_what_never_comes_to_an_end_ends_at_the_deadline(object_server, proxy, fault):
+def test_endless_responses_end_at_the_deadline(object_server, proxy, fault):
     straight = object_server.store()
     a = exzarr.create_array(straight, data=np.arange(8), chunks=4)
     for options, retry in (

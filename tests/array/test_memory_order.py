@@ -34,7 +34,7 @@ def assert_same_order(ours: Any, theirs: Any) -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_format_2_follows_its_document(order: Any, tmp_path: Any) -> None:
+def test_v2_array_uses_order_of_its_document(order: Any, tmp_path: Any) -> None:
     theirs = zarr.create_array(
         tmp_path / "z", shape=VALUES.shape, chunks=(4, 3), dtype="i4", zarr_format=2, order=order
     )
@@ -49,7 +49,7 @@ def test_format_2_follows_its_document(order: Any, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shards", [None, (4, 6)])
-def test_format_3_on_request(order: Any, shards: Any, tmp_path: Any) -> None:
+def test_v3_array_uses_requested_order(order: Any, shards: Any, tmp_path: Any) -> None:
     theirs = zarr.create_array(
         tmp_path / "z", shape=VALUES.shape, chunks=(4, 3), shards=shards, dtype="i4", config={"order": order}
     )
@@ -70,7 +70,7 @@ def test_format_3_on_request(order: Any, shards: Any, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("shards", [None, (4, 6)])
-def test_what_is_made_with_order_f_is_read_so(shards: Any) -> None:
+def test_array_created_with_order_f_is_read_in_order_f(shards: Any) -> None:
     a = exzarr.create_array(data=VALUES, chunks=(4, 3), shards=shards, order="F")
     for found in (a, exzarr.open_array(a.store), pickle.loads(pickle.dumps(exzarr.open_array(a.store)))):
         np.testing.assert_array_equal(found[...], VALUES)
@@ -79,7 +79,7 @@ def test_what_is_made_with_order_f_is_read_so(shards: Any) -> None:
     assert exzarr.open_array(a.store, memory_order="C")[...].flags.c_contiguous
 
 
-def test_the_order_travels_and_holds_for_fields_and_ranks() -> None:
+def test_memory_order_survives_pickle_and_applies_to_fields_and_ranks() -> None:
     a = exzarr.create_array(shape=(3, 4, 5), dtype=[("x", "i4"), ("y", "f4")], memory_order="F", chunks=2)
     a["x"] = np.arange(60).reshape(3, 4, 5)
     again = pickle.loads(pickle.dumps(a))

@@ -118,5 +118,5 @@ class Model(RuleBasedStateMachine):
                     assert all(i < n for i, n in zip(index, counts, strict=True)), key
 
 
-def test_an_array_is_as_numpys() -> None:
+def test_array_behaves_like_numpy_array() -> None:
     run_state_machine_as_test(Model, settings=settings(max_examples=80, stateful_step_count=15))

@@ -26,7 +26,7 @@ def array(request: Any) -> exzarr.Array:
     )
 
 
-def test_attributes_are_stored_at_once(array: exzarr.Array) -> None:
+def test_attributes_are_stored_immediately(array: exzarr.Array) -> None:
     array.attrs["unit"] = "K"
     array.attrs.update(a=[1, {"b": None}], n=np.int16(3))
     opened = exzarr.open_array(array.store, path="g/a")
@@ -63,7 +63,7 @@ def test_identity(array: exzarr.Array) -> None:
     assert array != exzarr.zeros_like(array)
 
 
-def test_pickling_keeps_the_address_and_how_it_was_opened(array: exzarr.Array) -> None:
+def test_pickle_keeps_store_path_and_options(array: exzarr.Array) -> None:
     opened = exzarr.open_array(array.store, path="g/a", mode="r", missing="error")
     assert len(pickle.dumps(opened)) < 500
     again = pickle.loads(pickle.dumps(opened))
@@ -82,7 +82,7 @@ def test_repr(array: exzarr.Array) -> None:
     assert "(8, 8) float64 chunks=(2, 2) shards=(4, 4) v3" in repr(sharded)
 
 
-def test_facts(array: exzarr.Array) -> None:
+def test_array_properties(array: exzarr.Array) -> None:
     assert (array.shape, array.ndim, array.size, len(array)) == ((3, 4), 2, 12, 3)
     assert (array.dtype, array.itemsize, array.nbytes) == (np.dtype("f8"), 8, 96)
     assert (array.chunks, array.shards, array.cdata_shape, array.nchunks) == ((2, 2), None, (2, 2), 4)
@@ -90,7 +90,7 @@ def test_facts(array: exzarr.Array) -> None:
     assert (array.name, array.path, array.basename) == ("/g/a", "g/a", "a")
 
 
-def test_numpy_takes_it_for_an_array(array: exzarr.Array) -> None:
+def test_numpy_functions_accept_an_array(array: exzarr.Array) -> None:
     expected = np.arange(12.0).reshape(3, 4)
     np.testing.assert_array_equal(np.asarray(array), expected)
     assert np.asarray(array, dtype="i2").dtype == np.int16
@@ -132,7 +132,7 @@ def test_iterating_reads_each_chunk_once(array: exzarr.Array) -> None:
     assert len(store.keys) == len({*store.keys}) == 4
 
 
-def test_one_element_is_a_number() -> None:
+def test_single_element_converts_to_python_number() -> None:
     a = exzarr.array(np.array(5))
     assert (int(a), float(a), complex(a), bool(a), operator.index(a)) == (5, 5.0, 5, True, 5)
     assert int(exzarr.array([[7]])) == 7
@@ -149,7 +149,7 @@ def test_one_element_is_a_number() -> None:
         iter(a).__next__()
 
 
-def test_refresh_sees_what_others_changed() -> None:
+def test_refresh_reads_changes_of_other_handles() -> None:
     store = MemoryStore()
     a = exzarr.create_array(store, data=np.arange(3), chunks=2)
     exzarr.open_array(store).append([3, 4])
@@ -158,7 +158,7 @@ def test_refresh_sees_what_others_changed() -> None:
     np.testing.assert_array_equal(a[:], np.arange(5))
 
 
-def test_strings_that_are_no_numbers_are_refused(array: exzarr.Array) -> None:
+def test_text_without_a_number_is_refused(array: exzarr.Array) -> None:
     for value in (["a"], np.array(["a"]), np.array(["a"], object), "a"):
         with pytest.raises(exzarr.ArgumentError, match="cannot store this"):
             array[0, 0] = value

@@ -39,7 +39,7 @@ def column(*items: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("codec", ["json2", "msgpack2"])
-def test_any_object_in_any_place(codec: str) -> None:
+def test_any_object_in_any_position(codec: str) -> None:
     pytest.importorskip("msgpack")
     array, model = objects([3, 2], [2, 2], codec), np.full((3, 2), None, object)
     assert_same(array[...], model)
@@ -88,7 +88,7 @@ def test_a_list_for_several_elements_is_several_values() -> None:
         array[:] = [1, 2, 3]
 
 
-def test_what_a_codec_of_objects_cannot_encode() -> None:
+def test_objects_that_codec_cannot_encode_are_refused() -> None:
     array = objects([2], [1], "json2")
     with pytest.raises(CodecError, match=r"chunk \(1,\) of array '/' \(key '1'\)"):
         array[1] = {1, 2}
@@ -97,6 +97,6 @@ def test_what_a_codec_of_objects_cannot_encode() -> None:
         numbers[0] = 5
 
 
-def test_objects_need_to_say_what_they_are() -> None:
+def test_object_data_type_is_required() -> None:
     with pytest.raises(ArgumentError, match="says nothing about what the objects are"):
         make((2,), object)

@@ -29,7 +29,7 @@ zarr = pytest.importorskip("zarr")
 
 @given(st.data())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_any_selection_of_any_array(object_server, data):
+def test_any_selection_of_any_array_equals_numpy(object_server, data):
     local = data.draw(arrays())
     store = object_server.store()
     for key, value in contents(local.store).items():
@@ -49,7 +49,7 @@ def test_any_selection_of_any_array(object_server, data):
 
 @pytest.mark.parametrize("shards", [None, (20, 20)])
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_arrays_grow_shrink_and_stay(object_server, shards, zarr_format):
+def test_appends_and_resizes_on_servers(object_server, shards, zarr_format):
     if zarr_format == 2 and shards:
         pytest.skip("v2 has no shards")
     store = object_server.store("deep/in.zarr")
@@ -70,7 +70,7 @@ def test_arrays_grow_shrink_and_stay(object_server, shards, zarr_format):
     assert not [key for key in store.list() if ".exzarr-" in key]
 
 
-def test_hierarchies_are_walked_copied_consolidated_and_deleted(object_server):
+def test_hierarchies_on_servers_are_walked_copied_consolidated_and_deleted(object_server):
     store = object_server.store()
     root = exzarr.create_group(store)
     for name in ("a/b/x", "a/y", "z"):
@@ -86,7 +86,7 @@ def test_hierarchies_are_walked_copied_consolidated_and_deleted(object_server):
     assert not [key for key in store.list() if key.startswith("a/")]
 
 
-def test_what_others_write_there_is_read_and_the_reverse(object_server):
+def test_exzarr_and_other_libraries_read_each_other_on_servers(object_server):
     from zarr.storage import ObjectStore as TheirStore
 
     store = object_server.store()
@@ -116,7 +116,7 @@ for i in range(times):
 """
 
 
-def test_a_hundred_appends_by_eight_processes_partial_writes_attributes_and_readers(object_server):
+def test_a_hundred_appends_by_eight_processes_with_partial_writes_attributes_and_readers(object_server):
     """Nothing is lost, nothing is there twice, and no reader sees a half: not exzarr's and not zarr-python's."""
     store = object_server.store("deep/in.zarr")
     root = exzarr.create_group(store)
@@ -178,9 +178,9 @@ for i in range(times):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_processes_that_stop_go_on_and_die_while_they_append(object_server, monkeypatch):
+def test_paused_resumed_and_killed_appenders_lose_nothing(object_server, monkeypatch):
     """Stopped for longer than it takes to be taken for dead, at whatever moment, and then let go on; or killed."""
-    monkeypatch.setenv("EXZARR_TURN_TIMEOUT", "0.3")
+    monkeypatch.setenv("EXZARR_LEASE_TIMEOUT", "0.3")
     rng = random.Random(os.environ.get("EXZARR_TEST_SEED", "1"))
     store = object_server.store()
     exzarr.create_array(store, shape=(0, 3), chunks=(7, 3), dtype="i4", fill_value=-1)
@@ -249,7 +249,7 @@ def test_a_window_of_a_sharded_array_takes_an_index_and_a_range_for_each_shard()
     assert store.requests == {"range": 3}, "of one of the two shards the index is known"
 
 
-def test_an_append_of_whole_chunks_puts_them_and_the_document():
+def test_append_of_whole_chunks_puts_chunks_and_document():
     _, store = counted()
     a = exzarr.open(store, path="a/b", mode="r+")
     store.reset()
@@ -258,7 +258,7 @@ def test_an_append_of_whole_chunks_puts_them_and_the_document():
     assert store.requests["list"] == 0
 
 
-def test_threads_that_append_lose_no_row(object_server):
+def test_appending_threads_lose_no_row(object_server):
     store = object_server.store()
     exzarr.create_array(store, shape=(0,), chunks=(16,), dtype="i4")
 

@@ -40,7 +40,7 @@ with open(sys.argv[2], "wb") as file:
 
 
 @pytest.mark.parametrize("kind", ["array", "group", "wrapped"])
-def test_elsewhere_each_use_fails_and_back_home_it_is_there_again(
+def test_unpickled_node_fails_in_other_process_and_works_in_its_own(
     kind: str, tmp_path: Path, run_python: Callable[..., Any]
 ) -> None:
     store: Any = exzarr.MemoryStore()
@@ -66,7 +66,7 @@ def write(target: Any) -> None:
     target[:] = 1
 
 
-def test_a_pool_of_processes_says_why() -> None:
+def test_process_pool_reports_unavailable_store() -> None:
     array = exzarr.zeros((4,), chunks=(2,))
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         with pytest.raises(StoreError, match=REASON):
@@ -76,7 +76,7 @@ def test_a_pool_of_processes_says_why() -> None:
     assert not array[...].any()
 
 
-def test_a_store_that_is_gone_is_out_of_reach_as_well() -> None:
+def test_closed_store_is_unavailable() -> None:
     array = exzarr.zeros((4,), chunks=(2,))
     data = pickle.dumps(array)
     assert pickle.loads(data) == array

@@ -59,7 +59,7 @@ def resized(model: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_whatever_is_done_it_is_what_numpy_has(data: Any) -> None:
+def test_any_sequence_of_resizes_and_appends_equals_numpy(data: Any) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         array = data.draw(arrays(folder))
@@ -97,7 +97,7 @@ def test_whatever_is_done_it_is_what_numpy_has(data: Any) -> None:
 
 @pytest.mark.parametrize("few", [0, 100])
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_what_is_cut_off_is_gone(monkeypatch: Any, few: int, zarr_format: Any) -> None:
+def test_elements_outside_of_new_shape_are_removed(monkeypatch: Any, few: int, zarr_format: Any) -> None:
     monkeypatch.setattr("exzarr._nodes.resize.FEW", few)
     store = MemoryStore()
     a = exzarr.create_array(
@@ -119,7 +119,7 @@ def test_what_is_cut_off_is_gone(monkeypatch: Any, few: int, zarr_format: Any) -
     assert not a[:].any()
 
 
-def test_absent_chunks_stay_absent_and_empty_ones_go() -> None:
+def test_absent_chunks_stay_absent_and_empty_chunks_are_deleted() -> None:
     a = exzarr.create_array(None, shape=(10, 10), chunks=(4, 4), dtype="i1", write_empty_chunks=True)
     a[7, 7] = 1
     with exzarr.config.override(write_empty_chunks=True):
@@ -153,7 +153,7 @@ class Recorder(StoreWrapper):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_the_document_is_written_when_the_array_is_whole(zarr_format: Any) -> None:
+def test_document_is_written_after_the_chunks(zarr_format: Any) -> None:
     document = "zarr.json" if zarr_format == 3 else ".zarray"
     store = Recorder(MemoryStore())
     a = exzarr.create_array(store, data=np.ones(10), chunks=4, zarr_format=zarr_format)
@@ -169,7 +169,7 @@ def test_the_document_is_written_when_the_array_is_whole(zarr_format: Any) -> No
         assert len(store.log) > 1
 
 
-def test_an_append_that_fails_leaves_the_array_as_it_was() -> None:
+def test_failed_append_leaves_array_unchanged() -> None:
     class Full(StoreWrapper):
         full = False
 
@@ -190,7 +190,7 @@ def test_an_append_that_fails_leaves_the_array_as_it_was() -> None:
     np.testing.assert_array_equal(a[:], [*range(10), 7])
 
 
-def test_appending_to_what_others_appended_to() -> None:
+def test_append_after_append_by_another_handle() -> None:
     store = MemoryStore()
     first = exzarr.create_array(store, data=np.arange(3), chunks=2)
     second = exzarr.open_array(store)
@@ -214,7 +214,7 @@ def test_strings_and_structures_are_appended() -> None:
     np.testing.assert_array_equal(b[:], np.concatenate([np.ones(2, record), np.zeros(3, record)]))
 
 
-def test_nothing_to_do_writes_nothing() -> None:
+def test_resize_and_append_without_effect_write_nothing() -> None:
     store = Recorder(MemoryStore())
     a = exzarr.create_array(store, data=np.ones((4, 3)), chunks=2)
     store.log.clear()
@@ -248,7 +248,7 @@ def test_shape_can_be_assigned() -> None:
         (lambda a: exzarr.zeros(()).append(1), "0-dimensional array cannot be appended to"),
     ],
 )
-def test_what_makes_no_sense_changes_nothing(change: Any, message: str) -> None:
+def test_invalid_resize_or_append_changes_nothing(change: Any, message: str) -> None:
     a = exzarr.create_array(None, data=np.ones((4, 3)))
     with pytest.raises(ArgumentError, match=message):
         change(a)

@@ -46,7 +46,7 @@ def test_stored_chunks_are_counted_as_zarr_python_counts_them(
     assert a.nbytes_stored == sum(path.stat().st_size for path in stored)
 
 
-def test_what_is_no_chunk_is_not_counted() -> None:
+def test_other_keys_are_not_counted_as_chunks() -> None:
     a = exzarr.create_array(None, data=np.ones((4, 4), "i1"), chunks=2)
     nbytes = a.nbytes_stored
     for key in ("c/0", "c/0/0/0", "c/2/0", "c/00/1", "c/a/b", "0.0", "notes.txt", "c"):
@@ -55,7 +55,7 @@ def test_what_is_no_chunk_is_not_counted() -> None:
     assert a.nbytes_stored == nbytes
 
 
-def test_no_dimensions() -> None:
+def test_zero_dimensional_array_is_counted() -> None:
     for zarr_format in (2, 3):
         a = exzarr.create_array(None, shape=(), dtype="i1", zarr_format=zarr_format)  # type: ignore[arg-type]
         assert (a.nchunks, a.nchunks_initialized) == (1, 0)
@@ -70,7 +70,7 @@ def test_a_broken_shard_is_named() -> None:
         a.nchunks_initialized  # noqa: B018
 
 
-def test_info_has_the_facts() -> None:
+def test_info_has_array_properties() -> None:
     a = exzarr.create_array(
         None, data=np.ones((4, 6), "f4"), chunks=2, shards=4, compressors="gzip", filters=[{"name": "bitround",
         "configuration": {"keepbits": 3}}], dimension_names=["y", None],
@@ -97,7 +97,7 @@ def test_info_has_the_facts() -> None:
     assert a.info.asdict()["nbytes_stored"] is None
 
 
-def test_info_of_arrays_with_codecs_that_are_not_known() -> None:
+def test_info_of_arrays_with_unknown_codecs() -> None:
     a = exzarr.create_array(None, shape=(4,), dtype="i1")
     document = bytes(a.store.get("zarr.json") or b"").replace(b'"zstd"', b'"from the future"')
     a.store.put("zarr.json", document)
@@ -110,7 +110,7 @@ def test_info_of_arrays_with_codecs_that_are_not_known() -> None:
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (30, 7), (4, 300, 2)])
 @pytest.mark.parametrize("chunks", ["auto", 2])
-def test_html(shape: tuple[int, ...], chunks: Any) -> None:
+def test_html_representation(shape: tuple[int, ...], chunks: Any) -> None:
     html = exzarr.zeros(shape, chunks=chunks)._repr_html_()
     assert html.count("<table") == html.count("</table>") == 1
     assert html.count("<svg") == (1 if shape and 0 not in shape else 0)
@@ -119,7 +119,7 @@ def test_html(shape: tuple[int, ...], chunks: Any) -> None:
     assert "rectilinear" in repr(varying)
 
 
-def test_codecs_by_what_they_do() -> None:
+def test_filters_serializer_and_compressors() -> None:
     a = exzarr.create_array(
         None,
         shape=(4, 4),

@@ -120,7 +120,7 @@ def blocks(data: Any) -> list[int]:
 
 
 @posix
-def test_a_hundred_appends_by_five_processes_and_readers_who_never_see_a_half(tmp_path: Path) -> None:
+def test_a_hundred_appends_by_five_processes_are_never_seen_partially(tmp_path: Path) -> None:
     for name, layout in LAYOUTS.items():
         exzarr.create_array(tmp_path / name, shape=(0, 3), dtype="i4", fill_value=-1, **layout)
     processes = [start(APPEND, tmp_path, i, 20) for i in range(5)]
@@ -165,7 +165,7 @@ def test_processes_append_to_an_array_in_one_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.sqlite"]
 
 
-def test_an_append_beside_one_who_takes_no_lock_is_an_error(tmp_path: Path) -> None:
+def test_append_concurrent_with_writer_without_locks_raises(tmp_path: Path) -> None:
     class Slow(exzarr.LocalStore):
         def put(self, key: str, value: Any) -> None:
             super().put(key, value)
@@ -181,7 +181,7 @@ def test_an_append_beside_one_who_takes_no_lock_is_an_error(tmp_path: Path) -> N
         a.append(np.ones(4, "i4"))
 
 
-def test_threads_that_share_an_array_append_and_it_knows_the_last_shape() -> None:
+def test_threads_append_to_shared_array_and_it_has_the_last_shape() -> None:
     a = exzarr.create_array(MemoryStore(), shape=(0, 3), dtype="i4", chunks=(7, 2))
 
     def append(me: int) -> None:
@@ -199,7 +199,7 @@ def test_threads_that_share_an_array_append_and_it_knows_the_last_shape() -> Non
 
 @posix
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_attributes_of_five_processes_are_all_there(tmp_path: Path, zarr_format: Any) -> None:
+def test_attributes_of_five_processes_are_all_stored(tmp_path: Path, zarr_format: Any) -> None:
     root = exzarr.create_group(tmp_path, zarr_format=zarr_format, attributes={"first": 1})
     root.create_array("a", shape=(0,), dtype="i1", attributes={"first": 1})
     root.create_array("g/b", shape=(), dtype="i1")
@@ -225,7 +225,7 @@ def test_attributes_of_five_processes_are_all_there(tmp_path: Path, zarr_format:
 
 @posix
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_of_several_who_create_one_array_one_does_and_consolidated_metadata_has_all(
+def test_one_of_several_concurrent_creators_succeeds_and_consolidated_metadata_is_complete(
     tmp_path: Path, zarr_format: Any
 ) -> None:
     exzarr.create_group(tmp_path, zarr_format=zarr_format)
@@ -243,7 +243,7 @@ def test_of_several_who_create_one_array_one_does_and_consolidated_metadata_has_
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_who_changes_a_node_that_is_just_being_consolidated_for_the_first_time(zarr_format: Any) -> None:
+def test_change_of_node_during_first_consolidation_is_recorded(zarr_format: Any) -> None:
     class Consolidating(MemoryStore):
         """While somebody consolidates, and has read all nodes, one of them is changed."""
 
@@ -273,7 +273,7 @@ def test_who_changes_a_node_that_is_just_being_consolidated_for_the_first_time(z
     assert exzarr.open_group(store, use_consolidated=True)["a"].attrs["x"] == "meanwhile"
 
 
-def test_a_node_that_was_created_meanwhile_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_created_concurrently_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
     require_room = node_creation.require_room
 
@@ -309,7 +309,7 @@ DEATHS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @posix
 @pytest.mark.parametrize(("layout", "at"), [(name, at) for name, (_, keys) in DEATHS.items() for at in keys])
-def test_an_append_that_was_killed_never_shows(tmp_path: Path, layout: str, at: str) -> None:
+def test_killed_append_is_never_visible(tmp_path: Path, layout: str, at: str) -> None:
     data = np.arange(30).reshape(10, 3)
     a = exzarr.create_array(tmp_path, data=data, fill_value=-1, **DEATHS[layout][0])
     die(tmp_path, "a.append(np.full((7, 3), 99))", at)
@@ -330,7 +330,7 @@ def test_an_append_that_was_killed_never_shows(tmp_path: Path, layout: str, at: 
 @pytest.mark.parametrize(
     ("layout", "at"), [("chunks", "c/1/0"), ("chunks", "c/2/0"), ("v2", "1.0"), ("v2", "2.0")]
 )
-def test_a_resize_that_was_killed_has_happened_or_not_and_old_data_stays_away(
+def test_killed_resize_is_complete_or_absent_and_old_data_is_never_visible(
     tmp_path: Path, layout: str, at: str
 ) -> None:
     data = np.arange(30).reshape(10, 3)
@@ -346,7 +346,7 @@ def test_a_resize_that_was_killed_has_happened_or_not_and_old_data_stays_away(
 
 @pytest.mark.parametrize("layout", DEATHS)
 @pytest.mark.parametrize("few", [0, 100])
-def test_what_was_written_where_the_array_no_longer_is_stays_away(
+def test_writes_outside_of_shrunk_array_are_never_visible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, few: int
 ) -> None:
     monkeypatch.setattr("exzarr._nodes.resize.FEW", few)
@@ -368,7 +368,7 @@ def test_what_was_written_where_the_array_no_longer_is_stays_away(
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_shape_that_others_changed_is_what_resizing_begins_with(zarr_format: Any) -> None:
+def test_resize_starts_from_stored_shape(zarr_format: Any) -> None:
     store = MemoryStore()
     a = exzarr.create_array(store, data=np.arange(4), chunks=3, zarr_format=zarr_format)
     other = exzarr.open_array(store, mode="r+")
@@ -385,7 +385,7 @@ def test_a_shape_that_others_changed_is_what_resizing_begins_with(zarr_format: A
     assert dict(a.attrs) == {"x": 1, "y": 2}
 
 
-def test_what_is_gone_or_something_else_now_is_not_changed(tmp_path: Path) -> None:
+def test_deleted_or_replaced_node_is_not_changed(tmp_path: Path) -> None:
     a = exzarr.create_array(tmp_path, name="a", shape=3, dtype="i1")
     exzarr.create_group(tmp_path, path="a", overwrite=True)
     for change in (lambda: a.append([1]), lambda: a.resize(9), lambda: a.attrs.update(x=1)):
@@ -399,7 +399,7 @@ def test_what_is_gone_or_something_else_now_is_not_changed(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_nothing_is_left_that_others_would_list(tmp_path: Path, zarr_format: Any) -> None:
+def test_locks_leave_no_keys_that_other_libraries_list(tmp_path: Path, zarr_format: Any) -> None:
     root = exzarr.create_group(tmp_path, zarr_format=zarr_format)
     a = root.create_array("g/a", shape=(10,), chunks=(4,), dtype="i4", compressors=None)
     a[1:9] = 1  # parts of chunks
@@ -423,7 +423,7 @@ def test_nothing_is_left_that_others_would_list(tmp_path: Path, zarr_format: Any
 
 
 @posix
-def test_what_a_killed_writer_left_trips_nobody(tmp_path: Path) -> None:
+def test_leftovers_of_killed_writer_do_not_affect_readers(tmp_path: Path) -> None:
     a = exzarr.create_array(tmp_path, name="a", data=np.arange(12, dtype="i4"), chunks=4)
     die(tmp_path / "a", "a[1:3] = 5", "c/0")
     die(tmp_path / "a", "a.append([1, 2, 3])", "zarr.json")

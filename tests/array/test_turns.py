@@ -109,7 +109,7 @@ OLD = [-1, -2, -3, -4, -5, -6, -7]
 
 @pytest.mark.parametrize("puts", range(7))
 @pytest.mark.parametrize("count", [1, 6])
-def test_an_appender_that_sleeps_at_whatever_moment_undoes_nothing_and_is_done_in_the_end(place, puts, count):
+def test_paused_append_overwrites_nothing_and_completes(place, puts, count):
     """It wakes when others have appended less, or more, than what it wanted to."""
     wake = late(place(), puts, lambda a: a.append(np.full((4, 3), 9)))
     other = place()
@@ -127,7 +127,7 @@ def test_an_appender_that_sleeps_at_whatever_moment_undoes_nothing_and_is_done_i
 
 
 @pytest.mark.parametrize("puts", range(1, 6))
-def test_an_appender_that_sleeps_does_not_undo_appends_of_the_fill_value(place, puts):
+def test_paused_append_keeps_appended_fill_values(place, puts):
     wake = late(place(), puts, lambda a: a.append(np.full((2, 3), 9)))
     other = place()
     other.append(np.zeros((20, 3), "i4"))
@@ -139,7 +139,7 @@ def test_an_appender_that_sleeps_does_not_undo_appends_of_the_fill_value(place, 
 
 
 @pytest.mark.parametrize("puts", range(1, 6))
-def test_an_appender_that_sleeps_while_the_array_is_resized_leaves_only_the_fill_value(place, puts):
+def test_paused_append_during_resize_leaves_only_fill_value(place, puts):
     wake = late(place(), puts, lambda a: a.append(np.full((9, 3), 9)))
     other = place()
     other.resize((30, 3))
@@ -151,7 +151,7 @@ def test_an_appender_that_sleeps_while_the_array_is_resized_leaves_only_the_fill
 
 @pytest.mark.parametrize("puts", range(6))
 @pytest.mark.parametrize("shape", [(2, 3), (25, 3)])
-def test_a_resize_that_sleeps_takes_nothing_of_what_was_appended(place, puts, shape):
+def test_paused_resize_keeps_appended_rows(place, puts, shape):
     place().append(np.full((6, 3), 8))
     wake = late(place(), puts, lambda a: a.resize(shape))
     other = place()
@@ -166,7 +166,7 @@ def test_a_resize_that_sleeps_takes_nothing_of_what_was_appended(place, puts, sh
 
 
 @pytest.mark.parametrize("puts", range(5))
-def test_attributes_that_are_set_in_between_stay(place, puts):
+def test_attributes_set_during_append_are_kept(place, puts):
     if place().zarr_format == 2:
         pytest.skip("two documents")
     wake = late(place(), puts, lambda a: a.append(np.full((4, 3), 9)))
@@ -177,7 +177,7 @@ def test_attributes_that_are_set_in_between_stay(place, puts):
     assert rows_of(again) == OLD + [9] * 4
 
 
-def test_a_turn_that_somebody_else_has_is_waited_for(place):
+def test_append_waits_for_lease_of_other_writer(place):
     """Longer than it takes to be taken for dead: the holder shows that it is alive."""
     array = place()
     began, go = threading.Event(), threading.Event()
@@ -205,7 +205,7 @@ def test_a_turn_that_somebody_else_has_is_waited_for(place):
         assert rows_of(array) == OLD + [9] * 9
 
 
-def test_nothing_is_left_in_the_attributes_and_no_key_and_others_read_what_is_in_the_document(tmp_path):
+def test_lease_leaves_no_attribute_and_no_key_and_other_libraries_read_the_document(tmp_path):
     """While somebody appends, and for ever if he has died."""
     client = obstore.store.LocalStore(tmp_path, mkdir=True)
     for zarr_format, name in ((3, "zarr.json"), (2, ".zarray")):
@@ -234,7 +234,7 @@ def test_nothing_is_left_in_the_attributes_and_no_key_and_others_read_what_is_in
         (tmp_path / "copy" / name).unlink()
 
 
-def test_a_turn_that_makes_no_sense_is_an_error_that_says_what_to_do():
+def test_invalid_lease_raises_error_with_advice():
     client = obstore.store.MemoryStore()
     store = ObjectStore(client)
     a = exzarr.create_array(store, shape=(4,), chunks=(2,), dtype="i1")
@@ -253,7 +253,7 @@ def test_a_turn_that_makes_no_sense_is_an_error_that_says_what_to_do():
             a.append([1])
 
 
-def test_what_an_append_asks_for_is_what_the_note_says():
+def test_requests_of_append_match_design_note():
     store = CountingStore(ObjectStore(obstore.store.MemoryStore()))
     a = exzarr.create_array(store, shape=(0, 3), chunks=(4, 3), dtype="i4")
     store.reset()

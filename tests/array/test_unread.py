@@ -34,7 +34,7 @@ BINARY = [
 
 
 @pytest.mark.parametrize("function", BINARY, ids=lambda f: f.__name__)
-def test_operators_say_to_read_first(array: Any, function: Any) -> None:
+def test_operators_raise_error_with_advice_to_read(array: Any, function: Any) -> None:
     for other in (0, 1.5, True, [1, 2], (1, 2)):
         with pytest.raises(TypeError, match=r"read what you need first, a\[\.\.\.\]") as caught:
             function(array, other)
@@ -47,7 +47,7 @@ def test_operators_say_to_read_first(array: Any, function: Any) -> None:
 @pytest.mark.parametrize(
     "function", [operator.neg, operator.pos, operator.invert, abs], ids=lambda f: f.__name__
 )
-def test_signs_say_to_read_first(array: Any, function: Any) -> None:
+def test_unary_operators_raise_error_with_advice_to_read(array: Any, function: Any) -> None:
     with pytest.raises(exzarr.ExzarrError, match="read what you need first"):
         function(array)
 
@@ -91,7 +91,7 @@ def test_two_arrays_are_equal_if_they_are_the_same_node(array: Any) -> None:
         ("sel", "isel"),
     ],
 )
-def test_methods_say_what_to_do(array: Any, name: str, hint: str) -> None:
+def test_numpy_methods_raise_error_with_advice(array: Any, name: str, hint: str) -> None:
     with pytest.raises(AttributeError, match=r"read what you need first, a\[\.\.\.\]") as caught:
         getattr(array, name)
     assert isinstance(caught.value, exzarr.ExzarrError)
@@ -99,14 +99,14 @@ def test_methods_say_what_to_do(array: Any, name: str, hint: str) -> None:
     assert not hasattr(array, name)
 
 
-def test_every_method_of_numpy_is_there_or_explained(array: Any) -> None:
+def test_every_numpy_method_exists_or_is_explained(array: Any) -> None:
     for name in dir(np.ndarray):
         if not name.startswith("_") and not hasattr(array, name):
             with pytest.raises(exzarr.ExzarrError):
                 getattr(array, name)
 
 
-def test_other_attributes_are_missing_as_usual(array: Any) -> None:
+def test_unknown_attributes_raise_attribute_error(array: Any) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'shpae'") as caught:
         array.shpae  # noqa: B018
     assert not isinstance(caught.value, exzarr.ExzarrError)

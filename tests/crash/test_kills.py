@@ -76,7 +76,7 @@ CASES = [(name, layout) for name, writer in WRITERS.items() for layout in writer
 
 
 @pytest.mark.parametrize(("name", "layout"), CASES, ids=[f"{n}-{layout}" for n, layout in CASES])
-def test_whoever_is_killed_leaves_old_or_new(
+def test_killed_writer_leaves_old_or_new_state(
     name: str, layout: str, nursery: Nursery, tmp_path: Path
 ) -> None:
     writer, path = WRITERS[name], tmp_path / "a.zarr"

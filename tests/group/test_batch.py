@@ -43,7 +43,7 @@ def stored(store: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_what_is_made_in_a_batch_is_consolidated_at_its_end(store, zarr_format):
+def test_batch_consolidates_new_nodes_at_its_end(store, zarr_format):
     root = exzarr.create_group(store, zarr_format=zarr_format)
     root.create_array("old", shape=4, dtype="i4", chunks=2)
     root.create_group("sub").consolidate_metadata()
@@ -68,7 +68,7 @@ def test_what_is_made_in_a_batch_is_consolidated_at_its_end(store, zarr_format):
     assert exzarr.check(store, grace=0).findings == ()
 
 
-def test_zarr_python_finds_what_a_batch_made(tmp_path):
+def test_zarr_python_finds_nodes_of_a_batch(tmp_path):
     root = exzarr.create_group(tmp_path / "s.zarr").consolidate_metadata()
     with root.batch():
         for number in range(20):
@@ -78,7 +78,7 @@ def test_zarr_python_finds_what_a_batch_made(tmp_path):
     np.testing.assert_array_equal(theirs["x7"][...], [7, 8, 9])
 
 
-def test_a_block_that_fails_is_recorded_up_to_there(store):
+def test_failed_batch_records_completed_changes(store):
     root = exzarr.create_group(store).consolidate_metadata()
 
     def make() -> None:
@@ -91,7 +91,7 @@ def test_a_block_that_fails_is_recorded_up_to_there(store):
     assert consolidated(store) == stored(store) == ["x"]
 
 
-def test_what_is_deleted_or_replaced_in_a_batch_is_never_consolidated_as_it_was(store):
+def test_batch_removes_deleted_and_replaced_nodes_immediately(store):
     root = exzarr.create_group(store)
     root.create_array("gone", shape=3, dtype="i4")
     root.create_array("other", shape=3, dtype="i4")
@@ -127,7 +127,7 @@ def test_threads_and_nested_batches(store):
     assert "afterwards" in consolidated(store)
 
 
-def test_what_other_processes_write_meanwhile_stays(tmp_path, run_python):
+def test_batch_keeps_changes_of_other_processes(tmp_path, run_python):
     path = tmp_path / "s.zarr"
     root = exzarr.create_group(path).consolidate_metadata()
     with root.batch():
@@ -142,7 +142,7 @@ def test_what_other_processes_write_meanwhile_stays(tmp_path, run_python):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_forked_child_records_what_it_makes(tmp_path, run_python):
+def test_forked_child_in_batch_records_its_nodes(tmp_path, run_python):
     program = """
 import os, sys, warnings
 import exzarr
@@ -177,7 +177,7 @@ with root.batch():
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 @pytest.mark.parametrize("group", ["", "g"])
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_batch_that_was_killed_is_explained_and_repaired(tmp_path, group, zarr_format):
+def test_killed_batch_is_reported_and_repaired(tmp_path, group, zarr_format):
     path = tmp_path / "s.zarr"
     root = exzarr.create_group(path, zarr_format=zarr_format)
     root.create_group("g").consolidate_metadata()
@@ -196,7 +196,7 @@ def test_a_batch_that_was_killed_is_explained_and_repaired(tmp_path, group, zarr
     assert exzarr.check(path, grace=0).findings == ()
 
 
-def test_a_batch_costs_the_same_per_array_however_many_there_are():
+def test_batch_cost_per_array_is_constant():
     """Bytes that are read and written, for the same ten arrays beside few and beside many."""
 
     def cost(existing: int) -> tuple[int, int]:
@@ -221,7 +221,7 @@ def test_a_batch_costs_the_same_per_array_however_many_there_are():
     assert cost(200) == cost(20)
 
 
-def test_a_batch_needs_a_group_that_can_be_written(tmp_path):
+def test_batch_requires_writable_group(tmp_path):
     exzarr.create_group(tmp_path / "s.zarr")
     with (
         pytest.raises(exzarr.ReadOnlyError, match="read-only"),

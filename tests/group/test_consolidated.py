@@ -40,7 +40,7 @@ def stored(root: Group) -> dict[str, Any]:
 BEGIN = {"g0": None, "g0/a0": [1], "g0/a2": [3], "g1": None, "g1/a1": [2]}
 
 
-def test_opens_with_one_read(root: Group) -> None:
+def test_consolidated_group_opens_with_one_read(root: Group) -> None:
     store = CountingStore(root.store)
     group = exzarr.open_group(store, mode="r", zarr_format=root.zarr_format)
     assert store.calls["get"] == 1
@@ -56,7 +56,7 @@ def test_opens_with_one_read(root: Group) -> None:
     np.testing.assert_array_equal(group.get_array("g0/a2")[:], np.arange(3))
 
 
-def test_listing_200_arrays_asks_the_store_for_nothing(root: Group) -> None:
+def test_listing_200_arrays_sends_no_request(root: Group) -> None:
     nodes = {f"many/{i:03}": exzarr.array_metadata(shape=(i,), dtype="f4") for i in range(200)}
     store = CountingStore(exzarr.MemoryStore())
     for _ in exzarr.create_hierarchy(store=store, nodes=nodes):
@@ -68,7 +68,7 @@ def test_listing_200_arrays_asks_the_store_for_nothing(root: Group) -> None:
     assert sum(store.calls.values()) == 1
 
 
-def test_zarr_python_reads_it(tmp_path: Any, zarr_format: Any) -> None:
+def test_zarr_python_reads_consolidated_metadata(tmp_path: Any, zarr_format: Any) -> None:
     root = exzarr.create_group(tmp_path / "x", zarr_format=zarr_format)
     root.create_array("g/h/a", data=np.arange(3), attributes={"i": 1})
     root.create_group("e", attributes={"b": 2})
@@ -82,7 +82,7 @@ def test_zarr_python_reads_it(tmp_path: Any, zarr_format: Any) -> None:
     assert stored(root) == {"e": None, "g": None, "g/h": None, "g/h/a": [3]}
 
 
-def test_zarr_python_s_is_read(tmp_path: Any, zarr_format: Any) -> None:
+def test_consolidated_metadata_of_zarr_python_is_read(tmp_path: Any, zarr_format: Any) -> None:
     theirs = zarr.create_group(tmp_path / "x", zarr_format=zarr_format, attributes={"top": 1})
     theirs.create_array("g/h/a", data=np.arange(3), attributes={"i": 1})
     theirs.create_group("e", attributes={"b": 2})
@@ -122,7 +122,7 @@ CHANGES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("how", ["consolidated", "not consolidated", "by path", "pickled"])
-def test_what_is_written_is_never_stale(root: Group, change: str, how: str) -> None:
+def test_writes_through_the_group_update_consolidated_metadata(root: Group, change: str, how: str) -> None:
     make, expected = CHANGES[change]
     writer = exzarr.open_group(root.store, use_consolidated=None if how != "not consolidated" else False)
     if how == "by path" and "/" in change:
@@ -143,7 +143,7 @@ def test_what_is_written_is_never_stale(root: Group, change: str, how: str) -> N
         assert reader.attrs == direct.attrs
 
 
-def test_nodes_opened_by_their_path_keep_it_in_step(root: Group) -> None:
+def test_nodes_opened_by_path_update_consolidated_metadata(root: Group) -> None:
     array = exzarr.open_array(root.store, path="g0/a2")
     array.append([5])
     array.attrs["j"] = 3
@@ -156,7 +156,7 @@ def test_nodes_opened_by_their_path_keep_it_in_step(root: Group) -> None:
     assert "g1/sub" in found
 
 
-def test_groups_that_are_consolidated_inside_others(root: Group) -> None:
+def test_nested_consolidated_groups_are_updated(root: Group) -> None:
     inner = root.get_group("g0").consolidate_metadata()
     inner.create_array("new", shape=(1,), dtype="i1")
     root.get_array("g0/a0").resize((8,))
@@ -168,7 +168,7 @@ def test_groups_that_are_consolidated_inside_others(root: Group) -> None:
         assert group.get_array(f"{prefix}new").shape == (1,)
 
 
-def test_two_groups_do_not_undo_what_the_other_wrote(root: Group) -> None:
+def test_two_group_handles_keep_changes_of_each_other(root: Group) -> None:
     first, second = exzarr.open_group(root.store), exzarr.open_group(root.store)
     first.create_array("from first", shape=(1,), dtype="i1")
     second.create_array("from second", shape=(1,), dtype="i1")
@@ -176,7 +176,7 @@ def test_two_groups_do_not_undo_what_the_other_wrote(root: Group) -> None:
     assert {"from first", "from second"} < {*exzarr.open_consolidated(root.store)}
 
 
-def test_other_software_s_changes_are_not_overwritten(root: Group) -> None:
+def test_changes_of_other_software_are_kept(root: Group) -> None:
     """Writing reads the node's own document, whatever consolidated metadata says."""
     consolidated = exzarr.open_group(root.store)
     array = consolidated.get_array("g0/a2")
@@ -191,7 +191,7 @@ def test_other_software_s_changes_are_not_overwritten(root: Group) -> None:
     assert array.refresh().shape == (10,)
 
 
-def test_nodes_that_only_the_store_has_are_not_overwritten_unasked(root: Group) -> None:
+def test_nodes_missing_from_consolidated_metadata_are_not_overwritten(root: Group) -> None:
     document = root.store.get("g0/a2/zarr.json" if root.zarr_format == 3 else "g0/a2/.zarray")
     assert document is not None
     root.store.put("other/zarr.json" if root.zarr_format == 3 else "other/.zarray", document)
@@ -207,7 +207,7 @@ def test_nodes_that_only_the_store_has_are_not_overwritten_unasked(root: Group) 
     assert root.store.get("other/zarr.json") is None
 
 
-def test_nodes_that_only_consolidated_metadata_has_can_be_deleted(root: Group) -> None:
+def test_nodes_missing_from_store_can_be_deleted(root: Group) -> None:
     root.store.delete_prefix("g1/a1")
     group = exzarr.open_group(root.store)
     assert "g1/a1" in group
@@ -216,7 +216,7 @@ def test_nodes_that_only_consolidated_metadata_has_can_be_deleted(root: Group) -
     assert "g1/a1" not in stored(root)
 
 
-def test_insisting_on_consolidated_metadata(store: exzarr.Store) -> None:
+def test_required_consolidated_metadata_raises_if_missing(store: exzarr.Store) -> None:
     exzarr.create_group(store)
     with pytest.raises(ValueError, match=r"exzarr.consolidate_metadata writes it"):
         exzarr.open_consolidated(store)
@@ -226,7 +226,7 @@ def test_insisting_on_consolidated_metadata(store: exzarr.Store) -> None:
         exzarr.open_consolidated(exzarr.MemoryStore())
 
 
-def test_broken_consolidated_metadata_can_be_done_without(root: Group) -> None:
+def test_broken_consolidated_metadata_can_be_ignored(root: Group) -> None:
     if root.zarr_format == 3:
         document = json.loads(bytes(root.store.get("zarr.json") or b""))
         document["consolidated_metadata"]["metadata"]["g0"] = {"zarr_format": 3, "node_type": "planet"}
@@ -241,7 +241,7 @@ def test_broken_consolidated_metadata_can_be_done_without(root: Group) -> None:
     assert "a2" in exzarr.open_group(root.store, use_consolidated=False).get_group("g0")
 
 
-def test_hostile_consolidated_metadata_names_no_other_place(root: Group) -> None:
+def test_consolidated_paths_outside_of_group_are_refused(root: Group) -> None:
     key = "zarr.json" if root.zarr_format == 3 else ".zmetadata"
     document = json.loads(bytes(root.store.get(key) or b""))
     members = document["consolidated_metadata"]["metadata"] if root.zarr_format == 3 else document["metadata"]
@@ -266,7 +266,7 @@ def test_other_versions_of_the_format_are_an_error_or_left_out(store: exzarr.Sto
     assert [*exzarr.open_group(store, use_consolidated=False)] == ["new", "old"]
 
 
-def test_consolidating_a_store_or_a_group_below(root: Group) -> None:
+def test_consolidate_metadata_of_store_or_path(root: Group) -> None:
     assert exzarr.consolidate_metadata(root.store).consolidated
     assert exzarr.consolidate_metadata(root.store, path="g0").path == "g0"
     assert exzarr.consolidate_metadata(root, path="g1").consolidated
@@ -279,7 +279,7 @@ def test_consolidating_a_store_or_a_group_below(root: Group) -> None:
 
 
 @pytest.mark.parametrize("broken", [5, None, [], {}, {"zarr_format": 9, "node_type": "array"}])
-def test_a_broken_member_does_not_close_the_others(root: Group, broken: Any) -> None:
+def test_broken_member_does_not_affect_other_members(root: Group, broken: Any) -> None:
     key = "zarr.json" if root.zarr_format == 3 else ".zmetadata"
     root.create_array("good", data=np.arange(3))
     root.create_array("bad", data=np.arange(4))
@@ -306,7 +306,7 @@ def test_a_broken_member_does_not_close_the_others(root: Group, broken: Any) -> 
 @pytest.mark.parametrize(
     "broken", [{"kind": "other"}, {"kind": "inline"}, 5, {"kind": "inline", "metadata": []}]
 )
-def test_unreadable_consolidated_metadata_can_be_done_without(broken: Any) -> None:
+def test_unreadable_consolidated_metadata_can_be_ignored(broken: Any) -> None:
     store = exzarr.MemoryStore()
     root = exzarr.open_group(store, mode="w")
     root.create_array("a", data=np.arange(3))

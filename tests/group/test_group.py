@@ -51,7 +51,7 @@ def test_membership(root: Group) -> None:
     assert root.get("nothing", 5) == 5
 
 
-def test_listing_is_sorted_and_right_below(root: Group) -> None:
+def test_listing_has_sorted_direct_children(root: Group) -> None:
     fill(root)
     assert [*root] == [*root.keys()] == ["a", "e", "g"]
     assert len(root) == root.nmembers() == 3
@@ -84,7 +84,7 @@ def test_zarr_python_sees_the_same_hierarchy(tmp_path: Any, zarr_format: Any) ->
     np.testing.assert_array_equal(theirs["g/b"][:], np.arange(4.0))
 
 
-def test_zarr_python_s_hierarchy_is_seen(tmp_path: Any, zarr_format: Any) -> None:
+def test_hierarchy_of_zarr_python_is_read(tmp_path: Any, zarr_format: Any) -> None:
     theirs = zarr.create_group(tmp_path / "x", zarr_format=zarr_format, attributes={"title": "all"})
     theirs.create_array("g/b", data=np.arange(4.0))
     theirs.create_group("e")
@@ -94,7 +94,7 @@ def test_zarr_python_s_hierarchy_is_seen(tmp_path: Any, zarr_format: Any) -> Non
     np.testing.assert_array_equal(root["g/b"][:], np.arange(4.0))  # type: ignore[index]
 
 
-def test_what_is_not_there_says_what_was_looked_for(root: Group) -> None:
+def test_missing_node_error_names_documents(root: Group) -> None:
     with pytest.raises(KeyError, match=r"no array or group at .*nothing \(looked for zarr.json, .zarray"):
         root["nothing"]
     with pytest.raises(FileNotFoundError):
@@ -105,7 +105,7 @@ def test_what_is_not_there_says_what_was_looked_for(root: Group) -> None:
         root["../other"]
 
 
-def test_the_other_kind_of_node(root: Group) -> None:
+def test_wrong_kind_of_node_raises(root: Group) -> None:
     fill(root)
     with pytest.raises(NodeTypeError, match=r"a group at .*, not an array"):
         root.get_array("g")
@@ -113,7 +113,7 @@ def test_the_other_kind_of_node(root: Group) -> None:
         root.get_group("a")
 
 
-def test_new_nodes_do_not_replace_others_unasked(root: Group) -> None:
+def test_new_nodes_replace_others_only_with_overwrite(root: Group) -> None:
     fill(root)
     for create in (root.create_group, lambda name: root.create_array(name, shape=3, dtype="i1")):
         for path, kind in (("a", "an array"), ("g", "a group"), ("g/b", "an array")):
@@ -124,7 +124,7 @@ def test_new_nodes_do_not_replace_others_unasked(root: Group) -> None:
     assert [path for path, _ in root.walk()] == ["a", "e", "g", "g/b", "g/h", "g/h/c"]
 
 
-def test_overwriting_deletes_what_was_there(root: Group) -> None:
+def test_overwriting_deletes_old_node(root: Group) -> None:
     fill(root)
     root.create_array("g", shape=(2,), dtype="i1", overwrite=True)
     assert [path for path, _ in root.walk()] == ["a", "e", "g"]
@@ -138,7 +138,7 @@ def test_overwriting_deletes_what_was_there(root: Group) -> None:
     ]
 
 
-def test_require(root: Group) -> None:
+def test_require_returns_or_creates_node(root: Group) -> None:
     fill(root)
     assert root.require_group("g") == root["g"]
     assert root.require_group("new/deep").path == "new/deep"
@@ -187,7 +187,7 @@ def test_copying_and_moving(root: Group) -> None:
     np.testing.assert_array_equal(copied["b"][:], np.arange(4.0))  # type: ignore[index]
 
 
-def test_copies_do_not_replace_others_unasked_nor_go_into_themselves(root: Group) -> None:
+def test_copy_refuses_existing_destination_and_copy_into_itself(root: Group) -> None:
     fill(root)
     with pytest.raises(NodeExistsError):
         root.copy("a", "g")
@@ -201,7 +201,7 @@ def test_copies_do_not_replace_others_unasked_nor_go_into_themselves(root: Group
     assert "g/h" not in root
 
 
-def test_attributes_are_stored_at_once(root: Group) -> None:
+def test_attributes_are_stored_immediately(root: Group) -> None:
     root.attrs["a"] = (1, np.float32(2))
     root.attrs.update({"b": {"c": None}}, d="e")
     assert root.update_attributes({"f": [np.arange(2)]}) is root
@@ -218,7 +218,7 @@ def test_attributes_are_stored_at_once(root: Group) -> None:
     assert exzarr.open_group(root.store).attrs == {"only": 1}
 
 
-def test_attributes_that_others_wrote_meanwhile_stay(root: Group) -> None:
+def test_attributes_written_by_other_handles_are_kept(root: Group) -> None:
     first, second = exzarr.open_group(root.store), exzarr.open_group(root.store)
     first.attrs["a"] = 1
     second.attrs["b"] = 2
@@ -252,7 +252,7 @@ def test_read_only_groups_refuse_every_change(root: Group) -> None:
     assert [path for path, _ in group.walk()] == ["a", "e", "g", "g/b", "g/h", "g/h/c"]
 
 
-def test_what_a_group_was_opened_with_holds_for_its_arrays(root: Group) -> None:
+def test_options_of_group_apply_to_its_arrays(root: Group) -> None:
     fill(root)
     group = exzarr.open_group(root.store, mode="r", missing="error")
     with pytest.raises(exzarr.ChunkMissingError):
@@ -277,7 +277,7 @@ def test_identity(root: Group) -> None:
     assert repr(root["g"]) == f"<exzarr.Group {str(root.store).rstrip('/')}/g v{root.zarr_format}>"
 
 
-def test_names_that_are_no_nodes_are_not_listed(root: Group) -> None:
+def test_other_keys_are_not_listed_as_nodes(root: Group) -> None:
     fill(root)
     for key in ("junk/file", "__hidden/file", "c/0", "zarr.json.bak"):
         root.store.put(key, b"{}")

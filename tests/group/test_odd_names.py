@@ -60,7 +60,7 @@ def test_nodes_with_reserved_names_are_listed_read_and_copied(store: Store, zarr
     assert [*exzarr.open_group(store)] == []
 
 
-def test_check_names_nodes_that_the_specification_does_not_allow(store: Store) -> None:
+def test_check_reports_reserved_names(store: Store) -> None:
     odd_group(store, 3)
     report = exzarr.check(store, grace=0)
     assert [(f.code, f.key) for f in report.findings if f.key != "a\\b"] == [
@@ -70,7 +70,7 @@ def test_check_names_nodes_that_the_specification_does_not_allow(store: Store) -
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_new_nodes_do_not_get_reserved_names(store: Store, zarr_format: Format) -> None:
+def test_new_nodes_with_reserved_names_are_refused(store: Store, zarr_format: Format) -> None:
     group = exzarr.open_group(store, mode="w", zarr_format=zarr_format)
     group.create_array("plain", data=np.arange(3))
     before = sorted(store.list())
@@ -108,7 +108,7 @@ def test_existing_nodes_with_reserved_names_can_be_written_and_replaced(store: S
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_conversion_keeps_names_and_says_so(store: Store, zarr_format: Format) -> None:
+def test_conversion_keeps_reserved_names_and_reports_them(store: Store, zarr_format: Format) -> None:
     odd_group(store, zarr_format, ("__a", "b"))
     report = exzarr.convert(store, 5 - zarr_format)  # type: ignore[arg-type]
     assert [*exzarr.open_group(store)] == ["__a", "b"]
@@ -128,7 +128,7 @@ def test_conversion_refuses_a_node_that_hides_a_document(
     assert {key: store.get(key) for key in store.list()} == before
 
 
-def test_quarantined_chunks_are_no_node(store: Store) -> None:
+def test_quarantine_is_not_a_node(store: Store) -> None:
     group = exzarr.open_group(store, mode="w")
     store.put("__exzarr_quarantine__/zarr.json", b"{}")
     assert [*group] == []
@@ -142,7 +142,7 @@ def test_repeated_slashes_in_a_path_count_as_one(store: Store) -> None:
     assert group["a//b"] == group["/a/b/"]
 
 
-def test_check_names_keys_that_no_path_can_name(tmp_path: Path) -> None:
+def test_check_reports_keys_without_valid_path(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(".zgroup", b'{"zarr_format": 2}')
         archive.writestr("a//b/.zgroup", b'{"zarr_format": 2}')
@@ -150,7 +150,7 @@ def test_check_names_keys_that_no_path_can_name(tmp_path: Path) -> None:
     assert [(finding.code, finding.key) for finding in report.findings] == [("EXZ403", "a//b/.zgroup")]
 
 
-def test_a_listing_with_an_empty_name_is_not_taken_for_a_node() -> None:
+def test_empty_name_in_listing_is_not_a_node() -> None:
     class Raw(StoreWrapper):
         def list_dir(self, prefix: str = "") -> Any:
             keys, prefixes = super().list_dir(prefix)

@@ -25,14 +25,14 @@ def chunk_names(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("case", ALL, ids=str)
-def test_others_read_what_exzarr_writes(case: Case, tmp_path: Path) -> None:
+def test_other_libraries_read_arrays_of_exzarr(case: Case, tmp_path: Path) -> None:
     values = write("exzarr", case, tmp_path)
     for library in ("exzarr", "zarr", "tensorstore"):
         assert_values(read(library, case.zarr_format, tmp_path), values)
 
 
 @pytest.mark.parametrize("case", ALL, ids=str)
-def test_exzarr_reads_what_others_write(case: Case, tmp_path: Path) -> None:
+def test_exzarr_reads_arrays_of_other_libraries(case: Case, tmp_path: Path) -> None:
     wrote: dict[str, Any] = {}
     for library in ("zarr", "tensorstore"):
         values = write(library, case, tmp_path / library)

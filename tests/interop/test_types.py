@@ -57,7 +57,7 @@ TYPES: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize("shards", [None, (4, 6)])
 @pytest.mark.parametrize("compressors", [None, "auto"])
 @pytest.mark.parametrize(("zarr_format", "dtype"), TYPES, ids=repr)
-def test_zarr_python_reads_and_goes_on_writing(
+def test_zarr_python_reads_and_writes_arrays_of_exzarr(
     zarr_format: Any, dtype: Any, compressors: Any, shards: Any, tmp_path: Path
 ) -> None:
     if shards and zarr_format == 2:
@@ -101,7 +101,7 @@ def test_zarr_python_reads_and_goes_on_writing(
     ],
     ids=lambda values: values.dtype.str,
 )
-def test_exzarr_reads_and_goes_on_writing(values: np.ndarray, zarr_format: Any, tmp_path: Path) -> None:
+def test_exzarr_reads_and_writes_arrays_of_zarr_python(values: np.ndarray, zarr_format: Any, tmp_path: Path) -> None:
     theirs: Any = zarr.create_array(
         tmp_path, shape=values.shape, dtype=values.dtype, zarr_format=zarr_format, chunks=(2,) * values.ndim
     )
@@ -192,7 +192,7 @@ def test_shards_in_shards(location: Any, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(ZARR < (3, 4), reason="zarr-python before 3.4 has no rectilinear grids")
 @pytest.mark.parametrize("shards", [None, ([4, 2, 4], [6, 6])])
-def test_chunks_that_vary_in_length(shards: Any, tmp_path: Path) -> None:
+def test_rectilinear_chunks(shards: Any, tmp_path: Path) -> None:
     chunks: Any = ([1, 5, 4], [3, 3, 6]) if shards is None else (2, 3)
     values = numbered((10, 12), "i2")
     array = make((10, 12), "i2", store=LocalStore(tmp_path / "ours"), chunks=chunks, shards=shards)
@@ -211,7 +211,7 @@ def test_chunks_that_vary_in_length(shards: Any, tmp_path: Path) -> None:
             assert_same(read("exzarr", 3, tmp_path / "theirs"), values)
 
 
-def test_a_part_is_written_into_what_others_wrote(tmp_path: Path) -> None:
+def test_partial_write_into_array_of_other_library(tmp_path: Path) -> None:
     """Chunks that were not touched keep their bytes; those that were are read by all."""
     values = numbered((10, 10), "i4")
     theirs: Any = zarr.create_array(tmp_path, shape=(10, 10), dtype="i4", chunks=(2, 2), shards=(4, 4))

@@ -101,7 +101,9 @@ def test_zarr_python_reads_and_writes_arrays_of_exzarr(
     ],
     ids=lambda values: values.dtype.str,
 )
-def test_exzarr_reads_and_writes_arrays_of_zarr_python(values: np.ndarray, zarr_format: Any, tmp_path: Path) -> None:
+def test_exzarr_reads_and_writes_arrays_of_zarr_python(
+    values: np.ndarray, zarr_format: Any, tmp_path: Path
+) -> None:
     theirs: Any = zarr.create_array(
         tmp_path, shape=values.shape, dtype=values.dtype, zarr_format=zarr_format, chunks=(2,) * values.ndim
     )

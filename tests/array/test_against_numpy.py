@@ -1,4 +1,4 @@
-"""Reading and writing does what it does to a NumPy array: in value, data type, shape, and scalar or not."""
+"""Reads and writes give the same values, data type, shape and scalars as NumPy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.engine.tools import SHARES, assert_same, data_for, make, numbered, op
 
 
 def written(array: Array, seed: int = 1) -> np.ndarray:
-    """The model of an array that was filled with values, in NumPy."""
+    """Return a NumPy array with the values that were written, as a model."""
     model = data_for(array, seed)
     array[...] = model
     return model
@@ -55,7 +55,7 @@ def test_any_selection_of_any_array_equals_numpy(data: Any) -> None:
 
 @st.composite
 def outs(draw: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array of `shape` in any order of memory, with gaps, or turned round."""
+    """Draw an array of `shape` with any memory order and strides, also negative ones."""
     kind = draw(st.sampled_from(["C", "F", "gaps", "reversed"]))
     if kind == "gaps":
         every_other: Any = (*[slice(None, None, 2)] * len(shape), ...)
@@ -85,7 +85,7 @@ def test_out_with_any_strides_and_data_type_receives_result(data: Any) -> None:
     model = written(array)
     pick = data.draw(picks(array))
     found = pick.expect(model)
-    wanted = np.empty(np.shape(found), array.dtype)  # np.asarray would take an object for a string
+    wanted = np.empty(np.shape(found), array.dtype)  # np.asarray would convert an object to a string
     wanted[...] = found
     dtype = array.dtype
     if data.draw(st.booleans()) and dtype.isnative:
@@ -295,14 +295,14 @@ def test_writing_does_not_change_the_value() -> None:
     assert not result.any()
 
 
-# -- runs of neighbours, bands, small and large ----------------------------------------------
+# -- runs, contiguous rows, small and large chunks ----------------------------------------------
 
 
 @pytest.mark.parametrize("settings_", [{"workers": 1}, SHARES], ids=["one", "shared"])
 @pytest.mark.parametrize("compressors", [None, "zstd"])
 @pytest.mark.parametrize("shards", [None, (16, 24)])
 def test_wide_arrays_of_small_chunks(settings_: Any, compressors: Any, shards: Any) -> None:
-    """Many neighbours move together; some of them are not stored."""
+    """Runs of neighbouring chunks, some of which are not stored."""
     array = make((40, 500), "u2", chunks=(8, 6), shards=shards, compressors=compressors, fill_value=9)
     model = np.full((40, 500), 9, "u2")
     values = numbered((40, 500), "u2")
@@ -338,7 +338,7 @@ def test_contiguous_rows(settings_: Any, compressors: Any, dtype: Any) -> None:
 
 
 def test_chunks_decoded_in_place() -> None:
-    """From 64 KiB on."""
+    """Chunks of 64 KiB and more are decoded in place."""
     array = make((300, 128), "f4", chunks=(150, 128), compressors="zstd")
     model = numbered((300, 128), "f4")
     array[...] = model
@@ -351,7 +351,7 @@ def test_chunks_decoded_in_place() -> None:
 @pytest.mark.parametrize("shards", [None, "regular", "many", "rectilinear"])
 @pytest.mark.parametrize("size", [3, 90])
 def test_points_in_every_layout(size: int, shards: Any, order: Any, settings_: Any) -> None:
-    """From 256 KiB on a chunk is moved by itself."""
+    """Chunks of 256 KiB and more are copied one by one."""
     n = 8 * size
     layouts: dict[Any, Any] = {
         None: None,

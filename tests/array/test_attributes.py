@@ -1,4 +1,4 @@
-"""Attributes: what is shown is what is stored, and what can't be stored is refused."""
+"""Attributes are shown as they are stored; values that cannot be stored are refused."""
 
 from __future__ import annotations
 

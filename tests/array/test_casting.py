@@ -1,4 +1,4 @@
-"""What is written to an array of another data type: converted as NumPy converts it, or refused; never lost silently."""
+"""Values of another data type are converted as in NumPy, or refused; never changed silently."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ SCALARS = [*NUMBERS, *[np.asarray(n)[()] for n in NUMBERS if n != 2**70], np.flo
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "u8", "f2", "f4", "f8", "c8"])
 @pytest.mark.parametrize("value", SCALARS, ids=repr)
 def test_single_number_is_stored_if_data_type_represents_it(dtype: str, value: Any) -> None:
-    """A number goes in if it comes out equal, or (for floats) rounded, and no finite one as infinite."""
+    """A number is stored if it is read back equal, or (for floats) rounded, and not infinite if it was finite."""
     with np.errstate(all="ignore"):
         try:
             stored = np.asarray(complex(value) if np.dtype(dtype).kind == "c" else value).astype(dtype)[()]

@@ -1,4 +1,4 @@
-"""Processes and threads that write parts of the same chunks and shards: every element is its last writer's."""
+"""Processes and threads write parts of the same chunks and shards: every element has the value of its last writer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exzarr import MemoryStore
 WRITERS = 8
 ROUNDS = 20
 
-# Writer i has the elements i, i + 8, i + 16, ... : in every chunk there are some of every writer's.
+# Writer i writes the elements i, i + 8, i + 16, ...: every chunk has elements of every writer.
 WRITE = """
 import sys
 import exzarr
@@ -47,7 +47,7 @@ def start(program: str, *args: object) -> subprocess.Popen[str]:
 
 
 def run_all(processes: list[subprocess.Popen[str]]) -> None:
-    """Let them go at once, and wait for them."""
+    """Start the processes at the same time, and wait for them."""
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -100,7 +100,7 @@ def test_eight_threads_write_the_same_chunks_and_shards(tmp_path: Path, kind: st
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_concurrent_writes_of_whole_and_partial_chunks_are_serialized(layout: str) -> None:
-    """What is written in part is never lost but to a whole chunk, and what is written whole is never torn."""
+    """Only a whole chunk overwrites a partial write, and a whole chunk is never torn."""
     array = exzarr.create_array(MemoryStore(), shape=100, dtype="i4", **LAYOUTS[layout])
     done = threading.Event()
     wholes = 0
@@ -125,7 +125,7 @@ def test_concurrent_writes_of_whole_and_partial_chunks_are_serialized(layout: st
         done.set()
         thread.join()
     array[5:15] = 77
-    # A part that was read before the last whole chunk, and put after it, would have brought back an older one.
+    # A partial write that was read before the last whole chunk, and put after it, would restore an older chunk.
     assert {*array[:][[*range(5), *range(15, 30)]].tolist()} == {-wholes}
 
 
@@ -134,7 +134,7 @@ def test_writer_with_old_shape_keeps_appended_rows(tmp_path: Path) -> None:
         a = exzarr.create_array(tmp_path / name, shape=(45,), dtype="i4", **layout)
         behind = exzarr.open_array(tmp_path / name)
         a.append(np.arange(1, 31))
-        behind[:] = -1  # all there is, as far as it knows
+        behind[:] = -1  # the whole array, in the shape that it has read
         np.testing.assert_array_equal(a[:], [*[-1] * 45, *range(1, 31)], err_msg=name)
 
 

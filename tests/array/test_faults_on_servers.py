@@ -1,4 +1,4 @@
-"""Object stores behind a network that loses, breaks, throttles and dawdles: nothing is lost, torn, done twice, or hangs."""
+"""Object stores behind a network that drops, breaks, throttles and delays: no data is lost, torn or written twice; nothing hangs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ on_s3 = pytest.mark.parametrize("object_server", ["s3"], indirect=True)
 
 
 def new_array(object_server, proxy, shards, attempts):
-    """An array behind the proxy, and the same, reached straight."""
+    """Return an array behind the proxy, and the same array without the proxy."""
     proxy.plan.clear()
     straight = object_server.store()
     made = exzarr.create_array(straight, shape=(24, 10), chunks=(4, 5), shards=shards, dtype="i4")
@@ -98,11 +98,11 @@ def test_permanent_faults_raise_and_leave_whole_chunks(object_server, proxy, dat
             assert chunk[0, 0] in ((1, 2) if failed else (2,))
 
 
-# -- several at once -------------------------------------------------------------------------------
+# -- several writers -------------------------------------------------------------------------------
 
 
 class Apart(ObjectStore):
-    """Equal to no other, so that each stands for a process of its own."""
+    """A store that is equal to no other, so that each instance acts as a separate process."""
 
     __eq__ = object.__eq__  # type: ignore[assignment]
     __hash__ = object.__hash__
@@ -122,7 +122,7 @@ def faults(seed, what, count=3000):
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_concurrent_appends_with_lost_responses_store_each_row_once(object_server, proxy, seed):
-    """And of parts of one chunk and one shard, and of attributes, each is the last that was set."""
+    """Parts of one chunk and of one shard, and attributes, have the last value that was set."""
     straight = object_server.store()
     root = exzarr.create_group(straight)
     root.create_array("log", shape=(0, 3), chunks=(7, 3), dtype="i4", fill_value=-1)
@@ -193,7 +193,7 @@ def test_ingestion_with_network_failures_stores_each_block_once(object_server, p
             )
 
 
-# -- what dawdles ----------------------------------------------------------------------------------
+# -- slow responses ----------------------------------------------------------------------------------
 
 
 @pytest.mark.timeout(60)

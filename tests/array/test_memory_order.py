@@ -1,4 +1,4 @@
-"""In which order elements lie in what reading gives; the oracle is zarr-python, asked for the same."""
+"""Memory order of the arrays that reading returns, compared with zarr-python."""
 
 from __future__ import annotations
 

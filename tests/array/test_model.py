@@ -1,4 +1,4 @@
-"""Any sequence of writes, resizes, appends and reopenings leaves in an array what it leaves in NumPy's."""
+"""Any sequence of writes, resizes, appends and reopenings has the same result as with a NumPy array."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def refused(self) -> None:
-        """What is refused changes nothing."""
+        """Refused operations change nothing."""
         for wrong in ((*self.model.shape, 1), (-1,) * self.model.ndim if self.model.ndim else (1,)):
             try:
                 self.array.resize(wrong)

@@ -1,4 +1,4 @@
-"""An array as a Python object: attributes, identity, pickling, and what NumPy and Python ask of it."""
+"""An array as a Python object: attributes, identity, pickling, and the protocols of NumPy and Python."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_numpy_functions_accept_an_array(array: exzarr.Array) -> None:
 
 
 class Plain(Store):
-    """Nothing but what a store must have; counts what is read."""
+    """A store with the required methods only, which counts reads."""
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner

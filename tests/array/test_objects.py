@@ -1,4 +1,4 @@
-"""Arrays of Python objects, as Zarr format 2 has them."""
+"""Arrays of Python objects, which Zarr format 2 supports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def objects(shape: list[int], chunks: list[int], codec: str) -> Array:
 
 
 def column(*items: Any) -> np.ndarray:
-    """An array whose elements are `items`, lists too."""
+    """Return an array of objects with the elements `items`, which may be lists."""
     out = np.empty(len(items), object)
     for i, item in enumerate(items):
         out[i] = item
@@ -61,9 +61,7 @@ def test_any_object_in_any_position(codec: str) -> None:
 
 
 def test_a_single_element_takes_a_list() -> None:
-    single = objects(
-        [], [], "json2"
-    )  # msgpack2, as numcodecs has it, tells [1, 2] from 1 and 2 only in arrays
+    single = objects([], [], "json2")  # numcodecs' msgpack2 distinguishes [1, 2] from 1 and 2 only in arrays
     single[()] = [1, [2]]
     assert single[()] == [1, [2]]
     single[...] = {"k": None}

@@ -117,7 +117,7 @@ for i in range(times):
 
 
 def test_a_hundred_appends_by_eight_processes_with_partial_writes_attributes_and_readers(object_server):
-    """Nothing is lost, nothing is there twice, and no reader sees a half: not exzarr's and not zarr-python's."""
+    """No row is lost or stored twice, and readers (exzarr, zarr-python) never see part of an append."""
     store = object_server.store("deep/in.zarr")
     root = exzarr.create_group(store)
     root.create_array("log", shape=(0, 3), chunks=(25, 3), dtype="i4", fill_value=-1)
@@ -179,7 +179,7 @@ for i in range(times):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_paused_resumed_and_killed_appenders_lose_nothing(object_server, monkeypatch):
-    """Stopped for longer than it takes to be taken for dead, at whatever moment, and then let go on; or killed."""
+    """Appenders are paused for longer than the lease timeout at random moments and resumed, or killed."""
     monkeypatch.setenv("EXZARR_LEASE_TIMEOUT", "0.3")
     rng = random.Random(os.environ.get("EXZARR_TEST_SEED", "1"))
     store = object_server.store()
@@ -196,7 +196,7 @@ def test_paused_resumed_and_killed_appenders_lose_nothing(object_server, monkeyp
     processes[3].kill()
     done = [
         process.stdout.read() for process in processes
-    ]  # `communicate` would lose what `readline` has in hands
+    ]  # `communicate` would lose what `readline` has buffered
     for process in processes:
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0, 0, -signal.SIGKILL]
@@ -205,11 +205,11 @@ def test_paused_resumed_and_killed_appenders_lose_nothing(object_server, monkeyp
     assert len({*found}) == len(found)
     assert told <= {*found}
     assert [number % 8 for number in {*found} - told] in ([], [4]), (
-        "the last one of the killed, who did not tell"
+        "the last append of the killed process, which it could not report"
     )
 
 
-# -- how many requests: what docs/guides/object-stores.md says ------------------------------------
+# -- number of requests, as in docs/guides/object-stores.md ------------------------------------
 
 
 def counted(shards: Any = None) -> tuple[MemoryStore, CountingStore]:
@@ -235,7 +235,7 @@ def test_opening_takes_one_request_and_no_listing():
     assert store.requests == {"get": 1}
     assert root["a/b"].shape == (64, 64)
     assert sorted(root.keys()) == ["a"]
-    assert store.requests == {"get": 1}, "the whole hierarchy came with it"
+    assert store.requests == {"get": 1}, "the first read returns the whole hierarchy"
 
 
 def test_a_window_of_a_sharded_array_takes_an_index_and_a_range_for_each_shard():
@@ -246,7 +246,7 @@ def test_a_window_of_a_sharded_array_takes_an_index_and_a_range_for_each_shard()
     assert store.requests == {"range": 2}
     store.reset()
     a[5:12, 28:36]
-    assert store.requests == {"range": 3}, "of one of the two shards the index is known"
+    assert store.requests == {"range": 3}, "the index of one of the two shards is cached"
 
 
 def test_append_of_whole_chunks_puts_chunks_and_document():

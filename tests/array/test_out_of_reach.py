@@ -1,4 +1,4 @@
-"""An array in one process's memory arrives in another one as a clear error of whoever uses it: nothing hangs."""
+"""An array in the memory of one process raises a clear error when another process uses it; nothing hangs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_process_pool_reports_unavailable_store() -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         with pytest.raises(StoreError, match=REASON):
             pool.submit(write, array).result(timeout=60)
-        # The pool goes on.
+        # The pool still works.
         assert pool.submit(len, [1]).result(timeout=60) == 1
     assert not array[...].any()
 

@@ -1,4 +1,4 @@
-"""Arrays that change their shape: what was cut off never comes back, what is appended is there at once."""
+"""Resizes and appends: removed elements never reappear, appended elements are readable immediately."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILL = -1
 
 @st.composite
 def arrays(draw: Any, store: Any = None) -> exzarr.Array:
-    """Any small array: both versions, shards, chunks of varying sizes."""
+    """Draw a small array: both formats, shards, rectilinear chunks."""
     ndim = draw(st.integers(1, 3))
     shape = tuple([draw(st.integers(0, 9)) for _ in range(ndim)])
     chunks = tuple([draw(st.integers(1, 4)) for _ in range(ndim)])
@@ -50,7 +50,7 @@ def _edges(draw: Any, length: int) -> list[int]:
 
 
 def resized(model: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """What `model` is when it is given another shape."""
+    """Return `model` after a resize to another shape."""
     new = np.full(shape, FILL, model.dtype)
     kept = tuple([slice(min(n, m)) for n, m in zip(shape, model.shape, strict=True)])
     new[kept] = model[kept]
@@ -128,7 +128,7 @@ def test_absent_chunks_stay_absent_and_empty_chunks_are_deleted() -> None:
 
 
 class Recorder(StoreWrapper):
-    """Keeps what was written, in order."""
+    """A store that records the written keys in order."""
 
     def __init__(self, inner: exzarr.Store) -> None:
         super().__init__(inner)

@@ -1,4 +1,4 @@
-"""What is stored of an array, counted; and the facts about it, printed."""
+"""Counts of stored chunks, and printed properties of arrays."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_stored_chunks_are_counted_as_zarr_python_counts_them(
     assert a.nchunks == theirs.nchunks
     assert a.cdata_shape == theirs.cdata_shape
     assert a.nchunks_initialized == 5
-    if "shards" not in options:  # of shards, zarr-python before 3.1.2 counts whole ones
+    if "shards" not in options:  # zarr-python before 3.1.2 counts whole shards
         assert theirs.nchunks_initialized == 5
     stored = [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in
               ("zarr.json", ".zarray", ".zattrs", ".zgroup")]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Appending, resizing and changing attributes at once: nothing is lost, and nobody sees a half of it."""
+"""Concurrent appends, resizes and changes of attributes: nothing is lost, and no reader sees part of a change."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ for i in range(times):
         pass
 root.attrs[str(me)] = made
 """
-# Dies at the moment when it is about to put the key that is named last on its command line.
+# Dies just before it puts the key that is the last argument of its command line.
 DIE = """
 import os, signal, sys
 import numpy as np
@@ -113,7 +113,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 
 def blocks(data: Any) -> list[int]:
-    """The numbers of the blocks of ten rows that `data` is made of, each whole."""
+    """Return the numbers of the blocks of ten rows in `data`; each block must be complete."""
     values = np.asarray(data).reshape(-1, 30)
     assert (values == values[:, :1]).all()
     return values[:, 0].tolist()
@@ -176,7 +176,7 @@ def test_append_concurrent_with_writer_without_locks_raises(tmp_path: Path) -> N
     theirs = zarr.open_array(tmp_path, mode="r+")
     a = exzarr.open_array(Slow(tmp_path), mode="r+")
     with pytest.raises(
-        exzarr.StoreError, match=r"from \(4,\) to \(8,\) while .* took no lock: what lies past 4"
+        exzarr.StoreError, match=r"from \(4,\) to \(8,\) while .* took no lock: the elements past 4"
     ):
         a.append(np.ones(4, "i4"))
 
@@ -239,13 +239,13 @@ def test_one_of_several_concurrent_creators_succeeds_and_consolidated_metadata_i
     assert len(found) == 3 + 4 * 10 + 10
     for i in range(10):
         array = root.get_array(f"all/y{i}")
-        assert array.shape == (array.attrs["me"] + 1,), "all of one creator's"
+        assert array.shape == (array.attrs["me"] + 1,), "all from one creator"
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_change_of_node_during_first_consolidation_is_recorded(zarr_format: Any) -> None:
     class Consolidating(MemoryStore):
-        """While somebody consolidates, and has read all nodes, one of them is changed."""
+        """A store in which a node changes during a consolidation that has already read all nodes."""
 
         armed = False
 
@@ -257,7 +257,7 @@ def test_change_of_node_during_first_consolidation_is_recorded(zarr_format: Any)
                     thread.start()
                     while b"meanwhile" not in bytes(self.get(document) or b""):
                         time.sleep(0.001)
-                    thread.join(0.1)  # long enough for one who does not wait for us
+                    thread.join(0.1)  # long enough for a writer that does not wait for the lock
                 return parts
 
             super().update(key, changed)
@@ -290,7 +290,7 @@ def test_node_created_concurrently_is_not_replaced(monkeypatch: pytest.MonkeyPat
     assert exzarr.open_array(store, path="a")[:].tolist() == [1, 2]
 
 
-# -- death ---------------------------------------------------------------------------------
+# -- killed writers ---------------------------------------------------------------------------------
 
 
 def die(folder: Path, what: str, at: str) -> None:
@@ -354,12 +354,12 @@ def test_writes_outside_of_shrunk_array_are_never_visible(
     a = exzarr.create_array(tmp_path, data=data, fill_value=-1, **DEATHS[layout][0])
     behind = exzarr.open_array(tmp_path, mode="r+")
     a.resize((6, 2))
-    behind[:] = 77  # where the array was when it was opened
+    behind[:] = 77  # in the shape that it had when it was opened
     a.resize((20, 5))
     expected = np.full((20, 5), -1)
     expected[:6, :2] = 77
     np.testing.assert_array_equal(a[:], expected)
-    # Nothing is read or written again where nothing is to be cleared.
+    # If nothing has to be cleared, no file is written again.
     before = {
         path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file() and len(path.name) < 5
     }

@@ -1,4 +1,4 @@
-"""Appending where there are no locks: whoever is late, or was taken for dead, does no harm."""
+"""Appends on stores without locks: a writer that is late, or has lost its lease, loses and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ WAIT = 0.03
 
 
 class Sleeper(ObjectStore):
-    """A store whose puts wait, from one of them on, until they are let go: as if its process slept.
+    """A store whose puts block from a given put on, until they are released, like those of a paused process.
 
-    No two are equal, so that each stands for a process of its own.
+    No two instances are equal, so that each acts as a separate process.
     """
 
     def __init__(self, where: Any, **more: Any) -> None:
@@ -62,7 +62,7 @@ class Sleeper(ObjectStore):
 
 @pytest.fixture(params=LAYOUTS)
 def place(request: pytest.FixtureRequest) -> Iterator[Callable[[], Any]]:
-    """Opens the array by a store of its own; it has seven rows of -1, -2, ..."""
+    """Return a function that opens the array with its own store. The array has seven rows: -1, -2, ..."""
     client = obstore.store.MemoryStore()
     rows = -np.arange(1, 8)[:, None] * np.ones((1, 3), "i4")
     exzarr.create_array(ObjectStore(client), data=rows.astype("i4"), fill_value=0, **LAYOUTS[request.param])
@@ -77,7 +77,7 @@ def rows_of(array: Any) -> list[int]:
 
 
 def late(array: Any, puts: int, act: Callable[[Any], Any]) -> Callable[[], None]:
-    """Start ``act(array)``, which falls asleep after so many puts; returns a function that wakes it and waits for it."""
+    """Start ``act(array)``, which pauses after `puts` puts; return a function that resumes it and waits for it."""
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -110,7 +110,7 @@ OLD = [-1, -2, -3, -4, -5, -6, -7]
 @pytest.mark.parametrize("puts", range(7))
 @pytest.mark.parametrize("count", [1, 6])
 def test_paused_append_overwrites_nothing_and_completes(place, puts, count):
-    """It wakes when others have appended less, or more, than what it wanted to."""
+    """It resumes after other writers have appended fewer, or more, rows than it appends."""
     wake = late(place(), puts, lambda a: a.append(np.full((4, 3), 9)))
     other = place()
     for value in range(1, 1 + count):
@@ -178,7 +178,7 @@ def test_attributes_set_during_append_are_kept(place, puts):
 
 
 def test_append_waits_for_lease_of_other_writer(place):
-    """Longer than it takes to be taken for dead: the holder shows that it is alive."""
+    """The holder renews its lease beyond the lease timeout."""
     array = place()
     began, go = threading.Event(), threading.Event()
     put_if_absent = array.store.put_if_absent
@@ -198,7 +198,7 @@ def test_append_waits_for_lease_of_other_writer(place):
         thread = threading.Thread(target=append)
         thread.start()
         assert began.wait(60)
-        with config.override(lock_timeout=1.0), pytest.raises(LockTimeoutError, match="signs of life"):
+        with config.override(lock_timeout=1.0), pytest.raises(LockTimeoutError, match="renewing its lease"):
             place().append(np.full((1, 3), 1))
         go.set()
         thread.join()
@@ -206,7 +206,7 @@ def test_append_waits_for_lease_of_other_writer(place):
 
 
 def test_lease_leaves_no_attribute_and_no_key_and_other_libraries_read_the_document(tmp_path):
-    """While somebody appends, and for ever if he has died."""
+    """This holds during an append, and permanently after a killed one."""
     client = obstore.store.LocalStore(tmp_path, mkdir=True)
     for zarr_format, name in ((3, "zarr.json"), (2, ".zarray")):
         folder = tmp_path / f"v{zarr_format}"
@@ -261,5 +261,5 @@ def test_requests_of_append_match_design_note():
     assert (store.total, store.requests["get"]) == (3 + 4, 2)
     a.append(np.ones((1, 3), "i4"))
     store.reset()
-    a.append(np.ones((1, 3), "i4"))
-    assert store.total == 4 + 3, "the chunk and the document are looked at, and the chunk is put"
+    a.append(np.ones((1, 3)))
+    assert store.total == 4 + 3, "reads the chunk and the document, and puts the chunk"

@@ -1,4 +1,4 @@
-"""Operators and NumPy's methods on an array in a store: an error that says how to read it, never a wrong answer."""
+"""Operators and NumPy methods on a stored array raise an error that explains how to read it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A process of one thread that forks writers: they start in a millisecond, and are killed by the test.
+"""A process with one thread that forks writers, which start in a millisecond and are killed by the test.
 
-Reads ``<writer>\t<path>`` lines. For each it forks a child that writes until it is killed, prints the child's
-pid when that is about to begin, waits for its death, and prints what it died of and how many writes it had done.
+Reads ``<writer>\t<path>`` lines. For each line it forks a child that writes until it is killed, and prints the child's
+pid when the child starts. It waits for the child's end, and prints its status and its number of writes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def tell(*numbers: int) -> None:
 
 
 def warm_up() -> None:
-    """Have all that is imported when it is used, so that no child spends its short life on that."""
+    """Import all lazy modules in advance, so that no child spends its short life on imports."""
     with tempfile.TemporaryDirectory() as folder:
         for name, writer in WRITERS.items():
             for layout in writer.layouts:

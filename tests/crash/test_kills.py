@@ -1,4 +1,4 @@
-"""Writers are killed at random moments (SIGKILL); after each kill, everything is read by two libraries."""
+"""Kill writers at random moments (SIGKILL), and read everything with two libraries after each kill."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 class Nursery:
-    """See `tests.crash.nursery`."""
+    """The process of `tests.crash.nursery`."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -43,12 +43,12 @@ class Nursery:
         )
 
     def kill_one(self, name: str, path: Path, seconds: float) -> int:
-        """Let a writer run for about so long, and kill it; how many writes it had done."""
+        """Kill a writer after about this time, and return its number of writes."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(f"{name}\t{path}", file=self._process.stdin, flush=True)
         pid = int(self._process.stdout.readline())
-        time.sleep(seconds)  # not to be right, but to be anywhere
+        time.sleep(seconds)  # the exact moment does not matter
         os.kill(pid, signal.SIGKILL)
         status, writes = map(int, self._process.stdout.readline().split())
         assert status == -signal.SIGKILL, "the writer failed by itself"
@@ -68,7 +68,7 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever was writing is dead: there is nothing to wait for."""
+    """Shorten the pause of checks, since the writer is dead."""
     monkeypatch.setattr(confirm, "PAUSE", 0.001)
 
 
@@ -86,7 +86,7 @@ def test_killed_writer_leaves_old_or_new_state(
     kill, longest = 0, 0.03
     while kill < KILLS or not writes:
         kill += 1
-        longest *= 1 if kill < KILLS else 2  # a machine so busy that nobody has got to his first write yet
+        longest *= 1 if kill < KILLS else 2  # on a busy machine, no writer may have reached its first write
         writes += nursery.kill_one(name, path, chance.random() ** 2 * longest)
         look(writer, path, kill)
         try:
@@ -96,12 +96,10 @@ def test_killed_writer_leaves_old_or_new_state(
             continue
         found = {finding.code for finding in report.findings}
         assert found <= {"EXZ501"}, f"after kill {kill}: {report}"
-        if found and chance.random() < 0.3:  # else more and more is left
+        if found and chance.random() < 0.3:  # limits the number of leftovers
             repaired = exzarr.repair(path, report.plan())
             assert {outcome.result for outcome in repaired.outcomes} == {"done"}, str(repaired)
-            if (
-                writer.comes_and_goes
-            ):  # what is in quarantine is not overwritten: its owner has to look at it before
+            if writer.comes_and_goes:  # a quarantine is not overwritten, until its owner has removed it
                 for quarantine in [*path.rglob("__exzarr_quarantine__")]:
                     shutil.rmtree(quarantine)
                 continue
@@ -111,7 +109,7 @@ def test_killed_writer_leaves_old_or_new_state(
 
 
 def look(writer: Writer, path: Path, kill: int) -> None:
-    """Read all that is there by two libraries, and have it judged."""
+    """Read all nodes with two libraries, and check them."""
     for name, library in product(writer.nodes, ("exzarr", "zarr")):
         place = path / name
         if writer.comes_and_goes and not any((place / document).exists() for document in DOCUMENTS[:3]):

@@ -1,6 +1,7 @@
-"""What a process does until it is killed, and what must hold afterwards. Each pair knows one array or group.
+"""Writers that run until they are killed, and the checks that must hold afterwards.
 
-`prepare` makes what is written to. `write` goes on for ever, and yields after each write. `check` gets everything as one library reads it.
+`prepare` creates the array or group. `write` runs forever, and yields after each write. `check` receives the node as one
+library opens it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SHAPE = (16, 24)
 class Writer:
     """One kind of writing.
 
-    `nodes` are looked at; where the node `comes_and_goes`, there may be none.
+    `nodes` are the checked paths. If `comes_and_goes`, a node may be missing.
     """
 
     prepare: Callable[[Path, dict[str, Any]], None]
@@ -40,7 +41,7 @@ class Writer:
 
 
 def _numbers() -> Iterator[int]:
-    """1, 2, 3, ... up to what fits, again and again."""
+    """Count 1, 2, 3, ... within int16, repeatedly."""
     return itertools.cycle(range(1, 30_000))
 
 
@@ -89,10 +90,10 @@ def _check_parts(node: Any) -> None:
     for piece, inside, edge in zip(_pieces(values), _pieces(inner), _pieces(top), strict=True):
         assert len(np.unique(piece[inside])) <= 1, f"a torn patch: {piece}"
         assert len(np.unique(piece[edge])) <= 1, f"a torn patch: {piece}"
-        assert (piece[~inside & ~edge] == 0).all(), f"what nobody wrote: {piece}"
+        assert (piece[~inside & ~edge] == 0).all(), f"values that no writer wrote: {piece}"
 
 
-# -- growing -------------------------------------------------------------------------------
+# -- appends and resizes -------------------------------------------------------------------------------
 
 
 def _empty(path: Path, layout: dict[str, Any]) -> None:
@@ -109,7 +110,7 @@ def _append(path: Path) -> Iterator[None]:
 
 def _check_appended(node: Any) -> None:
     values = np.asarray(node[...])
-    assert len(values) % 3 == 0, "half an append"
+    assert len(values) % 3 == 0, "part of an append"
     np.testing.assert_array_equal(values, np.repeat(np.arange(len(values))[:, None], 8, 1))
 
 
@@ -136,8 +137,8 @@ def _resize(path: Path) -> Iterator[None]:
 def _check_resized(node: Any) -> None:
     values = np.asarray(node[...])
     assert len(values) in LENGTHS
-    assert (values[:2] == 5).all(), "what was kept is lost"
-    # Of what was added: not written yet, written, or (while it shrinks) cleared again; per chunk.
+    assert (values[:2] == 5).all(), "kept elements are lost"
+    # Each added chunk is not yet written, written, or (during a shrink) cleared.
     for row in range(2, len(values), 2):
         assert len(np.unique(values[row : row + 2])) == 1, "a torn chunk"
     assert set(np.unique(values[2:])) <= {-1, 7}
@@ -199,10 +200,10 @@ def _check_copied(node: Any) -> None:
     np.testing.assert_array_equal(np.asarray(node["a"][...]), model)
     for name in ("copy0", "copy1", "copy2"):
         if name in node:
-            np.testing.assert_array_equal(np.asarray(node[name][...]), model, err_msg="half a copy")
+            np.testing.assert_array_equal(np.asarray(node[name][...]), model, err_msg="part of a copy")
 
 
-# -- nodes that come and go -------------------------------------------------------------------
+# -- nodes that are created and deleted -------------------------------------------------------------------
 
 
 def _come_and_go(path: Path) -> Iterator[None]:
@@ -234,7 +235,7 @@ def _check_come_and_gone(node: Any) -> None:
         assert set(np.unique(np.asarray(node["over"][...]))) <= {0, 3}
 
 
-# -- growing together ---------------------------------------------------------------------
+# -- ingestion into a group ---------------------------------------------------------------------
 
 
 def _ingestible(path: Path, layout: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Groups of both versions, in the stores that can be written."""
+"""Groups of both formats, in the writable stores."""
 
 from __future__ import annotations
 

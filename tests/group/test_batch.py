@@ -1,4 +1,4 @@
-"""Many changes below one group, of which consolidated metadata is told once."""
+"""Batches: many changes below one group, one update of consolidated metadata."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def consolidated(store: Any) -> list[str]:
-    """What readers find who trust consolidated metadata."""
+    """Return the nodes in consolidated metadata."""
     return sorted(p for p, _ in exzarr.open_group(store, use_consolidated=True).members(max_depth=None))
 
 
 def stored(store: Any) -> list[str]:
-    """What is there."""
+    """Return the nodes in the store."""
     return sorted(p for p, _ in exzarr.open_group(store, use_consolidated=False).members(max_depth=None))
 
 
@@ -197,7 +197,7 @@ def test_killed_batch_is_reported_and_repaired(tmp_path, group, zarr_format):
 
 
 def test_batch_cost_per_array_is_constant():
-    """Bytes that are read and written, for the same ten arrays beside few and beside many."""
+    """Compare the bytes read and written for ten arrays in a small and in a large group."""
 
     def cost(existing: int) -> tuple[int, int]:
         inner = MemoryStore()

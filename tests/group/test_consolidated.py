@@ -1,4 +1,4 @@
-"""Consolidated metadata: one read opens it all, and what exzarr writes never leaves it stale."""
+"""Consolidated metadata: one read opens the hierarchy, and writes by exzarr keep it up to date."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.group.tools import CountingStore
 
 @pytest.fixture
 def root(root: Group) -> Group:
-    """Three arrays in two groups, consolidated."""
+    """Create three arrays in two groups, consolidated."""
     for i in range(3):
         root.create_array(f"g{i % 2}/a{i}", data=np.arange(i + 1), attributes={"i": i}, dimension_names=["x"])
     return exzarr.consolidate_metadata(root)
 
 
 def stored(root: Group) -> dict[str, Any]:
-    """What the store's consolidated metadata says now: path to shape, or None for a group."""
+    """Return the stored consolidated metadata: path to shape, or None for a group."""
     key = "zarr.json" if root.zarr_format == 3 else ".zmetadata"
     document = json.loads(bytes(root.store.get(key) or b"{}"))
     if root.zarr_format == 3:
@@ -177,10 +177,10 @@ def test_two_group_handles_keep_changes_of_each_other(root: Group) -> None:
 
 
 def test_changes_of_other_software_are_kept(root: Group) -> None:
-    """Writing reads the node's own document, whatever consolidated metadata says."""
+    """Writes use the node's own document, not consolidated metadata."""
     consolidated = exzarr.open_group(root.store)
     array = consolidated.get_array("g0/a2")
-    # Another program, that knows nothing of consolidated metadata, lengthens the array.
+    # A program that does not support consolidated metadata makes the array longer.
     name = "g0/a2/zarr.json" if root.zarr_format == 3 else "g0/a2/.zarray"
     document = json.loads(bytes(root.store.get(name) or b""))
     root.store.put(name, json.dumps({**document, "shape": [10]}).encode())

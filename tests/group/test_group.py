@@ -1,4 +1,4 @@
-"""A group is a tree of arrays and groups, found by path."""
+"""Groups: finding, listing, creating, copying and deleting nodes by path."""
 
 from __future__ import annotations
 

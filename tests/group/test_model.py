@@ -1,4 +1,4 @@
-"""A group against a dict: whatever is done to a hierarchy, in whatever order, it is what the dict is."""
+"""Any sequence of operations on a group has the same result as on a dict."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Node = dict[str, Any]
 
 
 class Hierarchy(RuleBasedStateMachine):
-    """`root` is the group, `model` the dict: path to node. Both are changed by every rule."""
+    """`root` is the group, `model` the dict of path to node. Every rule changes both."""
 
     @initialize(zarr_format=st.sampled_from([2, 3]))
     def begin(self, zarr_format: Any) -> None:
@@ -38,7 +38,7 @@ class Hierarchy(RuleBasedStateMachine):
             self.zarr_python_agrees()
             shutil.rmtree(self.folder)
 
-    # -- what may be done ----------------------------------------------------------
+    # -- operations ----------------------------------------------------------
 
     @rule(path=paths, data=st.lists(numbers, max_size=5), overwrite=st.booleans(), attrs=st.booleans())
     def create_array(self, path: str, data: list[int], overwrite: bool, attrs: bool) -> None:
@@ -125,7 +125,7 @@ class Hierarchy(RuleBasedStateMachine):
     def reopen(self, use_consolidated: Any) -> None:
         self.root = exzarr.open_group(self.folder / "root", use_consolidated=use_consolidated)
 
-    # -- what must be --------------------------------------------------------------
+    # -- invariants --------------------------------------------------------------
 
     @invariant()
     def all_agree(self) -> None:
@@ -186,7 +186,7 @@ class Hierarchy(RuleBasedStateMachine):
 
 
 class _Allowed:
-    """Stands where pytest.raises would; empty, so that it is false."""
+    """A falsy replacement for pytest.raises."""
 
     def __enter__(self) -> list[Any]:
         return []

@@ -1,4 +1,4 @@
-"""Nodes with names that a specification reserves: others have them, new ones do not get them."""
+"""Reserved names: existing nodes keep them, new nodes are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def odd_group(store: Store, zarr_format: Format, names: tuple[str, ...] | None = None) -> exzarr.Group:
-    """A group with arrays of these names, put there as other software would, key by key."""
+    """Create a group with arrays of these names key by key, as other software would."""
     group = exzarr.open_group(store, mode="w", zarr_format=zarr_format)
     made = exzarr.create_array(MemoryStore(), data=np.arange(4), chunks=(2,), zarr_format=zarr_format)
     for name in NAMES[zarr_format] if names is None else names:

@@ -1,4 +1,4 @@
-"""A store that counts what it is asked for."""
+"""A store that counts its calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exzarr.stores.wrappers.base import StoreWrapper
 
 
 class CountingStore(StoreWrapper):
-    """Hands everything on, and counts the calls by method; `keys` are those that were read."""
+    """A wrapper that counts the calls by method; `keys` are the keys that were read."""
 
     def __init__(self, inner: exzarr.Store) -> None:
         super().__init__(inner)

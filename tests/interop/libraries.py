@@ -1,4 +1,4 @@
-"""Small arrays of every layout, written and read by exzarr and by two other libraries."""
+"""Small arrays of every layout, written and read by exzarr and two other libraries."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def layouts(zarr_format: int) -> Iterator[tuple[Any, ...]]:
 
 
 def cases() -> list[Case]:
-    """Every combination of everything; data types take turns."""
+    """Return every combination of options, with the data types in rotation."""
     types = cycle(COMMON)
     return [
         Case(zarr_format, next(types), endian, codec, shards, order, separator, ragged)
@@ -84,7 +84,7 @@ def cases() -> list[Case]:
 
 
 def type_cases() -> list[Case]:
-    """Every data type in either byte order with every codec."""
+    """Return every data type in both byte orders with every codec."""
     return [
         Case(
             zarr_format,
@@ -102,13 +102,13 @@ def type_cases() -> list[Case]:
 
 
 def values_of(case: Case) -> np.ndarray:
-    """One chunk (or more) holds nothing but the fill value; the rest is whatever the data type has."""
+    """Return values with at least one chunk of only the fill value, and any values of the data type elsewhere."""
     rng = np.random.default_rng(len(case.codec))
     bits = rng.integers(0, 256, (*case.shape, np.dtype(case.dtype).itemsize), np.uint8)
     if case.dtype == "bool":
         bits &= 1
     values = bits.view(case.dtype).reshape(case.shape)
-    if np.dtype(case.dtype).kind in "fc":  # libraries may change what a NaN carries
+    if np.dtype(case.dtype).kind in "fc":  # libraries may change the payload of a NaN
         values = np.nan_to_num(values, nan=np.nan, posinf=np.inf, neginf=-np.inf)
     values[:4, :6] = fill_of(case)
     return values
@@ -217,7 +217,7 @@ def write_zarr(case: Case, folder: Path, values: np.ndarray) -> None:
 
 
 def write_tensorstore(case: Case, folder: Path, values: np.ndarray) -> None:
-    """TensorStore writes what exzarr's metadata document describes, and so has to understand all of it."""
+    """Write with TensorStore from exzarr's metadata document, all of which TensorStore must support."""
     array = make(case.shape, case.stored_dtype, **exzarr_options(case))
     name = ".zarray" if case.zarr_format == 2 else "zarr.json"
     document = json.loads(bytes(array.store.get(name) or b""))

@@ -39,5 +39,5 @@ def test_exzarr_reads_arrays_of_other_libraries(case: Case, tmp_path: Path) -> N
         assert_values(read("exzarr", case.zarr_format, tmp_path / library), values)
         wrote[library] = chunk_names(tmp_path / library)
     write("exzarr", case, tmp_path / "exzarr")
-    # The same chunks under the same names: none where there is nothing but the fill value.
+    # The same keys are stored: chunks of only the fill value are absent.
     assert chunk_names(tmp_path / "exzarr") == wrote["zarr"]

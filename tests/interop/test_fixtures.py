@@ -1,4 +1,4 @@
-"""Every array of the stores beside the project is to exzarr what it is to zarr-python: in folders and in zips."""
+"""exzarr reads every array of the fixture stores as zarr-python does, in folders and in zip files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def assert_read_alike(array: Array, theirs: Any) -> None:
 @pytest.mark.parametrize("folder", ARRAYS, ids=[str(path.relative_to(FIXTURES)) for path in ARRAYS])
 def test_an_array(folder: Path) -> None:
     array = open_array(LocalStore(folder, read_only=True))
-    if array.metadata.data_type.kind == "object":  # zarr-python 3 has none: numcodecs itself is to say
+    if array.metadata.data_type.kind == "object":  # zarr-python 3 does not support it: compare with numcodecs
         (chunk,) = [path for path in folder.iterdir() if path.name != ".zarray"]
         data: Any = chunk.read_bytes()
         document = json.loads((folder / ".zarray").read_text())
@@ -84,7 +84,7 @@ def test_a_zip(path: Path) -> None:
 
 
 def _arrays(location: Location) -> Any:
-    """Every array at or below a place, by their documents: some zips hold no root group."""
+    """Return every array at or below a path, by its documents: some zip files have no root group."""
     seen = set()
     for key in sorted(location.store.list()):
         parent, _, name = key.rpartition("/")

@@ -1,4 +1,4 @@
-"""Where exzarr's selections and zarr-python's differ: exzarr follows NumPy."""
+"""Selections in which exzarr follows NumPy, and zarr-python does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data types, shapes and layouts beyond the cross product: with zarr-python, and TensorStore where it has them."""
+"""More data types, shapes and layouts, with zarr-python and (if it supports them) TensorStore."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STRING = np.dtypes.StringDType()
 
 
 def same_values(got: Any, wanted: np.ndarray) -> None:
-    """Whatever the byte order, and whether strings are StringDType's or objects."""
+    """Compare values regardless of byte order, and of strings as StringDType or objects."""
     got = np.asarray(got)
     assert got.shape == wanted.shape
     if wanted.dtype.kind in "TO":
@@ -76,7 +76,7 @@ def test_zarr_python_reads_and_writes_arrays_of_exzarr(
     model[5:] = open_array(array.store)[5:]
     try:
         theirs: Any = zarr.open_array(tmp_path, mode="r+")
-    except ValueError as error:  # the names of these two changed, and may again
+    except ValueError as error:  # the names of these two have changed, and may change again
         if dtype not in ("r24", RECORD):
             raise
         pytest.skip(f"not in this zarr-python: {error}")
@@ -214,7 +214,7 @@ def test_rectilinear_chunks(shards: Any, tmp_path: Path) -> None:
 
 
 def test_partial_write_into_array_of_other_library(tmp_path: Path) -> None:
-    """Chunks that were not touched keep their bytes; those that were are read by all."""
+    """Other chunks keep their bytes; all libraries read the changed ones."""
     values = numbered((10, 10), "i4")
     theirs: Any = zarr.create_array(tmp_path, shape=(10, 10), dtype="i4", chunks=(2, 2), shards=(4, 4))
     theirs[...] = values
@@ -237,7 +237,7 @@ def test_partial_write_into_array_of_other_library(tmp_path: Path) -> None:
 
 
 def test_structured_types_inside_structured_types(tmp_path: Path) -> None:
-    """v2: zarr-python has them; exzarr reads and writes what it does."""
+    """In v2, exzarr reads and writes nested structures as zarr-python does."""
     array = make((5,), NESTED, store=LocalStore(tmp_path), zarr_format=2, chunks=(2,))
     model = data_for(array, 1)
     array[...] = model

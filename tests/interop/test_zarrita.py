@@ -38,7 +38,7 @@ def layouts() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     orders = "CF"
     for n, (dtype, codec) in enumerate(product(V3_TYPES, V3_CODECS)):
-        # zarrita looks for a shard's index at its end only.
+        # zarrita supports only a shard index at the end.
         shards = {"shape": (4, 6), "index_location": "end"} if n % 3 else None
         found[f"v3/{dtype}.{codec}"] = {
             "dtype": dtype,

@@ -1,1 +1,1 @@
-"""What `Array` and `Group` are made of, and how they are found."""
+"""Arrays and groups: how they are found, opened, created and changed."""

@@ -1,4 +1,4 @@
-"""Attributes of an array or group: a mapping that is stored."""
+"""Attributes of an array or group, as a mapping that stores its changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ M = TypeVar("M", ArrayMetadata, GroupMetadata)
 
 
 class Attributes(MutableMapping[str, Any]):
-    """The attributes of one node, as a mutable mapping whose changes are stored at once.
+    """The attributes of one node, as a mutable mapping that stores each change immediately.
 
-    `update` and `put` store several changes in one write. What others have stored meanwhile stays: each
-    change is made to the attributes as they are then. A nested list or dict can't be changed in place: assign it
-    again, ``attrs["l"] = [*attrs["l"], 2]``. `asdict` gives a copy of all, to change at will.
+    `update` and `put` store several changes in one write. Changes by other writers are kept: each change applies to
+    the attributes that are stored at that moment. A nested list or dict cannot be changed in place: assign it
+    again, ``attrs["l"] = [*attrs["l"], 2]``. `asdict` returns a copy that you may change.
     """
 
     __slots__ = ("_change", "_read")
@@ -57,7 +57,7 @@ class Attributes(MutableMapping[str, Any]):
         self._change(lambda stored: stored.update(changes))
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The attribute `key`, stored as `default` where it is missing."""
+        """Return the attribute `key`; store `default` first if it is missing."""
         if key not in self:
             self[key] = default
         return self[key]
@@ -72,7 +72,7 @@ class Attributes(MutableMapping[str, Any]):
         self._change(replace)
 
     def asdict(self) -> dict[str, Any]:
-        """A copy as a plain dict, with plain lists and dicts in it."""
+        """Return a copy as a plain dict that contains plain lists and dicts."""
         return {key: _copied(value) for key, value in self._read().items()}
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ def _refuse(self: list[Any] | dict[str, Any], *_: Any, **__: Any) -> NoReturn:
 
 
 class StoredList(list[Any]):
-    """A list in an attribute: as any list, but it can't be changed in place."""
+    """A list in an attribute, which cannot be changed in place."""
 
     __slots__ = ()
     append = extend = insert = remove = pop = clear = sort = reverse = _refuse
@@ -105,7 +105,7 @@ class StoredList(list[Any]):
 
 
 class StoredDict(dict[str, Any]):
-    """A dict in an attribute: as any dict, but it can't be changed in place."""
+    """A dict in an attribute, which cannot be changed in place."""
 
     __slots__ = ()
     pop = popitem = clear = update = setdefault = _refuse
@@ -119,7 +119,7 @@ class StoredDict(dict[str, Any]):
 
 
 def _held(value: Any) -> Any:
-    """`value` as it is handed out: lists and dicts in it can't be changed in place."""
+    """Return `value` with read-only lists and dicts."""
     return _rebuilt(value, StoredList, StoredDict)
 
 
@@ -142,9 +142,9 @@ def _rebuilt(value: Any, sequence: type[list[Any]], mapping: type[dict[str, Any]
 
 
 def as_stored(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """`attributes` as they will be read back: what JSON has no word for is turned into what it has.
+    """Return `attributes` as they will be read back, with NumPy values converted to JSON values.
 
-    ArgumentError where something in them is no JSON.
+    Raises ArgumentError if a value has no JSON form.
     """
     try:
         return json_text.decode(json_text.encode(dict(attributes), indent=None), "attributes")
@@ -153,7 +153,7 @@ def as_stored(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def change(meta: M, change: Callable[[dict[str, Any]], None]) -> M:
-    """`meta` with its attributes changed."""
+    """Return `meta` with its attributes changed by `change`."""
     changed = dict(meta.attributes)
     change(changed)
     return meta.with_(attributes=as_stored(changed))

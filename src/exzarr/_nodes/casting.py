@@ -1,11 +1,11 @@
-"""Values that a user gives, as elements of an array's data type: converted, or refused where values would be lost.
+"""Convert the user's values to an array's data type, or refuse conversions that lose values.
 
-The rules are those of ``numpy.copyto(..., casting="same_kind")``, with two differences. NumPy looks only at the data
-types, and wraps integers that are out of range; exzarr also looks at the values. Integers may therefore change
-sign and size if all of them fit, and a float that would become infinite, a text that would be cut and a time that
-would be rounded are refused. A single number converts to any data type that holds exactly that number.
+The rules are those of ``numpy.copyto(..., casting="same_kind")``, with two differences. First, NumPy checks only the
+data types, and wraps integers that are out of range; exzarr also checks the values. Integers may therefore change sign
+and size if all of them fit. A float that would become infinite, a text that would be truncated and a time that would be
+rounded are refused. Second, a single number converts to any data type that represents it exactly.
 
-Values are checked once for each write, before anything is stored, and not for each chunk.
+Values are checked once per write, before anything is stored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ADVICE = (
 
 
 def check_casting(casting: Any) -> None:
-    """ArgumentError where `casting` is none of NumPy's rules."""
+    """Raise ArgumentError unless `casting` is one of NumPy's rules."""
     if casting not in get_args(Casting):
         raise ArgumentError(f"casting is one of {', '.join(map(repr, get_args(Casting)))}, not {casting!r}")
 
@@ -45,23 +45,26 @@ def as_values(
     one: bool = False,
     where: str = "an array",
 ) -> AnyArray:
-    """`value` as an array of `data_type`, or of a data type that NumPy converts to it on assignment.
+    """Return `value` as an array of `data_type`, or of a data type that NumPy converts to it on assignment.
 
     Parameters
     ----------
     value
-        An array, a scalar, nested sequences, or anything that NumPy makes an array of.
+        An array, a scalar, nested sequences, or anything that NumPy converts to an array.
     data_type
-        That of the Zarr array; of a field of it, NumPy's.
+        The data type of the Zarr array, or the NumPy data type of one of its fields.
     casting
-        ``"same_kind"``: numbers may be rounded to the precision of the data type; nothing else may happen to values.
-        ``"unsafe"``: all that ``astype`` does. ``"no"``, ``"equiv"``, ``"safe"``: as in NumPy.
+        ``"same_kind"`` may round numbers to the precision of the data type, and allows no other change.
+        ``"unsafe"`` allows all that ``astype`` does. ``"no"``, ``"equiv"``, ``"safe"``: as in NumPy.
     one
-        It is for a single element: a list is one element of an array of objects.
+        The value is for a single element: a list is one element of an array of objects.
     where
-        What is written to, for messages.
+        The array's name, for messages.
 
-    Raises ArgumentError where the values do not convert, or would be lost.
+    Raises
+    ------
+    ArgumentError
+        The values do not convert, or the conversion would lose values.
     """
     dtype = data_type.dtype if isinstance(data_type, DataType) else data_type
     if type(value) is np.ndarray and value.dtype == dtype and dtype.kind != "O":
@@ -77,7 +80,7 @@ def as_values(
 
 
 def check_kinds(given: np.dtype[Any], data_type: DataType, casting: Casting, where: str = "an array") -> None:
-    """ArgumentError where values of the data type `given` never convert: before any of them is read."""
+    """Raise ArgumentError if values of the data type `given` never convert, before any of them is read."""
     check_casting(casting)
     if casting == "unsafe" or given.kind in "OT" or data_type.dtype.kind == "O":
         return
@@ -108,13 +111,13 @@ def _objects(value: Any, *, one: bool) -> AnyArray:
 
 def _converted(value: Any, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
     if dtype.names is not None and not isinstance(value, (np.ndarray, np.generic)):
-        # Tuples: as Python objects first, so that the members of each are converted by these rules.
+        # Tuples become objects first, so that their members are converted by these rules.
         return _fields(np.asarray(value, of_objects(dtype)), dtype, casting)
     values: AnyArray = np.asarray(value)
     if values.dtype == dtype:
         return values
     if values.dtype.kind == "f" and dtype.kind in "iu" and not hasattr(value, "dtype"):
-        # NumPy makes float64 of Python integers of which some exceed int64 and some are signed 64-bit.
+        # NumPy returns float64 for a mix of Python integers that exceed int64 and negative ones.
         numbers = np.asarray(value, object)
         if all(isinstance(number, (int, np.integer)) for number in numbers.flat):
             return numbers.astype(dtype)
@@ -135,13 +138,13 @@ def _converted(value: Any, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
     if casting != "same_kind" and not np.can_cast(values.dtype, dtype, casting):
         raise LossError(f"casting={casting!r} does not allow {values.dtype} to become {dtype}")
     if both_numbers:
-        # An array is converted chunk by chunk, on assignment; of anything else there is a new array anyway.
+        # Arrays are converted chunk by chunk, on assignment; other values are already a new array.
         return values if isinstance(value, np.ndarray) else values.astype(dtype)
     return into(values, dtype)
 
 
 def _fields(values: AnyArray, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
-    """Structured values, field by field."""
+    """Convert structured values field by field."""
     names = dtype.names or ()
     given = values.dtype.names or ()
     if given != names:
@@ -155,7 +158,7 @@ def _fields(values: AnyArray, dtype: np.dtype[Any], casting: Casting) -> AnyArra
 
 
 def _from_objects(values: AnyArray, dtype: np.dtype[Any], casting: Casting) -> AnyArray:
-    """Python objects: first as what they are to NumPy, then as `dtype`."""
+    """Convert Python objects to NumPy's numbers, times or text first, then to `dtype`."""
     if not values.size:
         return np.empty(values.shape, dtype)
     if dtype.names is not None:

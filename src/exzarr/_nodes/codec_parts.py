@@ -1,4 +1,4 @@
-"""An array's codecs, sorted by what they do, and the shape of the chunks they work on."""
+"""An array's codecs by kind, and the shape of the chunks that they encode."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["CodecParts", "codec_parts", "inner_chunks", "is_reversed"]
 
 
 class CodecParts(NamedTuple):
-    """Codec objects.
+    """The codecs of an array, by kind.
 
     Attributes
     ----------
     filters
-        v3: array → array; v2: the filters.
+        The array → array codecs (v3), or the filters (v2).
     serializer
-        v3: array → bytes; v2: None.
+        The array → bytes codec (v3), or None (v2).
     compressors
-        v3: bytes → bytes; v2: the compressor, if there is one.
+        The bytes → bytes codecs (v3), or the compressor, if there is one (v2).
     """
 
     filters: tuple[Any, ...]
@@ -30,17 +30,17 @@ class CodecParts(NamedTuple):
 
 
 def inner_chunks(meta: ArrayMetadata) -> tuple[int, ...] | None:
-    """Shape of the inner chunks, where an array's chunks are shards that can be read in part; else None."""
+    """Return the shape of the inner chunks, or None if the array has no shards that can be read in part."""
     if len(meta.codecs) != 1 or meta.codecs[0].name != "sharding_indexed":
         return None
     shape = meta.codecs[0].configuration.get("chunk_shape")
     if not isinstance(shape, list | tuple) or len(shape) != meta.ndim:
-        return None  # the codec itself will say so, when it is made
+        return None  # creating the codec raises the error
     return tuple(shape) if all(type(n) is int and n > 0 for n in shape) else None
 
 
 def is_reversed(meta: ArrayMetadata) -> bool:
-    """Whether elements are stored with the first dimension varying fastest: the first codec reverses the dimensions."""
+    """Return whether the first codec reverses the dimensions, so that the first dimension varies fastest."""
     if not meta.codecs:
         return False
     first: Any = meta.codecs[0]
@@ -55,9 +55,9 @@ def is_reversed(meta: ArrayMetadata) -> bool:
 
 
 def codec_parts(meta: ArrayMetadata) -> CodecParts:
-    """The codecs of an array, of its inner chunks where there are shards.
+    """Return the codecs of an array (of its inner chunks, if it has shards).
 
-    UnsupportedError where one is not known.
+    Raises UnsupportedError for an unknown codec.
     """
     if meta.zarr_format == 2:
         from exzarr.codecs.v2 import from_id

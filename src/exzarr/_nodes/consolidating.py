@@ -1,4 +1,4 @@
-"""Writing consolidated metadata: the documents of all nodes below a group, put into the group's own."""
+"""Write consolidated metadata: copy the documents of all nodes below a group into the group's own document."""
 
 from __future__ import annotations
 
@@ -19,11 +19,20 @@ def consolidate(
 ) -> tuple[Location, GroupMetadata, tuple[str, ...]]:
     """Consolidate the metadata of the group at `location`.
 
-    Every document is read again. Returns the location with the new consolidated metadata, the group's own metadata,
-    and what was left out.
+    Every document is read again.
 
-    Raises NodeNotFoundError or NodeTypeError where there is no group; with ``on_error="raise"`` the error of a node
-    that consolidated metadata can't have: one that can't be read, or has the other version of the format.
+    Returns
+    -------
+    tuple
+        The location with the new consolidated metadata, the group's own metadata, and descriptions of the nodes that
+        were left out.
+
+    Raises
+    ------
+    NodeNotFoundError, NodeTypeError
+        There is no group at `location`.
+    MetadataError, StoreError
+        With ``on_error="raise"``: a node cannot be read, or has the other Zarr format.
     """
     check_on_error(on_error)
     if location.store.read_only:
@@ -35,7 +44,7 @@ def consolidate(
 
     def gathered(_: object) -> Consolidated:
         nonlocal group, consolidated, left_out
-        # While the group's lock is held: who writes a node now records it here afterwards.
+        # The group's lock is held: a concurrent writer of a node records it here afterwards.
         group = hierarchy.load_group(direct, group.zarr_format)
         below = survey(direct, group.zarr_format)
         left_out = settle(below.obstacles, on_error)

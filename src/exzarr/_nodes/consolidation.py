@@ -1,13 +1,13 @@
-"""Consolidated metadata in use: read through it, kept in step with what is written.
+"""Read nodes through consolidated metadata, and update it after every write.
 
-A group that was opened with consolidated metadata hands its `ConsolidatedRoot` to every node
-found below it: they are found there, and not in the store. Whoever changes a node - creates,
-resizes, sets attributes, deletes - calls `record` or `forget`, which change the consolidated
-metadata of every group above it in the same store, whether the node was found through it or not.
-So consolidated metadata is never staler than the last write by exzarr to the same store.
+A group that was opened with consolidated metadata passes its `ConsolidatedRoot` to every node below it. These nodes
+are found there instead of in the store. Every function that creates, resizes or deletes a node, or sets its
+attributes, calls `record` or `forget`. They change the consolidated metadata of every group above the node in the same
+store, even if the node was not found through it. Consolidated metadata therefore includes all writes by exzarr to the
+same store.
 
-Each such change rewrites the document. A `batch` collects what is recorded until it ends, and rewrites it once. What
-is forgotten is never collected: no reader may find old metadata with new chunks.
+Each change rewrites the document. A `batch` collects the calls of `record` until it ends, and rewrites each document
+once. Calls of `forget` are never collected: no reader may find old metadata with new chunks.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 Metadata = ArrayMetadata | GroupMetadata
 Documents = dict[str, dict[str, Any]]
 Changes = dict[str, Callable[[], "Metadata | None"]]
-"""Paths of nodes that were changed, and how to read each again."""
+"""Paths of changed nodes, and functions that read each of them again."""
 
 
 class ConsolidatedRoot:
@@ -60,39 +60,39 @@ class ConsolidatedRoot:
         return f"{str(self._store).rstrip('/')}/{self._path}"
 
     def decides(self, path: str) -> bool:
-        """Whether a node at `path` would be found here. The group's own document never is."""
+        """Return whether a node at `path` would be found here. The group's own document never is."""
         return bool(_relative(path, self._path))
 
     def find(self, path: str) -> Metadata | None:
-        """The node at `path`, of which `decides` is true."""
+        """Return the metadata of the node at `path`, for which `decides` must be true."""
         relative = _relative(path, self._path) or ""
         return consolidated_node(self._consolidated, relative, below=False)
 
     def own(self) -> GroupMetadata | None:
-        """The group's own metadata, where it is kept here (v2)."""
+        """Return the group's own metadata, which v2 includes in consolidated metadata."""
         found = consolidated_node(self._consolidated, "", below=False)
         return found if isinstance(found, GroupMetadata) else None
 
     def children(self, path: str) -> Sequence[str] | None:
-        """Names of the nodes right below `path`, sorted; None where it is not below the group."""
+        """Return the sorted names of the direct children of `path`, or None if `path` is not below the group."""
         relative = _relative(path, self._path)
         return None if relative is None else sorted(self._consolidated.children(relative))
 
     def note(self, path: str, meta: Metadata | None) -> None:
-        """The node at `path` was written, or removed with all below it (None)."""
+        """Record that the node at `path` was written, or (None) removed with all nodes below it."""
         relative = _relative(path, self._path)
         old = self._consolidated
         if relative is None or (meta is not None and meta.zarr_format != old.zarr_format):
             return
-        # Replaced as a whole: other threads may be reading the old one.
+        # Replace it as a whole: other threads may be reading the old one.
         self._consolidated = replace(old, documents=_changed(old.documents, relative, meta))
 
 
 def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata | None]) -> None:
-    """The node at `path` was written: bring the consolidated metadata above it in step.
+    """Update the consolidated metadata above the node at `path`, after the node was written.
 
-    `find` reads the node again. Of two who write it one after the other, either may come here first: both
-    record what is stored by then.
+    `find` reads the node again. After two consecutive writes, either writer may call this function first: both
+    record the documents that are stored at that moment.
     """
     groups = _groups_above(path)
     if meta.zarr_format == 2 and isinstance(meta, GroupMetadata):
@@ -105,7 +105,7 @@ def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata 
 
 
 class Batch:
-    """The changes below one group that its consolidated metadata, and those above, are yet to be told of."""
+    """Changes below one group that are not yet recorded in consolidated metadata."""
 
     def __init__(self, store: Store, path: str) -> None:
         self.store = store
@@ -117,13 +117,13 @@ class Batch:
         self._groups: dict[str, Hashable] = {}
 
     def covers(self, store: Store, path: str) -> bool:
-        """Whether changes of the node at `path` belong to it. Not in a forked child, which does not end it."""
+        """Return whether changes of the node at `path` belong to this batch. False in a forked child, which does not end it."""
         return _relative(path, self.path) is not None and self.store == store and self._process == os.getpid()
 
     def collect(
         self, groups: Sequence[str], path: str, find: Callable[[], Metadata | None], zarr_format: int
     ) -> bool:
-        """Keep a change until the end; False where that has come."""
+        """Keep a change until the batch ends. Return False if it has ended."""
         with self._lock:
             if not self._ended:
                 for group in groups:
@@ -133,14 +133,14 @@ class Batch:
             return not self._ended
 
     def end(self) -> None:
-        """Bring consolidated metadata in step, each document once."""
+        """Update consolidated metadata, each document once."""
         with self._lock:
             self._ended = True
         for (group, zarr_format), changes in self._changes.items():
             _change(self.store, group, changes, zarr_format)
 
     def is_known_group(self, key: str, version: Hashable) -> bool:
-        """Whether the document at `key` was that of a group when it had this version."""
+        """Return whether the document at `key`, in this version, is known to be a group's."""
         return version is not None and self._groups.get(key) == version
 
     def note_group(self, key: str, version: Hashable) -> None:
@@ -148,14 +148,15 @@ class Batch:
 
 
 _batches: list[Batch] = []
-"""Those that have begun and not ended, in this process."""
+"""Batches in progress in this process."""
 
 
 @contextmanager
 def batch(store: Store, path: str) -> Iterator[None]:
-    """Until the block ends, collect the changes of the nodes below the group at `path`; then record all of them.
+    """Collect the changes of the nodes below the group at `path`, and record all of them when the block ends.
 
-    All threads of this process take part. A note tells a check why consolidated metadata is behind meanwhile.
+    The batch includes the changes of all threads of this process. A write intent explains to `check` why consolidated
+    metadata lacks these changes until then.
     """
     parent, _, name = path.rpartition("/")
     take_away = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
@@ -172,18 +173,18 @@ def batch(store: Store, path: str) -> Iterator[None]:
 
 
 def batch_of(store: Store, path: str) -> Batch | None:
-    """The batch that changes of the node at `path` belong to; None where there is none."""
+    """Return the batch that changes of the node at `path` belong to, or None."""
     return next((one for one in _batches if one.covers(store, path)), None)
 
 
 @contextmanager
 def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
-    """Around a change of the node at `path`, and what is recorded of it: a note of it, where there is anything to record.
+    """Keep a write intent during a change of the node at `path`, if consolidated metadata has to be updated.
 
-    The note lies in the folder above, which is there before the node is, and after. Whoever is killed leaves it, and
-    a check knows why consolidated metadata is behind.
+    The intent is stored in the folder above, which exists before and after the node does. A killed writer leaves it
+    behind, and `check` can explain why consolidated metadata lacks the change.
     """
-    if batch_of(store, path) is not None:  # which has left one
+    if batch_of(store, path) is not None:  # the batch has stored an intent
         yield
         return
     needed = any(_is_consolidated(store, group, v) for group in _groups_above(path) for v in versions) or (
@@ -201,7 +202,10 @@ def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
 
 
 def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | None]) -> None:
-    """The node at `path` was removed, with all below it. `find` sees whether somebody has made another."""
+    """Remove the node at `path` and all nodes below it from consolidated metadata.
+
+    `find` reads the node that another writer may have created there since.
+    """
     versions: tuple[Literal[2, 3], ...] = (3, 2)
     for group in _groups_above(path):
         for version in versions:
@@ -209,7 +213,7 @@ def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | N
 
 
 def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
-    """What the ``.zmetadata`` of the group at `path` says; None where there is none."""
+    """Read the ``.zmetadata`` of the group at `path`. Return None if there is none."""
     key = _join(path, v2.ZMETADATA)
     document = instrument(store).get(key)
     if document is None:
@@ -231,10 +235,10 @@ def rewrite(
     zarr_format: int,
     make: Callable[[Callable[[], Consolidated | None]], Consolidated | None],
 ) -> None:
-    """Replace the consolidated metadata of the group at `path` by what `make` makes, with nobody else at it.
+    """Replace the consolidated metadata of the group at `path` by the result of `make`, under its lock.
 
-    `make` gets a function that gives what there is, if there is any: whoever replaces all of it does not
-    mind if it can't be read. None from `make` leaves everything as it is.
+    `make` receives a function that reads the existing consolidated metadata. A caller that replaces all of it need not
+    call this function, and then works on unreadable metadata, too. If `make` returns None, nothing is changed.
     """
     key = _join(path, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
 
@@ -255,14 +259,14 @@ def rewrite(
 
 
 def _change(store: Store, group: str, changes: Changes, zarr_format: int, *, alone: bool = False) -> None:
-    """Change what the consolidated metadata of `group` says of some paths, where there is any.
+    """Update some paths in the consolidated metadata of `group`, if it has any.
 
-    With `alone`, what it says of nodes below these paths goes.
+    With `alone`, nodes below these paths are removed.
     """
-    # Before the look: another process may be consolidating, and have read the nodes as they were.
+    # Check this first: another process may be consolidating, and may have read the nodes before the change.
     busy = instrument(store).being_updated(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
     if not busy and not _is_consolidated(store, group, zarr_format):
-        return  # as most groups are not: they are neither worth parsing nor locking
+        return  # most groups are not consolidated: do not parse or lock them
 
     def change(read: Callable[[], Consolidated | None]) -> Consolidated | None:
         old = read()
@@ -282,16 +286,16 @@ def _change(store: Store, group: str, changes: Changes, zarr_format: int, *, alo
 
 
 def _is_consolidated(store: Store, group: str, zarr_format: int) -> bool:
-    """Whether the group at `group` has consolidated metadata, by a quick look at its document."""
+    """Return whether the group at `group` has consolidated metadata, by a text search in its document."""
     document = instrument(store).get(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
     if document is None or zarr_format == 2:
         return document is not None
     whole = bytes(document).rstrip()
-    return b'"consolidated_metadata"' in whole or whole[-1:] != b"}"  # one that was cut short may have some
+    return b'"consolidated_metadata"' in whole or whole[-1:] != b"}"  # a truncated document may have some
 
 
 def _changed(documents: Documents, relative: str, meta: Metadata | None) -> Documents:
-    """`documents` with another node at `relative`, or without it and what lies below it."""
+    """Return `documents` with another node at `relative`, or (None) without it and all nodes below it."""
     if meta is not None:
         return documents | consolidate({relative: meta}, meta.zarr_format).documents
     below = f"{relative}/"
@@ -299,7 +303,7 @@ def _changed(documents: Documents, relative: str, meta: Metadata | None) -> Docu
 
 
 def _relative(path: str, group: str) -> str | None:
-    """`path` as seen from `group`, ``""`` for the group itself; None where it is not below it."""
+    """Return `path` relative to `group` (``""`` for the group itself), or None if it is not below the group."""
     if path == group:
         return ""
     head = f"{group}/" if group else ""
@@ -307,7 +311,7 @@ def _relative(path: str, group: str) -> str | None:
 
 
 def _groups_above(path: str) -> list[str]:
-    """The paths of all groups above `path`, the root of the store first."""
+    """Return the paths of all groups above `path`, the root of the store first."""
     parts = path.split("/") if path else []
     return ["/".join(parts[:n]) for n in range(len(parts))]
 

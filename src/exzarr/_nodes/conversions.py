@@ -1,4 +1,4 @@
-"""Conversions between NumPy's data types that lose no value, or raise."""
+"""Lossless conversions between NumPy's data types. A conversion that would lose a value raises LossError."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class LossError(ValueError):
 
 
 def is_number(dtype: np.dtype[Any]) -> bool:
-    """Whether elements are booleans, integers, floats or complex numbers, those of ``ml_dtypes`` included."""
+    """Return whether elements are booleans, integers, floats or complex numbers, including those of ``ml_dtypes``."""
     return dtype.kind in "biufc" or is_ml(dtype)
 
 
 def is_integer(dtype: np.dtype[Any]) -> bool:
-    """Whether elements are integers or booleans."""
+    """Return whether elements are integers or booleans."""
     return _rank(dtype) <= INT
 
 
@@ -44,7 +44,7 @@ def _rank(dtype: np.dtype[Any]) -> int:
 
 
 def check_numbers(values: AnyArray, dtype: np.dtype[Any]) -> None:
-    """LossError where some of `values` do not fit `dtype`. Floats may be rounded to its precision."""
+    """Raise LossError if some of `values` do not fit `dtype`. Floats may be rounded to its precision."""
     given, wanted = _rank(values.dtype), _rank(dtype)
     if given > wanted:
         raise LossError(f"values of {values.dtype} do not convert to {dtype}: {_LOST[wanted]}")
@@ -62,7 +62,7 @@ def check_numbers(values: AnyArray, dtype: np.dtype[Any]) -> None:
 
 
 def exact_number(value: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """One number (an array of no dimensions), which may be of any kind if `dtype` holds that number."""
+    """Convert one number (a 0-dimensional array) of any kind, if `dtype` represents it exactly."""
     given, wanted = _rank(value.dtype), _rank(dtype)
     if given <= wanted:
         check_numbers(value, dtype)
@@ -86,7 +86,7 @@ def exact_number(value: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
 
 
 def number_in(text: AnyArray, dtype: np.dtype[Any]) -> int | float | complex:
-    """The number that one text spells, as NumPy reads it on assignment; ValueError where it is none."""
+    """Parse one text as a number, as NumPy does on assignment. Raise ValueError if it is no number."""
     parse = {INT: int, FLOAT: float, COMPLEX: complex}.get(_rank(dtype))
     if parse is None:
         raise LossError(f"text does not convert to {dtype}")
@@ -105,11 +105,10 @@ def _check_range(values: AnyArray, dtype: np.dtype[Any]) -> None:
 
 
 def _check_finite(values: AnyArray, dtype: np.dtype[Any]) -> None:
-    """LossError where a finite value would be infinite."""
+    """Raise LossError if a finite value would become infinite."""
     ends = values.min(), values.max()
-    if not np.isfinite(
-        ends
-    ).all():  # rounding keeps the order, so that the ends tell for all; but not of NaN and infinity
+    # Rounding keeps the order, so checking the extremes is enough; NaN and infinity are excluded.
+    if not np.isfinite(ends).all():
         finite = np.isfinite(values)
         if not finite.any():
             return
@@ -121,14 +120,14 @@ def _check_finite(values: AnyArray, dtype: np.dtype[Any]) -> None:
 
 
 def _check_small(values: AnyArray, dtype: np.dtype[Any]) -> None:
-    """For data types of a few bits, some of which have no NaN, no infinity, no negative numbers or no zero."""
+    """Check data types of a few bits, some of which have no NaN, no infinity, no negative numbers or no zero."""
     if _rank(dtype) == INT:
         _check_range(values, dtype)
         return
     wide = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         got = values.astype(dtype).astype(np.float64)
-        # None has steps wider than a power of two: what is further off was cut off at the end of its range.
+        # No type has steps wider than a power of two: a larger difference means saturation.
         near = np.abs(got - wide) <= np.maximum(np.abs(got), np.abs(wide)) / 2
     near |= (np.abs(wide) < 1) & (np.abs(got) < 1)
     same = (got == wide) | (np.isnan(got) & np.isnan(wide))
@@ -141,7 +140,7 @@ def _check_small(values: AnyArray, dtype: np.dtype[Any]) -> None:
 
 
 def into(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """`values` as `dtype`, which are not both numbers."""
+    """Convert `values` to `dtype`, where at least one of the two types is not numeric."""
     kind, given = dtype.kind, values.dtype
     if given.names is None and dtype.names is None:
         if kind in "mM" and not is_ml(given):
@@ -154,7 +153,7 @@ def into(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
 
 
 def _times(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """Dates and durations, of which none is rounded or too far away for the unit; counts; ISO texts."""
+    """Convert dates, durations, counts and ISO texts. No value may be rounded, or overflow its unit."""
     given = values.dtype
     if given.kind in "iu":
         _check_range(values, np.dtype(np.int64)) if values.size else None
@@ -167,7 +166,7 @@ def _times(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
         raise LossError(f"values of {given} do not convert to {dtype}")
     made = values.astype(dtype)
     back = made.astype(given)
-    # What was too fine was rounded, what was too far away wrapped around: then it does not come back.
+    # A rounded or overflowed value does not convert back to itself.
     wrong = (back != values) & ~(np.isnat(made) & np.isnat(values))
     if wrong.any():
         raise LossError(f"{values[wrong][0]} cannot be stored exactly as {dtype}")

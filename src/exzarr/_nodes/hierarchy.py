@@ -1,6 +1,6 @@
-"""Nodes in a store: their metadata documents found, read, written, listed and removed.
+"""Find, read, write, list and remove the metadata documents of nodes in a store.
 
-The only module that knows which keys hold metadata documents. v3:
+This is the only module that knows which keys hold metadata documents. v3:
 https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#metadata, v2:
 https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html#storage
 """
@@ -69,7 +69,7 @@ DOCUMENTS = (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
 """Names of all metadata documents."""
 
 MOST_SIMILAR = 10_000
-"""Names that are compared with one that leads nowhere."""
+"""Maximum number of names that are compared with a missing one, for suggestions."""
 
 Metadata = ArrayMetadata | GroupMetadata
 M = TypeVar("M", ArrayMetadata, GroupMetadata)
@@ -77,9 +77,9 @@ ZarrFormat = Literal[2, 3]
 
 
 def normalize_path(path: str) -> str:
-    """A node's path without slashes at its ends; repeated slashes count as one, as in the v2 specification.
+    """Remove leading, trailing and repeated slashes from a node's path, as in the v2 specification.
 
-    InvalidKeyError where it could leave the store, or is the place of quarantined chunks.
+    Raises InvalidKeyError if the path could leave the store, or belongs to the quarantine.
     """
     if not isinstance(path, str):
         raise InvalidKeyError(f"a path is a string, not {path!r}")
@@ -94,17 +94,17 @@ def normalize_path(path: str) -> str:
 
 
 def is_node_name(name: str) -> bool:
-    """Whether something of this name in a group may be a node."""
+    """Return whether an entry of this name in a group may be a node."""
     try:
         return bool(name) and normalize_path(name) == name
-    except InvalidKeyError:  # quarantined chunks, or no name at all
+    except InvalidKeyError:  # the quarantine, or an invalid name
         return False
 
 
 def check_new(location: Location, zarr_format: ZarrFormat) -> None:
-    """InvalidKeyError where creating the node at `location` would give a node a name that is reserved.
+    """Raise InvalidKeyError if creating the node at `location` would create a node with a reserved name.
 
-    Existing nodes keep their names: they may be overwritten, and new nodes may be created below them.
+    Existing nodes with such names may be overwritten, and new nodes may be created below them.
     """
     parts = location.path.split("/") if location.path else []
     for n, name in enumerate(parts, 1):
@@ -124,14 +124,14 @@ def check_new(location: Location, zarr_format: ZarrFormat) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a node is.
+    """The place of a node: a store and a path.
 
     Attributes
     ----------
     store, path
         The store, and the path in it without leading or trailing slash; ``""`` is the root.
     root
-        The consolidated metadata through which the node was found; None where it was not.
+        The consolidated metadata through which the node was found, or None.
     """
 
     store: Store
@@ -142,7 +142,7 @@ class Location:
         return f"{self.path}/{name}" if self.path else name
 
     def child(self, path: str) -> Location:
-        """The node at `path` below this one."""
+        """Return the location of `path` below this one."""
         path = normalize_path(path)
         return Location(self.store, self.key(path) if path else self.path, self.root)
 
@@ -154,7 +154,7 @@ class Location:
 
     @property
     def direct(self) -> Location:
-        """The same place, seen without consolidated metadata: what the store says now."""
+        """The same location without consolidated metadata: nodes are read from the store."""
         return self if self.root is None else Location(self.store, self.path)
 
     def __str__(self) -> str:
@@ -165,9 +165,9 @@ class Location:
 
 
 def find(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata | None:
-    """The metadata of the node at `location`; None where there is none.
+    """Read the metadata of the node at `location`. Return None if there is no node.
 
-    Where both versions lie side by side, v3 is taken.
+    If the node has documents of both formats, v3 is used.
     """
     if location.root is not None and location.root.decides(location.path):
         return location.root.find(location.path)
@@ -188,13 +188,13 @@ def find(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata 
 
 
 def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
-    """Like `find`; NodeNotFoundError where there is no node."""
+    """Read the metadata like `find`, but raise NodeNotFoundError if there is no node."""
     found = find(location, zarr_format)
     if found is None:
         raise not_found(location, zarr_format)
     if (
         zarr_format is not None and found.zarr_format != zarr_format
-    ):  # only consolidated metadata gives another
+    ):  # only consolidated metadata returns another format
         raise NodeNotFoundError(
             f"the node at {location} has Zarr format {found.zarr_format}, not {zarr_format}"
         )
@@ -202,7 +202,7 @@ def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
 
 
 def reloaded(location: Location, known: M, key: str, document: Buffer) -> M:
-    """The metadata of a node out of its `document`, which is at `key`. NodeTypeError where it is not of the kind that was `known`."""
+    """Parse the `document` of a node, read from `key`. Raise NodeTypeError if it is not of the kind of `known`."""
     found: Metadata
     if known.zarr_format == 3:
         found = v3.loads(document, key)
@@ -217,7 +217,7 @@ def reloaded(location: Location, known: M, key: str, document: Buffer) -> M:
 
 
 def not_found(location: Location, zarr_format: ZarrFormat | None = None) -> NodeNotFoundError:
-    """The error for a place where there is no node: it says what was looked for, and what may help."""
+    """Return the error for a missing node. It names the documents that were looked for, and gives advice."""
     looked = {3: "zarr.json", 2: ".zarray and .zgroup", None: "zarr.json, .zarray and .zgroup"}[zarr_format]
     text = f"there is no array or group at {location} (looked for {looked}"
     if location.root is not None and location.root.decides(location.path):
@@ -235,7 +235,7 @@ def not_found(location: Location, zarr_format: ZarrFormat | None = None) -> Node
 
 
 def _similar(location: Location) -> tuple[str, list[str]] | None:
-    """The last part of a path that leads to no node, and the names beside it, where they cost no request."""
+    """Return the name of a missing node and the names beside it, if listing them sends no request."""
     store, path = location.store, location.path
     if not path:
         if not isinstance(store, LocalStore) or Path(store.path).exists():
@@ -256,7 +256,7 @@ def _similar(location: Location) -> tuple[str, list[str]] | None:
 
 
 def load_array(location: Location, zarr_format: ZarrFormat | None = None) -> ArrayMetadata:
-    """The metadata of the array at `location`."""
+    """Read the metadata of the array at `location`."""
     found = load(location, zarr_format)
     if not isinstance(found, ArrayMetadata):
         raise NodeTypeError(f"there is a group at {location}, not an array: use open_group or open")
@@ -264,7 +264,7 @@ def load_array(location: Location, zarr_format: ZarrFormat | None = None) -> Arr
 
 
 def load_group(location: Location, zarr_format: ZarrFormat | None = None) -> GroupMetadata:
-    """The metadata of the group at `location`."""
+    """Read the metadata of the group at `location`."""
     found = load(location, zarr_format)
     if not isinstance(found, GroupMetadata):
         raise NodeTypeError(f"there is an array at {location}, not a group: use open_array or open")
@@ -272,7 +272,7 @@ def load_group(location: Location, zarr_format: ZarrFormat | None = None) -> Gro
 
 
 def children(location: Location) -> Iterator[tuple[str, Location]]:
-    """Name and place of whatever may be a node right below a group, sorted. One listing at most."""
+    """Iterate over names and locations of possible direct children of a group, sorted. Sends one listing at most."""
     names = None if location.root is None else location.root.children(location.path)
     if names is None:
         _, names = instrument(location.store).list_dir(location.path)
@@ -282,12 +282,12 @@ def children(location: Location) -> Iterator[tuple[str, Location]]:
 
 
 def child_names(location: Location) -> Iterator[str]:
-    """The names alone."""
+    """Iterate over the names of `children`."""
     return (name for name, _ in children(location))
 
 
 def nodes_below(location: Location) -> Iterator[tuple[str, Metadata]]:
-    """Path relative to the group at `location`, and metadata, of every node below it; parents first."""
+    """Iterate over all nodes below the group at `location`: relative path and metadata, parents first."""
     for name, child in children(location):
         found = find(child)
         if found is None:
@@ -302,31 +302,31 @@ def nodes_below(location: Location) -> Iterator[tuple[str, Metadata]]:
 
 
 def documents(meta: Metadata) -> dict[str, bytes]:
-    """The documents of a node by name, in the order in which to store them."""
+    """Return the documents of a node by name, in the order in which to store them."""
     if meta.zarr_format == 3:
         return {v3.DOCUMENT: v3.dumps(meta)}
-    # .zarray or .zgroup last: the node is there only when all of it is.
+    # .zarray or .zgroup last: the node exists only when it is complete.
     made = v2.array_documents(meta) if isinstance(meta, ArrayMetadata) else v2.group_documents(meta)
     return {name: made[name] for name in sorted(made, key=lambda name: name != v2.ZATTRS)}
 
 
 def document_name(meta: Metadata) -> str:
-    """The name of the document that makes a node what it is."""
+    """Return the name of the document that defines a node."""
     if meta.zarr_format == 3:
         return v3.DOCUMENT
     return v2.ZARRAY if isinstance(meta, ArrayMetadata) else v2.ZGROUP
 
 
 def locked_document(meta: Metadata) -> tuple[str, bytes]:
-    """Name and content of the document that makes a node what it is, and under whose lock it is changed."""
+    """Return name and content of the document that defines a node and whose lock protects it."""
     return [*documents(meta).items()][-1]
 
 
 @contextmanager
 def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
-    """Around whatever makes a node in several steps, or removes it: until the end its document lies there as a note.
+    """Keep the node's document as a write intent while the node is created or removed in several steps.
 
-    What whoever is killed leaves there is no node, and a check knows what it was to be, or had been.
+    A killed writer leaves no node, and `check` knows from the intent which node it would be, or was.
     """
     take_away = instrument(location.store).announce_intent(location.path, locked_document(meta)[1])
     try:
@@ -336,7 +336,7 @@ def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
 
 
 def save(location: Location, meta: Metadata) -> None:
-    """Write the documents of a node, whatever is there, and bring consolidated metadata in step."""
+    """Write the documents of a node, replacing existing ones, and update consolidated metadata."""
     store = instrument(location.store)
     with ExitStack() as noted:
         noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
@@ -348,30 +348,31 @@ def save(location: Location, meta: Metadata) -> None:
 
 
 def recorded(location: Location, meta: Metadata) -> None:
-    """The documents of a node were written: bring the consolidated metadata above it in step."""
+    """Update the consolidated metadata above a node, after its documents were written."""
     consolidation.record(location.store, location.path, meta, lambda: find(location.direct, meta.zarr_format))
     if location.root is not None:
         location.root.note(location.path, meta)
 
 
 def delete(location: Location) -> None:
-    """Remove a node with everything below it. Whoever is changing one of its documents just now is waited for.
+    """Remove a node with everything below it, after waiting for changes of its documents in progress.
 
-    Where it is a folder, that goes at once, after what consolidated metadata says of it. Elsewhere the documents go
-    first: what is half removed is no node. Then what consolidated metadata says, and the chunks last: while it is
-    found, it is whole. Of a node that is a link to a folder, the link goes.
+    A folder is removed in one step, after the node's entries in consolidated metadata. In other stores the documents are
+    removed first, so that a partially removed node is no node; then its entries in consolidated metadata; the chunks
+    last. A node is therefore complete as long as it can be found. If the node is a link to a folder, the link is
+    removed.
     """
     store = instrument(location.store)
     with consolidation.noted(location.store, location.path, 3, 2):
         folder = store.local_path(location.path) if location.path else None
         if folder is not None and not Path(folder).is_mount():
-            with suppress(StoreError):  # on a full disk there is room for that afterwards
+            with suppress(StoreError):  # on a full disk, the second call below succeeds
                 consolidation.forget(location.store, location.path, lambda _: None)
             keys = () if Path(folder).is_symlink() else tuple(map(location.key, DOCUMENTS[:3]))
             _locked(store, keys, partial(store.delete_prefix, location.path))
-            forget(location)  # who changed it meanwhile has recorded that
+            forget(location)  # a concurrent change may have recorded the node again
         else:
-            listed(store, location.path)  # an error where it cannot list, before anything is deleted
+            listed(store, location.path)  # raises if the store cannot list, before anything is deleted
             found = _readable(location.direct)
             with nullcontext() if found is None else unfinished(location, found):
                 for name in DOCUMENTS:
@@ -383,17 +384,17 @@ def delete(location: Location) -> None:
 
 
 def locked(location: Location, do: Callable[[], None]) -> None:
-    """Do something while nobody else changes the documents of the node at `location`. `do` may not update them."""
+    """Call `do` under the locks of the documents of the node at `location`. `do` may not update them."""
     _locked(instrument(location.store), tuple(map(location.key, DOCUMENTS[:3])), do)
 
 
 def forget(location: Location) -> None:
-    """Remove what consolidated metadata says of `location` and below it, other than the node that is there now."""
+    """Remove `location` and everything below it from consolidated metadata; keep a node that exists there now."""
     consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
 
 
 def _locked(store: Store, keys: Sequence[str], do: Callable[[], None]) -> None:
-    """Do something while all of `keys` that there are are locked."""
+    """Call `do` under the locks of `keys`."""
     if not keys:
         do()
         return
@@ -406,7 +407,7 @@ def _locked(store: Store, keys: Sequence[str], do: Callable[[], None]) -> None:
 
 
 def _readable(location: Location) -> Metadata | None:
-    """What is at `location`, if it is a node that can be read."""
+    """Return the metadata of the node at `location`, or None if there is none or it cannot be read."""
     try:
         return find(location)
     except MetadataError:
@@ -414,7 +415,7 @@ def _readable(location: Location) -> Metadata | None:
 
 
 def same(one: Metadata, other: Metadata) -> bool:
-    """Whether two nodes' documents say the same of the nodes themselves."""
+    """Return whether two nodes have equal documents, apart from leases and consolidated metadata."""
     if one is other:
         return True
     if type(one) is not type(other) or one.zarr_format != other.zarr_format:

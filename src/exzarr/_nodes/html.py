@@ -1,4 +1,4 @@
-"""What notebooks show: arrays, groups and trees as HTML. Self-contained, everything escaped."""
+"""HTML representations of arrays, groups and trees for notebooks, self-contained and escaped."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SIDE = 120
 """Length in pixels of the longer side of a drawn chunk grid."""
 
 MOST_LINES = 40
-"""Where a dimension has more chunks than this, its lines would run together: only the outline is drawn."""
+"""Maximum number of chunks along a dimension for which chunk lines are drawn; else only the outline."""
 
 _CELL = "style='text-align:left;vertical-align:top;padding:1px 12px 1px 0'"
 
 
 def array_html(array: Array) -> str:
-    """An array: its facts, and how its last two dimensions are cut into chunks."""
+    """Return an array's properties and a drawing of its chunk grid (last two dimensions)."""
     table = facts_html(array_info(array)._lines())
     return (
         "<div style='display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start'>"
@@ -35,12 +35,12 @@ def array_html(array: Array) -> str:
 
 
 def group_html(group: Group) -> str:
-    """A group: its facts, and the tree below it, two groups deep."""
+    """Return a group's properties and the tree below it, two groups deep."""
     return facts_html(group_info(group)._lines()) + tree_html(group.tree(level=2))
 
 
 def facts_html(lines: Sequence[tuple[str, str]]) -> str:
-    """Names and facts as a table."""
+    """Format pairs of name and value as a table."""
     rows = [
         f"<tr><th {_CELL}>{escape(name)}</th><td {_CELL}>{escape(text)}</td></tr>" for name, text in lines
     ]
@@ -48,7 +48,7 @@ def facts_html(lines: Sequence[tuple[str, str]]) -> str:
 
 
 def tree_html(tree: Tree) -> str:
-    """A tree that can be folded."""
+    """Return a tree that can be folded."""
     return f"<div style='font-family:monospace;line-height:1.4'>{_tree_node(tree)}</div>"
 
 
@@ -63,14 +63,14 @@ def _tree_node(tree: Tree) -> str:
 
 
 def _grid_svg(array: Array) -> str:
-    """The last two dimensions, cut into chunks (shards, where there are shards), to scale."""
+    """Draw the chunks (shards, if the array has shards) of the last two dimensions to scale."""
     grid = array.metadata.chunk_grid
     if not grid.dims or 0 in grid.shape:
         return ""
     width_dim, width = grid.dims[-1], grid.shape[-1]
     height_dim, height = (grid.dims[-2], grid.shape[-2]) if len(grid.dims) > 1 else (None, 0)
     longest = max(width, height)
-    # A side that is very short is still drawn as one that can be seen.
+    # A very short side is drawn with a visible length.
     across = max(SIDE * width // longest, 12)
     down = max(SIDE * height // longest, 12)
     lines = [f"<line x1='{x}' y1='0' x2='{x}' y2='{down}'/>" for x in _cuts(width_dim, width, across)]
@@ -84,6 +84,6 @@ def _grid_svg(array: Array) -> str:
 
 
 def _cuts(dim: DimensionGrid, length: int, pixels: int) -> list[float]:
-    """Where the lines between chunks are, in pixels."""
+    """Return the positions of the lines between chunks, in pixels."""
     count = dim.count(length)
     return [round(dim.offset(i) / length * pixels, 1) for i in range(1, count)] if count <= MOST_LINES else []

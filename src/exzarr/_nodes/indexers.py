@@ -1,4 +1,4 @@
-"""What stands between an array's brackets besides a plain selection."""
+"""Indexers (`oindex`, `vindex`, `blocks`, `explain`) and field names in selections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AnyArray = npt.NDArray[Any]
 
 
 class Indexer:
-    """`Array.oindex`, `.vindex` and `.blocks`: brackets that select in another way."""
+    """`Array.oindex`, `.vindex` and `.blocks`: other kinds of indexing with brackets."""
 
     __slots__ = ("_array", "_select")
 
@@ -43,7 +43,7 @@ class Indexer:
 
 
 class Explainer:
-    """`Array.explain`: brackets that say what reading would cost."""
+    """`Array.explain`: brackets that return the cost of a read."""
 
     __slots__ = ("_array",)
 
@@ -57,16 +57,16 @@ class Explainer:
         return self._array._explain(indexing.basic(selection, self._array.shape))
 
     def oindex(self, *selection: Any) -> Explanation:
-        """For ``a.oindex[...]``."""
+        """Explain ``a.oindex[...]``."""
         return self._array._explain(indexing.orthogonal(selection, self._array.shape))
 
     def vindex(self, *selection: Any) -> Explanation:
-        """For ``a.vindex[...]``."""
+        """Explain ``a.vindex[...]``."""
         return self._array._explain(indexing.coordinate(selection, self._array.shape))
 
 
 def split_fields(selection: Any) -> tuple[str | list[str] | None, Any]:
-    """Part field names from the rest of a selection."""
+    """Separate field names from the rest of a selection."""
     if isinstance(selection, str):
         return selection, Ellipsis
     if isinstance(selection, list) and selection and all(isinstance(item, str) for item in selection):
@@ -80,7 +80,7 @@ def split_fields(selection: Any) -> tuple[str | list[str] | None, Any]:
 
 
 def field_dtype(dtype: np.dtype[Any], fields: str | list[str]) -> np.dtype[Any]:
-    """The data type of one field, or of several, of a structured one; SelectionError where there is none."""
+    """Return the data type of one or several fields. Raise SelectionError if a field does not exist."""
     for field in [fields] if isinstance(fields, str) else fields:
         if dtype.names is None or field not in dtype.names:
             known = ", ".join(repr(name) for name in dtype.names or ()) or "none"

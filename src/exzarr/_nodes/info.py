@@ -1,4 +1,4 @@
-"""The facts about an array or a group, to print or to hand on."""
+"""Properties of an array or a group, for printing or as a dict."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Info:
-    """Facts by name. Printing it shows them, one a line."""
+    """Properties by name, printed one per line."""
 
     __slots__ = ()
 
@@ -53,26 +53,26 @@ class Info:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ArrayInfo(Info):
-    """The facts about an array.
+    """The properties of an array.
 
     Attributes
     ----------
     path, store
-        Where it is.
+        The path in the store, and the store.
     zarr_format, shape, dimension_names, dtype, fill_value, order
         As on the array.
     chunks, shards
-        Their shapes; None where there are no shards, or where chunks vary in shape.
+        Their shapes; None if the array has no shards, or a rectilinear grid.
     nchunks
-        Chunks in the grid (inner chunks, where there are shards).
+        Number of chunks in the grid (inner chunks, if the array has shards).
     filters, serializer, compressors
-        The codecs, as the metadata document has them.
+        The codecs, as in the metadata document.
     nbytes
-        Bytes of all elements in memory.
+        Size of all elements in memory, in bytes.
     read_only
-        Whether it was opened for reading.
+        True if the array was opened for reading only.
     nbytes_stored, nchunks_initialized
-        Bytes and number of stored chunks; None where nobody looked (`Array.info_complete` does).
+        Size in bytes and number of stored chunks; None unless requested (`Array.info_complete`).
     """
 
     path: str
@@ -96,11 +96,11 @@ class ArrayInfo(Info):
 
     @property
     def ratio(self) -> float | None:
-        """How many times smaller the stored chunks are than the elements in memory; None if not known."""
+        """Size of the elements in memory divided by the size of the stored chunks; None if unknown."""
         return self.nbytes / self.nbytes_stored if self.nbytes_stored else None
 
     def asdict(self) -> dict[str, Any]:
-        """The facts as a plain dict, the ratio among them."""
+        """Return the properties as a plain dict, including the ratio."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {**facts, "ratio": self.ratio}
 
@@ -139,16 +139,16 @@ class ArrayInfo(Info):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GroupInfo(Info):
-    """The facts about a group.
+    """The properties of a group.
 
     Attributes
     ----------
     path, store, zarr_format, read_only
         As on the group.
     consolidated
-        Whether it was opened with consolidated metadata.
+        True if the group was opened with consolidated metadata.
     arrays, groups
-        How many there are below it, at any depth; None where nobody looked (`Group.info_complete` does).
+        Number of arrays and groups below it, at any depth; None unless requested (`Group.info_complete`).
     """
 
     path: str
@@ -160,7 +160,7 @@ class GroupInfo(Info):
     groups: int | None = None
 
     def asdict(self) -> dict[str, Any]:
-        """The facts as a plain dict."""
+        """Return the properties as a plain dict."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def _lines(self) -> list[tuple[str, str]]:
@@ -177,7 +177,7 @@ class GroupInfo(Info):
 
 
 def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
-    """The facts about `array`; with `complete`, of what is stored too (lists its keys)."""
+    """Return the properties of `array`; with `complete`, also of its stored chunks, which lists its keys."""
     meta = array.metadata
     filters, serializer, compressors = _configurations(meta)
     stored = stored_chunks(array._bound) if complete else None
@@ -205,7 +205,7 @@ def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
 
 
 def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
-    """The facts about `group`; with `complete`, how many nodes lie below it."""
+    """Return the properties of `group`; with `complete`, also the number of nodes below it."""
     arrays = groups = None
     if complete:
         below = [isinstance(meta, ArrayMetadata) for _, meta in hierarchy.nodes_below(group._location)]
@@ -222,7 +222,7 @@ def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
 
 
 def _configurations(meta: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
-    """The codecs in the words of the document, also where one is not known here."""
+    """Return the codecs' configurations, also of unknown codecs."""
     if meta.zarr_format == 2:
         return meta.filters, None, () if meta.compressor is None else (meta.compressor,)
     try:
@@ -239,7 +239,7 @@ def _configurations(meta: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[An
 
 
 def _codecs(configurations: tuple[Mapping[str, Any], ...]) -> str:
-    """``zstd(level=0, checksum=True)``."""
+    """Format codecs as ``zstd(level=0, checksum=True)``."""
     return " → ".join([_codec(configuration) for configuration in configurations]) or "none"
 
 
@@ -252,7 +252,7 @@ def _codec(configuration: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """``0.0``, not ``np.float32(0.0)``."""
+    """Format a fill value as ``0.0`` instead of ``np.float32(0.0)``."""
     return (
         str(value)
         if isinstance(value, np.generic) and not isinstance(value, (np.str_, np.bytes_))

@@ -1,11 +1,10 @@
-"""Changing a node by writing chunks and its document: appends, resizes, ingestion.
+"""Change chunks and the document of a node together on stores without locks: appends, resizes, ingestion.
 
-Where a store keeps everybody else out while it updates a value (folders, SQLite), all of it is done in one such
-update (`transactions.change`). An object store cannot: it only refuses a put whose condition is broken. There
-whoever writes chunks first takes a *turn*, which stands in the document (`format.appends`); writes the chunks
-through a `FencedStore`; and puts the document on the condition that it still is his turn. The turn keeps
-others waiting, and nothing is lost if it fails to: a holder who is slow, or was taken for dead, finds that he has
-lost it, and begins anew. See docs/design/006-appends-without-locks.md.
+A store with exclusive updates (folders, SQLite) makes such a change in one update (`transactions.change`). An object
+store cannot: it only refuses a put whose condition is not met. There, a writer first acquires a *writer lease*, which
+is stored in the document (`_format.appends`). It writes the chunks through a `FencedStore`, and puts the document on
+the condition that it still holds the lease. Other writers wait for the lease. If a slow holder loses its lease, no data
+is lost: it detects the loss and starts again. See docs/design/006-appends-without-locks.md.
 """
 
 from __future__ import annotations
@@ -47,31 +46,31 @@ def change_with_lease(
     creates: bool,
     record: bool,
 ) -> M:
-    """What `transactions.change` does, where `first` writes chunks and the store has no locks.
+    """Run `transactions.change` on a store without locks, where `first` writes chunks.
 
-    `make` is called again when all of that is written: others may have changed attributes since.
+    `make` is called again after the chunks are written, since other writers may have changed attributes.
     """
     end = deadline()
     key = location.key(hierarchy.document_name(known))
-    # The threads of this process need not ask the store whose turn it is.
-    with _Line((location.store, key, "turn"), key, end):
+    # Threads of this process wait here, without requests to the store.
+    with _DeadlineLock((location.store, key, "lease"), key, end):
         while True:
-            with _Turn(location, known, make, creates, end) as turn:
+            with _Lease(location, known, make, creates, end) as lease:
                 try:
-                    changed = turn.change(first)
-                except _Lost:
+                    changed = lease.change(first)
+                except _LeaseLost:
                     continue
-            if record and turn.changes:
+            if record and lease.changes:
                 hierarchy.recorded(location, changed)
             return changed
 
 
-class _Lost(Exception):  # noqa: N818 - no error: one begins anew
-    """It is somebody else's turn now, and what one was about to do has not been done."""
+class _LeaseLost(Exception):  # noqa: N818 - no error: the change starts again
+    """Another writer holds the lease now. The next step of the change was not done."""
 
 
-class _Line(ThreadLock):
-    """`ThreadLock` with an end."""
+class _DeadlineLock(ThreadLock):
+    """A `ThreadLock` that waits until a deadline."""
 
     __slots__ = ("_end",)
 
@@ -83,8 +82,8 @@ class _Line(ThreadLock):
         self.acquire(self._end)
 
 
-class _Turn(Generic[M]):
-    """One's turn to change a node: from `__enter__`, which waits for it, until `__exit__`."""
+class _Lease(Generic[M]):
+    """The writer lease of a node. `__enter__` waits for it and acquires it; `__exit__` releases it."""
 
     def __init__(
         self, location: Location, known: M, make: Callable[[M], M], creates: bool, end: float
@@ -108,7 +107,7 @@ class _Turn(Generic[M]):
         self._looked = -1
         self._fenced = FencedStore(location.store, self._check)
 
-    # -- waiting for it ----------------------------------------------------------
+    # -- acquiring ---------------------------------------------------------------
 
     def __enter__(self) -> Self:
         began, wait, seen, since = time.monotonic(), 0.02, Appends(), time.monotonic()
@@ -120,19 +119,19 @@ class _Turn(Generic[M]):
                 wait = wait if other.holder == seen.holder else 0.02
                 seen, since = other, now
             if now > self._end:
-                raise timed_out(self._key, f"another writer, who shows signs of life (turn {other.holder})")
+                raise timed_out(self._key, f"another writer, which keeps renewing its lease {other.holder}")
             time.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             wait = min(wait * 1.5, 0.5, max(0.02, self._patience / 4))
         note_wait(time.monotonic() - began)
         context = copy_context()
         self._pulse = threading.Thread(
-            target=context.run, args=(self._beat,), name="exzarr-turn", daemon=True
+            target=context.run, args=(self._beat,), name="exzarr-lease", daemon=True
         )
         self._pulse.start()
         return self
 
     def _ask(self, may_take: Appends | None) -> Appends:
-        """Take the turn if it is nobody's, or if it is as in `may_take`; whose it is otherwise."""
+        """Acquire the lease if it is free, or still as in `may_take`; otherwise return its holder's lease."""
         other = Appends()
 
         def ask(value: ValueReader | None) -> Sequence[Buffer] | None:
@@ -155,15 +154,15 @@ class _Turn(Generic[M]):
         self._store.update(self._key, ask)
         return other
 
-    # -- in the midst of it ------------------------------------------------------
+    # -- changing ----------------------------------------------------------------
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be changed. Else it has not been one's turn."""
+        """True if the change has an effect. If not, the lease is not acquired."""
         return self._wanted is not self._meta
 
     def change(self, first: Callable[[M, M, Location], object]) -> M:
-        """Write the chunks, and then the document. `_Lost` where that was not done because the turn was lost."""
+        """Write the chunks, then the document. Raise `_LeaseLost` if the lease was lost before that."""
         if not self.changes:
             self._lost = True
             return self._meta
@@ -175,7 +174,7 @@ class _Turn(Generic[M]):
         return self._commit()
 
     def _clear(self, place: Location, path: str, shape: tuple[int, ...]) -> None:
-        """Make sure that nobody who had the turn before can put chunks of `shape` any more."""
+        """Fill the chunks of `shape`, so that an earlier holder's conditional puts fail."""
         meta: Metadata | None = self._meta
         if isinstance(meta, GroupMetadata):
             held = meta.consolidated
@@ -184,17 +183,17 @@ class _Turn(Generic[M]):
             store_fill(place, meta, shape)
 
     def _check(self) -> None:
-        """`_Lost` where it is not one's turn any more. One look at the document does for all who have come before it."""
+        """Raise `_LeaseLost` if the lease is lost. One read of the document serves all threads that wait for it."""
         ticket = next(self._tickets)
         with self._looking:
             if self._lost:
-                raise _Lost
+                raise _LeaseLost
             if ticket < self._looked:
                 return
             looked = next(self._tickets)
             if self._ask_holder() != self._id:
                 self._lost = True
-                raise _Lost
+                raise _LeaseLost
             self._looked = looked
 
     def _ask_holder(self) -> str:
@@ -205,7 +204,7 @@ class _Turn(Generic[M]):
             holder = appends_of(self._load(value)).holder
             return KEEP
 
-        # Not by `get`, which might come out of a cache.
+        # Not by `get`, which may use a cache.
         self._store.update(self._key, look)
         return holder
 
@@ -220,7 +219,7 @@ class _Turn(Generic[M]):
         while not self._over.wait(self._patience / 4):
             try:
                 self._store.update(self._key, alive)
-            except (ExzarrError, OSError):  # whoever writes chunks meets with the same
+            except (ExzarrError, OSError):  # the writes of chunks raise the same error
                 continue
 
     def _stop(self) -> None:
@@ -236,18 +235,19 @@ class _Turn(Generic[M]):
             meta = self._load(value)
             found = appends_of(meta)
             if found.holder != self._id:
-                # Somebody else's turn: by a put of ours whose response was lost, or against our will.
+                # Another writer's lease: our put succeeded and its response was lost, or we lost the lease.
                 done: bool | None = False
                 if tried:
                     done = found.has_committed(self._id, self._before.count) if MEMBER in meta.extra else None
                 if done is None:
                     raise StoreError(
-                        f"it cannot be told whether the change of {self._location} has been made: the response to "
-                        f"it was lost, and others have changed {self._key!r} since, who keep no account of it"
+                        f"it is unknown whether the change of {self._location} was stored: the response was lost, "
+                        f"and other software that does not record appends has changed {self._key!r} since. Read the "
+                        "array before you repeat the change"
                     )
                 if not done:
                     self._lost = True
-                    raise _Lost
+                    raise _LeaseLost
                 return KEEP
             if self._creates:
                 transactions.check_same_shape(self._location, self._meta, meta)
@@ -256,10 +256,10 @@ class _Turn(Generic[M]):
             return self._document(changed)
 
         self._store.update(self._key, commit)
-        self._lost = True  # it is over
+        self._lost = True  # the commit has released the lease
         return changed
 
-    # -- afterwards --------------------------------------------------------------
+    # -- releasing ---------------------------------------------------------------
 
     def __exit__(self, *_: object) -> None:
         self._stop()
@@ -271,13 +271,13 @@ class _Turn(Generic[M]):
             found = appends_of(meta)
             if found.holder != self._id:
                 return KEEP
-            # Puts may be under way still, their responses lost: who comes next has to see to them.
+            # Puts may still be in flight, with their responses lost: the next holder has to handle them.
             left = found.reach if self._fenced.written else self._before.reach
             return self._document(with_appends(meta, found.given_back(left)))
 
         try:
             self._store.update(self._key, give_back)
-        except (ExzarrError, OSError):  # then it is taken from us, after a while
+        except (ExzarrError, OSError):  # then the lease expires
             pass
 
     # -- documents ---------------------------------------------------------------

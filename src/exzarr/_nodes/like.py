@@ -1,4 +1,4 @@
-"""What a new array takes over from one that is there already."""
+"""Options of a new array that are copied from an existing one."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from exzarr.codecs.checksummed import without_checksum
 __all__ = ["KEEP", "likeness"]
 
 KEEP: Final = "keep"
-"""As in the array that is there."""
+"""The value of an option that copies it from the existing array."""
 
 
-def likeness(source: Any, zarr_format: int, said: dict[str, Any]) -> tuple[ArrayOptions, Any]:
-    """Options for an array like `source`, and its data type; what is in `said` stays as it is.
+def likeness(source: Any, zarr_format: int, given: dict[str, Any]) -> tuple[ArrayOptions, Any]:
+    """Return options for an array like `source`, and its data type. Options in `given` are kept.
 
-    Of an exzarr array, everything is taken over that `zarr_format` has a word for; of other
-    libraries' arrays, the chunk shape.
+    From an exzarr array, all options that `zarr_format` supports are copied. From arrays of other libraries, only the
+    chunk shape is copied.
     """
     dtype: Any
     if isinstance(source, Array):
         options, dtype = _options(source, zarr_format), source.metadata.data_type
     else:
         options, dtype = _foreign(source), getattr(source, "dtype", None)
-    # Chunks and shards belong together, and so do codecs: half of the old with half of the new may not fit.
-    if "chunks" in said and "shards" not in said:
+    # Chunks and shards depend on each other: old shards may not fit new chunks, and the reverse.
+    if "chunks" in given and "shards" not in given:
         options.pop("shards", None)
-    if "shards" in said and "chunks" not in said:
+    if "shards" in given and "chunks" not in given:
         options.pop("chunks", None)
-    if said.get("checksum") is False and "compressors" in options:
+    if given.get("checksum") is False and "compressors" in options:
         options["compressors"] = without_checksum(options["compressors"])
-    made: Any = {**options, **said}
+    made: Any = {**options, **given}
     return made, dtype
 
 

@@ -1,4 +1,4 @@
-"""From what a user names - a store, a path, a mode - to the node that is there."""
+"""Find the node that a user's store, path and mode refer to."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 FROM_CONSOLIDATED = (
     "the store cannot list: the nodes are those that consolidated metadata names, and others are not seen"
 )
-"""What a tool says that has found nodes by `through_consolidated`."""
+"""Remark of a tool that has found nodes by `through_consolidated`."""
 
 Kind = Literal["array", "group"]
 
@@ -46,9 +46,9 @@ def locate(
     mode: Mode | None,
     storage_options: StorageOptions | None = None,
 ) -> tuple[Location, bool]:
-    """The place that `store` and `path` name, and whether it is opened for reading only.
+    """Return the location of `store` and `path`, and whether it is read-only. Nothing is read.
 
-    None as a store is a new one in memory. `storage_options` are for URLs. Nothing is read.
+    If `store` is None, a new store in memory is created. `storage_options` are for URLs.
     """
     resolved, base = resolve_store(
         MemoryStore() if store is None else store, mode=mode, storage_options=storage_options
@@ -64,22 +64,21 @@ def find_node(
     kind: Kind | None = None,
     use_consolidated: bool | None = None,
 ) -> tuple[Location, Metadata] | None:
-    """The node at `location`, and the location with the consolidated metadata that a group there has.
+    """Find the node at `location`; return its location (with its consolidated metadata) and its metadata.
 
     Parameters
     ----------
     zarr_format
-        Look for this version only. By default for v3, then for v2.
+        Look for this format only. By default for v3, then for v2.
     kind
-        What the caller wants; it only decides what is looked for first.
+        The kind of node that the caller expects. It only decides which document is looked for first.
     use_consolidated
-        None uses consolidated metadata where there is some, False does without, True insists.
+        None uses consolidated metadata if it exists, False ignores it, True requires it.
 
     Returns
     -------
     tuple or None
-        None where there is no node. A group with consolidated metadata takes one read (v3; v2: one,
-        after the look for v3).
+        None if there is no node. A group with consolidated metadata takes one read (in v2, after the one for v3).
     """
     check_format(zarr_format)
     if use_consolidated not in (None, True, False):
@@ -120,7 +119,7 @@ def open_node(
     kind: Kind | None = None,
     use_consolidated: bool | None = None,
 ) -> tuple[Location, Metadata]:
-    """Like `find_node`; NodeNotFoundError where there is no node, NodeTypeError where it is of another kind."""
+    """Find a node like `find_node`; raise NodeNotFoundError if there is none, NodeTypeError for another kind."""
     found = find_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated)
     if found is None:
         raise _not_found(location, zarr_format)
@@ -129,10 +128,10 @@ def open_node(
 
 
 def through_consolidated(location: Location, error: ListingUnsupportedError) -> Location:
-    """The group at `location`, seen through its consolidated metadata or that of a group above it.
+    """Return `location` with its consolidated metadata, or with that of a group above it.
 
-    For tools that look at stores directly, where `error` says that the store cannot list. It is raised where there is no
-    consolidated metadata.
+    Tools call this function if the store cannot list, with the `error` that it raised. The function raises this error
+    if there is no consolidated metadata.
     """
     if location.root is not None:
         return location
@@ -146,7 +145,7 @@ def through_consolidated(location: Location, error: ListingUnsupportedError) -> 
 
 
 def check_kind(location: Location, meta: Metadata, kind: Kind | None) -> None:
-    """NodeTypeError where a node is not of the kind that was asked for."""
+    """Raise NodeTypeError if a node is not of the expected kind."""
     is_array = isinstance(meta, ArrayMetadata)
     if kind == "group" and is_array:
         raise NodeTypeError(f"there is an array at {location}, not a group: use open_array or open")
@@ -155,7 +154,7 @@ def check_kind(location: Location, meta: Metadata, kind: Kind | None) -> None:
 
 
 def check_format(zarr_format: Any) -> None:
-    """ArgumentError unless it is 2, 3 or None."""
+    """Raise ArgumentError unless `zarr_format` is 2, 3 or None."""
     if zarr_format not in (None, 2, 3):
         raise ArgumentError(f"zarr_format is 2, 3 or None (whichever it is), not {zarr_format!r}")
 

@@ -1,4 +1,4 @@
-"""New nodes in a store, and data put into new arrays."""
+"""Create nodes in a store, and fill new arrays with data."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from exzarr.errors import ArgumentError
 __all__ = ["AccessOptions", "Source", "describe", "new_array", "new_group"]
 
 BLOCK = 64 * 2**20
-"""Bytes of what is not in memory yet that are read at once."""
+"""Size in bytes of the blocks in which lazy data is read."""
 
 
 class AccessOptions(TypedDict, total=False):
-    """How an open array behaves; a group hands them on to the arrays in it."""
+    """Options of an open array; a group passes them to its arrays."""
 
     read_only: bool
     missing: Literal["fill", "error"]
@@ -36,9 +36,9 @@ class AccessOptions(TypedDict, total=False):
 
 
 class Source:
-    """What a new array is to hold: an array-like, and the shape and data type the array will have.
+    """The data of a new array: an array-like, with the shape and data type of the array.
 
-    `casting` is the rule by which data that is not in memory is converted when it is read.
+    `casting` is the rule for the conversion of lazy data, when it is read.
     """
 
     __slots__ = ("casting", "data", "dtype", "shape")
@@ -51,11 +51,14 @@ class Source:
 
 
 def describe(data: Any, shape: Any, dtype: Any, zarr_format: int, casting: Casting = "same_kind") -> Source:
-    """Join what a user says of a new array: by its `data`, or by `shape` and `dtype`.
+    """Combine the user's description of a new array: `data`, or `shape` and `dtype`.
 
-    ArgumentError where something is missing, or contradicts itself. Data that is already in memory
-    is converted to `dtype`; what is not (arrays of exzarr, h5py, dask) stays where it is. `casting` says which
-    conversions are allowed.
+    Data in memory is converted to `dtype`, by the rule `casting`. Lazy data (arrays of exzarr, h5py, dask) is not read.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is missing, or arguments contradict each other.
     """
     check_casting(casting)
     if data is None:
@@ -77,7 +80,7 @@ def describe(data: Any, shape: Any, dtype: Any, zarr_format: int, casting: Casti
         )
     if dtype is None:
         dtype = data.metadata.data_type if isinstance(data, Array) else data.dtype
-    # What cannot be converted is refused before anything is stored.
+    # Refuse unsuitable data before anything is stored.
     wanted = from_numpy(dtype, zarr_format)
     if lazy:
         check_kinds(data.dtype, wanted, casting)
@@ -86,7 +89,7 @@ def describe(data: Any, shape: Any, dtype: Any, zarr_format: int, casting: Casti
 
 
 def _in_memory(data: Any) -> np.ndarray[Any, Any]:
-    """`data` as an array whose data type says what it holds."""
+    """Convert `data` to a NumPy array with a data type that Zarr has."""
     try:
         values: np.ndarray[Any, Any] = np.asarray(plain(data))
         unclear = values.dtype.kind == "O" and not values.dtype.metadata
@@ -106,14 +109,14 @@ def new_array(
 ) -> Array:
     """Store the array that `meta` describes, filled with `data` unless that is None.
 
-    `casting` is for data that is not in memory; `describe` has converted the rest.
+    `casting` applies to lazy data; `describe` has converted the rest.
 
-    Raises NodeExistsError where there is a node already and `overwrite` is false. With `overwrite`, the old node
-    stays until the new one is whole: `data` may be read from it, and where reading or writing fails, it is kept.
+    Raises NodeExistsError if a node exists and `overwrite` is false. With `overwrite`, the old node remains until the
+    new one is complete: `data` may be read from it, and it is kept if reading or writing fails.
     """
     meta = meta.with_(attributes=as_stored(meta.attributes))
     hierarchy.check_new(location, meta.zarr_format)
-    hierarchy.documents(meta)  # what has no document is refused before anything is stored
+    hierarchy.documents(meta)  # raises for invalid metadata, before anything is stored
     array = Array(location, meta, **(access or {}))
     if data is None or not array.size:
         node_creation.create(location, meta, overwrite=overwrite)
@@ -130,7 +133,7 @@ def new_group(
     *,
     overwrite: bool = False,
 ) -> GroupMetadata:
-    """Store a group; returns its metadata."""
+    """Store a group and return its metadata."""
     hierarchy.check_new(location, zarr_format)
     meta = GroupMetadata(zarr_format, as_stored(attributes or {}))
     node_creation.create(location, meta, overwrite=overwrite)
@@ -138,7 +141,7 @@ def new_group(
 
 
 def _is_lazy(data: Any) -> bool:
-    """Whether `data` is an array that is not in memory and can be read in parts."""
+    """Return whether `data` is an array that is not in memory and can be read in parts."""
     return (
         not isinstance(data, (np.ndarray, np.generic))
         and not is_pandas(data)
@@ -157,7 +160,7 @@ def _fill(array: Array, data: Any, casting: Casting) -> None:
 
 
 def _blocks(array: Array) -> Iterator[tuple[slice, ...]]:
-    """Regions of whole chunks that together are the array, each of at most `BLOCK` bytes where chunks are smaller."""
+    """Divide the array into regions of whole chunks, of at most `BLOCK` bytes unless a chunk is larger."""
     grid = array.metadata.chunk_grid
     if not grid.regular:
         yield from (grid.region(index) for index in product(*[range(n) for n in grid.chunk_counts]))

@@ -1,7 +1,7 @@
-"""New nodes: room for them, and one maker of each.
+"""Create nodes, so that exactly one of several concurrent creators succeeds.
 
-Parents that are missing are made groups. A node that replaces another is built aside, and swapped in when it is
-whole: it may be made of the old one, and making it may fail. Of several who make a node at one place one succeeds.
+Missing parents become groups. A node that replaces another is built at a staging place and moved into place when it is
+complete, since its data may come from the old node, and its creation may fail.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 
 def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> None:
-    """Store a new node; with `overwrite`, in place of everything that is there.
+    """Store a new node; with `overwrite`, replace an existing one.
 
-    Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
+    Raises the errors of `require_room`, and NodeExistsError if another writer creates a node there first.
     """
     missing = require_room(location, overwrite=overwrite)
     if not _claim(location, meta, missing, overwrite=overwrite):
@@ -37,9 +37,9 @@ def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> No
 
 
 def found_or_made(find: Callable[[], T | None], make: Callable[[], T]) -> T:
-    """What `find` finds, else what `make` makes; where another writer makes a node there first, that one.
+    """Return the result of `find`, or else of `make`; if another writer creates a node first, return that node.
 
-    `find` raises where what it finds does not fit.
+    `find` raises an error if the existing node does not match.
     """
     found = find()
     if found is not None:
@@ -48,16 +48,16 @@ def found_or_made(find: Callable[[], T | None], make: Callable[[], T]) -> T:
         return make()
     except NodeExistsError:
         found = find()
-        if found is None:  # the place is below an array, say
+        if found is None:  # for example, the path is below an array
             raise
         return found
 
 
 @contextmanager
 def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) -> Iterator[Location]:
-    """A place to write the chunks of a new array to, which is at `location` when the block ends.
+    """Yield a location for the chunks of a new array, which is moved to `location` when the block ends.
 
-    What is at `location` stays until then, and for good where the block fails. Raises what `create` does.
+    An existing node at `location` remains until then, and is kept if the block fails. Raises the errors of `create`.
     """
     missing = require_room(location, overwrite=overwrite)
     replacing = overwrite and _holds_something(location)
@@ -73,7 +73,7 @@ def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) 
 
 
 def _claim(location: Location, meta: Metadata, missing: list[Location], *, overwrite: bool) -> bool:
-    """Store a new node where there is nothing. False where there is something, and `overwrite` allows to replace it."""
+    """Store a new node at an empty place. Return False if there is content that `overwrite` allows to replace."""
     if overwrite and _holds_something(location):
         return False
     _make_parents(location, missing, meta.zarr_format)
@@ -92,9 +92,9 @@ def _made_by_another(location: Location) -> NodeExistsError:
 
 
 def save_new(location: Location, meta: Metadata) -> bool:
-    """`hierarchy.save` where there is no such document yet; False, and no node made, where there is one.
+    """Save a node like `hierarchy.save` if its document does not exist; else return False and store nothing.
 
-    Of several who come at once, one gets True, and all that is stored is its own.
+    Of several concurrent callers, one gets True, and the stored documents are all its own.
     """
     store = instrument(location.store)
     *before, (name, document) = hierarchy.documents(meta).items()
@@ -112,7 +112,7 @@ def save_new(location: Location, meta: Metadata) -> bool:
 
 
 def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes: bytes) -> bool:
-    """Of v2's two documents, the attributes are the lock: else they might be those of one who came too late."""
+    """Store the two documents of a v2 node under the lock of the attributes, so that both come from the same writer."""
     made = False
 
     def change(value: ValueReader | None) -> Sequence[Buffer] | None:
@@ -127,11 +127,11 @@ def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes:
 
 
 def _make_parents(location: Location, missing: list[Location], zarr_format: ZarrFormat) -> None:
-    """Make groups of the parents that `location` lacks. NodeExistsError where one of them is an array meanwhile."""
+    """Create the missing parents of `location` as groups. Raise NodeExistsError if one has become an array."""
     for place in reversed(missing):
         if not save_new(place, GroupMetadata(zarr_format)) and isinstance(
             hierarchy.find(place.direct), ArrayMetadata
-        ):  # made by another writer meanwhile
+        ):  # another writer has created it
             raise _inside_array(location, place)
 
 
@@ -141,11 +141,15 @@ def _holds_something(location: Location) -> bool:
 
 
 def require_room(location: Location, *, overwrite: bool) -> list[Location]:
-    """Check that a new node may be made at `location`; returns the parents that it lacks, nearest first.
+    """Check that a node may be created at `location`, and return the missing parents, nearest first.
 
-    NodeExistsError where there is a node and it may not be overwritten, where a parent is an array,
-    or where overwriting would delete a folder that holds something else. What consolidated metadata says does
-    not count here: it may be stale.
+    Consolidated metadata is not used, since it may be out of date.
+
+    Raises
+    ------
+    NodeExistsError
+        A node exists and may not be overwritten, a parent is an array, or overwriting would delete a folder with
+        content that is not Zarr's.
     """
     store, direct = location.store, location.direct
     if store.read_only:
@@ -157,7 +161,7 @@ def require_room(location: Location, *, overwrite: bool) -> list[Location]:
             raise NodeExistsError(
                 f"something is at {location} already, and cannot be read: {error}"
             ) from error
-        found = GroupMetadata(3)  # whatever it is
+        found = GroupMetadata(3)  # stands for the unreadable node
     if found is not None and not overwrite:
         kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
         raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
@@ -169,12 +173,14 @@ def require_room(location: Location, *, overwrite: bool) -> list[Location]:
 
 @contextmanager
 def built(location: Location, meta: Metadata, *, overwrite: bool = False) -> Iterator[Location]:
-    """A place to build what is to be at `location`, where it is when the block ends; `meta` is of its topmost node.
+    """Yield a location to build a hierarchy at, which is moved to `location` when the block ends.
 
-    The place has the node's path. It is aside where the store can put many values in place in one step, and where
-    there is something to be replaced, which stays until then. Otherwise it is `location` itself, and the topmost
-    document has to come last. Where the block fails, nothing is left of what it built.
-    Raises what `require_room` does, and NodeExistsError where another writer makes a node there first.
+    `meta` is the metadata of its topmost node. The yielded location has the node's path. It is a staging place if the
+    store can move many values in one step, or if there is a node to replace, which remains until then. Otherwise it is
+    `location` itself, and the caller must write the topmost document last. If the block fails, everything that it built
+    is removed.
+
+    Raises the errors of `require_room`, and NodeExistsError if another writer creates a node there first.
     """
     missing = require_room(location, overwrite=overwrite)
     replacing = overwrite and _holds_something(location)
@@ -202,14 +208,14 @@ def _removed_on_failure(location: Location) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(StoreError):  # why it failed matters more
+        with suppress(StoreError):  # raise the first error instead
             hierarchy.delete(location)
         raise
 
 
 @contextmanager
 def _swapped_in(location: Location, meta: Metadata, aside: Aside, *, overwrite: bool) -> Iterator[Location]:
-    """The place aside to build at. When the block ends, what was built there replaces what is at `location`."""
+    """Yield the staging place. When the block ends, its content replaces the node at `location`."""
     try:
         yield Location(aside.store, location.path)
         _swap_in(location, meta, aside, overwrite)
@@ -232,7 +238,7 @@ def _swap_in(location: Location, meta: Metadata, aside: Aside, overwrite: bool) 
             noted.enter_context(hierarchy.unfinished(location, meta))
         try:
             if overwrite:
-                # What consolidated metadata says of the old node must not be read with the new chunks.
+                # No reader may use the old consolidated metadata with the new chunks.
                 with suppress(StoreError):
                     consolidation.forget(location.store, location.path, lambda _: None)
                 hierarchy.locked(location, swap_in)
@@ -247,7 +253,7 @@ def _swap_in(location: Location, meta: Metadata, aside: Aside, overwrite: bool) 
 
 
 def _record_all(location: Location) -> None:
-    """Record a node, and all below it, in the consolidated metadata above it."""
+    """Record a node and all nodes below it in the consolidated metadata above it."""
     if not location.path:
         return
     if location.root is not None:
@@ -262,7 +268,7 @@ def _record_all(location: Location) -> None:
 
 
 def _readable_below(location: Location) -> Iterator[tuple[Location, Metadata]]:
-    """The nodes below a group, without those that can't be read: consolidated metadata can't have them."""
+    """Iterate over the readable nodes below a group; consolidated metadata cannot contain the others."""
     for name, _ in hierarchy.children(location.direct):
         place = Location(location.store, location.key(name), location.root)
         try:
@@ -283,7 +289,7 @@ def _readable(location: Location) -> Metadata | None:
 
 
 def _missing_parents(location: Location) -> list[Location]:
-    """The places above `location` that are no groups yet, nearest first."""
+    """Return the locations above `location` that are no groups yet, nearest first."""
     missing: list[Location] = []
     parent = location.parent
     while parent is not None:
@@ -300,7 +306,7 @@ def _missing_parents(location: Location) -> list[Location]:
 
 
 def _find_parent(parent: Location) -> Metadata | None:
-    """What is at `parent`. In a batch, a large document of a group is not parsed again while it is the same."""
+    """Read the metadata of `parent`. In a batch, an unchanged document of a group is not parsed again."""
     batch = consolidation.batch_of(parent.store, parent.path)
     if batch is None:
         return hierarchy.find(parent.direct)
@@ -316,9 +322,9 @@ def _find_parent(parent: Location) -> Metadata | None:
 
 
 def _refuse_array_around(location: Location) -> None:
-    """NodeExistsError where the store itself lies below an array: ``create_array("array.zarr/new")``.
+    """Raise NodeExistsError if the store itself is inside an array: ``create_array("array.zarr/new")``.
 
-    What cannot be looked at (a bucket of which we may only see a part) is taken for no array.
+    Places that cannot be read (a bucket with restricted access) count as no array.
     """
     store = location.store.above()
     while store is not None:
@@ -339,17 +345,15 @@ def _inside_array(location: Location, array: Location) -> NodeExistsError:
 
 
 def _refuse_foreign(location: Location) -> None:
-    """NodeExistsError where there is content that is not Zarr's: overwriting must not empty a home folder."""
+    """Raise NodeExistsError if there is content that is not Zarr's: overwriting must not empty a home folder."""
     keys, prefixes = instrument(location.store).list_dir(location.path)
-    # Groups without a document, and what a deletion that was interrupted left: chunks, nodes.
+    # Also accept groups without a document, and leftovers of an interrupted deletion: chunks, nodes.
     ours = any(name in DOCUMENTS for name in keys) or any(
         _looks_like_chunk(name) for name in (*keys, *prefixes)
     )
     if not (keys or prefixes) or ours or any(_is_node(location, name) for name in prefixes):
         return
-    if (
-        next(instrument(location.store).list(location.path), None) is None
-    ):  # folders in which there is nothing
+    if next(instrument(location.store).list(location.path), None) is None:  # only empty folders
         return
     raise NodeExistsError(
         f"{location} is no Zarr node, but holds {(*keys, *prefixes)[0]!r}: it is not deleted. Choose another path, "
@@ -364,16 +368,16 @@ def _looks_like_chunk(name: str) -> bool:
 def _is_node(group: Location, name: str) -> bool:
     try:
         return hierarchy.find(group.child(name)) is not None
-    except StoreError:  # a name that no node has
+    except StoreError:  # not a valid name of a node
         return False
     except MetadataError:
         return True
 
 
 def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
-    """Copy a node with everything below it inside one store, key by key.
+    """Copy a node with everything below it within one store, key by key.
 
-    Metadata documents come last, the topmost after all others: the copy is there when all of it is.
+    Metadata documents are written last, the topmost after all others: the copy exists only when it is complete.
     """
     found = hierarchy.load(source.direct)
     if _within(source.path, dest.path) or _within(dest.path, source.path):
@@ -387,7 +391,7 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
         values = sorted(set(keys).difference(metadata))
         for key in (*values, *sorted(metadata, key=lambda key: -key.count("/"))):
             value = store.get(source.key(key))
-            if value is not None:  # else somebody deleted it since it was listed
+            if value is not None:  # else it was deleted after the listing
                 put(place.key(key), value)
 
 

@@ -1,4 +1,4 @@
-"""Python objects, and columns of pandas, as arrays of what they are to NumPy."""
+"""Convert Python objects and pandas columns to NumPy arrays with a matching data type."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FILL = (
 
 
 def is_pandas(value: Any) -> bool:
-    """Whether `value` is a column, an index or a table of pandas."""
+    """Return whether `value` is a pandas Series, Index or DataFrame."""
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "to_numpy")
 
 
 def plain(value: Any) -> Any:
-    """`value`, but a column of pandas as a NumPy array that has lost nothing, and masked arrays refused."""
+    """Convert a pandas column to a NumPy array without loss, and refuse masked values; return others unchanged."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise TypeError(
@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
     dtype = getattr(value, "dtype", None)
     if dtype is None or isinstance(dtype, np.dtype):
         return value.to_numpy()
-    number = getattr(dtype, "numpy_dtype", None)  # of nullable numbers
+    number = getattr(dtype, "numpy_dtype", None)  # of nullable numeric types
     if isinstance(number, np.dtype) and number.kind in "biufc":
         missing = int(value.isna().sum())
         if missing and number.kind in "biu":
@@ -59,7 +59,7 @@ def plain(value: Any) -> Any:
 
 
 def _categories(value: Any) -> Any:
-    """What a categorical column says for each row."""
+    """Return the category of each row of a categorical column."""
     categories = getattr(value, "cat", value).categories
     codes = np.asarray(getattr(value, "cat", value).codes)
     if (codes < 0).any():
@@ -71,9 +71,9 @@ def _categories(value: Any) -> Any:
 
 
 def infer(values: AnyArray) -> AnyArray:
-    """An array of objects as an array whose data type says what they are; byte strings stay objects.
+    """Convert an array of objects to the data type of its elements; byte strings remain objects.
 
-    TypeError where they are of several kinds, missing, or nothing that Zarr has.
+    Raises TypeError if elements are of several kinds, missing, or of a type that Zarr does not have.
     """
     kinds = {*map(type, values.flat)}
     if values.size and all(issubclass(kind, str) for kind in kinds):
@@ -97,7 +97,7 @@ def infer(values: AnyArray) -> AnyArray:
 
 
 def byte_strings(values: AnyArray) -> AnyArray:
-    """An array of objects, each of which is like bytes, as one of bytes."""
+    """Convert an array of bytes-like objects to an array of bytes objects."""
     if {*map(type, values.flat)} <= {bytes}:
         return values
     made = np.empty(values.shape, object)
@@ -110,7 +110,7 @@ def byte_strings(values: AnyArray) -> AnyArray:
 
 
 def text_of(values: AnyArray) -> AnyArray:
-    """An array of objects, each of which is a string (or UTF-8), as one of strings."""
+    """Convert an array of strings (or UTF-8 bytes) to a NumPy string array."""
     made = np.empty(values.shape, np.dtypes.StringDType())
     for place, item in np.ndenumerate(values):
         if isinstance(item, str):
@@ -125,21 +125,21 @@ def text_of(values: AnyArray) -> AnyArray:
 
 
 def times_of(values: AnyArray) -> AnyArray:
-    """Dates, times and durations as NumPy's, in a unit that is fine enough for all of them. None is not-a-time."""
+    """Convert dates, times and durations to NumPy's, in a unit that is fine enough for all. None becomes NaT."""
     made = np.empty(values.shape, object)
     for place, item in np.ndenumerate(values):
         if getattr(item, "tzinfo", None) is not None:
             raise TypeError(
                 f"{item!r} has a time zone, and Zarr's times have none: convert to UTC and drop it"
             )
-        convert = getattr(item, "to_numpy", None)  # of pandas, which knows nanoseconds
+        convert = getattr(item, "to_numpy", None)  # pandas objects, which have nanoseconds
         made[place] = None if _is_missing(item) else convert() if convert else item
     durations = any(isinstance(item, (np.timedelta64, dt.timedelta)) for item in made.flat)
     return np.array(made.tolist(), "m8" if durations else "M8")
 
 
 def numbers_of(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """An array of objects as numbers: of NumPy's own choice, or of `dtype`. For floats, what is missing is NaN."""
+    """Convert an array of objects to numbers of NumPy's choice or of `dtype`. Missing floats become NaN."""
     missing = [place for place, item in np.ndenumerate(values) if _is_missing(item)]
     real = dtype.kind in "fc" or not is_integer(dtype)
     if missing and not real:
@@ -163,7 +163,7 @@ def numbers_of(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
 
 
 def of_objects(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """A structured data type with the same fields, all of them objects."""
+    """Return a structured data type with the same fields, all of them objects."""
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return np.dtype((of_objects(base), shape))
@@ -173,13 +173,13 @@ def of_objects(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _natural(values: AnyArray) -> AnyArray:
-    """What NumPy makes of the objects; themselves where it would change their shape."""
+    """Let NumPy choose the data type of the objects; return `values` if that would change their shape."""
     found = np.asarray(values.tolist())
     return found if found.shape == values.shape else values
 
 
 def _is_missing(item: Any) -> bool:
-    """Whether it is None, NaN, NaT or pandas' NA."""
+    """Return whether `item` is None, NaN, NaT or pandas' NA."""
     if item is None or type(item).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(item, (float, np.floating, np.datetime64, np.timedelta64)) and bool(item != item)

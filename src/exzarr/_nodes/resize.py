@@ -1,14 +1,13 @@
-"""Changing an array's shape: by resizing it, or by appending to it.
+"""Change an array's shape, by resizing it or by appending to it.
 
-What is stored outside of the array's shape counts for nothing, and may be there: an append that was
-killed has written chunks and not the document that makes them part of the array; somebody who did not
-know yet that the array has shrunk has written where it was. So whoever makes an array larger clears
-what the new shape would bring to light, before the document says so. Whoever appends writes all of
-it anyway.
+Values that are stored outside of the array's shape are ignored. They may exist: a killed append has written chunks, but
+not the document that makes them part of the array; or a writer that did not know that the array has shrunk has written
+to its old shape. A resize that makes an array larger therefore clears these values before it writes the document. An
+append overwrites them.
 
-The document is written last where the array grows, and first where it shrinks: in between, nobody
-finds an array that is missing what it says it has. What lies outside meanwhile is explained by a temporary file: the
-document that is to come, or that was (`stores.notes`).
+The document is written last when the array grows, and first when it shrinks. A reader therefore never finds an array
+that lacks elements of its shape. A write intent explains the chunks that are outside in the meantime: it is the
+document before or after the change (`_format.write_intents`).
 """
 
 from __future__ import annotations
@@ -44,17 +43,17 @@ from exzarr.stores.instrument import instrument
 __all__ = ["Transact", "append", "extended", "resize", "store_fill", "store_rows"]
 
 FEW = 100
-"""Up to this many keys are deleted without looking which of them are stored."""
+"""Maximum number of keys that are deleted without listing which of them are stored."""
 
 MOST_LEFT = 100_000
-"""More chunks than these, left by somebody who did not finish, are not cleared: a document could say anything."""
+"""Maximum number of chunks of unfinished appends that are cleared; a larger number in a document is not trusted."""
 
 Shape = tuple[int, ...]
 Region = tuple[slice, ...]
 
 
 class Transact(Protocol):
-    """`transactions.change` of one array."""
+    """The signature of `transactions.change` for one array."""
 
     def __call__(
         self,
@@ -65,11 +64,11 @@ class Transact(Protocol):
 
 
 def resize(location: Location, shape: int | Sequence[int], transact: Transact) -> None:
-    """Give the array at `location` another shape.
+    """Change the shape of the array at `location`.
 
-    When it shrinks, chunks that lie wholly outside are deleted, and in chunks at the new edge what lies
-    outside becomes the fill value. Where the store has no locks, all that stays, and counts for nothing: somebody
-    may append meanwhile, and a delete that comes late would take what is his.
+    When the array shrinks, chunks outside of it are deleted, and elements outside of it in chunks at the new edge become
+    the fill value. On stores without locks, both remain and are ignored: a late delete could remove the data of a
+    concurrent append.
     """
     lengths = parse_shape(shape)
     before: Shape = ()
@@ -86,13 +85,13 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
 
     def prepare(meta: ArrayMetadata, _: ArrayMetadata, place: Location) -> None:
         if any(map(int.__lt__, lengths, meta.shape)):
-            # The document that was: it tells whose the chunks are that lie outside from now on.
+            # The old document explains the chunks that are outside from now on.
             was = locked_document(meta)[1]
             noted.callback(instrument(location.store).announce_intent(location.path, was))
         _clear_outside(place, meta, lengths)
 
     def cleared(meta: ArrayMetadata) -> ArrayMetadata:
-        # Of the shape that the array has by now: somebody may have appended to it since.
+        # Use the current shape: another writer may have appended since.
         _clear_outside(location, meta, before)
         return meta
 
@@ -111,11 +110,10 @@ def append(
     casting: Casting = "same_kind",
     where: str = "an array",
 ) -> Shape:
-    """Add `data` at the end of a dimension, given by number or name; returns the new shape."""
+    """Append `data` along a dimension, given by number or name, and return the new shape."""
     at = _axis(axis, known)
-    values = as_values(
-        data, known.data_type, casting=casting, where=where
-    )  # which may take its time, so before anything is locked
+    # Before the lock, since the conversion may take long.
+    values = as_values(data, known.data_type, casting=casting, where=where)
 
     def longer(meta: ArrayMetadata) -> ArrayMetadata:
         return extended(meta, values.shape, at)
@@ -127,7 +125,7 @@ def append(
 
 
 def extended(meta: ArrayMetadata, added: Shape, axis: int) -> ArrayMetadata:
-    """The metadata of an array that data of the shape `added` is appended to."""
+    """Return the metadata of an array after an append of data of the shape `added`."""
     shape = _appended_shape(meta.shape, added, axis)
     return meta if shape == meta.shape else meta.with_(shape=shape)
 
@@ -135,10 +133,10 @@ def extended(meta: ArrayMetadata, added: Shape, axis: int) -> ArrayMetadata:
 def store_rows(
     location: Location, before: Shape, grown: ArrayMetadata, values: Any, axis: int, write_empty: bool = False
 ) -> None:
-    """Store `values` past the end of an array of the shape `before`, which is to become what `grown` says."""
+    """Store `values` past the end of an array of the shape `before`, which gets the metadata `grown`."""
     start = before[axis]
     region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(grown.shape)])
-    # A chunk that is there is what keeps a put that comes late from having its way.
+    # An existing chunk makes a late conditional put fail.
     write_empty = write_empty or not location.store.exclusive_update
     _write(open_source(location.store, location.path, grown), region, values, write_empty)
 
@@ -172,13 +170,13 @@ def _axis(axis: int | str, meta: ArrayMetadata) -> int:
     return axis % ndim
 
 
-# -- what lies outside -----------------------------------------------------------------
+# -- chunks outside of the shape -------------------------------------------------------
 
 
 def store_fill(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
-    """Store the fill value in every chunk of an array of `shape` that lies outside of the one `meta` describes.
+    """Store the fill value in every chunk of an array of `shape` outside of the array that `meta` describes.
 
-    Where there is no chunk, too: then nobody can put one any more on the condition that there is none.
+    Absent chunks are stored, too: a put on the condition that the chunk is absent then fails.
     """
     if len(shape) != meta.ndim:
         return
@@ -187,9 +185,9 @@ def store_fill(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
     many = math.prod(source.grid.chunk_counts) - math.prod(_counts(source, meta.shape))
     if many > MOST_LEFT:
         raise StoreError(
-            f"somebody who did not finish may have written {many} chunks outside of {location}, up to shape {wide.shape}, "
-            f"as its metadata document says ({MEMBER!r}); too many to clear them. If nobody appends just now, delete "
-            "that member of the document"
+            f"cannot change {location}: an unfinished append may have written {many} chunks outside of it, up to shape "
+            f"{wide.shape}, according to the member {MEMBER!r} of its metadata document, which is too many to clear. If "
+            "no writer is appending, delete that member of the document"
         )
     for d, n in enumerate(meta.shape):
         if n < wide.shape[d]:
@@ -198,11 +196,11 @@ def store_fill(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
 
 
 def _clear_outside(location: Location, meta: ArrayMetadata, shape: Shape) -> None:
-    """Of what is stored outside of the array that `meta` describes, remove what lies within `shape`."""
+    """Remove stored elements that are outside of the array that `meta` describes, but within `shape`."""
     inside = tuple(map(min, meta.shape, shape))
     if inside == shape:
         return
-    # An array as large as both, rounded up to whole chunks: it has what lies outside, too.
+    # An array as large as both, rounded up to whole chunks, includes the chunks outside.
     widest = tuple(map(max, meta.shape, shape))
     whole = meta.with_(shape=_rounded_up(meta, widest))
     source = open_source(location.store, location.path, whole)
@@ -221,7 +219,7 @@ def _rounded_up(meta: ArrayMetadata, shape: Shape) -> Shape:
 
 
 def _empty_outside(source: ChunkSource, shape: Shape) -> None:
-    """Delete the chunks that hold nothing of an array of `shape`; where that is not safe, have them hold the fill value."""
+    """Delete the chunks outside of an array of `shape`; where that is not safe, store the fill value in them."""
     store = instrument(source.store)
     old = source.grid.chunk_counts
     new = _counts(source, shape)
@@ -241,7 +239,7 @@ def _counts(source: ChunkSource, shape: Shape) -> Shape:
 
 
 def _outside(old: Shape, new: Shape) -> Iterator[Shape]:
-    """The indexes of a grid of `old` chunks per dimension that one of `new` does not have, each once."""
+    """Iterate over the chunk indexes of a grid of `old` chunks per dimension that a grid of `new` lacks, each once."""
     for d in range(len(old)):
         inside = [range(n) for n in new[:d]]
         yield from product(*inside, range(new[d], old[d]), *[range(n) for n in old[d + 1 :]])
@@ -253,15 +251,15 @@ def _is_outside(source: ChunkSource, key: str, counts: Shape) -> bool:
 
 
 def _clear_edges(source: ChunkSource, shape: Shape) -> None:
-    """In chunks that reach past `shape`, write the fill value there."""
+    """Write the fill value to elements past `shape` in chunks that extend past it."""
     most = math.prod(_counts(source, shape)) * len(shape)
-    # Chunks that come to nothing but the fill value go, and absent ones stay absent.
+    # Chunks that contain only the fill value are deleted, and absent ones remain absent.
     with config.override(write_empty_chunks=False):
         run(partial(_clear, source), _edges(source, shape), most, config.get().workers)
 
 
 def _edges(source: ChunkSource, shape: Shape) -> Iterator[Region]:
-    """What the chunks at the end of an array of `shape` have outside of it, chunk by chunk."""
+    """Iterate over the regions past `shape` in the chunks at the end of the array, chunk by chunk."""
     counts = _counts(source, shape)
     if not all(counts):
         return
@@ -285,7 +283,7 @@ def _clear(source: ChunkSource, feed: WorkFeed) -> None:
             selection = indexing.basic(region, source.shape)
             found = np.empty(selection.result_shape, source.dtype)
             read(source, make_plan(selection, source.dims, source.shape), selection.to_work(found))
-            # Mostly there is nothing, and then nothing is written.
+            # Write only if the region has other values than the fill value, which is rare.
             if not is_fill(found, source.spec):
                 _write(source, region, np.broadcast_to(fill, found.shape), False)
 

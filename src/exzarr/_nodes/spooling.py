@@ -1,8 +1,8 @@
-"""Replacing a node in a store that cannot put many values in place in one step: object stores, archives, wrappers.
+"""Replace a node in a store that cannot move many values in one step: object stores, archives, wrappers.
 
-The new node is built in a temporary folder of this machine first, encoded as it will be stored. Only when it is
-whole, the old one is deleted and the new one uploaded, its documents last. Where the upload fails, the folder is
-kept, and the error names it.
+The new node is built in a temporary folder of this machine, encoded as it will be stored. When it is complete, the old
+node is deleted and the new one uploaded, its documents last. If the upload fails, the folder is kept, and the error
+names it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Spool"]
 
 
 class Spool:
-    """See `stores.asides.Aside`. The temporary folder is where `tempfile` makes it (``TMPDIR``)."""
+    """A staging place in a temporary folder of `tempfile` (``TMPDIR``); see `stores.staging.Aside`."""
 
     in_steps = True
 
@@ -31,12 +31,12 @@ class Spool:
         self.store.goes_to = location.store.url
 
     def swap_in(self, *, replace: bool) -> bool:
-        """See `Aside`. The caller has the documents locked."""
+        """Replace the node, as `Aside` describes. The caller holds the locks of the documents."""
         path, store = self._to.path, instrument(self._to.store)
         if not replace and next(store.list(path), None) is not None:
             return False
         try:
-            for name in DOCUMENTS:  # first: what is half removed is no node
+            for name in DOCUMENTS:  # first, so that a partially removed node is no node
                 store.delete(self._to.key(name))
             store.delete_prefix(path)
             self._upload()
@@ -67,11 +67,11 @@ class Spool:
             puts.inner.put(key, self.store.get(key) or b"")
 
     def discard(self) -> None:
-        """See `Aside`."""
+        """Delete the folder, unless an error has to keep it."""
         if not self._keeps:
             shutil.rmtree(self.store.path, ignore_errors=True)
 
 
 def _last_and_topmost(key: str) -> tuple[int, bool]:
-    """The order of documents: those of a group after all below it, and the one that makes it a node last."""
+    """Return the sort key of a document: children before parents, and the document that defines a node last."""
     return -key.count("/"), not key.endswith(".zattrs")

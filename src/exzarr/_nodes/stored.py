@@ -1,6 +1,6 @@
-"""What of an array is stored: which chunks, and how many bytes they take.
+"""Find the stored chunks of an array, and their sizes.
 
-Where a store cannot list its keys, every chunk of the grid is asked for.
+If a store cannot list its keys, exzarr sends one request for every chunk of the grid.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ Index = tuple[int, ...]
 Keyed = tuple[str, Index]
 
 MOST_PROBES = 10_000_000
-"""Chunks of a grid that are asked for one by one, at most."""
+"""Maximum number of chunks of a grid for which single requests are sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChunks:
-    """What is stored of an array.
+    """Number and size of an array's stored chunks.
 
     Attributes
     ----------
     chunks
-        Stored chunks (inner chunks, where there are shards).
+        Number of stored chunks (inner chunks, if the array has shards).
     shards
-        Stored shards; None where the array has none.
+        Number of stored shards; None if the array has none.
     nbytes
-        Bytes of all stored chunks, or shards.
+        Size of all stored chunks, or shards, in bytes.
     """
 
     chunks: int
@@ -64,9 +64,9 @@ class Candidates:
     Attributes
     ----------
     keys
-        Key and index of each, in no set order. They can be walked once.
+        Key and index of each, in any order, as an iterator.
     listed
-        Whether the store has listed them. Otherwise they are all chunks of the grid.
+        True if the store has listed them. Otherwise they are all chunks of the grid.
     """
 
     keys: Iterator[Keyed]
@@ -74,9 +74,9 @@ class Candidates:
 
 
 def candidates(location: Location, meta: ArrayMetadata) -> Candidates:
-    """The chunks that may be stored: those that the store lists, or all of the grid where it cannot list.
+    """Return the chunks that the store lists, or all chunks of the grid if it cannot list.
 
-    Chunks outside of the grid, such as those left over from before a resize, do not count.
+    Chunks outside of the grid, such as leftovers of a resize, are excluded.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def candidates(location: Location, meta: ArrayMetadata) -> Candidates:
 
 
 def stored_indices(location: Location, meta: ArrayMetadata) -> Iterator[Keyed]:
-    """Key and index of every chunk (shard) that is stored, in no set order; see `candidates`."""
+    """Iterate over key and index of every stored chunk (shard), in any order; see `candidates`."""
     found = candidates(location, meta)
     if found.listed:
         return found.keys
@@ -104,7 +104,7 @@ def stored_indices(location: Location, meta: ArrayMetadata) -> Iterator[Keyed]:
 
 
 def sizes(store: Store, keys: Iterator[Keyed]) -> Iterator[tuple[str, Index, int]]:
-    """Those of `keys` that are stored, and the length of their values in bytes; in no set order."""
+    """Iterate over those of `keys` that are stored, with the length of their values in bytes, in any order."""
 
     def ask(item: Keyed) -> tuple[Keyed, int | None]:
         return item, instrument(store).size(item[0])
@@ -115,7 +115,7 @@ def sizes(store: Store, keys: Iterator[Keyed]) -> Iterator[tuple[str, Index, int
 
 
 def stored_chunks(source: ChunkSource) -> StoredChunks:
-    """Count what is stored. Lists the array's keys once; of shards, reads the indexes."""
+    """Count stored chunks. This lists the array's keys once, and reads the indexes of shards."""
 
     def look(item: Keyed) -> tuple[int | None, int]:
         key, index = item
@@ -127,7 +127,7 @@ def stored_chunks(source: ChunkSource) -> StoredChunks:
     found = _candidates(source.store, source.path, source.grid.chunk_counts, index_of, source.key)
     files = chunks = nbytes = 0
     for size, inner in asked(source.store, look, found.keys):
-        if size is not None:  # else it was deleted since it was listed, or is not stored
+        if size is not None:  # else it is not stored, or was deleted after the listing
             files += 1
             chunks += inner
             nbytes += size
@@ -135,7 +135,7 @@ def stored_chunks(source: ChunkSource) -> StoredChunks:
 
 
 def chunk_index(source: ChunkSource, key: str) -> Index | None:
-    """The index of the chunk at `key`, inside the grid or outside; None where `key` is no chunk's."""
+    """Return the chunk index of `key`, inside the grid or outside, or None if `key` is not a chunk's."""
     index = source.index(key)
     return index if len(index) == len(source.shape) and source.key(index) == key else None
 
@@ -164,7 +164,7 @@ def _candidates(
 def every_index(
     counts: Sequence[int], key_of: Callable[[Index], str], error: ListingUnsupportedError
 ) -> Iterator[Keyed]:
-    """Key and index of every chunk of a grid, for a store that cannot list: `error` says so."""
+    """Iterate over key and index of every chunk of a grid, for a store that cannot list and raised `error`."""
     total = math.prod(counts)
     if total > MOST_PROBES:
         raise ListingUnsupportedError(
@@ -175,7 +175,7 @@ def every_index(
 
 
 def _look_into(source: ChunkSource, key: str, index: Index) -> tuple[int | None, int]:
-    """Bytes of the shard at `key` (None where it is absent), and how many of its inner chunks are stored."""
+    """Return the size of the shard at `key` (None if absent), and the number of its stored inner chunks."""
     value = instrument(source.store).open_value(key)
     if value is None:
         return None, 0
@@ -183,7 +183,7 @@ def _look_into(source: ChunkSource, key: str, index: Index) -> tuple[int | None,
     try:
         _, lengths = layout.index(key, value)
         within = layout.counts
-        # Only what the array has: inner chunks of a shard at the edge may lie outside.
+        # Inner chunks of a shard at the edge may be outside of the array: exclude them.
         ends = [
             min(c, -(-(n - dim.offset(i)) // inner.size(0)))
             for c, n, dim, i, inner in zip(within, source.shape, source.dims, index, layout.dims, strict=True)

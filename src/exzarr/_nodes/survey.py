@@ -1,8 +1,8 @@
-"""What lies below a group, and what of it a tool can't take along.
+"""Survey everything below a group, including the parts that a tool cannot process.
 
-A hierarchy that others made may hold documents that can't be read, nodes below a folder without a document, links that
-are not followed, and folders that can't be listed. Whoever walks it with `hierarchy.nodes_below` does not see some of
-these. A tool that has to account for everything walks it with `survey`.
+A hierarchy may contain documents that cannot be read, nodes below a folder without a document, links that are not
+followed, and folders that cannot be listed. `hierarchy.nodes_below` does not return some of these. A tool that must
+account for everything uses `survey`.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ __all__ = [
 ]
 
 OnError = Literal["raise", "skip"]
-"""What a tool does about an `Obstacle`: ``"raise"`` stops before anything is done; ``"skip"`` leaves it out and says so."""
+"""Treatment of an `Obstacle`: ``"raise"`` stops before anything is done; ``"skip"`` leaves it out and reports it."""
 
 MOST_NAMED = 20
-"""How many obstacles a message names."""
+"""Maximum number of obstacles that a message names."""
 
 _CHUNK = re.compile(r"(?:^|/)(?:c(?:[/.]\d+)*|\d+(?:[/.]\d+)*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Something in a hierarchy that a tool can't take along.
+    """An entry of a hierarchy that a tool cannot process.
 
     Attributes
     ----------
     path
-        Where it is, from the root of the store.
+        Its path, from the root of the store.
     error
-        Why.
+        The reason.
     """
 
     path: str
@@ -74,9 +74,9 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Survey:
-    """The nodes below a group by relative path, parents first, and what stands in the way of taking all of them.
+    """The nodes below a group by relative path, parents first, and the obstacles.
 
-    `foreign` are keys and prefixes of no node: no part of the hierarchy.
+    `foreign` are keys and prefixes that belong to no node.
     """
 
     nodes: list[tuple[str, Metadata]] = field(default_factory=list)
@@ -85,26 +85,28 @@ class Survey:
 
 
 Member = tuple[str, Location, Metadata | Obstacle | None]
-"""Name and place of what lies right below a group: a node, an obstacle, or (None) a prefix that is neither."""
+"""Name and location of a direct child of a group: a node, an obstacle, or (None) a prefix that is neither."""
 
 
 def survey(location: Location, zarr_format: ZarrFormat | None = None, *, data: bool = False) -> Survey:
-    """Everything below the group at `location`, as it is stored.
+    """Find everything below the group at `location`, as it is stored.
 
     Parameters
     ----------
     location
         The group.
     zarr_format
-        Only documents of this version matter, as for consolidated metadata: a node that has only the other's is an
-        obstacle, and chunks without a document, such as those of an array that is just being deleted, are none.
+        Consider only documents of this format, as consolidated metadata does. A node of the other format is then an
+        obstacle. Chunks without a document, such as those of an array that is being deleted, are not.
     data
-        Look for obstacles among the chunks as well.
+        Look for obstacles among the chunks, too.
 
     Raises
     ------
     StoreError
-        The group itself can't be listed. A ListingUnsupportedError: nothing in the store can.
+        The group itself cannot be listed.
+    ListingUnsupportedError
+        The store cannot list.
     """
     found = Survey()
     if data:
@@ -137,7 +139,7 @@ def survey(location: Location, zarr_format: ZarrFormat | None = None, *, data: b
 def members(
     group: Location, zarr_format: ZarrFormat | None = None, *, foreign: list[str] | None = None
 ) -> Iterator[Member]:
-    """What lies right below a group, sorted by name. Keys of no node are added to `foreign`."""
+    """Iterate over the direct children of a group, sorted by name. Keys of no node are added to `foreign`."""
     store = instrument(group.store)
     keys, names = store.list_dir(group.path)
     if foreign is not None:
@@ -155,7 +157,7 @@ def members(
 
 
 def seen(group: Location) -> Iterator[Member]:
-    """What a reader of the group sees: through consolidated metadata only what that names, else all `members`."""
+    """Iterate over the children that a reader sees: those in consolidated metadata, if it is used, else `members`."""
     if group.root is None:
         yield from members(group)
         return
@@ -207,7 +209,7 @@ def _member(place: Location, name: str, zarr_format: ZarrFormat | None) -> Metad
 
 
 def _first_below(place: Location) -> Literal["document", "chunk", "other", "nothing"]:
-    """The most telling thing among the keys below a place without a document."""
+    """Classify the keys below a location without a document: a document, else a chunk, else another key."""
     found: Literal["chunk", "other", "nothing"] = "nothing"
     skip = len(place.path) + 1
     for key in instrument(place.store).list(place.path):
@@ -219,7 +221,7 @@ def _first_below(place: Location) -> Literal["document", "chunk", "other", "noth
 
 
 def hidden_obstacles(place: Location, *, deep: bool = True) -> list[Obstacle]:
-    """What a store holds below `place` and does not list: `exzarr.stores.local.hidden`, and names that are no keys."""
+    """Return entries below `place` that the store does not list: see `exzarr.stores.local.hidden`; and invalid keys."""
     odd = [(key, "its name can't be a key") for key in place.store.odd_keys(place.path)] if deep else []
     return [
         Obstacle(key, StoreError(f"{key!r} in {place.store} can't be taken along: {why}"))
@@ -228,9 +230,9 @@ def hidden_obstacles(place: Location, *, deep: bool = True) -> list[Obstacle]:
 
 
 def strays(location: Location, meta: ArrayMetadata) -> Iterator[str]:
-    """Keys below an array that are none of its documents or chunks: no reader asks for them.
+    """Iterate over keys below an array that are neither its documents nor its chunks. No reader uses them.
 
-    None where the store can't list.
+    There are none if the store cannot list.
     """
     try:
         keys = listed(instrument(location.store), location.path)
@@ -247,17 +249,17 @@ def strays(location: Location, meta: ArrayMetadata) -> Iterator[str]:
             yield key
 
 
-# -- what to do about it ---------------------------------------------------------------
+# -- obstacles -------------------------------------------------------------------------
 
 
 def check_on_error(on_error: str) -> None:
-    """ArgumentError where `on_error` is no value of this option."""
+    """Raise ArgumentError unless `on_error` is a value of this option."""
     if on_error not in get_args(OnError):
         raise ArgumentError(f"on_error is 'raise' or 'skip', not {on_error!r}")
 
 
 def settle(obstacles: Sequence[Obstacle], on_error: OnError) -> tuple[str, ...]:
-    """What is left out, in words; with ``on_error="raise"`` the error of the first obstacle, which names the others."""
+    """Describe the obstacles; with ``on_error="raise"``, raise the error of the first one, which names the others."""
     check_on_error(on_error)
     if obstacles and on_error == "raise":
         first, *others = obstacles
@@ -270,7 +272,7 @@ def settle(obstacles: Sequence[Obstacle], on_error: OnError) -> tuple[str, ...]:
 
 
 def warn_of(left_out: Sequence[str]) -> None:
-    """A LeftOutWarning that names what was left out, for functions that return no report."""
+    """Issue a LeftOutWarning that names the obstacles, for functions that return no report."""
     if left_out:
         named = "; ".join(left_out[:MOST_NAMED])
         more = f"; and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""

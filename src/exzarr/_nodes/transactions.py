@@ -1,10 +1,9 @@
-"""Changing what a node's metadata says, with nobody else changing it in between.
+"""Change a node's metadata atomically.
 
-`change` is the one way: read the documents anew, change, write, all of it under the lock of the node's
-document (`Store.update`). What belongs to the change (chunks that are written) is done before the document is
-put, and after it is announced: in a folder, it is there under its temporary name by then. Whoever is killed
-before it is put has changed nothing, and left behind what he meant to do; whoever reads sees the old node or
-the new one.
+`change` is the only way: it reads the documents again, changes them and writes them, all under the lock of the node's
+document (`Store.update`). Chunks that belong to the change are written before the document is put, and after it is
+announced: in a folder, it is then stored under its temporary name. A writer that is killed before the put has changed
+nothing, and leaves its write intent. Readers see the old node or the new one.
 """
 
 from __future__ import annotations
@@ -35,33 +34,33 @@ def change(
     creates: bool = True,
     record: bool = True,
 ) -> M:
-    """Replace a node's metadata by what `make` makes of it; returns that.
+    """Replace a node's metadata by the result of `make`, and return it.
 
     Parameters
     ----------
     location
-        Where the node is.
+        The node.
     known
-        What was known of it so far: says whether it is an array or a group, and of which version.
+        Its metadata as last read, which determines the kind of node and the format.
     make
-        Gets the metadata as it is stored now, and returns what is to be stored (the same object, where
-        nothing is). What it raises is raised, and the documents stay as they are. It may be called more than
-        once, where other software changes the documents without a lock.
+        Receives the stored metadata and returns the new one, or the same object to change nothing. If it raises,
+        the documents remain unchanged. It may be called more than once, if other software changes the documents
+        without a lock.
     first
-        Gets the metadata as it is stored, and as it will be, and does what has to be done before: writes
-        chunks, say, to the place that it gets as well (whose store may be another than the node's own). What is
-        said of `make` goes for it, too. It is not called where nothing changes.
+        Receives the stored metadata, the new metadata, and a location to write chunks to (whose store may differ from
+        the node's own). It runs before the document is put, and not at all if nothing changes. Exceptions and repeated
+        calls are as for `make`.
     creates
-        `first` may store chunks where there are none: all that the metadata will have and has not.
+        True if `first` may store new chunks: all that the new metadata adds.
     record
-        False leaves consolidated metadata as it is: the caller, who has it locked, brings it in step.
+        False does not update consolidated metadata: the caller, which holds its lock, does so.
 
     Raises
     ------
     NodeNotFoundError, NodeTypeError
-        The node is gone, or something else is in its place.
+        The node was deleted, or replaced by a node of the other kind.
     LockTimeoutError
-        Somebody else is changing it for longer than the setting ``lock_timeout``.
+        Another writer holds the lock for longer than the setting ``lock_timeout``.
 
     Locks are not reentrant: `make` may not change the same node.
     """
@@ -75,18 +74,18 @@ def change(
     key = location.key(hierarchy.document_name(known))
     store = instrument(location.store)
     noted = ExitStack()
-    said = False
+    intent_stored = False
 
     def update(value: ValueReader | None) -> Sequence[Buffer] | None:
-        nonlocal found, changed, said, begun
+        nonlocal found, changed, intent_stored, begun
         if value is None:
             raise hierarchy.not_found(location, known.zarr_format)
         found = hierarchy.reloaded(location, known, key, whole_value(value))
         changed = make(found)
         if changed is found:
             return KEEP
-        if record and not said:
-            said = True
+        if record and not intent_stored:
+            intent_stored = True
             noted.enter_context(consolidation.noted(location.store, location.path, known.zarr_format))
         documents = hierarchy.documents(changed)
         new = [documents[hierarchy.document_name(known)]]
@@ -98,7 +97,7 @@ def change(
             first(found, changed, location)
         if known.zarr_format == 3:
             return new
-        # Attributes are a document of their own, which is changed under the lock of the other.
+        # v2 attributes are a separate document, which is changed under the lock of this one.
         if changed.attributes != found.attributes:
             store.put(location.key(v2.ZATTRS), documents[v2.ZATTRS])
         return KEEP if new[0] == hierarchy.documents(found)[hierarchy.document_name(known)] else new
@@ -111,12 +110,12 @@ def change(
 
 
 def check_same_shape(location: Location, begun: Metadata, now: Metadata) -> None:
-    """StoreError where an array's shape is not what it was when one began to write what lies past it."""
+    """Raise StoreError if the shape has changed since `first` began to write past it."""
     if not isinstance(begun, ArrayMetadata) or not isinstance(now, ArrayMetadata) or begun.shape == now.shape:
         return
     axis = next((d for d, (n, m) in enumerate(zip(begun.shape, now.shape, strict=False)) if n != m), 0)
     raise StoreError(
-        f"somebody else changed the shape of {location} from {begun.shape} to {now.shape} while this process "
-        f"appended to it, and took no lock: what lies past {begun.shape[axis]} along dimension {axis} may be "
-        "theirs or ours. Append from one process at a time there"
+        f"another program changed the shape of {location} from {begun.shape} to {now.shape} while this process "
+        f"appended to it, and took no lock: the elements past {begun.shape[axis]} along dimension {axis} may be "
+        "from either. Append from one process at a time"
     )

@@ -1,4 +1,4 @@
-"""A hierarchy, printed."""
+"""Print a hierarchy as a tree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Tree", "tree_of"]
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One node of a printed hierarchy, and those below it.
+    """One node of a printed hierarchy, with the nodes below it.
 
     Attributes
     ----------
@@ -25,11 +25,11 @@ class Tree:
     kind
         ``"array"``, ``"group"``, or ``"unreadable"``.
     facts
-        What stands behind the name: shape and data type of an array, what is wrong with an unreadable node.
+        Text after the name: shape and data type of an array, or the error of an unreadable node.
     children
-        What is below a group, sorted by name.
+        The children of a group, sorted by name.
     cut
-        There is more below, deeper than was asked for.
+        True if the group has children below the requested depth.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Tree:
 
 
 def tree_of(location: Location, level: int | None = None) -> Tree:
-    """The tree of a group, `level` groups deep (None: all the way)."""
+    """Return the tree of a group, `level` groups deep (None: all)."""
     name = location.path.rpartition("/")[2] or "/"
     return _group(name, location, level)
 

@@ -1,8 +1,8 @@
-"""Pickling nodes whose store is a process's own memory.
+"""Pickle nodes whose store is in the memory of one process.
 
-An error while something is unpickled is nobody's: dask takes it for a lost connection and tries for ever, a pool of
-`multiprocessing` waits for ever for the worker that it ended, `concurrent.futures` breaks down without a word. So such
-a node arrives, as something that fails with a clear error when it is used: inside the task that wanted it.
+No tool handles an error during unpickling well: dask treats it as a lost connection and retries forever, a pool of
+`multiprocessing` waits forever for the worker that it ended, and `concurrent.futures` fails without a message. Such a
+node is therefore unpickled as an object that raises a clear error when it is used, inside the task that uses it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["UnavailableNode", "packed"]
 
 
 class UnavailableNode:
-    """Stands for a node whose store is out of reach: whatever it is asked is a StoreError.
+    """A placeholder for a node whose store is unavailable in this process: every use raises a StoreError.
 
-    Pickled and sent back to where the store is, it is the node again.
+    Pickled and sent back to the process of the store, it becomes the node again.
     """
 
     __slots__ = ("_packed", "_reason")
@@ -34,7 +34,7 @@ class UnavailableNode:
     __getitem__ = __setitem__ = __delitem__ = __iter__ = __len__ = __contains__ = __array__ = _refuse
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):  # a question what it can do, not a use of it
+        if name.startswith("__"):  # a test for a capability, not a use
             raise AttributeError(name)
         raise StoreError(self._reason)
 
@@ -42,11 +42,11 @@ class UnavailableNode:
         return _unpack, (self._packed,)
 
     def __repr__(self) -> str:
-        return f"<out of reach: {self._reason}>"
+        return f"<unavailable: {self._reason}>"
 
 
 def packed(reopen: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
-    """What `__reduce__` returns for a node that ``reopen(*args)`` opens anew, where its store does not travel."""
+    """Return the result of `__reduce__` for a node with a store that cannot be pickled; ``reopen(*args)`` opens it."""
     return _unpack, (pickle.dumps((reopen, args)),)
 
 

@@ -1,6 +1,6 @@
-"""What an array in a store does not do by itself: arithmetic, comparisons, and NumPy's methods.
+"""Errors for operations that an array in a store does not support: arithmetic, comparisons, and NumPy's methods.
 
-They would have to read all of the array. So they raise, and say how to read it first.
+They would have to read the whole array. They therefore raise an error that explains how to read it first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _METHODS = {
     *(name for name in dir(np.ndarray) if not name.startswith("_")),
     *("values", "to_numpy", "numpy", "compute", "median", "isnull", "where", "abs", "sel", "loc", "iloc"),
 }
-"""NumPy's, and some that users of xarray and pandas look for."""
+"""Names of NumPy's methods, and of some methods of xarray and pandas."""
 
 _HINTS = {
     "astype": "to store it with another data type, use exzarr.copy(a, destination, dtype=...)",
@@ -37,7 +37,7 @@ _WHY = "its elements are in a store"
 
 
 class Unread:
-    """The part of `exzarr.array.Array` that tells what it is not: a NumPy array."""
+    """The part of `exzarr.array.Array` that raises errors for operations of NumPy arrays."""
 
     __slots__ = ()
 
@@ -54,14 +54,14 @@ class Unread:
 
 
 def refuse_comparison(other: object, symbol: str) -> None:
-    """UnreadError where `other` is something that elements could be compared with."""
+    """Raise UnreadError if `other` is a value that elements could be compared with."""
     if isinstance(other, (bool, int, float, complex, str, bytes, list, tuple, np.generic)) or hasattr(
         other, "__array__"
     ):
-        raise UnreadError(_told(symbol, f"a[...] {symbol} other"))
+        raise UnreadError(_message(symbol, f"a[...] {symbol} other"))
 
 
-def _told(symbol: str, example: str) -> str:
+def _message(symbol: str, example: str) -> str:
     return (
         f"an exzarr array does not do {symbol!r} with its elements, since they are in a store: read what you need first, "
         f"{example}, {_STREAM}"
@@ -70,14 +70,14 @@ def _told(symbol: str, example: str) -> str:
 
 def _binary(symbol: str) -> Callable[[Unread, object], NoReturn]:
     def refuse(self: Unread, other: object) -> NoReturn:  # noqa: ARG001 - an operator has two operands
-        raise UnreadError(_told(symbol, f"a[...] {symbol} other"))
+        raise UnreadError(_message(symbol, f"a[...] {symbol} other"))
 
     return refuse
 
 
 def _unary(symbol: str) -> Callable[[Unread], NoReturn]:
     def refuse(self: Unread) -> NoReturn:  # noqa: ARG001 - as the operator's method has it
-        raise UnreadError(_told(symbol, f"{symbol}a[...]"))
+        raise UnreadError(_message(symbol, f"{symbol}a[...]"))
 
     return refuse
 

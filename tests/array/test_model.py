@@ -74,9 +74,9 @@ class Model(RuleBasedStateMachine):
             return
         shape[axis] = n
         more = data_for(self.array, seed, tuple(shape))
-        told = self.array.append(more, axis=axis)
+        new_shape = self.array.append(more, axis=axis)
         self.model = np.concatenate([self.model, more], axis=axis)
-        assert told == self.model.shape
+        assert new_shape == self.model.shape
 
     @rule(name=st.sampled_from("abc"), value=JSON)
     def set_attribute(self, name: str, value: Any) -> None:

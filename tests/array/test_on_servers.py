@@ -201,10 +201,10 @@ def test_paused_resumed_and_killed_appenders_lose_nothing(object_server, monkeyp
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0, 0, -signal.SIGKILL]
     found = blocks(exzarr.open_array(store)[:])
-    told = {int(line) for text in done for line in text.split()}
+    reported = {int(line) for text in done for line in text.split()}
     assert len({*found}) == len(found)
-    assert told <= {*found}
-    assert [number % 8 for number in {*found} - told] in ([], [4]), (
+    assert reported <= {*found}
+    assert [number % 8 for number in {*found} - reported] in ([], [4]), (
         "the last append of the killed process, which it could not report"
     )
 

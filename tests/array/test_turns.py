@@ -28,7 +28,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 WAIT = 0.03
 
 
-class Sleeper(ObjectStore):
+class PausingStore(ObjectStore):
     """A store whose puts block from a given put on, until they are released, like those of a paused process.
 
     No two instances are equal, so that each acts as a separate process.
@@ -37,23 +37,23 @@ class Sleeper(ObjectStore):
     def __init__(self, where: Any, **more: Any) -> None:
         super().__init__(where, **more)
         self.go = threading.Event()
-        self.asleep = threading.Event()
+        self.paused = threading.Event()
         self.left = -1
-        """How many more puts pass; negative: all."""
+        """Number of puts that still pass; negative: all."""
 
-    def _sleep(self) -> None:
+    def _pause(self) -> None:
         if self.left == 0:
-            self.asleep.set()
+            self.paused.set()
             assert self.go.wait(60)
         elif self.left > 0:
             self.left -= 1
 
     def _put_if(self, key: str, value: Any, version: Any) -> bool:
-        self._sleep()
+        self._pause()
         return super()._put_if(key, value, version)
 
     def put(self, key: str, value: Any) -> None:
-        self._sleep()
+        self._pause()
         super().put(key, value)
 
     __eq__ = object.__eq__  # type: ignore[assignment]
@@ -67,7 +67,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Callable[[], Any]]:
     rows = -np.arange(1, 8)[:, None] * np.ones((1, 3), "i4")
     exzarr.create_array(ObjectStore(client), data=rows.astype("i4"), fill_value=0, **LAYOUTS[request.param])
     with config.override(lease_timeout=WAIT):
-        yield lambda: exzarr.open_array(Sleeper(client), mode="r+")
+        yield lambda: exzarr.open_array(PausingStore(client), mode="r+")
 
 
 def rows_of(array: Any) -> list[int]:
@@ -87,12 +87,12 @@ def late(array: Any, puts: int, act: Callable[[Any], Any]) -> Callable[[], None]
         except BaseException as error:  # noqa: BLE001 - raised below
             errors.append(error)
         finally:
-            array.store.asleep.set()
+            array.store.paused.set()
 
     array.store.left = puts
     thread = threading.Thread(target=run)
     thread.start()
-    assert array.store.asleep.wait(60)
+    assert array.store.paused.wait(60)
 
     def wake() -> None:
         array.store.left = -1
@@ -215,7 +215,7 @@ def test_lease_leaves_no_attribute_and_no_key_and_other_libraries_read_the_docum
             ObjectStore(memory), data=np.arange(7), chunks=4, zarr_format=zarr_format, attributes={"x": 1}
         )
         with config.override(lease_timeout=WAIT):
-            wake = late(exzarr.open_array(Sleeper(memory), mode="r+"), 2, lambda a: a.append([7, 8]))
+            wake = late(exzarr.open_array(PausingStore(memory), mode="r+"), 2, lambda a: a.append([7, 8]))
             exzarr.copy(ObjectStore(memory), tmp_path / "copy", overwrite=True)
             for key in ObjectStore(memory).list():
                 ObjectStore(client, prefix=f"v{zarr_format}").put(key, ObjectStore(memory).get(key))

@@ -32,7 +32,7 @@ def main() -> None:
                 os.write(begin, b".")
                 for n, _ in enumerate(WRITERS[name].write(Path(path)), 1):
                     done[:] = n.to_bytes(8, "little")
-            except BaseException:  # noqa: BLE001 - the test is told
+            except BaseException:  # noqa: BLE001 - the parent reports the status
                 traceback.print_exc()
             os._exit(3)
         os.read(began, 1)

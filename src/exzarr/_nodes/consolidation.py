@@ -74,7 +74,7 @@ class ConsolidatedRoot:
         return found if isinstance(found, GroupMetadata) else None
 
     def children(self, path: str) -> Sequence[str] | None:
-        """Return the sorted names of the direct children of `path`, or None if `path` is not below the group."""
+        """Return the sorted names of the children of `path`, or None if `path` is not below the group."""
         relative = _relative(path, self._path)
         return None if relative is None else sorted(self._consolidated.children(relative))
 
@@ -117,7 +117,7 @@ class Batch:
         self._groups: dict[str, Hashable] = {}
 
     def covers(self, store: Store, path: str) -> bool:
-        """Return whether changes of the node at `path` belong to this batch. False in a forked child, which does not end it."""
+        """Return whether the batch includes changes of the node at `path`. A forked child takes no part."""
         return _relative(path, self.path) is not None and self.store == store and self._process == os.getpid()
 
     def collect(
@@ -221,7 +221,7 @@ def read_v2(store: Store, path: str) -> ConsolidatedRoot | None:
     try:
         return ConsolidatedRoot(store, path, formats.from_v2(json_text.decode(document, key)))
     except MetadataError as error:
-        raise type(error)(f"{key}: {error}; open with use_consolidated=False to do without") from error
+        raise type(error)(f"{key}: {error}; open with use_consolidated=False to ignore it") from error
 
 
 def write(store: Store, path: str, consolidated: Consolidated) -> None:

@@ -26,7 +26,7 @@ class LossError(ValueError):
 
 
 def is_number(dtype: np.dtype[Any]) -> bool:
-    """Return whether elements are booleans, integers, floats or complex numbers, including those of ``ml_dtypes``."""
+    """Return whether elements are booleans or numbers, including those of ``ml_dtypes``."""
     return dtype.kind in "biufc" or is_ml(dtype)
 
 
@@ -120,7 +120,7 @@ def _check_finite(values: AnyArray, dtype: np.dtype[Any]) -> None:
 
 
 def _check_small(values: AnyArray, dtype: np.dtype[Any]) -> None:
-    """Check data types of a few bits, some of which have no NaN, no infinity, no negative numbers or no zero."""
+    """Check types of a few bits, some of which lack NaN, infinity, negative numbers or zero."""
     if _rank(dtype) == INT:
         _check_range(values, dtype)
         return

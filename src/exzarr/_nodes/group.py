@@ -345,7 +345,7 @@ class Group(GroupListing):
             yield self
 
     def refresh(self) -> Self:
-        """Read the metadata document again, with consolidated metadata if the group uses it; return the group."""
+        """Read the metadata again, with consolidated metadata if the group uses it; return the group."""
         from exzarr._nodes.locating import open_node
 
         found = open_node(

@@ -202,7 +202,7 @@ def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
 
 
 def reloaded(location: Location, known: M, key: str, document: Buffer) -> M:
-    """Parse the `document` of a node, read from `key`. Raise NodeTypeError if it is not of the kind of `known`."""
+    """Parse the `document` at `key`. Raise NodeTypeError if it is not of the kind of `known`."""
     found: Metadata
     if known.zarr_format == 3:
         found = v3.loads(document, key)
@@ -212,7 +212,7 @@ def reloaded(location: Location, known: M, key: str, document: Buffer) -> M:
             document, location.store.get(location.key(v2.ZATTRS)), kind=kind, where=location.path
         )
     if not isinstance(found, type(known)):
-        raise NodeTypeError(f"what is at {location} is of another kind now: open it again")
+        raise NodeTypeError(f"the node at {location} is of another kind now: open it again")
     return found
 
 
@@ -272,7 +272,7 @@ def load_group(location: Location, zarr_format: ZarrFormat | None = None) -> Gro
 
 
 def children(location: Location) -> Iterator[tuple[str, Location]]:
-    """Iterate over names and locations of possible direct children of a group, sorted. Sends one listing at most."""
+    """Iterate over names and locations of possible children, sorted. Sends one listing at most."""
     names = None if location.root is None else location.root.children(location.path)
     if names is None:
         _, names = instrument(location.store).list_dir(location.path)
@@ -389,7 +389,7 @@ def locked(location: Location, do: Callable[[], None]) -> None:
 
 
 def forget(location: Location) -> None:
-    """Remove `location` and everything below it from consolidated metadata; keep a node that exists there now."""
+    """Remove `location` and everything below it from consolidated metadata, unless it exists now."""
     consolidation.forget(location.store, location.path, lambda version: find(location.direct, version))
 
 

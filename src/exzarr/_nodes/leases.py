@@ -183,7 +183,7 @@ class _Lease(Generic[M]):
             store_fill(place, meta, shape)
 
     def _check(self) -> None:
-        """Raise `_LeaseLost` if the lease is lost. One read of the document serves all threads that wait for it."""
+        """Raise `_LeaseLost` if the lease is lost. One read of the document serves all waiting threads."""
         ticket = next(self._tickets)
         with self._looking:
             if self._lost:

@@ -90,7 +90,7 @@ def find_node(
         found = hierarchy.find(location, 3)
         if isinstance(found, GroupMetadata) and found.broken is not None and use_consolidated is not False:
             raise type(found.broken)(
-                f"{location.key('zarr.json')}: {found.broken}; open with use_consolidated=False to do without"
+                f"{location.key('zarr.json')}: {found.broken}; open with use_consolidated=False to ignore it"
             ) from found.broken
         if isinstance(found, GroupMetadata) and found.consolidated is not None:
             root = ConsolidatedRoot(store, path, found.consolidated)
@@ -107,7 +107,7 @@ def find_node(
     elif use_consolidated and root is None:
         raise MetadataError(
             f"the group at {location} has no consolidated metadata: exzarr.consolidate_metadata writes it, "
-            "and use_consolidated=None opens the group without"
+            "and use_consolidated=None opens the group without it"
         )
     return Location(store, path, root), found
 
@@ -119,7 +119,7 @@ def open_node(
     kind: Kind | None = None,
     use_consolidated: bool | None = None,
 ) -> tuple[Location, Metadata]:
-    """Find a node like `find_node`; raise NodeNotFoundError if there is none, NodeTypeError for another kind."""
+    """Find a node like `find_node`; raise NodeNotFoundError or NodeTypeError if there is no such node."""
     found = find_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated)
     if found is None:
         raise _not_found(location, zarr_format)
@@ -156,7 +156,7 @@ def check_kind(location: Location, meta: Metadata, kind: Kind | None) -> None:
 def check_format(zarr_format: Any) -> None:
     """Raise ArgumentError unless `zarr_format` is 2, 3 or None."""
     if zarr_format not in (None, 2, 3):
-        raise ArgumentError(f"zarr_format is 2, 3 or None (whichever it is), not {zarr_format!r}")
+        raise ArgumentError(f"zarr_format is 2, 3 or None (either), not {zarr_format!r}")
 
 
 def _not_found(location: Location, zarr_format: ZarrFormat | None) -> NodeNotFoundError:

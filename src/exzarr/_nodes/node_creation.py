@@ -73,7 +73,7 @@ def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) 
 
 
 def _claim(location: Location, meta: Metadata, missing: list[Location], *, overwrite: bool) -> bool:
-    """Store a new node at an empty place. Return False if there is content that `overwrite` allows to replace."""
+    """Store a new node at an empty place. Return False if there is content and `overwrite` is true."""
     if overwrite and _holds_something(location):
         return False
     _make_parents(location, missing, meta.zarr_format)
@@ -87,7 +87,7 @@ def _claim(location: Location, meta: Metadata, missing: list[Location], *, overw
 def _made_by_another(location: Location) -> NodeExistsError:
     return NodeExistsError(
         f"cannot create {location}: another thread or process created a node there at the same time. Open that "
-        "one; mode='a', require_array and require_group do so where it fits"
+        "one; mode='a', require_array and require_group do so if it matches"
     )
 
 
@@ -112,7 +112,7 @@ def save_new(location: Location, meta: Metadata) -> bool:
 
 
 def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes: bytes) -> bool:
-    """Store the two documents of a v2 node under the lock of the attributes, so that both come from the same writer."""
+    """Store both documents of a v2 node under the lock of the attributes, so that one writer stores both."""
     made = False
 
     def change(value: ValueReader | None) -> Sequence[Buffer] | None:
@@ -159,9 +159,9 @@ def require_room(location: Location, *, overwrite: bool) -> list[Location]:
     except MetadataError as error:
         if not overwrite:
             raise NodeExistsError(
-                f"something is at {location} already, and cannot be read: {error}"
+                f"{location} has content that cannot be read: {error}; overwrite=True replaces it"
             ) from error
-        found = GroupMetadata(3)  # stands for the unreadable node
+        found = GroupMetadata(3)  # a placeholder for the unreadable node
     if found is not None and not overwrite:
         kind = "an array" if isinstance(found, ArrayMetadata) else "a group"
         raise NodeExistsError(f"there is {kind} at {location} already; overwrite=True replaces it")
@@ -345,7 +345,7 @@ def _inside_array(location: Location, array: Location) -> NodeExistsError:
 
 
 def _refuse_foreign(location: Location) -> None:
-    """Raise NodeExistsError if there is content that is not Zarr's: overwriting must not empty a home folder."""
+    """Raise NodeExistsError for content that is not Zarr's: overwriting must not empty a home folder."""
     keys, prefixes = instrument(location.store).list_dir(location.path)
     # Also accept groups without a document, and leftovers of an interrupted deletion: chunks, nodes.
     ours = any(name in DOCUMENTS for name in keys) or any(
@@ -381,7 +381,7 @@ def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:
     """
     found = hierarchy.load(source.direct)
     if _within(source.path, dest.path) or _within(dest.path, source.path):
-        raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one lies inside the other")
+        raise ArgumentError(f"cannot copy {source.path or '/'!r} to {dest.path!r}: one is inside the other")
     hierarchy.check_new(dest, found.zarr_format)
     store = instrument(source.store)
     keys = [key[len(source.path) + 1 :] for key in store.list(source.path)]

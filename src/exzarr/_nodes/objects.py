@@ -32,7 +32,7 @@ def is_pandas(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Convert a pandas column to a NumPy array without loss, and refuse masked values; return others unchanged."""
+    """Convert a pandas column to NumPy without loss; refuse masked values; return others unchanged."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise TypeError(
@@ -125,7 +125,7 @@ def text_of(values: AnyArray) -> AnyArray:
 
 
 def times_of(values: AnyArray) -> AnyArray:
-    """Convert dates, times and durations to NumPy's, in a unit that is fine enough for all. None becomes NaT."""
+    """Convert dates, times and durations, in a unit that is fine enough for all. None becomes NaT."""
     made = np.empty(values.shape, object)
     for place, item in np.ndenumerate(values):
         if getattr(item, "tzinfo", None) is not None:

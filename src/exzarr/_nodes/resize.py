@@ -46,7 +46,7 @@ FEW = 100
 """Maximum number of keys that are deleted without listing which of them are stored."""
 
 MOST_LEFT = 100_000
-"""Maximum number of chunks of unfinished appends that are cleared; a larger number in a document is not trusted."""
+"""Maximum number of chunks of unfinished appends that are cleared, since documents may be invalid."""
 
 Shape = tuple[int, ...]
 Region = tuple[slice, ...]
@@ -219,7 +219,7 @@ def _rounded_up(meta: ArrayMetadata, shape: Shape) -> Shape:
 
 
 def _empty_outside(source: ChunkSource, shape: Shape) -> None:
-    """Delete the chunks outside of an array of `shape`; where that is not safe, store the fill value in them."""
+    """Delete the chunks outside of `shape`, or store the fill value if deleting is not safe."""
     store = instrument(source.store)
     old = source.grid.chunk_counts
     new = _counts(source, shape)
@@ -239,7 +239,7 @@ def _counts(source: ChunkSource, shape: Shape) -> Shape:
 
 
 def _outside(old: Shape, new: Shape) -> Iterator[Shape]:
-    """Iterate over the chunk indexes of a grid of `old` chunks per dimension that a grid of `new` lacks, each once."""
+    """Iterate over the chunk indexes in a grid of `old` counts that a grid of `new` counts lacks, each once."""
     for d in range(len(old)):
         inside = [range(n) for n in new[:d]]
         yield from product(*inside, range(new[d], old[d]), *[range(n) for n in old[d + 1 :]])

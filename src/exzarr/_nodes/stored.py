@@ -168,7 +168,7 @@ def every_index(
     total = math.prod(counts)
     if total > MOST_PROBES:
         raise ListingUnsupportedError(
-            f"{error}. The chunks of an array are asked for one by one instead, and this one has {total:,} chunks, more "
+            f"{error}. exzarr then sends one request per chunk, but this array has {total:,} chunks, more "
             f"than {MOST_PROBES:,}: read the parts that you need"
         )
     return ((key_of(index), index) for index in np.ndindex(*counts))

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 OnError = Literal["raise", "skip"]
-"""Treatment of an `Obstacle`: ``"raise"`` stops before anything is done; ``"skip"`` leaves it out and reports it."""
+"""Treatment of an `Obstacle`: ``"raise"`` stops before any change; ``"skip"`` leaves it out and reports it."""
 
 MOST_NAMED = 20
 """Maximum number of obstacles that a message names."""
@@ -157,7 +157,7 @@ def members(
 
 
 def seen(group: Location) -> Iterator[Member]:
-    """Iterate over the children that a reader sees: those in consolidated metadata, if it is used, else `members`."""
+    """Iterate over the children that a reader sees: those in consolidated metadata, else `members`."""
     if group.root is None:
         yield from members(group)
         return
@@ -221,10 +221,10 @@ def _first_below(place: Location) -> Literal["document", "chunk", "other", "noth
 
 
 def hidden_obstacles(place: Location, *, deep: bool = True) -> list[Obstacle]:
-    """Return entries below `place` that the store does not list: see `exzarr.stores.local.hidden`; and invalid keys."""
+    """Return entries below `place` that the store does not list (`exzarr.stores.local.hidden`)."""
     odd = [(key, "its name can't be a key") for key in place.store.odd_keys(place.path)] if deep else []
     return [
-        Obstacle(key, StoreError(f"{key!r} in {place.store} can't be taken along: {why}"))
+        Obstacle(key, StoreError(f"{key!r} in {place.store} cannot be processed: {why}"))
         for key, why in (*hidden(place.store, place.path, deep=deep), *odd)
     ]
 
@@ -259,13 +259,13 @@ def check_on_error(on_error: str) -> None:
 
 
 def settle(obstacles: Sequence[Obstacle], on_error: OnError) -> tuple[str, ...]:
-    """Describe the obstacles; with ``on_error="raise"``, raise the error of the first one, which names the others."""
+    """Describe the obstacles, or (``"raise"``) raise the error of the first one, which names the others."""
     check_on_error(on_error)
     if obstacles and on_error == "raise":
         first, *others = obstacles
         named = ", ".join(repr(other.path) for other in others[:MOST_NAMED])
         more = f" (as well as {len(others)} other{'s' if len(others) > 1 else ''}: {named})" if others else ""
-        text = f"{first.error}{more}. Nothing was done: on_error='skip' leaves it out and says so"
+        text = f"{first.error}{more}. Nothing was done: on_error='skip' leaves it out and reports it"
         kind = type(first.error)
         raise kind(text) from first.error
     return tuple([str(obstacle) for obstacle in obstacles])

@@ -46,7 +46,7 @@ class UnavailableNode:
 
 
 def packed(reopen: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
-    """Return the result of `__reduce__` for a node with a store that cannot be pickled; ``reopen(*args)`` opens it."""
+    """Return the value of `__reduce__` for a node whose store cannot be pickled; ``reopen(*args)`` opens it."""
     return _unpack, (pickle.dumps((reopen, args)),)
 
 

@@ -1,4 +1,4 @@
-"""Errors for operations that an array in a store does not support: arithmetic, comparisons, and NumPy's methods.
+"""Errors for unsupported operations of arrays: arithmetic, comparisons, and NumPy's methods.
 
 They would have to read the whole array. They therefore raise an error that explains how to read it first.
 """

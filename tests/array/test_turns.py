@@ -261,5 +261,5 @@ def test_requests_of_append_match_design_note():
     assert (store.total, store.requests["get"]) == (3 + 4, 2)
     a.append(np.ones((1, 3), "i4"))
     store.reset()
-    a.append(np.ones((1, 3)))
+    a.append(np.ones((1, 3), "i4"))
     assert store.total == 4 + 3, "reads the chunk and the document, and puts the chunk"

@@ -1,6 +1,6 @@
-"""keys ↔ bytes: one file per store, and wrappers that compose.
+"""Stores, which map keys to bytes, and wrappers that compose.
 
-A store is imported when it is first asked for.
+Each store is imported on first use.
 """
 
 from exzarr._lazy import exports

@@ -1,14 +1,13 @@
-"""What a store is: keys ↔ bytes.
+"""The store contract: a map from keys to bytes.
 
 A key is a ``/``-separated string without a leading slash (Zarr v3 core, "Stores",
 https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#abstract-store-interface).
-A store is written by deriving from `Store` and giving it five methods: `get`, `put`,
-`delete`, `list` and `list_dir`. The rest has a default in terms of these; a store that knows
-a faster way overrides it, and the engine, which calls only what stands here, gets
-faster without knowing which store it has.
+To write a store, derive from `Store` and define five methods: `get`, `put`, `delete`, `list` and
+`list_dir`. All other methods have defaults that call these five. A store overrides a default if it has a
+faster way. The engine calls only the methods of `Store`.
 
-All methods may be called from many threads at once. `exzarr.testing.store_suite` holds the
-tests that a store should pass.
+Many threads may call all methods concurrently. `exzarr.testing.store_suite` has the tests that a store
+should pass.
 """
 
 from __future__ import annotations
@@ -55,14 +54,14 @@ ByteRange = tuple[int, int | None]
 """``(start, length)``; ``length`` None means to the end. A negative start counts from the end."""
 
 KEEP: Sequence[Buffer] = ()
-"""What the function given to `Store.update` returns where the value is to stay as it is."""
+"""Result of the function given to `Store.update` that keeps the stored value unchanged."""
 
 ABSENT: Hashable = "absent"
-"""The version of a value that is not there."""
+"""Version of a missing value."""
 
 
 def resolve_range(byte_range: ByteRange, size: int) -> tuple[int, int]:
-    """Begin and end, in bytes, of `byte_range` in a value of `size` bytes; cut to the value."""
+    """Return the begin and end of `byte_range` in a value of `size` bytes, clipped to the value."""
     start, length = byte_range
     if length is not None and length < 0:
         raise ArgumentError(f"byte range {byte_range}: the length may not be negative")
@@ -71,17 +70,17 @@ def resolve_range(byte_range: ByteRange, size: int) -> tuple[int, int]:
 
 
 class ValueReader(Protocol):
-    """One value, opened: what `Store.open_value` gives."""
+    """An opened value, as `Store.open_value` returns it."""
 
     size: int
-    """Its length in bytes."""
+    """Length of the value in bytes."""
     version: Hashable
-    """Two readers of one key with the same version read the same bytes; None where that is not known."""
+    """Version of the value: two readers of one key with equal versions read equal bytes. None: unknown."""
 
     def read_into(self, buffer: memoryview, start: int) -> None:
-        """Fill `buffer` from byte `start` on; StoreError where the value ends before.
+        """Fill `buffer` from byte `start` on. Raise StoreError if the value is too short.
 
-        May be called from several threads at once.
+        Several threads may call this concurrently.
         """
         ...
 
@@ -89,11 +88,11 @@ class ValueReader(Protocol):
 
 
 Change = Callable[["ValueReader | None"], "Sequence[Buffer] | None"]
-"""From a stored value (None: absent) to what replaces it, in pieces (None: nothing); or `KEEP`."""
+"""Function from a stored value (None: missing) to the parts of the new value, None to delete it, or `KEEP`."""
 
 
 class BytesReader:
-    """A value that lies in memory, opened."""
+    """Reader of a value in memory."""
 
     __slots__ = ("_value", "size", "version")
 
@@ -105,7 +104,7 @@ class BytesReader:
     def read_into(self, buffer: memoryview, start: int) -> None:
         end = start + len(buffer)
         if end > self.size:
-            raise StoreError(f"bytes {start} to {end} were wanted of a value of {self.size} bytes")
+            raise StoreError(f"cannot read bytes {start} to {end} of a value of {self.size} bytes")
         buffer[:] = self._value[start:end]
 
     def close(self) -> None:
@@ -114,16 +113,16 @@ class BytesReader:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What one request told of a value: what `Store.fetch` and `Store.stat` give.
+    """Result of one request, as `Store.fetch` and `Store.stat` return it.
 
     Attributes
     ----------
     data
-        The bytes that were asked for.
+        The requested bytes.
     size
         Length of the whole value.
     version
-        As `ValueReader.version`.
+        Version of the value (see `ValueReader.version`).
     """
 
     data: Buffer
@@ -132,97 +131,109 @@ class Fetched:
 
 
 def whole_value(value: ValueReader) -> bytearray:
-    """All bytes of an opened value."""
+    """Read all bytes of an opened value."""
     whole = bytearray(value.size)
     value.read_into(memoryview(whole), 0)
     return whole
 
 
-def _tried(store: Store, key: str, buffer: memoryview) -> int | Exception:
+def _read_or_error(store: Store, key: str, buffer: memoryview) -> int | Exception:
     try:
         return store.read_into(key, buffer)
-    except Exception as error:  # noqa: BLE001 - whoever asked for several looks at each
+    except Exception as error:  # noqa: BLE001 - the caller inspects each error
         return error
 
 
 class Store(ABC):
-    """Keys ↔ bytes."""
+    """Base class of all stores: a map from keys to bytes."""
 
     read_only: bool = False
+    """True if all writes raise ReadOnlyError."""
 
     concurrency: int = 0
-    """How many requests it wants in flight at once; 0 where it answers at once, and nothing is gained by that."""
+    """Preferred number of requests in flight. 0: the store has no latency, and concurrent requests gain nothing."""
 
     picklable: bool = True
-    """Whether it can be pickled for other processes: False where it lies in this one's memory."""
+    """True if other processes can use a pickle of the store. False for a store in this process's memory."""
 
     conditional_delete: bool = True
-    """Whether `update` can delete a value on the condition that nobody has changed it.
+    """True if `update` can delete a value on condition that it is unchanged.
 
-    Where it can't, whoever changes a part of a chunk puts one that holds nothing, instead of deleting it.
+    Otherwise a partial write that leaves a chunk empty stores a chunk of fill values instead of deleting it.
     """
 
     exclusive_update: bool = True
-    """Whether nobody else can change a value while `update` does, for as long as that takes.
+    """True if no other writer can change a value while `update` runs.
 
-    Where others can, `update` puts on the condition that nobody has, and who changes several values together
-    has to take turns (`exzarr._nodes.leases`).
+    Otherwise `update` uses a conditional put, and a change of several values requires a writer lease
+    (`exzarr._nodes.leases`).
     """
 
     @property
     def lists(self) -> bool:
-        """Whether the store can say which keys it has, as far as that is known.
+        """True if the store can list its keys, as far as is known.
 
-        Where it cannot, `list` and `list_dir` raise ListingUnsupportedError. Some stores know only after the first
+        Otherwise `list` and `list_dir` raise ListingUnsupportedError. Some stores know this only after the first
         attempt. An empty listing always means that there are no keys.
         """
         return True
 
-    # -- the five ----------------------------------------------------------------
+    # -- the five required methods -------------------------------------------------
 
     @abstractmethod
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
-        """The value at `key`, or the part of it that `byte_range` names; None if absent.
+        """Return the value at `key`, or a part of it; None if the key is missing.
 
-        A range that starts past the end gives ``b""``; one that ends past it is cut short.
+        Parameters
+        ----------
+        key
+            The key.
+        byte_range
+            ``(start, length)`` of the requested part; None for the whole value. A range that starts past the end
+            gives ``b""``. A range that ends past the end is clipped.
         """
 
     @abstractmethod
     def put(self, key: str, value: Buffer) -> None:
-        """Store `value` at `key`, atomically: readers see the old value or the new one."""
+        """Store `value` at `key` atomically. Readers see the old value or the new value."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove `key`; nothing happens where it is absent."""
+        """Delete `key`. Do nothing if it is missing."""
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Every key that starts with ``prefix + "/"`` (every key for ``""``), in no set order.
+        """Iterate over the keys that start with ``prefix + "/"`` (all keys for ``""``), in any order.
 
-        ListingUnsupportedError, before the first key, where the store cannot list (see `lists`).
+        Raises
+        ------
+        ListingUnsupportedError
+            The store cannot list (see `lists`). Raised before the first key.
         """
 
     @abstractmethod
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
-        """``(keys, prefixes)`` directly under `prefix`, as last path components, sorted.
+        """Return ``(keys, prefixes)`` directly under `prefix`, as last path components, sorted.
 
-        A store that has folders may name a prefix under which there is no key any more.
+        A store with folders may return a prefix that has no keys any more.
         """
 
     def odd_keys(self, prefix: str = "") -> Iterator[str]:
-        """Names under `prefix` that the store holds, but that are no keys (``"a//b"``): no reader can ask for them."""
+        """Iterate over stored names under `prefix` that are not valid keys (``"a//b"``). No reader can get them."""
         check_prefix(prefix)
         return iter(())
 
-    # -- what the engine calls, with defaults -------------------------------------
+    # -- methods with defaults -----------------------------------------------------
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         """Read the value at `key`, from byte `start`, into `buffer` (flat, writable bytes).
 
-        Returns how many bytes there were, -1 where the key is absent. Where the value goes
-        on after the buffer is full, the result is larger than ``len(buffer)`` (by how much is
-        not said). A store may stop early where its medium does (a network file system): what
-        looks too short is read again, with `get`, by whoever finds it so.
+        Returns
+        -------
+        int
+            Number of bytes read; -1 if the key is missing. If the value is longer than the buffer, any number
+            larger than ``len(buffer)``. A store may stop early if its medium does (a network file system).
+            The caller reads a value that is too short again with `get`.
         """
         value = self.get(key, (start, len(buffer) + 1) if start else None)
         if value is None:
@@ -237,25 +248,25 @@ class Store(ABC):
     def read_each(
         self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
     ) -> Sequence[int]:
-        """`read_into` for several keys, each into its own buffer (there may be more buffers than keys)."""
+        """Call `read_into` for several keys, each with its own buffer. Extra buffers are ignored."""
         return [*map(self.read_into, keys, buffers, starts or repeat(0))]
 
     def try_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int | Exception]:
-        """As `read_each`, where each key fails by itself: with what it failed with in its place."""
-        return [_tried(self, key, buffer) for key, buffer in zip(keys, buffers, strict=False)]
+        """Read as `read_each` does, and return the error of each key that fails in place of its result."""
+        return [_read_or_error(self, key, buffer) for key, buffer in zip(keys, buffers, strict=False)]
 
     def open_value(self, key: str) -> ValueReader | None:
-        """Open the value at `key`, to read parts of it; None where it is absent.
+        """Open the value at `key` to read parts of it. Return None if the key is missing.
 
-        All parts come from one value, also where another is put meanwhile.
+        All parts come from one value, even if another value is put meanwhile.
         """
         value = self.get(key)
         return None if value is None else BytesReader(value)
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        """Read ``(start, length)`` ranges of one value, one after the other, into `buffer`.
+        """Read ``(start, length)`` ranges of one value, in order, into `buffer`.
 
-        False where the key is absent. StoreError where the value ends before a range does.
+        Return False if the key is missing. Raise StoreError if the value ends before a range does.
         """
         at = 0
         for start, length in ranges:
@@ -271,9 +282,12 @@ class Store(ABC):
     def fetch(
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
     ) -> Fetched | None:
-        """`get`, and what else is known of the value then.
+        """Return a value, or a part of it, with its size and version; None if the key is missing.
 
-        With `version`, that value and no other: ChangedError where there is another one by now.
+        Raises
+        ------
+        ChangedError
+            `version` is given, and the stored value has another version.
         """
         value = self.open_value(key)
         if value is None:
@@ -289,17 +303,17 @@ class Store(ABC):
             value.close()
 
     def stat(self, key: str) -> Fetched | None:
-        """Size and version of the value at `key`, and no data; None if absent."""
+        """Return size and version of the value at `key`, without data; None if the key is missing."""
         return self.fetch(key, (0, 0))
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
-        """`put` of one value that lies in several pieces."""
+        """Store one value that is given in several parts."""
         self.put(key, b"".join(parts))
 
     def put_if_absent(self, key: str, value: Buffer) -> bool:
-        """`put` where nothing is stored at `key`; False, and nothing done, where something is.
+        """Store `value` if `key` is missing. Return False, without a change, if it exists.
 
-        Of several who come at once, one gets True. This default keeps only threads apart.
+        One of several concurrent calls returns True. This default is safe among threads only.
         """
         with ThreadLock((self, key), key):
             if self.exists(key):
@@ -308,23 +322,26 @@ class Store(ABC):
             return True
 
     def update(self, key: str, change: Change) -> None:
-        """Replace the value at `key` by ``change(value)``, with nobody else updating it in between.
+        """Replace the value at `key` by ``change(value)``. Concurrent updates of the key wait.
 
         Parameters
         ----------
+        key
+            The key.
         change
-            Gets the value, opened (None where there is none), which it need not close. It returns the
-            pieces of the new value, None to delete the key, or `KEEP`. It may be called again, with a
-            newer value, where somebody has put one meanwhile; it may not update the same key.
+            Function that gets the opened value (None if missing) and need not close it. It returns the
+            parts of the new value, None to delete the key, or `KEEP`. It may be called again with a
+            newer value if another writer has put one meanwhile. It may not update the same key.
 
         Raises
         ------
         LockTimeoutError
-            Somebody else is at it for longer than the setting ``lock_timeout``.
+            Another writer holds the lock for longer than the setting ``lock_timeout``.
 
-        What `change` raises is raised, and nothing has happened. This default keeps the threads of this
-        process apart that use this store, or one equal to it; others, and whoever calls `put`, may come in
-        between.
+        Notes
+        -----
+        Errors that `change` raises are raised, and the value is unchanged. This default excludes threads of this
+        process that use this store or one equal to it. It excludes neither other processes nor calls of `put`.
         """
         with ThreadLock((self, key), key):
             value = self.open_value(key)
@@ -339,59 +356,59 @@ class Store(ABC):
                 self.put_parts(key, parts)
 
     def being_updated(self, key: str) -> bool:
-        """Whether somebody is in the midst of an `update` of the value at `key`, as far as can be told."""
+        """Return True if an `update` of the value at `key` is in progress, as far as is known."""
         return is_locked((self, key))
 
     def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
-        """Leave a note below `prefix` on what is being done there; what is returned takes it away (`stores.notes`).
+        """Store the write intent `note` below `prefix`. Return a function that removes it (`stores.write_intents`).
 
-        In a folder that is a temporary file, which stays when its writer is killed; this default keeps it in memory.
+        A folder stores it in a temporary file, which stays if its writer is killed. This default keeps it in memory.
         """
         return intents_in_memory.leave((self, prefix), note)
 
     def write_intents(self, prefix: str) -> Sequence[bytes]:
-        """The notes below `prefix` that are kept in memory."""
+        """Return the write intents below `prefix`."""
         return intents_in_memory.at((self, prefix))
 
     def size(self, key: str) -> int | None:
-        """Length of the value at `key` in bytes; None if absent."""
+        """Return the length of the value at `key` in bytes; None if the key is missing."""
         value = self.get(key)
         return None if value is None else len(value)
 
     def exists(self, key: str) -> bool:
-        """Whether there is a value at `key`."""
+        """Return True if there is a value at `key`."""
         return self.size(key) is not None
 
     def delete_prefix(self, prefix: str) -> None:
-        """Remove every key that starts with ``prefix + "/"`` (every key for ``""``)."""
+        """Delete all keys that start with ``prefix + "/"`` (all keys for ``""``)."""
         for key in [*self.list(prefix)]:
             self.delete(key)
 
     def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
-        """A place to build what is to be stored under `prefix`, and appears there when it is whole.
+        """Return a place to stage new content of `prefix`, which moves to `prefix` when it is complete.
 
-        `replacing` says whether there is something under `prefix` now, which the new content replaces. None where
-        the store cannot replace many values in one step, or where writing them directly is as good.
+        `replacing` is True if the content replaces existing content under `prefix`. Return None if the store cannot
+        replace many values in one step, or if writing them directly is as good.
         """
         return None
 
     def above(self) -> Store | None:
-        """The store that holds this one's folder, one level up; None where there is none, or it cannot be reached.
+        """Return the store one level above this one's folder; None if there is none or it cannot be reached.
 
-        Only for looking at what lies there: an array, say, below which no node may be created.
+        Use it only to inspect the parent folder: no node may be created below an array, for example.
         """
         return None
 
     def local_path(self, key: str) -> str | None:
-        """The file or folder that is `key` (a key, a prefix, or ``""``), whether it exists or not.
+        """Return the path of the file or folder of `key` (a key, a prefix, or ``""``), even if it does not exist.
 
-        None where the store is no folder of files. The value at a key is exactly the bytes of that
-        file; a lock on it, or beside it, holds for everyone who uses the folder.
+        Return None if the store is not a folder of files. The value at a key is exactly the bytes of its
+        file. A lock on the file, or beside it, holds for all users of the folder.
         """
         return None
 
     def as_read_only(self) -> Store:
-        """This store, refusing writes."""
+        """Return a view of this store that refuses writes."""
         if self.read_only:
             return self
         from exzarr.stores.wrappers.base import ReadOnlyStore
@@ -399,7 +416,7 @@ class Store(ABC):
         return ReadOnlyStore(self)
 
     def close(self) -> None:
-        """Finish what is pending. A closed store may not be used."""
+        """Finish pending work and release resources. A closed store may not be used."""
 
     def __enter__(self) -> Self:
         return self
@@ -411,7 +428,7 @@ class Store(ABC):
 
     @property
     def url(self) -> str:
-        """Where the store is, for people: ``file:///data/cube.zarr``, ``memory://…``."""
+        """Readable location of the store: ``file:///data/cube.zarr``, ``memory://…``."""
         return f"<{type(self).__name__}>"
 
     def __str__(self) -> str:
@@ -422,7 +439,7 @@ class Store(ABC):
 
 
 def range_error(store: Store, key: str, start: int, length: int, got: int) -> StoreError:
-    """What `read_ranges` raises where a value is shorter than was promised."""
+    """Create the error for a value that ends before a requested range does."""
     return StoreError(
         f"key {key!r} in {store} ends before byte {start + length}: "
         f"the range from {start} gave {got} of {length} bytes"
@@ -430,7 +447,7 @@ def range_error(store: Store, key: str, start: int, length: int, got: int) -> St
 
 
 def listing_error(store: Store | str, prefix: str, reason: str) -> ListingUnsupportedError:
-    """What `list` and `list_dir` raise where a store cannot list."""
+    """Create the error that `list` and `list_dir` raise if a store cannot list."""
     made = ListingUnsupportedError(
         f"cannot list {prefix or '/'!r} in {store}: {reason}. Open arrays and groups by their paths; what lies below a "
         "group is found through its consolidated metadata, where it has some"
@@ -440,12 +457,12 @@ def listing_error(store: Store | str, prefix: str, reason: str) -> ListingUnsupp
 
 
 def changed_error(store: Store, key: str) -> ChangedError:
-    """What is raised where a value was replaced while its parts were read."""
+    """Create the error for a value that was replaced while its parts were read."""
     return ChangedError(f"key {key!r} in {store} was replaced, or deleted, while it was read; read it again")
 
 
 def read_only_error(store: Store, what: str) -> ReadOnlyError:
-    """What writes to a read-only store raise; `what` is the key or the prefix."""
+    """Create the error of a write to a read-only store. `what` is the key or the prefix."""
     return ReadOnlyError(
         f"cannot write {what!r}: {store} was opened for reading; open it with mode 'r+' or 'a'"
     )

@@ -1,4 +1,4 @@
-"""Keys: what may be one, and which names are exzarr's own.
+"""Validity of keys, and the names that exzarr reserves.
 
 A key is a ``/``-separated string without a leading slash (Zarr v3 core, "Stores",
 https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#abstract-store-interface).
@@ -11,21 +11,20 @@ from exzarr.errors import InvalidKeyError
 __all__ = ["TEMPORARY_SUFFIX", "check_key", "check_prefix", "is_reserved"]
 
 TEMPORARY_SUFFIX = ".exzarr-tmp"
-"""What the names of half-written files end with. They start with a dot."""
+"""Suffix of temporary files. Their names start with a dot."""
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a path component is exzarr's own (temporary and lock files), and so no part of a key.
+    """Return True if exzarr reserves a path component for temporary and lock files; no key may have it.
 
-    These are the names that start with a dot and hold ``.exzarr-``: ``.exzarr-lock``,
-    ``.4711-1f2e3d4c-0.exzarr-tmp``.
+    These names start with a dot and contain ``.exzarr-``: ``.exzarr-lock``, ``.4711-1f2e3d4c-0.exzarr-tmp``.
     """
     return name[:1] == "." and ".exzarr-" in name
 
 
 def check_key(key: str) -> str:
     """Return `key`, or raise InvalidKeyError if it could name something outside a store."""
-    # The common key holds none of these, and pays for nothing else.
+    # This test is enough for most keys, and cheap.
     if not key or key[-1] == "/" or key[0] in "/." or "/." in key or "//" in key or "\0" in key:
         _check_parts(key)
     return key

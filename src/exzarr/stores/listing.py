@@ -1,7 +1,6 @@
-"""Listing a sorted sequence of keys, for stores that have no folders.
+"""Listings of a sorted sequence of keys, for stores without folders.
 
-Keys under one prefix stand side by side when sorted, so that a listing costs what it yields, and
-not a look at every key.
+Keys under one prefix are adjacent when sorted. A listing therefore visits only the keys that it yields.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ __all__ = ["keys_directly_under", "keys_under", "listed"]
 
 
 def listed(store: Store, prefix: str) -> Iterator[str]:
-    """``store.list(prefix)`` with the first request made: ListingUnsupportedError is raised here, not during iteration."""
+    """Return ``store.list(prefix)`` after its first request: ListingUnsupportedError is raised here, not later."""
     keys = iter(store.list(prefix))
     for first in keys:
         return chain((first,), keys)
@@ -26,16 +25,16 @@ def listed(store: Store, prefix: str) -> Iterator[str]:
 
 
 def keys_under(ordered: Sequence[str], prefix: str) -> Sequence[str]:
-    """Those of the sorted keys that start with ``prefix + "/"``; all for ``""``."""
+    """Return the sorted keys that start with ``prefix + "/"``; all keys for ``""``."""
     if not prefix:
         return ordered
-    # '0' is what follows '/'.
+    # '0' is the character after '/'.
     begin = bisect_left(ordered, prefix + "/")
     return ordered[begin : bisect_left(ordered, prefix + "0", begin)]
 
 
 def keys_directly_under(ordered: Sequence[str], prefix: str) -> tuple[list[str], list[str]]:
-    """``(keys, prefixes)`` directly under `prefix`, as `Store.list_dir` has them."""
+    """Return ``(keys, prefixes)`` directly under `prefix`, as `Store.list_dir` does."""
     top = prefix + "/" if prefix else ""
     at = bisect_left(ordered, top)
     end = bisect_left(ordered, prefix + "0", at) if prefix else len(ordered)
@@ -49,7 +48,6 @@ def keys_directly_under(ordered: Sequence[str], prefix: str) -> tuple[list[str],
         else:
             keys.append(name)
             at += 1
-    # 'a-b' stands before 'a/c', which stands before 'a0': each list is sorted but for prefixes
-    # like these.
+    # 'a-b' sorts before 'a/c', and 'a/c' before 'a0'. Such prefixes are out of order until sorted here.
     prefixes.sort()
     return keys, prefixes

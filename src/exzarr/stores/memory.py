@@ -1,4 +1,4 @@
-"""Keys ↔ bytes in a dict."""
+"""Store in this process's memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["MemoryStore"]
 
 
 class _Values(dict[str, "tuple[bytes, int]"]):
-    """What a store holds, shared by the store and its read-only views: value and version."""
+    """Values with versions, shared by a store and its read-only views."""
 
     __slots__ = ("__weakref__", "lock", "name", "ordered", "state", "token", "version")
 
@@ -39,14 +39,14 @@ class _Values(dict[str, "tuple[bytes, int]"]):
         self.name = name
         self.token = next(_tokens)
         self.version = count()
-        self.lock = Lock()  # of whoever changes a value
-        # Another object after every change, by which a listing knows that what it sorted is out of date.
+        self.lock = Lock()  # held to change a value
+        # Replaced after every change. A listing compares it to find out whether its sorted keys are out of date.
         self.state = object()
         self.ordered: tuple[object, Sequence[str]] = (None, ())
         _living[self.token] = self
 
     def keys_in_order(self) -> Sequence[str]:
-        # Listing goes over a copy, which the dict makes in one step, as others may change it.
+        # Copy the keys first, in one step, because other threads may change the dict.
         state = self.state
         known, keys = self.ordered
         if known is not state:
@@ -61,7 +61,7 @@ _named: dict[str, _Values] = {}
 
 
 def _after_fork() -> None:
-    """Another thread of the parent may have held a lock, and does not exist here."""
+    """Replace all locks: a thread of the parent, which does not exist here, may have held one."""
     for values in _living.values():
         values.lock = Lock()
 
@@ -71,17 +71,23 @@ if hasattr(os, "register_at_fork"):
 
 
 class MemoryStore(Store):
-    """A store in this process's memory, gone when nobody refers to it any more.
+    """Store in this process's memory. It is deleted with the last reference to it.
 
-    Values are kept as immutable bytes: what is put is copied unless it is bytes already. With a
-    `name` the store is the one that ``memory://name`` stands for in this process; it lives as
-    long as the process.
+    Parameters
+    ----------
+    name
+        Name of a store that lives as long as the process: the store of ``memory://name``. None creates a new store.
+    read_only
+        Refuse writes.
 
-    Two stores are equal if they hold the same content (the same, not the like of it): a store
-    and its read-only view are. Pickled and unpickled in one process, a store shares its content
-    with the first. Elsewhere the content is out of reach, in a forked child too (that has a copy,
-    in which writes would be lost without notice): unpickling there raises StoreError. An array in it, or
-    a group, can be unpickled there, but whatever it is asked raises StoreError.
+    Notes
+    -----
+    Values are immutable bytes. `put` copies a value unless it is bytes already.
+
+    Two stores are equal if they share their content, as a store and its read-only view do. A store that
+    is pickled and unpickled in one process shares its content with the original. Unpickling in another process
+    raises StoreError. This includes a forked child, where writes to the copied content would be lost silently. An
+    array or a group of the store can be unpickled in another process, but each operation on it raises StoreError.
     """
 
     picklable = False
@@ -92,10 +98,10 @@ class MemoryStore(Store):
             self._values = _Values()
         elif name in _named:
             self._values = _named[name]
-        else:  # one step, so that threads that come at once get the same
+        else:  # in one step: concurrent threads get the same values
             self._values = _named.setdefault(name, _Values(name))
 
-    # Each access to the dict is one step: reading needs no lock.
+    # Each access to the dict is atomic: reading needs no lock.
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         found = self._values.get(check_key(key))
@@ -155,7 +161,7 @@ class MemoryStore(Store):
                     return
 
     def _put_if(self, key: str, parts: Sequence[Buffer] | None, version: Hashable) -> bool:
-        """Put (or, for None, delete), unless the value has another version now."""
+        """Put the parts (None: delete) if the value still has `version`. Return False if it has not."""
         values = self._values
         entry = None if parts is None else (b"".join(parts), next(values.version))
         with values.lock:
@@ -187,7 +193,7 @@ class MemoryStore(Store):
         self._values.state = object()
 
     def aside(self, prefix: str, *, replacing: bool) -> _MemoryAside | None:
-        """See `Store.aside`: another store in memory, whose values are moved."""
+        """Return another store in memory, whose values are moved (see `Store.aside`)."""
         check_prefix(prefix)
         return _MemoryAside(self, prefix) if replacing and type(self) is MemoryStore else None
 
@@ -202,7 +208,7 @@ class MemoryStore(Store):
     def as_read_only(self) -> MemoryStore:
         if self.read_only:
             return self
-        return _over(self._values, True)
+        return _view(self._values, True)
 
     @property
     def url(self) -> str:
@@ -223,7 +229,7 @@ class MemoryStore(Store):
 
 
 class _MemoryAside:
-    """See `stores.asides.Aside`."""
+    """Staging area in memory (see `stores.staging.Aside`)."""
 
     in_steps = False
 
@@ -245,7 +251,7 @@ class _MemoryAside:
                 return False
             for key in old:
                 values.pop(key, None)
-            values.update(new)  # in one step: readers find all of it or nothing
+            values.update(new)  # in one step: readers see all of it or nothing
         values.state = object()
         return True
 
@@ -254,18 +260,18 @@ class _MemoryAside:
 
 
 class _Hidden(MemoryStore):
-    """What a `_MemoryAside` builds in. Messages name the store that the result goes to."""
+    """Store that a `_MemoryAside` builds in. Its messages name the destination."""
 
     def __init__(self, to: _Values) -> None:
         super().__init__()
-        self._goes_to = to
+        self._destination = to
 
     @property
     def url(self) -> str:
-        return _over(self._goes_to, False).url
+        return _view(self._destination, False).url
 
 
-def _over(values: _Values, read_only: bool) -> MemoryStore:
+def _view(values: _Values, read_only: bool) -> MemoryStore:
     store = MemoryStore.__new__(MemoryStore)
     store.read_only = read_only
     store._values = values
@@ -280,4 +286,4 @@ def _find(process: int, token: int, read_only: bool) -> MemoryStore:
             f"the one pickled in process {process} can't be had in process {os.getpid()}; "
             "use a LocalStore to share arrays between processes"
         )
-    return _over(values, read_only)
+    return _view(values, read_only)

@@ -1,4 +1,4 @@
-"""From what users write (a path, a URL, a store) to a store and the path in it."""
+"""Resolution of a path, a URL or a store to a store and the path in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Mode", "StoreLike", "refuse_options", "resolve_store", "resolve_url", "shared_options"]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
-"""``r`` reads; ``r+`` also writes, to what exists; ``a`` creates what is missing; ``w`` replaces; ``w-`` must create."""
+"""``r``: read. ``r+``: read and write existing nodes. ``a``: also create nodes. ``w``: replace. ``w-``: create only."""
 
 StoreLike = str | os.PathLike[str] | Store
 
@@ -41,33 +41,44 @@ _SUPPORTED = (
 def resolve_store(
     store_like: StoreLike, *, mode: Mode | None = None, storage_options: StorageOptions | None = None
 ) -> tuple[Store, str]:
-    """The store that `store_like` means, and the path in it (``""`` is its root).
+    """Return the store of `store_like` and the path in it (``""`` is its root).
 
     Parameters
     ----------
     store_like
-        A path (str or os.PathLike) of the folder that is the root of the hierarchy (``~`` is the
-        home folder), or of a ``.zip`` file, or into one (``cube.zip/group/array``); likewise of references
-        (a ``.json``, ``.json.gz`` or ``.json.zst`` file, a ``.parq`` or ``.parquet`` folder: see `ReferenceStore`); a ``file://``
-        URL (percent-decoded); ``memory://name/path``; a Store.
+        One of:
+
+        - a path (str or os.PathLike) of the root folder of a hierarchy (``~`` is the home folder);
+        - a path of a ``.zip`` file, or into one (``cube.zip/group/array``);
+        - a path of references, or into them: a ``.json``, ``.json.gz`` or ``.json.zst`` file, or a ``.parq`` or
+          ``.parquet`` folder (see `ReferenceStore`);
+        - a ``file://`` URL (percent-decoded), ``memory://name/path``, or the URL of a remote store;
+        - a Store.
     mode
-        Says whether the store can be written: not with ``"r"``. None means as far as
-        the place allows (a zip file: not). Nothing is created in any mode; a folder comes into
-        being with the first put.
+        ``"r"`` gives a read-only store. None gives a store that can be written if the medium allows (a zip file does
+        not). No mode creates anything: the first put creates a folder.
     storage_options
-        For URLs of object stores and web servers, what `S3Options`, `GCSOptions`, `AzureOptions`, `HTTPOptions` and
-        `ObjectStore` take, by name (also by the usual names of fsspec, boto3 and obstore: ``anon``, ``key``,
-        ``secret``, ``endpoint_url``, ``client_kwargs``), or one of these objects. For other URLs, what fsspec's file
-        system takes. For references, ``allow`` and ``base`` of `ReferenceStore`, and what their URLs take.
+        For URLs of object stores and web servers: the fields of `S3Options`, `GCSOptions`, `AzureOptions` and
+        `HTTPOptions` and the arguments of `ObjectStore`, by name, or one of these objects. The usual names of
+        fsspec, boto3 and obstore work too: ``anon``, ``key``, ``secret``, ``endpoint_url``, ``client_kwargs``.
+        For other URLs: the options of fsspec's file system.
+        For references: ``allow`` and ``base`` of `ReferenceStore`, and the options of their URLs.
+
+    Returns
+    -------
+    store
+        The store.
+    path
+        The path in the store.
 
     Raises
     ------
     ArgumentError
-        For options that nothing here can use, and unknown ones.
+        An option is unknown, or the store takes no options.
     ReadOnlyError
-        For a mode that writes, of a store that cannot be written.
+        The mode writes, and the store is read-only.
     UnsupportedError
-        For URLs that exzarr has no store for.
+        exzarr has no store for this kind of URL.
     """
     if mode not in (None, "r", "r+", "a", "w", "w-"):
         raise ArgumentError(f"mode is 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
@@ -104,7 +115,7 @@ def resolve_store(
 
 
 def resolve_url(url: str, mode: Mode | None, options: StorageOptions | None = None) -> tuple[Store, str]:
-    """The store that a URL means and the path in it. References are not looked for."""
+    """Return the store of a URL and the path in it, without a search for references."""
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     opener = _SCHEMES.get(scheme)
@@ -114,7 +125,7 @@ def resolve_url(url: str, mode: Mode | None, options: StorageOptions | None = No
 
 
 def _refuse_one_slash(text: str) -> None:
-    """ArgumentError for ``s3:/bucket``, which would be a folder of that name."""
+    """Raise ArgumentError for ``s3:/bucket``, which would otherwise be a folder of that name."""
     scheme, colon, rest = text.partition(":/")
     if (
         colon
@@ -125,7 +136,7 @@ def _refuse_one_slash(text: str) -> None:
 
 
 def _from_url(scheme: str, url: str, mode: Mode | None, options: StorageOptions) -> Store:
-    """An object store, a web server, or one of fsspec's file systems."""
+    """Return the store of a URL of an object store, a web server, or one of fsspec's file systems."""
     from exzarr.stores import url_options
     from exzarr.stores.objects.errors import scrubbed
     from exzarr.stores.objects.options import SCHEMES
@@ -153,10 +164,10 @@ def shared_options(
     storage_options: StorageOptions | None,
     destination_options: StorageOptions | None,
 ) -> tuple[StorageOptions | None, StorageOptions | None]:
-    """Options of the source and of the destination, where one `storage_options` may be for either or both.
+    """Return the options of the source and of the destination, given one `storage_options` for both.
 
-    They are for those of the two that take options; where none does, for the source, which then refuses them. With
-    `destination_options` they are for the source alone.
+    `storage_options` apply to each of the two that takes options. If neither does, they go to the source, which then
+    refuses them. With `destination_options` they apply to the source only.
     """
     if destination_options is not None or not storage_options:
         return storage_options, destination_options
@@ -168,7 +179,7 @@ def shared_options(
 
 
 def _takes_options(place: Any) -> bool:
-    """Whether a user may give options with `place`: a URL of a store that is elsewhere, or references."""
+    """Return True if `place` takes options: the URL of a remote store, or references."""
     if not isinstance(place, str):
         return isinstance(place, os.PathLike) and _REFERENCES.search(os.fspath(place)) is not None
     match = _URL.match(place)
@@ -176,7 +187,7 @@ def _takes_options(place: Any) -> bool:
 
 
 def refuse_options(options: StorageOptions | None, why: str) -> None:
-    """ArgumentError where there are options, which a place takes none of: `why` says so."""
+    """Raise ArgumentError if there are options, for a place that takes none. `why` is the reason."""
     if options is None or (isinstance(options, Mapping) and not options):
         return
     names = f" ({', '.join(map(str, options))})" if isinstance(options, Mapping) else ""
@@ -187,7 +198,7 @@ def refuse_options(options: StorageOptions | None, why: str) -> None:
 
 
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
-    """What a store of zarr-python's stands for, where that is a file or folder."""
+    """Return the store for the file or folder of a zarr-python store."""
     name = type(theirs).__name__
     if name == "StorePath":
         store, _ = _from_zarr_python(theirs.store, mode)
@@ -280,7 +291,7 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
 
 
 _ZIPPED = (".npz", ".xlsx", ".ods")
-"""Zip archives that are something else."""
+"""Suffixes of zip archives that are not Zarr."""
 
 
 def _is_no_hierarchy(file: str) -> StoreError:
@@ -299,7 +310,7 @@ def _is_no_hierarchy(file: str) -> StoreError:
 
 
 def _above(path: str) -> Iterator[str]:
-    """The folders that a path lies in, the nearest first."""
+    """Iterate over the parent folders of a path, the nearest first."""
     while (above := os.path.dirname(path)) != path:
         path = above
         yield path
@@ -329,7 +340,7 @@ def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
 
 
 def _split_references(path: str) -> tuple[str, str] | None:
-    """The reference set that `path` is, or leads into, and the path in it; None where there is none."""
+    """Return the reference set of `path` and the path in it; None if the path leads to none."""
     from exzarr.stores.references.json_set import is_json
 
     parts = path.replace(os.sep, "/").split("/")
@@ -343,7 +354,7 @@ def _split_references(path: str) -> tuple[str, str] | None:
 
 
 def _references_at(url: str, options: StorageOptions | None) -> tuple[str, str] | None:
-    """The reference set that a URL is, or leads into, and the path in it; None where there is none."""
+    """Return the reference set of a URL and the path in it; None if the URL leads to none."""
     from exzarr.stores.references.json_set import is_json
     from exzarr.stores.references.store import folder_store
     from exzarr.stores.url_options import reference_arguments
@@ -382,12 +393,12 @@ def _is_metadata(name: str) -> bool:
 
 
 def _split_zip(path: str) -> tuple[str, str] | None:
-    """The ``.zip`` file that `path` is, or leads into, and the path in it; None where there is none."""
+    """Return the ``.zip`` file of `path` and the path in it; None if the path leads to none."""
     parts = path.replace(os.sep, "/").split("/")
     for end in range(1, len(parts) + 1):
         if parts[end - 1].lower().endswith(".zip"):
             file = "/".join(parts[:end])
-            # A folder may be called x.zip, too. A file that is yet to be made is what is last.
+            # A folder may be called x.zip too. A missing file can only be the last part.
             if os.path.isfile(file) or (end == len(parts) and not os.path.exists(file)):
                 return file, "/".join(parts[end:])
     return None

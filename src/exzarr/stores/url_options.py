@@ -1,4 +1,4 @@
-"""`storage_options`: what a URL's store has to be told, as users of exzarr, obstore, fsspec and boto3 spell it."""
+"""`storage_options` of URLs, by the names of exzarr, obstore, fsspec and boto3."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from exzarr.stores.objects.options import (
 __all__ = ["StorageOptions", "fsspec_arguments", "object_arguments", "reference_arguments"]
 
 StorageOptions = Mapping[str, Any] | ObjectOptions
-"""Options by name, or `S3Options` and its like."""
+"""Options by name, or an object such as `S3Options`."""
 
 _EVERYWHERE = {
     "anon": "anonymous",
@@ -59,7 +59,7 @@ _ALIASES: dict[type[ObjectOptions], dict[str, str]] = {
     },
     HTTPOptions: {"default_headers": "headers"},
 }
-"""Other libraries' names, and exzarr's."""
+"""Names of other libraries, and exzarr's name of each."""
 
 _PREFIXES = ("aws_", "azure_storage_", "azure_", "google_")
 
@@ -67,10 +67,10 @@ _Changed = Callable[[Any], Mapping[str, Any]]
 
 
 def object_arguments(scheme: str, given: StorageOptions) -> dict[str, Any]:
-    """The keywords of `ObjectStore` that `given` means for a URL of this scheme.
+    """Return the keywords of `ObjectStore` for the options `given` and a URL of this scheme.
 
-    Text stands for values of other types (``"true"``, ``"403,404"``), as a command line or a file of settings has
-    them. ArgumentError for a name that nothing here has, and for one that is given twice.
+    Text is converted to the type of the option (``"true"``, ``"403,404"``), as for a command line or a
+    configuration file. Raise ArgumentError for an unknown name and for one that is given twice.
     """
     from exzarr.stores.objects.store import ObjectStore
 
@@ -93,7 +93,7 @@ def object_arguments(scheme: str, given: StorageOptions) -> dict[str, Any]:
 
 
 def fsspec_arguments(cls: type, given: StorageOptions) -> dict[str, Any]:
-    """The keywords of `FsspecStore` that `given` means; what it does not have itself goes to the file system."""
+    """Return the keywords of `FsspecStore` for the options `given`. Other options go to the file system."""
     if isinstance(given, ObjectOptions):
         raise ArgumentError(f"{type(given).__name__} are for object stores; give fsspec's options as a dict")
     own = _parameters(cls, without=("where", "path", "storage_options", "read_only"))
@@ -102,7 +102,7 @@ def fsspec_arguments(cls: type, given: StorageOptions) -> dict[str, Any]:
 
 
 def reference_arguments(given: StorageOptions) -> dict[str, Any]:
-    """The keywords of `ReferenceStore` that `given` means; what it does not have itself is for the URLs referred to."""
+    """Return the keywords of `ReferenceStore` for the options `given`. Other options are for the target URLs."""
     if isinstance(given, ObjectOptions):
         return {"storage_options": given}
     own = {name: given[name] for name in ("allow", "base") if name in given}
@@ -117,7 +117,7 @@ def reference_arguments(given: StorageOptions) -> dict[str, Any]:
 def _exzarr_names(
     given: Mapping[str, Any], kind: type[ObjectOptions], types: Iterable[str], where: str
 ) -> Iterator[tuple[str, Any]]:
-    """Each option by exzarr's name."""
+    """Iterate over the options, by exzarr's names."""
     aliases, nested = _ALIASES[kind], _nested(kind)
     for name, value in given.items():
         known = _known(str(name), types, aliases, nested)
@@ -146,7 +146,7 @@ def _known(name: str, types: Iterable[str], aliases: Mapping[str, str], nested: 
 
 
 def _nested(kind: type[ObjectOptions]) -> dict[str, _Changed]:
-    """Options of other libraries that hold options, or mean something else by their value."""
+    """Return the other libraries' options that contain options, or whose meaning depends on the value."""
     common: dict[str, _Changed] = {"client_kwargs": _mapping, "client_options": _mapping}
     if kind is S3Options:
         return {**common, "use_ssl": _use_ssl, "config_kwargs": _config_kwargs}
@@ -166,7 +166,7 @@ def _use_ssl(value: Any) -> Mapping[str, Any]:
 
 
 def _config_kwargs(value: Any) -> Mapping[str, Any]:
-    """botocore's: of these, the addressing style."""
+    """Return the addressing style of botocore's `config_kwargs`."""
     style = value.get("s3", {}).get("addressing_style") if isinstance(value, Mapping) else None
     if style not in ("path", "virtual") or value != {"s3": {"addressing_style": style}}:
         raise ArgumentError(
@@ -176,7 +176,7 @@ def _config_kwargs(value: Any) -> Mapping[str, Any]:
 
 
 def _google_token(value: Any) -> Mapping[str, Any]:
-    """gcsfs': ``"anon"``, a key file, or what stands in one."""
+    """Return the option for gcsfs's `token`: ``"anon"``, a key file, or its content."""
     if value == "anon":
         return {"anonymous": True}
     if isinstance(value, Mapping):
@@ -195,7 +195,7 @@ def _parameters(cls: type, without: Iterable[str]) -> dict[str, str]:
 
 
 def _typed(name: str, value: Any, annotation: str) -> Any:
-    """`value`, from text where it is text and the option is of another type; ArgumentError where it can't be."""
+    """Return `value`, converted from text to the type of the option; raise ArgumentError if that fails."""
     if value is None or not isinstance(value, str) or "str" in annotation.replace("dict[str, str]", "dict"):
         return value
     try:
@@ -215,5 +215,5 @@ def _typed(name: str, value: Any, annotation: str) -> Any:
         pass
     # The value is not shown: an option may hold a secret.
     raise ArgumentError(
-        f"storage_options: {name} is of the type {annotation}, and the text given for it is none"
+        f"storage_options: {name} has the type {annotation}, and the given text cannot be converted to it"
     )

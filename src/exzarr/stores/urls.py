@@ -1,8 +1,8 @@
-"""What references, and the names of files, lead to: paths and URLs in one form.
+"""Normal form of the paths and URLs of files.
 
-URLs of web servers and ``file://`` URLs are percent-decoded (``%20`` is a blank); keys of object stores and paths are
-taken as they are. This holds for everything that names a file: `open`, `virtualize`, `ReferenceStore`, its `base` and
-`allow`, and the references themselves.
+URLs of web servers and ``file://`` URLs are percent-decoded (``%20`` is a blank). Keys of object stores and paths are
+not. This applies to all names of files: those given to `open`, `virtualize` and `ReferenceStore`, its `base` and
+`allow`, and the targets of references.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["encoded", "is_url", "joined", "local_path", "plain"]
 
 
 def is_url(target: str) -> bool:
-    """Whether a file is found by a URL (and not by a path, or a ``file://`` URL)."""
+    """Return True for a URL, except a ``file://`` URL."""
     return "://" in target and not target.startswith("file://")
 
 
 def local_path(target: str) -> str:
-    """The path that a path or a ``file://`` URL names."""
+    """Return the path of a path or a ``file://`` URL."""
     if not target.startswith("file://"):
         return target
     host, slash, path = target.removeprefix("file://").partition("/")
@@ -34,7 +34,7 @@ def local_path(target: str) -> str:
 
 
 def plain(target: str) -> str:
-    """A path or URL without percent-encoding: the same for all spellings."""
+    """Return a path or URL without percent-encoding: the same for all spellings."""
     if not is_url(target):
         return local_path(target)
     scheme, _, rest = target.partition("://")
@@ -45,7 +45,7 @@ def plain(target: str) -> str:
 
 
 def encoded(target: str) -> str:
-    """The URL for what `plain` gives."""
+    """Return the percent-encoded URL of a result of `plain`."""
     scheme, _, rest = target.partition("://")
     if not is_url(target) or not _is_web(scheme):
         return target
@@ -54,7 +54,7 @@ def encoded(target: str) -> str:
 
 
 def joined(base: str, path: str) -> str:
-    """The plain URL of a relative path beside `base`, a plain URL of a folder. ``..`` leads up, to the host at most."""
+    """Return the plain URL of a relative path in `base`, a plain URL of a folder. ``..`` leads up to the host at most."""
     scheme, _, rest = base.partition("://")
     host, _, folder = rest.partition("/")
     return f"{scheme}://{host}{posixpath.normpath(posixpath.join('/', folder, path))}"

@@ -1,7 +1,7 @@
-"""Stores around stores: a part of one, one that refuses writes.
+"""Base class of store wrappers, and wrappers for a part of a store and for read-only access.
 
-`StoreWrapper` hands everything on; a wrapper overrides what it changes. Since it hands on every
-method, a store that has a faster way keeps it inside a wrapper.
+`StoreWrapper` forwards every method, and a wrapper overrides those that it changes. A store's faster
+overrides therefore stay in effect inside a wrapper.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ __all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
 
 
 class StoreWrapper(Store):
-    """Hands everything on to the store `inner`.
+    """Base class of wrappers. It forwards every call to the store `inner`.
 
-    A wrapper that overrides how values are read, put or deleted, and not `update` or `put_if_absent`, gets these made of
-    what it overrides: they keep out whom `inner` keeps out, while it has a value to change.
+    A subclass that overrides reading, putting or deleting, but not `update` or `put_if_absent`, gets versions of
+    these that call its overrides. They exclude the same writers as `inner` does.
     """
 
     def __init_subclass__(cls) -> None:
@@ -135,7 +135,7 @@ class StoreWrapper(Store):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The inner store may have its own mind about blocks that fail.
+        # The inner store may handle a failed block in its own way.
         self.inner.__exit__(kind, error, trace)
 
     @property
@@ -173,7 +173,7 @@ def _put_new_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> b
 
 
 class ReadOnlyStore(StoreWrapper):
-    """Another store, refusing writes with ReadOnlyError."""
+    """Wrapper that refuses writes with ReadOnlyError."""
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
@@ -199,7 +199,7 @@ class ReadOnlyStore(StoreWrapper):
 
 
 class PrefixStore(StoreWrapper):
-    """The keys of another store that lie under `prefix`, as a store of their own."""
+    """The keys under `prefix` of another store, as a store."""
 
     def __init__(self, inner: Store, prefix: str) -> None:
         super().__init__(inner)
@@ -307,7 +307,7 @@ class PrefixStore(StoreWrapper):
 
 
 class _PrefixAside:
-    """The aside of a `PrefixStore`: that of the store inside, seen below the prefix."""
+    """Staging area of a `PrefixStore`: that of the inner store, below the prefix."""
 
     def __init__(self, inner: Aside, prefix: str) -> None:
         self._inner = inner

@@ -1,8 +1,8 @@
-"""A store that keeps what it has read: in memory, or on a disk.
+"""Store wrapper that caches what it has read, in memory or on disk.
 
-Values, and parts of values, are kept each by itself, by key and range. What is written through the
-wrapper is known to be out of date at once. What others write is found out by the value's version (an
-ETag, where the store has them), which is asked for once what is kept is older than `max_age`.
+Each value and each part of a value is an entry, by key and range. A write through the wrapper drops the entries of
+its key. Writes of other writers are detected by the value's version (an ETag, if the store has them), which
+is requested when an entry is older than `max_age`.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ WHOLE: ByteRange = (0, None)
 
 
 class Keeper(Protocol):
-    """Where values are kept: `MemoryCache`, `DiskCache`. Any number of threads call it at once."""
+    """Storage of cached values: `MemoryCache` or `DiskCache`. Any number of threads call it concurrently."""
 
     def find(self, place: Place) -> tuple[Fetched, float] | None:
-        """What is kept, and when it was last known to be right (`time.time`); None where nothing is."""
+        """Return the entry and the time when it was last validated (`time.time`); None if there is none."""
         ...
 
     def keep(self, place: Place, found: Fetched, at: float) -> None:
-        """Keep something, and let go of what was not used for the longest time."""
+        """Add an entry, and evict the least recently used entries if the cache is full."""
         ...
 
     def drop(self, key: str) -> None:
-        """Let go of all that is kept of a key."""
+        """Remove all entries of a key."""
         ...
 
     def drop_prefix(self, prefix: str) -> None:
-        """Let go of all keys that start with ``prefix + "/"`` (of all, for ``""``)."""
+        """Remove all entries of keys that start with ``prefix + "/"`` (all entries for ``""``)."""
         ...
 
 
 class CachedStore(StoreWrapper):
-    """Another store, with a cache in front.
+    """Wrapper that reads through a cache.
 
     Parameters
     ----------
     inner
         The store.
     keeper
-        A `MemoryCache` or a `DiskCache`. It belongs to this one store.
+        A `MemoryCache` or a `DiskCache`. Use it for this store only.
     max_age
-        For how many seconds what was read is taken as it is. After that its version is asked for, which is a
-        small request, and it is read again if that has changed. 0 asks each time; None never does, which is for
-        data that nobody changes. Absent keys are not remembered.
+        Number of seconds that an entry is valid. After that, a small request gets the value's version, and the value
+        is read again if the version has changed. 0 validates each time. None never does: use it for data that
+        does not change. Missing keys are not cached.
     """
 
     def __init__(self, inner: Store, keeper: Keeper, *, max_age: float | None = 60.0) -> None:
@@ -80,7 +80,7 @@ class CachedStore(StoreWrapper):
         self.keeper = keeper
         self.max_age = max_age
         self._writes = 0
-        """Begun and ended writes."""
+        """Number of writes begun plus number of writes ended."""
 
     # -- reading -----------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class CachedStore(StoreWrapper):
 
     @contextmanager
     def _changing(self, key: str) -> Iterator[None]:
-        """What is read meanwhile, here, is not kept: it may be the old value."""
+        """Prevent that concurrent reads are cached during a write: they may return the old value."""
         self._writes += 1
         try:
             yield

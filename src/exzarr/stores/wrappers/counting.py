@@ -1,4 +1,4 @@
-"""Counting what a store is asked for."""
+"""Store wrapper that counts requests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ T = TypeVar("T")
 
 
 class CountingStore(InterceptingStore):
-    """A store that counts its requests.
+    """Wrapper that counts requests and bytes.
 
     Attributes
     ----------
     requests
-        How many there were of each kind: ``get`` (a whole value), ``range`` (a part of one), ``size``
-        (whether it is there, how long it is), ``put``, ``delete``, ``list``.
+        Number of requests of each kind: ``get`` (a whole value), ``range`` (a part of a value), ``size``
+        (its existence or length), ``put``, ``delete``, ``list``.
     bytes_read, bytes_written
-        What came and what went.
+        Number of bytes read and written.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -34,13 +34,13 @@ class CountingStore(InterceptingStore):
         self.reset()
 
     def reset(self) -> None:
-        """Begin at nought."""
+        """Set all counts to zero."""
         self.requests: Counter[RequestKind] = Counter()
         self.bytes_read = self.bytes_written = 0
 
     @property
     def total(self) -> int:
-        """Requests of all kinds."""
+        """Number of requests of all kinds."""
         return self.requests.total()
 
     def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:

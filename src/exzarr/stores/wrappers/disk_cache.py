@@ -1,7 +1,7 @@
-"""What a `CachedStore` keeps, on a disk: it is there after a restart, and for other processes.
+"""Disk cache of a `CachedStore`. It persists after a restart and is shared with other processes.
 
-One file for each part of a value that was read: a line of JSON that says which and of which version, and
-the bytes. Files appear whole, by renaming; nothing in the folder is trusted until its checksum fits.
+Each value, or part of a value, that was read is one file: a line of JSON with key, range and version, then the
+bytes. Files are created by renaming complete files. A file is used only if its checksum is correct.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ MAX_HEAD = 8192
 
 
 class DiskCache:
-    """Keeps up to `max_bytes` in a folder, of what was used last.
+    """Cache of up to `max_bytes` in a folder, with eviction of the least recently used entries.
 
-    Several processes may use the folder at once. A folder belongs to one store: another gets another one.
+    Several processes may use the folder concurrently. Use one folder for one store only.
 
     Parameters
     ----------
     folder
-        Made where it lacks. Files in it that are not the cache's own are left alone.
+        The folder. It is created if it is missing. Files of other programs in it are left alone.
     max_bytes
-        Of data; what alone would take more than a quarter of it is not kept.
+        Maximum size of the data. An entry larger than a quarter of it is not cached.
     """
 
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int = 10 * 1024**3) -> None:
         if max_bytes < 0:
-            raise ArgumentError(f"a cache of {max_bytes} bytes makes no sense")
+            raise ArgumentError(f"max_bytes of a DiskCache may not be negative, not {max_bytes}")
         self.folder = os.path.abspath(os.fspath(folder))
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -48,11 +48,11 @@ class DiskCache:
 
     @property
     def nbytes(self) -> int:
-        """What it holds now, in bytes, as far as this process knows."""
+        """Size of the cache in bytes, as far as this process knows."""
         return self._nbytes
 
-    # All that is kept of one key begins with the same digits, by which it is found to be dropped. Which key
-    # that is stands in the file only: names may be too long, or strange, for a file system.
+    # The file names of all entries of one key begin with the same digits, so that they can be found and dropped.
+    # The key itself is stored only in the file: it may be too long for a file name, or have invalid characters.
 
     def _path(self, place: Place) -> str:
         name = f"{_digest(place[0])}-{place[1]}-{'' if place[2] is None else place[2]}.exzarr-cached"
@@ -91,7 +91,7 @@ class DiskCache:
         try:
             line = json.dumps(head).encode() + b"\n"
         except TypeError:
-            return  # a version that means nothing outside of this process
+            return  # a version that is valid in this process only
         if len(line) > MAX_HEAD:
             return
         path = self._path(place)
@@ -105,7 +105,7 @@ class DiskCache:
                 self._add(-os.stat(path).st_size)
             self._add(os.stat(half).st_size)
             os.replace(half, path)
-        except OSError:  # no space, no permission: then it is not kept
+        except OSError:  # no space, no permission: do not cache the value
             with suppress(OSError):
                 os.unlink(half)
             return
@@ -132,7 +132,7 @@ class DiskCache:
                 self._remove(path)
 
     def _make_room(self) -> None:
-        """Remove what was not used for the longest time, until a tenth is free."""
+        """Remove the least recently used files until a tenth of the cache is free."""
         files = sorted(self._files(), key=lambda file: file[2])
         with self._lock:
             self._nbytes = sum(size for _, size, _ in files)
@@ -142,7 +142,7 @@ class DiskCache:
             self._remove(path)
 
     def _files(self) -> Iterator[tuple[str, int, int]]:
-        """Path, size and time of last use of every file."""
+        """Iterate over the path, size and time of last use of every file."""
         with suppress(OSError):
             for folder in [*os.scandir(self.folder)]:
                 with suppress(OSError):
@@ -174,5 +174,5 @@ def _digest(key: str) -> str:
 
 
 def _version(version: Any) -> Any:
-    """What JSON made a list of was a tuple."""
+    """Return a version as it was before JSON turned its tuples into lists."""
     return (*map(_version, version),) if isinstance(version, list) else version

@@ -1,4 +1,4 @@
-"""A store for one's turn: what is written after it has ended does no harm."""
+"""Store wrapper for the holder of a writer lease: its writes fail after the lease has expired."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["FencedStore"]
 
 
 class FencedStore(StoreWrapper):
-    """Another store, every put of which has a condition that fails once it is somebody else's turn.
+    """Wrapper whose puts have a condition that fails once another writer has the lease.
 
-    A value is put where there is none; or in place of one that was read *before* `check` found that it still was
-    one's turn. Whoever has the turn next puts something else there, or fails with the same condition, before it is
-    part of anything. So a put that comes late, however late, finds its condition broken.
+    A put requires that the key is missing, or that its value is still the one that was read *before* `check`
+    confirmed the lease. The next holder of the lease replaces the value, or fails with the same condition, before
+    the value becomes part of the array. The condition of a delayed put therefore fails, however late it is.
 
     Parameters
     ----------
     inner
-        The store, which has conditional puts.
+        The store. It must have conditional puts.
     check
-        Raises where it is no longer one's turn.
+        Function that raises if the lease is lost.
 
     Attributes
     ----------
     written
-        Whether anything has been put, or may have been.
+        True if a value has been put, or may have been put.
     """
 
     def __init__(self, inner: Store, check: Callable[[], None]) -> None:

@@ -178,7 +178,7 @@ class _InstrumentedValue:
         store.tell(kind, self._key, len(buffer), seconds)
 
     def stage(self, parts: Sequence[Buffer]) -> None:
-        """See `stores.notes.announce`."""
+        """Forward the announcement of the new value (see `stores.write_intents.announce`)."""
         announce(self._value, parts)
 
     def close(self) -> None:

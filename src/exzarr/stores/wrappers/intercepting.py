@@ -1,4 +1,4 @@
-"""What wrappers share that do something about every request: count it, delay it, try it again."""
+"""Base class of wrappers that intercept every request, such as to count, delay or retry it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ T = TypeVar("T")
 
 
 class InterceptingStore(StoreWrapper):
-    """Hands every request to `around`, which has it done.
+    """Wrapper that passes every request to `around`, which carries it out.
 
-    Where the inner store is asked for several things at once, each is a request of its own, and so is each
-    part of an opened value. A listing is one request.
+    Each key of a batch is a request of its own, and so is each part of an opened value. A listing is one request.
     """
 
     @abstractmethod
     def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
-        """Return ``call(*args)``, and do whatever else is to be done about it.
+        """Carry out the request ``call(*args)`` and return its result.
 
-        `nbytes` is how much is put; what was read is known by what the call gives (`nbytes_of`).
+        Parameters
+        ----------
+        kind
+            The kind of the request.
+        key
+            The key, or the prefix of a listing.
+        nbytes
+            Number of bytes that are put. `nbytes_of` gives the number of bytes read from the result.
+        call, args
+            The request.
         """
 
     # -- reading -----------------------------------------------------------------
@@ -81,9 +89,9 @@ class InterceptingStore(StoreWrapper):
         return self.around("put", key, len(value), self.inner.put_if_absent, key, value)
 
     def update(self, key: str, change: Change) -> None:
-        """As two requests: one that gets the value, and one that puts what it was changed to."""
+        """Intercept two requests: one that gets the value, and one that puts the new value."""
 
-        def told(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def intercepted(value: ValueReader | None) -> Sequence[Buffer] | None:
             size = 0 if value is None else value.size
             self.around("get", key, 0, Into, size, size)
             parts = change(value)
@@ -93,7 +101,7 @@ class InterceptingStore(StoreWrapper):
                 self.around("put", key, sum(map(len, parts)), _nothing)
             return parts
 
-        self.inner.update(key, told)
+        self.inner.update(key, intercepted)
 
     def delete(self, key: str) -> None:
         self.around("delete", key, 0, self.inner.delete, key)
@@ -111,7 +119,7 @@ class InterceptingStore(StoreWrapper):
 
 
 class Into:
-    """What `read_into` gave, and of how much room."""
+    """Result of `read_into`, with the length of the buffer."""
 
     __slots__ = ("got", "room")
 
@@ -133,7 +141,7 @@ class _AroundValue:
         self.version = value.version
 
     def read_into(self, buffer: memoryview, start: int) -> None:
-        if start + len(buffer) > self.size:  # what is wrong about that lasts: no request to try again
+        if start + len(buffer) > self.size:  # a retry would fail in the same way
             self._value.read_into(buffer, start)
             return
         self._store.around("range", self._key, 0, self._fill, buffer, start)
@@ -147,11 +155,11 @@ class _AroundValue:
 
 
 def _nothing() -> None:
-    """What is done by the inner store's own `update`."""
+    """Do nothing: the `update` of the inner store carries out the request."""
 
 
 def nbytes_of(result: object) -> int:
-    """Bytes that were read, by what the call of an `InterceptingStore` gave."""
+    """Return the number of bytes read, from the result of a request of an `InterceptingStore`."""
     if isinstance(result, Into):
         return min(max(result.got, 0), result.room)
     if isinstance(result, Fetched):

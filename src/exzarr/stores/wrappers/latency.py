@@ -1,4 +1,4 @@
-"""A store that takes its time: what an object store far away is like, on any machine."""
+"""Store wrapper that simulates the latency and bandwidth of a remote store."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ T = TypeVar("T")
 
 
 class LatencyStore(InterceptingStore):
-    """Another store, each of whose requests takes `seconds` longer.
+    """Wrapper that delays each request by `seconds`.
 
     Parameters
     ----------
+    inner
+        The store.
     seconds
-        Before every request.
+        Delay before each request.
     bytes_per_second
-        What one request gets or puts takes that long on top; None: no time.
+        Simulated bandwidth of each request. None: unlimited.
     concurrency
-        How many requests it says it wants in flight.
+        Preferred number of requests in flight (see `Store.concurrency`).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a `CachedStore` keeps, in memory."""
+"""Memory cache of a `CachedStore`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from exzarr.stores.wrappers.caching import Place
 __all__ = ["MemoryCache"]
 
 ENTRY_NBYTES = 400
-"""What an entry costs besides its data."""
+"""Size of an entry in bytes, without its data."""
 
 
 class MemoryCache:
-    """Keeps up to `max_bytes`, of what was used last.
+    """Cache of up to `max_bytes` in memory, with eviction of the least recently used entries.
 
-    What alone would take more than a quarter of that is not kept: it would drive out all the rest. Pickled, it
-    arrives empty.
+    An entry larger than a quarter of `max_bytes` is not cached, because it would evict all others. A pickle of the
+    cache is empty.
+
+    Parameters
+    ----------
+    max_bytes
+        Maximum size in bytes.
     """
 
     def __init__(self, max_bytes: int = 256 * 1024 * 1024) -> None:
         if max_bytes < 0:
-            raise ArgumentError(f"a cache of {max_bytes} bytes makes no sense")
+            raise ArgumentError(f"max_bytes of a MemoryCache may not be negative, not {max_bytes}")
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._kept: OrderedDict[Place, tuple[Fetched, float]] = OrderedDict()
@@ -33,7 +38,7 @@ class MemoryCache:
 
     @property
     def nbytes(self) -> int:
-        """What it holds now, in bytes."""
+        """Size of the cache in bytes."""
         return self._nbytes
 
     def find(self, place: Place) -> tuple[Fetched, float] | None:
@@ -44,7 +49,7 @@ class MemoryCache:
             return found
 
     def keep(self, place: Place, found: Fetched, at: float) -> None:
-        # A copy, unless it is bytes: nobody may change it any more, and it may be a part of something large.
+        # Copy unless it is bytes: a cached value may not change, and a view may keep a large buffer alive.
         data = found.data if type(found.data) is bytes else bytes(found.data)
         with self._lock:
             self._remove(place)

@@ -1,4 +1,4 @@
-"""A store that tries again."""
+"""Store wrapper that retries failed requests."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ __all__ = ["PATIENT", "RetryStore", "persist"]
 T = TypeVar("T")
 
 PATIENT = Retry(attempts=10, timeout=60.0, wait_initial=0.1, wait_max=10.0, wait_jitter=0.5)
-"""For stores at the other end of a network: what throttles wants to be left alone for seconds."""
+"""Retry policy for remote stores. Its waits are long enough for stores that throttle."""
 
 
 class RetryStore(InterceptingStore):
-    """Another store, whose requests are tried again where they fail for reasons that pass.
+    """Wrapper that retries requests after transient errors.
 
-    Putting a value and deleting a key may be done twice: the outcome is the same. The last error names
-    the store, the key and how often it was tried; its cause is the store's own.
+    A put or a delete may be carried out twice, with the same outcome. The last error names
+    the store, the key and the number of attempts. Its cause is the store's own error.
 
     Parameters
     ----------
+    inner
+        The store.
     retry
-        Which errors, how often, within how long: see `exzarr._retrying.Retry`.
+        Retry policy: which errors are retried, how often, and for how long (see `exzarr.Retry`).
     """
 
     def __init__(self, inner: Store, retry: Retry = PATIENT) -> None:
@@ -45,7 +47,7 @@ class RetryStore(InterceptingStore):
         def attempt() -> bool:
             nonlocal failed
             try:
-                # A response may get lost after the value was put: what is there now tells.
+                # A response may get lost after the value was put. Compare the stored value to find out.
                 return self.inner.put_if_absent(key, value) or (failed and _is(self.inner.get(key), [value]))
             except BaseException:
                 failed = True
@@ -55,7 +57,7 @@ class RetryStore(InterceptingStore):
 
     def update(self, key: str, change: Change) -> None:
         put: Sequence[Buffer] | None = KEEP
-        """What an attempt that failed may have put all the same, its response lost."""
+        """Parts that a failed attempt may have stored, if only its response was lost."""
 
         def attempt() -> None:
             before = put
@@ -65,14 +67,14 @@ class RetryStore(InterceptingStore):
             nonlocal put
             if before is not KEEP and _is(_whole(value), before):
                 return KEEP
-            # Its memory is the caller's: kept only for as long as the caller waits.
+            # The memory belongs to the caller. It is referenced only while the caller waits.
             put = change(value)
             return put
 
         self.around("put", key, 0, attempt)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        # The error may come in the midst: those that were given are skipped the next time.
+        # A listing may fail midway. The next attempt skips the keys that were yielded.
         known: set[str] = set()
         keys = iter(())  # type: Iterator[str]
         fresh = True
@@ -103,14 +105,14 @@ def _whole(value: ValueReader | None) -> Buffer | None:
 
 
 def _is(found: Buffer | None, parts: Sequence[Buffer] | None) -> bool:
-    """Whether `found` is what was put in these pieces (None: what was deleted)."""
+    """Return True if `found` equals the joined parts (None: a deleted value)."""
     if found is None or parts is None:
         return found is None and parts is None
     return bytes(found) == b"".join(parts)
 
 
 def persist(retry: Retry, url: str, kind: str, key: str, call: Callable[..., T], *args: Any) -> T:
-    """``call(*args)``, a request of a store, as often as `retry` has it."""
+    """Return the result of the request ``call(*args)``, retried as the policy `retry` says."""
     tried = 1
 
     def note(attempt: int, *_: object) -> None:

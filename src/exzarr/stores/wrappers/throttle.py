@@ -1,4 +1,4 @@
-"""A store that asks no more of another than it may."""
+"""Store wrapper that limits the rate of requests."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Rate", "ThrottledStore"]
 T = TypeVar("T")
 
 BURST_SECONDS = 1.0
-"""What was not used is saved for so long."""
+"""Seconds for which unused units are saved."""
 
 
 class Rate:
-    """So many units per second, on average: a bucket of tokens (https://en.wikipedia.org/wiki/Token_bucket).
+    """Limit of units per second, on average: a token bucket (https://en.wikipedia.org/wiki/Token_bucket).
 
     Parameters
     ----------
     per_second
-        Units per second; as many may be taken at once after a second of rest.
+        Units per second. After an idle second, as many may be taken together.
     clock
-        Seconds; for tests.
+        Function that returns seconds; for tests.
     """
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,10 +38,10 @@ class Rate:
         self._clock = clock
         self._lock = threading.Lock()
         self._free = clock() - BURST_SECONDS
-        """When all that was taken has been earned."""
+        """Time from which on new units are free."""
 
     def take(self, units: float) -> float:
-        """Take some, and learn how many seconds to wait before using them: nobody overtakes."""
+        """Take units, and return the number of seconds to wait before using them. Calls are served in order."""
         with self._lock:
             now = self._clock()
             self._free = max(self._free, now - BURST_SECONDS) + units / self.per_second
@@ -52,14 +52,16 @@ class Rate:
 
 
 class ThrottledStore(InterceptingStore):
-    """Another store, with at most so many requests, and bytes, per second from this process.
+    """Wrapper that limits requests per second, and bytes per second, of this process.
 
-    What was read is known afterwards, and makes the next request wait.
+    The size of a read is known only afterwards, and delays the next request.
 
     Parameters
     ----------
+    inner
+        The store.
     requests_per_second, bytes_per_second
-        None: no limit.
+        The limits. None: no limit.
     """
 
     def __init__(

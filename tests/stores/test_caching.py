@@ -36,7 +36,7 @@ def new_cache(request, tmp_path):
     return make
 
 
-def test_what_was_read_is_not_read_again(new_cache):
+def test_cached_values_are_not_read_again(new_cache):
     inner = CountingStore(MemoryStore())
     inner.put("a/k", b"0123456789")
     inner.reset()
@@ -50,7 +50,7 @@ def test_what_was_read_is_not_read_again(new_cache):
     assert inner.requests == {"get": 1, "range": 2}
 
 
-def test_absent_keys_are_asked_for_each_time(new_cache):
+def test_missing_keys_are_not_cached(new_cache):
     inner = MemoryStore()
     store = CachedStore(inner, new_cache(), max_age=None)
     assert store.get("k") is None
@@ -58,7 +58,7 @@ def test_absent_keys_are_asked_for_each_time(new_cache):
     assert bytes(store.get("k")) == b"1"
 
 
-def test_what_is_written_through_it_is_seen_at_once(new_cache):
+def test_writes_through_the_cache_take_effect_immediately(new_cache):
     store = CachedStore(MemoryStore(), new_cache(), max_age=None)
     for write in (
         lambda: store.put("a/k", b"two"),
@@ -76,7 +76,7 @@ def test_what_is_written_through_it_is_seen_at_once(new_cache):
         assert store.get("a/k", (0, 2)) == (None if expected is None else expected[:2])
 
 
-def test_what_others_write_is_seen_once_the_cache_is_too_old(new_cache):
+def test_writes_of_others_are_seen_after_max_age(new_cache):
     inner = CountingStore(MemoryStore())
     inner.put("k", b"old")
     store = CachedStore(inner, new_cache(), max_age=0)
@@ -94,7 +94,7 @@ def test_what_others_write_is_seen_once_the_cache_is_too_old(new_cache):
     assert bytes(patient.get("k")) == b"first", "it was said that nobody writes"
 
 
-def test_a_value_of_another_version_is_not_taken_for_the_one_asked_for(new_cache):
+def test_cached_value_of_another_version_raises_changed_error(new_cache):
     inner = MemoryStore()
     inner.put("k", b"old")
     store = CachedStore(inner, new_cache(), max_age=None)
@@ -107,7 +107,7 @@ def test_a_value_of_another_version_is_not_taken_for_the_one_asked_for(new_cache
         store.fetch("k", (0, 1), "another")
 
 
-def test_it_never_holds_more_than_it_may(new_cache):
+def test_cache_never_exceeds_max_bytes(new_cache):
     inner = MemoryStore()
     rng = random.Random(0)
     values = {f"k{i}": rng.randbytes(rng.randrange(3000)) for i in range(200)}
@@ -122,7 +122,7 @@ def test_it_never_holds_more_than_it_may(new_cache):
     assert cache.nbytes > 10_000
 
 
-def test_what_was_used_last_stays(new_cache):
+def test_recently_used_entries_stay(new_cache):
     inner = CountingStore(MemoryStore())
     for i in range(100):
         inner.put(f"k{i}", bytes(500))
@@ -137,7 +137,7 @@ def test_what_was_used_last_stays(new_cache):
     assert inner.total == 1
 
 
-def test_what_would_drive_out_the_rest_is_not_kept(new_cache):
+def test_large_values_are_not_cached(new_cache):
     inner = CountingStore(MemoryStore())
     inner.put("large", bytes(10_000))
     store = CachedStore(inner, new_cache(20_000), max_age=None)
@@ -151,7 +151,7 @@ def test_what_would_drive_out_the_rest_is_not_kept(new_cache):
         CachedStore(inner, new_cache(), max_age=-1)
 
 
-def test_hits_are_told(new_cache):
+def test_cache_hits_emit_events(new_cache):
     inner = MemoryStore()
     inner.put("k", b"123")
     store = CachedStore(inner, new_cache())
@@ -163,7 +163,7 @@ def test_hits_are_told(new_cache):
     ]
 
 
-def test_a_value_that_is_replaced_while_it_is_read_is_not_kept():
+def test_value_replaced_during_read_is_not_cached():
     """The reader got the old one before the writer put the new one, and keeps it after that."""
 
     class Slow(StoreWrapper):
@@ -179,7 +179,7 @@ def test_a_value_that_is_replaced_while_it_is_read_is_not_kept():
     assert bytes(store.get("k")) == b"new"
 
 
-def test_many_threads_read_what_is_there(new_cache):
+def test_concurrent_reads_through_the_cache_are_correct(new_cache):
     inner = MemoryStore()
     values = {f"k{i}": os.urandom(300) for i in range(50)}
     for key, value in values.items():
@@ -191,7 +191,7 @@ def test_many_threads_read_what_is_there(new_cache):
             assert bytes(value) == values[key]
 
 
-def test_arrays_are_read_through_it(new_cache):
+def test_arrays_are_read_through_the_cache(new_cache):
     inner = CountingStore(MemoryStore())
     data = np.random.default_rng(0).integers(0, 99, (40, 40))
     exzarr.create_array(inner, name="plain", data=data, chunks=(10, 10))
@@ -207,7 +207,7 @@ def test_arrays_are_read_through_it(new_cache):
 # -- on disk ---------------------------------------------------------------------------------------
 
 
-def test_it_is_there_after_a_restart(tmp_path, run_python):
+def test_disk_cache_persists_after_restart(tmp_path, run_python):
     inner = LocalStore(tmp_path / "data")
     inner.put("a/k", b"value")
     source = """
@@ -229,7 +229,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "garbage", "head"])
-def test_a_damaged_file_counts_as_nothing(tmp_path, damage):
+def test_damaged_cache_files_are_ignored(tmp_path, damage):
     inner = MemoryStore()
     inner.put("k", b"0123456789" * 10)
     store = CachedStore(inner, DiskCache(tmp_path), max_age=None)
@@ -252,7 +252,7 @@ def test_a_damaged_file_counts_as_nothing(tmp_path, damage):
     assert bytes(CachedStore(inner, DiskCache(tmp_path), max_age=None).get("k")) == b"0123456789" * 10
 
 
-def test_strange_keys_make_no_strange_files(tmp_path):
+def test_any_key_has_a_valid_cache_file_name(tmp_path):
     inner = MemoryStore()
     cache = DiskCache(tmp_path / "cache")
     store = CachedStore(inner, cache, max_age=None)
@@ -264,7 +264,7 @@ def test_strange_keys_make_no_strange_files(tmp_path):
     assert not files_of(tmp_path)
 
 
-def test_files_that_are_not_its_own_are_left_alone(tmp_path):
+def test_disk_cache_leaves_other_files_alone(tmp_path):
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / "mine.txt").write_bytes(bytes(10_000))
     cache = DiskCache(tmp_path, 1000)
@@ -278,7 +278,7 @@ def test_files_that_are_not_its_own_are_left_alone(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions")
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
-def test_where_nothing_can_be_kept_reading_works(tmp_path):
+def test_reads_work_if_the_cache_folder_is_not_writable(tmp_path):
     folder = tmp_path / "cache"
     folder.mkdir()
     folder.chmod(0o500)
@@ -287,7 +287,7 @@ def test_where_nothing_can_be_kept_reading_works(tmp_path):
     assert bytes(store.get("k")) == bytes(store.get("k")) == b"1"
 
 
-def test_a_disk_cache_pickles_to_its_folder_and_one_in_memory_empty(tmp_path):
+def test_pickle_of_a_cache_keeps_the_folder_but_no_memory(tmp_path):
     inner = LocalStore(tmp_path / "data")
     inner.put("k", b"1")
     store = CachedStore(inner, DiskCache(tmp_path / "cache", 1234), max_age=None)

@@ -122,7 +122,7 @@ def must_fail(path, error_type, number):
 """
 
 
-def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+def test_full_disk_loses_no_data(tmp_path: Path) -> None:
     """A file system of 300 KiB."""
     run(
         FULL + "import errno\nmust_fail(sys.argv[1] + '/s.zarr', exzarr.StoreError, errno.ENOSPC)",
@@ -131,7 +131,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     )
 
 
-def test_a_limit_on_files_is_like_a_full_disk(tmp_path: Path) -> None:
+def test_file_size_limit_loses_no_data(tmp_path: Path) -> None:
     """Where nothing can be mounted: the system refuses files that are larger than 20 KiB."""
 
     def limit() -> None:
@@ -191,7 +191,7 @@ assert report.findings == ()
 """
 
 
-def test_a_read_only_file_system_refuses_and_changes_nothing(tmp_path: Path) -> None:
+def test_read_only_file_system_raises_and_changes_nothing(tmp_path: Path) -> None:
     run("hierarchy(sys.argv[1])", tmp_path / "s.zarr")
     run(
         "import exzarr._nodes.hierarchy\n" + READ_ONLY,
@@ -200,7 +200,7 @@ def test_a_read_only_file_system_refuses_and_changes_nothing(tmp_path: Path) -> 
     )
 
 
-def test_a_folder_without_permission_refuses_and_nothing_changes(tmp_path: Path) -> None:
+def test_folder_without_permission_raises_and_changes_nothing(tmp_path: Path) -> None:
     """As root, too, without the capability to do what permissions forbid."""
     run("hierarchy(sys.argv[1])", tmp_path / "s.zarr")
     for entry in [tmp_path / "s.zarr", *(tmp_path / "s.zarr").rglob("*")]:
@@ -229,7 +229,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "s.zarr"
 
 
-def test_a_chunk_that_vanishes_reads_as_missing(path: Path) -> None:
+def test_deleted_chunk_reads_as_missing(path: Path) -> None:
     array = exzarr.open_array(path, path="a")
     strict = exzarr.open_array(path, path="a", missing="error")
     (path / "a" / "c" / "1" / "0").unlink()
@@ -239,7 +239,7 @@ def test_a_chunk_that_vanishes_reads_as_missing(path: Path) -> None:
         strict[...]
 
 
-def test_an_array_that_vanishes_is_said_to(path: Path) -> None:
+def test_deleted_array_raises(path: Path) -> None:
     array = exzarr.open_array(path, path="a", mode="r+")
     shutil.rmtree(path / "a")
     for operate in (
@@ -253,7 +253,7 @@ def test_an_array_that_vanishes_is_said_to(path: Path) -> None:
     assert not (path / "a").exists()
 
 
-def test_a_store_that_vanishes_while_it_is_read(path: Path) -> None:
+def test_store_deleted_during_read(path: Path) -> None:
     """A shard that is open goes on to be what it was."""
     array = exzarr.create_array(path, name="s", shape=(8, 8), chunks=(2, 2), shards=(8, 8), dtype="i4")
     array[...] = 5
@@ -269,7 +269,7 @@ def test_a_store_that_vanishes_while_it_is_read(path: Path) -> None:
 # -- what leads away -----------------------------------------------------------------------
 
 
-def test_a_chunk_that_is_a_link_out_of_the_store_is_replaced_and_not_written_through(path: Path) -> None:
+def test_write_replaces_a_linked_chunk_and_leaves_its_target(path: Path) -> None:
     outside = path.parent / "mine"
     chunk = path / "a" / "c" / "0" / "0"
     chunk.rename(outside)
@@ -285,7 +285,7 @@ def test_a_chunk_that_is_a_link_out_of_the_store_is_replaced_and_not_written_thr
     np.testing.assert_array_equal(theirs[...], array[...])  # type: ignore[arg-type]
 
 
-def test_a_document_that_is_a_link_out_of_the_store_is_not_written_through(path: Path) -> None:
+def test_write_leaves_the_target_of_a_linked_document(path: Path) -> None:
     outside = path.parent / "zarr.json"
     (path / "a" / "zarr.json").rename(outside)
     (path / "a" / "zarr.json").symlink_to(outside)
@@ -298,7 +298,7 @@ def test_a_document_that_is_a_link_out_of_the_store_is_not_written_through(path:
 
 
 @pytest.mark.parametrize("what", ["a", "a/c", "a/c/0"])
-def test_deleting_leaves_what_links_lead_to(path: Path, what: str) -> None:
+def test_delete_leaves_the_targets_of_links(path: Path, what: str) -> None:
     outside = path.parent / "mine"
     (path / what).rename(outside)
     (path / what).symlink_to(outside)
@@ -310,7 +310,7 @@ def test_deleting_leaves_what_links_lead_to(path: Path, what: str) -> None:
     assert "a" not in root
 
 
-def test_a_chunk_that_is_a_folder_or_a_pipe_is_missing_and_is_said_to_be_in_the_way(path: Path) -> None:
+def test_folder_or_pipe_at_a_chunk_key_reads_as_missing_and_blocks_writes(path: Path) -> None:
     folder, pipe = path / "a" / "c" / "0" / "0", path / "a" / "c" / "0" / "1"
     folder.unlink()
     folder.mkdir()

@@ -92,7 +92,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_a_file_is_known_by_its_first_bytes_whatever_it_is_called(tmp_path, kind):
+def test_format_is_recognized_by_first_bytes(tmp_path, kind):
     make, advice = MADE[kind]
     path = tmp_path / "nameless"
     make(path)
@@ -120,7 +120,7 @@ def test_a_file_is_known_by_its_first_bytes_whatever_it_is_called(tmp_path, kind
     [("a.csv", "pandas.read_csv"), ("a.TSV", "pandas.read_csv"), ("a.npz", "numpy.load"), ("a.xlsx", "read_excel"),
      ("a.pkl", "trust"), ("a.nc", "virtualize")],
 )  # fmt: skip
-def test_what_has_no_mark_is_known_by_its_name(tmp_path, name, advice):
+def test_format_without_magic_bytes_is_recognized_by_name(tmp_path, name, advice):
     path = tmp_path / name
     if name.endswith("npz"):
         np.savez(path, x=np.arange(3))
@@ -133,7 +133,7 @@ def test_what_has_no_mark_is_known_by_its_name(tmp_path, name, advice):
         exzarr.open(path)
 
 
-def test_what_zarr_is_stored_in_stays_what_it_is(tmp_path):
+def test_zarr_files_are_not_foreign(tmp_path):
     """Whatever its name: a mark counts more."""
     exzarr.save(tmp_path / "a.zip", np.arange(3))
     shutil.copy(tmp_path / "a.zip", tmp_path / "a.dat")
@@ -145,7 +145,7 @@ def test_what_zarr_is_stored_in_stays_what_it_is(tmp_path):
         exzarr.open(tmp_path / "b.bin")
 
 
-def test_a_url_is_known_by_its_name():
+def test_format_of_a_url_is_recognized_by_name():
     obstore = pytest.importorskip("obstore.store")
     store = exzarr.stores.ObjectStore(obstore.MemoryStore())
     for name, advice in (
@@ -161,7 +161,7 @@ def test_a_url_is_known_by_its_name():
     assert foreign_name("https://host/data/a.zarr") is None
 
 
-def test_the_command_line_says_what_to_type(tmp_path):
+def test_command_error_names_the_command_to_run(tmp_path):
     hdf5(tmp_path / "a.h5")
     for command in ("info", "tree", "head", "check", "checksum"):
         result = CliRunner().invoke(app, [command, str(tmp_path / "a.h5")])
@@ -171,5 +171,5 @@ def test_the_command_line_says_what_to_type(tmp_path):
         assert result.stderr.count("\n") == 1
 
 
-def test_a_file_that_cannot_be_read_is_judged_by_its_name(tmp_path):
+def test_unreadable_file_is_recognized_by_name(tmp_path):
     assert foreign_file(str(tmp_path / "absent.tif")).what == "a TIFF file"

@@ -32,7 +32,7 @@ class TestFsspecFolder(StoreSuite):
     def test_reader_sees_old_or_new_value(self): ...
 
 
-def test_urls_that_no_other_store_has_are_fsspecs(tmp_path):
+def test_other_urls_open_an_fsspec_store(tmp_path):
     with pytest.raises(UnsupportedError, match="gopher"):
         FsspecStore("gopher://host/x")
     data = np.arange(20).reshape(4, 5)
@@ -42,7 +42,7 @@ def test_urls_that_no_other_store_has_are_fsspecs(tmp_path):
     assert (exzarr.open(store)[1:3] == data[1:3]).all()
 
 
-def test_parts_of_chunks_are_written_by_whoever_takes_the_responsibility(tmp_path):
+def test_partial_writes_require_single_writer(tmp_path):
     a = exzarr.create_array(FsspecStore(f"file://{tmp_path}"), shape=(8,), chunks=(4,), dtype="i4")
     a[:4] = 1
     with pytest.raises(StoreError, match="single_writer=True"):
@@ -76,7 +76,7 @@ def test_secrets_are_in_no_repr_and_no_error(tmp_path):
         FsspecStore(7)
 
 
-def test_it_says_how_many_requests_it_wants_and_pickles(tmp_path):
+def test_concurrency_and_pickle(tmp_path):
     store = FsspecStore(f"file://{tmp_path}", concurrency=5, read_only=True)
     again = pickle.loads(pickle.dumps(store))
     assert (again, again.concurrency, again.read_only) == (store, 5, True)

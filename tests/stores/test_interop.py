@@ -10,7 +10,7 @@ import pytest
 from exzarr.stores.local.store import LocalStore
 
 
-def test_zarr_python_lists_and_reads_what_was_put(tmp_path):
+def test_zarr_python_lists_and_reads_stored_values(tmp_path):
     zarr = pytest.importorskip("zarr")
     from zarr.core.buffer import default_buffer_prototype
 
@@ -27,7 +27,7 @@ def test_zarr_python_lists_and_reads_what_was_put(tmp_path):
     assert asyncio.run(read()) == values
 
 
-def test_a_hierarchy_copied_key_by_key_is_the_same_to_zarr_python(tmp_path):
+def test_zarr_python_reads_a_hierarchy_copied_key_by_key(tmp_path):
     zarr = pytest.importorskip("zarr")
     data = np.arange(60, dtype="f4").reshape(6, 10)
     group = zarr.create_group(tmp_path / "theirs", attributes={"x": 1})

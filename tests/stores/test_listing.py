@@ -13,7 +13,7 @@ keys = st.lists(parts, min_size=1, max_size=4).map("/".join)
 
 @settings(max_examples=300)
 @given(keys=st.sets(keys, max_size=30), prefix=st.one_of(st.just(""), keys))
-def test_bisecting_finds_what_looking_at_every_key_finds(keys, prefix):
+def test_sorted_listing_equals_a_full_scan(keys, prefix):
     ordered = sorted(keys)
     below = [key for key in ordered if not prefix or key.startswith(prefix + "/")]
     assert [*keys_under(ordered, prefix)] == below

@@ -71,7 +71,7 @@ def test_new_files_have_the_permissions_that_the_umask_leaves(tmp_path):
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o640
 
 
-def test_the_path_is_fixed_when_the_store_is_made(tmp_path, monkeypatch):
+def test_path_is_absolute_from_creation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = LocalStore("data")
     monkeypatch.chdir("/")
@@ -80,7 +80,7 @@ def test_the_path_is_fixed_when_the_store_is_made(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])
-def test_what_is_no_path_is_refused(path):
+def test_invalid_paths_raise(path):
     with pytest.raises(ArgumentError):
         LocalStore(path)
     with pytest.raises(ArgumentError, match="durability"):
@@ -92,7 +92,7 @@ def test_a_path_may_be_a_path_object_or_end_in_a_slash(tmp_path):
     assert len(stores) == 1
 
 
-def test_the_url_is_a_file_url_that_leads_back(tmp_path):
+def test_url_is_a_file_url_that_opens_the_same_store(tmp_path):
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
@@ -101,14 +101,14 @@ def test_the_url_is_a_file_url_that_leads_back(tmp_path):
     assert url2pathname(urlsplit(store.url).path) == store.path
 
 
-def test_a_pickle_holds_the_path_and_the_options(tmp_path):
+def test_pickle_keeps_path_and_options(tmp_path):
     store = LocalStore(tmp_path, read_only=True, durability="fsync")
     again = pickle.loads(pickle.dumps(store))
     assert (again.path, again.read_only, again.durability) == (store.path, True, "fsync")
     assert len(pickle.dumps(store)) < 1000
 
 
-def test_local_path_is_where_a_value_lies(tmp_path):
+def test_local_path_is_the_file_of_a_value(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b", b"1")
     assert Path(store.local_path("a/b")).read_bytes() == b"1"
@@ -117,7 +117,7 @@ def test_local_path_is_where_a_value_lies(tmp_path):
         store.local_path("../x")
 
 
-def test_a_folder_or_a_key_below_a_key_is_absent(tmp_path):
+def test_folder_or_key_below_a_key_is_missing(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b", b"1")
     for key in ("a", "a/b/c"):
@@ -129,7 +129,7 @@ def test_a_folder_or_a_key_below_a_key_is_absent(tmp_path):
 
 
 @pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a", "a/b/c"), ("a/b", "a")])
-def test_a_key_that_would_be_the_prefix_of_another_is_refused_and_nothing_is_left(tmp_path, first, second):
+def test_key_that_is_the_prefix_of_another_raises_and_leaves_no_file(tmp_path, first, second):
     store = LocalStore(tmp_path)
     store.put(first, b"1")
     with pytest.raises(StoreError, match="prefix of another"):
@@ -184,7 +184,7 @@ def test_an_interrupted_put_leaves_no_temporary_file(tmp_path, monkeypatch):
     assert files_in(tmp_path) == []
 
 
-def test_a_write_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
+def test_short_write_is_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, bytes(memoryview(data)[:1000])))
     value = os.urandom(4321)
@@ -193,7 +193,7 @@ def test_a_write_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
         assert (tmp_path / "a").read_bytes() == value
 
 
-def test_left_over_temporary_files_are_no_keys(tmp_path):
+def test_leftover_temporary_files_are_not_keys(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b", b"1")
     name = write.temporary_name()
@@ -212,7 +212,7 @@ def test_left_over_temporary_files_are_no_keys(tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_temporary_names_are_never_twice_the_same_not_in_a_forked_child_either():
+def test_temporary_names_are_unique_also_in_a_forked_child():
     names = [write.temporary_name() for _ in range(100)]
     reader, writer = os.pipe()
     child = os.fork()
@@ -289,7 +289,7 @@ def test_durability_is_a_setting_for_what_is_opened_by_its_path_and_holds_for_do
 # -- reading what is not as expected -------------------------------------------------
 
 
-def test_a_read_that_the_system_cuts_short_is_continued(tmp_path, monkeypatch):
+def test_short_read_is_continued(tmp_path, monkeypatch):
     value = os.urandom(5000)
     store = LocalStore(tmp_path)
     store.put("a", value)
@@ -333,7 +333,7 @@ def test_no_descriptor_is_left_open(tmp_path):
 
 
 @posix
-def test_a_fifo_or_a_socket_is_no_key_and_nobody_waits_for_it(tmp_path):
+def test_fifo_or_socket_is_missing_and_does_not_block(tmp_path):
     import socket
 
     store = LocalStore(tmp_path)
@@ -356,7 +356,7 @@ def test_a_fifo_or_a_socket_is_no_key_and_nobody_waits_for_it(tmp_path):
 
 @posix
 @pytest.mark.parametrize("key", ["x" * 300, "a/" * 3000 + "b", "é" * 200], ids=["name", "path", "bytes"])
-def test_a_key_that_the_file_system_cannot_hold_is_an_invalid_key(tmp_path, key):
+def test_key_too_long_for_the_file_system_is_invalid(tmp_path, key):
     store = LocalStore(tmp_path)
     for action in (store.get, store.size, lambda key: store.put(key, b""), store.delete, store.delete_prefix):
         with pytest.raises(InvalidKeyError, match="cannot hold the key") as caught:
@@ -366,7 +366,7 @@ def test_a_key_that_the_file_system_cannot_hold_is_an_invalid_key(tmp_path, key)
 
 
 @posix
-def test_a_key_that_is_no_text_is_an_invalid_key(tmp_path):
+def test_key_that_is_not_valid_text_is_invalid(tmp_path):
     store = LocalStore(tmp_path)
     for action in (store.get, lambda key: store.put(key, b""), store.size, store.delete):
         with pytest.raises(InvalidKeyError):
@@ -388,7 +388,7 @@ def test_names_that_cannot_be_keys_are_not_listed(tmp_path):
 
 
 @posix
-def test_what_may_not_be_read_or_written_is_an_error_that_names_it(tmp_path):
+def test_permission_error_names_the_key(tmp_path):
     store = LocalStore(tmp_path / "data")
     store.put("a/secret", b"1")
     (tmp_path / "data" / "a" / "secret").chmod(0)
@@ -436,7 +436,7 @@ def linked(tmp_path):
 
 
 @posix
-def test_links_are_read_and_listed_as_what_they_point_to(linked):
+def test_links_are_read_and_listed_as_their_targets(linked):
     store, _ = linked
     assert store.get("file") == b"outside"
     assert store.get("folder/x") == b"outside"
@@ -446,7 +446,7 @@ def test_links_are_read_and_listed_as_what_they_point_to(linked):
 
 
 @posix
-def test_writing_and_deleting_links_leaves_what_they_point_to(linked):
+def test_writing_and_deleting_links_leaves_their_targets(linked):
     store, outside = linked
     store.put("file", b"new")
     store.put("broken", b"new")
@@ -458,7 +458,7 @@ def test_writing_and_deleting_links_leaves_what_they_point_to(linked):
 
 
 @posix
-def test_deleting_everything_leaves_what_links_point_to(linked):
+def test_deleting_everything_leaves_link_targets(linked):
     store, outside = linked
     store.delete_prefix("")
     assert names_in(Path(store.path)) == []
@@ -466,7 +466,7 @@ def test_deleting_everything_leaves_what_links_point_to(linked):
 
 
 @posix
-def test_deleting_a_prefix_leaves_what_links_below_it_point_to(linked):
+def test_deleting_a_prefix_leaves_link_targets(linked):
     store, outside = linked
     store.put("a/b/c", b"1")
     (Path(store.path) / "a" / "b" / "link").symlink_to(outside)
@@ -476,7 +476,7 @@ def test_deleting_a_prefix_leaves_what_links_below_it_point_to(linked):
 
 
 @posix
-def test_links_that_go_in_circles_end(tmp_path):
+def test_listing_of_circular_links_ends(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b/c", b"1")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
@@ -488,7 +488,7 @@ def test_links_that_go_in_circles_end(tmp_path):
 
 
 @posix
-def test_walking_folder_by_folder_ends_where_links_go_in_circles(tmp_path):
+def test_list_dir_of_circular_links_ends(tmp_path):
     """Two links make 2 ** 40 paths, until the system has enough of them."""
     store = LocalStore(tmp_path)
     store.put("a/b/c", b"1")
@@ -528,7 +528,7 @@ def test_deleting_a_prefix_removes_its_folder(tmp_path):
     assert names_in(tmp_path) == ["d"]
 
 
-def test_a_folder_that_cannot_be_renamed_is_emptied_all_the_same(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_renamed_is_emptied(tmp_path, monkeypatch):
     store = LocalStore(tmp_path)
     store.put("a/b/c", b"1")
     store.put("a/d", b"1")
@@ -541,7 +541,7 @@ def test_a_folder_that_cannot_be_renamed_is_emptied_all_the_same(tmp_path, monke
     assert [*store.list()] == []
 
 
-def test_a_folder_that_vanishes_while_it_is_listed_is_no_error(tmp_path):
+def test_folder_deleted_during_listing_is_no_error(tmp_path):
     store = LocalStore(tmp_path)
     for i in range(20):
         store.put(f"{i}/x/y", b"")
@@ -553,7 +553,7 @@ def test_a_folder_that_vanishes_while_it_is_listed_is_no_error(tmp_path):
     assert [*store.list()] == []
 
 
-def test_the_portable_ways_to_read_are_the_same(tmp_path):
+def test_portable_reads_equal_preadv(tmp_path):
     path = str(tmp_path / "x")
     Path(path).write_bytes(bytes(range(200)))
     for start in (0, 5, 200, 300):

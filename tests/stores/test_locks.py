@@ -136,7 +136,7 @@ def update_in_vain(store: LocalStore, match: str) -> None:
 
 
 @pytest.mark.parametrize("present", [True, False])
-def test_eight_processes_lose_nothing(store: LocalStore, present: bool) -> None:
+def test_eight_processes_lose_no_update(store: LocalStore, present: bool) -> None:
     if not present:
         store.delete("a/k")
     processes = [start(COUNT, Path(store.path), str(i), 50) for i in range(8)]
@@ -187,7 +187,7 @@ def test_a_lock_that_is_held_for_too_long_is_an_error_that_names_its_holder(
     put(store, b"mine")
 
 
-def test_a_thread_that_holds_it_is_named(store: LocalStore) -> None:
+def test_lock_timeout_names_the_holding_thread(store: LocalStore) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def hold(_: Any) -> Any:
@@ -250,7 +250,7 @@ def test_a_child_forked_in_the_middle_of_a_change_can_change_other_values_but_no
     assert stored(store, "a/other") == b"child"
 
 
-def test_what_somebody_puts_meanwhile_is_seen(store: LocalStore) -> None:
+def test_update_sees_a_concurrent_put(store: LocalStore) -> None:
     seen = []
 
     def change(value: Any) -> Any:
@@ -266,7 +266,7 @@ def test_what_somebody_puts_meanwhile_is_seen(store: LocalStore) -> None:
     assert stored(store) == b"all of it, and more"
 
 
-def test_what_is_replaced_whenever_it_is_to_be_changed_ends_in_an_error(store: LocalStore) -> None:
+def test_update_of_a_value_that_is_always_replaced_times_out(store: LocalStore) -> None:
     def change(_: Any) -> Any:
         store.put("a/k", b"theirs")
         return [b"mine"]
@@ -299,7 +299,7 @@ def test_whoever_waits_while_the_folder_goes_locks_what_is_there_then(
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_an_error_and_nothing_happens(store: LocalStore) -> None:
+def test_update_in_a_read_only_folder_raises_and_changes_nothing(store: LocalStore) -> None:
     folder = Path(store.path, "a")
     folder.chmod(0o500)
     try:
@@ -314,7 +314,7 @@ def test_a_folder_that_may_not_be_written_is_an_error_and_nothing_happens(store:
     assert stored(store) == b""
 
 
-def test_a_file_that_may_only_be_read_is_replaced_as_put_does(store: LocalStore) -> None:
+def test_update_replaces_a_read_only_file_as_put_does(store: LocalStore) -> None:
     Path(store.path, "a", "k").chmod(0o400)
     put(store, b"mine")
     assert stored(store) == b"mine"
@@ -335,7 +335,7 @@ def test_a_file_system_without_locks_is_an_error_that_says_what_to_do(
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files")
-def test_nothing_stays_open(store: LocalStore) -> None:
+def test_updates_leave_no_open_files(store: LocalStore) -> None:
     before = {*Path("/proc/self/fd").iterdir()}
     for i in range(50):
         put(store, b"1", f"a/{i}")
@@ -344,7 +344,7 @@ def test_nothing_stays_open(store: LocalStore) -> None:
     assert len([*Path("/proc/self/fd").iterdir()]) == len(before)
 
 
-def test_children_forked_while_threads_update_go_on_at_once(store: LocalStore) -> None:
+def test_children_forked_during_updates_do_not_block(store: LocalStore) -> None:
     done = threading.Event()
 
     def change(key: str) -> None:

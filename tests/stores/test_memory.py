@@ -13,7 +13,7 @@ from exzarr.errors import StoreError
 from exzarr.stores.memory import MemoryStore
 
 
-def test_bytes_are_kept_as_they_are_and_everything_else_is_copied():
+def test_bytes_are_not_copied_and_other_buffers_are():
     store = MemoryStore()
     value = os.urandom(1000)
     store.put("a", value)
@@ -26,7 +26,7 @@ def test_bytes_are_kept_as_they_are_and_everything_else_is_copied():
     assert store.get("b") == value
 
 
-def test_a_name_stands_for_one_store_in_the_process():
+def test_named_store_is_shared_in_the_process():
     store = MemoryStore("test-a-name")
     store.put("a", b"1")
     assert MemoryStore("test-a-name") == store
@@ -36,7 +36,7 @@ def test_a_name_stands_for_one_store_in_the_process():
     assert store.url == "memory://test-a-name"
 
 
-def test_threads_that_ask_for_a_name_at_once_get_one_store():
+def test_concurrent_threads_get_the_same_named_store():
     start = Barrier(8)
     stores = []
 
@@ -52,7 +52,7 @@ def test_threads_that_ask_for_a_name_at_once_get_one_store():
     assert len(set(stores)) == 1
 
 
-def test_a_pickle_leads_back_to_the_store_while_it_lives_and_no_longer():
+def test_pickle_refers_to_the_store_while_it_exists():
     store = MemoryStore()
     store.put("a", b"1")
     pickled = pickle.dumps(store)
@@ -64,14 +64,14 @@ def test_a_pickle_leads_back_to_the_store_while_it_lives_and_no_longer():
         pickle.loads(pickled)
 
 
-def test_a_pickle_is_refused_elsewhere(run_python, tmp_path):
+def test_unpickling_in_another_process_raises(run_python, tmp_path):
     store = MemoryStore("test-elsewhere")
     (tmp_path / "pickle").write_bytes(pickle.dumps(store))
     done = run_python("import pickle, sys; pickle.load(open(sys.argv[1], 'rb'))", str(tmp_path / "pickle"))
     assert "StoreError: a MemoryStore lives in the process that made it" in done.stderr
 
 
-def test_a_pickle_is_refused_in_a_forked_child_whose_writes_would_be_lost():
+def test_unpickling_in_a_forked_child_raises():
     store = MemoryStore()
     pickled = pickle.dumps(store)
     child = os.fork()
@@ -85,7 +85,7 @@ def test_a_pickle_is_refused_in_a_forked_child_whose_writes_would_be_lost():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_listings_go_with_puts_and_deletes_of_other_threads():
+def test_listings_work_during_concurrent_puts_and_deletes():
     store = MemoryStore()
     start = Barrier(3)
 

@@ -75,7 +75,7 @@ def test_each_method_is_one_request(proxy, through):
     assert len(proxy.seen) == 2
 
 
-def test_the_end_of_a_value_comes_with_opening_it(proxy, through):
+def test_open_value_reads_the_last_bytes(proxy, through):
     store, _ = through
     value = random.Random(0).randbytes(300_000)
     store.put("k", value)
@@ -91,7 +91,7 @@ def test_the_end_of_a_value_comes_with_opening_it(proxy, through):
     assert len(proxy.seen) == 2
 
 
-def test_of_a_large_value_that_is_replaced_no_part_of_the_new_one_is_read(s3_server):
+def test_opened_value_never_mixes_old_and_new_parts(s3_server):
     store = s3_server.store()
     store.put("k", bytes(200_000))
     opened = store.open_value("k")
@@ -108,7 +108,7 @@ def test_of_a_large_value_that_is_replaced_no_part_of_the_new_one_is_read(s3_ser
         store.fetch("k", (0, 5), version)
 
 
-def test_more_keys_than_five_pages_hold_are_all_listed_streamed_and_checked(s3_server):
+def test_more_keys_than_five_pages_are_listed_streamed_and_checked(s3_server):
     store = s3_server.store("p")
     a = exzarr.create_array(store, name="a", shape=5100, chunks=1, dtype="u1", compressors=None)
     with exzarr.config.override(requests=8):  # the server is one process
@@ -130,7 +130,7 @@ def test_more_keys_than_five_pages_hold_are_all_listed_streamed_and_checked(s3_s
 # -- conditions ------------------------------------------------------------------------------------
 
 
-def test_a_value_that_another_has_changed_meanwhile_is_changed_anew(s3_server):
+def test_update_retries_after_a_concurrent_change(s3_server):
     store = s3_server.store()
     other = pickle.loads(pickle.dumps(store))
     store.put("k", b"a")
@@ -159,7 +159,7 @@ def test_a_value_that_another_has_changed_meanwhile_is_changed_anew(s3_server):
 
 
 @pytest.mark.parametrize("present", [True, False])
-def test_a_put_whose_response_was_lost_is_known_to_be_ones_own(proxy, through, present):
+def test_conditional_put_recognizes_itself_after_a_lost_response(proxy, through, present):
     store, straight = through
     if present:
         straight.put("k", b"old")
@@ -179,7 +179,7 @@ def test_a_put_whose_response_was_lost_is_known_to_be_ones_own(proxy, through, p
     assert store.put_if_absent("new", b"mine") is False, "the same bytes, and another's all the same"
 
 
-def test_where_there_is_no_conditional_put_the_caller_takes_the_responsibility(tmp_path):
+def test_without_conditional_put_an_update_requires_single_writer(tmp_path):
     folder = obstore.store.LocalStore(tmp_path, mkdir=True)
     a = exzarr.create_array(ObjectStore(folder), shape=(8,), chunks=(4,), dtype="i4")
     a[:4] = 1
@@ -191,7 +191,7 @@ def test_where_there_is_no_conditional_put_the_caller_takes_the_responsibility(t
     assert a[:4].tolist() == [1, 2, 1, 1]
 
 
-def test_a_chunk_that_became_empty_is_not_deleted_under_another_writers_hands(s3_server):
+def test_empty_chunk_is_not_deleted_during_a_concurrent_write(s3_server):
     store = s3_server.store()
     a = exzarr.create_array(store, name="plain", shape=(8,), chunks=(4,), dtype="i4")
     b = exzarr.create_array(store, name="sharded", shape=(8,), chunks=(2,), shards=(4,), dtype="i4")
@@ -209,7 +209,7 @@ def test_a_chunk_that_became_empty_is_not_deleted_under_another_writers_hands(s3
 
 
 @pytest.mark.parametrize("faults", [[503], [429, 500], ["reset"], ["cut"], [503, "reset", "cut"]], ids=str)
-def test_what_passes_is_tried_again(proxy, through, faults):
+def test_transient_errors_are_retried(proxy, through, faults):
     store, straight = through
     value = random.Random(0).randbytes(100_000)
     straight.put("a/k", value)
@@ -226,7 +226,7 @@ def test_what_passes_is_tried_again(proxy, through, faults):
     assert straight.get("a/k") == value
 
 
-def test_a_listing_is_taken_up_where_it_broke_off(s3_server, proxy, through):
+def test_interrupted_listing_resumes(s3_server, proxy, through):
     store, straight = through
     keys = [f"{i:05}" for i in range(2200)]
     with ThreadPoolExecutor(8) as pool:
@@ -246,7 +246,7 @@ def test_the_last_error_names_bucket_key_attempts_and_cause(proxy, through):
 
 
 @pytest.mark.parametrize("status", [400, 403, 401, 404, 501])
-def test_what_lasts_is_not_tried_again(proxy, through, status):
+def test_permanent_errors_are_not_retried(proxy, through, status):
     store, _ = through
     proxy.plan[:] = [status] * 4
     if status == 404:
@@ -261,7 +261,7 @@ def test_what_lasts_is_not_tried_again(proxy, through, status):
     assert len(proxy.plan) == 3
 
 
-def test_a_bucket_that_is_not_there_is_not_an_empty_one(s3_server):
+def test_missing_bucket_raises(s3_server):
     store = ObjectStore("s3://no-such-bucket/x", options=s3_server.options())
     for act in (
         lambda: store.get("k"),
@@ -274,7 +274,7 @@ def test_a_bucket_that_is_not_there_is_not_an_empty_one(s3_server):
             act()
 
 
-def test_keys_that_cannot_be_are_errors(s3_server):
+def test_invalid_object_keys_raise(s3_server):
     store = s3_server.store()
     for key in ("a\nb", "\x01", "../x"):
         with pytest.raises(InvalidKeyError):
@@ -285,7 +285,7 @@ def test_keys_that_cannot_be_are_errors(s3_server):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_child_gets_an_error_and_does_not_hang(s3_server):
+def test_forked_child_raises_instead_of_hanging(s3_server):
     """With a store of its own, too: obstore's threads are one set for the process, and never started anew."""
     store = s3_server.store()
     store.put("k", b"1")
@@ -375,7 +375,7 @@ class _Indiscreet(BaseHTTPRequestHandler):
         pass
 
 
-def test_secrets_of_the_environment_are_in_no_error_either(monkeypatch):
+def test_secrets_of_the_environment_are_in_no_error(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Indiscreet)
     thread = threading.Thread(target=server.serve_forever)
@@ -392,7 +392,7 @@ def test_secrets_of_the_environment_are_in_no_error_either(monkeypatch):
         thread.join()
 
 
-def test_signatures_in_urls_are_taken_out_of_messages():
+def test_signatures_in_urls_are_removed_from_messages():
     text = "error for https://user:pw@acc.blob.core.windows.net/c/k?sv=2022&sig=AbC%2F1 (timed out), sent abc"
     assert (
         scrubbed(text, ["abc", ""])
@@ -443,7 +443,7 @@ def test_urls_lead_to_stores(s3_server, monkeypatch):
         ("https://example.com/a/b%20c", "https://example.com/a/b c", "a/b c"),
     ],
 )
-def test_what_stands_in_a_url(monkeypatch, url, shown, prefix):
+def test_parts_of_a_url(monkeypatch, url, shown, prefix):
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     options = {"gs": GCSOptions(anonymous=True)}.get(url[:2])
     store = ObjectStore(url, options=options)
@@ -455,7 +455,7 @@ def test_what_stands_in_a_url(monkeypatch, url, shown, prefix):
     assert resolve_store(store)[0] is store
 
 
-def test_what_makes_no_sense_is_refused():
+def test_invalid_arguments_raise():
     for where, options, message in (
         ("s3:///path", None, "names no bucket"),
         ("s3://user:pw@bucket/path", None, "no user"),
@@ -464,7 +464,7 @@ def test_what_makes_no_sense_is_refused():
         ("az://container", AzureOptions(sas_token="hush"), "Account must be specified"),
         ("ftp://host/a", None, "ftp"),
         (42, None, "not of"),
-        (obstore.store.MemoryStore(), S3Options(), "options go with a URL"),
+        (obstore.store.MemoryStore(), S3Options(), "options are for URLs"),
     ):
         with pytest.raises((ArgumentError, exzarr.UnsupportedError), match=message):
             ObjectStore(where, options=options)
@@ -497,7 +497,7 @@ def test_a_web_server_is_read(s3_server, tmp_path):
         thread.join()
 
 
-def test_one_of_obstores_own_stores_is_a_store():
+def test_obstore_stores_are_accepted():
     theirs = obstore.store.MemoryStore()
     exzarr.create_array(theirs, name="a", data=np.arange(5))
     assert exzarr.open(theirs)["a"][1:3].tolist() == [1, 2]

@@ -60,7 +60,7 @@ def test_values_are_inline_or_parts_of_files_or_files(folder):
             write()
 
 
-def test_the_older_form_has_no_version(folder):
+def test_old_format_without_version_is_read(folder):
     store = ReferenceStore({"k": ["file.bin", 0, 3]}, base=folder)
     assert bytes(store.get("k")) == b"012"
 
@@ -68,7 +68,7 @@ def test_the_older_form_has_no_version(folder):
 @pytest.mark.parametrize(
     "filters", [{}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}], ids=str
 )
-def test_an_hdf5_file_is_read_where_it_lies(tmp_path, filters):
+def test_hdf5_file_is_read_through_references(tmp_path, filters):
     h5py = pytest.importorskip("h5py")
     data = np.random.default_rng(0).integers(0, 1000, (50, 40)).astype("<i4")
     with h5py.File(tmp_path / "x.h5", "w") as file:
@@ -97,7 +97,7 @@ def test_an_hdf5_file_is_read_where_it_lies(tmp_path, filters):
     assert a.read_only
 
 
-def test_urls_are_read_through_the_stores_they_are_given(folder):
+def test_urls_are_read_through_the_given_stores(folder):
     other = MemoryStore()
     other.put("some/file", DATA)
     refs = {"k": ["s3://bucket/some/file", 10, 4], "l": ["s3://another/file", 0, 1]}
@@ -132,7 +132,7 @@ def test_no_reference_leads_out_of_the_folder_unless_it_is_allowed(folder, targe
         assert bytes(free.get("k")) == b"sec"
 
 
-def test_a_folder_whose_name_begins_alike_is_another(tmp_path):
+def test_allowed_folder_does_not_match_a_longer_name(tmp_path):
     (tmp_path / "data-secret").mkdir()
     (tmp_path / "data-secret" / "x").write_bytes(b"no")
     store = ReferenceStore({"k": ["../data-secret/x"]}, base=tmp_path / "data")
@@ -169,12 +169,12 @@ def test_files_that_are_missing_or_too_short_are_errors_and_not_absent_chunks(fo
     ],
     ids=str,
 )
-def test_what_is_no_reference_set_is_an_error(tmp_path, document):
+def test_invalid_reference_set_raises(tmp_path, document):
     with pytest.raises((StoreError, UnsupportedError, InvalidKeyError)):
         ReferenceStore(written(tmp_path, document))
 
 
-def test_a_file_that_is_no_json_is_an_error(tmp_path):
+def test_invalid_json_file_raises(tmp_path):
     for content in (b"{", b"\xff", b"[" * 100_000):
         (tmp_path / "x.json").write_bytes(content)
         with pytest.raises(StoreError, match=r"x\.json"):

@@ -82,7 +82,7 @@ VALUES = [*b"23456", *b"01234"]
 
 
 @pytest.mark.parametrize("name", ["r.json", "r.json.gz", "r.json.zst", "with blank.json"])
-def test_relative_targets_are_beside_the_references(web, name):
+def test_relative_targets_begin_at_the_folder_of_the_references(web, name):
     folder, url = web
     (folder / "sub").mkdir()
     (folder / "sub" / "my data.bin").write_bytes(DATA)
@@ -103,7 +103,7 @@ def test_relative_targets_are_beside_the_references(web, name):
         exzarr.open(address, mode="a")
 
 
-def test_a_base_says_where_relative_targets_are(web, tmp_path):
+def test_relative_targets_begin_at_base(web, tmp_path):
     folder, url = web
     (folder / "my data").mkdir()
     (folder / "my data" / "x.bin").write_bytes(DATA)
@@ -117,7 +117,7 @@ def test_a_base_says_where_relative_targets_are(web, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["http", "file"])
-def test_percent_encoding_is_decoded_alike_everywhere(web, place):
+def test_percent_encoding_is_decoded_in_all_urls(web, place):
     folder, url = web
     (folder / "my data").mkdir()
     with h5py.File(folder / "my data" / "a b.h5", "w") as file:
@@ -148,7 +148,7 @@ def test_keys_of_object_stores_are_not_decoded():
     ["../secret", "%2e%2e/secret", "{url}/data/../secret", "{url}/data/%2e%2e/secret", "{url}/data%2F..%2Fsecret",
      "{url}/database/x", "/etc/passwd", "file:///etc/passwd", "https://elsewhere.example/x"],
 )  # fmt: skip
-def test_references_behind_urls_lead_nowhere_else(web, target):
+def test_references_read_from_urls_lead_only_to_allowed_places(web, target):
     folder, url = web
     for name in ("data", "database"):
         (folder / name).mkdir()
@@ -251,7 +251,7 @@ def test_hostile_rules_are_errors_and_take_little_memory(gen):
         tracemalloc.stop()
 
 
-def test_templates_that_contain_themselves_end():
+def test_recursive_templates_raise():
     bomb = {f"t{n}": f"{{{{t{n + 1}}}}}" * 10 for n in range(20)}
     for templates in ({"u": "{{u}}"}, {**bomb, "u": "{{t0}}"}):
         with pytest.raises(StoreError):

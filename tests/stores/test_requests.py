@@ -64,7 +64,7 @@ def test_requests_and_bytes_are_counted_by_kind():
     assert store.total == store.bytes_read == store.bytes_written == 0
 
 
-def test_nothing_is_lost_when_many_threads_count():
+def test_counts_of_many_threads_are_exact():
     store = CountingStore(MemoryStore())
     with ThreadPoolExecutor(8) as pool:
         [*pool.map(lambda i: store.put(f"k{i}", b"12"), range(2000))]
@@ -72,7 +72,7 @@ def test_nothing_is_lost_when_many_threads_count():
     assert store.bytes_written == 4000
 
 
-def test_the_engine_asks_each_chunk_once():
+def test_engine_requests_each_chunk_once():
     store = CountingStore(MemoryStore())
     a = exzarr.create_array(store, shape=(8, 8), chunks=(2, 4), dtype="i4", compressors=None)
     store.reset()
@@ -99,7 +99,7 @@ def test_each_request_waits_and_large_ones_longer(monkeypatch):
     assert waits[4:] == [0.02, 0.0]
 
 
-def test_it_says_how_many_requests_it_wants():
+def test_concurrency_is_the_given_number():
     assert MemoryStore().concurrency == 0
     store = LatencyStore(MemoryStore(), 0.02, concurrency=7)
     assert store.concurrency == 7
@@ -131,7 +131,7 @@ def test_no_window_of_time_has_more_than_the_rate_and_a_burst(per_second, steps)
             assert total <= per_second * (end - begin + BURST_SECONDS) + used[i][1] + 1e-6
 
 
-def test_who_asks_for_less_than_the_rate_never_waits():
+def test_requests_below_the_rate_never_wait():
     now = 0.0
     rate = Rate(10, lambda: now)
     for _ in range(100):
@@ -149,7 +149,7 @@ def test_after_the_burst_each_request_waits_its_turn(monkeypatch):
     assert waits == sorted(waits)
 
 
-def test_bytes_that_were_read_make_the_next_request_wait(monkeypatch):
+def test_bytes_read_delay_the_next_request(monkeypatch):
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
     inner = MemoryStore()
@@ -192,7 +192,7 @@ class Flaky(StoreWrapper):
             yield key
 
 
-def test_what_passes_is_tried_again():
+def test_transient_errors_are_retried():
     flaky = Flaky(MemoryStore(), StoreError("503"), TimeoutError("slow"), ConnectionResetError("gone"))
     store = RetryStore(flaky, QUICK)
     store.put("k", b"1")
@@ -200,7 +200,7 @@ def test_what_passes_is_tried_again():
     assert not flaky.errors
 
 
-def test_the_last_error_says_what_was_tried_where_and_how_often():
+def test_last_error_names_request_store_and_attempts():
     causes = [StoreError(f"SlowDown {i}") for i in range(9)]
     store = RetryStore(Flaky(MemoryStore("bucket"), *causes), QUICK)
     with pytest.raises(
@@ -220,7 +220,7 @@ def test_the_last_error_says_what_was_tried_where_and_how_often():
         KeyboardInterrupt(),
     ],
 )
-def test_what_lasts_is_raised_at_once(error):
+def test_permanent_errors_are_raised_immediately(error):
     flaky = Flaky(MemoryStore(), error, error)
     with pytest.raises(type(error)) as caught:
         RetryStore(flaky, QUICK).get("k")
@@ -228,7 +228,7 @@ def test_what_lasts_is_raised_at_once(error):
     assert len(flaky.errors) == 1
 
 
-def test_a_listing_that_breaks_off_is_taken_up_and_gives_each_key_once():
+def test_interrupted_listing_resumes_and_yields_each_key_once():
     inner = MemoryStore()
     for i in range(10):
         inner.put(f"k{i}", b"")
@@ -265,7 +265,7 @@ def grown(value):
     return [old, b"."]
 
 
-def test_what_was_done_though_its_response_was_lost_is_not_done_twice():
+def test_put_with_a_lost_response_is_not_repeated():
     inner = MemoryStore()
     store = RetryStore(Lossy(inner, 2), QUICK)
     assert store.put_if_absent("k", b"mine") is True
@@ -278,7 +278,7 @@ def test_what_was_done_though_its_response_was_lost_is_not_done_twice():
     assert inner.get("k") is None
 
 
-def test_what_another_made_first_is_not_taken_for_ones_own():
+def test_put_of_another_writer_is_not_mistaken_for_ones_own():
     inner = MemoryStore()
     inner.put("k", b"theirs")
     assert RetryStore(Lossy(inner), QUICK).put_if_absent("k", b"mine") is False

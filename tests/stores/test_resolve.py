@@ -77,23 +77,23 @@ def test_a_memory_url_is_the_store_of_that_name():
 
 
 @pytest.mark.parametrize("url", ["gopher://host/key", "what://b"])
-def test_other_urls_are_unsupported_and_the_error_says_what_is_not(url):
+def test_unsupported_urls_raise(url):
     with pytest.raises(UnsupportedError, match=r"file:// URL.*memory://"):
         resolve_store(url)
 
 
 @pytest.mark.parametrize("like", ["", "a\0b", 3, None, b"bytes", {}, object()])
-def test_what_is_no_store_is_refused_and_the_error_says_what_is(like):
+def test_invalid_stores_raise_and_the_error_lists_valid_ones(like):
     with pytest.raises(ArgumentError, match="a path"):
         resolve_store(like)
 
 
-def test_a_mode_that_is_none_is_refused(tmp_path):
+def test_invalid_mode_raises(tmp_path):
     with pytest.raises(ArgumentError, match="mode is"):
         resolve_store(tmp_path, mode="rw")  # type: ignore[arg-type]
 
 
-def test_a_store_stays_the_same_and_refuses_to_write_where_the_mode_reads():
+def test_store_is_returned_as_is_or_as_read_only_view():
     store = MemoryStore()
     assert resolve_store(store) == (store, "")
     assert resolve_store(store, mode="a")[0] is store
@@ -106,7 +106,7 @@ def test_a_store_stays_the_same_and_refuses_to_write_where_the_mode_reads():
             resolve_store(view, mode=mode)
 
 
-def test_a_folder_that_may_not_be_written_is_opened_for_reading_if_no_mode_is_given(tmp_path, monkeypatch):
+def test_folder_without_permission_opens_read_only_by_default(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, how: False)
     assert resolve_store(tmp_path)[0].read_only is True
     assert resolve_store(tmp_path, mode="r+")[0].read_only is False
@@ -128,7 +128,7 @@ def test_a_path_may_lead_into_a_zip_file(archive):
         assert store.get("top/a/zarr.json") == b"{}"
 
 
-def test_a_zip_file_is_known_by_its_content_too(archive):
+def test_zip_file_is_recognized_by_content(archive):
     renamed = archive.rename(archive.with_name("x.zarr"))
     assert isinstance(resolve_store(renamed)[0], ZipStore)
 
@@ -140,7 +140,7 @@ def test_a_folder_may_be_called_zip(tmp_path):
     assert resolve_store(tmp_path / "not.zip" / "a")[0] == LocalStore(tmp_path / "not.zip" / "a")
 
 
-def test_a_zip_file_is_written_as_a_whole_or_not_at_all(archive, tmp_path):
+def test_zip_file_can_only_be_written_as_a_whole(archive, tmp_path):
     for mode in ("r+", "a"):
         with pytest.raises(ReadOnlyError, match="as a whole"):
             resolve_store(archive, mode=mode)
@@ -157,7 +157,7 @@ def test_a_zip_file_is_written_as_a_whole_or_not_at_all(archive, tmp_path):
         (tmp_path / "new.zip").unlink()
 
 
-def test_a_file_is_no_hierarchy_and_a_metadata_document_tells_where_one_is(tmp_path):
+def test_file_raises_and_the_error_names_the_folder_of_a_document(tmp_path):
     (tmp_path / "x.nc").write_bytes(b"CDF")
     (tmp_path / "zarr.json").write_bytes(b"{}")
     with pytest.raises(StoreError, match="is a NetCDF file"):
@@ -166,7 +166,7 @@ def test_a_file_is_no_hierarchy_and_a_metadata_document_tells_where_one_is(tmp_p
         resolve_store(tmp_path / "zarr.json")
 
 
-def test_the_stores_of_zarr_python_that_are_files_resolve(tmp_path, archive):
+def test_file_stores_of_zarr_python_resolve(tmp_path, archive):
     zarr = pytest.importorskip("zarr")
     from zarr.storage import StorePath
 

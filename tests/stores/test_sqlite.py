@@ -21,7 +21,7 @@ def store(tmp_path):
         yield store
 
 
-def test_reading_makes_no_file(tmp_path):
+def test_reading_creates_no_file(tmp_path):
     store = SQLiteStore(tmp_path / "x" / "y.sqlite")
     assert store.get("k") is None
     assert store.get("k", (0, 1)) is None
@@ -55,7 +55,7 @@ def test_many_keys_are_listed_page_by_page(store):
     assert [*store.list()] == []
 
 
-def test_a_large_opened_value_stays_while_it_is_replaced(store):
+def test_large_opened_value_is_stable_during_replacement(store):
     old, new = os.urandom(3_000_000), os.urandom(2_000_000)
     store.put("k", old)
     value = store.open_value("k")
@@ -72,7 +72,7 @@ def test_a_large_opened_value_stays_while_it_is_replaced(store):
     assert store.open_value("k") is None
 
 
-def test_a_version_is_never_used_again(store):
+def test_versions_are_never_reused(store):
     store.put("k", b"1")
     first = store.stat("k").version
     store.delete("k")
@@ -80,13 +80,13 @@ def test_a_version_is_never_used_again(store):
     assert store.stat("k").version != first
 
 
-def test_keys_that_are_no_text_are_errors(store):
+def test_keys_that_are_not_valid_text_raise(store):
     with pytest.raises(StoreError):
         store.put("\udcff", b"")
     assert [*store.list()] == []
 
 
-def test_a_file_that_is_no_database_is_an_error(tmp_path):
+def test_file_that_is_not_a_database_raises(tmp_path):
     (tmp_path / "x.sqlite").write_bytes(b"something else entirely" * 100)
     store = SQLiteStore(tmp_path / "x.sqlite")
     for act in (lambda: store.get("k"), lambda: store.put("k", b""), lambda: [*store.list()]):
@@ -94,7 +94,7 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path):
             act()
 
 
-def test_a_database_of_something_else_reads_as_empty(tmp_path):
+def test_foreign_database_reads_as_empty(tmp_path):
     with sqlite3.connect(tmp_path / "x.sqlite") as db:
         db.execute("CREATE TABLE mine (a)")
     db.close()
@@ -104,7 +104,7 @@ def test_a_database_of_something_else_reads_as_empty(tmp_path):
     store.close()
 
 
-def test_it_refuses_to_write_when_read_only(tmp_path):
+def test_read_only_store_refuses_writes(tmp_path):
     store = SQLiteStore(tmp_path / "x.sqlite", read_only=True)
     for write in (lambda: store.put("k", b""), lambda: store.delete("k"), lambda: store.delete_prefix("")):
         with pytest.raises(ReadOnlyError):
@@ -125,7 +125,7 @@ for i in range(150):
 """
 
 
-def test_processes_write_at_once_and_nothing_is_lost(tmp_path):
+def test_concurrent_processes_lose_no_writes(tmp_path):
     path = str(tmp_path / "x.sqlite")
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, name]) for name in "abc"]
     assert [writer.wait(120) for writer in writers] == [0, 0, 0]
@@ -150,7 +150,7 @@ for i in range(100):
 """
 
 
-def test_processes_that_change_one_value_lose_nothing(tmp_path):
+def test_concurrent_updates_of_one_value_lose_nothing(tmp_path):
     path = str(tmp_path / "x.sqlite")
     writers = [subprocess.Popen([sys.executable, "-c", COUNTER, path, name]) for name in "abc"]
     assert [writer.wait(120) for writer in writers] == [0, 0, 0]
@@ -159,7 +159,7 @@ def test_processes_that_change_one_value_lose_nothing(tmp_path):
         assert all(store.get(f"made/{i}") == b"." for i in range(100)), "each was made by one"
 
 
-def test_a_killed_writer_leaves_a_file_that_works(tmp_path):
+def test_killed_writer_leaves_a_valid_file(tmp_path):
     path = str(tmp_path / "x.sqlite")
     source = """
 import sys
@@ -187,7 +187,7 @@ while True:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_child_uses_connections_of_its_own(store):
+def test_forked_child_opens_new_connections(store):
     store.put("k", b"parent")
     child = os.fork()
     if not child:
@@ -202,7 +202,7 @@ def test_a_forked_child_uses_connections_of_its_own(store):
     store.put("k", b"again")
 
 
-def test_hierarchies_live_in_it(tmp_path):
+def test_hierarchies_are_stored(tmp_path):
     path = tmp_path / "cube.sqlite"
     data = np.random.default_rng(0).normal(size=(50, 60))
     root = exzarr.create_group(f"sqlite://{path}")

@@ -59,7 +59,7 @@ def test_options_of_the_other_stores(scheme, given, wanted):
     assert object_arguments(scheme, given) == {"options": wanted}
 
 
-def test_what_the_store_itself_takes_goes_to_the_store():
+def test_arguments_of_the_store_are_passed_to_it():
     found = object_arguments("s3", {"single_writer": "true", "concurrency": "7", "region": "r"})
     assert found == {"options": S3Options(region="r"), "single_writer": True, "concurrency": 7}
     for absent in ("403", (403,), [403]):
@@ -84,7 +84,7 @@ def test_what_the_store_itself_takes_goes_to_the_store():
         ("https", {"region": "x"}, "a https:// URL has no option 'region'"),
     ],
 )  # fmt: skip
-def test_what_nothing_can_use_is_an_error_that_names_it(scheme, given, said):
+def test_unknown_option_raises_and_is_named(scheme, given, said):
     with pytest.raises(ArgumentError, match="storage_options") as caught:
         object_arguments(scheme, given)
     assert said in str(caught.value)
@@ -124,7 +124,7 @@ def test_stores_that_take_no_options_refuse_them(tmp_path, kind):
         exzarr.create_group(place, overwrite=True, storage_options=empty).store.close()
 
 
-def test_options_of_fsspec_s_file_systems_go_there():
+def test_options_of_fsspec_are_passed_to_the_file_system():
     pytest.importorskip("fsspec")
     options = {"auto_mkdir": True, "single_writer": "true"}
     store, inside = resolve_store("local:///tmp", storage_options=options)

@@ -96,7 +96,7 @@ RANGES = [
 
 
 @pytest.mark.parametrize("name", ["value", "a b%41#?é"])
-def test_values_and_their_parts_are_right(odd, make, name):
+def test_values_and_ranges_are_correct(odd, make, name):
     store = make(odd.url)
     for wanted in RANGES:
         start, length = wanted or (0, None)
@@ -121,7 +121,7 @@ def test_values_and_their_parts_are_right(odd, make, name):
     assert room[:5000] == VALUE
 
 
-def test_empty_values_are_there(odd, make):
+def test_empty_values_exist(odd, make):
     store = make(odd.url)
     assert bytes(store.get("empty")) == b""
     assert store.size("empty") == 0
@@ -129,7 +129,7 @@ def test_empty_values_are_there(odd, make):
     assert bytes(store.get("empty", (-5, None))) == b""
 
 
-def test_arrays_are_those_that_zarr_python_wrote(odd, make, folder):
+def test_arrays_equal_those_that_zarr_python_wrote(odd, make, folder):
     for version in (2, 3):
         a = exzarr.open(make(f"{odd.url}/{version}.zarr/a"))
         expected = zarr.open_array(folder / f"{version}.zarr/a", mode="r")[...]
@@ -144,7 +144,7 @@ def test_arrays_are_those_that_zarr_python_wrote(odd, make, folder):
     assert sharded.nchunks_initialized == 16
 
 
-def test_obstores_own_stores_read_odd_servers_too(folder):
+def test_obstore_stores_read_unusual_servers(folder):
     with web_server(folder, chunked=True, user="me:hush") as web:
         headers = {"authorization": "Basic bWU6aHVzaA=="}
         theirs = obstore.store.HTTPStore.from_url(
@@ -153,7 +153,7 @@ def test_obstores_own_stores_read_odd_servers_too(folder):
         assert bytes(ObjectStore(theirs).get("value", (3, 9))) == VALUE[3:12]
 
 
-def test_compressed_bodies_are_bounded_and_must_be_whole(folder):
+def test_compressed_bodies_are_limited_and_must_be_complete(folder):
     with web_server(folder, gzipped=True) as web:
         from exzarr.stores.objects import web as module
 
@@ -166,7 +166,7 @@ def test_compressed_bodies_are_bounded_and_must_be_whole(folder):
         assert bytes(ObjectStore(web.url).get("value")) == VALUE
 
 
-def test_users_of_urls_are_sent_and_shown_nowhere(folder, make):
+def test_user_of_a_url_is_sent_but_never_shown(folder, make):
     with web_server(folder, user="me:hush") as web:
         url = web.url.replace("://", "://me:hush@")
         store = make(url)
@@ -205,7 +205,7 @@ def test_credentials_do_not_follow_a_redirect_to_another_host(folder, chunked):
 
 @pytest.mark.parametrize("propfind", [404, 405, 501, 403])
 @pytest.mark.parametrize("status", [404, 410])
-def test_an_absent_path_is_no_node(folder, make, propfind, status):
+def test_missing_path_is_no_node(folder, make, propfind, status):
     with web_server(folder, absent=status, propfind=propfind) as web:
         for path in ("", "/nothing", "/nothing/below.zarr"):
             for opened in (exzarr.open, exzarr.open_group, exzarr.open_array):
@@ -217,7 +217,7 @@ def test_an_absent_path_is_no_node(folder, make, propfind, status):
         assert "b" not in exzarr.open(make(f"{web.url}/3.zarr"))
 
 
-def test_a_status_that_means_absent_is_named(folder, make):
+def test_error_names_the_option_absent(folder, make):
     with web_server(folder, absent=403) as web:
         url = f"{web.url}/3.zarr"
         for act in (
@@ -248,7 +248,7 @@ def test_only_some_statuses_can_mean_absent(make):
             make("http://localhost", absent=wrong)
 
 
-def test_objects_that_a_bucket_denies_are_absent_on_request(s3_server):
+def test_denied_objects_are_missing_with_option_absent(s3_server):
     store = s3_server.store("x")
     a = exzarr.create_array(store, shape=(4,), chunks=(2,), dtype="i4", fill_value=5)
     a[:2] = 1
@@ -263,7 +263,7 @@ def test_objects_that_a_bucket_denies_are_absent_on_request(s3_server):
             lenient.put("c/1", b"")  # only reading is lenient
 
 
-def test_nothing_is_deleted_where_the_bucket_denies_listing(s3_server):
+def test_nothing_is_deleted_if_the_bucket_denies_listing(s3_server):
     store = s3_server.store("x")
     root = exzarr.create_group(store)
     root.create_array("a", data=np.arange(4), chunks=2)
@@ -282,7 +282,7 @@ def test_nothing_is_deleted_where_the_bucket_denies_listing(s3_server):
 
 
 @pytest.mark.parametrize("status", [500, 503, 405, 418])
-def test_a_server_that_fails_is_not_taken_for_one_that_has_nothing(folder, make, status):
+def test_failing_server_is_not_treated_as_empty(folder, make, status):
     with web_server(folder, absent=status) as web:
         store = ObjectStore(web.url, retry=QUICK) if make is ObjectStore else make(web.url)
         for act in (
@@ -304,18 +304,18 @@ def test_a_server_that_fails_is_not_taken_for_one_that_has_nothing(folder, make,
      "http://h?x=1", "http://h/#f", "http://h\n", "http://h/<a>", "https://:80"],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [S3Options, GCSOptions, AzureOptions])
-def test_endpoints_that_are_no_urls_are_refused(kind, endpoint):
+def test_invalid_endpoints_raise(kind, endpoint):
     with pytest.raises(ArgumentError, match=f"{kind.__name__}.*endpoint.*http"):
         kind(endpoint=endpoint)
 
 
-def test_endpoints_of_the_environment_are_looked_at(monkeypatch):
+def test_endpoints_of_the_environment_are_checked(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
     with pytest.raises(ArgumentError, match="environment.*localhost:9000.*http"):
         ObjectStore("s3://bucket/x", options=S3Options(region="us-east-1", anonymous=True))
 
 
-def test_other_options_are_looked_at():
+def test_other_options_are_checked():
     for make, words in (
         (lambda: S3Options(region="a b"), "region"),
         (lambda: S3Options(region=""), "region"),
@@ -336,7 +336,7 @@ def test_other_options_are_looked_at():
         assert "hu\nsh" not in str(caught.value)
 
 
-def test_panics_of_the_library_are_errors_of_the_store():
+def test_panics_of_obstore_raise_store_errors():
     client = obstore.store.S3Store(
         "bucket",
         config={
@@ -375,7 +375,7 @@ def dead():
 
 
 @pytest.mark.parametrize("host", ["refused", "unknown"])
-def test_dead_hosts_get_two_attempts(dead, make, host):
+def test_unreachable_hosts_get_two_attempts(dead, make, host):
     url = dead if host == "refused" else "http://no-such-host.invalid"
     words = "refuses connections|Connect" if host == "refused" else "unknown|not known"
     tried = []
@@ -389,7 +389,7 @@ def test_dead_hosts_get_two_attempts(dead, make, host):
     assert _retrying.is_transient(UnreachableError("no"))
 
 
-def test_buckets_behind_dead_endpoints_get_two_attempts(dead):
+def test_unreachable_endpoints_get_two_attempts(dead):
     store = ObjectStore("s3://bucket/x", options=S3Options(endpoint=dead, region="us-east-1", anonymous=True))
     for act in (lambda: store.get("k"), lambda: store.put("k", b""), lambda: [*store.list()]):
         with pytest.raises(UnreachableError, match="2 times"):
@@ -399,7 +399,7 @@ def test_buckets_behind_dead_endpoints_get_two_attempts(dead):
                     retry=Retry(attempts=9, wait_initial=0, wait_jitter=0, unreachable=5)).get("k")  # fmt: skip
 
 
-def test_retries_of_streams_are_as_many_as_their_caller_says():
+def test_streams_use_the_given_number_of_retries():
     assert Retry(attempts=9).next_wait(UnreachableError("no"), 2, 0) is None
     assert Retry(attempts=9).next_wait(StoreError("no"), 2, 0) is not None
     assert Retry(attempts=9, unreachable=3).next_wait(UnreachableError("no"), 2, 0) is not None
@@ -408,7 +408,7 @@ def test_retries_of_streams_are_as_many_as_their_caller_says():
         Retry(attempts=2, unreachable=0)
 
 
-def test_what_is_tried_again_for_more_than_a_second_is_a_warning(monkeypatch, caplog, folder):
+def test_retries_longer_than_a_second_are_logged(monkeypatch, caplog, folder):
     monkeypatch.setattr(_retrying, "_warned", -9.0)
     errors = [StoreError("at https://host: try later")] * 6
     waits = []
@@ -431,7 +431,7 @@ def test_what_is_tried_again_for_more_than_a_second_is_a_warning(monkeypatch, ca
     assert not caplog.records
 
 
-def test_commands_say_on_stderr_that_they_try_again(folder):
+def test_commands_report_retries_on_stderr(folder):
     with web_server(folder, absent=503) as web:
         command = [sys.executable, "-m", "exzarr", "info", f"{web.url}/nothing"]
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -445,13 +445,13 @@ def test_commands_say_on_stderr_that_they_try_again(folder):
     assert "<" not in line
 
 
-def test_wrappers_that_try_again_keep_the_kind_of_error(dead):
+def test_retry_wrapper_keeps_the_error_type(dead):
     store = RetryStore(ObjectStore(dead), Retry(attempts=5, wait_initial=0, wait_jitter=0))
     with pytest.raises(UnreachableError):
         store.get("k")
 
 
-def test_the_test_server_serves(folder):
+def test_test_server_works(folder):
     """As the other tests take for granted."""
     with web_server(folder) as web, urllib.request.urlopen(f"{web.url}/value") as response:
         assert response.read() == VALUE

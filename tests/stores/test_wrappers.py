@@ -13,7 +13,7 @@ from exzarr.errors import InvalidKeyError, ReadOnlyError
 from exzarr.stores import LocalStore, MemoryStore, PrefixStore, ReadOnlyStore, StoreWrapper
 
 
-def test_every_name_of_the_package_is_there():
+def test_all_exported_names_exist():
     for name in exzarr.stores.__all__:
         assert getattr(exzarr.stores, name) is not None
     assert dir(exzarr.stores) == sorted(exzarr.stores.__all__)
@@ -21,7 +21,7 @@ def test_every_name_of_the_package_is_there():
         _ = exzarr.stores.S4Store
 
 
-def test_a_wrapper_hands_on_the_faster_ways_of_its_store():
+def test_wrapper_forwards_the_overrides_of_its_store():
     calls = []
 
     class Told(MemoryStore):
@@ -50,7 +50,7 @@ def test_a_wrapper_hands_on_the_faster_ways_of_its_store():
     assert calls == ["read_into", "read_ranges", "open_value", "delete_prefix"]
 
 
-def test_a_prefix_store_cannot_be_left(tmp_path):
+def test_prefix_store_gives_no_access_outside_its_prefix(tmp_path):
     inner = LocalStore(tmp_path)
     inner.put("secret", b"1")
     inner.put("p/a", b"1")
@@ -64,21 +64,21 @@ def test_a_prefix_store_cannot_be_left(tmp_path):
         PrefixStore(inner, "../x")
 
 
-def test_where_a_value_lies_is_known_through_wrappers(tmp_path):
+def test_wrappers_forward_local_path(tmp_path):
     store = ReadOnlyStore(PrefixStore(LocalStore(tmp_path), "p"))
     assert Path(store.local_path("a/b")) == tmp_path / "p" / "a" / "b"
     assert Path(store.local_path("")) == tmp_path / "p"
     assert PrefixStore(MemoryStore(), "p").local_path("a") is None
 
 
-def test_a_prefix_of_a_store_that_is_read_only_is(tmp_path):
+def test_prefix_of_a_read_only_store_is_read_only(tmp_path):
     store = PrefixStore(LocalStore(tmp_path, read_only=True), "p")
     assert store.read_only is True
     with pytest.raises(ReadOnlyError, match="'p/a'"):
         store.put("a", b"")
 
 
-def test_wrappers_pickle_with_what_they_wrap(tmp_path):
+def test_wrappers_pickle_with_their_inner_store(tmp_path):
     store = ReadOnlyStore(PrefixStore(LocalStore(tmp_path), "p"))
     again = pickle.loads(pickle.dumps(store))
     assert again == store
@@ -86,7 +86,7 @@ def test_wrappers_pickle_with_what_they_wrap(tmp_path):
     assert again.read_only is True
 
 
-def test_urls_and_reprs_say_what_is_wrapped(tmp_path):
+def test_urls_and_reprs_show_the_inner_store(tmp_path):
     store = PrefixStore(LocalStore(tmp_path), "p/q")
     assert store.url == f"{LocalStore(tmp_path).url}/p/q"
     assert repr(store) == f"PrefixStore({LocalStore(tmp_path)!r}, 'p/q')"
@@ -124,7 +124,7 @@ def test_a_wrapper_that_overrides_put_sees_updates_and_new_values(tmp_path):
         exzarr.create_array(store, shape=8, dtype="i1", chunks=4)
 
 
-def test_a_wrapper_that_overrides_put_keeps_out_whom_its_store_keeps_out(tmp_path):
+def test_wrapper_that_overrides_put_excludes_the_same_writers(tmp_path):
     inner = LocalStore(tmp_path)
     store = Told(inner)
     store.put("k", b"old")

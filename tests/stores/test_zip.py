@@ -43,7 +43,7 @@ def everything(store) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_members_read_alike_however_they_are_compressed(tmp_path, method):
+def test_members_read_equal_with_every_compression(tmp_path, method):
     value = b"".join(i.to_bytes(4, "little") for i in range(5000))
     with ZipStore(written(tmp_path / "x.zip", {"a/b": value, "empty": b""}, method)) as store:
         assert store.get("a/b") == value
@@ -71,7 +71,7 @@ def test_members_read_alike_however_they_are_compressed(tmp_path, method):
 @pytest.mark.parametrize(
     "name", ["v2/data.zipped_from_within", "v3/data.zipped_from_within", "v3/data.uncompressed"]
 )
-def test_fixtures_of_others_hold_what_their_folder_holds(name):
+def test_zip_fixtures_equal_their_folders(name):
     path = FIXTURES / f"{name}.zarr.zip"
     if not path.exists():
         pytest.skip("the fixtures are not here")
@@ -104,7 +104,7 @@ def test_names_that_begin_with_a_dot_and_a_slash_are_read(tmp_path):
         assert everything(store) == {"a/b": b"1"}
 
 
-def test_of_members_with_one_name_the_last_counts(tmp_path):
+def test_last_member_of_a_name_counts(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
@@ -136,7 +136,7 @@ def test_a_zip_behind_other_bytes_is_read(tmp_path):
     assert everything(ZipStore(tmp_path / "y.zip")) == {"a": b"value"}
 
 
-def test_what_is_open_stays_as_it_was_when_the_file_is_replaced(tmp_path):
+def test_open_store_is_stable_when_the_file_is_replaced(tmp_path):
     path = tmp_path / "x.zip"
     old = ZipStore(written(path, {"a": b"old"}))
     with ZipStore(path, mode="w") as new:
@@ -152,7 +152,7 @@ def test_a_pickle_of_a_store_that_reads_reads(tmp_path):
     assert again.get("a") == b"1"
 
 
-def test_a_zip_that_is_not_there_is_not_found(tmp_path):
+def test_missing_zip_raises(tmp_path):
     with pytest.raises(NodeNotFoundError, match=r"x\.zip"):
         ZipStore(tmp_path / "x.zip")
     with pytest.raises(StoreError):
@@ -162,7 +162,7 @@ def test_a_zip_that_is_not_there_is_not_found(tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_forked_child_reads_beside_its_parent(tmp_path):
+def test_forked_child_reads_concurrently_with_its_parent(tmp_path):
     values = {f"{i}": os.urandom(1000) * 3 for i in range(50)}
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
         store = ZipStore(written(tmp_path / f"{method}.zip", values, method))
@@ -177,7 +177,7 @@ def test_a_forked_child_reads_beside_its_parent(tmp_path):
 # -- writing -------------------------------------------------------------------------
 
 
-def test_others_read_what_was_written(tmp_path):
+def test_other_software_reads_the_archive(tmp_path):
     values = {"zarr.json": b"{}", "a/c/0": os.urandom(5000), "é/x y": b"", "big": bytes(1 << 20)}
     with ZipStore(tmp_path / "x.zip", mode="w") as store:
         for key, value in values.items():
@@ -190,7 +190,7 @@ def test_others_read_what_was_written(tmp_path):
     assert everything(ZipStore(tmp_path / "x.zip")) == values
 
 
-def test_zarr_python_reads_what_was_written(tmp_path):
+def test_zarr_python_reads_the_archive(tmp_path):
     zarr = pytest.importorskip("zarr")
     import numpy as np
 
@@ -204,7 +204,7 @@ def test_zarr_python_reads_what_was_written(tmp_path):
         assert np.array_equal(zarr.open_array(theirs, mode="r")[:], data)
 
 
-def test_like_content_makes_like_files(tmp_path):
+def test_equal_content_gives_equal_files(tmp_path):
     for name in ("x.zip", "y.zip"):
         with ZipStore(tmp_path / name, mode="w") as store:
             store.put("a", b"1")
@@ -233,7 +233,7 @@ def test_an_archive_in_which_everything_was_deleted_or_nothing_put_is_empty(tmp_
         assert everything(ZipStore(tmp_path / name)) == {}
 
 
-def test_until_it_is_closed_the_old_archive_is_there(tmp_path):
+def test_old_archive_stays_until_close(tmp_path):
     path = written(tmp_path / "x.zip", {"a": b"old"})
     store = ZipStore(path, mode="w")
     store.put("a", b"new")
@@ -243,7 +243,7 @@ def test_until_it_is_closed_the_old_archive_is_there(tmp_path):
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_with_block_that_fails_leaves_the_old_archive_and_nothing_else(tmp_path):
+def test_failed_with_block_leaves_only_the_old_archive(tmp_path):
     path = written(tmp_path / "x.zip", {"a": b"old"})
 
     def fail(store):
@@ -334,7 +334,7 @@ def test_without_locks_each_writer_has_its_own_file_and_the_last_one_remains(tmp
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_zip_is_synced_before_it_is_there_where_that_is_asked_for(tmp_path, monkeypatch):
+def test_zip_is_synced_before_the_rename_with_fsync(tmp_path, monkeypatch):
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append((tmp_path / "x.zip").exists()), real(fd)))
@@ -346,7 +346,7 @@ def test_a_zip_is_synced_before_it_is_there_where_that_is_asked_for(tmp_path, mo
     assert synced == [False, True]  # the file, and its folder
 
 
-def test_a_store_that_is_never_closed_says_so_and_leaves_the_old_archive(tmp_path, run_python):
+def test_unclosed_store_warns_and_leaves_the_old_archive(tmp_path, run_python):
     path = written(tmp_path / "x.zip", {"a": b"old"})
     drop = [ZipStore(path, mode="w")]
     drop[0].put("a", b"new")
@@ -362,7 +362,7 @@ def test_a_store_that_is_never_closed_says_so_and_leaves_the_old_archive(tmp_pat
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_forked_child_that_ends_does_not_take_its_parents_archive_away(tmp_path):
+def test_forked_child_does_not_discard_its_parents_archive(tmp_path):
     store = ZipStore(tmp_path / "x.zip", mode="w")
     store.put("a", b"1")
     child = os.fork()
@@ -375,7 +375,7 @@ def test_a_forked_child_that_ends_does_not_take_its_parents_archive_away(tmp_pat
     assert everything(ZipStore(tmp_path / "x.zip")) == {"a": b"1"}
 
 
-def test_a_write_that_fails_spoils_the_archive_for_good_and_leaves_the_old_one(tmp_path, monkeypatch):
+def test_failed_write_invalidates_the_new_archive_and_leaves_the_old_one(tmp_path, monkeypatch):
     path = written(tmp_path / "x.zip", {"a": b"old"})
     store = ZipStore(path, mode="w")
     store.put("b", b"new")
@@ -395,7 +395,7 @@ def test_a_write_that_fails_spoils_the_archive_for_good_and_leaves_the_old_one(t
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_mode_x_refuses_what_is_there_and_what_came_meanwhile(tmp_path):
+def test_mode_x_refuses_an_existing_file(tmp_path):
     path = written(tmp_path / "x.zip", {"a": b"old"})
     with pytest.raises(NodeExistsError):
         ZipStore(path, mode="x")
@@ -424,7 +424,7 @@ def test_a_store_that_reads_refuses_to_write(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["r", "w"])
-def test_a_closed_store_says_so_and_closes_twice(tmp_path, mode):
+def test_closed_store_raises_and_can_be_closed_again(tmp_path, mode):
     path = written(tmp_path / "x.zip", {"a": b"1"})
     store = ZipStore(path, mode=mode)
     store.close()
@@ -439,7 +439,7 @@ def test_a_closed_store_says_so_and_closes_twice(tmp_path, mode):
             use()
 
 
-def test_an_archive_where_none_can_be_written_is_an_error(tmp_path):
+def test_archive_at_an_invalid_place_raises(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot write a zip file"):
         ZipStore(tmp_path / "file" / "x.zip", mode="w")

@@ -1,4 +1,4 @@
-"""Reading one open file at many places at once."""
+"""Concurrent reads at given offsets of one open file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FileAt", "Positioned"]
 
 
 class FileAt:
-    """Reads an open file at given places, from any number of threads."""
+    """Reader of an open file at given offsets, for any number of threads."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -20,7 +20,7 @@ class FileAt:
         return os.fstat(self.fd).st_size
 
     def read(self, start: int, length: int) -> bytes:
-        """`length` bytes from `start` on, less only where the file ends."""
+        """Return `length` bytes from `start` on, or fewer if the file ends before."""
         parts = []
         while length > 0:
             part = self._read(start, length)
@@ -46,7 +46,7 @@ class FileAt:
     if hasattr(os, "preadv"):
 
         def read_into(self, start: int, buffer: memoryview) -> int:
-            """Fill `buffer` from `start` on; how many bytes there were."""
+            """Fill `buffer` from `start` on. Return the number of bytes read."""
             done = 0
             while done < len(buffer):
                 n = os.preadv(self.fd, (buffer[done:] if done else buffer,), start + done)
@@ -64,7 +64,7 @@ class FileAt:
 
 
 class Positioned(RawIOBase):
-    """A file object on a `FileAt`, for the standard library: its position is its own."""
+    """File object on a `FileAt`, with its own position, for the standard library."""
 
     def __init__(self, file: FileAt) -> None:
         self._file = file

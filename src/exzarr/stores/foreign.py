@@ -1,4 +1,4 @@
-"""Files that are not Zarr: recognised by their first bytes, or by their name, with what to do about them."""
+"""File formats other than Zarr: recognition by first bytes or by name, and advice on how to convert or read them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Foreign", "foreign_file", "foreign_name"]
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A kind of file.
+    """A file format.
 
     Attributes
     ----------
     what
-        Its name, with an article.
+        Name of the format, with an article.
     advice
-        How its content becomes Zarr, or is read as Zarr.
+        How to convert the file to Zarr, or read it as Zarr.
     """
 
     what: str
@@ -90,7 +90,7 @@ _MAGIC: tuple[tuple[int, bytes, Foreign], ...] = (
     (0, b"7z\xbc\xaf\x27\x1c", ARCHIVE),
     (257, b"ustar", ARCHIVE),
 )
-"""Where in a file its mark stands, and what it is."""
+"""Offset of the magic bytes, magic bytes, and format."""
 
 _SUFFIXES = {
     **dict.fromkeys((".h5", ".hdf5", ".hdf", ".he5", ".h5ad", ".loom", ".mat73"), HDF5),
@@ -112,15 +112,15 @@ _SUFFIXES = {
     **dict.fromkeys((".pkl", ".pickle"), PICKLE),
     **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z"), ARCHIVE),
 }
-"""What a name says, where there is nothing to read, or no mark in it."""
+"""Format by suffix, for files without known magic bytes."""
 
 _HDF5_STARTS = (0, 512, 1024, 2048, 4096, 8192)
-"""Where an HDF5 file may begin, behind a block of its writer's:
+"""Offsets at which HDF5 data may begin, after a user block:
 https://docs.hdfgroup.org/hdf5/v1_14/_f_m_t3.html#Superblock."""
 
 
 def foreign_file(file: str) -> Foreign | None:
-    """What a local file is, by its first bytes, or by its name where these say nothing; None for unknown ones."""
+    """Return the format of a local file, by its first bytes, else by its name; None if it is unknown."""
     by_name = foreign_name(file)
     if by_name in (NPZ, EXCEL):  # zip archives inside
         return by_name
@@ -138,5 +138,5 @@ def foreign_file(file: str) -> Foreign | None:
 
 
 def foreign_name(place: str) -> Foreign | None:
-    """What a file is by its name (the last part of a path or URL); None where it says nothing."""
+    """Return the format of a file by its name (the last part of a path or URL); None if it is unknown."""
     return _SUFFIXES.get(os.path.splitext(place.rstrip("/"))[1].lower())

@@ -1,7 +1,8 @@
-"""Keys ↔ bytes in whatever fsspec has a file system for: FTP, SSH, HDFS, WebDAV, Dropbox and many more.
+"""Store in a file system of fsspec: FTP, SSH, HDFS, WebDAV, Dropbox and many more.
 
-Of web servers, three things are checked that fsspec does not: whether "not found" is the server's answer (fsspec says
-so for every failed look), whether a range was served (or the whole value), and whether a folder can be listed.
+For web servers, this store makes three checks that fsspec does not. "Not found" must be the server's answer (fsspec
+reports it for every failed request). A response to a range request must be the range and not the whole value. And
+a folder must be listable.
 """
 
 from __future__ import annotations
@@ -44,33 +45,32 @@ LARGE_NBYTES = 1 << 30
 
 
 class FsspecStore(Store):
-    """A folder of one of fsspec's file systems.
+    """Folder in one of fsspec's file systems.
 
-    Whether a put is atomic is the file system's affair, and nearly none has conditional puts: changing a part of
-    a chunk is refused unless the caller says that nobody else writes meanwhile.
+    Puts are atomic only if the file system's are. Nearly no file system has conditional puts. Partial writes
+    of a chunk are therefore refused, unless you declare that there is no other writer (`single_writer`).
 
     Parameters
     ----------
     where
         A URL that fsspec knows (https://filesystem-spec.readthedocs.io), such as ``sftp://host/path``; or a
-        file system of fsspec's, with `path`.
+        file system of fsspec, with `path`.
     path
         The folder in a file system.
     storage_options
-        For a URL: what its file system takes. Shown nowhere.
+        For a URL: the options of its file system. No message shows them.
     single_writer
-        Nobody else writes to this place meanwhile: the caller's responsibility.
+        Declare that there is no other writer. With other writers, data can be lost.
     concurrency
-        Requests that a read wants in flight. Default: 16 where the file system is remote, else none.
+        Preferred number of requests in flight. Default: 16 if the file system is remote, else 0.
     read_only
         Refuse writes.
     lists
-        Whether listings of the file system are complete. Default: True, except for web servers: their listings
-        are pages of HTML, made for people, and what these leave out is not known. True for a web server is the
-        caller's responsibility.
+        True if listings of the file system are complete. Default: True, except for web servers. Their listings
+        are HTML pages, which may omit files. Set True for a web server only if its pages are complete.
     absent
-        HTTP statuses by which a server says that something is not there, beside 404 and 410: ``(403,)``. Then what
-        may not be read counts as absent, too, and reads as fill values.
+        HTTP statuses that mean that a key is missing, in addition to 404 and 410: ``(403,)``. Forbidden chunks
+        then count as missing too, and read as fill values.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class FsspecStore(Store):
         self._protocol: str = protocol if isinstance(protocol, str) else protocol[0]
         self._web = _is_web(self._fs)
         self._serves_ranges = False
-        """Whether the web server has been seen to serve a range that is not the whole value."""
+        """True once the web server has served a range that is not the whole value."""
         self._lists = not self._web if lists is None else lists
         self.single_writer = single_writer
         if concurrency is None:
@@ -108,7 +108,7 @@ class FsspecStore(Store):
         return f"{self.path}/{self._quoted(check_key(key))}"
 
     def _quoted(self, key: str) -> str:
-        """A key as a part of the file system's paths, which are URLs for web servers."""
+        """Return a key as a part of the file system's paths, which are URLs for web servers."""
         return quote(key) if self._web else key
 
     def _ask(self, what: str, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
@@ -124,14 +124,14 @@ class FsspecStore(Store):
             raise listing_error(self, key, "the file system has no listing") from None
         except UnicodeEncodeError as error:
             raise InvalidKeyError(f"{self} cannot hold the key {key!r}: {error}") from None
-        except Exception as error:  # noqa: BLE001 - file systems raise what they like
+        except Exception as error:  # noqa: BLE001 - file systems raise errors of any type
             if what == "get" and _status(error) in (410, *self.absent):
                 raise FileNotFoundError(key) from None
             made = self._error(what, key, error)
         raise made
 
     def _is_absent(self, error: OSError) -> bool:
-        """Whether "not found" is what the place says. fsspec says so of a web server that fails or is out of reach, too."""
+        """Return True if "not found" is the answer. fsspec also raises it if a web server fails or is unreachable."""
         cause = error.__cause__
         if cause is None or isinstance(cause, FileNotFoundError):
             return True
@@ -147,7 +147,7 @@ class FsspecStore(Store):
         made = kind(f"cannot {what} key {key!r} in {self}: {text}")
         made.errno = errno.EACCES if status == 403 else error.errno if isinstance(error, OSError) else None
         if isinstance(error, socket.gaierror) or kind is UnreachableError:
-            made.errno = None  # numbers of its own
+            made.errno = None  # not a system errno
         return made
 
     # -- reading -----------------------------------------------------------------
@@ -158,9 +158,9 @@ class FsspecStore(Store):
             if byte_range is None:
                 return self._ask("get", key, self._fs.cat_file, path)  # type: ignore[no-any-return]
             start, length = byte_range
-            resolve_range(byte_range, 0)  # complains
+            resolve_range(byte_range, 0)  # validate the range
             end: int | None
-            # File systems differ in what they make of these; some take the memory before they look.
+            # File systems treat these ranges in different ways. Some allocate the memory before they check the size.
             if start < 0 or length == 0 or (length or 0) > LARGE_NBYTES:
                 size = self.size(key)
                 if size is None:
@@ -175,7 +175,7 @@ class FsspecStore(Store):
         except FileNotFoundError:
             return None
         except StoreError:
-            # Some find a range that begins past the end an error.
+            # Some file systems raise an error for a range that begins past the end.
             size = None if byte_range is None or byte_range[0] < 0 else self.size(key)
             if size is not None and byte_range is not None and byte_range[0] >= size:
                 return b""
@@ -194,13 +194,13 @@ class FsspecStore(Store):
             if info["type"] == "directory":
                 return None
             size: int | None = info["size"]
-            # Web servers need not tell it; the value does.
+            # Web servers need not send the size. Then read the value.
             return len(self._ask("get", key, self._fs.cat_file, self._at(key))) if size is None else size
         except FileNotFoundError:
             return None
 
     def _part(self, key: str, data: bytes, start: int, end: int | None) -> Buffer:
-        """What was asked for, of what a web server sent: it may send the whole value instead of a range."""
+        """Return the requested part of a response: a web server may send the whole value instead of a range."""
         if start == 0:
             return data if end is None else data[:end]
         if not self._serves_ranges:
@@ -227,7 +227,7 @@ class FsspecStore(Store):
         if not self.single_writer:
             raise StoreError(
                 f"cannot change part of key {key!r} in {self}: the file system has no conditional put, so that "
-                "another writer's change could be lost; write whole chunks, or take the responsibility that "
+                "another writer's change could be lost; write whole chunks, or declare that "
                 "there is no other writer: FsspecStore(..., single_writer=True)"
             )
         super().update(key, change)
@@ -250,7 +250,7 @@ class FsspecStore(Store):
 
     # -- listing -----------------------------------------------------------------
 
-    # File systems remember what they have listed, and do not notice what others write.
+    # File systems cache their listings and do not notice changes by other writers. Clear the cache before each listing.
 
     @property
     def lists(self) -> bool:
@@ -271,7 +271,7 @@ class FsspecStore(Store):
         return (str(path)[skip:] for path in found)
 
     def _walk(self, prefix: str) -> Iterator[str]:
-        """`list`, page by page."""
+        """Iterate over the keys under `prefix`, one page of the web server at a time."""
         pending = [prefix]
         while pending:
             at = pending.pop()
@@ -285,7 +285,7 @@ class FsspecStore(Store):
             raise listing_error(
                 self,
                 prefix,
-                "a web server has no listing, or one for people (FsspecStore(..., lists=True) relies on that)"
+                "a web server has no listing, or only HTML pages (FsspecStore(..., lists=True) uses these)"
                 if self._web
                 else "the store was made with lists=False",
             )
@@ -308,7 +308,7 @@ class FsspecStore(Store):
                 if path.rpartition("/")[0] != folder:  # a link to elsewhere
                     continue
                 path = unquote(path)
-            if path != folder:  # which some list as a part of itself, and of a file all do
+            if path != folder:  # some file systems list the folder itself, and all list a file so
                 names[info["type"] == "directory"].add(path.rpartition("/")[2])
         return sorted(names[0]), sorted(names[1])
 
@@ -345,13 +345,13 @@ def _make(given: tuple[Any, str, dict[str, Any]], settings: dict[str, Any]) -> F
 def _passwords(url: str) -> list[str]:
     try:
         password = urlsplit(url.rpartition("::")[2]).password
-    except ValueError:  # no URL, which the file system will say
+    except ValueError:  # not a URL: the file system raises an error for it
         return []
     return [password, unquote(password)] if password else []
 
 
 def _is_web(fs: Any) -> bool:
-    """Whether a file system, or the one behind it (a cache's, say), reads from a web server."""
+    """Return True if a file system, or the one inside it (such as inside a cache), reads from a web server."""
     while fs is not None:
         protocol = fs.protocol
         if "http" in ((protocol,) if isinstance(protocol, str) else protocol):
@@ -361,15 +361,15 @@ def _is_web(fs: Any) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that an error is about; None where there is none."""
+    """Return the HTTP status of an error; None if it has none."""
     status = getattr(error, "status", None)
     if status is None and isinstance(error, PermissionError):
-        return 403  # which file systems of object stores make of it
+        return 403  # file systems of object stores raise PermissionError for it
     return status if isinstance(status, int) else None
 
 
 def _is_unreachable(error: BaseException | None) -> bool:
-    """Whether a host refuses connections, or its name is unknown."""
+    """Return True if a host refuses connections or its name is unknown."""
     while error is not None:
         if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
             return True
@@ -385,12 +385,12 @@ def _file_system(where: Any, path: str, options: dict[str, Any], secrets: Sequen
         raise MissingDependencyError("this URL needs fsspec: pip install 'exzarr[remote]'") from error
     if isinstance(where, AbstractFileSystem):
         if options:
-            raise ArgumentError("storage_options go with a URL; a file system has its own")
+            raise ArgumentError(
+                "storage_options are for URLs; a file system has its own options: leave them out"
+            )
         return where, path
     if not isinstance(where, str):
-        raise ArgumentError(
-            f"an FsspecStore is made of a URL or a file system, not of a {type(where).__name__}"
-        )
+        raise ArgumentError(f"an FsspecStore needs a URL or a file system, not a {type(where).__name__}")
     scheme = where.partition("://")[0].partition("::")[0]
     try:
         get_filesystem_class(scheme)
@@ -400,7 +400,7 @@ def _file_system(where: Any, path: str, options: dict[str, Any], secrets: Sequen
         raise MissingDependencyError(f"{scheme}:// needs another library: {error}") from error
     try:
         fs, folder = url_to_fs(where, **options)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it was no connection
+    except Exception as error:  # noqa: BLE001 - any error means that there is no connection
         text = scrubbed(f"{type(error).__name__}: {error}", secrets)
     else:
         return fs, f"{folder.rstrip('/')}/{path}" if path else folder

@@ -1,7 +1,7 @@
-"""Locks between the threads of this process: first come, first served.
+"""Locks between the threads of this process, granted in the order of requests.
 
-What `Store.update` needs. Stores that other processes write to as well add what keeps those out, as
-`stores.file_locks` does.
+`Store.update` uses them. Stores that several processes write to add locks between processes
+(`stores.local.file_locks`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["ThreadLock", "deadline", "is_locked", "note_wait", "timed_out", "wai
 
 
 def deadline() -> float:
-    """When whoever begins to wait now gives up, by `time.monotonic`."""
+    """Return the time (`time.monotonic`) at which a wait that begins now times out."""
     return time.monotonic() + config.get().lock_timeout
 
 
 def timed_out(what: str, holder: str) -> LockTimeoutError:
-    """What is raised where the lock of `what` was not to be had in time."""
+    """Create the error for a lock of `what` that was not free in time."""
     seconds = config.get().lock_timeout
     return LockTimeoutError(
         f"waited {seconds:g} s for the lock of {what!r}, which is held by {holder}; "
@@ -41,17 +41,17 @@ _waits = _Waits()
 
 
 def waited() -> float:
-    """Seconds that this thread has waited for locks in its life: of processes, too."""
+    """Return the total seconds that this thread has waited for locks, including locks between processes."""
     return _waits.seconds
 
 
 def note_wait(seconds: float) -> None:
-    """This thread has waited so long for a lock."""
+    """Add the seconds that this thread has waited for a lock."""
     _waits.seconds += seconds
 
 
 class _Line:
-    """Who holds a lock, and who waits for it, in the order in which they came."""
+    """Holder of a lock, and the waiting threads in order."""
 
     __slots__ = ("holder", "waiting")
 
@@ -61,11 +61,10 @@ class _Line:
 
 
 class ThreadLock:
-    """``with ThreadLock(key, name): ...`` excludes every other thread that locks an equal `key`.
+    """Lock of a key: ``with ThreadLock(key, name): ...`` excludes other threads that lock an equal key.
 
-    `name` is what messages call it by.
-    A key costs nothing while nobody holds it. The lock is handed to whoever waited longest, so that
-    a thread that takes it again and again starves nobody. It is not reentrant.
+    Messages show `name`. A key needs no memory while it is not locked. The thread that has waited longest gets the
+    lock next, so no thread starves. The lock is not reentrant.
     """
 
     __slots__ = ("_key", "_line", "_name")
@@ -84,7 +83,7 @@ class ThreadLock:
         self.release()
 
     def acquire(self, end: float | None = None) -> None:
-        """Take the lock; LockTimeoutError where it is not free by `end` (by default, `deadline`)."""
+        """Acquire the lock. Raise LockTimeoutError if it is not free by `end` (default: `deadline`)."""
         with _guard:
             line = _lines.get(self._key)
             if line is None:
@@ -105,13 +104,13 @@ class ThreadLock:
             raise
         finally:
             note_wait(time.monotonic() - began)
-        # Who was handed the lock at the last moment has it.
+        # The lock may have been passed to this thread at the last moment.
         if not taken and self._leave(line, place):
             raise timed_out(self._name, _thread(line.holder))
         self._line = line
 
     def _leave(self, line: _Line, place: tuple[threading.Lock, int]) -> bool:
-        """Stop waiting. False where the lock has been handed over already."""
+        """Stop waiting. Return False if the lock has been passed to this thread already."""
         with _guard:
             if place not in line.waiting:
                 return False
@@ -121,7 +120,7 @@ class ThreadLock:
     def release(self) -> None:
         line, self._line = self._line, None
         with _guard:
-            # After a fork the child holds nothing: its parent does.
+            # A forked child holds no locks: its parent does.
             if line is None or _lines.get(self._key) is not line:
                 return
             if line.waiting:
@@ -132,7 +131,7 @@ class ThreadLock:
 
 
 def is_locked(key: Hashable) -> bool:
-    """Whether a thread of this process holds the lock of `key` just now."""
+    """Return True if a thread of this process holds the lock of `key`."""
     return key in _lines
 
 
@@ -146,7 +145,7 @@ _guard = threading.Lock()
 
 
 def _forget() -> None:
-    """A forked child has none of the threads that hold or wait."""
+    """Drop all locks in a forked child, which has none of the threads that hold or wait."""
     global _guard
     _guard = threading.Lock()
     _lines.clear()

@@ -1,4 +1,4 @@
-"""What the operating system says, as exzarr's exceptions."""
+"""Conversion of the operating system's errors to exzarr's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ABSENT = frozenset(
         errno.EISDIR,  # the key is a prefix of others
         errno.ESPIPE,  # a FIFO
         errno.ENXIO,  # a socket
-        errno.ELOOP,  # a link that points to itself, by whatever way
+        errno.ELOOP,  # a circular link
     }
 )
 _UNNAMEABLE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ} | ({errno.EINVAL} if os.name == "nt" else set()))
@@ -25,17 +25,17 @@ _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def is_absence(error: OSError, path: str) -> bool:
-    """Whether reading `path` failed because there is no file."""
+    """Return True if reading `path` failed because there is no file."""
     if error.errno in _ABSENT:
         return True
-    # What Windows says of a folder.
+    # Windows raises this for a folder.
     return os.name == "nt" and error.errno == errno.EACCES and os.path.isdir(path)
 
 
 def store_error(
     error: OSError | UnicodeError, store: Store, key: str, *, writing: bool = False
 ) -> StoreError:
-    """The exception to raise where the system refused to read or write `key`."""
+    """Return the exception to raise if the system refused to read or write `key`."""
     number = error.errno if isinstance(error, OSError) else None
     reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
     verb = "write" if writing else "read"

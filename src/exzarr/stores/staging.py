@@ -1,8 +1,8 @@
-"""Building a node aside, and putting it in its place when it is whole.
+"""Staging: building a node at a temporary place and moving it into place when it is complete.
 
-A new node that replaces another one is not written over it: it may be made of the old one, and making it may
-fail. `Store.aside` gives a place to build it, whose store has the keys that the node will have. `swap_in` then
-replaces all that is stored under the prefix. Stores without such a step return None.
+A new node does not overwrite the node that it replaces: it may be computed from the old one, and creating it may
+fail. `Store.aside` returns a staging area, whose store has the keys of the future node. `swap_in` then
+replaces everything that is stored under the prefix. Stores without such a step return None.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ __all__ = ["Aside", "HiddenFolder"]
 
 
 class Aside(Protocol):
-    """A place to build what is to be stored under one prefix of a store."""
+    """Staging area for the new content of one prefix of a store."""
 
     @property
     def store(self) -> Store:
-        """Where to build it, under the keys that it will have."""
+        """Store to build the content in, under its final keys."""
         ...
 
     @property
     def in_steps(self) -> bool:
-        """Whether `swap_in` takes several steps, so that a process that is killed leaves some of them undone."""
+        """True if `swap_in` takes several steps, so that a killed process may leave some of them undone."""
         ...
 
     def swap_in(self, *, replace: bool) -> bool:
-        """Store what was built under the prefix, in place of everything there.
+        """Replace everything under the prefix by the staged content.
 
-        Without `replace`: False, and nothing is done, where there is something.
+        Without `replace`, return False and do nothing if the prefix has content.
         """
         ...
 
     def discard(self) -> None:
-        """Remove what is left of it. It need not have been swapped in."""
+        """Remove the staging area, whether it was swapped in or not."""
         ...
 
 
 class HiddenFolder(LocalStore):
-    """A folder to build in. Messages and profiles name the store that the result goes to."""
+    """Hidden folder to build in. Messages and profiles name the destination."""
 
     goes_to = ""
 

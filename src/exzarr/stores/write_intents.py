@@ -1,11 +1,14 @@
-"""What a change in several steps says beforehand, so that what its writer leaves behind when it dies can be understood.
+"""Write intents: records of changes in several steps, from which recovery and `check` can finish or undo a change.
 
-There are two ways. Who changes one value after having stored others says what that value will be (`announce`): a
-store that writes temporary files writes it now, and the last step is to rename it. Who does something after a value
-has changed leaves a note (`Store.announce_intent`): a temporary file of its own.
+There are two kinds:
 
-Either way nothing is there in the end; who is killed leaves a temporary file that tells how far it meant to go.
-`exzarr.check` reads them; nobody else does. Stores without temporary files keep notes in memory, where a check in
+- A writer that stores other values and changes one value last announces the new value first (`announce`). A store
+  that writes temporary files writes it immediately. The last step renames the file.
+- A writer that has work to do after it has changed a value stores a record (`Store.announce_intent`): a separate
+  temporary file.
+
+Both are removed at the end of the change. A killed writer leaves a temporary file that describes the change.
+Only `exzarr.check` reads these files. Stores without temporary files keep the records in memory, where a check in
 the same process finds them. Design note 005 has the reasons.
 """
 
@@ -22,10 +25,10 @@ __all__ = ["IntentsInMemory", "announce", "intents_in_memory"]
 
 
 def announce(value: ValueReader | None, parts: Sequence[Buffer]) -> None:
-    """Within `Store.update`: the change will return `parts`, this very object, unless it fails.
+    """Announce, within `Store.update`, that the change will return this object `parts` unless it fails.
 
-    `value` is what the change was given. What the change does before it returns belongs to it. Stores that have
-    no temporary files do nothing about it, nor do those that don't know of it.
+    `value` is the argument of the change. The steps of the change before it returns belong to the announced change.
+    Stores without temporary files, and stores without support for it, do nothing.
     """
     stage = getattr(value, "stage", None)
     if stage is not None:
@@ -33,18 +36,18 @@ def announce(value: ValueReader | None, parts: Sequence[Buffer]) -> None:
 
 
 class IntentsInMemory:
-    """The notes of this process, by store and prefix."""
+    """Write intents of this process, by store and prefix."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._notes: dict[Hashable, list[bytes]] = {}
 
     def leave(self, where: Hashable, note: bytes) -> Callable[[], None]:
-        """Leave a note; what is returned takes it away."""
+        """Add a write intent. Return a function that removes it."""
         with self._lock:
             self._notes.setdefault(where, []).append(note)
 
-        def take_away() -> None:
+        def remove() -> None:
             with self._lock:
                 notes = self._notes.get(where, [])
                 if note in notes:
@@ -52,7 +55,7 @@ class IntentsInMemory:
                 if not notes:
                     self._notes.pop(where, None)
 
-        return take_away
+        return remove
 
     def at(self, where: Hashable) -> list[bytes]:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Exchanging two folders in one step, where the system can (Linux: ``renameat2``)."""
+"""Exchange of two folders in one step, if the system supports it (Linux: ``renameat2``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RENAME_EXCHANGE = 2
 
 
 def exchange(one: str, other: str) -> bool:
-    """Give each of two existing paths the name of the other; False where the system or file system cannot."""
+    """Exchange the names of two existing paths. Return False if the system or the file system cannot."""
     rename = _renameat2()
     if rename is None:
         return False

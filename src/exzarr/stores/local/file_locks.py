@@ -1,17 +1,17 @@
-"""Locks between processes: a file that is changed is its own lock.
+"""Locks between processes. The lock of a file is on the file itself.
 
-Who wants to change a file opens it and takes its lock (``flock``, https://man7.org/linux/man-pages/man2/flock.2.html).
-The change replaces the file, so the lock ends with what it protected; whoever waited finds another file
-at the path, and takes the lock of that. So there is no lock file that could be left over, and nothing
-in the folder that others would take for a key. The kernel gives the lock back when its holder ends,
-however that ends. Threads line up in their process first (`stores.locks`), and one of them tries for the file.
+To change a file, a writer opens and locks it (``flock``, https://man7.org/linux/man-pages/man2/flock.2.html).
+The change replaces the file, and the lock ends with the old file. A waiting writer then finds another file
+at the path, and locks that. There are no separate lock files that could be left over or be taken for keys. The
+kernel releases the lock when its holder ends, for any reason. The threads of a process first wait for each
+other (`stores.locks`), and one of them locks the file.
 
-Waiting is by trying again, since a call that blocks could not time out. Who waits says so by a shared
-lock on the file's first byte, where the system has locks of open file descriptions (Linux). Who gives
-the lock back sees it, and pauses for longer than it takes to try again: so nobody who changes a value
-again and again starves the others.
+Writers wait by polling, because a blocking call could not time out. On systems with locks of open file descriptions
+(Linux), a waiting writer takes a shared lock on the file's first byte. The holder detects it when it releases the
+lock, and pauses for longer than one polling interval. A writer that updates a value repeatedly therefore does not
+starve the others.
 
-Where there is no ``flock`` (Windows), only threads are kept apart.
+Without ``flock`` (Windows), the locks exclude only threads.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ except ImportError:  # Windows
 __all__ = ["LockedFile", "available", "is_locked", "lock_file"]
 
 FIRST_PAUSE, LAST_PAUSE = 0.0001, 0.001
-"""Seconds between two tries: at first, and after waiting for long."""
+"""First and longest polling interval in seconds."""
 GIVE_WAY = 0.0015
-"""Seconds before who was waited for may come back."""
+"""Seconds that a holder pauses after it releases a lock for which others wait."""
 
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
 
 
 def available() -> bool:
-    """Whether processes are kept apart."""
+    """Return True if locks exclude other processes."""
     return fcntl is not None and config.get().file_locks
 
 
 def lock_file(path: str, end: float) -> LockedFile:
-    """The file at `path`, opened and locked.
+    """Open and lock the file at `path`.
 
-    FileNotFoundError (or what else the system says) where there is none; LockTimeoutError where it is
+    Raise FileNotFoundError (or another error of the system) if it is missing, and LockTimeoutError if the lock is
     not free by `end` (`time.monotonic`).
     """
     flags = READ_FLAGS
@@ -69,14 +69,14 @@ def lock_file(path: str, end: float) -> LockedFile:
                 raise
             if error.errno != errno.EBADF or flags != READ_FLAGS:
                 raise _failed(path, error) from error
-            # A network file system, which locks only what is open for writing.
+            # A network file system that locks only files that are open for writing.
             flags |= os.O_RDWR
         else:
             file.close()
 
 
 def is_locked(path: str) -> bool:
-    """Whether a process, this one or another, holds the lock of the file at `path` just now."""
+    """Return True if any process, including this one, holds the lock of the file at `path`."""
     if not available():
         return False
     try:
@@ -84,45 +84,45 @@ def is_locked(path: str) -> bool:
     except OSError:
         return False
     try:
-        # Shared, so that those who ask at the same moment don't see one another.
+        # Shared, so that concurrent calls do not see each other.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:  # a file system without locks
         return False
     finally:
-        # Not by closing alone: a child that was forked meanwhile has the file open, too.
+        # Closing is not enough: a child that was forked meanwhile has the file open too.
         _unlock(fd)
         os.close(fd)
     return False
 
 
 class LockedFile(OpenFile):
-    """A file that is open, and locked until it is closed."""
+    """An open file that is locked until it is closed."""
 
     __slots__ = ("path", "staged")
 
     def __init__(self, path: str, flags: int) -> None:
         self.path = path
         self.staged: Staged | None = None
-        # Under the guard, which a fork waits for: the child must know all descriptors that it inherits.
+        # A fork waits for the guard: the child must know all descriptors that it inherits.
         with _guard:
             super().__init__(path, flags)
             _open_files.add(self)
 
     def stage(self, parts: Sequence[Buffer]) -> None:
-        """See `stores.notes.announce`."""
+        """Write the announced value to a temporary file (see `stores.write_intents.announce`)."""
         self.staged = stage(self.path, parts, self.staged)
 
     @property
     def held(self) -> bool:
-        """False when it is closed, and in a forked child: there its parent holds the lock."""
+        """True while this process holds the lock. False in a forked child, whose parent holds it."""
         return self._fd >= 0
 
     def lock(self, end: float) -> bool:
-        """Take the lock; LockTimeoutError where it is not free in time.
+        """Acquire the lock. Raise LockTimeoutError if it is not free in time.
 
-        False where waiting for it is in vain, since another file has taken its place.
+        Return False if another file has replaced this one, so that waiting is useless.
         """
         if try_lock(self._fd):
             return True
@@ -141,8 +141,8 @@ class LockedFile(OpenFile):
         raise timed_out(self.path, holder_of(self._fd))
 
     def is_in_place(self) -> bool:
-        """Whether it is still the file at its path, and as it was."""
-        # Opened, not just looked at: what a network file system has cached of the folder may be old.
+        """Return True if this is still the file at its path, and unchanged."""
+        # Open the file instead of `stat`: a network file system may have cached old attributes.
         try:
             fd = os.open(self.path, READ_FLAGS)
         except OSError:
@@ -161,10 +161,10 @@ class LockedFile(OpenFile):
             if fd < 0:
                 return
             waited_for = _is_waited_for(fd)
-            # Not by closing alone: a child that was forked meanwhile has the file open, too.
+            # Closing is not enough: a child that was forked meanwhile has the file open too.
             _unlock(fd)
-        # Without the guard: where the file has been replaced the system removes it now, and waits for what is just being
-        # written of it. A child that is forked meanwhile keeps it open, unlocked and without a name, until it ends.
+        # Without the guard: if the file was replaced, the system removes it now and waits for its pending writes.
+        # A child that is forked meanwhile keeps it open, unlocked and without a name, until the child ends.
         os.close(fd)
         if waited_for:
             time.sleep(GIVE_WAY)
@@ -174,19 +174,19 @@ def _failed(path: str, error: OSError) -> StoreError:
     reason = error.strerror or str(error)
     if error.errno in _UNSUPPORTED:
         return StoreError(
-            f"cannot lock {path!r}: {reason}. The file system has no locks; where no other process writes, "
-            "exzarr.config.set(file_locks=False) does without"
+            f"cannot lock {path!r}: {reason}. The file system has no locks; if no other process writes, "
+            "disable them with exzarr.config.set(file_locks=False)"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBADF):
         return ReadOnlyError(f"may not lock {path!r}: {reason}; check the file's permissions")
     return StoreError(f"cannot lock {path!r}: {reason}")
 
 
-# -- what the system has -----------------------------------------------------------------
+# -- system calls ------------------------------------------------------------------------
 
 
 def try_lock(fd: int) -> bool:
-    """Lock the whole file that is open as `fd`; False where somebody else has it locked."""
+    """Lock the whole file that is open as `fd`. Return False if another process holds the lock."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -202,13 +202,13 @@ def _unlock(fd: int) -> None:
 
 
 def _request(kind: int) -> bytes:
-    # struct flock: type, whence, start, length, and a process id, which is not used
+    # struct flock: type, whence, start, length, and an unused process id
     return struct.pack("@hhqqi4x", kind, os.SEEK_SET, 0, 1, 0)
 
 
 if hasattr(fcntl, "F_OFD_SETLK"):
-    _WAITING, _WHO_WAITS = _request(fcntl.F_RDLCK), _request(fcntl.F_WRLCK)
-    _NOBODY = _request(fcntl.F_UNLCK)[:2]
+    _WAITING, _PROBE = _request(fcntl.F_RDLCK), _request(fcntl.F_WRLCK)
+    _UNLOCKED = _request(fcntl.F_UNLCK)[:2]
     _FLAGS = True
 else:
     _FLAGS = False
@@ -218,13 +218,13 @@ def _say_waiting(fd: int) -> None:
     if _FLAGS:
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _WAITING)
-        except OSError:  # where flock is made of such locks, as on network file systems
+        except OSError:  # flock itself uses such locks, as on network file systems
             pass
 
 
 def _is_waited_for(fd: int) -> bool:
     try:
-        return _FLAGS and fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _WHO_WAITS)[:2] != _NOBODY
+        return _FLAGS and fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _PROBE)[:2] != _UNLOCKED
     except OSError:
         return False
 
@@ -232,7 +232,7 @@ def _is_waited_for(fd: int) -> bool:
 # -- across a fork -----------------------------------------------------------------------
 
 _open_files: set[LockedFile] = set()
-# Reentrant for the sake of a signal handler that forks.
+# Reentrant, because a signal handler may fork.
 _guard = threading.RLock()
 
 
@@ -245,9 +245,9 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """What the parent has locked it goes on to hold: the child only closes its descriptors of it.
+    """Close the inherited descriptors in a forked child. The parent keeps its locks.
 
-    Else the locks of a parent that is killed would live on in the child.
+    Otherwise the child would keep the locks of a parent that is killed.
     """
     global _guard
     _guard = threading.RLock()

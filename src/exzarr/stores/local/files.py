@@ -1,7 +1,7 @@
-"""Reading files in as few system calls as the platform has.
+"""Reads of files with as few system calls as the platform permits.
 
-Nothing here knows about keys or stores. Whatever the system refuses, a missing file too, comes
-out as the OSError it gave.
+This module is independent of keys and stores. All failures, including a missing file, are raised as the system's
+OSError.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
     "read_ranges",
 ]
 
-# O_NONBLOCK does nothing to files and keeps a FIFO that somebody left in a store from
-# hanging whoever opens it. Descriptors are close-on-exec by Python's default.
+# O_NONBLOCK has no effect on files. It prevents that opening a FIFO in a store blocks forever. Python's descriptors
+# are close-on-exec by default.
 READ_FLAGS = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -38,18 +38,18 @@ READ_FLAGS = (
 # Linux reads at most 0x7ffff000 bytes in one call, others 2 GiB - 1.
 _ONE_READ = 0x7FFF_F000
 
-# How many buffers one call takes everywhere (POSIX asks for 16, Linux and macOS take 1024).
+# Largest number of buffers of one call (POSIX requires 16, Linux and macOS accept 1024).
 _MOST_BUFFERS = 1024 if sys.platform in ("linux", "darwin") else 16
 
-# One byte after the buffer tells a value that fits from one that is longer. What lands here
-# is never looked at, so all threads share it.
+# Reading one byte more than the buffer shows whether the value is longer. This byte is never read, so all threads
+# share it.
 _SPARE = bytearray(1)
 
 
 def _preadv_into(path: str, buffer: memoryview, start: int = 0) -> int:
-    """Read the file from byte `start` on into `buffer`, in one go: how many bytes that gave.
+    """Read the file from byte `start` on into `buffer`. Return the number of bytes read.
 
-    One more than the buffer's length where the file is longer.
+    Return the buffer's length plus one if the file is longer.
     """
     fd = os.open(path, READ_FLAGS)
     try:
@@ -64,7 +64,7 @@ def _preadv_into(path: str, buffer: memoryview, start: int = 0) -> int:
 
 
 def _portable_into(path: str, buffer: memoryview, start: int = 0) -> int:
-    """`_preadv_into` for systems without preadv (Windows, old macOS)."""
+    """Read as `_preadv_into`, on systems without preadv (Windows, old macOS)."""
     with open(path, "rb", buffering=0) as file:
         if start:
             file.seek(start)
@@ -78,9 +78,9 @@ def _portable_into(path: str, buffer: memoryview, start: int = 0) -> int:
 
 
 def _preadv_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> Shortfall | None:
-    """Read ``(start, length)`` ranges of the file, one after the other, into `buffer`.
+    """Read ``(start, length)`` ranges of the file, in order, into `buffer`.
 
-    None where all went well; else the range that the file ended in, and how much of it there was.
+    Return None on success, else the range in which the file ends and the number of bytes read of it.
     """
     fd = os.open(path, READ_FLAGS)
     try:
@@ -100,7 +100,7 @@ def _preadv_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryv
 
 
 def _portable_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> Shortfall | None:
-    """`_preadv_ranges` for systems without preadv."""
+    """Read as `_preadv_ranges`, on systems without preadv."""
     with open(path, "rb", buffering=0) as file:
         at = 0
         for start, length in merge_adjacent(ranges):
@@ -116,7 +116,7 @@ def _portable_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memor
 
 
 def _preadv_each(paths: Sequence[str], buffers: Sequence[memoryview], starts: Iterable[int]) -> list[int]:
-    """`read_into` for several files; -1 for those that are missing."""
+    """Call `read_into` for several files. The result is -1 for a missing file."""
     opened, preadv, close = os.open, os.preadv, os.close
     sizes: list[int] = []
     for path, buffer, start in zip(paths, buffers, starts, strict=False):
@@ -146,19 +146,16 @@ read_each = _preadv_each if hasattr(os, "preadv") else _portable_each
 
 
 def file_version(status: os.stat_result) -> Hashable:
-    """What is another when the file is.
+    """Return a version that differs if the file was changed.
 
-    Who replaces a file gives it another inode; who writes into it, another ctime (whatever mtime
-    is set to), unless within one tick of the kernel's clock.
+    Replacing a file changes its inode. Writing into it changes its ctime (even if mtime is reset), unless within one
+    tick of the kernel's clock.
     """
     return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 class OpenFile:
-    """A file, opened to read parts of it. Replacing the file does not change what it reads.
-
-    A `stores.base.ValueReader`.
-    """
+    """`ValueReader` of a file. It keeps reading the same content after the file is replaced."""
 
     __slots__ = ("_fd", "size", "version")
 
@@ -183,7 +180,7 @@ class OpenFile:
             got += more
 
     def read_scattered(self, buffers: Sequence[memoryview], start: int) -> None:
-        """`read_into` for several buffers whose bytes lie one behind the other, from byte `start` on."""
+        """Fill several buffers with consecutive bytes, from byte `start` on."""
         for first in range(0, len(buffers), _MOST_BUFFERS):
             part = buffers[first : first + _MOST_BUFFERS]
             nbytes = sum(map(len, part))
@@ -203,7 +200,7 @@ def _preadv_all(fd: int, buffers: Sequence[memoryview], start: int, nbytes: int)
 
 
 _fill: Callable[..., bool] = _preadv_all if hasattr(os, "preadv") else lambda *_: False
-"""Fill all buffers by one call; whether that went well."""
+"""Fill all buffers by one call, and return True on success."""
 
 
 def _preadv_once(fd: int, buffer: memoryview, start: int) -> int:
@@ -225,7 +222,7 @@ _pread_into = _preadv_once if hasattr(os, "preadv") else _seek_and_read
 
 
 def merge_adjacent(ranges: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-    """`ranges` with those that follow one another in the file made one: they do in the buffer, too."""
+    """Return `ranges` with adjacent ranges merged. They are adjacent in the buffer too."""
     if len(ranges) < 2:
         return ranges
     merged: list[tuple[int, int]] = []
@@ -249,7 +246,7 @@ else:
 
 
 def read_file(path: str, byte_range: ByteRange | None = None) -> bytes | None:
-    """The file's bytes, or those of `byte_range`; None where it is no file (a FIFO, a device)."""
+    """Return the bytes of a file, or a range of them; None if it is not a regular file (a FIFO, a device)."""
     fd = os.open(path, READ_FLAGS)
     try:
         status = os.fstat(fd)
@@ -257,7 +254,7 @@ def read_file(path: str, byte_range: ByteRange | None = None) -> bytes | None:
             return None
         size = status.st_size
         if byte_range is None:
-            # One byte more than there should be: getting less than asked for then means the end.
+            # Request one byte more than the size: a shorter result then means the end of the file.
             data = os.read(fd, size + 1)
             return data if len(data) == size < _ONE_READ else _read_on(fd, data, None)
         begin, end = resolve_range(byte_range, size)
@@ -272,7 +269,7 @@ def read_file(path: str, byte_range: ByteRange | None = None) -> bytes | None:
 
 
 def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
-    """`data` and what follows it, up to `size` bytes in all or to the end."""
+    """Return `data` and the bytes after it, up to `size` bytes in total or to the end."""
     parts = [data]
     got = len(data)
     while data and (size is None or got < size):
@@ -283,6 +280,6 @@ def _read_on(fd: int, data: bytes, size: int | None) -> bytes:
 
 
 def file_size(path: str) -> int | None:
-    """The file's length in bytes; None where it is no file (a folder, a FIFO)."""
+    """Return the length of a file in bytes; None if it is not a regular file (a folder, a FIFO)."""
     status = os.stat(path)
     return status.st_size if S_ISREG(status.st_mode) else None

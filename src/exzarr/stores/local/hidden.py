@@ -1,4 +1,4 @@
-"""What a folder holds and its store leaves out of listings: links that are not followed, and names that are no keys."""
+"""Entries of a folder that listings leave out: links that are not followed, and names that are not valid keys."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["hidden", "leads_up", "why_hidden"]
 
 
 def hidden(store: Store, prefix: str = "", *, deep: bool = False) -> Iterator[tuple[str, str]]:
-    """Key, and the reason, of what the store leaves out right under `prefix`; with `deep` anywhere below it.
+    """Iterate over the entries that listings omit directly under `prefix` (with `deep`, anywhere below it).
 
-    Stores that are no folders leave nothing out. exzarr's own temporary files do not count. A link to a folder that
-    holds the link counts, although a listing shows it: below it there is only the same again.
+    Yields the key and the reason. Only folders omit entries. exzarr's own temporary files do not count. A link to
+    a folder that contains the link counts, although a listing shows it: its content is listed already.
     """
     base = store.local_path("")
     if base is None:
@@ -40,9 +40,9 @@ def hidden(store: Store, prefix: str = "", *, deep: bool = False) -> Iterator[tu
 
 
 def why_hidden(entry: os.DirEntry[str], *, linked: bool) -> str | None:
-    """Why listings leave out an entry of a folder; None where they show it, or where it is exzarr's own.
+    """Return the reason why listings omit an entry of a folder; None if they show it or it is exzarr's own.
 
-    `linked`: a link led to the folder.
+    `linked` is True if the folder was reached by a link.
     """
     if is_reserved(entry.name):
         return None
@@ -62,13 +62,13 @@ def why_hidden(entry: os.DirEntry[str], *, linked: bool) -> str | None:
 
 
 def leads_up(path: str) -> bool:
-    """Whether a link leads to a folder that it is in itself."""
+    """Return True if a link leads to a folder that contains the link."""
     folder, target = os.path.realpath(path.rpartition("/")[0]), os.path.realpath(path)
     return f"{folder}/".startswith(target.rstrip("/") + "/")
 
 
 def _is_linked(base: str, prefix: str) -> bool:
-    """Whether a link leads to the folder of `prefix`."""
+    """Return True if a link leads to the folder of `prefix`."""
     real = os.path.realpath(base)
     return os.path.realpath(_join(base, prefix)) != (
         os.path.join(real, *prefix.split("/")) if prefix else real

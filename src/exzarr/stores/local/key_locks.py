@@ -1,8 +1,7 @@
-"""Locks between processes on keys that are no files: for stores in one file, on this machine.
+"""Locks between processes on keys that are not files: for stores in one file, on this machine.
 
-Each is an empty file in a folder of its own, beside the store, for as long as somebody holds it or
-waits for it. What a process that was killed has left there is locked by nobody, and is removed by the
-next one that comes for the same key.
+Each lock is an empty file in a separate folder next to the store, while a process holds it or waits for it. A lock
+file of a killed process is not locked. The next process that locks the same key removes it.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ __all__ = ["key_lock"]
 
 @contextmanager
 def key_lock(folder: str, key: str, end: float) -> Iterator[None]:
-    """Keep out other processes that lock the same key of the same folder.
+    """Exclude other processes that lock the same key of the same folder.
 
-    LockTimeoutError where it is not free by `end` (`time.monotonic`).
+    Raise LockTimeoutError if the lock is not free by `end` (`time.monotonic`).
     """
     if not available():
         yield
@@ -39,11 +38,11 @@ def key_lock(folder: str, key: str, end: float) -> Iterator[None]:
         yield
     finally:
         if file.held:  # not in a forked child
-            delete_file(path)  # before it is unlocked: whoever waits sees that it is gone
+            delete_file(path)  # before it is unlocked: waiting processes see that it is gone
             file.close()
             try:
                 os.rmdir(folder)
-            except OSError:  # others are in it
+            except OSError:  # it contains other locks
                 pass
 
 

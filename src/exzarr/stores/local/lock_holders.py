@@ -1,4 +1,4 @@
-"""Who holds a lock on a file, as far as the system tells."""
+"""The process that holds a lock on a file, as far as the system reports it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LOCK = re.compile(rb"^lock:\s+\d+:\s+FLOCK\s.*\sWRITE\s.*:(\d+)\s+\d+\s+\w+$", 
 
 
 def holder_of(fd: int) -> str:
-    """The process that holds the lock of the file that is open as `fd`.
+    """Return the process that holds the lock of the file that is open as `fd`, as text for messages.
 
-    The kernel says of each open file which locks it holds (https://docs.kernel.org/filesystems/proc.html, fdinfo):
-    all that this user may look at are looked through.
+    The kernel lists the locks of each open file (https://docs.kernel.org/filesystems/proc.html, fdinfo).
+    This function searches all open files that the user may inspect.
     """
     inode = os.fstat(fd).st_ino
     for path in glob.iglob("/proc/[0-9]*/fdinfo/*"):
         try:
             with open(path, "rb") as file:
                 text = file.read()
-        except OSError:  # ended since, or another user's
+        except OSError:  # the process has ended, or belongs to another user
             continue
         if b"FLOCK" in text and any(int(match[1]) == inode for match in _LOCK.finditer(text)):
             pid = path.split("/")[2]

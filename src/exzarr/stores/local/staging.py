@@ -1,9 +1,9 @@
-"""Building a node in a hidden folder of the same file system, which then becomes the node's folder.
+"""Staging of a node in a hidden folder of the same file system, which then becomes the node's folder.
 
-The folder has a temporary name: readers do not look into it, and `exzarr.check` finds it when its writer was killed.
-On Linux the new folder and the old one exchange their names in one step. Elsewhere the old folder is renamed first,
-and for a moment there is neither. A folder that cannot be renamed (a mount point, or one in a folder that may not
-be written) keeps its place, and what is in it is replaced entry by entry.
+The folder has a temporary name. Readers ignore it, and `exzarr.check` finds it if its writer was killed.
+On Linux the new folder and the old folder exchange their names in one step. On other systems the old folder is
+renamed first, and for a moment neither exists. A folder that cannot be renamed (a mount point, or a folder whose
+parent is not writable) stays, and its entries are replaced one by one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["FolderAside", "folder_aside"]
 
 
 def folder_aside(store: LocalStore, prefix: str, *, replacing: bool) -> FolderAside | None:
-    """See `Store.aside`. None where there is something under the prefix that is not to be replaced."""
+    """Return a staging area (see `Store.aside`); None if the prefix has content that may not be replaced."""
     target = Path(store.local_path(prefix))
-    if not prefix:  # the store is what a link leads to; elsewhere it is the link that is replaced
+    if not prefix:  # for the root, replace the target of a link; elsewhere the link itself is replaced
         target = Path(os.path.realpath(target))
     if not replacing and os.path.lexists(target) and (target.is_symlink() or _entries(target)):
         return None
@@ -35,7 +35,7 @@ def folder_aside(store: LocalStore, prefix: str, *, replacing: bool) -> FolderAs
 
 
 class FolderAside:
-    """See `stores.asides.Aside`."""
+    """Staging area in a hidden folder (see `stores.staging.Aside`)."""
 
     def __init__(self, store: LocalStore, prefix: str, target: Path) -> None:
         self._to = store
@@ -51,7 +51,7 @@ class FolderAside:
 
     @property
     def in_steps(self) -> bool:
-        """See `Aside`. An empty folder that exists stays, as it has its own permissions, and is filled."""
+        """See `Aside`. An existing empty folder is kept and filled, to keep its permissions."""
         return self._inside or (self._target.is_dir() and not _entries(self._target))
 
     def swap_in(self, *, replace: bool) -> bool:
@@ -82,7 +82,7 @@ class FolderAside:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                     raise
-                return self._swap_in(replace) if replace else False  # made by another process meanwhile
+                return self._swap_in(replace) if replace else False  # created by another process meanwhile
         return True
 
     def _replace(self) -> None:
@@ -104,19 +104,21 @@ class FolderAside:
         retired = Path(self.store.path) / temporary_name()
         if old:
             retired.mkdir()
-        for one in sorted(old, key=Path.is_dir):  # documents first: what is half replaced is no node
+        for one in sorted(
+            old, key=Path.is_dir
+        ):  # documents first: a node that is replaced in part is then no node
             one.rename(retired / one.name)
         for one in sorted(self._built.iterdir(), key=Path.is_file):
             one.rename(self._target / one.name)
 
     def discard(self) -> None:
         """See `Aside`."""
-        with suppress(OSError):  # what is left has a temporary name
+        with suppress(OSError):  # the rest has a temporary name
             delete_tree(self.store.path)
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is in a folder and is not temporary."""
+    """Return the entries of a folder that are not temporary."""
     return [one for one in folder.iterdir() if not is_reserved(one.name)] if folder.is_dir() else []
 
 
@@ -128,7 +130,7 @@ def _can_be_renamed(folder: Path) -> bool:
 
 
 def _copy_permissions(old: Path, new: Path) -> None:
-    """Give the new folder the mode and the group of the old one, as far as the system lets us."""
+    """Copy the mode and the group of the old folder to the new one, as far as the system permits."""
     with suppress(OSError):
         if not old.is_symlink():
             if hasattr(os, "chown"):

@@ -1,4 +1,4 @@
-"""Keys ↔ files in a folder."""
+"""Store in a folder of files."""
 
 from __future__ import annotations
 
@@ -37,26 +37,32 @@ __all__ = ["LocalStore"]
 
 
 class LocalStore(Store):
-    """A folder of files: key ``a/c/0/1`` is the file ``<path>/a/c/0/1``.
+    """Folder of files: the key ``a/c/0/1`` is the file ``<path>/a/c/0/1``.
 
-    `path` is the root of the hierarchy. It need not exist: reading from a folder that is not
-    there finds nothing, and the first write makes it.
+    Parameters
+    ----------
+    path
+        The root folder of the hierarchy. It need not exist: reads find nothing, and the first write creates it.
+    read_only
+        Refuse writes.
+    durability
+        With ``"rename"``, writes survive the end of the process. With ``"fsync"``, each write waits until the
+        file and its folder are on the disk, and survives a power failure. Default: the setting ``durability``
+        (`exzarr.config`), which also applies to arrays that are opened by their path.
 
-    A value is replaced by writing a temporary file beside it and renaming that, so that
-    readers, in this process or any other, see the old value or the new one, and a writer that
-    dies leaves at most a temporary file (a hidden one, never listed as a key).
-    ``durability="fsync"`` also waits until the file and its folder are on the disk: what was
-    put survives a power cut. It is as slow as the disk. Where it is not given, the setting ``durability``
-    counts (`exzarr.config`), which is how it is said for arrays that are opened by their path.
+    Notes
+    -----
+    Writes are atomic: the store writes a temporary file in the same folder and renames it. Readers, in all processes,
+    see the old value or the new value. A killed writer leaves at most a hidden temporary file, which is never
+    listed as a key.
 
-    Symbolic links are read and listed as what they point to, inside the store or outside:
-    whoever can put a link into the folder could put a copy there just as well. Listings don't
-    follow a link to a folder that they meet inside a linked folder, so that loops end. Putting
-    to a key that is a link replaces the link, deleting removes the link: a file that a link
-    points to is never written to, a folder that a link points to is never emptied.
+    Reads and listings follow symbolic links, inside and outside of the store. This gives no new rights: a user who
+    can create a link in the folder can also create a copy. Listings do not follow a link to a folder inside
+    a linked folder, which prevents loops. A put to a link replaces the link, and a delete removes the link. Neither
+    changes the link's target.
 
-    Two stores are equal, and hash alike, where their paths are the same. Pickling one keeps its
-    path (made absolute when the store was), not its content.
+    Two stores are equal, with equal hashes, if their paths are equal. A pickle keeps the absolute path, not the
+    content.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class LocalStore(Store):
         self.path = os.path.abspath(text)
         self.read_only = read_only
         self.durability: Literal["rename", "fsync"] = durability
-        # Windows takes '/' as well, and keys are joined to this by mere concatenation.
+        # Windows accepts '/' too. Keys are appended to this by concatenation.
         self._base = self.path.replace(os.sep, "/").rstrip("/") + "/"
         self._sync = durability == "fsync"
 
@@ -99,7 +105,7 @@ class LocalStore(Store):
         base = self._base
         try:
             return files.read_each([base + key for key in keys], buffers, starts or repeat(0))
-        except (OSError, UnicodeError):  # whatever it is, `read_into` says it better
+        except (OSError, UnicodeError):  # `read_into` raises a better error
             return super().read_each(keys, buffers, starts)
 
     def try_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int | Exception]:
@@ -108,7 +114,7 @@ class LocalStore(Store):
             for key in keys:
                 check_key(key)
             return files.read_each([base + key for key in keys], buffers, repeat(0))
-        except (OSError, UnicodeError, ExzarrError):  # whichever it was
+        except (OSError, UnicodeError, ExzarrError):  # read again one by one, to find the failed keys
             return super().try_each(keys, buffers)
 
     def open_value(self, key: str) -> ValueReader | None:
@@ -173,7 +179,7 @@ class LocalStore(Store):
             raise store_error(error, self, key, writing=True) from error
 
     def put_if_absent(self, key: str, value: Buffer) -> bool:
-        """See `Store.put_if_absent`; across processes and machines, where the file system has hard links."""
+        """Store `value` if `key` is missing, safe among processes and machines if the file system has hard links."""
         check_key(key)
         if self.read_only:
             raise read_only_error(self, key)
@@ -183,7 +189,7 @@ class LocalStore(Store):
             raise store_error(error, self, key, writing=True) from error
 
     def update(self, key: str, change: Change) -> None:
-        """See `Store.update`; keeps out other processes, too (`stores.file_locks`)."""
+        """Update a value (see `Store.update`), excluding other processes too (`stores.local.file_locks`)."""
         check_key(key)
         if self.read_only:
             raise read_only_error(self, key)
@@ -199,12 +205,12 @@ class LocalStore(Store):
         return locks.is_locked(path) or file_locks.is_locked(path)
 
     def announce_intent(self, prefix: str, note: Buffer) -> Callable[[], None]:
-        """See `Store.announce_intent`; whoever is killed leaves it behind. Where there is no room for one, there is none."""
+        """Store a write intent in a temporary file, which a killed writer leaves. Do nothing if the disk is full."""
         _check_prefix(prefix)
         folder = f"{self._base}{prefix}/" if prefix else self._base
         try:
             file = write.write_temporary(folder, note, make=True)
-        except (OSError, UnicodeError):  # what can't be written for the same reason will say so
+        except (OSError, UnicodeError):  # the write itself will fail with the same error
             return lambda: None
         return partial(write.discard, file)
 
@@ -218,9 +224,9 @@ class LocalStore(Store):
             raise store_error(error, self, key, writing=True) from error
 
     def delete_prefix(self, prefix: str) -> None:
-        """Remove every key under `prefix`, and the folder; for ``""`` all but the store's own folder.
+        """Delete all keys under `prefix`, and the folder; for ``""`` all but the store's own folder.
 
-        For readers all keys under `prefix` go at once. Temporary and lock files go, too.
+        For readers all keys under `prefix` disappear together. Temporary and lock files are deleted too.
         """
         _check_prefix(prefix)
         if self.read_only:
@@ -234,11 +240,11 @@ class LocalStore(Store):
             raise store_error(error, self, prefix, writing=True) from error
 
     def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
-        """See `Store.aside`: a hidden folder of the same file system."""
+        """Return a staging area in a hidden folder of the same file system (see `Store.aside`)."""
         from exzarr.stores.local.staging import folder_aside
 
         _check_prefix(prefix)
-        if type(self) is not LocalStore:  # what is written has to pass through a derived class
+        if type(self) is not LocalStore:  # writes must go through the methods of a derived class
             return None
         return folder_aside(self, prefix, replacing=replacing)
 
@@ -249,7 +255,7 @@ class LocalStore(Store):
         return self._walk(prefix + "/" if prefix else "")
 
     def _walk(self, top: str) -> Iterator[str]:
-        # (folder, whether a link led there)
+        # (folder, True if it was reached by a link)
         pending = [(top, False)]
         while pending:
             folder, linked = pending.pop()
@@ -291,13 +297,13 @@ class LocalStore(Store):
         return sorted(keys), sorted(prefixes)
 
     def _is_linked(self, prefix: str) -> bool:
-        """Whether a link leads to the folder of `prefix`: then links in it to folders are not followed."""
+        """Return True if a link leads to the folder of `prefix`. Links to folders in it are then not followed."""
         real = os.path.realpath(self._base)
         return os.path.realpath(self._base + prefix) != (
             os.path.join(real, *prefix.split("/")) if prefix else real
         )
 
-    # -- what it is --------------------------------------------------------------
+    # -- the store itself --------------------------------------------------------
 
     def local_path(self, key: str) -> str:
         return self._base + _check_prefix(key)
@@ -347,12 +353,12 @@ _FILE, _FOLDER, _OTHER = "file", "folder", "other"
 def _kind(entry: os.DirEntry[str]) -> str:
     try:
         return _FOLDER if entry.is_dir() else _FILE if entry.is_file() else _OTHER
-    except OSError:  # links in a circle, or to where one may not look
+    except OSError:  # circular links, or no permission
         return _OTHER
 
 
 def _is_name(name: str) -> bool:
-    """Whether a file may be a key: not ours, and something that can be asked for and printed."""
+    """Return True if a file name can be a part of a key: it is not reserved, and is valid UTF-8."""
     if is_reserved(name):
         return False
     if name.isascii():

@@ -1,4 +1,4 @@
-"""Changing a file with nobody else changing it in between."""
+"""Exclusive update of a file."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["update_file"]
 def update_file(
     path: str, change: Callable[[ValueReader | None], Sequence[Buffer] | None], *, sync: bool = False
 ) -> None:
-    """`Store.update` of the file at `path`.
+    """Update the file at `path` (see `Store.update`).
 
-    A file that is there is locked. One that is not can't be: of those who want to make it one succeeds,
-    and the others find it there. Who replaces the file without a lock, as whoever writes all of it does, is
-    seen when the change is to take its place, and the change made once more, of what is there then.
+    An existing file is locked. A missing file cannot be locked: one of several concurrent writers creates it, and
+    the others then update it. Writers of whole values replace the file without a lock. The update detects this
+    before it replaces the file, and calls `change` again with the new content.
     """
     end = deadline()
     line = ThreadLock(path, path)
@@ -42,7 +42,7 @@ def update_file(
         while not _update(path, change, end, sync):
             if time.monotonic() > end:
                 raise LockTimeoutError(
-                    f"{path!r} was replaced by others, who take no lock, whenever it was to be changed"
+                    f"cannot update {path!r}: other writers, which take no lock, replaced it during each attempt"
                 )
     finally:
         line.release()
@@ -51,7 +51,7 @@ def update_file(
 def _update(
     path: str, change: Callable[[ValueReader | None], Sequence[Buffer] | None], end: float, sync: bool
 ) -> bool:
-    """One try; False where somebody else was quicker."""
+    """Try the update once. Return False if another writer was faster."""
     file = _open(path, end)
     try:
         parts = change(file)
@@ -87,7 +87,7 @@ def _open(path: str, end: float) -> LockedFile | _ReadFile | None:
 
 
 class _ReadFile(BytesReader):
-    """A file that was read, and is not locked."""
+    """A file that was read without a lock."""
 
     __slots__ = ("path", "staged")
 
@@ -97,7 +97,7 @@ class _ReadFile(BytesReader):
         self.staged: Staged | None = None
 
     def stage(self, parts: Sequence[Buffer]) -> None:
-        """See `stores.notes.announce`."""
+        """Write the announced value to a temporary file (see `stores.write_intents.announce`)."""
         self.staged = stage(self.path, parts, self.staged)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class _ReadFile(BytesReader):
 
 
 def _read(path: str) -> _ReadFile:
-    # Not left open: Windows can't replace what is.
+    # Closed again: Windows cannot replace an open file.
     file = OpenFile(path)
     try:
         whole = memoryview(bytearray(file.size))

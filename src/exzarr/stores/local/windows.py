@@ -1,4 +1,4 @@
-"""Which keys Windows takes for something else than a file of that name."""
+"""Keys that are not file names on Windows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _REFUSED = frozenset('<>:"|?*\\') | frozenset(map(chr, range(32)))
 
 
 def check_windows_key(key: str) -> str:
-    """As `check_key`; and refuse what Windows would open a device, a stream or another file for.
+    """Check a key as `check_key` does. Also refuse names of devices, streams and other files on Windows.
 
-    It drops dots and spaces at the end of a name, so that ``".. "`` is the folder above.
+    Windows drops dots and spaces at the end of a name, so that ``".. "`` is the parent folder.
     """
     check_key(key)
     for part in key.split("/"):

@@ -1,4 +1,4 @@
-"""Replacing and removing files so that nobody ever sees half of it."""
+"""Atomic replacement and removal of files."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ __all__ = [
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 Staged = tuple[str, Sequence[Buffer]]
-"""A temporary file, and what is in it: the pieces, as whoever announced them will hand them over."""
+"""A temporary file, and its content: the announced parts of the value."""
 
-# Linux and macOS take so many pieces (IOV_MAX) in one call.
+# Largest number of buffers (IOV_MAX) of one call on Linux and macOS.
 _ONE_WRITEV = 1024
 
-# How often a folder may be deleted under a writer before it gives up.
+# Attempts of a writer whose folder is deleted concurrently.
 _ATTEMPTS = 100
 
 _counter = count()
@@ -57,7 +57,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def temporary_name() -> str:
-    """A file name that no other thread, process or machine has: ``.<pid>-<random>-<n>.exzarr-tmp``."""
+    """Return a file name that no other thread, process or machine uses: ``.<pid>-<random>-<n>.exzarr-tmp``."""
     return f"{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
 
 
@@ -68,10 +68,10 @@ def replace_file(
     sync: bool = False,
     move: Callable[[str, str], bool | None] | None = None,
 ) -> bool:
-    """Make `value` the content of the file at `path`, at once; make its folders where they lack.
+    """Replace the content of the file at `path` atomically, and create missing folders.
 
-    A list holds the pieces of one value. With `sync`, return only when the file and its place in the folder are on the disk.
-    `move` renames the finished file; where it returns False, that is discarded, and False returned.
+    A list has the parts of one value. With `sync`, wait until the file and its folder entry are on the disk.
+    `move` renames the finished file. If it returns False, the file is discarded, and False returned.
     """
     rename = move or _rename
     folder = path[: path.rindex("/") + 1]
@@ -84,7 +84,7 @@ def replace_file(
                 return False
         except BaseException as error:
             discard(temporary)
-            # There is no such folder yet, or somebody has deleted it, and our temporary file with it.
+            # The folder is missing, or another process has deleted it together with the temporary file.
             if isinstance(error, FileNotFoundError) and attempt < _ATTEMPTS - 1:
                 make_folders(folder, sync)
                 continue
@@ -96,9 +96,9 @@ def replace_file(
 
 
 def write_temporary(folder: str, value: Buffer | list[Buffer], *, make: bool = False) -> str:
-    """Write `value` to a temporary file in `folder` (which ends with a slash); returns its path.
+    """Write `value` to a temporary file in `folder` (which ends with a slash), and return its path.
 
-    With `make`, the folder is made where it lacks.
+    With `make`, create the folder if it is missing.
     """
     temporary = f"{folder}{_process}{next(_counter)}{TEMPORARY_SUFFIX}"
     for attempt in range(_ATTEMPTS):
@@ -115,7 +115,7 @@ def write_temporary(folder: str, value: Buffer | list[Buffer], *, make: bool = F
 
 
 def discard(temporary: str) -> None:
-    """Remove a temporary file, if it is there."""
+    """Remove a temporary file if it exists."""
     try:
         os.unlink(temporary)
     except OSError:
@@ -123,9 +123,10 @@ def discard(temporary: str) -> None:
 
 
 def stage(path: str, parts: Sequence[Buffer], before: Staged | None) -> Staged | None:
-    """Write the temporary file that is to replace the one at `path`, while what belongs to the change is yet to be done.
+    """Write the temporary file that will replace the file at `path` at the end of the change.
 
-    `before` is what was staged for the same change already, and is no more wanted. None where the folder is gone.
+    `before` is an earlier staged file of the same change, which is discarded. If the folder is missing, nothing is
+    staged and `before` is returned.
     """
     try:
         temporary = write_temporary(path[: path.rindex("/") + 1], [*parts])
@@ -137,7 +138,7 @@ def stage(path: str, parts: Sequence[Buffer], before: Staged | None) -> Staged |
 
 
 def replace_by_staged(staged: Staged, path: str, *, sync: bool, move: Callable[[str, str], bool]) -> bool:
-    """`replace_file`, with a temporary file that is written already."""
+    """Replace a file as `replace_file` does, by a temporary file that is already written."""
     temporary = staged[0]
     if sync:
         fd = os.open(temporary, os.O_RDWR)
@@ -168,9 +169,9 @@ def _write_new(path: str, value: Buffer | list[Buffer], sync: bool) -> None:
 
 
 def move_if(version: Hashable) -> Callable[[str, str], bool]:
-    """A `move` for `replace_file`: nothing happens unless the file there has this version.
+    """Return a `move` for `replace_file` that renames only if the existing file has this version.
 
-    Who replaces it between this look and the renaming is overwritten: there are a few microseconds for that.
+    A change between the check and the rename, within a few microseconds, is overwritten.
     """
 
     def move(temporary: str, path: str) -> bool:
@@ -183,14 +184,14 @@ def move_if(version: Hashable) -> Callable[[str, str], bool]:
 
 
 def move_to_new(temporary: str, path: str) -> bool:
-    """A `move` for `replace_file`: nothing happens where something is at `path` already. Exact."""
+    """Move a file to `path` only if `path` does not exist: an exact `move` for `replace_file`."""
     try:
         os.link(temporary, path)
     except FileExistsError:
         return False
     except FileNotFoundError:
         raise
-    except OSError:  # a file system without links: the check and the renaming are two steps
+    except OSError:  # a file system without hard links: the check and the rename are two steps
         if os.path.lexists(path):
             return False
         _rename(temporary, path)
@@ -200,7 +201,7 @@ def move_to_new(temporary: str, path: str) -> bool:
 
 
 def version_at(path: str) -> Hashable:
-    """The version of the file at `path`, as `files.OpenFile` has it; ABSENT where there is none."""
+    """Return the version of the file at `path`, as `files.OpenFile` does; ABSENT if there is none."""
     try:
         return file_version(os.stat(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -230,7 +231,7 @@ def _write_rest(fd: int, value: Buffer, done: int) -> None:
 
 
 def make_folders(folder: str, sync: bool = False) -> list[str]:
-    """Make `folder` and those above it, where they lack; returns what was made, the topmost first."""
+    """Create `folder` and its missing parents. Return the created folders, the topmost first."""
     missing = []
     made: list[str] = []
     folder = folder.rstrip("/")
@@ -244,7 +245,7 @@ def make_folders(folder: str, sync: bool = False) -> list[str]:
             if not os.path.isdir(path):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         except FileNotFoundError:
-            break  # deleted again; whoever called begins anew
+            break  # deleted again; the caller retries
         else:
             made.append(path)
         if sync:
@@ -262,7 +263,7 @@ def _fsync_apple(fd: int) -> None:
 
     try:
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]
-    except OSError:  # file systems that don't know it
+    except OSError:  # a file system without F_FULLFSYNC
         os.fsync(fd)
 
 
@@ -275,11 +276,11 @@ def _fsync_folder_posix(folder: str) -> None:
 
 
 def _fsync_folder_windows(folder: str) -> None:
-    pass  # there is no such thing: NTFS logs its folders
+    pass  # not available and not needed: NTFS journals its folders
 
 
 def _rename_windows(temporary: str, path: str) -> None:
-    # A file that somebody has open for reading can't be replaced; readers are quick.
+    # A file that is open for reading cannot be replaced. Retry, because reads are short.
     import time
 
     for attempt in range(50):
@@ -298,21 +299,21 @@ fsync = _fsync_apple if hasattr(os, "uname") and os.uname().sysname == "Darwin" 
 
 
 def delete_file(path: str) -> None:
-    """Remove the file or link at `path`; folders and what is absent are left alone."""
+    """Remove the file or link at `path`. Do nothing if it is a folder or missing."""
     try:
         os.unlink(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         pass
     except PermissionError:
-        if os.path.islink(path) or not os.path.isdir(path):  # what macOS and Windows say of a folder
+        if os.path.islink(path) or not os.path.isdir(path):  # macOS and Windows raise this for a folder
             raise
 
 
 def delete_tree(path: str) -> None:
-    """Remove the folder at `path` and all in it. Of a link to a folder, only the link goes.
+    """Remove the folder at `path` with its content. If it is a link to a folder, remove only the link.
 
-    The folder is renamed first, so that for readers everything in it goes at once, and so
-    that writers who come meanwhile begin a new folder.
+    The folder is renamed first. For readers all content therefore disappears together, and concurrent writers
+    create a new folder.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -325,7 +326,7 @@ def delete_tree(path: str) -> None:
     if not stat.S_ISDIR(mode):
         return
     folder, _, name = path.rpartition("/")
-    if is_reserved(name):  # left over by a deleter that died
+    if is_reserved(name):  # left over by a killed process
         _remove_tree(path)
         return
     aside = f"{folder}/{temporary_name()}"
@@ -334,7 +335,7 @@ def delete_tree(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError:
-        aside = path  # a mount point, say: what is in it can go, even so
+        aside = path  # a mount point, for example: remove its content in place
     _remove_tree(aside)
 
 
@@ -344,7 +345,7 @@ def delete_content(folder: str) -> None:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return
-    # Temporary files last: they tell what the rest was, to whoever finds it half removed.
+    # Temporary files last: they describe the rest if the removal is interrupted.
     for name in sorted(names, key=is_reserved):
         path = f"{folder}{name}"
         if os.path.isdir(path):
@@ -361,10 +362,10 @@ def _remove_tree(path: str) -> None:
             shutil.rmtree(path)
             return
         except FileNotFoundError:
-            # Gone, or a part of it: somebody else deletes the same folder.
+            # Another process deletes the same folder.
             if not os.path.isdir(path):
                 return
         except OSError as error:
-            # Somebody puts into a folder that could not be renamed away.
+            # Another process writes to a folder that could not be renamed.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == _ATTEMPTS - 1:
                 raise

@@ -1,4 +1,4 @@
-"""What an object store says went wrong, as exzarr's exceptions: without secrets, and whether it will pass."""
+"""Conversion of an object store's errors to exzarr's, without secrets, as transient or permanent errors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DOCUMENT = re.compile(r"<\?xml|<!doctype|<html", re.IGNORECASE)
 _USER = re.compile(r"://[^/\s@]+@")
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-"""Statuses that may be gone at the next attempt. (https://www.rfc-editor.org/rfc/rfc9110#name-status-codes)"""
+"""Transient statuses (https://www.rfc-editor.org/rfc/rfc9110#name-status-codes)."""
 _BROKEN = re.compile(
     r"error sending request|timed? ?out|connection|reset|broken pipe|response body|body error|unexpected eof",
     re.IGNORECASE,
 )
-"""What went wrong on the way, with no answer to tell of it."""
+"""Texts of failures without a response from the server."""
 _LASTING = re.compile(
     r"credential|builder error|scheme is not allowed|invalid (url|uri)|relative URL", re.IGNORECASE
 )
@@ -34,7 +34,7 @@ _NO_CONTAINER = re.compile(r"NoSuchBucket|ContainerNotFound|specified (bucket|co
 _BAD_CREDENTIALS = re.compile(
     r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|RequestTimeTooSkewed|AuthenticationFailed"
 )
-"""Codes of 401 and 403 that concern every request. Any other denies the one that was made."""
+"""Codes of 401 and 403 that apply to every request. All other codes deny a single request."""
 
 
 _REFUSED = re.compile(r"ConnectionRefused|connection refused|Errno 111", re.IGNORECASE)
@@ -45,27 +45,27 @@ _UNKNOWN_HOST = re.compile(
 
 
 def is_panic(error: BaseException) -> bool:
-    """Whether obstore has panicked: that is no Exception, and passes through every ``except Exception``."""
+    """Return True if obstore has panicked. A panic is not an Exception and passes every ``except Exception``."""
     return type(error).__name__ == "PanicException"
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status in an error of obstore's; None where there is none."""
+    """Return the HTTP status in an error of obstore; None if there is none."""
     match = _STATUS.search(str(error))
     return int(match[1]) if match else None
 
 
 def is_missing_container(error: BaseException) -> bool:
-    """Whether it is the bucket that was not found, and not an object in it."""
+    """Return True if the bucket was not found, rather than an object in it."""
     return _NO_CONTAINER.search(str(error)) is not None
 
 
 def store_error(
     error: BaseException, store: str, kind: str, key: str, secrets: Iterable[str] = ()
 ) -> StoreError:
-    """The exception to raise for an error of obstore's.
+    """Return the exception to raise for an error of obstore.
 
-    It stands alone, with no cause: the text of the original may hold signatures and keys, which would end in
+    The caller raises it without a cause: the original text may contain signatures and keys, which would appear in
     tracebacks and logs.
     """
     name, text = type(error).__name__, str(error)
@@ -111,8 +111,8 @@ def store_error(
 
 
 def _denies_listing(text: str, status: int | None) -> bool:
-    """Whether listing is what a server does not do: other requests may work."""
-    if "decoding PROPFIND" in text:  # the answer is no WebDAV, but a page of HTML, say
+    """Return True if the server refuses listings, while other requests may work."""
+    if "decoding PROPFIND" in text:  # the response is not WebDAV, but an HTML page, for example
         return True
     if "PROPFIND" in text and status is not None:
         return status == 501 or (400 <= status < 500 and status not in _PASSING)
@@ -120,7 +120,7 @@ def _denies_listing(text: str, status: int | None) -> bool:
 
 
 def _short(text: str, status: int | None) -> str:
-    """What a person wants to know of it. The document that a server sends along has its own secrets."""
+    """Return the short form of an error's text. The server's document is left out: it may contain secrets."""
     code, message = _CODE.search(text), _MESSAGE.search(text)
     if code is not None:
         words = [] if status is None else [str(status)]
@@ -133,7 +133,7 @@ def _short(text: str, status: int | None) -> str:
 
 
 def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without what must stay secret: the queries of URLs (signatures), users in them, and `secrets`."""
+    """Return `text` without secrets: queries of URLs (signatures), users in URLs, and the `secrets`."""
     text = _USER.sub("://***@", _QUERY.sub("?***", text))
     for secret in secrets:
         if secret:

@@ -1,4 +1,4 @@
-"""How to get at an object store: typed options, and the client that they make."""
+"""Typed options of object stores, and the clients made from them."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ _SECRET_VARIABLES = (
 
 
 def _secret() -> Any:
-    """A field that no repr shows."""
+    """Create a field that no repr shows."""
     return field(default=None, repr=False, metadata={"secret": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectOptions:
-    """What all object stores share. What is None comes from the environment, or is the client's default.
+    """Options that all object stores share. An option that is None comes from the environment or the client's default.
 
     Attributes
     ----------
     endpoint
-        URL of the service, where it isn't the provider's own (MinIO, R2, an emulator).
+        URL of the service, if it is not the provider's own (MinIO, R2, an emulator).
     anonymous
-        Sign no request: public data.
+        Do not sign requests: for public data.
     allow_http
-        Permit ``http://``, unencrypted. Default: where the endpoint, here or in the environment, is a ``http://`` URL.
+        Permit unencrypted ``http://``. Default: True if the endpoint, here or in the environment, is a ``http://`` URL.
     timeout, connect_timeout
-        Seconds that a request, and its connection, may take.
+        Timeout of a request, and of its connection, in seconds.
     """
 
     endpoint: str | None = None
@@ -88,14 +88,14 @@ class ObjectOptions:
                 raise ArgumentError(f"{kind}({one.name}=...) holds a line break or another control character")
 
     def secrets(self) -> Iterator[str]:
-        """Values that no message may show."""
+        """Iterate over the values that no message may show."""
         for one in fields(self):
             value = getattr(self, one.name)
             if one.metadata.get("secret") and isinstance(value, str):
                 yield value
 
     def client(self) -> dict[str, Any]:
-        """Obstore's `client_options`."""
+        """Return obstore's `client_options`."""
         plain = self.allow_http
         if plain is None:
             plain = (self.endpoint or _endpoint_in(os.environ)).startswith("http://")
@@ -108,16 +108,16 @@ class ObjectOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Options(ObjectOptions):
-    """Amazon S3 and what speaks its language. The environment's variables are ``AWS_*``.
+    """Options of Amazon S3 and compatible services. Environment variables: ``AWS_*``.
 
     Attributes
     ----------
     region, access_key_id, secret_access_key, session_token
-        As Amazon names them.
+        Region and credentials, by Amazon's names.
     virtual_hosted
-        The bucket is part of the host's name, and not of the path.
+        The bucket is a part of the host name instead of the path.
     requester_pays
-        Whoever asks pays.
+        Accept the charges for requests to a requester-pays bucket.
     """
 
     region: str | None = None
@@ -131,7 +131,7 @@ class S3Options(ObjectOptions):
         ObjectOptions.__post_init__(self)
         if self.region is not None and not _REGION.fullmatch(self.region):
             raise ArgumentError(
-                f"S3Options(region={self.region!r}) is no name of a region: it is one like 'eu-central-1'"
+                f"S3Options(region={self.region!r}) is no name of a region: give one such as 'eu-central-1'"
             )
 
     def config(self) -> dict[str, Any]:
@@ -149,14 +149,14 @@ class S3Options(ObjectOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GCSOptions(ObjectOptions):
-    """Google Cloud Storage. The environment's variables are ``GOOGLE_*``.
+    """Options of Google Cloud Storage. Environment variables: ``GOOGLE_*``.
 
     Attributes
     ----------
     service_account
         Path of a service account's key file.
     service_account_key
-        What stands in it.
+        Content of a key file.
     """
 
     service_account: str | None = None
@@ -173,14 +173,14 @@ class GCSOptions(ObjectOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureOptions(ObjectOptions):
-    """Azure Blob Storage. The environment's variables are ``AZURE_*``.
+    """Options of Azure Blob Storage. Environment variables: ``AZURE_*``.
 
     Attributes
     ----------
     account, account_key, sas_token, client_id, client_secret, tenant_id
-        As Azure names them.
+        Account and credentials, by Azure's names.
     emulator
-        Azurite, on this machine.
+        Connect to Azurite on this machine.
     """
 
     account: str | None = None
@@ -207,12 +207,12 @@ class AzureOptions(ObjectOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPOptions(ObjectOptions):
-    """Any web server, for reading.
+    """Options of web servers, which are read-only.
 
     Attributes
     ----------
     headers
-        Sent with every request, such as ``{"Authorization": "Bearer ..."}``.
+        Headers of every request, such as ``{"Authorization": "Bearer ..."}``.
     """
 
     headers: dict[str, str] | None = field(default=None, repr=False)
@@ -234,7 +234,7 @@ class HTTPOptions(ObjectOptions):
 
 
 def _endpoint_in(environ: Mapping[str, str]) -> str:
-    """Whoever names an endpoint by ``http://`` means it."""
+    """Return the endpoint in the environment; ``""`` if there is none."""
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_ENDPOINT")
     return next((environ[name] for name in names if environ.get(name)), "")
 
@@ -255,12 +255,12 @@ SCHEMES = frozenset(_SCHEMES)
 
 
 def options_type(scheme: str) -> type[ObjectOptions]:
-    """The options that URLs of this scheme take."""
+    """Return the type of the options that URLs of this scheme take."""
     return _SCHEMES[scheme]
 
 
 def import_obstore() -> Any:
-    """The module obstore."""
+    """Import obstore, or raise MissingDependencyError."""
     try:
         import obstore
     except ImportError as error:
@@ -270,20 +270,20 @@ def import_obstore() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What a URL and options come to.
+    """The client for a URL and options.
 
     Attributes
     ----------
     client
-        Obstore's.
+        Obstore's client.
     prefix
-        What follows the bucket, or the host, in the URL.
+        The part of the URL after the bucket or host.
     root
-        The bucket or host, as it may be shown.
+        The URL of the bucket or host, without secrets.
     web
-        Of a web server: the client for what obstore does not read.
+        For a web server: the client for responses that obstore cannot read.
     secrets
-        What no message may show, beside the options'.
+        Values that no message may show, in addition to the options' own.
     """
 
     client: Any
@@ -294,7 +294,7 @@ class Connection:
 
 
 def connect(url: str, options: ObjectOptions | None, within: float | None = None) -> Connection:
-    """Connect to what a URL names; no request is made. None takes longer than `within` seconds."""
+    """Create the client for a URL, without a request. Limit the timeout of requests to `within` seconds."""
     import_obstore()
     from obstore import store as stores
 
@@ -315,7 +315,7 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
         raise ArgumentError(f"{scheme}://… names no bucket: it is {scheme}://bucket/path")
     if within is not None and within < options.timeout:
         options = replace(options, timeout=max(0.001, within))
-    # Whoever uses the client tries again: there it can be told of, and once is enough.
+    # Retries are made by the caller of the client, which reports them. The client itself makes none.
     retry = {"max_retries": 0, "retry_timeout": timedelta(seconds=options.timeout)}
     shared: dict[str, Any] = {"client_options": options.client(), "retry_config": retry}
     if isinstance(options, HTTPOptions):
@@ -335,17 +335,17 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
         return Connection(client, unquote(parts.path).strip("/"), root, web, secrets)
     if _UNFIT.search(parts.netloc):
         raise ArgumentError(f"{scrubbed(parts.netloc)!r} is no name of a bucket")
-    # In abfss://container@account.dfs.core.windows.net/path the account stands in the host.
+    # In abfss://container@account.dfs.core.windows.net/path the account is a part of the host.
     bucket, at, host = parts.netloc.partition("@")
     config = {name: value for name, value in options.config().items() if value is not None}  # type: ignore[attr-defined]
     if at and isinstance(options, AzureOptions):
         config.setdefault("account_name", host.partition(".")[0])
     elif at:
-        raise ArgumentError(f"{scheme}:// URLs hold no user and no password: give {kind.__name__}")
+        raise ArgumentError(f"{scheme}:// URLs take no user and no password: give {kind.__name__}")
     client_of = {S3Options: stores.S3Store, GCSOptions: stores.GCSStore, AzureOptions: stores.AzureStore}[
         kind
     ]
-    # Keys may hold any character, and '?' and '#' too.
+    # Keys may contain any character, including '?' and '#'.
     path = url.partition("://")[2].partition("/")[2]
     endpoint = "" if options.endpoint else _endpoint_in(os.environ)
     if endpoint:
@@ -355,7 +355,7 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
 
 
 def _with_user(options: HTTPOptions, user: str) -> tuple[HTTPOptions, tuple[str, ...]]:
-    """Options that send the ``user:password`` of a URL (RFC 7617), and what of it is secret."""
+    """Return options that send the ``user:password`` of a URL (RFC 7617), and its secrets."""
     headers = options.headers or {}
     if any(name.lower() == "authorization" for name in headers):
         raise ArgumentError(
@@ -368,7 +368,7 @@ def _with_user(options: HTTPOptions, user: str) -> tuple[HTTPOptions, tuple[str,
 
 
 def _check_endpoint(endpoint: str, what: str) -> None:
-    """ArgumentError where the client would fail in odd ways, or panic."""
+    """Raise ArgumentError for an endpoint with which the client would panic or fail without a clear error."""
     shown = scrubbed(endpoint)
     advice = "it is a URL such as 'http://localhost:9000' or 'https://minio.example.org'"
     try:
@@ -386,7 +386,7 @@ def _check_endpoint(endpoint: str, what: str) -> None:
 
 
 def web_of(client: Any) -> Web | None:
-    """For one of obstore's own stores of a web server: the client for what that does not read."""
+    """Return the second client for obstore's HTTPStore, for responses that obstore cannot read; else None."""
     if type(client).__name__ != "HTTPStore":
         return None
     given = client.client_options or {}
@@ -398,7 +398,7 @@ def web_of(client: Any) -> Web | None:
 
 
 def check_absent(statuses: Collection[int]) -> tuple[int, ...]:
-    """Statuses that are to mean "not there"; ArgumentError for those that cannot."""
+    """Return the statuses that mean "missing", or raise ArgumentError for a status that cannot."""
     found = (statuses,) if isinstance(statuses, int) else tuple(statuses)
     for status in found:
         if type(status) is not int or not 400 <= status < 500 or status in (408, 425, 429):
@@ -409,7 +409,7 @@ def check_absent(statuses: Collection[int]) -> tuple[int, ...]:
 
 
 def environment_secrets() -> Iterator[str]:
-    """Values of environment variables that the clients take credentials from: no message may show them, either."""
+    """Iterate over the values of environment variables that hold credentials. No message may show them."""
     for name in _SECRET_VARIABLES:
         if value := os.environ.get(name):
             yield value
@@ -418,12 +418,12 @@ def environment_secrets() -> Iterator[str]:
 def _made(client_of: Callable[..., Any], where: str, options: ObjectOptions, more: dict[str, Any]) -> Any:
     try:
         return client_of(where, **more)
-    except BaseException as error:  # options are what was wrong, also where obstore panics
+    except BaseException as error:  # the options are invalid, even if obstore panics
         if not isinstance(error, Exception) and not is_panic(error):
             raise
         secrets = [*options.secrets(), *environment_secrets()]
         said = scrubbed(str(error).partition("\n\n")[0], secrets)
-    # Outside of the clause: the original may show what is secret.
+    # Outside of the `except` clause: the original error may contain secrets.
     raise ArgumentError(
         f"cannot connect to {where!r}: {said}; give {type(options).__name__}, or set the environment"
     )

@@ -1,4 +1,4 @@
-"""What is known of an object store, and of a value in it, without asking again."""
+"""Properties of object stores and of their values that need no further request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from exzarr.stores.base import Fetched, Store, changed_error
 __all__ = ["TAIL_NBYTES", "PartlyKnown", "etag_of", "mode_of", "root_of", "version_of"]
 
 TAIL_NBYTES = 64 * 1024
-"""What is read when a value is opened: a shard's index lies at its end."""
+"""Number of last bytes that are read when a value is opened. A shard has its index at the end."""
 
 
 class PartlyKnown:
-    """An opened value, of which the last bytes are known."""
+    """An opened value whose last bytes are already read."""
 
     __slots__ = ("_key", "_store", "_tail", "_tail_at", "size", "version")
 
@@ -31,7 +31,8 @@ class PartlyKnown:
         end = start + len(buffer)
         if end > self.size:
             raise StoreError(
-                f"bytes {start} to {end} of key {self._key!r} in {self._store} were wanted, which has {self.size}"
+                f"cannot read bytes {start} to {end} of key {self._key!r} in {self._store}: "
+                f"the value has {self.size} bytes"
             )
         if start >= self._tail_at:
             buffer[:] = self._tail[start - self._tail_at : end - self._tail_at]
@@ -46,7 +47,7 @@ class PartlyKnown:
 
 
 def root_of(client: Any) -> str:
-    """A URL to show for one of obstore's stores; without what might be secret in it."""
+    """Return a URL of one of obstore's stores to show to users, without secrets."""
     name = type(client).__name__
     inside = getattr(client, "prefix", None)
     tail = f"/{str(inside).strip('/')}" if inside and name != "LocalStore" else ""
@@ -62,7 +63,7 @@ def root_of(client: Any) -> str:
 
 
 def version_of(meta: Any) -> Hashable:
-    """What tells one value from the next: ETag, and the store's own version where it has one."""
+    """Return the version of a value: its ETag, and the store's own version if it has one."""
     etag, version = meta.get("e_tag"), meta.get("version")
     if etag is None:
         return f"{meta['last_modified'].isoformat()} {meta['size']}"
@@ -70,13 +71,13 @@ def version_of(meta: Any) -> Hashable:
 
 
 def etag_of(version: Hashable) -> str | None:
-    """The ETag in a version; None where there is none."""
+    """Return the ETag in a version; None if there is none."""
     found = version[0] if isinstance(version, tuple) else version
     return found if isinstance(found, str) and found.endswith('"') else None
 
 
 def mode_of(version: Hashable) -> dict[str, str]:
-    """Obstore's `mode` of a put that replaces this version, and no other."""
+    """Return obstore's `mode` of a put that replaces only this version."""
     if isinstance(version, tuple):
         return {"e_tag": version[0], "version": version[1]}
     return {"e_tag": str(version)}

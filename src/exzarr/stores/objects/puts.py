@@ -1,7 +1,7 @@
-"""Putting objects, under a condition or without one.
+"""Puts of objects, with and without a condition.
 
-Of a put under a condition whose response was lost, a second attempt would say that somebody else had been faster.
-So each carries an id, in the object's metadata, by which it knows itself again.
+If the response to a conditional put is lost, the second attempt fails its condition because of the first. Each
+conditional put therefore carries an id in the object's metadata, by which exzarr recognizes its own put.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ __all__ = ["WRITE_ID", "no_conditional_put", "put", "put_if"]
 T = TypeVar("T")
 
 WRITE_ID = "exzarrwrite"
-"""Metadata of objects that were put under a condition: whose put it was. (Azure takes only letters, digits and ``_``,
+"""Name of the metadata that holds the id of a conditional put. (Azure takes only letters, digits and ``_``,
 and some proxies drop headers with ``_``.)"""
 
 
 def put(asked: Asked, key: str, path: str, value: Buffer) -> None:
-    """Store `value` as the object `path`, which is the key `key`, whatever is there."""
+    """Store `value` as the object `path`, which is the key `key`, unconditionally."""
     _put(asked, key, import_obstore().put, path, value)
 
 
 def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) -> bool | None:
-    """Put where the object still has this version (None: is still absent).
+    """Put if the object still has this version (None: is still missing).
 
-    False where it hasn't; None where the store has no conditional puts.
+    Return False if it has not, and None if the store has no conditional puts.
     """
     obs = import_obstore()
     mark = uuid4().hex
@@ -51,7 +51,7 @@ def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) 
             obs.put(client, path, value, **more)
         except Exception as error:
             if type(error).__name__ in ("PreconditionError", "AlreadyExistsError"):
-                # Or an earlier attempt was successful, and its response was lost: whose put was the last?
+                # Or an earlier attempt succeeded and its response was lost. The id tells which.
                 return lost and _mark_of(client, path) == mark
             lost = True
             raise
@@ -66,10 +66,10 @@ def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) 
 
 
 def no_conditional_put(store: Store, key: str) -> StoreError:
-    """What is raised where a condition is needed, and can't be had."""
+    """Create the error for a conditional change in a store without conditional puts."""
     return StoreError(
-        f"cannot change key {key!r} in {store} depending on what it is: the store has no conditional put, so that "
-        "another writer's change could be lost; write whole chunks, or take the responsibility that there is no "
+        f"cannot change part of key {key!r} in {store}: the store has no conditional put, so that "
+        "another writer's change could be lost; write whole chunks, or declare that there is no "
         "other writer: ObjectStore(..., single_writer=True)"
     )
 

@@ -1,4 +1,4 @@
-"""Asking an object store: one request of obstore's, its errors made exzarr's, tried again where they pass."""
+"""One request of obstore, with exzarr's errors, and with retries after transient errors."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ Kind = Literal["get", "range", "size", "put", "delete", "list"]
 EXPECTED = frozenset(
     ("PreconditionError", "AlreadyExistsError", "NotSupportedError", "NotImplementedError", "TypeError")
 )
-"""Names of errors of obstore's that are raised as they are: whoever asked knows what they mean."""
+"""Names of obstore's errors that are raised unchanged. The caller handles them."""
 
 READS = frozenset(("get", "range", "size"))
 
 IN_FOLDER = re.compile(r"\(os error 2[01]\)")
-"""In a folder: a part of the key is itself a key, or the key is a folder."""
+"""Errors of a local folder: a part of the key is itself a key, or the key is a folder."""
 
 _started_in: int | None = None
-"""The process that obstore has started its threads in. A forked child has none of them, and would wait forever.
+"""Id of the process in which obstore started its threads. A forked child has no such threads and would wait forever.
 
-Nor would a new client help it: all clients of a process share these threads, and obstore never starts them anew.
+A new client does not help: all clients of a process share these threads, and obstore does not restart them.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who is asked, and how.
+    """The recipient of requests, and how to handle errors.
 
     Attributes
     ----------
     client
         One of obstore's stores.
     url, root
-        The store, and the bucket, for messages.
+        URL of the store, and of the bucket, for messages.
     retry
-        Which errors are tried again, how often, within how long.
+        Retry policy.
     secrets
-        What no message may show.
+        Values that no message may show.
     absent
-        Statuses that mean that an object is not there, beside 404 and 410.
+        HTTP statuses that mean that an object is missing, in addition to 404 and 410.
     """
 
     client: Any
@@ -62,7 +62,7 @@ class Asked:
 
 
 def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
-    """``call(client, *args)``. FileNotFoundError where there is no such object; `EXPECTED` errors as they are."""
+    """Return ``call(client, *args)``. Raise FileNotFoundError for a missing object, and `EXPECTED` errors unchanged."""
     global _started_in
     if _started_in != os.getpid():
         if _started_in is not None:
@@ -76,7 +76,7 @@ def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, 
         try:
             return call(asked.client, *args, **more)
         except FileNotFoundError as error:
-            # obstore says so of a method that is not allowed, too.
+            # obstore raises this for a method that is not allowed, too.
             if not is_missing_container(error) and status_of(error) in (None, 404, 410, *asked.absent):
                 raise FileNotFoundError(key) from None
             made = store_error(error, asked.url, kind, key, asked.secrets)
@@ -88,7 +88,7 @@ def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, 
             if IN_FOLDER.search(str(error)):
                 raise FileNotFoundError(key) from None
             made = store_error(error, asked.url, kind, key, asked.secrets)
-        # Outside of the clause: what obstore says may hold secrets, and is not to be shown as the context.
+        # Outside of the `except` clause: obstore's error may contain secrets and must not be shown as the context.
         raise made
 
     return persist(asked.retry, asked.url, kind, key, attempt)

@@ -1,7 +1,7 @@
-"""Keys ↔ bytes in an object store: S3, Google Cloud Storage, Azure, a web server; through obstore.
+"""Store in S3, Google Cloud Storage, Azure or a web server, through obstore.
 
-Each method is one request where it can be. What is known after one (size, ETag) is used in the next: parts
-of one value are asked for under the condition that it is still the same one.
+Most methods make one request. Later requests use the size and the ETag that earlier ones returned: parts of
+an opened value are requested on condition that the value is unchanged.
 """
 
 from __future__ import annotations
@@ -54,32 +54,32 @@ T = TypeVar("T")
 
 
 class ObjectStore(Store):
-    """An object store, or what lies under a prefix of it.
+    """Object store or web server, or the keys under a prefix of it.
 
     Parameters
     ----------
     where
         A URL (``s3://bucket/path``, ``gs://bucket/path``, ``az://container/path``,
         ``abfss://container@account.dfs.core.windows.net/path``, ``https://host/path``), or one of obstore's
-        stores: `obstore.store.S3Store` and the others.
+        stores, such as `obstore.store.S3Store`.
     options
-        For a URL: `S3Options`, `GCSOptions`, `AzureOptions` or `HTTPOptions`. What they leave open comes from
-        the environment, as the provider's own tools have it.
+        For a URL: `S3Options`, `GCSOptions`, `AzureOptions` or `HTTPOptions`. Options that are None come from
+        the environment, by the names that the provider's own tools use.
     prefix
-        The keys are those under this one.
+        The store has only the keys under this prefix.
     retry
-        Which errors are tried again, how often, within how long. Throttling (429, 503), timeouts, broken
-        connections and truncated bodies pass; what is denied or malformed is raised at once.
+        Retry policy: which errors are retried, how often, and for how long. Throttling (429, 503), timeouts, broken
+        connections and truncated bodies are transient. Denied and malformed requests are raised immediately.
     concurrency
-        How many requests a read wants in flight.
+        Preferred number of requests in flight.
     single_writer
-        Nobody else writes to this place meanwhile: the caller's responsibility. Then changing a part of a
-        chunk needs no conditional put, which some stores lack (web servers, folders through obstore).
+        Declare that there is no other writer. Partial writes of a chunk then need no conditional put, which some
+        stores lack (web servers, folders through obstore). With other writers, data can be lost.
     read_only
-        Refuse writes. Web servers are read-only in any case.
+        Refuse writes. Web servers are always read-only.
     absent
-        Statuses by which the server says that an object is not there, beside 404 and 410: ``(403,)`` for a bucket
-        that may be read and not listed. Then what may not be read counts as absent, too, and reads as fill values.
+        HTTP statuses that mean that a key is missing, in addition to 404 and 410: ``(403,)`` for a bucket that
+        permits reads but denies listing. Forbidden chunks then count as missing too, and read as fill values.
     """
 
     conditional_delete = False
@@ -105,12 +105,10 @@ class ObjectStore(Store):
             where, "get_async"
         ):
             if options is not None:
-                raise ArgumentError("options go with a URL; a store of obstore's has its own")
+                raise ArgumentError("options are for URLs; a store of obstore has its own: leave them out")
             made = Connection(where, "", root_of(where), web_of(where))
         else:
-            raise ArgumentError(
-                f"an ObjectStore is made of a URL or a store of obstore's, not of {type(where)}"
-            )
+            raise ArgumentError(f"an ObjectStore needs a URL or a store of obstore, not {type(where)}")
         self._client, self._root, self._web = made.client, made.root, made.web
         self.prefix = check_prefix(prefix)
         self._base = prefix + "/" if prefix else ""
@@ -124,10 +122,10 @@ class ObjectStore(Store):
         self._asked = Asked(self._client, self.url, self._root, retry, secrets, self.absent)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True
-        # Not every web server lists (WebDAV), and some that do not answer as if nothing were there: known once one has.
+        # Only some web servers list (WebDAV). Others return an empty listing. It is known after the first non-empty one.
         self._lists: bool | None = None if self._kind == "HTTPStore" else True
 
-    # -- asking ------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------
 
     def _ask(self, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:
         return ask(self._asked, kind, key, call, *args, **more)
@@ -136,14 +134,14 @@ class ObjectStore(Store):
         return self._base + check_key(key)
 
     def _fetch(self, key: str, byte_range: ByteRange | None, version: Hashable, kind: Kind) -> Fetched | None:
-        """One request, in nearly all cases."""
+        """Fetch a value or a part of it, nearly always by one request."""
         options: dict[str, Any] = {}
         etag = etag_of(version)
         if etag is not None and not etag.startswith("W/"):  # a weak one is never equal
             options["if_match"] = etag
         if byte_range is not None:
             start, length = byte_range
-            resolve_range(byte_range, 0)  # complains
+            resolve_range(byte_range, 0)  # validate the range
             if not self._has_ranges:
                 return self._part(self._fetch(key, None, version, "get"), byte_range)
             if length == 0:
@@ -161,7 +159,7 @@ class ObjectStore(Store):
         def get(client: Any, path: str) -> Fetched:
             try:
                 result = self._obs.get(client, path, options=options)
-                # The body belongs to the request: it may break off.
+                # Read the body here, because it may break off and be retried.
                 found = Fetched(memoryview(result.bytes()), result.meta["size"], version_of(result.meta))
             except Exception as error:
                 if self._web is None or not is_peculiar(error):
@@ -178,7 +176,7 @@ class ObjectStore(Store):
         except StoreError as error:
             if byte_range is None or error.errno != errno.EINVAL:
                 raise
-            # A range that has nothing of the value is an error to most: 416, or worse.
+            # Most stores answer a range outside the value with an error such as 416.
             return self._fetch_known(key, byte_range, version, kind, error)
         except Exception as error:
             if type(error).__name__ not in ("PreconditionError", "NotSupportedError"):
@@ -198,7 +196,7 @@ class ObjectStore(Store):
 
     @staticmethod
     def _part(found: Fetched | None, byte_range: ByteRange) -> Fetched | None:
-        """Of a whole value, what was wanted: from web servers that know no ranges."""
+        """Return the requested part of a whole value, for web servers without ranges."""
         if found is None:
             return None
         begin, end = resolve_range(byte_range, found.size)
@@ -217,7 +215,7 @@ class ObjectStore(Store):
         kind: Kind,
         error: StoreError | None = None,
     ) -> Fetched | None:
-        """`_fetch` by two requests: size, then the range of it."""
+        """Fetch a range by two requests: first the size, then the range."""
         head = self._checked(key, self._head(key), version)
         if head is None:
             return None
@@ -274,7 +272,7 @@ class ObjectStore(Store):
         return len(data)
 
     def open_value(self, key: str) -> ValueReader | None:
-        """With its last bytes: most values, and the indexes of most shards, lie in them."""
+        """Open a value and read its last bytes, which hold most small values and most shard indexes."""
         tail = self._fetch(key, (-TAIL_NBYTES, None), None, "range")
         if tail is None:
             return None
@@ -291,7 +289,7 @@ class ObjectStore(Store):
         put(self._asked, key, path, self._payload(value))
 
     def _payload(self, value: Buffer) -> Buffer:
-        # What is no buffer might be the name of a file to obstore. Its memory keeps what it is given.
+        # obstore takes an object that is not a buffer as a file name. Its MemoryStore keeps a reference to the buffer.
         view = memoryview(value)
         return bytes(view) if self._kind == "MemoryStore" else view
 
@@ -311,7 +309,9 @@ class ObjectStore(Store):
         for paths in [*self._pages(prefix)]:
             try:
                 self._ask("delete", prefix, self._obs.delete, paths)
-            except FileNotFoundError:  # of one; which, and what of the others, isn't said
+            except (
+                FileNotFoundError
+            ):  # one was missing; the error does not say which, nor whether others were deleted
                 for path in paths:
                     self.delete(path[len(self._base) :])
 
@@ -344,7 +344,7 @@ class ObjectStore(Store):
                 time.sleep(random.uniform(0, min(1.0, 0.005 * 2**attempts)))  # noqa: S311 - no secret
 
     def _put_if(self, key: str, value: Buffer, version: Hashable) -> bool:
-        """Put where the value still has this version (None: is still absent). False where it hasn't."""
+        """Put if the value still has this version (None: is still missing). Return False if it has not."""
         done = put_if(self._asked, key, self._path(key), self._payload(value), version)
         if done is None:
             if not self.single_writer:
@@ -359,7 +359,7 @@ class ObjectStore(Store):
         return self._lists is not False
 
     def _listing(self, prefix: str, call: Callable[..., T], *args: Any) -> T:
-        """A request that lists."""
+        """Make a request that lists keys."""
         if self._lists is False:
             raise listing_error(self, prefix, "this web server does not list (it has no WebDAV)")
         try:
@@ -370,11 +370,11 @@ class ObjectStore(Store):
             raise
 
     def _believe(self, prefix: str, found: object) -> None:
-        """Refuse to take an empty listing for the truth, where the server has never listed anything."""
+        """Raise ListingUnsupportedError for an empty listing if the server has never listed a key."""
         if found:
             self._lists = True
         elif self._lists is None:
-            raise listing_error(self, prefix, "this web server lists nothing, as those do that cannot list")
+            raise listing_error(self, prefix, "this web server lists nothing, as servers do that cannot list")
 
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
@@ -382,7 +382,7 @@ class ObjectStore(Store):
         return (path[skip:] for path in chain.from_iterable(self._pages(prefix)))
 
     def _pages(self, prefix: str) -> Iterator[Sequence[str]]:
-        """The objects under a prefix, some thousand at once; in order, where the store is remote."""
+        """Iterate over pages of about 1000 keys under a prefix, in order if the store is remote."""
         under = (self._base + prefix).rstrip("/") or None
         stream: Any = None
         last: str | None = None
@@ -394,7 +394,7 @@ class ObjectStore(Store):
             try:
                 page = next(stream, None)
             except BaseException:
-                stream = None  # broken: the next attempt begins behind what is known
+                stream = None  # broken: the next attempt begins after the last known key
                 raise
             return None if page is None else [found["path"] for found in page if found["path"] != under]
 

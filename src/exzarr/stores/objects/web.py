@@ -1,8 +1,8 @@
-"""What web servers send that obstore does not take: read by the standard library's client.
+"""Second client for web servers, for valid responses that obstore cannot read.
 
-obstore needs a Content-Length, a size in Content-Range, and HEAD; and it hands on compressed bodies as they are. RFC 9110
-lets a server do otherwise. A request that fails for such a reason is made again here. It is slower: every request is a
-connection of its own.
+obstore requires a Content-Length, a size in Content-Range, and HEAD, and does not decode compressed bodies. RFC 9110
+permits servers without these. A request that fails for such a reason is repeated here, with the standard library's
+client. It is slower, because each request opens a connection.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ _PECULIAR = re.compile(
 _NO_HEAD = re.compile(r"Error performing HEAD .*status code: (400|405|501)\b", re.DOTALL)
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _LARGEST = 1 << 28
-"""Bytes that a compressed body may have, decoded, whatever its length."""
+"""Decoded size in bytes that every compressed body may have."""
 _EXPANSION = 1100
-"""How many times larger than itself a deflated body can be, at most."""
+"""Largest ratio of decoded to compressed size of deflate."""
 
 
 class WebError(Exception):
-    """A request that failed. Its text is written as obstore writes it, with the status."""
+    """A failed request. Its text has the form of obstore's, with the status."""
 
 
 def is_peculiar(error: BaseException) -> bool:
-    """Whether obstore's error is about how a web server answers, and not about what it answers."""
+    """Return True if obstore failed because of the form of a response, which `Web` can read."""
     text = str(error)
     return _PECULIAR.search(text) is not None or _NO_HEAD.search(text) is not None
 
 
 def is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether a body is compressed for its transport."""
+    """Return True if a body is compressed for its transport."""
     return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
 
 
 def decoded(body: bytes | memoryview, headers: Mapping[str, str]) -> bytes:
-    """A body without its transport's compression."""
+    """Decode the transport compression of a body."""
     coding = headers.get("Content-Encoding", "").strip().lower()
     if coding not in ("gzip", "x-gzip", "deflate"):
         raise WebError(f"the server compressed the response by {coding!r}, which was not asked for")
@@ -72,16 +72,16 @@ def decoded(body: bytes | memoryview, headers: Mapping[str, str]) -> bytes:
 
 
 class Web:
-    """One web server, read with the standard library.
+    """Client of one web server, made with the standard library.
 
     Parameters
     ----------
     root
         ``https://host``, without user and password.
     headers
-        Sent with every request to that host, and to no other that it redirects to.
+        Headers of every request to that host. They are not sent to other hosts after a redirect.
     timeout
-        Seconds that the server may be silent.
+        Timeout in seconds.
     """
 
     def __init__(self, root: str, headers: Mapping[str, str], timeout: float) -> None:
@@ -91,7 +91,7 @@ class Web:
         self._opener = urllib.request.build_opener(_Redirects)
 
     def get(self, path: str, byte_range: ByteRange | None = None) -> Fetched:
-        """The value at `path`, or a part of it; FileNotFoundError where there is none."""
+        """Return the value at `path`, or a part of it. Raise FileNotFoundError if it is missing."""
         if byte_range is None:
             return self._get(path, None)
         start, length = byte_range
@@ -104,7 +104,7 @@ class Web:
         return found
 
     def head(self, path: str) -> Fetched:
-        """Size and version of the value at `path`."""
+        """Return size and version of the value at `path`, without data."""
         found = self.get(path, (0, 1))
         return Fetched(b"", found.size, found.version)
 
@@ -112,7 +112,7 @@ class Web:
         status, headers, body = self._ask(path, wanted)
         if status == 206 and not is_encoded(headers):
             return self._part(path, headers, body, byte_range)
-        if status in (206, 416):  # a part of what is compressed; a range that lies outside
+        if status in (206, 416):  # a part of a compressed body; a range outside the value
             return self._cut(self._get(path, None), byte_range)
         data = decoded(body, headers) if is_encoded(headers) else body
         return self._cut(Fetched(data, len(data), _version(headers, len(data))), byte_range)
@@ -121,11 +121,11 @@ class Web:
         match = _RANGE.fullmatch(headers.get("Content-Range", ""))
         start, length = byte_range
         if match is None or int(match[2]) - int(match[1]) + 1 != len(body) or 0 <= start != int(match[1]):
-            return self._cut(self._get(path, None), byte_range)  # of the whole value it is known what it is
+            return self._cut(self._get(path, None), byte_range)  # the range is not the requested one
         if match[3] != "*":
             size = int(match[3])
         elif start < 0 or length is None or len(body) < length:
-            size = int(match[2]) + 1  # a range that goes to the end tells where that is
+            size = int(match[2]) + 1  # the range ends at the end of the value
         else:
             return self._cut(self._get(path, None), byte_range)
         data = body if start < 0 or length is None else body[:length]
@@ -162,11 +162,11 @@ class Web:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and takes no credentials to another host."""
+    """Redirect handler that sends no credentials to another host."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(newurl).scheme not in ("http", "https"):
-            raise WebError("the server redirects to what is no web server")
+            raise WebError("the server redirects to a URL that is not http:// or https://")
         made = super().redirect_request(req, fp, code, msg, headers, newurl)
         here, there = urlsplit(req.full_url), urlsplit(newurl)
         if made is not None and (here.scheme, here.netloc) != (there.scheme, there.netloc):
@@ -176,7 +176,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _version(headers: Mapping[str, str], size: int) -> Hashable:
-    """As obstore's clients make it, so that versions can be compared."""
+    """Return the version of a value in the same form as for obstore's responses, so that the two are comparable."""
     try:
         changed = parsedate_to_datetime(headers.get("Last-Modified", ""))
     except ValueError:

@@ -1,7 +1,7 @@
-"""``gen`` and ``templates`` of kerchunk's JSON form: many references by one rule.
+"""``gen`` and ``templates`` of kerchunk's JSON format, which generate many references by one rule.
 
-https://fsspec.github.io/kerchunk/spec.html#version-1. Expressions are Jinja's there; here they are arithmetic on the
-dimensions, templates and calls of templates. Nothing is run, and what comes out is bounded.
+https://fsspec.github.io/kerchunk/spec.html#version-1. The specification uses Jinja expressions. exzarr supports
+arithmetic on the dimensions, templates and calls of templates. It runs no code and limits the output.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 __all__ = ["MOST_GENERATED", "filled", "generated"]
 
 MOST_GENERATED = 300_000
-"""References that a document may generate; larger sets belong into Parquet."""
+"""Largest number of references that a document may generate. Use Parquet for larger sets."""
 _MOST_TEXT = 4096
-"""Characters of a key, URL or number."""
+"""Largest number of characters of a key, URL or number."""
 _MOST_NUMBER = 1 << 63
 _MOST_NODES = 100
-"""Parts of an expression."""
+"""Largest number of syntax nodes of an expression."""
 _MOST_VALUES = 50
-"""Expressions in one text, those of its templates included."""
+"""Largest number of expressions in one text, including those of its templates."""
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _FORMAT = re.compile(r"%0?[0-9]{0,2}d")
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -39,7 +39,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
 
 
 def filled(text: str, names: Mapping[str, Any]) -> str:
-    """`text` with every ``{{ expression }}`` replaced by its value. ValueError where that is not possible."""
+    """Return `text` with every ``{{ expression }}`` replaced by its value. Raise ValueError for an invalid one."""
     made = _filled(text, names, [_MOST_VALUES])
     if "{{" in made:
         raise ValueError(f"{text[:80]!r} holds an expression that does not end")
@@ -47,7 +47,7 @@ def filled(text: str, names: Mapping[str, Any]) -> str:
 
 
 def generated(gen: Any, templates: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Keys and references of all rules. ValueError where they are malformed, or too many."""
+    """Iterate over the keys and references of all rules. Raise ValueError if they are malformed or too many."""
     if not isinstance(gen, list):
         raise ValueError("'gen' is a list of rules")  # noqa: TRY004 - as for all faults
     rules = [_rule(rule) for rule in gen]
@@ -85,14 +85,14 @@ def _rule(rule: Any) -> _Rule:
     return _Rule(key, url, offset, length, names, [_values(name, rule["dimensions"][name]) for name in names])
 
 
-def _values(name: str, told: Any) -> Sequence[Any]:
-    if isinstance(told, list):
-        if not all(isinstance(value, str) or type(value) is int for value in told):
+def _values(name: str, given: Any) -> Sequence[Any]:
+    if isinstance(given, list):
+        if not all(isinstance(value, str) or type(value) is int for value in given):
             raise ValueError(f"dimension {name!r} of 'gen' lists values that are neither numbers nor text")
-        return told
-    if not isinstance(told, Mapping):
+        return given
+    if not isinstance(given, Mapping):
         raise ValueError(f"dimension {name!r} of 'gen' is a list, or has 'stop'")  # noqa: TRY004 - as for all faults
-    limits = [told.get("start", 0), told.get("stop"), told.get("step", 1)]
+    limits = [given.get("start", 0), given.get("stop"), given.get("step", 1)]
     if not all(type(value) is int and abs(value) < _MOST_NUMBER for value in limits) or not limits[2]:
         raise ValueError(f"dimension {name!r} of 'gen' has whole numbers as 'start', 'stop' and 'step'")
     made = range(*limits)
@@ -101,15 +101,15 @@ def _values(name: str, told: Any) -> Sequence[Any]:
     return made
 
 
-def _number(told: Any, names: Mapping[str, Any]) -> int:
-    if type(told) is int:
-        return told
-    if not isinstance(told, str):
-        raise ValueError(f"{told!r} is neither a number nor an expression")  # noqa: TRY004 - as for all faults
+def _number(given: Any, names: Mapping[str, Any]) -> int:
+    if type(given) is int:
+        return given
+    if not isinstance(given, str):
+        raise ValueError(f"{given!r} is neither a number nor an expression")  # noqa: TRY004 - as for all faults
     try:
-        return int(filled(told, names))
+        return int(filled(given, names))
     except ValueError as error:
-        raise ValueError(f"{told[:80]!r} is no whole number: {error}") from None
+        raise ValueError(f"{given[:80]!r} is no whole number: {error}") from None
 
 
 def _filled(text: str, names: Mapping[str, Any], budget: list[int]) -> str:
@@ -140,7 +140,7 @@ def _parsed(expression: str) -> ast.expr:
 
 
 def _of(node: ast.expr, expression: str, names: Mapping[str, Any], budget: list[int]) -> Any:
-    """The value of a part of an expression: a number of at most 63 bits, or a short text."""
+    """Evaluate a part of an expression: the value is a number of at most 63 bits, or a short text."""
     refused = ValueError(f"{expression[:80]!r} holds an expression that is not run")
     match node:
         case ast.Constant(value=int() | str() as value) if not isinstance(value, bool):

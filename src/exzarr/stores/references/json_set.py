@@ -1,4 +1,4 @@
-"""What a reference set says, and kerchunk's JSON form of one (https://fsspec.github.io/kerchunk/spec.html)."""
+"""Interface of a reference set, and kerchunk's JSON format (https://fsspec.github.io/kerchunk/spec.html)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from exzarr.stores.urls import is_url
 __all__ = ["JsonReferences", "Reference", "ReferenceSet", "is_json", "unpacked"]
 
 MOST_NBYTES = 1 << 28
-"""Bytes of a document that was compressed; more is an error."""
+"""Largest decompressed size of a document in bytes. Larger is an error."""
 
 Reference = bytes | tuple[str, int, int | None]
-"""The value itself; or a file, where in it the value begins, and how long it is (None: to its end)."""
+"""The value itself; or a file, the offset of the value in it, and its length (None: to the end of the file)."""
 
 
 class ReferenceSet(Protocol):
-    """Keys, and what they refer to."""
+    """Map from keys to references."""
 
     remote: bool
-    """Whether some refer to URLs, as far as is known without reading much."""
+    """True if some references lead to URLs, as far as is known without reading much."""
 
     def get(self, key: str) -> Reference | None: ...
 
@@ -37,12 +37,12 @@ class ReferenceSet(Protocol):
 
 
 def is_json(name: str) -> bool:
-    """Whether a file's name is that of references in JSON, compressed or not."""
+    """Return True if a file name is that of references in JSON, compressed or not."""
     return name.lower().endswith((".json", ".json.gz", ".json.zst"))
 
 
 def unpacked(data: bytes) -> bytes:
-    """A JSON document that may be compressed by gzip or Zstandard. ValueError where it is damaged or too large."""
+    """Decompress a JSON document (gzip, Zstandard or none). Raise ValueError if it is damaged or too large."""
     if data[:2] == b"\x1f\x8b":
         decompress = zlib.decompressobj(31)
         try:
@@ -67,7 +67,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 class JsonReferences:
-    """A reference set that is one JSON document: all of it in memory, looked at closely."""
+    """Reference set in one JSON document, validated and held in memory."""
 
     def __init__(self, document: Any, name: str) -> None:
         self._refs = _parsed(document, name)
@@ -121,7 +121,7 @@ def _parsed(document: Any, name: str) -> dict[str, Reference]:
 def _reference(value: Any, templates: Mapping[str, Any]) -> Reference:
     if isinstance(value, str):
         return b64decode(value[7:], validate=True) if value.startswith("base64:") else value.encode()
-    if isinstance(value, Mapping):  # documents may stand there as they are
+    if isinstance(value, Mapping):  # a document may be given as a JSON object
         return json.dumps(value).encode()
     if not isinstance(value, (list, tuple)) or len(value) not in (1, 3) or not isinstance(value[0], str):
         raise ValueError("a reference is text, [file], or [file, offset, length]")

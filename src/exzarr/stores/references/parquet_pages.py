@@ -1,7 +1,7 @@
-"""How much memory a Parquet file asks for, told before anything of it is decoded.
+"""Memory that a Parquet file needs, computed before it is decoded.
 
-Every page says how long it is unpacked and how many values it holds, and libraries allocate that before they see
-whether it is true. So the pages' headers are walked first. Format: Thrift's compact protocol
+Each page header has the decompressed length and the number of values. Libraries allocate that much memory before they
+check the numbers. exzarr therefore reads the page headers first. Format: Thrift's compact protocol
 (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md) of the ``PageHeader`` in
 https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
 """
@@ -18,7 +18,7 @@ _DATA, _DICTIONARY, _DATA_V2 = 5, 7, 8
 
 
 def pages(data: memoryview, start: int, length: int) -> Iterator[tuple[int, int]]:
-    """Unpacked bytes and number of values of each page of a column chunk; ValueError where it is damaged."""
+    """Iterate over the decompressed size and number of values of each page. Raise ValueError if one is damaged."""
     at, end = start, start + length
     if not 0 <= start <= end <= len(data):
         raise ValueError("a column that is not in the file")
@@ -41,7 +41,7 @@ def pages(data: memoryview, start: int, length: int) -> Iterator[tuple[int, int]
 
 
 def _struct(data: memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """The numbers of a struct by field, structs in it likewise; and where it ends."""
+    """Return the numbers of a struct by field, including nested structs, and the offset of its end."""
     if depth > _MOST_DEEP:
         raise ValueError("structs in structs")
     found: dict[int, Any] = {}

@@ -1,8 +1,8 @@
-"""Kerchunk's Parquet form of a reference set: a folder, read by and by.
+"""Kerchunk's Parquet format of a reference set: a folder that is read in parts.
 
-``.zmetadata`` holds all documents, and says how many references a *partition* has. ``VAR/refs.N.parq`` is one, with
-the columns ``path``, ``offset``, ``size`` and ``raw`` (the value itself); its rows are the chunks of an array in
-C order, the missing ones included. Format: https://fsspec.github.io/kerchunk/spec.html#parquet-references and
+``.zmetadata`` has all metadata documents and the number of references in a *partition*. ``VAR/refs.N.parq`` is a
+partition, with the columns ``path``, ``offset``, ``size`` and ``raw`` (the value itself). Its rows are the chunks of
+an array in C order, including missing ones. Format: https://fsspec.github.io/kerchunk/spec.html#parquet-references and
 ``LazyReferenceMapper`` of fsspec, https://filesystem-spec.readthedocs.io/en/latest/api.html.
 """
 
@@ -25,20 +25,20 @@ from exzarr.stores.references.parquet_pages import pages
 __all__ = ["ParquetReferences"]
 
 KEPT_NBYTES = 64 * 1024 * 1024
-"""Bytes of partitions that are kept, unpacked."""
+"""Size of the cache of decompressed partitions in bytes."""
 MOST_NBYTES = 256 * 1024 * 1024
-"""Bytes of a partition, packed and unpacked; more is an error."""
+"""Largest size of a partition in bytes, compressed and decompressed. Larger is an error."""
 MOST_ROWS = 10_000_000
-"""References in a partition; fsspec's default is 10,000."""
+"""Largest number of references in a partition. fsspec's default is 10,000."""
 
 _COLUMNS = ("path", "offset", "size", "raw")
 _PARTITION = re.compile(r"refs\.(0|[1-9][0-9]{0,17})\.parq")
 _Partition = Mapping[str, Any]
-"""Columns of Arrow, by name."""
+"""Arrow columns, by name."""
 
 
 class ParquetReferences:
-    """A reference set in a folder, which is `store`. Partitions are read when a key in them is asked for."""
+    """Reference set in the folder of `store`. A partition is read when one of its keys is requested."""
 
     def __init__(self, store: Store, name: str, *, remote: bool) -> None:
         self.remote = remote
@@ -92,7 +92,7 @@ class ParquetReferences:
         return keys, prefixes
 
     def _stored(self, path: str) -> Iterator[str]:
-        """The last parts of the keys of an array's chunks."""
+        """Iterate over the last parts of the keys of an array's chunks."""
         grid = self._grids[path]
         for record in sorted(_records(self._store.list_dir(path)[0])):
             partition = self._partition(path, record)
@@ -121,7 +121,7 @@ class ParquetReferences:
         return (path, offset, size) if offset or size else (path, 0, None)
 
     def _partition(self, path: str, record: int) -> _Partition | None:
-        """A partition, from memory or read; None where there is none. Whoever wants it meanwhile waits for it."""
+        """Return a partition, cached or read; None if it is missing. Concurrent calls wait for the read."""
         place = path, record
         with self._lock:
             found = self._kept.get(place)
@@ -164,9 +164,9 @@ class ParquetReferences:
         return columns, table.nbytes
 
     def _check(self, metadata: Any, data: memoryview) -> None:
-        """ValueError where it has more than it should, or would take more memory than it may."""
+        """Raise ValueError if a partition has too many rows or would take too much memory."""
         if metadata.num_rows > self._record_size:
-            raise ValueError(f"{metadata.num_rows} rows, and {self._record_size} are a partition")
+            raise ValueError(f"{metadata.num_rows} rows, but a partition has {self._record_size}")
         nbytes = 0
         for group in map(metadata.row_group, range(metadata.num_row_groups)):
             for column in map(group.column, range(group.num_columns)):
@@ -202,7 +202,7 @@ def _document(store: Store, name: str) -> Mapping[str, Any]:
 
 
 def _grid(document: Any, where: str) -> tuple[int, ...]:
-    """How many chunks an array has in each dimension."""
+    """Return the number of chunks of an array along each dimension."""
     shape, chunks = (
         (document.get("shape"), document.get("chunks")) if isinstance(document, Mapping) else (0, 0)
     )
@@ -221,7 +221,7 @@ def _grid(document: Any, where: str) -> tuple[int, ...]:
 
 
 def _number(last: str, grid: tuple[int, ...]) -> int | None:
-    """The place of a chunk in C order; None where `last` is no chunk's."""
+    """Return the number of a chunk in C order; None if `last` is not the key of a chunk."""
     parts = last.split(".")
     if len(parts) != (len(grid) or 1):
         return None
@@ -236,7 +236,7 @@ def _number(last: str, grid: tuple[int, ...]) -> int | None:
 
 
 def _last(number: int, grid: tuple[int, ...]) -> str:
-    """The other way round."""
+    """Return the last part of a chunk's key, given its number in C order."""
     parts = []
     for count in reversed(grid):
         number, part = divmod(number, count)

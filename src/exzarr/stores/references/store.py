@@ -1,8 +1,8 @@
-"""Parts of other files as a hierarchy: kerchunk's reference sets.
+"""Store for kerchunk's reference sets, which show parts of other files as a hierarchy.
 
-A reference set says of each key which bytes of which file are its value, or holds them itself. So HDF5 and NetCDF
-files are read as Zarr, where they lie. Format: https://fsspec.github.io/kerchunk/spec.html. What it says is not
-trusted: it leads to no file that the caller has not allowed.
+A reference set maps each key to bytes of a file, or contains the value itself. With it, exzarr reads HDF5 and NetCDF
+files as Zarr without copying them. Format: https://fsspec.github.io/kerchunk/spec.html. Reference sets are not
+trusted: they can only lead to files that the caller allows.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ __all__ = ["ReferenceStore", "folder_store"]
 
 
 _MOST_SIZES = 10_000
-"""Files whose sizes are remembered."""
+"""Largest number of cached file sizes."""
 
 
 class ReferenceStore(Store):
-    """A reference set, as a store for reading.
+    """Read-only store of a reference set.
 
     Parameters
     ----------
     references
         The path or URL of a JSON file (``.json``, ``.json.gz``, ``.json.zst``), or its content; or the path or URL
-        of a folder that is a Parquet reference set, or a store that holds it. Parquet is read in parts, so that it
-        suits sets of millions of references; it needs the extra ``parquet``.
+        of the folder of a Parquet reference set, or a store of that folder. Parquet sets are read in parts and can
+        have millions of references. They need the extra ``parquet``.
     base
-        The folder that relative paths begin at: a path or a URL. Default: the folder of `references`.
+        The folder that relative targets begin at: a path or a URL. Default: the folder of `references`.
     allow
-        What the references may lead to: folders, and beginnings of URLs (``"s3://bucket/data/"``). Default:
-        the content of `base`. A reference to anything else is an error when it is read.
+        Places that references may lead to: folders, and beginnings of URLs (``"s3://bucket/data/"``). Default:
+        the content of `base`. Reading a reference to any other place raises an error.
     stores
-        Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
-        `storage_options` and the environment say.
+        Stores to read URLs with, by the beginning of the URL: ``{"s3://bucket": ObjectStore(...)}``. Stores of
+        other URLs are created with `storage_options` and the environment.
     storage_options
-        For the URLs that references lead to: see `exzarr.open`.
+        Options for the target URLs: see `exzarr.open`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ReferenceStore(Store):
         self._allowed = [_allowed(os.fspath(one)) for one in allow]
         if storage_options and not any(map(is_url, [self._name, *self._allowed])):
             refuse_options(
-                storage_options, "these references may lead to no URL: allow=[...] names those they may"
+                storage_options, "these references may not lead to URLs: permit URLs by allow=[...]"
             )
         self._storage_options = storage_options
         self._stores: dict[str, Store] = dict(stores or {})
@@ -109,7 +109,7 @@ class ReferenceStore(Store):
         return JsonReferences(document, self._name)
 
     def _folder(self, place: str) -> Store:
-        """The store of a folder, with the options for URLs."""
+        """Return the store of a folder. If it is a URL, use the storage options."""
         return folder_store(encoded(place), storage_options=self._storage_options if is_url(place) else None)
 
     # -- reading -----------------------------------------------------------------
@@ -117,7 +117,7 @@ class ReferenceStore(Store):
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         ref = self._set.get(check_key(key))
         if byte_range is not None:
-            resolve_range(byte_range, 0)  # complains
+            resolve_range(byte_range, 0)  # validate the range
         if ref is None:
             return None
         if isinstance(ref, bytes):
@@ -141,7 +141,7 @@ class ReferenceStore(Store):
         if ref is None or isinstance(ref, bytes):
             return None if ref is None else len(ref)
         target, offset, length = ref
-        # What cannot be read has no size: a file that may not be opened, is missing or was cut short.
+        # Raise an error if the target cannot be read: not allowed, missing or truncated.
         size = self._file_size(key, target)
         if length is None:
             return size
@@ -164,11 +164,11 @@ class ReferenceStore(Store):
     def _cut_short(self, key: str, target: str, there: int, length: int, offset: int) -> StoreError:
         return StoreError(
             f"key {key!r} in {self}: {target!r} has {there} of the {length} bytes from {offset} on; the file has been "
-            "changed since the references were made"
+            "changed since the references were created"
         )
 
     def _target(self, key: str, target: str) -> tuple[Store, str]:
-        """The store that a file is in, and its key there."""
+        """Return the store of a target file, and its key there."""
         path = plain(target)
         if not is_url(path) and not os.path.isabs(path):
             if self._base is None:
@@ -186,7 +186,7 @@ class ReferenceStore(Store):
                 if path.startswith(begin):
                     return store, path[len(begin) :]
         else:
-            # Links are followed before it is seen where they lead.
+            # Resolve links before the check.
             path = os.path.realpath(os.path.join(self._base or "", path))
             if not any((path + os.sep).startswith(one) for one in self._allowed):
                 raise self._forbidden(key, target)
@@ -210,7 +210,7 @@ class ReferenceStore(Store):
         check_prefix(prefix)
         return self._set.list_dir(prefix)
 
-    # -- no writing --------------------------------------------------------------
+    # -- writes are refused ------------------------------------------------------
 
     def put(self, key: str, value: Buffer) -> None:
         raise self._refused(key)
@@ -230,7 +230,7 @@ class ReferenceStore(Store):
 
 
 def _folder(place: str) -> str:
-    """A folder's plain URL or whole path."""
+    """Return a folder's plain URL or absolute path."""
     place = plain(place)
     return place.rstrip("/") if is_url(place) else os.path.abspath(place)
 
@@ -243,7 +243,7 @@ def _allowed(one: str) -> str:
 def folder_store(
     place: str, *, read_only: bool = True, storage_options: StorageOptions | None = None
 ) -> Store:
-    """The store of a folder's path or URL. Never a reference set: those could lead to each other in circles."""
+    """Return the store of a folder's path or URL. Reference sets are excluded, because they could refer to each other."""
     if not is_url(place):
         from exzarr.stores.local.store import LocalStore
 

@@ -1,4 +1,4 @@
-"""The rows of a store in SQLite: the table, and what is asked of it. Each function takes a connection."""
+"""Table of a store in SQLite, and its queries. Each function takes a connection."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ PAGE_NBYTES = 8192
 
 
 def as_blob(value: Buffer) -> Buffer:
-    """What SQLite takes as a value."""
+    """Return a value as an object that SQLite accepts."""
     return value if isinstance(value, bytes) else bytes(memoryview(value))
 
 
 def open_blob(db: sqlite3.Connection, number: int) -> sqlite3.Blob:
-    """The value of one row, to read parts of."""
+    """Open the value of one row, to read parts of it."""
     return db.blobopen("entries", "value", number, readonly=True)
 
 
 def part(db: sqlite3.Connection, key: str, byte_range: ByteRange) -> bytes | None:
-    """A range of the value at `key`; None where there is none."""
-    resolve_range(byte_range, 0)  # complains
+    """Return a range of the value at `key`; None if the key is missing."""
+    resolve_range(byte_range, 0)  # validate the range
     db.execute("BEGIN")
     try:
         row = db.execute("SELECT number, length(value) FROM entries WHERE key = ?", (key,)).fetchone()
@@ -47,12 +47,12 @@ def part(db: sqlite3.Connection, key: str, byte_range: ByteRange) -> bytes | Non
 
 
 def under(prefix: str) -> tuple[str, tuple[str, ...]]:
-    """A condition for keys that start with ``prefix + "/"``. ``0`` is what follows ``/``."""
+    """Return the condition for keys that start with ``prefix + "/"``. ``0`` is the character after ``/``."""
     return ("key >= ? AND key < ?", (prefix + "/", prefix + "0")) if prefix else ("TRUE", ())
 
 
 def directly_under(db: sqlite3.Connection, prefix: str) -> tuple[list[str], list[str]]:
-    """Names of the keys right below `prefix`, and of the prefixes, sorted."""
+    """Return the names of the keys directly under `prefix`, and of the prefixes, sorted."""
     top = prefix + "/" if prefix else ""
     keys: list[str] = []
     prefixes: list[str] = []
@@ -65,12 +65,12 @@ def directly_under(db: sqlite3.Connection, prefix: str) -> tuple[list[str], list
         for (key,) in rows:
             name, slash, _ = key[len(top) :].partition("/")
             if slash:
-                # On behind all that lies under this prefix.
+                # Continue after all keys under this prefix.
                 prefixes.append(name)
                 after = f"{top}{name}0"
                 break
             keys.append(name)
         rows.close()
-    # As in `stores.listing`: 'a-b' comes before 'a/c'.
+    # As in `stores.listing`: 'a-b' sorts before 'a/c'.
     prefixes.sort()
     return keys, prefixes

@@ -1,10 +1,11 @@
-"""Keys ↔ bytes in one SQLite file.
+"""Store in one SQLite file.
 
-One table; each value is a row, each change a transaction. A replaced value is a new row with a new number,
-which no row gets again: the number is the value's version. The file is in WAL mode
-(https://sqlite.org/wal.html): readers and writers, of any number of processes on one machine, do not wait
-for each other; two writers do, for the length of a put. While it is open there are two more files beside
-it, `-wal` and `-shm`, which the last to close it removes. Not for network file systems.
+The file has one table. Each value is a row, and each change is a transaction. A replaced value is a new row with a
+new number, which is never reused: the number is the value's version. The file is in WAL mode
+(https://sqlite.org/wal.html). Readers and writers, of any number of processes on one machine, do not wait
+for each other. A writer waits for another writer's put. While the file is open, there are two more files in
+its folder, `-wal` and `-shm`. The last process that closes the file removes them. Network file systems are not
+supported.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ __all__ = ["SQLiteStore"]
 T = TypeVar("T")
 
 SMALL_NBYTES = 256 * 1024
-"""Opened values of up to this size are read at once; for larger ones a connection is kept."""
+"""Largest size of a value that is read completely when it is opened. Larger ones keep a connection open."""
 
 WAIT_SECONDS = 60
-"""How long a write waits for those of others."""
+"""Seconds that a write waits for other writes."""
 
 
 class SQLiteStore(Store):
-    """A store in one file, transactional, safe for several threads and processes at once.
+    """Transactional store in one file, safe for concurrent threads and processes.
 
     Parameters
     ----------
     path
-        The file; made by the first write, with the folders above it.
+        The file. The first write creates it, with its parent folders.
     durability
-        ``"rename"`` survives whatever happens to the process; ``"fsync"`` also a power cut: each write then
-        waits for the disk. Default: the setting ``durability``.
+        With ``"rename"``, writes survive the end of the process. With ``"fsync"``, each write waits for the disk, and
+        also survives a power failure. Default: the setting ``durability``.
     read_only
         Refuse writes.
     """
@@ -82,18 +83,18 @@ class SQLiteStore(Store):
     # -- connections -------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection | None:
-        """A new connection; None where there is no file yet."""
+        """Return a new connection; None if there is no file yet."""
         if not os.path.exists(self.path):
             return None
-        # Closing may happen in another thread than the one that used it.
+        # A connection may be closed in another thread than the one that used it.
         db = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         db.execute(f"PRAGMA synchronous = {'FULL' if self.durability == 'fsync' else 'NORMAL'}")
         return db
 
     def _connection(self, make: bool) -> sqlite3.Connection | None:
-        """This thread's connection; None where there is no file, unless it is to be made."""
+        """Return this thread's connection. Without a file, create it if `make` is set, else return None."""
         if self._process != os.getpid():
-            # A connection must not be used, nor closed, in a forked child: that would break its parent's locks.
+            # A forked child may neither use nor close a connection: that would break its parent's locks.
             _leaked.append((self._connections, self._local))
             self._local, self._connections = threading.local(), []
             self._guard, self._process = threading.Lock(), os.getpid()
@@ -117,7 +118,7 @@ class SQLiteStore(Store):
     def _create(self) -> None:
         folder = os.path.dirname(self.path)
         os.makedirs(folder, exist_ok=True)
-        # Made elsewhere, and put in place at once: switching to WAL fails where somebody else has the file open.
+        # Create it under a temporary name and rename it: switching to WAL fails if another process has the file open.
         made = os.path.join(folder, temporary_name())
         try:
             with closing(sqlite3.connect(made, timeout=WAIT_SECONDS, isolation_level=None)) as db:
@@ -129,24 +130,24 @@ class SQLiteStore(Store):
             delete_file(made)
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
+    def _store_errors(self, key: str) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, UnicodeEncodeError) as error:
             raise StoreError(f"key {key!r} in {self}: {type(error).__name__}: {error}") from error
 
     def _read(self, key: str, ask: Callable[[sqlite3.Connection], T], absent: T) -> T:
-        with self._told(key):
+        with self._store_errors(key):
             db = self._connection(make=False)
             return absent if db is None else ask(db)
 
     def _write(self, key: str, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        with self._told(key):
+        with self._store_errors(key):
             db = self._connection(make=True)
             assert db is not None
             return db.execute(sql, parameters)
 
-    # -- the five ----------------------------------------------------------------
+    # -- required methods --------------------------------------------------------
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         check_key(key)
@@ -189,7 +190,7 @@ class SQLiteStore(Store):
         return self._pages(prefix, sql, where, bounds)
 
     def _pages(self, prefix: str, sql: str, where: str, bounds: tuple[str, ...]) -> Iterator[str]:
-        # Page by page: no transaction stays open for as long as somebody looks at the keys.
+        # In pages, so that no transaction stays open during the iteration.
         rows: list[tuple[str]] = self._read(prefix, lambda db: db.execute(sql, bounds).fetchall(), [])
         while rows:
             yield from (key for (key,) in rows)
@@ -202,7 +203,7 @@ class SQLiteStore(Store):
         nothing: tuple[list[str], list[str]] = ([], [])
         return self._read(prefix, lambda db: directly_under(db, prefix), nothing)
 
-    # -- the quicker ways --------------------------------------------------------
+    # -- faster overrides of defaults ----------------------------------------------
 
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)
@@ -213,12 +214,12 @@ class SQLiteStore(Store):
             return None
         if row[2] is not None:
             return BytesReader(row[2], row[0])
-        with self._told(key):
+        with self._store_errors(key):
             db = self._connect()
             if db is None:
                 return None
             try:
-                # What this sees stays as it is until it ends.
+                # The transaction sees one state of the database until it ends.
                 db.execute("BEGIN")
                 row = db.execute("SELECT number, length(value) FROM entries WHERE key = ?", (key,)).fetchone()
                 if row is not None:
@@ -249,8 +250,8 @@ class SQLiteStore(Store):
             line.release()
 
     def _update(self, key: str, change: Change, end: float) -> None:
-        # No transaction is held while the value is changed: it would keep all other writers out. Comparing
-        # and swapping alone would not do: a change may write other keys, as an append does.
+        # No transaction is open while `change` runs, because it would block all other writers. Compare-and-swap
+        # alone is not enough: a change may write other keys, as an append does.
         with key_lock(f"{self.path}-locks", key, end):
             while True:
                 row = self._row(key, "number, value")
@@ -259,7 +260,7 @@ class SQLiteStore(Store):
                     return
 
     def _put_if(self, key: str, parts: Sequence[Buffer] | None, number: int | None) -> bool:
-        """Put (or, for None, delete), unless the value has another number now."""
+        """Put the parts (None: delete) if the value still has this number. Return False if it has not."""
         if number is None:
             return (
                 self.put_if_absent(key, b"".join(parts)) if parts is not None else self._row(key, "1") is None
@@ -268,7 +269,7 @@ class SQLiteStore(Store):
         if parts is None:
             return self._write(key, delete, key, number).rowcount == 1
         value = b"".join(parts)
-        with self._told(key):
+        with self._store_errors(key):
             db = self._connection(make=True)
             assert db is not None
             db.execute("BEGIN IMMEDIATE")
@@ -283,14 +284,14 @@ class SQLiteStore(Store):
             return gone
 
     def aside(self, prefix: str, *, replacing: bool) -> _SQLiteAside | None:
-        """See `Store.aside`: another file, whose rows are copied in one transaction."""
+        """Return another file, whose rows are copied in one transaction (see `Store.aside`)."""
         check_prefix(prefix)
         return _SQLiteAside(self, prefix) if replacing and type(self) is SQLiteStore else None
 
     def _take_rows(self, file: str, prefix: str, replace: bool) -> bool:
-        """Replace the rows under `prefix` by those of another file; False where there are some, and may not be."""
+        """Replace the rows under `prefix` by those of another file. Without `replace`, return False if there are some."""
         where, bounds = under(prefix)
-        with self._told(prefix):
+        with self._store_errors(prefix):
             db = self._connection(make=True)
             assert db is not None
             db.execute("ATTACH ? AS aside", (file,))
@@ -336,7 +337,7 @@ class SQLiteStore(Store):
                 db.close()
 
     def above(self) -> LocalStore:
-        """The folder of the file."""
+        """Return the store of the file's folder."""
         return LocalStore(os.path.dirname(self.path), read_only=True)
 
     @property
@@ -354,7 +355,7 @@ class SQLiteStore(Store):
 
 
 class _Value:
-    """A value in a transaction of its own."""
+    """An opened value, in its own transaction."""
 
     def __init__(self, store: SQLiteStore, key: str, db: sqlite3.Connection, number: int, size: int) -> None:
         self._store, self._key, self._db = store, key, db
@@ -367,10 +368,10 @@ class _Value:
         end = start + len(buffer)
         if end > self.size:
             raise StoreError(
-                f"bytes {start} to {end} of key {self._key!r} in {self._store} were wanted, "
-                f"which has {self.size}"
+                f"cannot read bytes {start} to {end} of key {self._key!r} in {self._store}: "
+                f"the value has {self.size} bytes"
             )
-        with self._lock, self._store._told(self._key), open_blob(self._db, self._number) as blob:
+        with self._lock, self._store._store_errors(self._key), open_blob(self._db, self._number) as blob:
             blob.seek(start)
             buffer[:] = blob.read(len(buffer))
 
@@ -379,7 +380,7 @@ class _Value:
 
 
 class _Hidden(SQLiteStore):
-    """What a `_SQLiteAside` builds in. Messages name the store that the result goes to."""
+    """Store that a `_SQLiteAside` builds in. Its messages name the destination."""
 
     goes_to = ""
 
@@ -389,7 +390,7 @@ class _Hidden(SQLiteStore):
 
 
 class _SQLiteAside:
-    """See `stores.asides.Aside`."""
+    """Staging area in another SQLite file (see `stores.staging.Aside`)."""
 
     in_steps = False
 
@@ -400,7 +401,7 @@ class _SQLiteAside:
         self.store.goes_to = to.url
 
     def swap_in(self, *, replace: bool) -> bool:
-        self.store.close()  # which writes what is in its log to its file
+        self.store.close()  # writes the log to the file
         return self._to._take_rows(self.store.path, self._prefix, replace)
 
     def discard(self) -> None:
@@ -410,7 +411,7 @@ class _SQLiteAside:
 
 
 _leaked: list[Any] = []
-"""A forked child keeps what it must not close."""
+"""Connections of the parent, which a forked child must not close."""
 
 
 def _make(path: str, durability: Literal["rename", "fsync"], read_only: bool) -> SQLiteStore:

@@ -18,22 +18,22 @@ T = TypeVar("T")
 
 
 class RequestRecorder(Protocol):
-    """Told of the requests of one read or write, in the thread that makes them."""
+    """Receiver of the requests of one read or write, in the thread that makes them."""
 
     def requesting(self, key: str) -> None:
-        """A request for `key` begins."""
+        """Record that a request for `key` begins."""
 
     def requested(self, kind: RequestKind, key: str, nbytes: int, seconds: float, found: bool) -> None:
-        """A request has succeeded, and its event has been emitted."""
+        """Record that a request has succeeded and its event has been emitted."""
 
     def opened(self, key: str) -> None:
-        """A value has been opened. The time for that is reported with the first read of it."""
+        """Record that a value was opened. The time for that is reported with its first read."""
 
     def updating(self, key: str, waited: float) -> None:
-        """`Store.update` has the lock of `key`, after waiting `waited` seconds for it."""
+        """Record that `Store.update` has the lock of `key`, after a wait of `waited` seconds."""
 
     def updated(self, key: str) -> None:
-        """The change of `Store.update` is computed. It is about to be stored."""
+        """Record that the change of `Store.update` is computed and will now be stored."""
 
 
 class InstrumentedStore(InterceptingStore):

@@ -1,9 +1,8 @@
-"""Reading the members of a zip file that nobody vouches for.
+"""Reader of the members of an untrusted zip file.
 
-A member is found by the archive's directory, which the standard library parses, and read at
-its place in the file without moving a file position, so that threads (and forked children) read
-side by side. Sizes are held against the file's before anything is allocated, and unpacking
-stops at the size that the directory promised.
+The standard library parses the archive's directory, which gives the offset of each member. Reads do not move
+the file position, so that threads (and forked children) can read concurrently. Sizes are checked against the
+size of the file before memory is allocated. Decompression stops at the size in the directory.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ ZIP_STORED, ZIP_DEFLATED = 0, 8
 _LOCAL_HEADER = 30
 _ENCRYPTED = 1
 
-# Deflate can't do better than 1032 : 1. For the other methods, which can, members beyond
-# this ratio may unpack to no more than _ANY_RATIO bytes.
+# The largest ratio of deflate is 1032 : 1. With other methods, a member beyond this ratio may have at most
+# _ANY_RATIO bytes when decompressed.
 _MAX_RATIO = 1032
 _ANY_RATIO = 1 << 26
 
@@ -43,7 +42,7 @@ class Archive:
         self._data_at: dict[ZipInfo, int] = {}
 
     def read(self, key: str, byte_range: ByteRange | None = None) -> bytes | bytearray | memoryview | None:
-        """The member's bytes, or a part of them; None where there is no such member."""
+        """Return the member's bytes, or a part of them; None if there is no such member."""
         info = self.members.get(key)
         if info is None:
             return None
@@ -57,7 +56,7 @@ class Archive:
         return memoryview(self._whole(info))[begin:end]
 
     def read_into(self, key: str, buffer: memoryview, start: int) -> int:
-        """As `Store.read_into`."""
+        """Read a member into `buffer` (see `Store.read_into`)."""
         info = self.members.get(key)
         if info is None:
             return -1
@@ -69,7 +68,7 @@ class Archive:
             part[:] = memoryview(self._whole(info))[start : start + len(part)]
             return length
         if self.file.read_into(self._find(info) + start, part) != len(part):
-            raise self._error(info, "the file ends in the midst of it")
+            raise self._error(info, "the file ends within it")
         if len(part) == info.file_size and _crc32(part) != info.CRC:
             raise self._error(info, "its checksum is wrong: it was damaged after it was written")
         return length
@@ -77,7 +76,7 @@ class Archive:
     def read_ranges(
         self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview
     ) -> Literal["absent"] | tuple[int, int, int] | None:
-        """As `Store.read_ranges`; what went short is given as `range_error` takes it."""
+        """Read ranges of a member (see `Store.read_ranges`). Return the arguments of `range_error` for a short range."""
         info = self.members.get(key)
         if info is None:
             return "absent"
@@ -98,7 +97,7 @@ class Archive:
         return None
 
     def open_value(self, key: str) -> ValueReader | None:
-        """As `Store.open_value`."""
+        """Open a member (see `Store.open_value`)."""
         info = self.members.get(key)
         if info is None:
             return None
@@ -107,7 +106,7 @@ class Archive:
         return _Member(self.file, self._find(info), info)
 
     def forget(self, info: ZipInfo) -> None:
-        """Drop what is remembered of a member that was replaced."""
+        """Drop the cached offset of a member that was replaced."""
         self._data_at.pop(info, None)
 
     def _whole(self, info: ZipInfo) -> bytes | bytearray:
@@ -122,7 +121,7 @@ class Archive:
         return data
 
     def _find(self, info: ZipInfo) -> int:
-        """Where in the file the member's bytes start. They lie wholly in the file."""
+        """Return the offset of the member's bytes, after a check that all of them are in the file."""
         at = self._data_at.get(info)
         if at is None:
             at = self._data_at[info] = self._check(info)
@@ -141,14 +140,14 @@ class Archive:
                 f"{info.filename!r} in {self.where} is encrypted, which exzarr does not read"
             )
         if info.compress_type == ZIP_STORED and info.compress_size != info.file_size:
-            raise self._error(info, "it is stored as it is, and yet has two sizes")
+            raise self._error(info, "it is not compressed, but its two sizes differ")
         limit = info.compress_size * _MAX_RATIO + 1024
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             limit = max(limit, _ANY_RATIO)
         if info.file_size > limit:
             raise self._error(
                 info,
-                f"its {info.compress_size} bytes would unpack to {info.file_size}; no honest zip does that",
+                f"its {info.compress_size} bytes would unpack to {info.file_size}, which no valid zip does",
             )
         return at
 
@@ -161,7 +160,7 @@ class Archive:
             )
         try:
             return unpack(packed, info.file_size) if info.file_size else b""
-        except Exception as error:  # each library has exceptions of its own
+        except Exception as error:  # each library has its own exceptions
             raise self._error(info, f"it cannot be unpacked: {error}") from error
 
     def _error(self, info: ZipInfo, reason: str) -> StoreError:
@@ -169,7 +168,7 @@ class Archive:
 
 
 class _Member:
-    """A member that is not compressed, opened: a `ValueReader`."""
+    """`ValueReader` of a member that is not compressed."""
 
     __slots__ = ("_at", "_file", "size", "version")
 
@@ -177,25 +176,25 @@ class _Member:
         self._file = file
         self._at = at
         self.size: int = info.file_size
-        # Itself: the archive has it as long as the member is what it is.
+        # The ZipInfo object: the archive keeps it as long as the member is unchanged.
         self.version: Hashable = info
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         end = start + len(buffer)
         if end > self.size or self._file.read_into(self._at + start, buffer) != len(buffer):
-            raise StoreError(f"bytes {start} to {end} were wanted of a value of {self.size} bytes")
+            raise StoreError(f"cannot read bytes {start} to {end} of a value of {self.size} bytes")
 
     def close(self) -> None:
         pass
 
 
 def open_archive(file: FileAt, where: str) -> Archive:
-    """The archive in `file`; StoreError where it is none, or its directory is damaged."""
+    """Open the archive in `file`. Raise StoreError if it is not a zip, or if its directory is damaged."""
     from zipfile import BadZipFile, ZipFile
 
     try:
         infos = ZipFile(Positioned(file)).infolist()
-    # What the standard library lets out of a malformed directory is more than BadZipFile.
+    # The standard library raises more than BadZipFile for a malformed directory.
     except (
         BadZipFile,
         NotImplementedError,
@@ -206,15 +205,15 @@ def open_archive(file: FileAt, where: str) -> Archive:
         EOFError,
     ) as error:
         raise StoreError(f"{where} is no zip file, or a damaged one: {error}") from error
-    # Of members with one name the last counts, as it does for the standard library: a writer
-    # that appended has replaced the others. Names that are no keys can't be asked for.
+    # The last member of each name counts, as in the standard library: it was appended to replace the others.
+    # Names that are not valid keys cannot be requested.
     return Archive(
         file, where, {i.filename.removeprefix("./"): i for i in infos if i.filename and not i.is_dir()}
     )
 
 
-# The standard library's own way to read members does not bound what bzip2 and lzma give. These give
-# no more than `size` bytes, whatever is in the archive; less is for the caller to see.
+# The standard library does not limit the output of bzip2 and lzma. These functions return at most `size` bytes,
+# whatever the archive contains. The caller checks whether there are fewer.
 
 
 def _inflate(packed: bytes | bytearray, size: int) -> bytearray:
@@ -231,7 +230,7 @@ def _unpack_bzip2(packed: bytes | bytearray, size: int) -> bytes:
 
 
 def _unpack_lzma(packed: bytes | bytearray, size: int) -> bytes:
-    """Zip's lzma: a version, the length of the properties (5), these, and the bare stream (APPNOTE 5.8.8)."""
+    """Decompress zip's lzma: a version, the length of the properties (5), these, and the raw stream (APPNOTE 5.8.8)."""
     from lzma import FILTER_LZMA1, FORMAT_RAW, LZMADecompressor
 
     length, properties, dictionary = struct.unpack("<HBI", packed[2:9])
@@ -239,7 +238,7 @@ def _unpack_lzma(packed: bytes | bytearray, size: int) -> bytes:
         raise ValueError(f"its lzma properties are {length} bytes long, not 5")
     rest, lc = divmod(properties, 9)
     pb, lp = divmod(rest, 5)
-    # No match reaches back further than there are bytes: a dictionary that is larger is never filled.
+    # No match reaches back further than the length of the data: a larger dictionary would never be filled.
     reach = min(dictionary, max(size, 4096))
     filters = [{"id": FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb, "dict_size": reach}]
     return LZMADecompressor(FORMAT_RAW, filters=filters).decompress(packed[9:], size)
@@ -253,7 +252,7 @@ _UNPACK: dict[int, Callable[[bytes | bytearray, int], bytes | bytearray]] = {
 
 
 def _crc32(data: Buffer) -> int:
-    # An order of magnitude faster than zlib's: 0.4 µs for 16 KiB.
+    # Ten times faster than zlib's: 0.4 µs for 16 KiB.
     from deflate import crc32
 
     return int(crc32(data))

@@ -1,4 +1,4 @@
-"""Keys ↔ members of a zip file."""
+"""Store in a zip file."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ __all__ = ["ZipStore"]
 
 
 class ZipStore(Store):
-    """A zip file, read in place or written as a whole.
+    """Zip file, read in place or written as a whole.
 
     Parameters
     ----------
     path
         The file.
     mode
-        ``"r"`` reads it. ``"w"`` writes a new one in place of what is there, ``"x"`` one that must
-        not be there yet. While one writer is at it, others are refused (StoreError), in other processes, too.
+        ``"r"`` reads the file. ``"w"`` writes a new file and replaces an existing one. ``"x"`` writes a new file,
+        which may not exist yet. Only one writer at a time, in any process, may write a file (else StoreError).
 
-    With the setting ``durability="fsync"`` the archive is on the disk when the store is closed.
+    Notes
+    -----
+    Writing: the archive is a hidden file in the folder of `path` until the store is closed. Until then
+    an older archive can be read, and it stays if the writer is killed. A ``with`` block that ends in an exception
+    discards the new archive. While a store is written, it can be read, and keys can be replaced and deleted. The
+    space of replaced and deleted values stays in the file. Members are neither compressed (Zarr's chunks already
+    are) nor time-stamped: equal content gives equal files. With the setting ``durability="fsync"``
+    the archive is on the disk when the store is closed.
 
-    An archive that is being written is a hidden file beside `path`, and takes that name when the
-    store is closed; until then an older archive can be read, and stays if the writer dies. A
-    ``with`` block that ends in an exception discards what it wrote. While it is being written, the
-    store can be read, and keys can be replaced and deleted, at the price of the space they
-    took: what is appended stays in the file. Members are written without compression (Zarr's
-    chunks are compressed already) and without a time stamp: like content makes like files.
+    Reading: the checksum of each whole member is verified. Members may be compressed. If a name occurs twice,
+    the last member counts. Names that are not valid keys (``../x``, ``/x``) are ignored. To open a hierarchy in a
+    folder of the zip, use the folder's name as the path.
 
-    Reading checks each whole member's checksum. Members may be compressed. Where a name occurs twice
-    the last one counts; names that are no keys (``../x``, ``/x``) are not seen. A hierarchy under a
-    folder in the zip is reached by that folder's name as the path.
-
-    What is open stays as it was when somebody replaces the file. Two stores are equal that read
-    the same path; pickling a store that reads keeps its path, one that writes can't be pickled.
+    An open store keeps reading the old file after it is replaced. Two stores that read the same path are equal. A
+    pickle of a store that reads keeps its path. A store that writes cannot be pickled.
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: Literal["r", "w", "x"] = "r") -> None:
         if mode not in ("r", "w", "x"):
             raise ArgumentError(
-                f"a ZipStore's mode is 'r', 'w' or 'x', not {mode!r}: a zip is written as a whole"
+                f"the mode of a ZipStore is 'r', 'w' or 'x', not {mode!r}: a zip is written as a whole"
             )
         text = os.fsdecode(path)
         if not text or "\0" in text:
@@ -186,7 +186,7 @@ class ZipStore(Store):
         return self._writer
 
     def close(self) -> None:
-        """Finish the archive and give it its name; or stop reading it."""
+        """Finish the archive and move it to its path, or close the file that is read."""
         with self._lock:
             if self._archive is None:
                 return
@@ -198,14 +198,14 @@ class ZipStore(Store):
             try:
                 self._writer.finish(replace=self.mode == "w")
             except FileExistsError as error:
-                raise NodeExistsError(f"{self.path!r} was made by somebody else meanwhile") from error
+                raise NodeExistsError(f"{self.path!r} was created by another process meanwhile") from error
             except OSError as error:
                 if isinstance(error, StoreError):
                     raise
                 raise StoreError(f"cannot write the zip file {self.path!r}: {error.strerror}") from error
 
     def discard(self) -> None:
-        """Close the store and drop what was written; what was at the path stays."""
+        """Close the store and discard the new archive. An existing file at the path stays."""
         with self._lock:
             self._archive = None
             self._finalizer.detach()
@@ -220,10 +220,10 @@ class ZipStore(Store):
         else:
             self.close()
 
-    # -- what it is --------------------------------------------------------------
+    # -- the store itself --------------------------------------------------------
 
     def above(self) -> LocalStore:
-        """The folder of the file."""
+        """Return the store of the file's folder."""
         return LocalStore(os.path.dirname(self.path), read_only=True)
 
     @property
@@ -244,7 +244,7 @@ class ZipStore(Store):
     def __reduce__(self) -> tuple[object, ...]:
         if self._writer is not None:
             raise StoreError(
-                f"{self} is being written, and has one writer: close it, and pickle a store that reads it"
+                f"cannot pickle {self} while it is written: close it, and pickle a store that reads it"
             )
         return type(self), (self.path, "r")
 
@@ -263,7 +263,7 @@ def _abandon(writer: ZipWriter, path: str, process: int) -> None:
         return
     writer.discard()
     warnings.warn(
-        f"the ZipStore of {path!r} was never closed, and what was written to it is dropped: "
+        f"the ZipStore of {path!r} was never closed, and its content is discarded: "
         "call close(), or use it in a `with` block",
         RuntimeWarning,
         stacklevel=2,

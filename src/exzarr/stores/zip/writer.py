@@ -1,4 +1,4 @@
-"""Writing a zip file beside its place."""
+"""Writer of a zip file under a temporary name."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _CREATE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 class ZipWriter:
-    """A zip file under a temporary name, and what it holds so far. Not for several threads at once.
+    """Writer of a zip file under a temporary name. It is not safe for concurrent threads.
 
-    The temporary file is locked for as long as it is written: whoever else would write the same archive is
-    refused with a StoreError. What a writer that was killed has left is used by the next one. Where files can't
-    be locked (Windows), each writer has a temporary file of its own, and the last one that is closed remains.
+    The temporary file is locked while it is written. Another writer of the same archive gets a StoreError.
+    The next writer reuses the temporary file of a killed writer. If files cannot be locked (Windows), each writer
+    has its own temporary file, and the last one that is closed remains.
     """
 
     def __init__(self, path: str, where: str, *, sync: bool = False) -> None:
@@ -65,7 +65,7 @@ class ZipWriter:
                     raise StoreError(
                         f"{where} is being written by {holder_of(fd)}: a zip file has one writer at a time"
                     )
-                # The writer before may just have given the file its place.
+                # The previous writer may just have renamed the file to its path.
                 if os.path.exists(self._temporary) and os.path.samestat(
                     os.fstat(fd), os.stat(self._temporary)
                 ):
@@ -81,15 +81,15 @@ class ZipWriter:
 
         self._check()
         data = value if isinstance(value, bytes) else bytes(memoryview(value))
-        info = ZipInfo(key)  # of 1980
+        info = ZipInfo(key)  # its default date is 1980
         info.compress_type = ZIP_STORED
         info.external_attr = 0o644 << 16
-        self._zip.NameToInfo.pop(key, None)  # which would be warned of
+        self._zip.NameToInfo.pop(key, None)  # avoids the warning about duplicate names
         try:
             self._zip.writestr(info, data)
             self._file.flush()  # for readers
         except BaseException as error:
-            # Half a member may be in the file: a directory over it would be a lie.
+            # The file may contain a part of a member. No valid directory can be written any more.
             self._failed = error
             if isinstance(error, OSError):
                 failed = StoreError(f"cannot write {key!r} to {self.archive.where}: {error.strerror}")
@@ -111,29 +111,29 @@ class ZipWriter:
     def _check(self) -> None:
         if self._failed is not None:
             raise StoreError(
-                f"{self.archive.where} failed before ({self._failed}), and can't be written any more"
+                f"cannot write {self.archive.where} any more: an earlier write failed ({self._failed})"
             )
 
     def finish(self, *, replace: bool) -> None:
-        """Write the directory, and rename the file to where it belongs. Nothing is left if that fails."""
+        """Write the directory, and rename the file to its path. If that fails, remove the file."""
         try:
             self._check()
             kept: list[ZipInfo] = [*self.archive.members.values()]
             self._zip.filelist = kept
             self._zip.NameToInfo = {info.filename: info for info in kept}
-            # The directory is written even if nothing was put since.
+            # Write the directory even if there was no put since.
             self._zip._didModify = True  # type: ignore[attr-defined]
             self._zip.close()
             self._file.flush()
             if self._sync:
                 fsync(self._file.fileno())
-            if not self._locked:  # Windows can't rename what is open
+            if not self._locked:  # Windows cannot rename an open file
                 self._file.close()
             if replace:
                 os.replace(self._temporary, self._path)
             elif not move_to_new(self._temporary, self._path):
                 raise FileExistsError(self._path)
-            self._file.close()  # and no sooner: the lock ends with it
+            self._file.close()  # not earlier: this releases the lock
             if self._sync:
                 fsync_folder(self._folder)
         except BaseException:
@@ -144,11 +144,11 @@ class ZipWriter:
         """Remove the file."""
         # Closing a ZipFile would write a directory.
         self._zip.fp = None
-        if self._locked:  # before the lock ends, and another writer begins
+        if self._locked:  # before the lock is released and another writer begins
             delete_file(self._temporary)
         try:
             self._file.close()
         except OSError:
-            pass  # a full disk, which is why we are here
+            pass  # a full disk, for example, which may be the reason to discard
         if not self._locked:
             delete_file(self._temporary)

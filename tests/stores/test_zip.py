@@ -387,9 +387,9 @@ def test_failed_write_invalidates_the_new_archive_and_leaves_the_old_one(tmp_pat
         patch.setattr(store._writer._zip, "writestr", full)
         with pytest.raises(StoreError, match="No space left"):
             store.put("a", b"new")
-    with pytest.raises(StoreError, match="failed before"):
+    with pytest.raises(StoreError, match="an earlier write failed"):
         store.put("a", b"new")
-    with pytest.raises(StoreError, match="failed before"):
+    with pytest.raises(StoreError, match="an earlier write failed"):
         store.close()
     assert everything(ZipStore(path)) == {"a": b"old"}
     assert [*tmp_path.iterdir()] == [path]

@@ -1,4 +1,4 @@
-"""Stores that keep what they have read."""
+"""Caching stores."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_writes_of_others_are_seen_after_max_age(new_cache):
     inner.put("k", b"first")
     patient.get("k")
     inner.put("k", b"second")
-    assert bytes(patient.get("k")) == b"first", "it was said that nobody writes"
+    assert bytes(patient.get("k")) == b"first", "max_age=None means that no other writer exists"
 
 
 def test_cached_value_of_another_version_raises_changed_error(new_cache):
@@ -164,7 +164,7 @@ def test_cache_hits_emit_events(new_cache):
 
 
 def test_value_replaced_during_read_is_not_cached():
-    """The reader got the old one before the writer put the new one, and keeps it after that."""
+    """The reader gets the old value before the writer puts the new value, and would cache it afterwards."""
 
     class Slow(StoreWrapper):
         def fetch(self, key, byte_range=None, version=None):

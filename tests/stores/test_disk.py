@@ -1,6 +1,6 @@
-"""Disks that are full, folders that may not be written, files that vanish, links that lead away: nothing is lost.
+"""No data is lost on full disks, in read-only folders, and with deleted files and links that lead out of the store.
 
-What needs another file system or another user is done in a process of its own.
+Tests that need another file system or another user run in a separate process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="for POSIX systems")
 
 @cache
 def cannot_mount() -> str:
-    """Why no file system can be mounted here; empty where one can."""
+    """Return the reason why no file system can be mounted here; empty if one can."""
     if shutil.which("unshare") is None:
         return "there is no unshare"
     done = subprocess.run(
@@ -43,7 +43,7 @@ def cannot_mount() -> str:
 def run(
     source: str, *args: object, before: str = "", within: list[str] | None = None, **options: object
 ) -> None:
-    """Run Python source in a process of its own, after a shell command in a mount namespace of its own."""
+    """Run Python source in a separate process, after a shell command in a separate mount namespace."""
     command = [*(within or []), sys.executable, "-c", SETUP + source, *map(str, args)]
     if before:
         if cannot_mount():
@@ -79,7 +79,7 @@ def no_leftovers(path):
     assert not left, left
 """
 
-# Each fails where there is no room, and what was there is there still.
+# Each of these fails on a full disk and keeps the old data.
 FULL = """
 OPERATIONS = {
     "append": lambda root: root["a"].append(BIG.reshape(-1, 64)),
@@ -112,10 +112,10 @@ def must_fail(path, error_type, number):
         assert exzarr.open_group(path).attrs["title"] == "old"
         no_leftovers(Path(path).parent)
         assert not (Path(path).parent / "new.zip").exists()
-        # What a failed append, or a failed copy, has written is no part of anything: room for the next.
+        # Chunks that a failed append or copy has written belong to no node. Delete them to free space.
         for key in set(now) - set(before):
             LocalStore(path).delete(key)
-    root["a"][:32, :32] = 7  # there is room for this
+    root["a"][:32, :32] = 7  # there is space for this
     assert (exzarr.open_array(path, path="a")[:32, :32] == 7).all()
     grown = exzarr.check(path, deep=True, grace=0)
     assert grown.ok, grown
@@ -132,7 +132,7 @@ def test_full_disk_loses_no_data(tmp_path: Path) -> None:
 
 
 def test_file_size_limit_loses_no_data(tmp_path: Path) -> None:
-    """Where nothing can be mounted: the system refuses files that are larger than 20 KiB."""
+    """Without mounts: the system refuses files larger than 20 KiB."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, 20 << 10))
@@ -142,7 +142,7 @@ def test_file_size_limit_loses_no_data(tmp_path: Path) -> None:
         + """
 import errno, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-# One value that is too large each: with chunks that are small there is room for all of them.
+# One value of each is too large. With small chunks there is space for all of them.
 OPERATIONS = {
     "attributes": OPERATIONS["attributes"],
     "group attributes": OPERATIONS["group attributes"],
@@ -201,7 +201,7 @@ def test_read_only_file_system_raises_and_changes_nothing(tmp_path: Path) -> Non
 
 
 def test_folder_without_permission_raises_and_changes_nothing(tmp_path: Path) -> None:
-    """As root, too, without the capability to do what permissions forbid."""
+    """Also as root, without the capability to override permissions."""
     run("hierarchy(sys.argv[1])", tmp_path / "s.zarr")
     for entry in [tmp_path / "s.zarr", *(tmp_path / "s.zarr").rglob("*")]:
         entry.chmod(0o555 if entry.is_dir() else 0o444)
@@ -254,7 +254,7 @@ def test_deleted_array_raises(path: Path) -> None:
 
 
 def test_store_deleted_during_read(path: Path) -> None:
-    """A shard that is open goes on to be what it was."""
+    """An open shard keeps its content."""
     array = exzarr.create_array(path, name="s", shape=(8, 8), chunks=(2, 2), shards=(8, 8), dtype="i4")
     array[...] = 5
     value = LocalStore(path).open_value("s/c/0/0")

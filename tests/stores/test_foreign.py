@@ -1,4 +1,4 @@
-"""Files of other formats are recognised, and the error says what to do. They are made by their own libraries."""
+"""Files of other formats are recognized, and the error gives advice. Their own libraries create them."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_format_without_magic_bytes_is_recognized_by_name(tmp_path, name, advice
 
 
 def test_zarr_files_are_not_foreign(tmp_path):
-    """Whatever its name: a mark counts more."""
+    """First bytes take precedence over the name."""
     exzarr.save(tmp_path / "a.zip", np.arange(3))
     shutil.copy(tmp_path / "a.zip", tmp_path / "a.dat")
     assert (exzarr.load(tmp_path / "a.dat") == np.arange(3)).all()

@@ -1,4 +1,4 @@
-"""File systems of fsspec's as stores."""
+"""File systems of fsspec as stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys: which there may be."""
+"""Valid and invalid keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listing sorted keys: the same as looking at every key."""
+"""Listings of sorted keys equal a full scan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from exzarr.stores.listing import keys_directly_under, keys_under
 
-# What stands around '/' in the order of characters is where bisection goes wrong.
+# Characters next to '/' in sort order are the difficult cases for bisection.
 parts = st.text(alphabet="-./0ab", min_size=1, max_size=3).filter(lambda part: "/" not in part)
 keys = st.lists(parts, min_size=1, max_size=4).map("/".join)
 

@@ -1,4 +1,4 @@
-"""What is particular to folders: files, links, permissions, names, temporary files."""
+"""Tests of folders: files, links, permissions, names, temporary files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def names_in(folder: Path) -> list[str]:
 
 @contextmanager
 def unprivileged():
-    """As somebody whom permissions bind: root is not."""
+    """Run as a user to whom permissions apply: they do not apply to root."""
     if os.geteuid():
         yield
         return
@@ -340,7 +340,7 @@ def test_fifo_or_socket_is_missing_and_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with socket.socket(socket.AF_UNIX) as bound:
         here = Path.cwd()
-        os.chdir(tmp_path)  # the names of sockets are short
+        os.chdir(tmp_path)  # names of sockets must be short
         try:
             bound.bind("socket")
         finally:
@@ -422,7 +422,7 @@ def test_permission_error_names_the_key(tmp_path):
 
 @pytest.fixture
 def linked(tmp_path):
-    """A store with links to a file and to a folder outside, and the outside."""
+    """Return a store with links to a file and to a folder outside, and the outside folder."""
     outside = tmp_path / "outside"
     (outside / "folder").mkdir(parents=True)
     (outside / "file").write_bytes(b"outside")
@@ -489,7 +489,7 @@ def test_listing_of_circular_links_ends(tmp_path):
 
 @posix
 def test_list_dir_of_circular_links_ends(tmp_path):
-    """Two links make 2 ** 40 paths, until the system has enough of them."""
+    """Two links make 2 ** 40 paths, until the system stops."""
     store = LocalStore(tmp_path)
     store.put("a/b/c", b"1")
     for name in ("one", "two"):
@@ -524,7 +524,7 @@ def test_deleting_a_prefix_removes_its_folder(tmp_path):
     store.put("d", b"1")
     store.delete_prefix("a")
     assert names_in(tmp_path) == ["d"]
-    store.delete_prefix("d")  # a key, and so no prefix
+    store.delete_prefix("d")  # a key is not a prefix
     assert names_in(tmp_path) == ["d"]
 
 

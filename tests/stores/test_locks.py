@@ -1,4 +1,4 @@
-"""Several processes that change one value: nothing is lost, nobody starves, and the dead hold nothing."""
+"""Concurrent updates of one value by several processes: no update is lost, no writer starves, no killed process holds a lock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from exzarr.stores.local.store import LocalStore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
-# Each program gets the folder, and says "ready" before it does what the name says.
+# Each program gets the folder, and prints "ready" before it begins.
 COUNT = """
 def count(value):
     data = bytearray(value.size if value else 0)
@@ -48,7 +48,7 @@ import time
 def count(value):
     data = bytearray(value.size)
     value.read_into(memoryview(data), 0)
-    time.sleep(0.003)  # what it would take to decode and encode
+    time.sleep(0.003)  # the time to decode and encode a chunk
     return [b"%d" % (int(data) + 1)]
 store.update("a/k", count)
 print("ready", flush=True)
@@ -113,7 +113,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 @pytest.fixture
 def holder(store: LocalStore) -> Iterator[subprocess.Popen[str]]:
-    """A process that has the lock of a/k."""
+    """Start a process that holds the lock of a/k."""
     process = start(HOLD, Path(store.path))
     assert line(process) == "ready"
     yield process
@@ -171,7 +171,7 @@ def test_nobody_starves_beside_one_who_never_pauses(store: LocalStore) -> None:
     finally:
         for process in greedy:
             kill(process)
-    # How often the others had their turn before we had ours: once or twice. Without giving way, 20 times.
+    # The number of updates by others before ours is one or two. Without the pause it is 20.
     assert sum(counts[1:]) < 100, counts
 
 
@@ -223,7 +223,7 @@ def test_a_forked_child_does_not_hold_what_its_parent_held(store: LocalStore, ki
             go(parent)
             assert line(parent) == "done"
         put(store, b"mine")
-        os.kill(child, 0)  # it lives
+        os.kill(child, 0)  # it is still running
     finally:
         os.kill(child, signal.SIGKILL)
         kill(parent)
@@ -289,7 +289,7 @@ def test_whoever_waits_while_the_folder_goes_locks_what_is_there_then(
         folder.rename(Path(store.path, "b"))
     if how == "replaced":
         shutil.copytree(Path(store.path, "b"), folder, dirs_exist_ok=True)
-    # The holder has another file now, and does not keep this one.
+    # The holder has locked another file, and not this one.
     put(store, b"third")
     kill(holder)
     waiting.join()

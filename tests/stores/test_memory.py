@@ -1,4 +1,4 @@
-"""What is particular to memory: sharing, names, copies, and what pickling can't do."""
+"""Tests of stores in memory: sharing, names, copies and pickling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_bytes_are_not_copied_and_other_buffers_are():
     store.put("b", buffer)
     assert type(store.get("b")) is bytes
     assert len(buffer) == 1000
-    buffer.clear()  # nobody holds on to it
+    buffer.clear()  # no view of it exists
     assert store.get("b") == value
 
 

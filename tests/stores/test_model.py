@@ -1,4 +1,4 @@
-"""Any sequence of operations does to a store what it does to a dict."""
+"""Any sequence of operations has the same effect on a store as on a dict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.base import PrefixStore
 from exzarr.stores.zip.store import ZipStore
 
-# No key is the prefix of another: a folder of files can't hold both. '-' and '0' stand around '/'.
+# No key is the prefix of another: a folder cannot store both. '-' and '0' sort directly before and after '/'.
 folders = st.sampled_from(["a", "a-", "a0", "b/c", "é"])
 keys = st.builds(
     "{}/{}/{}".format, folders, st.sampled_from(["x", "x-"]), st.sampled_from(["0", ".z", "1 2"])
@@ -123,7 +123,7 @@ class Zip(Model):
 
     @rule()
     def close_and_compare(self):
-        """What a new store reads from the finished archive is what there was."""
+        """A new store reads the same content from the finished archive."""
         self.store.close()
         with ZipStore(folder_zip := self.folder + "/x.zip") as finished:
             assert {key: bytes(finished.get(key)) for key in finished.list()} == self.model

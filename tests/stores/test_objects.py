@@ -1,4 +1,4 @@
-"""Object stores: requests, conditions, what goes wrong, and what stays secret."""
+"""Object stores: requests, conditions, errors and secrets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def proxy(s3_server):
 
 @pytest.fixture
 def through(s3_server, proxy):
-    """A store that is reached through the proxy, and itself."""
+    """Return the store through the proxy, and the store itself."""
     straight = s3_server.store("some/path")
     proxy.plan.clear()
     store = ObjectStore(straight.url, options=s3_server.options(endpoint=proxy.endpoint), retry=QUICK)
@@ -286,20 +286,20 @@ def test_invalid_object_keys_raise(s3_server):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_forked_child_raises_instead_of_hanging(s3_server):
-    """With a store of its own, too: obstore's threads are one set for the process, and never started anew."""
+    """Also with a new store: all clients share obstore's threads, which are not restarted."""
     store = s3_server.store()
     store.put("k", b"1")
     child = os.fork()
     if not child:
-        told = 0
+        refused = 0
         try:
             for one in (store, ObjectStore(store.url, options=s3_server.options())):
                 try:
                     one.get("k")
                 except StoreError as error:
-                    told += "spawn" in str(error)
+                    refused += "spawn" in str(error)
         finally:
-            os._exit(0 if told == 2 else 1)
+            os._exit(0 if refused == 2 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert store.get("k") == b"1"
 
@@ -362,7 +362,7 @@ def test_secrets_are_in_no_repr_no_error_no_log_and_no_event(s3_server, proxy, c
 
 
 class _Indiscreet(BaseHTTPRequestHandler):
-    """A server whose error says what nobody should read."""
+    """Server whose error contains a secret."""
 
     def do_GET(self) -> None:
         body = f"<Error><Code>AccessDenied</Code><Message>not with {SECRET}</Message></Error>".encode()
@@ -471,7 +471,7 @@ def test_invalid_arguments_raise():
 
 
 def test_a_web_server_is_read(s3_server, tmp_path):
-    """Any does that serves files: here one of the standard library's."""
+    """Any web server that serves files works: here the standard library's."""
     import functools
     import threading
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer

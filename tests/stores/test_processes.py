@@ -1,4 +1,4 @@
-"""Several processes on one folder: nobody sees half of a value, nobody fails for the other's sake."""
+"""Several processes on one folder: no reader sees a partial value, and no process makes another fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exzarr.stores.local.store import LocalStore
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
-# A value says how long it is: byte i, (i + 1) * 1000 times.
+# A value encodes its length: byte i, (i + 1) * 1000 times.
 PUT = """
 import sys
 from exzarr.stores.local.store import LocalStore

@@ -1,4 +1,4 @@
-"""Reference sets: HDF5 files read as Zarr where they lie, and nothing read that should not be."""
+"""Reference sets: HDF5 files are read as Zarr without copies, and only allowed files are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reference sets in Parquet: what fsspec and kerchunk write, read as fsspec reads it; little at a time; and hostile."""
+"""Reference sets in Parquet: those of fsspec and kerchunk, partial reads, and malicious ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def data(tmp_path):
 
 
 def references(chunks):
-    """What each chunk of a 4 by 3 grid refers to; one is inline, one a whole file, one is missing."""
+    """Return the references of a 4 by 3 grid. One is inline, one a whole file, one is missing."""
     for number in range(12):
         key = f"g/a/{number // 3}.{number % 3}"
         if number == 4:
@@ -66,7 +66,7 @@ def expected(chunks):
 
 
 def written(folder, chunks, engine="fastparquet", record_size=5, categorical_threshold=10):
-    """By fsspec."""
+    """Write a set with fsspec."""
     root = str(folder / "refs.parq")
     local = fsspec.filesystem("file")
     made = LazyReferenceMapper.create(

@@ -28,7 +28,7 @@ ARRAY = {
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """A plain web server that answers requests for ranges."""
+    """Web server that supports range requests."""
 
     def do_GET(self) -> None:
         path = Path(self.translate_path(self.path))
@@ -58,7 +58,7 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the URL it is served at."""
+    """Return a folder and the URL at which it is served."""
     folder = tmp_path / "served"
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))

@@ -1,4 +1,4 @@
-"""Wrappers that do something about every request: counting, waiting, trying again."""
+"""Wrappers that intercept every request: counting, waiting, retrying."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_no_window_of_time_has_more_than_the_rate_and_a_burst(per_second, steps)
         total = 0.0
         for end, units in used[i:]:
             total += units
-            # The first of the window may have been waited for already.
+            # The first request of the window may have waited before.
             assert total <= per_second * (end - begin + BURST_SECONDS) + used[i][1] + 1e-6
 
 
@@ -167,7 +167,7 @@ def test_bytes_read_delay_the_next_request(monkeypatch):
 
 
 class Flaky(StoreWrapper):
-    """Fails a number of times."""
+    """Store that fails a number of times."""
 
     def __init__(self, inner, *errors):
         super().__init__(inner)
@@ -237,7 +237,7 @@ def test_interrupted_listing_resumes_and_yields_each_key_once():
 
 
 class Lossy(StoreWrapper):
-    """Does what it is asked for, and then says that it failed: the response is lost."""
+    """Store that carries out each request and then fails, as if the response was lost."""
 
     def __init__(self, inner, losses=1):
         super().__init__(inner)

@@ -1,4 +1,4 @@
-"""From a path, a URL or a store to a store and the path in it."""
+"""Resolution of a path, a URL or a store to a store and the path in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store in one SQLite file."""
+"""Stores in one SQLite file."""
 
 from __future__ import annotations
 

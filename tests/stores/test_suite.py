@@ -1,4 +1,4 @@
-"""Every store of ours passes the suite that plug-in authors run."""
+"""Every store of exzarr passes the suite that authors of stores run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TestLocalStoreWithFsync(StoreSuite):
 
 
 class TestLocalStoreWithoutPreadv(StoreSuite):
-    """As on Windows, as far as that can be had elsewhere."""
+    """As on Windows, as far as this system can simulate it."""
 
     @pytest.fixture(autouse=True)
     def portable(self, monkeypatch):
@@ -64,7 +64,7 @@ class TestLocalStoreWithoutPreadv(StoreSuite):
 
 
 class TestLocalStoreWithoutFileLocks(StoreSuite):
-    """As on Windows, and on file systems that have no locks."""
+    """As on Windows, and on file systems without locks."""
 
     @pytest.fixture(autouse=True)
     def unlocked(self, monkeypatch):
@@ -77,7 +77,7 @@ class TestLocalStoreWithoutFileLocks(StoreSuite):
 
 
 class TestLocalStoreWithoutWaitingMarks(StoreSuite):
-    """As on macOS, which has flock and no locks of open file descriptions."""
+    """As on macOS, which has flock but no locks of open file descriptions."""
 
     @pytest.fixture(autouse=True)
     def unmarked(self, monkeypatch):
@@ -100,7 +100,7 @@ class TestNamedMemoryStore(StoreSuite):
 
 
 class TestZipStore(StoreSuite):
-    pickles = False  # while it is being written
+    pickles = False  # a store that writes cannot be pickled
 
     def make_store(self, tmp_path: Path) -> Store:
         return ZipStore(tmp_path / "new" / "data.zip", mode="w")
@@ -131,7 +131,7 @@ class TestSQLiteStore(StoreSuite):
 
 
 class TestSlowStore(StoreSuite):
-    """What every wrapper around requests does."""
+    """Wrapper that intercepts every request."""
 
     def make_store(self, tmp_path: Path) -> Store:
         return LatencyStore(LocalStore(tmp_path / "data"), 0, bytes_per_second=1e12)
@@ -146,7 +146,7 @@ class TestEverythingAtOnce(StoreSuite):
 
 
 class TestCachedInMemory(StoreSuite):
-    pickles = False  # arrives with an empty cache, which is another one
+    pickles = False  # a pickle has an empty cache, which is not equal
 
     def make_store(self, tmp_path: Path) -> Store:
         return CachedStore(LocalStore(tmp_path / "data"), MemoryCache(100_000), max_age=None)
@@ -158,7 +158,7 @@ class TestCachedOnDisk(StoreSuite):
 
 
 class FiveMethods(Store):
-    """What the documentation promises: five methods make a store."""
+    """Store with only the five required methods."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""`storage_options`: the names that users of fsspec, boto3 and obstore know, as exzarr's typed options."""
+"""`storage_options` by the names of fsspec, boto3 and obstore."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_arguments_of_the_store_are_passed_to_it():
 
 
 @pytest.mark.parametrize(
-    ("scheme", "given", "said"),
+    ("scheme", "given", "message"),
     [
         ("s3", {"anonn": True}, "has no option 'anonn'; did you mean 'anon'?"),
         ("s3", {"endpoint_urll": "x"}, "did you mean 'endpoint_url'?"),
@@ -84,10 +84,10 @@ def test_arguments_of_the_store_are_passed_to_it():
         ("https", {"region": "x"}, "a https:// URL has no option 'region'"),
     ],
 )  # fmt: skip
-def test_unknown_option_raises_and_is_named(scheme, given, said):
+def test_unknown_option_raises_and_is_named(scheme, given, message):
     with pytest.raises(ArgumentError, match="storage_options") as caught:
         object_arguments(scheme, given)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert SECRET not in str(caught.value)
 
 

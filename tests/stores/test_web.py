@@ -1,4 +1,4 @@
-"""Web servers as they are: what they send that is unusual, what they answer for absent keys, and dead ones."""
+"""Web servers with unusual responses, with other statuses for missing keys, and unreachable ones."""
 
 from __future__ import annotations
 
@@ -368,7 +368,7 @@ def test_panics_of_obstore_raise_store_errors():
 
 @pytest.fixture
 def dead():
-    """A port where nothing listens."""
+    """Return a URL whose port has no server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -421,7 +421,9 @@ def test_retries_longer_than_a_second_are_logged(monkeypatch, caplog, folder):
     with caplog.at_level(logging.WARNING, "exzarr.retry"):
         Retry(attempts=9, wait_initial=0.1, wait_exp_base=3, wait_jitter=0).call(fail)
     assert max(waits) > 1
-    (record,) = [r for r in caplog.records if r.name == "exzarr.retry"]  # and not one for each attempt
+    (record,) = [
+        r for r in caplog.records if r.name == "exzarr.retry"
+    ]  # one record, not one for each attempt
     assert "try later" in record.getMessage()
     assert "attempt 4 failed" in record.getMessage()
     caplog.clear()
@@ -452,6 +454,6 @@ def test_retry_wrapper_keeps_the_error_type(dead):
 
 
 def test_test_server_works(folder):
-    """As the other tests take for granted."""
+    """The other tests rely on it."""
     with web_server(folder) as web, urllib.request.urlopen(f"{web.url}/value") as response:
         assert response.read() == VALUE

@@ -1,4 +1,4 @@
-"""Stores around stores, and what the package hands on."""
+"""Store wrappers, and the exports of the package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_all_exported_names_exist():
 def test_wrapper_forwards_the_overrides_of_its_store():
     calls = []
 
-    class Told(MemoryStore):
+    class RecordingStore(MemoryStore):
         def read_into(self, key, buffer, start=0):
             calls.append("read_into")
             return super().read_into(key, buffer, start)
@@ -41,7 +41,7 @@ def test_wrapper_forwards_the_overrides_of_its_store():
             calls.append("delete_prefix")
             super().delete_prefix(prefix)
 
-    store = PrefixStore(StoreWrapper(Told()), "p")
+    store = PrefixStore(StoreWrapper(RecordingStore()), "p")
     store.put("a", b"123")
     store.read_into("a", memoryview(bytearray(3)))
     store.read_ranges("a", [(0, 1)], memoryview(bytearray(1)))
@@ -92,8 +92,8 @@ def test_urls_and_reprs_show_the_inner_store(tmp_path):
     assert repr(store) == f"PrefixStore({LocalStore(tmp_path)!r}, 'p/q')"
 
 
-class Told(StoreWrapper):
-    """Overrides putting and deleting, and knows nothing of updates."""
+class RecordingStore(StoreWrapper):
+    """Wrapper that overrides putting and deleting, but not updates."""
 
     def __init__(self, inner):
         super().__init__(inner)
@@ -112,7 +112,7 @@ class Told(StoreWrapper):
 
 
 def test_a_wrapper_that_overrides_put_sees_updates_and_new_values(tmp_path):
-    store = Told(LocalStore(tmp_path))
+    store = RecordingStore(LocalStore(tmp_path))
     array = exzarr.create_array(store, shape=8, dtype="i1", chunks=4)
     assert store.log == ["put zarr.json"]
     store.log.clear()
@@ -126,11 +126,11 @@ def test_a_wrapper_that_overrides_put_sees_updates_and_new_values(tmp_path):
 
 def test_wrapper_that_overrides_put_excludes_the_same_writers(tmp_path):
     inner = LocalStore(tmp_path)
-    store = Told(inner)
+    store = RecordingStore(inner)
     store.put("k", b"old")
 
     def change(value):
-        for other in (inner, Told(LocalStore(tmp_path))):
+        for other in (inner, RecordingStore(LocalStore(tmp_path))):
             with exzarr.config.override(lock_timeout=0.01), pytest.raises(exzarr.LockTimeoutError):
                 other.update("k", lambda _: [b"theirs"])
         return [b"new"]

@@ -1,4 +1,4 @@
-"""Zip files: reading what others wrote, writing what others read, and never half an archive."""
+"""Zip files: compatibility with other software, and atomic writes."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_a_writer_that_is_killed_leaves_the_old_archive(tmp_path, run_python):
     )
     assert done.returncode == -9
     assert everything(ZipStore(path)) == {"a": b"old"}
-    put(path, "b", b"next")  # with what the dead one left
+    put(path, "b", b"next")  # reuses the temporary file of the killed writer
     assert everything(ZipStore(path)) == {"b": b"next"}
     assert [*tmp_path.iterdir()] == [path]
 

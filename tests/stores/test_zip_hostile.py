@@ -1,4 +1,4 @@
-"""Zip files made to do harm, and damaged ones: only ever an ExzarrError, and never much memory."""
+"""Malicious and damaged zip files raise only ExzarrError and use little memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def archive_of(path: Path, values: dict[str, bytes], method: int = zipfile.ZIP_S
 
 
 def patched(path: Path, data: bytearray, offset: int, value: bytes) -> ZipStore:
-    """The store of `data` with `value` at `offset` in its first directory entry."""
+    """Return the store of `data` with `value` at `offset` in its first directory entry."""
     at = data.index(CENTRAL) + offset
     data[at : at + len(value)] = value
     path.write_bytes(data)
@@ -77,7 +77,7 @@ def test_flipped_bit_in_a_member_is_detected(tmp_path, method):
 def test_zip_bomb_is_refused_before_decompression(tmp_path, method):
     """100 MiB of zeros in a few hundred bytes (bzip2) to a hundred kilobytes (deflate)."""
     archive_of(tmp_path / "x.zip", {"k": bytes(100 << 20)}, method)
-    # The directory lies, too: it says a hundred times as much as there is, or nothing like it.
+    # The size in the directory is wrong, too: a hundred times the real size, or another size.
     for claim in (0xFFFF_FFF0, 1000):
         data = bytearray((tmp_path / "x.zip").read_bytes())
         store = patched(tmp_path / "y.zip", data, 24, struct.pack("<I", claim))

@@ -449,8 +449,8 @@ def range_error(store: Store, key: str, start: int, length: int, got: int) -> St
 def listing_error(store: Store | str, prefix: str, reason: str) -> ListingUnsupportedError:
     """Create the error that `list` and `list_dir` raise if a store cannot list."""
     made = ListingUnsupportedError(
-        f"cannot list {prefix or '/'!r} in {store}: {reason}. Open arrays and groups by their paths; what lies below a "
-        "group is found through its consolidated metadata, where it has some"
+        f"cannot list {prefix or '/'!r} in {store}: {reason}. Open arrays and groups by their paths; the members of a "
+        "group are found only through its consolidated metadata"
     )
     made.errno = errno.ENOTSUP  # a second attempt would fail in the same way
     return made

@@ -29,7 +29,7 @@ class Foreign:
 
 _XARRAY = "xarray reads it, and writes Zarr: xarray.open_dataset(file{}).to_zarr(path)"
 _VIRTUAL = (
-    "exzarr.virtualize(file) (exzarr virtualize FILE -o FILE.json) reads it as Zarr where it lies; "
+    "exzarr.virtualize(file) (exzarr virtualize FILE -o FILE.json) reads it as Zarr without a copy; "
     "xarray.open_dataset(file).to_zarr(path) copies it"
 )
 _TABLE = (
@@ -49,8 +49,8 @@ PARQUET = Foreign("a Parquet file", _TABLE.format("pandas.read_parquet(file)"))
 ARROW = Foreign("an Arrow (Feather) file", _TABLE.format("pandas.read_feather(file)"))
 CSV = Foreign("a table of text", _TABLE.format("pandas.read_csv(file)"))
 EXCEL = Foreign("an Excel file", _TABLE.format("pandas.read_excel(file)"))
-NPY = Foreign("a NumPy file", "exzarr.save(path, numpy.load(file)) makes Zarr of it")
-NPZ = Foreign("a NumPy archive", "exzarr.save(path, **numpy.load(file)) makes Zarr of it")
+NPY = Foreign("a NumPy file", "exzarr.save(path, numpy.load(file)) converts it")
+NPZ = Foreign("a NumPy archive", "exzarr.save(path, **numpy.load(file)) converts it")
 FITS = Foreign("a FITS file", "astropy reads it: exzarr.save(path, astropy.io.fits.getdata(file))")
 MATLAB = Foreign("a MATLAB file", "scipy reads it: scipy.io.loadmat(file)")
 DICOM = Foreign("a DICOM file", "pydicom reads it: exzarr.save(path, pydicom.dcmread(file).pixel_array)")

@@ -142,7 +142,7 @@ class FsspecStore(Store):
         text = scrubbed(f"{type(error).__name__}: {error}", self._secrets)
         status = _status(error)
         if status == 403 and what == "get":
-            text += ". If the server answers 403 for what is not there, give the option absent=(403,)"
+            text += ". If the server answers 403 for missing keys, give the option absent=(403,)"
         kind = UnreachableError if _is_unreachable(error) else StoreError
         made = kind(f"cannot {what} key {key!r} in {self}: {text}")
         made.errno = errno.EACCES if status == 403 else error.errno if isinstance(error, OSError) else None
@@ -287,7 +287,7 @@ class FsspecStore(Store):
                 prefix,
                 "a web server has no listing, or only HTML pages (FsspecStore(..., lists=True) uses these)"
                 if self._web
-                else "the store was made with lists=False",
+                else "the store was created with lists=False",
             )
         self._fs.invalidate_cache()
 

@@ -282,8 +282,8 @@ def _find(process: int, token: int, read_only: bool) -> MemoryStore:
     values = _living.get(token) if process == os.getpid() else None
     if values is None:
         raise StoreError(
-            "a MemoryStore lives in the process that made it, as long as something there refers to it: "
-            f"the one pickled in process {process} can't be had in process {os.getpid()}; "
+            "a MemoryStore lives in the process that made it, as long as there is a reference to it: "
+            f"cannot unpickle the store of process {process} in process {os.getpid()}; "
             "use a LocalStore to share arrays between processes"
         )
     return _view(values, read_only)

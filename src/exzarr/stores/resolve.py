@@ -84,22 +84,22 @@ def resolve_store(
         raise ArgumentError(f"mode is 'r', 'r+', 'a', 'w' or 'w-', not {mode!r}")
     options = storage_options
     if isinstance(store_like, Store):
-        refuse_options(options, f"{store_like} is a store that has its own")
+        refuse_options(options, f"{store_like} is a store, which has its own options")
         return _given_store(store_like, mode), ""
     if type(store_like).__module__.partition(".")[0] == "obstore":
         from exzarr.stores.objects.store import ObjectStore
 
-        refuse_options(options, "a store of obstore's has its own")
+        refuse_options(options, "a store of obstore has its own options")
         return _given_store(ObjectStore(store_like), mode), ""
     if type(store_like).__module__.partition(".")[0] == "zarr":
-        refuse_options(options, "a store of zarr-python's has its own")
+        refuse_options(options, "a store of zarr-python has its own options")
         return _from_zarr_python(store_like, mode)
     if isinstance(store_like, os.PathLike):
         return _from_path(os.fsdecode(store_like), mode, options)
     if store_like is None:
         raise ArgumentError(f"no path was given; give {_SUPPORTED}")
     if not isinstance(store_like, str):
-        raise ArgumentError(f"no store can be made of a {type(store_like).__name__}; give {_SUPPORTED}")
+        raise ArgumentError(f"a {type(store_like).__name__} is no store and no path; give {_SUPPORTED}")
     match = _URL.match(store_like)
     if match is None:
         if store_like.startswith("file:/"):
@@ -204,10 +204,10 @@ def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
         store, _ = _from_zarr_python(theirs.store, mode)
         return store, check_prefix(theirs.path)
     if name not in ("LocalStore", "ZipStore"):
-        raise UnsupportedError(f"zarr-python's {name} has no counterpart here; give {_SUPPORTED}")
+        raise UnsupportedError(f"exzarr has no counterpart of zarr-python's {name}; give {_SUPPORTED}")
     if theirs.read_only:
         if mode not in (None, "r"):
-            raise ReadOnlyError(f"mode {mode!r} needs a store that can be written, and {theirs} is read-only")
+            raise ReadOnlyError(f"mode {mode!r} needs a writable store, but {theirs} is read-only")
         mode = "r"
     return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode, None)
 
@@ -216,9 +216,7 @@ def _given_store(store: Store, mode: Mode | None) -> Store:
     if mode == "r":
         return store.as_read_only()
     if mode is not None and store.read_only:
-        raise ReadOnlyError(
-            f"mode {mode!r} needs a store that can be written, and {store} is read-only; use mode 'r'"
-        )
+        raise ReadOnlyError(f"mode {mode!r} needs a writable store, but {store} is read-only; use mode 'r'")
     return store
 
 
@@ -380,7 +378,9 @@ def _open_references(
 
     path = check_prefix(inside)
     if mode not in (None, "r"):
-        raise ReadOnlyError(f"mode {mode!r} would change the references in {place!r}, which are for reading")
+        raise ReadOnlyError(
+            f"mode {mode!r} would change the references in {place!r}, which are read-only; use mode 'r'"
+        )
     if options is None:
         return ReferenceStore(place), path
     from exzarr.stores.url_options import reference_arguments
@@ -419,7 +419,7 @@ def _open_zip(file: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
             raise NodeNotFoundError(f"there is no zip file {file!r}")
         return ZipStore(file, mode="x"), path
     if mode == "w-":
-        raise NodeExistsError(f"{file!r} is there already; use mode 'w' to replace it")
+        raise NodeExistsError(f"{file!r} already exists; use mode 'w' to replace it")
     raise ReadOnlyError(
         f"mode {mode!r} would change the zip file {file!r}, and a zip can only be written as a whole: "
         "use mode 'r' to read it, 'w' to replace it"

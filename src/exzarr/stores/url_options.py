@@ -85,7 +85,7 @@ def object_arguments(scheme: str, given: StorageOptions) -> dict[str, Any]:
         value = _typed(name, value, types[name])
         if name in values and values[name] != value:
             raise ArgumentError(
-                f"storage_options say {name} twice, by different names and with different values"
+                f"storage_options give {name} twice, by different names and with different values"
             )
         values[name] = value
     options = kind(**{name: value for name, value in values.items() if name in own})
@@ -170,7 +170,7 @@ def _config_kwargs(value: Any) -> Mapping[str, Any]:
     style = value.get("s3", {}).get("addressing_style") if isinstance(value, Mapping) else None
     if style not in ("path", "virtual") or value != {"s3": {"addressing_style": style}}:
         raise ArgumentError(
-            "storage_options: of config_kwargs only {'s3': {'addressing_style': 'path' or 'virtual'}} has a meaning here"
+            "storage_options: config_kwargs supports only {'s3': {'addressing_style': 'path' or 'virtual'}}"
         )
     return {"virtual_hosted": style == "virtual"}
 

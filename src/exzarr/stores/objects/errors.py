@@ -70,40 +70,40 @@ def store_error(
     """
     name, text = type(error).__name__, str(error)
     status = status_of(error)
-    said = scrubbed(_short(text, status), secrets)
+    detail = scrubbed(_short(text, status), secrets)
     if kind == "list" and _denies_listing(text, status):
-        return listing_error(store, key, f"the server does not list, or does not permit it ({said})")
+        return listing_error(store, key, f"the server cannot list, or does not permit it ({detail})")
     where = f"cannot {kind} key {key!r} in {store}" if key else f"cannot {kind} {store}"
     made: StoreError
     if isinstance(error, ValueError) or name == "InvalidPathError":
-        return InvalidKeyError(f"object stores cannot hold the key {key!r}: {said}")
+        return InvalidKeyError(f"object stores cannot hold the key {key!r}: {detail}")
     if name in ("PermissionDeniedError", "UnauthenticatedError") or status in (401, 403):
         advice = "check the credentials, and what they permit"
         if kind in ("get", "range", "size") and status != 401 and not _BAD_CREDENTIALS.search(text):
-            advice += ". If the server answers 403 for what is not there, give the option absent=(403,)"
+            advice += ". If the server answers 403 for missing keys, give the option absent=(403,)"
         refused = ReadOnlyError if kind in ("put", "delete") else StoreError
-        made = refused(f"{where}: access was denied ({said}); {advice}")
+        made = refused(f"{where}: access was denied ({detail}); {advice}")
         made.errno = errno.EACCES
         return made
     if is_missing_container(error):
-        made = StoreError(f"{where}: there is no such bucket ({said}); check its name, and the endpoint")
+        made = StoreError(f"{where}: there is no such bucket ({detail}); check its name, and the endpoint")
         made.errno = errno.ENOENT
         return made
     if is_panic(error):
         made = StoreError(
-            f"{where}: obstore failed with an internal error ({said}); check the options and the URL"
+            f"{where}: obstore failed with an internal error ({detail}); check the options and the URL"
         )
         made.errno = errno.EINVAL
         return made
     if status is None and _UNKNOWN_HOST.search(text):
         return UnreachableError(
-            f"{where}: the name of the host is unknown ({said}); check the URL, the endpoint, the network"
+            f"{where}: the name of the host is unknown ({detail}); check the URL, the endpoint, the network"
         )
     if status is None and _REFUSED.search(text):
         return UnreachableError(
-            f"{where}: the host refuses connections ({said}); check the URL, the port, the endpoint"
+            f"{where}: the host refuses connections ({detail}); check the URL, the port, the endpoint"
         )
-    made = StoreError(f"{where}: {said}")
+    made = StoreError(f"{where}: {detail}")
     passing = status in _PASSING if status is not None else _BROKEN.search(text) and not _LASTING.search(text)
     if not passing or name not in ("GenericError", "WebError"):
         made.errno = errno.EINVAL  # it would fail in the same way a second later

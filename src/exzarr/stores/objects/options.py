@@ -403,7 +403,7 @@ def check_absent(statuses: Collection[int]) -> tuple[int, ...]:
     for status in found:
         if type(status) is not int or not 400 <= status < 500 or status in (408, 425, 429):
             raise ArgumentError(
-                f"absent holds statuses by which a server says that an object is not there, such as 403; not {status!r}"
+                f"absent takes HTTP statuses that mean that an object is missing, such as 403; not {status!r}"
             )
     return found
 
@@ -422,8 +422,8 @@ def _made(client_of: Callable[..., Any], where: str, options: ObjectOptions, mor
         if not isinstance(error, Exception) and not is_panic(error):
             raise
         secrets = [*options.secrets(), *environment_secrets()]
-        said = scrubbed(str(error).partition("\n\n")[0], secrets)
+        detail = scrubbed(str(error).partition("\n\n")[0], secrets)
     # Outside of the `except` clause: the original error may contain secrets.
     raise ArgumentError(
-        f"cannot connect to {where!r}: {said}; give {type(options).__name__}, or set the environment"
+        f"cannot connect to {where!r}: {detail}; give {type(options).__name__}, or set the environment"
     )

@@ -54,7 +54,7 @@ def decoded(body: bytes | memoryview, headers: Mapping[str, str]) -> bytes:
     """Decode the transport compression of a body."""
     coding = headers.get("Content-Encoding", "").strip().lower()
     if coding not in ("gzip", "x-gzip", "deflate"):
-        raise WebError(f"the server compressed the response by {coding!r}, which was not asked for")
+        raise WebError(f"the server compressed the response by {coding!r}, which was not requested")
     most = max(_LARGEST, min(_EXPANSION * len(body), 64 * _LARGEST))
     # 32: a header of gzip or of zlib.
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)

@@ -53,7 +53,7 @@ def generated(gen: Any, templates: Mapping[str, Any]) -> Iterator[tuple[str, lis
     rules = [_rule(rule) for rule in gen]
     total = sum(math.prod(map(len, rule.values)) for rule in rules)
     if total > MOST_GENERATED:
-        raise ValueError(f"'gen' makes {total} references, and {MOST_GENERATED} are the most")
+        raise ValueError(f"'gen' generates {total} references; at most {MOST_GENERATED} are allowed")
     for rule in rules:
         for combination in product(*rule.values):
             known = {**templates, **dict(zip(rule.names, combination, strict=True))}
@@ -117,7 +117,7 @@ def _filled(text: str, names: Mapping[str, Any], budget: list[int]) -> str:
         raise ValueError(f"{text[:80]!r}... is longer than {_MOST_TEXT} characters")
     made = _EXPRESSION.sub(lambda match: str(_value(match[1], names, budget)), text)
     if len(made) > _MOST_TEXT:
-        raise ValueError(f"{text[:80]!r} becomes {len(made)} characters, and {_MOST_TEXT} are the most")
+        raise ValueError(f"{text[:80]!r} becomes {len(made)} characters; at most {_MOST_TEXT} are allowed")
     return made
 
 

@@ -86,13 +86,13 @@ class JsonReferences:
 
 def _parsed(document: Any, name: str) -> dict[str, Reference]:
     if not isinstance(document, Mapping):
-        raise StoreError(f"references in {name}: an object was expected, not a {type(document).__name__}")
+        raise StoreError(f"references in {name} must be a JSON object, not a {type(document).__name__}")
     templates: Mapping[str, Any] = {}
     refs: Any = document
     if "version" in document or "refs" in document:
         if document.get("version") != 1:
             raise UnsupportedError(
-                f"references in {name} are of version {document.get('version')!r}; known is 1"
+                f"references in {name} have version {document.get('version')!r}; exzarr reads version 1"
             )
         templates, refs = (
             document.get("templates") or {},

@@ -173,7 +173,7 @@ class ReferenceStore(Store):
         if not is_url(path) and not os.path.isabs(path):
             if self._base is None:
                 raise StoreError(
-                    f"key {key!r} in {self}: {target!r} is relative; ReferenceStore(..., base=...)"
+                    f"key {key!r} in {self}: {target!r} is relative; give its folder by ReferenceStore(..., base=...)"
                 )
             path = joined(self._base, path) if is_url(self._base) else path
         if is_url(path):
@@ -198,8 +198,8 @@ class ReferenceStore(Store):
 
     def _forbidden(self, key: str, target: str) -> StoreError:
         return StoreError(
-            f"key {key!r} in {self} refers to {target!r}, which it is not allowed to; "
-            "ReferenceStore(..., allow=[...]) names folders and URLs that it may"
+            f"key {key!r} in {self} refers to {target!r}, which is not allowed; "
+            "permit folders and URLs by ReferenceStore(..., allow=[...])"
         )
 
     def list(self, prefix: str = "") -> Iterator[str]:

@@ -183,6 +183,6 @@ class _InstrumentedValue:
 
     def close(self) -> None:
         self._value.close()
-        if self._opening is not None:  # only its existence and version were asked for
+        if self._opening is not None:  # only its existence and version were requested
             self._store.tell("size", self._key, 0, self._opening)
             self._opening = None

@@ -41,7 +41,9 @@ class LatencyStore(InterceptingStore):
     ) -> None:
         super().__init__(inner)
         if not seconds >= 0 or not (bytes_per_second is None or bytes_per_second > 0):
-            raise ArgumentError(f"a delay of {seconds} s at {bytes_per_second} bytes/s makes no sense")
+            raise ArgumentError(
+                f"LatencyStore needs seconds >= 0 and bytes_per_second > 0, not {seconds} and {bytes_per_second}"
+            )
         self.seconds = seconds
         self.bytes_per_second = bytes_per_second
         self.concurrency = concurrency

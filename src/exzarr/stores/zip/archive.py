@@ -115,7 +115,7 @@ class Archive:
         if info.compress_type != ZIP_STORED:
             data = self._unpack(info, data)
         if len(data) != info.file_size:
-            raise self._error(info, f"it holds {len(data)} bytes, where the directory says {info.file_size}")
+            raise self._error(info, f"it has {len(data)} bytes, but {info.file_size} in the directory")
         if _crc32(data) != info.CRC:
             raise self._error(info, "its checksum is wrong: it was damaged after it was written")
         return data
@@ -130,7 +130,7 @@ class Archive:
     def _check(self, info: ZipInfo) -> int:
         header = self.file.read(info.header_offset, _LOCAL_HEADER) if info.header_offset >= 0 else b""
         if len(header) != _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
-            raise self._error(info, "the directory points to a place where no member starts")
+            raise self._error(info, "the directory points to an offset at which no member starts")
         names, extra = struct.unpack("<HH", header[26:30])
         at: int = info.header_offset + _LOCAL_HEADER + names + extra
         if at + info.compress_size > self.file.size():

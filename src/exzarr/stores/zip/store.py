@@ -98,7 +98,7 @@ class ZipStore(Store):
 
     def _create(self) -> ZipWriter:
         if self.mode == "x" and os.path.lexists(self.path):
-            raise NodeExistsError(f"{self.path!r} is there already; use mode 'w' to replace it")
+            raise NodeExistsError(f"{self.path!r} already exists; use mode 'w' to replace it")
         try:
             writer = ZipWriter(self.path, self.url, sync=config.get().durability == "fsync")
         except OSError as error:

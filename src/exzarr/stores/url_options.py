@@ -184,8 +184,8 @@ def _google_token(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str) and value not in ("google_default", "cache", "cloud", "browser"):
         return {"service_account": value}
     raise ArgumentError(
-        f"storage_options: token={value!r} is not supported; it is 'anon', a service account's key file, or what "
-        "stands in one. Without it the environment decides (GOOGLE_APPLICATION_CREDENTIALS)"
+        f"storage_options: token={value!r} is not supported; give 'anon', a service account's key file, or its "
+        "content. Without a token, the environment is used (GOOGLE_APPLICATION_CREDENTIALS)"
     )
 
 

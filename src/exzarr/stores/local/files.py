@@ -29,7 +29,7 @@ __all__ = [
     "read_ranges",
 ]
 
-# O_NONBLOCK has no effect on files. It prevents that opening a FIFO in a store blocks forever. Python's descriptors
+# O_NONBLOCK has no effect on files. It keeps opening a FIFO in a store from blocking. Python's descriptors
 # are close-on-exec by default.
 READ_FLAGS = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -41,7 +41,7 @@ _ONE_READ = 0x7FFF_F000
 # Largest number of buffers of one call (POSIX requires 16, Linux and macOS accept 1024).
 _MOST_BUFFERS = 1024 if sys.platform in ("linux", "darwin") else 16
 
-# Reading one byte more than the buffer shows whether the value is longer. This byte is never read, so all threads
+# Reading one byte more than the buffer shows whether the value is longer. Its content is never used, so all threads
 # share it.
 _SPARE = bytearray(1)
 

@@ -104,9 +104,8 @@ class FolderAside:
         retired = Path(self.store.path) / temporary_name()
         if old:
             retired.mkdir()
-        for one in sorted(
-            old, key=Path.is_dir
-        ):  # documents first: a node that is replaced in part is then no node
+        # Documents first: while it is replaced in part, the folder is then no node.
+        for one in sorted(old, key=Path.is_dir):
             one.rename(retired / one.name)
         for one in sorted(self._built.iterdir(), key=Path.is_file):
             one.rename(self._target / one.name)

@@ -309,9 +309,8 @@ class ObjectStore(Store):
         for paths in [*self._pages(prefix)]:
             try:
                 self._ask("delete", prefix, self._obs.delete, paths)
-            except (
-                FileNotFoundError
-            ):  # one was missing; the error does not say which, nor whether others were deleted
+            except FileNotFoundError:
+                # One was missing. The error does not name it, nor whether the others were deleted.
                 for path in paths:
                     self.delete(path[len(self._base) :])
 

@@ -1,4 +1,4 @@
-"""The command line: one file per command, put together in `exzarr._cli.app`."""
+"""The command line: one file per command, registered in `exzarr._cli.app`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """The ``exzarr`` command; ends the process."""
+    """Run the ``exzarr`` command and exit the process."""
     try:
         import rich  # noqa: F401
         import typer  # noqa: F401

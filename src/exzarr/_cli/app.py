@@ -1,4 +1,4 @@
-"""The commands put together, and what becomes of errors: one line on stderr, and an exit status (`failures`)."""
+"""The command-line application: registers the commands, and turns errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["app"]
 
 
 class _Commands(TyperGroup):
-    """Runs a command; nobody ever sees a traceback, unless EXZARR_DEBUG asks for it."""
+    """The top-level command group. It prints errors without a traceback, unless EXZARR_DEBUG is set."""
 
     def main(
         self,
@@ -40,13 +40,13 @@ class _Commands(TyperGroup):
         try:
             code = run()
             sys.stdout.flush()
-        except BrokenPipeError:  # the reader of a pipe has seen enough
+        except BrokenPipeError:  # the reader closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = BROKEN_PIPE
         except (KeyboardInterrupt, typer.Abort):
             _fail("interrupted", INTERRUPTED)
-        except Exception as error:  # noqa: BLE001 - each becomes a line and a status
-            if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
+        except Exception as error:  # noqa: BLE001 - any error becomes one line and an exit status
+            if type(error).__name__ == "NoArgsIsHelpError":  # the help is already printed
                 raise SystemExit(0) from None
             if os.environ.get("EXZARR_DEBUG", "0") not in ("", "0"):
                 import traceback
@@ -57,7 +57,7 @@ class _Commands(TyperGroup):
 
 
 def _option_first(args: Sequence[str]) -> list[str]:
-    """`args` with ``--profile``, which any command takes at any place, where the parser expects it."""
+    """Move ``--profile`` from any position in `args` to the front, where the parser expects it."""
     end = args.index("--") if "--" in args else len(args)
     if profile.OPTION not in args[:end]:
         return [*args]
@@ -65,7 +65,7 @@ def _option_first(args: Sequence[str]) -> list[str]:
 
 
 def _options_of(command: Any) -> Iterator[str]:
-    """The options of a command, and of all below it."""
+    """Yield the options of a command and of its subcommands."""
     for parameter in command.params:
         yield from parameter.opts
     for below in getattr(command, "commands", {}).values():
@@ -91,10 +91,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # its boxes call a flag a <bool>, and need a wide terminal
+    rich_markup_mode=None,  # Rich help shows flags as <bool> and needs a wide terminal
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Zarr arrays and hierarchies: look into them, copy, convert, check and repair them.",
-    epilog="A PATH is a folder, a .zip file, references (.json, .parq), a path into these, or a URL. "
+    help="Inspect, copy, convert, check and repair Zarr arrays and hierarchies.",
+    epilog="A PATH is a folder, a .zip file, references (.json, .parq), a path inside these, or a URL. "
     "Exit status: 0 success; 1 damage or differences were found; 2 wrong usage; 3 any other failure.",
 )
 
@@ -102,13 +102,13 @@ app = typer.Typer(
 @app.callback()
 def _options(
     ctx: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback does it
+    version: Annotated[  # noqa: ARG001 - the callback handles it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
     profiling: Annotated[
         bool,
         typer.Option(
-            profile.OPTION, help="Print where time and bytes went, on stderr; also after the command."
+            profile.OPTION, help="Print where time and bytes went, on stderr; allowed after any command."
         ),
     ] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``exzarr check``: what is wrong with a hierarchy, and what can be done about it."""
+"""``exzarr check``: find and repair damage in a hierarchy."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ def check(
     repair: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write down in this file what a repair would do. Changes nothing else."
+            metavar="FILE", help="Write a repair plan to this file. Changes nothing else."
         ),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Do what the file of --repair says.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Carry out the plan in the file of --repair.")] = False,
     quarantine: Annotated[
-        bool, typer.Option("--quarantine", help="Plan to move chunks that do not decode out of sight, too.")
+        bool, typer.Option("--quarantine", help="Also plan to move undecodable chunks to quarantine.")
     ] = False,
     full: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="An array of which every chunk must be stored (a pattern; can be repeated).",
+            help="An array whose chunks must all be stored (a pattern; can be repeated).",
         ),
     ] = None,
     grace: Annotated[
         float,
         typer.Option(
-            min=0, metavar="SECONDS", help="Seconds for which others' unfinished work is not judged."
+            min=0, metavar="SECONDS", help="Do not report unfinished work of other processes that is newer."
         ),
     ] = 60.0,
     limit: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Findings of one code to list for each node.")
+        int, typer.Option(min=1, metavar="N", help="Maximum findings of one code to list for each node.")
     ] = 1000,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Look for damage in an array, or in a group with all below it.
+    """Find damage in an array, or in a group with all nodes below it.
 
-    With --repair FILE, also plan what can be done about it; --repair FILE --apply then does exactly that. Exit
-    status 1 where there are errors (other failures: 2 and 3).
+    With --repair FILE, also write a repair plan. --repair FILE --apply then carries out exactly that plan. The exit
+    status is 1 if there are errors (other failures: 2 and 3).
     """
     from exzarr._tools.check.checking import check as check_nodes
     from exzarr.errors import ArgumentError
@@ -74,7 +74,7 @@ def check(
         _apply(path, repair, as_json, deep or quarantine or bool(full), storage_options)
         return
     if quarantine and repair is None:
-        raise ArgumentError("--quarantine says what is to be planned: give --repair FILE with it")
+        raise ArgumentError("--quarantine changes the repair plan and requires --repair FILE")
     report = check_nodes(
         path,
         deep=deep,
@@ -97,7 +97,7 @@ def check(
         out.print(f"\n{plan}", markup=False)
         if plan.actions:
             out.print(
-                f"\nnothing was changed; to do exactly this: exzarr check {path} --repair {repair} --apply",
+                f"\nnothing was changed; to carry out this plan: exzarr check {path} --repair {repair} --apply",
                 markup=False,
             )
     if not report.ok:
@@ -116,11 +116,11 @@ def _apply(
 
     if file is None:
         raise ArgumentError(
-            "--apply does what a file says: give --repair FILE with it, made by a run without --apply"
+            "--apply requires --repair FILE, with the plan of an earlier run without --apply"
         )
     if other_options:
         raise ArgumentError(
-            "--apply does what the file says, and nothing else: --deep, --full and --quarantine plan"
+            "--apply only carries out the plan in the file: use --deep, --full and --quarantine when you plan"
         )
     report = repair(path, file, storage_options=storage_options)
     if as_json:

@@ -1,4 +1,4 @@
-"""``exzarr checksum``: one digest of what an array or a hierarchy holds."""
+"""``exzarr checksum``: one digest of the content of an array or a hierarchy."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def register(app: typer.Typer) -> None:
 @takes_urls()
 def checksum(
     path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
-    nodes: Annotated[bool, typer.Option("--nodes", help="One line for each node below it, too.")] = False,
+    nodes: Annotated[bool, typer.Option("--nodes", help="Also print one line for each node below PATH.")] = False,
     on_error: ON_ERROR = "raise",
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Most memory for elements.")] = "256MiB",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Maximum memory for elements.")] = "256MiB",
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """One digest of the content of an array or a hierarchy.
+    """Print one digest of the content of an array or a hierarchy.
 
-    It is the same for the same data, attributes and names, whatever the chunks, codecs, store or version.
+    It depends on data, attributes and names, and does not depend on chunks, codecs, store or Zarr version.
     """
     from exzarr._cli.options import parse_bytes, parse_on_error
     from exzarr._tools.checksum.digest import checksum as checksum_of

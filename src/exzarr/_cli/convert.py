@@ -1,4 +1,4 @@
-"""``exzarr convert``: from Zarr v2 to v3 and back."""
+"""``exzarr convert``: convert between Zarr v2 and v3."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ def convert(
     destination: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DESTINATION]", help="Where a converted copy goes. Without it, PATH itself is converted."
+            metavar="[DESTINATION]", help="Path of the converted copy. Without it, PATH itself is converted."
         ),
     ] = None,
     to: Annotated[
         int, typer.Option("--to", "-t", min=2, max=3, metavar="2|3", help="The version to convert to.")
     ] = 3,
     remove_v2: Annotated[
-        bool, typer.Option("--remove-v2", help="In place, to v3: remove the v2 metadata documents.")
+        bool, typer.Option("--remove-v2", help="After converting in place to v3, remove the v2 documents.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at DESTINATION.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing DESTINATION.")] = False,
     on_error: ON_ERROR = "raise",
     to_option: Annotated[
         list[str] | None,
         typer.Option(
             "--to-option",
             metavar="KEY=VALUE",
-            help="An option of DESTINATION's store alone; --option and --anon are then for the other.",
+            help="An option of DESTINATION's store; --option and --anon then apply to PATH only.",
         ),
     ] = None,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Convert an array, or a group with all below it, from Zarr v2 to v3 or back.
+    """Convert an array, or a group with all nodes below it, between Zarr v2 and v3.
 
-    In place only metadata documents are written wherever the chunks' bytes stay valid.
+    In place, only metadata documents are written if the stored chunks stay valid.
     """
     from exzarr._cli.copy import print_report
     from exzarr._cli.options import parse_on_error, parse_options, progress_bar

@@ -1,4 +1,4 @@
-"""``exzarr copy``: arrays and hierarchies, to anywhere, in other chunks if need be."""
+"""``exzarr copy``: copy arrays and hierarchies, and change chunks, codecs or data type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def copy(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="An array or a group.")],
     destination: Annotated[
         str,
-        typer.Argument(metavar="DESTINATION", help="Where the copy goes: a folder, a .zip file or a URL."),
+        typer.Argument(metavar="DESTINATION", help="Destination: a folder, a .zip file or a URL."),
     ],
     chunks: Annotated[
         str | None,
@@ -53,30 +53,30 @@ def copy(
     casting: Annotated[
         str,
         typer.Option(
-            metavar="HOW", help="Which conversions --dtype may do: same_kind loses no value, unsafe may."
+            metavar="HOW", help="Conversions that --dtype may do: same_kind loses no value, unsafe may."
         ),
     ] = "same_kind",
     zarr_format: Annotated[
         int | None,
-        typer.Option("--zarr-format", min=2, max=3, metavar="2|3", help="The version of the copy."),
+        typer.Option("--zarr-format", min=2, max=3, metavar="2|3", help="Zarr version of the copy."),
     ] = None,
     on_error: ON_ERROR = "raise",
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Most memory for re-encoding.")] = "256MiB",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Maximum memory for re-encoding.")] = "256MiB",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing DESTINATION.")] = False,
     to_option: Annotated[
         list[str] | None,
         typer.Option(
             "--to-option",
             metavar="KEY=VALUE",
-            help="An option of DESTINATION's store alone; --option and --anon are then for the other.",
+            help="An option of DESTINATION's store; --option and --anon then apply to SOURCE only.",
         ),
     ] = None,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Copy an array, or a group with all below it.
+    """Copy an array, or a group with all nodes below it.
 
-    Chunks are moved as they are where nothing about their encoding changes, and re-encoded otherwise.
+    Chunks are copied byte for byte if their encoding stays the same, and re-encoded otherwise.
     """
     from exzarr._cli.options import (
         parse_bytes,
@@ -102,7 +102,7 @@ def copy(
     if dtype is not None:
         changes["dtype"] = dtype
     elif casting != "same_kind":
-        raise typer.BadParameter("it is for --dtype", param_hint="--casting")
+        raise typer.BadParameter("it requires --dtype", param_hint="--casting")
     if zarr_format is not None:
         changes["zarr_format"] = zarr_format
     most = parse_bytes(memory, "--memory")
@@ -123,7 +123,7 @@ def copy(
 
 
 def print_report(report: CopyReport, as_json: bool) -> None:
-    """What was done, for people or as JSON. The exit status is 1 where something was left out."""
+    """Print a report as text or JSON, and exit with status 1 if nodes were left out."""
     if as_json:
         print_json(report.asdict())
     else:

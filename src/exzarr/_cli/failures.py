@@ -1,4 +1,4 @@
-"""What becomes of errors: one line that speaks of options and not of Python, and an exit status.
+"""Error messages and exit statuses of the commands. Messages name options instead of Python arguments.
 
 The statuses are documented in ``docs/guides/command-line.md``.
 """
@@ -11,22 +11,22 @@ from collections.abc import Collection
 __all__ = ["BROKEN_PIPE", "DIFFERENT", "FAILED", "INTERRUPTED", "USAGE", "message_of", "status_of"]
 
 DIFFERENT = 1
-"""The command ran, and found damage or differences."""
+"""The command completed, and found damage or differences."""
 USAGE = 2
-"""What was typed makes no sense: an unknown command or option, or a value that does not fit."""
+"""Wrong usage: an unknown command or option, or an invalid value."""
 FAILED = 3
-"""The command could not do its work: nothing there, no access, unreadable, a library is missing."""
+"""Any other failure: no node at the path, no access, unreadable data, a missing library."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-"""As the shell has it for a program that a signal ended: 128, and the signal's number."""
+"""The shell's status for a program ended by a signal: 128 plus the signal's number."""
 
 _VALUE = r"""(?:True|\[['"]?([^\]'"]*)['"]?\]|\(([^()]*)\)|'([^']*)'|"([^"]*)"|(?![\['"(])([\w./:-]*\w))"""
 _ARGUMENT = re.compile(r"\b([a-z][a-z_]*)=" + _VALUE)
 _PYTHON = (
-    (r"(\w+)=\S+ \((--[^)]*)\)", r"\2"),  # both are said: exclude=['odd'] (--exclude odd)
+    (r"(\w+)=\S+ \((--[^)]*)\)", r"\2"),  # the message has both forms: exclude=['odd'] (--exclude odd)
     (r"ReferenceStore\(\.\.\., allow=\[\.\.\.\]\)", "--allow PLACE"),
     (r"allow=\[[^\]]*\]", "--allow PLACE"),
-    (r"ReferenceStore\(\.\.\., base=\.\.\.\)", "--option base=FOLDER says where it begins"),
+    (r"ReferenceStore\(\.\.\., base=\.\.\.\)", "--option base=FOLDER names the start"),
     (r"absent=\((\d+),\)", r"--option absent=\1"),
     (r"exzarr\.virtualize\(file\) \((exzarr virtualize [^)]*)\)", r"\1"),
     (r"storage_options", "--option"),
@@ -35,20 +35,20 @@ _PYTHON = (
     (r" \(exzarr\.codecs\.register\(name, cls\) adds one\)", ""),
     (r"\w+Options\(([a-z_]+)=[^)]*\)", r"--option \1=..."),
 )
-"""Hints for those who write Python, as those who type commands need them."""
+"""Replacements that turn hints about Python arguments into hints about options."""
 
 
 def status_of(error: BaseException) -> int:
-    """The exit status for a command that ended with `error`."""
+    """Return the exit status for a command that raised `error`."""
     from exzarr.errors import ArgumentError, SelectionError
 
-    if hasattr(error, "format_message"):  # the parser's own
+    if hasattr(error, "format_message"):  # an error of the parser
         return USAGE if getattr(error, "exit_code", USAGE) == USAGE else FAILED
     return USAGE if isinstance(error, (ArgumentError, SelectionError)) else FAILED
 
 
 def message_of(error: Exception, options: Collection[str]) -> str:
-    """What went wrong, in one line. `options` are those of the command line, such as ``--overwrite``."""
+    """Return the message of `error` in one line, naming `options` of the command line such as ``--overwrite``."""
     from exzarr.errors import ExzarrError
 
     usage = getattr(error, "format_message", None)
@@ -59,7 +59,7 @@ def message_of(error: Exception, options: Collection[str]) -> str:
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
-        text = f"{type(error).__name__}: {error} (EXZARR_DEBUG=1 shows where)"
+        text = f"{type(error).__name__}: {error} (EXZARR_DEBUG=1 prints the traceback)"
     return " ".join(text.split())
 
 

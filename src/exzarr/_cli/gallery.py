@@ -1,4 +1,4 @@
-"""``exzarr gallery``: the notebooks, listed, run and opened."""
+"""``exzarr gallery``: list, run and open the notebooks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or a part of it that no other has.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a notebook, or a unique part of it.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    gallery = typer.Typer(no_args_is_help=True, help="Tutorials that run: list them, run one, open one.")
+    gallery = typer.Typer(no_args_is_help=True, help="List, run and open the executable tutorials.")
     gallery.command("list")(list_)
     gallery.command("run")(run)
     gallery.command("open")(open_)
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """All notebooks, by theme, with a line on each."""
+    """List all notebooks by theme, with one line each."""
     from exzarr.gallery.catalog import notebooks, theme_title
 
     known = notebooks()
@@ -79,7 +79,7 @@ def _facts(one: Notebook) -> dict[str, str]:
 
 
 def run(name: Name) -> None:
-    """Run a notebook from start to end: it prints what it checks. Succeeds only if everything holds."""
+    """Run a notebook and print its checks. Succeeds only if all checks pass."""
     from exzarr.gallery.catalog import find
 
     one = find(name)
@@ -92,9 +92,9 @@ def run(name: Name) -> None:
 
 def open_(
     name: Name,
-    app: Annotated[bool, typer.Option("--app", help="Without its code, to be looked at only.")] = False,
+    app: Annotated[bool, typer.Option("--app", help="Show the notebook without its code, read-only.")] = False,
 ) -> None:
-    """Open a notebook in the browser. Where it would change an installed package, it is copied here first."""
+    """Open a notebook in the browser. A notebook of an installed package is first copied to this folder."""
     from exzarr.gallery.catalog import find
 
     one = find(name)
@@ -112,7 +112,7 @@ def _copy(path: Path) -> Path:
     copied = Path.cwd() / path.name
     if not copied.exists():
         shutil.copyfile(path, copied)
-    console().print(f"a copy of your own: {copied}", markup=False)
+    console().print(f"your copy: {copied}", markup=False)
     return copied
 
 

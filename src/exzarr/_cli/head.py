@@ -1,4 +1,4 @@
-"""``exzarr head``: a look at the values."""
+"""``exzarr head``: print values of an array."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 MOST = 1_000_000
-"""Elements that are read at most: this is a look, not an export."""
+"""Maximum number of elements to print. Use the Python API to export more."""
 ROWS, COLUMNS = 60, 24
-"""What of a table is printed; the middle is left out."""
+"""Maximum number of rows and columns in a table; the middle of a longer table is omitted."""
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +49,7 @@ def head(
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """A corner of an array, or any region of it."""
+    """Print a corner of an array, or any region of it."""
     import numpy as np
 
     from exzarr._cli.nodes import array_at, find_node, place_of
@@ -61,14 +61,14 @@ def head(
     location, meta = find_node(path, storage_options)
     if not isinstance(meta, ArrayMetadata):
         raise NodeTypeError(
-            f"{path} is a group; head prints arrays: `exzarr tree {path}` shows which there are"
+            f"{path} is a group, and head prints arrays: `exzarr tree {path}` lists the arrays in it"
         )
     array = array_at(location, meta)
     selection = corner(array.shape, rows, columns) if region is None else parse_region(region)
     wanted = math.prod(indexing.basic(selection, array.shape).result_shape)
     if wanted > MOST:
         raise ArgumentError(
-            f"that are {wanted:,} elements, and head prints {MOST:,} at most: narrow the --region"
+            f"the region has {wanted:,} elements, and head prints at most {MOST:,}: narrow the --region"
         )
     values = np.asarray(array[selection])
     if array.dtype.kind == "T" and not values.ndim:
@@ -99,9 +99,9 @@ def head(
 
 
 def missing_marks(meta: ArrayMetadata, dtype: np.dtype[Any]) -> list[Any]:
-    """Numbers that say "no value" in an array, by the conventions of CF and xarray; NaN is its own mark.
+    """Return the numbers that mark missing values in an array, by the conventions of CF and xarray.
 
-    These are the attributes ``_FillValue`` and ``missing_value``, and in Zarr v2 a fill value that is not 0.
+    NaN is not included. The marks are the attributes ``_FillValue`` and ``missing_value``, and in Zarr v2 a fill value that is not 0.
     """
     from exzarr._tools.xarray_fill import FILL_ATTRIBUTE, from_attribute
 
@@ -125,7 +125,7 @@ def missing_marks(meta: ArrayMetadata, dtype: np.dtype[Any]) -> list[Any]:
 
 
 def selection_text(selection: tuple[Any, ...]) -> str:
-    """A selection as it is written between brackets."""
+    """Return a selection in the notation of an index expression."""
 
     def part(item: Any) -> str:
         if item is ...:
@@ -139,7 +139,7 @@ def selection_text(selection: tuple[Any, ...]) -> str:
 
 
 def _axes(selection: tuple[Any, ...], shape: tuple[int, ...]) -> list[range]:
-    """The array's indices along each dimension of the result."""
+    """Return the array's indices along each dimension of the result."""
     full: list[Any] = [*selection]
     if ... in full:
         at = full.index(...)
@@ -177,7 +177,7 @@ def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
 def _table(
     out: Console, values: npt.NDArray[Any], rows: Sequence[int | None], columns: Sequence[int | None]
 ) -> None:
-    """A two-dimensional array, with the indices of its rows and columns (None: nothing)."""
+    """Print a two-dimensional array with the indices of its rows and columns (None: no index)."""
     from rich.table import Table
     from rich.text import Text
 
@@ -198,7 +198,7 @@ def _table(
 
 
 def _cut(n: int, most: int) -> list[int | None]:
-    """Indices of what is printed of `n` rows; None stands for those left out."""
+    """Return the indices of the printed rows out of `n`; None marks the omitted rows."""
     if n <= most:
         return [*range(n)]
     half = most // 2
@@ -206,7 +206,7 @@ def _cut(n: int, most: int) -> list[int | None]:
 
 
 def _digits(values: npt.NDArray[Any]) -> int | None:
-    """Decimals that floats of this size are printed with; None for those that need an exponent."""
+    """Return the number of decimals for floats of this size; None if they need an exponent."""
     import numpy as np
 
     if values.dtype.kind != "f":
@@ -214,7 +214,7 @@ def _digits(values: npt.NDArray[Any]) -> int | None:
     finite = values.compressed() if isinstance(values, np.ma.MaskedArray) else values
     finite = finite[np.isfinite(finite)].astype("f8")
     finite = np.abs(finite[finite != 0])
-    # A mark of missing data (1e20) among numbers of a usual size is printed with an exponent alone.
+    # Only a mark of missing data (1e20) among ordinary numbers is printed with an exponent.
     usual = finite[(finite < 1e7) & (finite >= 1e-4)]
     if usual.size < 0.5 * finite.size or not finite.size:
         return None if finite.size else 1

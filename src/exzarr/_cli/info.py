@@ -1,4 +1,4 @@
-"""``exzarr info``: the facts about an array or a group."""
+"""``exzarr info``: print the properties of an array or a group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exzarr._cli.output import console, facts, human_bytes, print_json, ratio, t
 
 __all__ = ["array_facts", "group_facts", "register"]
 
-NOT_KNOWN = "not known: the store cannot list, and there are too many chunks to ask for each"
+NOT_KNOWN = "unknown: the store cannot list, and there are too many chunks to request each"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,15 +28,15 @@ def register(app: typer.Typer) -> None:
 def info(
     path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
     scan: Annotated[
-        bool, typer.Option("--scan/--no-scan", help="Look at what is stored: chunks, bytes, compression.")
+        bool, typer.Option("--scan/--no-scan", help="Find stored chunks, bytes and compression.")
     ] = True,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """The facts about an array or a group.
+    """Print the properties of an array or a group.
 
-    Shape, data type, chunks, codecs, sizes and attributes. --no-scan leaves out what is stored, for stores that are
-    slow to list.
+    They are shape, data type, chunks, codecs, sizes and attributes. --no-scan omits the stored sizes, for stores that
+    list slowly.
     """
     from exzarr._cli.nodes import find_node
     from exzarr._format.metadata import ArrayMetadata
@@ -63,7 +63,7 @@ def info(
 
 
 def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
-    """What there is to say about an array, JSON-like."""
+    """Return the properties of an array as JSON-like values."""
     from exzarr._cli.nodes import codecs_of, layout_of, place_of, stored
     from exzarr._format import fill_values
 
@@ -100,7 +100,7 @@ def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
 
 
 def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
-    """What there is to say about a group, JSON-like."""
+    """Return the properties of a group as JSON-like values."""
     from exzarr._cli.nodes import layout_of, place_of, stored
     from exzarr._format.metadata import ArrayMetadata
     from exzarr._tools.copy_plan import is_consolidated, walk

@@ -1,4 +1,4 @@
-"""``exzarr lab``: how to cut and how to compress an array, found out by trying."""
+"""``exzarr lab``: find good chunks and codecs for an array by measurement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["fitting", "parse_access", "register"]
 
 SPARE = ("speed", "written", "stored", "checksum", "memory", "encode", "decode", "requests", "files")
-"""Columns that a narrow terminal does without, the first first."""
+"""Columns to drop in a narrow terminal, in this order."""
 
 _ACCESS = re.compile(r"(?:(?P<name>[^=:*]+)=)?(?P<kind>[a-z]+)(?::(?P<how>[^*]*))?(?:\*(?P<weight>[0-9.]+))?")
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     lab = typer.Typer(
         no_args_is_help=True,
-        help="Find out how to cut an array (chunks) and how to compress it (codecs), by trying.",
+        help="Find good chunks and codecs for an array by measurement.",
     )
     lab.command("chunks")(chunks)
     lab.command("codecs")(codecs)
@@ -49,38 +49,38 @@ def chunks(
             "--access",
             "-a",
             metavar="PATTERN",
-            help="How it is read: scan, window:1,-1,-1, random or batch:256; can be repeated.",
+            help="How you read it: scan, window:1,-1,-1, random or batch:256; can be repeated.",
         ),
     ] = None,
     store: Annotated[
-        str, typer.Option(metavar="PLACE", help="local, s3 (simulated), or the URL of a store to try it in.")
+        str, typer.Option(metavar="PLACE", help="local, s3 (simulated), or the URL of a store for the trials.")
     ] = "local",
     compressors: Annotated[
         str | None,
         typer.Option(metavar="CODECS", help="Name, zstd:9, names, none, or JSON; default: the array's."),
     ] = None,
-    shards: Annotated[bool, typer.Option(help="Whether shards may be used.")] = True,
+    shards: Annotated[bool, typer.Option(help="Allow shards.")] = True,
     objects: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Most files (objects) for the whole array.")
+        int, typer.Option(min=1, metavar="N", help="Maximum number of files (objects) for the whole array.")
     ] = 100_000,
     measure: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How many layouts to try on a sample; 0: estimate only.")
+        int, typer.Option(min=0, metavar="N", help="Number of layouts to try on a sample; 0: estimate only.")
     ] = 6,
     seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="About how long trying may take.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Approximate time for the trials.")
     ] = 20.0,
-    sample: Annotated[str, typer.Option(metavar="SIZE", help="Most bytes of the sample.")] = "32MiB",
+    sample: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")] = "32MiB",
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
     ] = None,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Recommend chunks and shards for the way an array is read.
+    """Recommend chunks and shards for the way you read an array.
 
-    Layouts are weighed by a cost model whose counts are exzarr's own plans, and the best are tried on a sample.
-    --access says how the array is read: scan (all of it), window:SHAPE (anywhere), random (single elements),
-    batch:ROWS; with NAME= before it and *WEIGHT after it.
+    A cost model compares layouts, with counts from exzarr's own plans. The best layouts are tried on a sample.
+    --access describes a read: scan (the whole array), window:SHAPE (anywhere), random (single elements) or
+    batch:ROWS, with an optional NAME= before it and *WEIGHT after it.
     """
     from exzarr._cli.options import parse_bytes, parse_codecs
     from exzarr.lab.chunk_lab import chunks as chunk_lab
@@ -110,7 +110,7 @@ def chunks(
             cut = ",".join(map(str, layout.chunks))
             whole = ",".join(map(str, layout.shards)) if layout.shards else "none"
             console().print(
-                f"\nto do it: exzarr copy {target} NEW --chunks {cut} --shards {whole}", markup=False
+                f"\nto apply it: exzarr copy {target} NEW --chunks {cut} --shards {whole}", markup=False
             )
 
 
@@ -128,26 +128,26 @@ def codecs(
         str | None, typer.Option(metavar="SIZES", help="Shape of the chunks; default: the array's.")
     ] = None,
     effort: Annotated[str, typer.Option(metavar="HOW", help="quick, normal or thorough.")] = "normal",
-    lossy: Annotated[bool, typer.Option("--lossy", help="Also try to round floats.")] = False,
+    lossy: Annotated[bool, typer.Option("--lossy", help="Also try codecs that round floats.")] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="CODECS", help="Try this alone (name, names, none, or JSON; can be repeated)."),
+        typer.Option(metavar="CODECS", help="Try only this (name, names, none, or JSON; can be repeated)."),
     ] = None,
     extra: Annotated[
-        list[str] | None, typer.Option(metavar="CODECS", help="Try this as well (can be repeated).")
+        list[str] | None, typer.Option(metavar="CODECS", help="Also try this (can be repeated).")
     ] = None,
     disk: Annotated[str, typer.Option(metavar="SIZE", help="Bytes per second of a local disk.")] = "2GB",
     network: Annotated[
         str, typer.Option(metavar="SIZE", help="Bytes per second from an object store.")
     ] = "200MB",
     threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Threads; default: exzarr's.")
+        int | None, typer.Option(min=1, metavar="N", help="Number of threads; default: exzarr's.")
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="About how long it may take.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Approximate total time.")
     ] = 30.0,
     sample: Annotated[
-        str, typer.Option(metavar="SIZE", help="Most bytes of chunks that are tried.")
+        str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")
     ] = "16MiB",
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
@@ -155,7 +155,7 @@ def codecs(
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Try compressors on an array's own chunks: how small, how fast, and which is best for what."""
+    """Measure size and speed of compressors on an array's own chunks, and recommend one for each use."""
     from dataclasses import replace
 
     from exzarr._cli.options import parse_bytes, parse_codecs, parse_sizes
@@ -189,9 +189,14 @@ def codecs(
 
 
 def parse_access(texts: list[str]) -> dict[str, Any]:
-    """``NAME=KIND:HOW*WEIGHT`` for each pattern, as `exzarr.lab.chunks` takes them; ArgumentError otherwise.
+    """Parse ``NAME=KIND:HOW*WEIGHT`` for each access pattern.
 
-    HOW is a window's shape, the axis and step of a scan, the points of a random read, rows and axis of a batch.
+    HOW is a window's shape, the axis and step of a scan, the points of a random read, or rows and axis of a batch.
+
+    Raises
+    ------
+    ArgumentError
+        If a text is not a valid pattern.
     """
     from exzarr.errors import ArgumentError
     from exzarr.lab.access import KINDS
@@ -212,13 +217,13 @@ def parse_access(texts: list[str]) -> dict[str, Any]:
         except ValueError as error:
             if isinstance(error, ArgumentError):
                 raise
-            raise ArgumentError(f"--access {text!r}: {how!r} does not say how") from None
+            raise ArgumentError(f"--access {text!r}: {how!r} is not valid for {kind}") from None
         found.append((match["name"] and match["name"].strip(), text, pattern))
     return _named(found)
 
 
 def _named(found: list[tuple[str | None, str, Any]]) -> dict[str, Any]:
-    """The patterns by name. Those without one are called by their kind, or as they were typed where that is not unique."""
+    """Return the patterns by name. A pattern without a name gets its kind, or its text if the kind is not unique."""
     from exzarr.errors import ArgumentError
 
     kinds = [text.partition(":")[0].partition("*")[0] for name, text, _ in found if not name]
@@ -227,7 +232,7 @@ def _named(found: list[tuple[str | None, str, Any]]) -> dict[str, Any]:
         kind = text.partition(":")[0].partition("*")[0]
         name = given or (kind if kinds.count(kind) == 1 else text.partition("*")[0])
         if name in named:
-            raise ArgumentError(f"--access {text!r}: there is a {name!r} already; write NAME={text}")
+            raise ArgumentError(f"--access {text!r}: {name!r} exists already; write NAME={text}")
         named[name] = pattern
     return named
 
@@ -251,7 +256,7 @@ def _axis(text: str) -> int | str:
 
 
 def _target(text: str) -> Any:
-    """A shape where it looks like one, else a path."""
+    """Parse a shape, or return `text` as a path if it is not one."""
     if re.fullmatch(r"\(?\s*\d+(\s*[,x×]\s*\d+)*\s*,?\s*\)?", text) and not Path(text).exists():
         return tuple([int(n) for n in re.findall(r"\d+", text)])
     return text
@@ -278,7 +283,7 @@ def _show(report: Any, as_json: bool, plot: Path | None) -> None:
 
 
 def fitting(table: Table, width: int) -> Table:
-    """`table` without the columns that can best be spared, as far as it is wider than `width` characters."""
+    """Drop the least important columns of `table` until it is no wider than `width` characters."""
     from exzarr.telemetry.show import Table as Plain
 
     keep = [*range(len(table.header))]
@@ -293,7 +298,7 @@ def fitting(table: Table, width: int) -> Table:
 
 
 def _rich(table: Table, title: str) -> Any:
-    """A table in colours: what is recommended in green, what is now in yellow, what is many times slower in red."""
+    """Return a coloured table: recommended in green, current in yellow, much slower in red."""
     from rich.table import Table as RichTable
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Nodes as the commands see them: opened for reading, with what is stored of them."""
+"""Nodes for the commands: opened for reading, with their layout and stored size."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = [
 
 
 def find_node(path: str, storage_options: Mapping[str, Any] | None = None) -> tuple[Location, Metadata]:
-    """The node at `path`; NodeNotFoundError where there is none. `storage_options` are for a URL."""
+    """Return the node at `path`, or raise NodeNotFoundError. `storage_options` apply to URLs."""
     store, inside = resolve_store(path, mode="r", storage_options=storage_options)
     location = Location(store, inside)
     return location, hierarchy.load(location)
 
 
 def listable(location: Location) -> Location:
-    """The group at `location`, through consolidated metadata where the store cannot list."""
+    """Return the group at `location`, or its consolidated metadata if the store cannot list."""
     try:
         next(hierarchy.children(location), None)
     except ListingUnsupportedError as error:
@@ -49,23 +49,22 @@ def listable(location: Location) -> Location:
 
 
 def array_at(location: Location, meta: ArrayMetadata) -> Array:
-    """The array, for reading."""
+    """Open the array for reading."""
     return Array(location, meta, read_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How an array is cut, also where one of its codecs is not known here.
+    """Chunks and shards of an array, even if one of its codecs is unknown.
 
     Attributes
     ----------
     chunks
-        Shape of the chunks (inner chunks, where there are shards); for each dimension a list of lengths,
-        where they vary.
+        Shape of the chunks, or of the inner chunks of shards. If lengths vary, a list of them per dimension.
     shards
-        Shape of the shards; None where there are none.
+        Shape of the shards; None if there are none.
     nchunks, nshards
-        How many there are in the grid.
+        Their number in the grid.
     nbytes
         Bytes of all elements in memory.
     """
@@ -78,7 +77,7 @@ class Layout:
 
 
 def layout_of(meta: ArrayMetadata) -> Layout:
-    """How the array is cut."""
+    """Return the layout of an array."""
     grid = meta.chunk_grid
     nbytes = math.prod(meta.shape) * meta.data_type.dtype.itemsize
     if not grid.regular:
@@ -95,14 +94,14 @@ def layout_of(meta: ArrayMetadata) -> Layout:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is stored of an array.
+    """Number and size of the stored chunks of an array.
 
     Attributes
     ----------
     chunks
-        Stored chunks (shards, where there are shards).
+        Number of stored chunks (or shards).
     nbytes
-        Their bytes.
+        Their total size in bytes.
     """
 
     chunks: int
@@ -110,13 +109,13 @@ class Stored:
 
 
 MOST_PROBES = 10_000
-"""Chunks that are asked for one by one, at most, where the store cannot list: a command does not take minutes."""
+"""Maximum number of chunks to request one by one if the store cannot list. More would take minutes."""
 
 
 def stored(location: Location, meta: ArrayMetadata) -> Stored | None:
-    """What is stored of an array: lists its keys, and asks for their sizes.
+    """Return the number and size of the stored chunks of an array.
 
-    None where that takes too long: the store cannot list, and the array has more than `MOST_PROBES` chunks.
+    The result is None if the store cannot list and the array has more than `MOST_PROBES` chunks.
     """
     try:
         found = candidates(location, meta)
@@ -132,14 +131,14 @@ def stored(location: Location, meta: ArrayMetadata) -> Stored | None:
 
 
 def codecs_of(meta: ArrayMetadata) -> list[dict[str, Any]]:
-    """The codecs, in the order of encoding, as the document has them."""
+    """Return the codecs in the order of encoding, as in the metadata document."""
     if meta.zarr_format == 3:
         return [codec.to_json() for codec in meta.codecs]
     return [*meta.filters, *([meta.compressor] if meta.compressor is not None else [])]
 
 
 def codec_text(codec: Any) -> str:
-    """A codec in a few characters: ``zstd(level=3)``."""
+    """Return a short text for a codec, such as ``zstd(level=3)``."""
     if isinstance(codec, CodecConfig):
         codec = codec.to_json()
     if not isinstance(codec, dict):

@@ -1,4 +1,4 @@
-"""Options that several commands have, and read in one way."""
+"""Options that several commands share, and their parsers."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ ON_ERROR = Annotated[
     typer.Option(
         "--on-error",
         metavar="raise|skip",
-        help="What to do about nodes that can't be read: raise an error, or skip them, name them, and exit with 1.",
+        help="For unreadable nodes: raise an error, or skip and name them, and exit with 1.",
     ),
 ]
 
-_ANON = Annotated[bool, typer.Option("--anon", help="Sign no request: public data.")]
+_ANON = Annotated[bool, typer.Option("--anon", help="Do not sign requests (public data).")]
 _ALLOW = Annotated[
     list[str] | None,
     typer.Option(
         "--allow",
         metavar="PLACE",
-        help="A folder, or the beginning of a URL, that references may lead to; can be repeated.",
+        help="A folder or the beginning of a URL that references may use; can be repeated.",
     ),
 ]
 
 
 def parse_on_error(text: str) -> OnError:
-    """``raise`` or ``skip``; ArgumentError for anything else."""
+    """Parse ``raise`` or ``skip``, or raise ArgumentError."""
     if text == "raise":
         return "raise"
     if text == "skip":
         return "skip"
-    raise ArgumentError(f"--on-error {text!r}: it is 'raise' or 'skip'")
+    raise ArgumentError(f"--on-error {text!r}: write 'raise' or 'skip'")
 
 
 def examples(*lines: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator of commands: adds examples to the end of their help."""
+    """Return a decorator that adds examples to the end of a command's help."""
 
     def decorator(command: Callable[..., None]) -> Callable[..., None]:
-        # A backspace on a line of its own keeps the lines of a paragraph as they are.
+        # A line with only a backspace keeps the line breaks of the paragraph.
         shown = "\n".join([f"  {line}" for line in lines])
         command.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n\b\nExamples:\n{shown}"
         return command
@@ -73,10 +73,10 @@ def examples(*lines: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
 
 def takes_urls(*names: str, references: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator of commands that take URLs: adds ``--anon``, ``--option`` and ``--allow``.
+    """Return a decorator that adds ``--anon``, ``--option`` and ``--allow`` to a command.
 
-    The command gets them as one argument, `storage_options`. `names` are those of ``--option``; a command that does
-    not read references has no ``--allow``.
+    The command receives them as one argument, `storage_options`. `names` are the names of ``--option``. Without
+    `references`, the command has no ``--allow``.
     """
     option = Annotated[
         list[str] | None,
@@ -121,7 +121,7 @@ def takes_urls(*names: str, references: bool = True) -> Callable[[Callable[..., 
 
 
 def _gathered(option: Sequence[str] | None, anon: bool, allow: Sequence[str] | None) -> dict[str, Any] | None:
-    """The three options as `storage_options`; None where none of them is given."""
+    """Merge the three options into `storage_options`; None if none is given."""
     found = parse_options(option, "--option")
     if anon:
         found["anon"] = "true"
@@ -131,7 +131,7 @@ def _gathered(option: Sequence[str] | None, anon: bool, allow: Sequence[str] | N
 
 
 def parse_options(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
-    """``KEY=VALUE`` for each option of a store; ArgumentError for anything else. A value may be JSON."""
+    """Parse ``KEY=VALUE`` for each option of a store, or raise ArgumentError. A value may be JSON."""
     found: dict[str, Any] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -139,13 +139,13 @@ def parse_options(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
             raise ArgumentError(f"{option} {name!r}: write KEY=VALUE, such as region=eu-west-1")
         if name in found:
             raise ArgumentError(f"{option} {name}: given twice")
-        # The value is not shown: it may be a secret.
+        # The message omits the value, which may be a secret.
         found[name.strip()] = _json(value, f"{option} {name}") if value[:1] == "{" else value
     return found
 
 
 def parse_sizes(text: str, option: str) -> Any:
-    """``100``, ``100,-1,50``, ``time=12,lat=90`` or ``none``; ArgumentError for anything else."""
+    """Parse ``100``, ``100,-1,50``, ``time=12,lat=90`` or ``none``, or raise ArgumentError."""
     if text.strip().lower() == "none":
         return None
     parts = [part.strip() for part in text.strip("()[] ").split(",")]
@@ -163,9 +163,9 @@ def parse_sizes(text: str, option: str) -> Any:
 
 
 def parse_codecs(text: str, option: str) -> Any:
-    """Codecs as users type them; ArgumentError for anything else.
+    """Parse codecs, or raise ArgumentError.
 
-    ``none``, a name (``zstd``), a name with its level (``zstd:9``), several (``delta,zstd``), or JSON.
+    The text is ``none``, a name (``zstd``), a name with its level (``zstd:9``), several (``delta,zstd``), or JSON.
     """
     text = text.strip()
     if text.lower() == "none":
@@ -184,7 +184,7 @@ _LEVELS = {
     "zlib": "level",
     "zstd": "level",
 }
-"""What the number behind a compressor's name means."""
+"""Parameter that the number after a compressor's name sets."""
 
 
 def _codec(text: str, option: str) -> Any:
@@ -204,8 +204,8 @@ def _codec(text: str, option: str) -> Any:
         return name
     if name not in _LEVELS or not re.fullmatch(r"-?\d{1,6}", level):
         raise ArgumentError(
-            f"{option} {text!r}: a number behind the name is a level ({', '.join(f'{one}:9' for one in _LEVELS)}); "
-            'other options are written as JSON: \'{"name": ..., "configuration": {...}}\''
+            f"{option} {text!r}: a number after the name is a level ({', '.join(f'{one}:9' for one in _LEVELS)}); "
+            'write other options as JSON: \'{"name": ..., "configuration": {...}}\''
         )
     full = name if name in registry.known() else PREFIX + name
     given = {_LEVELS[name]: int(level)}
@@ -223,7 +223,7 @@ def _json(text: str, option: str) -> Any:
 
 
 def parse_bytes(text: str, option: str) -> int:
-    """``268435456``, ``256MiB``, ``1.5 GB``."""
+    """Parse a number of bytes such as ``268435456``, ``256MiB`` or ``1.5 GB``."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text, re.IGNORECASE)
     if match is None:
         raise ArgumentError(f"{option} {text!r}: write a number of bytes, such as 512MiB or 2GB")
@@ -233,7 +233,7 @@ def parse_bytes(text: str, option: str) -> int:
 
 @contextmanager
 def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[Any], object] | None]:
-    """A bar on stderr while a copy runs; nothing where stderr is no terminal."""
+    """Show a progress bar on stderr during a copy, if stderr is a terminal."""
     from exzarr._cli.output import console
 
     out = console(stderr=True)

@@ -1,4 +1,4 @@
-"""How results are printed: for people, with colours in a terminal and plain in a pipe; or as JSON."""
+"""Output of the commands: coloured text in a terminal, plain text in a pipe, or JSON."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["console", "drawable", "facts", "human_bytes", "plain_json", "print_json", "ratio", "times"]
 
 WIDE = 10_000
-"""Columns of a pipe: nothing is cut or wrapped in it."""
+"""Width of a pipe, large enough that no line is cut or wrapped."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print. Looked up anew, for the streams may have been exchanged."""
+    """Return a console for stdout or stderr. It is created for each call, because the streams can be redirected."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -45,11 +45,11 @@ _PLAIN = str.maketrans(
         "└": "`", "✓": "+", "→": ">", "…": "~", "•": "*", "◆": "#", "µ": "u", "°": " ", "≥": ">", "≤": "<", "’": "'",
     }
 )  # fmt: skip
-"""Characters that tables, trees and bars are drawn with, and what is drawn where the encoding lacks them."""
+"""ASCII replacements for the characters of tables, trees and bars, for encodings that lack them."""
 
 
 def drawable(stream: Any) -> None:
-    """Make a text stream print what its encoding lacks in other characters, instead of failing."""
+    """Make a text stream replace characters that its encoding lacks, instead of raising an error."""
     if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
         codecs.register_error("exzarr.plain", _plain)
         stream.reconfigure(errors="exzarr.plain")
@@ -63,7 +63,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 class _Stripped:
-    """A stream without the blanks with which tables fill up their lines."""
+    """A stream that removes the trailing blanks of table lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -77,7 +77,7 @@ class _Stripped:
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:
-    """Names and values in two columns."""
+    """Return a table of names and values in two columns."""
     from rich.table import Table
     from rich.text import Text
 
@@ -90,22 +90,22 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def times(sizes: Sequence[object]) -> str:
-    """``54 × 18 × 432``."""
+    """Format sizes as ``54 × 18 × 432``."""
     return " × ".join(str(size) for size in sizes) or "()"
 
 
 def ratio(data: int, stored: int) -> str:
-    """How many times smaller stored bytes are than those in memory."""
+    """Format the ratio of the bytes in memory to the stored bytes."""
     return f"{data / stored:.3g} ×" if stored else "–"
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on stdout."""
+    """Print strict JSON on stdout."""
     print(json.dumps(plain_json(value), indent=2, allow_nan=False))
 
 
 def plain_json(value: Any) -> Any:
-    """`value` as strict JSON has it. What numbers it lacks are strings, as in Zarr's fill values."""
+    """Convert `value` to strict JSON. NaN and infinities become strings, as in Zarr's fill values."""
     if isinstance(value, Mapping):
         return {str(key): plain_json(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

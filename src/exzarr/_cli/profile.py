@@ -1,4 +1,4 @@
-"""``exzarr profile``, and the option ``--profile`` of all commands."""
+"""``exzarr profile`` and the option ``--profile`` of all commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     settings: dict[str, Any] = {
         "allow_extra_args": True,
         "ignore_unknown_options": True,
-        "allow_interspersed_args": False,  # what follows the command is its own
+        "allow_interspersed_args": False,  # arguments after the command belong to it
     }
     app.command("profile", context_settings=settings)(profile)
 
@@ -39,7 +39,7 @@ def profile(
     as_json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print the profile as JSON on stdout; what the command prints goes to stderr."
+            "--json", help="Print the profile as JSON on stdout; the command's own output goes to stderr."
         ),
     ] = False,
     plot: Annotated[
@@ -48,8 +48,7 @@ def profile(
 ) -> None:
     """Run another command, and print where its time went.
 
-    The profile goes to stderr, so that what the command prints can be piped as ever. `exzarr COMMAND --profile`
-    does the same.
+    The profile goes to stderr, so you can still pipe the command's output. `exzarr COMMAND --profile` does the same.
     """
     parent = ctx.parent
     assert parent is not None
@@ -62,7 +61,7 @@ def profile(
 
 @contextmanager
 def profiled(*, as_json: bool = False, plot: Path | None = None) -> Iterator[None]:
-    """Print the profile of the block, also where it fails."""
+    """Print the profile of the block, even if it raises an error."""
     import exzarr
 
     with ExitStack() as stack:

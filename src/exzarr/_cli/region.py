@@ -1,4 +1,4 @@
-"""What stands between brackets, as text: ``0:3, ..., 5``."""
+"""Parse the text of a selection, such as ``0:3, ..., 5``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,18}")
 
 
 def parse_region(text: str) -> tuple[Any, ...]:
-    """Integers, slices and ``...``, separated by commas, with or without brackets; ArgumentError otherwise."""
+    """Parse integers, slices and ``...``, separated by commas, with optional brackets, or raise ArgumentError."""
     inside = text.strip()
     if inside[:1] == "[" and inside[-1:] == "]":
         inside = inside[1:-1].strip()
@@ -38,7 +38,7 @@ def _part(part: str, text: str) -> Any:
 
 
 def corner(shape: tuple[int, ...], rows: int, columns: int) -> tuple[Any, ...]:
-    """The first elements along the last two dimensions, at the start of all others."""
+    """Select the first elements along the last two dimensions, at index 0 of all others."""
     if not shape:
         return ()
     if len(shape) == 1:

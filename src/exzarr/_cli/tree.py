@@ -1,4 +1,4 @@
-"""``exzarr tree``: a hierarchy at a glance."""
+"""``exzarr tree``: print the nodes of a hierarchy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "tree_rows", "tree_table"]
 
-UNKNOWN = "not known"
-"""In place of how many bytes are stored."""
+UNKNOWN = "unknown"
+"""Printed if the stored size is unknown."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,19 +35,19 @@ def register(app: typer.Typer) -> None:
 )
 @takes_urls()
 def tree(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A group, or an array.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A group or an array.")],
     depth: Annotated[
         int | None, typer.Option("--depth", "-d", min=0, metavar="N", help="Levels to show below PATH.")
     ] = None,
     scan: Annotated[
-        bool, typer.Option("--scan/--no-scan", help="Look at what is stored, for its size.")
+        bool, typer.Option("--scan/--no-scan", help="Find the stored sizes.")
     ] = True,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """The groups and arrays below PATH.
+    """Print the groups and arrays below PATH.
 
-    One line for each, with shape, data type, chunks and sizes; a narrow terminal has fewer columns.
+    Each node has one line with shape, data type, chunks and sizes. A narrow terminal shows fewer columns.
     """
     rows, notes = _rows(path, depth, scan, storage_options)
     if as_json:
@@ -66,14 +66,14 @@ def tree_rows(
     scan: bool = True,
     storage_options: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """One dict per node, in the order of the tree; `guide` is what is drawn before its name."""
+    """Return one dict per node in tree order. `guide` holds the lines before its name."""
     return _rows(path, depth, scan, storage_options)[0]
 
 
 def _rows(
     path: str, depth: int | None, scan: bool, storage_options: dict[str, Any] | None
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """`tree_rows`, and notes on what they leave out."""
+    """Return the rows of the tree, and notes on omitted data."""
     from exzarr._cli.nodes import find_node, listable
     from exzarr._format.metadata import GroupMetadata
     from exzarr._nodes.locating import FROM_CONSOLIDATED
@@ -88,14 +88,14 @@ def _rows(
         name = inside.rpartition("/")[2] or path.rstrip("/").rpartition("/")[2] or "/"
         rows.append({"path": inside, "name": name, "guide": guide, **_facts(place, found, scan)})
     if any(row.get("nbytes_stored", 0) is None for row in rows):
-        notes.append(f"{UNKNOWN!r}: the store cannot list, and there are too many chunks to ask for each")
+        notes.append(f"{UNKNOWN!r}: the store cannot list, and there are too many chunks to request each")
     return rows, notes
 
 
 def _walk(
     location: Location, meta: Metadata, path: str, depth: int | None
 ) -> Iterator[tuple[str, Location, Metadata | ExzarrError]]:
-    """A node and all below it, in the order of the tree; what is wrong, in place of metadata that cannot be read."""
+    """Yield a node and all nodes below it in tree order. An unreadable node has an error in place of metadata."""
     from exzarr._format.metadata import GroupMetadata
     from exzarr._nodes.survey import Obstacle, seen
     from exzarr.errors import ListingUnsupportedError, StoreError
@@ -145,7 +145,7 @@ def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[st
 
 
 def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
-    """The rows as a table whose first column is the tree: one line for each node, in as many columns as fit `out`."""
+    """Return a table with one line per node and the tree in its first column. `out` determines its width."""
     width = out.width - indent
     for left_out in range(len(_LESS) + 1):
         columns = _columns(rows, _LESS[:left_out])
@@ -160,19 +160,19 @@ def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Tab
 
 
 GAP = 2
-"""Blanks between two columns."""
+"""Number of blanks between two columns."""
 LEAST_NAME = 16
-"""Characters of a name, and of the tree before it, that are shown however narrow the terminal is."""
+"""Minimum number of characters shown of a name and the tree before it."""
 _COLUMNS = ("names", "shape", "type", "chunks", "shards", "in memory", "stored")
 _LESS = ("names", "in memory", "shards", "stored", "chunks")
-"""What is left out in a narrow terminal, first things first. What is still too wide for it is cut."""
+"""Columns to drop in a narrow terminal, in this order. Names that are still too wide are cut."""
 
 
 _STYLES = {"group": "bold", "array": "cyan", "unreadable": "red"}
 
 
 def _columns(rows: list[dict[str, Any]], left_out: Sequence[str]) -> list[str]:
-    """The titles of the columns. The shape goes with the dimensions' names, unless `left_out` has ``names``."""
+    """Return the column titles. The shape includes dimension names, unless `left_out` has ``names``."""
     absent = set(left_out)
     if not any("nbytes_stored" in row for row in rows):
         absent.add("stored")
@@ -234,7 +234,7 @@ def _sizes(sizes: list[Any]) -> str:
 
 
 def _guides(paths: list[str]) -> list[str]:
-    """The lines before each name. `paths` are in tree order; the first is the root."""
+    """Return the lines before each name. `paths` are in tree order; the first is the root."""
     parents = [path.rpartition("/")[0] if path else None for path in paths]
     last = {parent: path for path, parent in zip(paths, parents, strict=True) if parent is not None}
     guides = []

@@ -1,4 +1,4 @@
-"""``exzarr virtualize``: HDF5 and NetCDF files as Zarr, in place."""
+"""``exzarr virtualize``: write references that present HDF5 and NetCDF files as Zarr."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 MOST_LISTED = 50
-"""Things left out that are printed; the rest is counted."""
+"""Maximum number of omitted objects to print; the others are counted."""
 
 
 class OnUnsupported(StrEnum):
-    """What happens to what no reference can express."""
+    """Treatment of objects that references cannot express."""
 
     RAISE = "raise"
     SKIP = "skip"
@@ -47,22 +47,22 @@ def virtualize(
             "--output",
             "-o",
             metavar="PLACE",
-            help="A .json file or a .parq folder; without it, JSON is printed.",
+            help="A .json file or a .parq folder. Default: print JSON.",
         ),
     ] = None,
     concat_dim: Annotated[
         str | None,
-        typer.Option("--concat-dim", metavar="NAME", help="The dimension along which the files are joined."),
+        typer.Option("--concat-dim", metavar="NAME", help="The dimension along which to join the files."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATH", help="A dataset, group or link to leave out; may be given again."),
+        typer.Option(metavar="PATH", help="A dataset, group or link to omit; can be repeated."),
     ] = None,
     inline: Annotated[
-        int, typer.Option(metavar="BYTES", help="Chunks of fewer bytes become part of the references.")
+        int, typer.Option(metavar="BYTES", help="Store chunks with fewer bytes in the references.")
     ] = 500,
     relative: Annotated[
-        bool, typer.Option("--relative", help="Name files by their place beside the output.")
+        bool, typer.Option("--relative", help="Store file paths relative to the output.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
     on_unsupported: Annotated[
@@ -70,16 +70,15 @@ def virtualize(
         typer.Option(
             "--on-unsupported",
             metavar="raise|skip",
-            help="What no reference can express: an error, or left out and listed.",
+            help="For objects that references cannot express: raise an error, or omit and list them.",
         ),
     ] = OnUnsupported.RAISE,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Write references, by which HDF5 and NetCDF files are read as Zarr.
+    """Write references to read HDF5 and NetCDF files as Zarr.
 
-    The elements stay where they are: references say where in which file each chunk is. They are kerchunk's, as
-    JSON or Parquet, and open with exzarr and with fsspec. What the files hold and the references do not have is
-    listed by name.
+    The data stay in the files: references hold the file and position of each chunk. They use kerchunk's format, as
+    JSON or Parquet, and open with exzarr and fsspec. The command lists all objects that the references omit.
     """
     from exzarr._nodes.group import Group
     from exzarr._tools.virtual.virtualize import references_of, virtualize as virtualized
@@ -111,13 +110,13 @@ def virtualize(
     arrays = [node for _, node in group.walk() if not isinstance(node, Group)]
     nbytes = human_bytes(sum(array.nbytes for array in arrays))
     out = console()
-    told = f"{_count(len(arrays), 'array')} of {_count(len(files), 'file')}, {nbytes} of elements"
-    out.print(f"{output}: {told}", markup=False)
+    summary = f"{_count(len(arrays), 'array')} of {_count(len(files), 'file')}, {nbytes} of elements"
+    out.print(f"{output}: {summary}", markup=False)
     _print_left_out(group.left_out, stderr=False)
     outside = [file for file in files if "://" in file or not _beside(file, output)]
     if outside:
         out.print(
-            f"  files are in other places: commands that read {output} need --allow PLACE for their folders or URLs",
+            f"  files are in other places: commands that read {output} require --allow PLACE for these folders or URLs",
             markup=False,
         )
 
@@ -140,5 +139,5 @@ def _count(number: int, what: str) -> str:
 
 
 def _beside(file: str, output: str) -> bool:
-    """Whether references in `output` may lead to `file` without being asked."""
+    """Return whether references in `output` may lead to `file` without ``--allow``."""
     return Path(file).resolve().is_relative_to(Path(output).resolve().parent)

@@ -430,9 +430,9 @@ def test_a_narrow_terminal_does_without_columns_and_cuts_none():
     [
         (["chunks", "10,10"], "needs a data type: give dtype="),
         (["chunks", "10,10", "--dtype", "f4", "-a", "scam"], "write one of scan, window"),
-        (["chunks", "10,10", "--dtype", "f4", "-a", "batch:many"], "'many' does not say how"),
-        (["chunks", "10,10", "--dtype", "f4", "-a", "scan", "-a", "scan"], "already; write NAME"),
-        (["chunks", "10,10", "--dtype", "f4", "-a", "x=scan", "-a", "x=random"], "there is a 'x' already"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "batch:many"], "'many' is not valid for batch"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "scan", "-a", "scan"], "exists already; write NAME"),
+        (["chunks", "10,10", "--dtype", "f4", "-a", "x=scan", "-a", "x=random"], "'x' exists already"),
         (["codecs", "10,10", "--dtype", "f4", "--effort", "great"], "quick, normal or thorough"),
         (["chunks", "nowhere.zarr"], "there is no array"),
     ],

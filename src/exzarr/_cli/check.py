@@ -35,11 +35,11 @@ def check(
     deep: Annotated[bool, typer.Option("--deep", help="Read and decode every chunk.")] = False,
     repair: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Write a repair plan to this file. Changes nothing else."
-        ),
+        typer.Option(metavar="FILE", help="Write a repair plan to this file. Changes nothing else."),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Carry out the plan in the file of --repair.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Carry out the plan in the file of --repair.")
+    ] = False,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Also plan to move undecodable chunks to quarantine.")
     ] = False,
@@ -97,7 +97,7 @@ def check(
         out.print(f"\n{plan}", markup=False)
         if plan.actions:
             out.print(
-                f"\nnothing was changed; to carry out this plan: exzarr check {path} --repair {repair} --apply",
+                f"\nnothing was changed; to do exactly this: exzarr check {path} --repair {repair} --apply",
                 markup=False,
             )
     if not report.ok:
@@ -115,9 +115,7 @@ def _apply(
     from exzarr.errors import ArgumentError
 
     if file is None:
-        raise ArgumentError(
-            "--apply requires --repair FILE, with the plan of an earlier run without --apply"
-        )
+        raise ArgumentError("--apply requires --repair FILE, with the plan of an earlier run without --apply")
     if other_options:
         raise ArgumentError(
             "--apply only carries out the plan in the file: use --deep, --full and --quarantine when you plan"

@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 @takes_urls()
 def checksum(
     path: Annotated[str, typer.Argument(metavar="PATH", help="An array or a group.")],
-    nodes: Annotated[bool, typer.Option("--nodes", help="Also print one line for each node below PATH.")] = False,
+    nodes: Annotated[
+        bool, typer.Option("--nodes", help="Also print one line for each node below PATH.")
+    ] = False,
     on_error: ON_ERROR = "raise",
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Maximum memory for elements.")] = "256MiB",
     as_json: AS_JSON = False,

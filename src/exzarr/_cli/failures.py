@@ -48,7 +48,7 @@ def status_of(error: BaseException) -> int:
 
 
 def message_of(error: Exception, options: Collection[str]) -> str:
-    """Return the message of `error` in one line, naming `options` of the command line such as ``--overwrite``."""
+    """Return the message of `error` in one line that names `options` such as ``--overwrite``."""
     from exzarr.errors import ExzarrError
 
     usage = getattr(error, "format_message", None)

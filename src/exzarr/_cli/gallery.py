@@ -92,9 +92,11 @@ def run(name: Name) -> None:
 
 def open_(
     name: Name,
-    app: Annotated[bool, typer.Option("--app", help="Show the notebook without its code, read-only.")] = False,
+    app: Annotated[
+        bool, typer.Option("--app", help="Show the notebook without its code, read-only.")
+    ] = False,
 ) -> None:
-    """Open a notebook in the browser. A notebook of an installed package is first copied to this folder."""
+    """Open a notebook in the browser. A notebook of an installed package is copied to this folder first."""
     from exzarr.gallery.catalog import find
 
     one = find(name)

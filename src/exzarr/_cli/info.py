@@ -12,7 +12,7 @@ from exzarr._cli.output import console, facts, human_bytes, print_json, ratio, t
 
 __all__ = ["array_facts", "group_facts", "register"]
 
-NOT_KNOWN = "unknown: the store cannot list, and there are too many chunks to request each"
+NOT_KNOWN = "not known: the store cannot list, and there are too many chunks to request each"
 
 
 def register(app: typer.Typer) -> None:

@@ -53,7 +53,8 @@ def chunks(
         ),
     ] = None,
     store: Annotated[
-        str, typer.Option(metavar="PLACE", help="local, s3 (simulated), or the URL of a store for the trials.")
+        str,
+        typer.Option(metavar="PLACE", help="local, s3 (simulated), or the URL of a store for the trials."),
     ] = "local",
     compressors: Annotated[
         str | None,
@@ -143,19 +144,15 @@ def codecs(
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Number of threads; default: exzarr's.")
     ] = None,
-    seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Approximate total time.")
-    ] = 30.0,
-    sample: Annotated[
-        str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")
-    ] = "16MiB",
+    seconds: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Approximate total time.")] = 30.0,
+    sample: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")] = "16MiB",
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
     ] = None,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
-    """Measure size and speed of compressors on an array's own chunks, and recommend one for each use."""
+    """Measure compressors on an array's own chunks, and recommend one for each use."""
     from dataclasses import replace
 
     from exzarr._cli.options import parse_bytes, parse_codecs, parse_sizes
@@ -223,7 +220,7 @@ def parse_access(texts: list[str]) -> dict[str, Any]:
 
 
 def _named(found: list[tuple[str | None, str, Any]]) -> dict[str, Any]:
-    """Return the patterns by name. A pattern without a name gets its kind, or its text if the kind is not unique."""
+    """Return the patterns by name. The default name is the kind, or the text if the kind is not unique."""
     from exzarr.errors import ArgumentError
 
     kinds = [text.partition(":")[0].partition("*")[0] for name, text, _ in found if not name]

@@ -25,7 +25,7 @@ WIDE = 10_000
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console for stdout or stderr. It is created for each call, because the streams can be redirected."""
+    """Return a new console for stdout or stderr. Each call looks the stream up, because it can be redirected."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout

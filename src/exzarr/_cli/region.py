@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,18}")
 
 
 def parse_region(text: str) -> tuple[Any, ...]:
-    """Parse integers, slices and ``...``, separated by commas, with optional brackets, or raise ArgumentError."""
+    """Parse integers, slices and ``...`` separated by commas, or raise ArgumentError. Brackets are optional."""
     inside = text.strip()
     if inside[:1] == "[" and inside[-1:] == "]":
         inside = inside[1:-1].strip()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "tree_rows", "tree_table"]
 
-UNKNOWN = "unknown"
+UNKNOWN = "not known"
 """Printed if the stored size is unknown."""
 
 
@@ -39,9 +39,7 @@ def tree(
     depth: Annotated[
         int | None, typer.Option("--depth", "-d", min=0, metavar="N", help="Levels to show below PATH.")
     ] = None,
-    scan: Annotated[
-        bool, typer.Option("--scan/--no-scan", help="Find the stored sizes.")
-    ] = True,
+    scan: Annotated[bool, typer.Option("--scan/--no-scan", help="Find the stored sizes.")] = True,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
@@ -95,7 +93,7 @@ def _rows(
 def _walk(
     location: Location, meta: Metadata, path: str, depth: int | None
 ) -> Iterator[tuple[str, Location, Metadata | ExzarrError]]:
-    """Yield a node and all nodes below it in tree order. An unreadable node has an error in place of metadata."""
+    """Yield a node and all nodes below it in tree order, with metadata or the error of an unreadable node."""
     from exzarr._format.metadata import GroupMetadata
     from exzarr._nodes.survey import Obstacle, seen
     from exzarr.errors import ListingUnsupportedError, StoreError
@@ -145,7 +143,7 @@ def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[st
 
 
 def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
-    """Return a table with one line per node and the tree in its first column. `out` determines its width."""
+    """Return a table with one line per node. The first column is the tree, and `out` sets the width."""
     width = out.width - indent
     for left_out in range(len(_LESS) + 1):
         columns = _columns(rows, _LESS[:left_out])

@@ -1,5 +1,5 @@
-"""``exzarr demo``: the main job on real data, told step by step.
+"""``exzarr demo``: the main features on real data, step by step.
 
 `data` reads the netCDF files, `hierarchy` writes them, `climate` computes, `check` compares with
-zarr-python, `figure` draws, `story` prints; `command` puts them in order.
+zarr-python, `figure` draws, and `story` prints. `command` runs these steps in order.
 """

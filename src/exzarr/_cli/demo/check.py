@@ -1,4 +1,4 @@
-"""Everything read back with zarr-python, and compared value by value with the netCDF files."""
+"""Read everything back with zarr-python, and compare each value with the netCDF files."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["Comparison", "compare"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One array as zarr-python sees it, beside what it should be.
+    """Comparison of one array, read by zarr-python, with the expected values.
 
     Attributes
     ----------
     path
-        In the hierarchy.
+        Path in the hierarchy.
     values
-        How many were compared.
+        Number of compared values.
     different
-        How many differ; NaN is NaN. All of them, where shape or data type differ.
+        Number of different values; NaN equals NaN. All of them if shape or data type differ.
     faults
-        What else differs, in words: shape, data type, dimension names, attributes.
+        Other differences as text: shape, data type, dimension names, attributes.
     """
 
     path: str
@@ -43,21 +43,19 @@ class Comparison:
 
     @property
     def held(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether the array equals the expected one."""
         return not self.different and not self.faults
 
 
 def compare(path: Path, sources: Iterable[Source], monthly_mean: str) -> tuple[str, list[Comparison]]:
-    """zarr-python's version, and a comparison for each array. The hierarchy must be consolidated."""
+    """Return zarr-python's version, and a comparison for each array. The hierarchy must be consolidated."""
     try:
         import zarr
     except ImportError:
-        raise MissingDependencyError(
-            "the demo compares with zarr-python: pip install 'exzarr[demo]'"
-        ) from None
+        raise MissingDependencyError("the demo requires zarr-python: pip install 'exzarr[demo]'") from None
     found: list[Comparison] = []
     with warnings.catch_warnings():
-        # zarr-python says of every v3 hierarchy that consolidated metadata is no part of the specification yet.
+        # zarr-python warns that consolidated metadata is not part of the v3 specification yet.
         warnings.simplefilter("ignore")
         root = zarr.open_consolidated(path, mode="r")
         for source in sources:
@@ -88,14 +86,14 @@ def _compare(where: str, got: Any, wanted: npt.NDArray[Any], faults: list[str]) 
 
 
 def _attributes(source: Source, group: Any) -> list[Comparison]:
-    """Only where something is wrong: a group has no values to list."""
+    """Return a comparison only if attributes differ, because a group has no values."""
     attributes = dict(group.attrs)
     wrong = [key for key, value in source.attributes.items() if attributes.get(key) != value]
     return [Comparison(source.name, 0, 0, (f"attributes differ: {', '.join(wrong)}",))] if wrong else []
 
 
 def _monthly_means(source: Source) -> npt.NDArray[Any]:
-    """The means of each calendar month by NumPy alone, from the netCDF file, all at once."""
+    """Compute the mean of each calendar month with NumPy only, from the whole netCDF variable."""
     variable, time = source.variable(SST), source.variable("time").values
     months = (np.datetime64("1970-01-01", "h") + time.astype("m8[h]")).astype("M8[M]").astype(int) % 12
     masked = np.ma.masked_equal(variable.values, variable.fill_value).astype("f8")

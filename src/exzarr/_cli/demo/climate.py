@@ -1,4 +1,4 @@
-"""What is computed from the arrays: never more than a few chunks of one array in memory."""
+"""Computations on the arrays, with only a few chunks of one array in memory."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ KELVIN = 273.15
 """0 °C in K."""
 
 NINO_34 = (190.0, 240.0)
-"""Degrees east between which, from 5° S to 5° N, the Niño 3.4 index is measured."""
+"""Longitudes (degrees east) of the Niño 3.4 region, which lies between 5° S and 5° N."""
 
 
 def months_of(time: AnyArray) -> npt.NDArray[np.datetime64]:
-    """``hours since 1970-01-01 00:00:00`` (Gregorian) as months."""
+    """Convert ``hours since 1970-01-01 00:00:00`` (Gregorian) to months."""
     return (np.datetime64("1970-01-01", "h") + time.astype("m8[h]")).astype("M8[M]")
 
 
 def window_of(months: AnyArray, longitude: AnyArray, first: str, last: str) -> tuple[slice, slice, slice]:
-    """The months from `first` to `last` of the Niño 3.4 region, all latitudes."""
+    """Select the months from `first` to `last` of the Niño 3.4 region, at all latitudes."""
     times = np.flatnonzero((months >= np.datetime64(first)) & (months <= np.datetime64(last)))
     east = np.flatnonzero((longitude >= NINO_34[0]) & (longitude <= NINO_34[1]))
     return (
@@ -49,15 +49,14 @@ def window_of(months: AnyArray, longitude: AnyArray, first: str, last: str) -> t
 
 @dataclass(frozen=True)
 class MonthlyMeans:
-    """The mean of each calendar month.
+    """Means of the calendar months.
 
     Attributes
     ----------
     values
-        Shape (12, latitude, longitude), float32, in the array's own units; its fill value where
-        there is no data.
+        Shape (12, latitude, longitude), float32, in the array's units. Missing data have its fill value.
     chunks, chunk_bytes
-        How many chunks went through memory, and the bytes of the largest.
+        Number of chunks read, and the bytes of the largest.
     """
 
     values: AnyArray
@@ -66,7 +65,7 @@ class MonthlyMeans:
 
 
 def monthly_means(array: Array, months: AnyArray, *, progress: bool = False) -> MonthlyMeans:
-    """The mean of each calendar month of an array (time, latitude, longitude), chunk by chunk."""
+    """Compute the mean of each calendar month of an array (time, latitude, longitude), chunk by chunk."""
     calendar = months.astype("M8[M]").astype(int) % 12
     total = np.zeros((12, *array.shape[1:]))
     count = np.zeros((12, *array.shape[1:]), np.int64)
@@ -86,7 +85,7 @@ def monthly_means(array: Array, months: AnyArray, *, progress: bool = False) -> 
 
 
 def write_monthly_means(root: Group, source: Array, means: MonthlyMeans) -> Array:
-    """Store the means of `source` beside it."""
+    """Store the means of `source` in the same group."""
     array = root.create_array(
         f"{source.path}_monthly_mean",
         shape=means.values.shape,
@@ -101,7 +100,7 @@ def write_monthly_means(root: Group, source: Array, means: MonthlyMeans) -> Arra
 
 
 def period_means(array: Array, years: AnyArray, *periods: tuple[int, int]) -> list[AnyArray]:
-    """The mean over each of `periods` (first and last year) of an array (time, ...), one time after the other."""
+    """Compute the mean over each of `periods` (first and last year) of an array (time, ...), slice by slice."""
     totals = [np.zeros(array.shape[1:]) for _ in periods]
     counts = [0] * len(periods)
     for moment in array.slice_stream("time"):

@@ -1,4 +1,4 @@
-"""The demo's steps, in order."""
+"""The ``exzarr demo`` command: runs the steps in order."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder for what is written.")
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="The output folder.")
     ] = Path("exzarr-demo"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the story.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """The whole of exzarr in ten seconds, on real climate data.
+    """Run the main features of exzarr in ten seconds, on real climate data.
 
-    Writes two netCDF files as one Zarr hierarchy, opens it, reads a window, computes chunk by chunk,
-    compares every value with zarr-python, draws a map, and says where the time went. Succeeds only if every comparison held.
+    The demo writes two netCDF files as one Zarr hierarchy, opens it, reads a window and computes chunk by chunk. It
+    compares every value with zarr-python, draws a map, and prints a profile. It succeeds only if all values are equal.
     """
     from exzarr._cli.demo.story import Story
 
@@ -54,24 +54,24 @@ def demo(
 
 @dataclass(frozen=True)
 class Result:
-    """What the demo did.
+    """Results of the demo.
 
     Attributes
     ----------
     store, picture
-        Where it lies.
+        Their paths.
     arrays, bytes_data, bytes_stored
-        What was written.
+        Number of arrays written, and their bytes in memory and in the store.
     write_seconds, read_seconds
-        How long it took to write all values with exzarr, and to read them.
+        Time to write and to read all values with exzarr.
     values, different
-        Values that were compared with what zarr-python read, and how many of them differ.
+        Number of values compared with zarr-python, and number of different values.
     held
-        Whether nothing differs, attributes and dimension names included.
+        Whether everything is equal, including attributes and dimension names.
     zarr_python
-        The version compared with.
+        Version of zarr-python.
     phases
-        Seconds of threads that reading and writing with exzarr took, by what they did.
+        Thread seconds of reading and writing with exzarr, by phase.
     """
 
     store: str
@@ -89,7 +89,7 @@ class Result:
 
 
 def run(output: Path, story: Story) -> Result:
-    """All steps; what is written lies in the folder `output`."""
+    """Run all steps. The results are written to the folder `output`."""
     import exzarr
 
     with exzarr.profile() as report:
@@ -158,7 +158,7 @@ def _steps(output: Path, story: Story, report: Report) -> Result:
 
 
 def _read_all(root: Group) -> float:
-    """Seconds that reading every array takes."""
+    """Read every array, and return the time in seconds."""
     from exzarr._nodes.array import Array
 
     started = time.perf_counter()
@@ -169,7 +169,7 @@ def _read_all(root: Group) -> float:
 
 
 def _usual_year(means: MonthlyMeans, sst: Any, window: tuple[slice, ...]) -> list[float]:
-    """The usual year in the Niño 3.4 region, in °C, January to December."""
+    """Return the mean temperature of each month in the Niño 3.4 region, in °C, January to December."""
     from exzarr._cli.demo.climate import KELVIN
 
     region = means.values[(slice(None), *window[1:])]
@@ -185,7 +185,7 @@ def _arrays(root: Group, *paths: str) -> list[Array]:
 
 
 def _picture(root: Group, sst: Array, air: Array, months: Any, means: MonthlyMeans) -> Picture:
-    """What the figure shows, computed time by time from the arrays."""
+    """Compute the data of the figure, slice by slice along time."""
     from exzarr._cli.demo import climate, figure
 
     fill = sst.fill_value

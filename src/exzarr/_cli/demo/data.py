@@ -1,4 +1,4 @@
-"""The real data: two netCDF files of the Met Office that the PyPI package iris-sample-data carries."""
+"""The demo data: two netCDF files of the Met Office, from the PyPI package iris-sample-data."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Variable:
     name, dimensions
         As in the file.
     values
-        What is stored, missing values included.
+        The stored values, including missing ones.
     attributes
-        As JSON has them, without ``_FillValue``.
+        JSON-like attributes, without ``_FillValue``.
     fill_value
-        The mark of missing values; None where there is none.
+        The mark of missing values, or None.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Source:
-    """One netCDF file: where it is, what it is about, and what is in it; `name` is for its group."""
+    """One netCDF file with its path, description and variables. `name` is the name of its group."""
 
     name: str
     path: Path
@@ -60,16 +60,16 @@ class Source:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all values in memory."""
+        """Number of bytes of all values in memory."""
         return sum(variable.values.nbytes for variable in self.variables)
 
     def variable(self, name: str) -> Variable:
-        """The variable called `name`."""
+        """Return the variable called `name`."""
         return next(variable for variable in self.variables if variable.name == name)
 
 
 def read_sources() -> list[Source]:
-    """The files, read into memory (3.5 MB); MissingDependencyError where a package is not installed."""
+    """Read the files into memory (3.5 MB), or raise MissingDependencyError if a package is not installed."""
     try:
         import h5netcdf
         import iris_sample_data
@@ -99,13 +99,13 @@ def _variable(name: str, item: Any) -> Variable:
 
 
 def _json(attributes: Any) -> dict[str, Any]:
-    """Attributes as JSON has them."""
-    made: dict[str, Any] = {}
+    """Convert attributes to JSON-like values."""
+    converted: dict[str, Any] = {}
     for key in attributes:
         value = attributes[key]
         if isinstance(value, np.ndarray):
             value = value.tolist()
         elif isinstance(value, np.generic):
             value = value.item()
-        made[key] = value.decode() if isinstance(value, bytes) else value
-    return made
+        converted[key] = value.decode() if isinstance(value, bytes) else value
+    return converted

@@ -1,4 +1,4 @@
-"""The picture: the tropical oceans in a cold and in a warm winter, what lies between, and a warming continent."""
+"""The demo's figure: the tropical oceans in a cold and a warm winter, and a warming continent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Picture", "draw"]
 AnyArray = npt.NDArray[Any]
 
 COLD, WARM = "2008-01", "2010-01"
-"""The months that are drawn: La Niña and El Niño."""
+"""The months of the two maps: La Niña and El Niño."""
 
 _LAND, _INK, _FAINT = "#d9d4cb", "#22303c", "#6b7a86"
 _CITIES = (
@@ -34,20 +34,20 @@ _CITIES = (
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn. Temperatures in K, angles in degrees; NaN is land.
+    """Data of the figure. Temperatures are in K and angles in degrees; NaN is land.
 
     Attributes
     ----------
     months, latitude, longitude
         Coordinates of the ocean.
     cold, warm
-        Two months of it: (latitude, longitude).
+        Two months of the ocean: (latitude, longitude).
     anomaly
-        How much warmer than usual at this time of year, mean over latitudes: (month, longitude).
+        Difference from the mean of the calendar month, averaged over latitudes: (month, longitude).
     air_latitude, air_longitude, warming
-        The continent: (latitude, longitude), last thirty years minus first thirty.
+        The continent: (latitude, longitude). `warming` is the last thirty years minus the first thirty.
     periods
-        What these are, in words: ``("1861–1890", "2070–2099")``.
+        Names of the two periods: ``("1861–1890", "2070–2099")``.
     """
 
     months: AnyArray
@@ -63,11 +63,11 @@ class Picture:
 
 
 def draw(picture: Picture, path: Path) -> None:
-    """Write the picture as a PNG; MissingDependencyError without matplotlib."""
+    """Write the picture as a PNG, or raise MissingDependencyError without matplotlib."""
     try:
         import matplotlib as mpl
     except ImportError:
-        raise MissingDependencyError("the demo draws with matplotlib: pip install 'exzarr[demo]'") from None
+        raise MissingDependencyError("the demo requires matplotlib: pip install 'exzarr[demo]'") from None
     style = {
         "font.size": 9,
         "font.family": "DejaVu Sans",
@@ -81,7 +81,7 @@ def draw(picture: Picture, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # No pyplot: nothing global is touched, and no display is looked for.
+    # pyplot would change global state and require a display.
     with mpl.rc_context(style):
         figure = Figure(figsize=(13, 9.6), dpi=120, facecolor="white")
         FigureCanvasAgg(figure)
@@ -108,7 +108,7 @@ def _titles(figure: Any) -> None:
 
 
 def _oceans(figure: Any, grid: Any, picture: Picture) -> None:
-    """The same ocean twice, in the same colours."""
+    """Draw the ocean twice, with the same colours."""
     edges = _edges(picture.longitude), _edges(picture.latitude)
     mesh = None
     for row, (values, title) in enumerate(
@@ -140,7 +140,7 @@ def _oceans(figure: Any, grid: Any, picture: Picture) -> None:
 
 
 def _hovmoeller(figure: Any, grid: Any, picture: Picture) -> None:
-    """Time downwards, longitude across: how the warm and the cold come and go."""
+    """Draw the anomaly with time downwards and longitude across (a Hovmöller diagram)."""
     axes = figure.add_subplot(grid[0, 0])
     time = np.arange(len(picture.months) + 1)
     axes.set_facecolor(_LAND)
@@ -165,7 +165,7 @@ def _hovmoeller(figure: Any, grid: Any, picture: Picture) -> None:
             color="white",
         )
     axes.set_title(
-        "Month by month: the sea, warmer or colder than usual for the season",
+        "Sea-surface temperature compared with the mean of each calendar month",
         loc="left",
         size=10.5,
         weight="bold",
@@ -175,7 +175,7 @@ def _hovmoeller(figure: Any, grid: Any, picture: Picture) -> None:
 
 
 def _continent(figure: Any, grid: Any, picture: Picture) -> None:
-    """How much warmer the continent gets."""
+    """Draw the warming of the continent."""
     from matplotlib.patheffects import withStroke
 
     axes = figure.add_subplot(grid[0, 1])
@@ -218,7 +218,7 @@ def _box() -> tuple[list[float], list[float]]:
 
 
 def _edges(centres: AnyArray) -> AnyArray:
-    """The borders between evenly spaced cells."""
+    """Return the borders between evenly spaced cells."""
     step = float(centres[1] - centres[0])
     return np.append(centres - step / 2, centres[-1] + step / 2)
 

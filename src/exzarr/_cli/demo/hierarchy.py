@@ -1,4 +1,4 @@
-"""The netCDF files as one Zarr v3 hierarchy: a group for each file, an array for each variable."""
+"""Write the netCDF files as one Zarr v3 hierarchy: a group per file, an array per variable."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ CHUNKS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 """Chunks and shards of the large variables. A chunk is a year of a third of the tropics, or 24 years."""
 
 MARK = {"created_by": "exzarr demo"}
-"""What tells a hierarchy of ours: only that is ever replaced."""
+"""Attribute that marks hierarchies of the demo. The demo replaces no other data."""
 
 
 def new_root(path: Path) -> Group:
-    """An empty group at `path`, in place of what an earlier demo left there; NodeExistsError for anything else."""
+    """Create an empty group at `path`. Replace the output of an earlier demo, but no other data.
+
+    Raises
+    ------
+    NodeExistsError
+        If `path` holds data that the demo did not write.
+    """
     import exzarr
 
     if path.exists():
@@ -39,21 +45,21 @@ def new_root(path: Path) -> Group:
             attributes = {}
         if attributes.get("created_by") != MARK["created_by"] and any(path.iterdir()):
             raise NodeExistsError(
-                f"{path} was not made by this demo, and is left alone: give another --output"
+                f"{path} was not written by the demo and is left alone: choose another --output"
             )
     attributes = {**MARK, "title": "Two climate data sets from netCDF, as Zarr"}
     return exzarr.create_group(path, overwrite=True, attributes=attributes)
 
 
 def write_source(root: Group, source: Source) -> float:
-    """Write one file as a group of `root`; returns the seconds that the values took, without the metadata."""
+    """Write one file as a group of `root`. Return the seconds for the values, without the metadata."""
     attributes = {**source.attributes, "title": source.about, "source_file": source.path.name}
     group = root.create_group(source.name, attributes=attributes)
     return sum([write_variable(group, variable) for variable in source.variables])
 
 
 def write_variable(group: Group, variable: Variable) -> float:
-    """Write one variable as an array of `group`; returns the seconds that the values took."""
+    """Write one variable as an array of `group`. Return the seconds for the values."""
     values = variable.values
     chunks, shards = CHUNKS.get(variable.name, (values.shape, None))
     array = group.create_array(
@@ -72,7 +78,7 @@ def write_variable(group: Group, variable: Variable) -> float:
 
 
 def stored_attributes(variable: Variable) -> dict[str, Any]:
-    """The attributes that the array has: the file's, and the mark of missing values where xarray looks for it."""
+    """Return the attributes of the file, and the mark of missing values in xarray's convention."""
     if variable.fill_value is None:
         return variable.attributes
     return {**variable.attributes, FILL_ATTRIBUTE: as_attribute(variable.fill_value, variable.values.dtype)}

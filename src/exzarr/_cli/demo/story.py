@@ -1,4 +1,4 @@
-"""What the demo prints: numbered steps, a sentence or two on what happens, and the figures."""
+"""The text of the demo: numbered steps with explanations and results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class Story:
-    """Prints step after step; a quiet one prints nothing."""
+    """Prints the steps of the demo; a quiet story prints nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._out = console()
@@ -37,10 +37,10 @@ class Story:
     # -- the steps -----------------------------------------------------------------
 
     def begin(self, sources: Sequence[Source]) -> None:
-        """The data are read."""
+        """Describe the data."""
         self._out.print()
         self._out.print(
-            "[bold]exzarr demo[/bold]  [dim]real climate data: from netCDF to Zarr, and everything checked[/dim]"
+            "[bold]exzarr demo[/bold]  [dim]real climate data: from netCDF to Zarr, with every value checked[/dim]"
         )
         self._step("The data")
         self._say("Two netCDF files of the Met Office, from the Python package iris-sample-data.")
@@ -52,7 +52,7 @@ class Story:
             )
 
     def written(self, store: Path, rows: list[dict[str, Any]]) -> None:
-        """The hierarchy is written and consolidated."""
+        """Describe the written and consolidated hierarchy."""
         from exzarr._cli.tree import tree_table
 
         arrays = [row for row in rows if row["node_type"] == "array"]
@@ -61,9 +61,9 @@ class Story:
         files = sum(row["stored_objects"] for row in arrays)
         self._step("Written as one Zarr v3 hierarchy")
         self._say(
-            "A group for each file, an array for each variable. Arrays are cut into chunks, the pieces that are "
-            "compressed and read one by one. Many chunks can share one file, a shard, so that there are few files. "
-            "Chunks that hold nothing but the fill value are not stored at all."
+            "Each file is a group, and each variable is an array. Arrays are divided into chunks, which are compressed "
+            "and read separately. A shard holds many chunks in one file and reduces the number of files. "
+            "Chunks that contain only the fill value are not stored."
         )
         self._out.print(_indented(tree_table(rows, self._out, indent=3)))
         self._out.print()
@@ -73,21 +73,21 @@ class Story:
             ("files", f"{files} for {chunks} chunks, and {len(rows)} metadata documents"),
         )
         self._say(
-            "Then the metadata is consolidated: the root's document holds a copy of all others, and opening "
-            "the hierarchy takes one read."
+            "Then the metadata is consolidated: the root's document holds a copy of all other documents. "
+            "One read opens the hierarchy."
         )
 
     def window(self, window: tuple[slice, ...], explanation: Explanation, values: Any, array: Array) -> None:
-        """A window of `array` was explained and read; `values` are masked where there is no sea."""
+        """Describe the read of a window of `array`. `values` are masked on land."""
         import numpy as np
 
         from exzarr._cli.demo.climate import KELVIN
         from exzarr._cli.head import selection_text
 
-        self._step("Opened anew, and a window read")
+        self._step("Opened again, and a window read")
         self._say(
-            "The Pacific where El Niño is measured, 170° W to 120° W, in the winter of 2009/10. Before reading, "
-            "`explain` says what it will cost:"
+            "The window is the Pacific region of El Niño, 170° W to 120° W, in the winter of 2009/10. `explain` shows "
+            "the cost before the read:"
         )
         brackets = f"[{selection_text(window)}]"
         self._out.print(f"   >>> sst.explain{brackets}", markup=False, style="green")
@@ -95,15 +95,15 @@ class Story:
             self._out.print(f"   {line}", markup=False)
         self._out.print()
         self._say(
-            f"Elements without a value, here land, hold the fill value {array.fill_value:.3g}, which is a number like "
-            "any other. Mask it before you compute:"
+            f"Elements without a value (land) hold the fill value {array.fill_value:.3g}, an ordinary number. "
+            "Mask it before you compute:"
         )
         fill = float(array.fill_value)
         whole = array[...]
         masked = np.ma.masked_equal(whole, fill)
         plain = float(whole.astype("f8").mean())
         self._out.print("   >>> sst[...].mean()", markup=False, style="green")
-        self._out.print(f"     {plain:.2g} K   [dim]the fill value counts: this means nothing[/dim]")
+        self._out.print(f"     {plain:.2g} K   [dim]the fill value counts: a wrong result[/dim]")
         self._out.print(
             "   >>> np.ma.masked_equal(sst[...], sst.fill_value).mean()", markup=False, style="green"
         )
@@ -122,20 +122,20 @@ class Story:
         )
 
     def streaming(self, array: Array) -> bool:
-        """The monthly means are about to be computed. Whether to show a bar meanwhile."""
+        """Announce the monthly means. Return whether to show a progress bar."""
         self._step("A mean for each month of the year, chunk by chunk")
         self._say(
-            f"The array streams through memory, a few of its {array.nchunks} chunks at a time: read ahead in threads, "
-            "never further than it may. It would be the same for a terabyte."
+            f"The array has {array.nchunks} chunks. Threads read a few chunks ahead, so memory stays bounded. "
+            "The same code works for a terabyte."
         )
         return not self._out.quiet and sys.stderr.isatty()
 
     def means(self, array: Array, means: MonthlyMeans, year: list[float], warmer: float) -> None:
-        """The monthly means are computed and stored. `year` is in °C; `warmer`, of the window, in K."""
+        """Describe the stored monthly means. `year` is in °C, and `warmer` (of the window) in K."""
         self._say(
-            f"{means.chunks} chunks of {human_bytes(means.chunk_bytes)} at most, where the whole is "
-            f"{human_bytes(array.nbytes)}. Land is masked. The means are a new array beside their source, and the "
-            "consolidated metadata knows of it at once."
+            f"{means.chunks} chunks of at most {human_bytes(means.chunk_bytes)} were read; the array has "
+            f"{human_bytes(array.nbytes)}. Land is masked. The means are a new array in the same group, and the "
+            "consolidated metadata includes it immediately."
         )
         low, high = min(year), max(year)
         bars = "  ".join(_BARS[round((t - low) / (high - low) * (len(_BARS) - 1))] for t in year)
@@ -146,13 +146,13 @@ class Story:
         self._out.print(f"   {'the winter of 2009/10':<22}{warmer:.1f} K warmer than usual: El Niño")
 
     def compared(self, version: str, comparisons: Sequence[Comparison]) -> None:
-        """Everything was read with zarr-python and compared."""
+        """Print the comparison with zarr-python."""
         from rich.table import Table
 
         self._step(f"Read back with zarr-python {version}, value by value")
         self._say(
-            "Another implementation reads the same files. Each value, missing ones included, is compared with "
-            "the netCDF files, and with them data types, dimension names and attributes."
+            "Another implementation reads the same files. Each value, including missing ones, is compared with the "
+            "netCDF files. Data types, dimension names and attributes are compared, too."
         )
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         table.add_column()
@@ -178,22 +178,22 @@ class Story:
         self._out.print(f"\n   {verdict}")
 
     def profiled(self, report: Report) -> None:
-        """All that exzarr did is done: what it was."""
+        """Print the profile of the demo."""
         from exzarr.telemetry.show import phases_table, text_of
 
         self._step("Where the time and the bytes went")
         self._say(
-            "All of this ran under `exzarr.profile()`, which is free while it is not used. `--profile` behind any "
-            "command prints such a profile, too. These arrays are too small to tell how fast exzarr is: `make bench` "
-            "measures that, beside zarr-python and TensorStore."
+            "The demo ran under `exzarr.profile()`, which costs nothing while it is not used. `--profile` after any "
+            "command prints a profile, too. These arrays are too small to measure the speed of exzarr. `make bench` "
+            "compares it with zarr-python and TensorStore."
         )
         read, written = report.total("read"), report.total("write")
         requests = sum(use.requests for use in report.requests.values())
         self._figures(
-            ("read", f"{read.chunks:,} chunks, {human_bytes(read.bytes_stored)} as they are stored"),
-            ("decoded", f"{human_bytes(read.bytes_decoded)}, {read.amplification:.3g} × what was wanted"),
-            ("written", f"{written.chunks:,} chunks, {human_bytes(written.bytes_stored)} as they are stored"),
-            ("requests", f"{requests:,} to the file system, metadata included"),
+            ("read", f"{read.chunks:,} chunks, {human_bytes(read.bytes_stored)} stored bytes"),
+            ("decoded", f"{human_bytes(read.bytes_decoded)}, {read.amplification:.3g} × the requested bytes"),
+            ("written", f"{written.chunks:,} chunks, {human_bytes(written.bytes_stored)} stored bytes"),
+            ("requests", f"{requests:,} to the file system, including metadata"),
         )
         self._out.print()
         for table in phases_table(report):
@@ -201,19 +201,19 @@ class Story:
                 self._out.print(f"   {line}", markup=False)
 
     def end(self, folder: Path, store: Path, picture: Path, *, held: bool) -> None:
-        """Everything is done; where it lies, and what to try next."""
-        self._step("A picture, and where everything lies")
+        """Print the output paths and the next commands to try."""
+        self._step("The output files")
         self._figures(("hierarchy", f"{store}"), ("picture", f"{picture}"))
         where = _relative(store)
         exzarr, python = _command(sys.argv[0], "exzarr"), _command(sys.executable, "python")
         commands = (
             (f"{exzarr} tree {where}", "the hierarchy again"),
-            (f"{exzarr} info {where}/ocean/surface_temperature", "all about one array"),
+            (f"{exzarr} info {where}/ocean/surface_temperature", "the properties of one array"),
             (f'{exzarr} head {where}/ocean/surface_temperature -r "45, :4, 334:342"', "values, land is --"),
             (f'{python} -c "import exzarr; print(exzarr.open({where!r}).tree())"', "in Python"),
         )
         width = max(len(command) for command, _ in commands)
-        self._out.print("\n   [bold]Now you[/bold]")
+        self._out.print("\n   [bold]Try next[/bold]")
         for command, what in commands:
             comment = f"  [dim]# {what}[/dim]" if width + 28 <= self._out.width else ""
             self._out.print(
@@ -221,7 +221,7 @@ class Story:
             )
         if not held:
             self._out.print(
-                "\n   [bold red]Not everything is equal: see step 5. This is a bug, please report it.[/bold red]"
+                "\n   [bold red]Some values differ: see step 5. This is a bug; please report it.[/bold red]"
             )
         self._out.print()
 
@@ -260,7 +260,7 @@ def _count(shape: Sequence[int], chunks: Sequence[int]) -> int:
 
 
 def _command(program: str, name: str) -> str:
-    """What to type for `program`: its plain name, where the shell finds it by that."""
+    """Return the command for `program`: its plain name if the shell finds it."""
     from pathlib import Path
 
     found = shutil.which(name)
@@ -271,7 +271,7 @@ def _command(program: str, name: str) -> str:
 
 
 def _relative(path: Path) -> str:
-    """As short as the shell takes it."""
+    """Return `path` relative to the current folder if it is inside it."""
     from pathlib import Path
 
     here = Path.cwd()

@@ -76,7 +76,7 @@ def blocks(path: Path) -> Iterator[Block]:
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=name_of)
-def test_what_stands_in_it_works(
+def test_snippets_and_commands_of_the_page_work(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if any(block.language == "console" for block in blocks(path)):
@@ -182,7 +182,7 @@ def test_examples_in_docstrings_work(module: str) -> None:
     assert not result.failed
 
 
-def test_the_store_of_the_guide_passes_the_suite_for_stores(tmp_path: Path) -> None:
+def test_store_of_the_guide_passes_the_store_suite(tmp_path: Path) -> None:
     path = ROOT / "docs" / "guides" / "stores.md"
     block = next(block for block in blocks(path) if "(exzarr.Store)" in block.text)
     (tmp_path / "test_it.py").write_text(
@@ -214,7 +214,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
-def test_relative_links_lead_somewhere(path: Path) -> None:
+def test_relative_links_exist(path: Path) -> None:
     wrong = []
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if re.match(r"[a-z]+:", link):
@@ -238,7 +238,7 @@ def test_every_name_of_exzarr_exists(path: Path) -> None:
     assert [name for name in sorted(names) if not resolves(name)] == []
 
 
-def test_what_migrants_are_told_to_write_exists() -> None:
+def test_names_in_the_migration_guide_exist() -> None:
     page = (ROOT / "docs" / "guides" / "migrating.md").read_text(encoding="utf-8")
     ours = "".join(line.split(" | ")[1] for line in page.splitlines() if line.startswith("| "))
     kinds = {"a": exzarr.Array, "g": exzarr.Group}
@@ -247,7 +247,7 @@ def test_what_migrants_are_told_to_write_exists() -> None:
     assert [f"{kind}.{name}" for kind, name in sorted(told) if not hasattr(kinds[kind], name)] == []
 
 
-def test_the_names_that_are_said_to_be_the_same_are() -> None:
+def test_names_listed_as_equal_to_zarr_python_are_equal() -> None:
     page = (ROOT / "docs" / "guides" / "migrating.md").read_text(encoding="utf-8")
     paragraph = page.partition("### The same names")[2].partition("### ")[0]
     names = [*re.findall(r"`([a-z]\w+)`", paragraph)]
@@ -280,7 +280,7 @@ def test_every_make_target_exists(path: Path) -> None:
     )
 
 
-def test_the_map_has_every_room() -> None:
+def test_map_lists_every_room() -> None:
     drawn = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rooms = [
         entry
@@ -291,7 +291,7 @@ def test_the_map_has_every_room() -> None:
     assert [name for name in sorted(names) if name not in drawn] == []
 
 
-def test_the_map_has_no_file_that_is_not_there() -> None:
+def test_map_lists_only_existing_files() -> None:
     drawn = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     files = set(re.findall(r"(?<![\w*/])((?:\w+/)*\w+\.py)\b", drawn))
     known = {path.as_posix() for path in (*SOURCES.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))}

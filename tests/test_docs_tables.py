@@ -186,7 +186,7 @@ def test_the_tables_are_found() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_exzarr_reads_it_back(row: Row, tmp_path: Path) -> None:
+def test_exzarr_reads_the_array(row: Row, tmp_path: Path) -> None:
     wanted = row.write(tmp_path / "a.zarr")
     assert same(exzarr.open_array(tmp_path / "a.zarr")[...], wanted)
 
@@ -195,7 +195,7 @@ PROMISES = [(peer, row) for peer in READERS for row in ROWS if not row.peers[pee
 
 
 @pytest.mark.parametrize(("peer", "row"), PROMISES, ids=str)
-def test_it_is_read_by(peer: str, row: Row, tmp_path: Path) -> None:
+def test_peer_reads_the_array_as_the_table_says(peer: str, row: Row, tmp_path: Path) -> None:
     told = row.peers[peer]
     if told == "3.4" and tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 4):
         pytest.skip(f"zarr-python {zarr.__version__} does not have it yet")
@@ -204,7 +204,7 @@ def test_it_is_read_by(peer: str, row: Row, tmp_path: Path) -> None:
     assert same(READERS[peer](tmp_path / "a.zarr", row.zarr_format), wanted)
 
 
-def test_zarrita_reads_all_that_it_is_said_to(tmp_path: Path, zarrita: Zarrita) -> None:
+def test_zarrita_reads_the_arrays_as_the_table_says(tmp_path: Path, zarrita: Zarrita) -> None:
     told = [row for row in ROWS if row.peers["zarrita"] == "yes"]
     wanted = [row.write(tmp_path / str(number)) for number, row in enumerate(told)]
     seen = zarrita.read(tmp_path, *[str(number) for number in range(len(told))])
@@ -214,13 +214,13 @@ def test_zarrita_reads_all_that_it_is_said_to(tmp_path: Path, zarrita: Zarrita) 
     assert not wrong
 
 
-def test_no_codec_is_left_out() -> None:
+def test_tables_list_every_codec() -> None:
     text = PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"[\w.-]+", text))
     assert [name for name in sorted({*registry.BUILTIN, *numcodecs.NAMES}) if name not in named
             and name.removeprefix("numcodecs.") not in named] == []  # fmt: skip
 
 
-def test_no_data_type_is_left_out() -> None:
+def test_tables_list_every_data_type() -> None:
     named = {row.name.strip('"') for row in ROWS if row.kind == "data type"}
     assert named >= set(ML_BITS)

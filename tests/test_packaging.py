@@ -44,7 +44,7 @@ def read_metadata(wheel: Path) -> Message:
         return Parser().parsestr(archive.read(name).decode())
 
 
-def test_wheel_holds_the_package_with_its_notebooks_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_only_the_package_and_its_notebooks(wheel: Path) -> None:
     sources = {
         f"exzarr/{path.relative_to(top).as_posix()}"
         for top, below in ((PACKAGE, PACKAGE), (ROOT, ROOT / "notebooks"))
@@ -70,7 +70,7 @@ def test_wheel_metadata(wheel: Path) -> None:
     assert set(packed.get_all("Provides-Extra", [])) == set(EXTRAS)
 
 
-def test_installed_version_is_the_source_s() -> None:
+def test_installed_version_equals_the_source_version() -> None:
     assert metadata.version("exzarr") == exzarr.__version__
 
 
@@ -78,14 +78,14 @@ def test_required_dependencies_are_few() -> None:
     assert names(PROJECT["dependencies"]) == {"numpy", "numcodecs", "zstandard", "google-crc32c", "deflate"}
 
 
-def test_all_is_every_other_extra() -> None:
+def test_extra_all_contains_every_other_extra() -> None:
     (everything,) = EXTRAS["all"]
     listed = re.fullmatch(r"exzarr\[(.*)\]", everything)
     assert listed is not None
     assert set(listed[1].split(",")) == set(EXTRAS) - {"all"}
 
 
-def test_extras_that_messages_name_exist() -> None:
+def test_extras_named_in_messages_exist() -> None:
     documents = [*PACKAGE.rglob("*.py"), *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     named = {
         (extra, path.name)
@@ -96,7 +96,7 @@ def test_extras_that_messages_name_exist() -> None:
     assert {(extra, where) for extra, where in named if extra not in EXTRAS} == set()
 
 
-def test_import_loads_nothing_that_is_not_needed_yet(run_python: RunPython) -> None:
+def test_import_does_not_load_optional_modules(run_python: RunPython) -> None:
     source = """
 import sys, numpy
 before = set(sys.modules)
@@ -114,14 +114,14 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
     assert loaded & on_first_use == set()
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert sorted(set(exzarr.__all__)) == sorted(exzarr.__all__)
     assert [name for name in exzarr.__all__ if not hasattr(exzarr, name)] == []
     assert set(exzarr.__all__) <= set(dir(exzarr))
 
 
 @pytest.mark.parametrize("absent", ["typer", "rich"])
-def test_command_without_its_extra_says_what_to_install(run_python: RunPython, absent: str) -> None:
+def test_command_without_its_extra_names_the_extra(run_python: RunPython, absent: str) -> None:
     source = """
 import sys
 sys.modules[sys.argv[1]] = None  # import fails
@@ -141,7 +141,7 @@ def test_command_is_installed() -> None:
     assert command.value == "exzarr._cli:main"
 
 
-def test_nothing_names_a_registry_or_mirror() -> None:
+def test_no_file_names_a_registry_or_mirror() -> None:
     configured = [ROOT / name for name in ("pyproject.toml", "Makefile", ".ci/run")]
     configured += [*(ROOT / "tests" / "js").glob("*.json"), ROOT / "tests" / "js" / ".npmrc"]
     urls = [(path.name, url) for path in configured for url in re.findall(r"https?://\S+", path.read_text())]

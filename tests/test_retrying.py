@@ -59,7 +59,7 @@ def caused(error: BaseException, cause: BaseException) -> BaseException:
     ],
     ids=repr,
 )
-def test_a_store_that_failed_may_be_asked_again(error: BaseException) -> None:
+def test_transient_errors_are_retried(error: BaseException) -> None:
     assert is_transient(error)
 
 
@@ -90,7 +90,7 @@ def test_a_store_that_failed_may_be_asked_again(error: BaseException) -> None:
     ],
     ids=repr,
 )
-def test_what_would_fail_again_is_not_tried_again(error: BaseException) -> None:
+def test_permanent_errors_are_not_retried(error: BaseException) -> None:
     assert not is_transient(error)
 
 
@@ -135,7 +135,7 @@ class Flaky:
 AT_ONCE: dict[str, Any] = {"wait_initial": 0.0, "wait_jitter": 0.0}
 
 
-def test_call_returns_as_soon_as_it_can() -> None:
+def test_call_returns_after_the_first_success() -> None:
     noted: list[Any] = []
     flaky = Flaky(2, StoreError("503"))
     got = Retry(attempts=5, **AT_ONCE).call(flaky, 1, "x", note=lambda *what: noted.append(what))
@@ -144,14 +144,14 @@ def test_call_returns_as_soon_as_it_can() -> None:
     assert noted == [(1, 0.0, flaky.error), (2, 0.0, flaky.error)]
 
 
-def test_call_raises_the_last_error_when_the_attempts_are_used_up() -> None:
+def test_call_raises_the_last_error_after_all_attempts() -> None:
     flaky = Flaky(9, StoreError("503"))
     with pytest.raises(StoreError, match="503"):
         Retry(attempts=3, **AT_ONCE).call(flaky)
     assert flaky.calls == 3
 
 
-def test_call_raises_at_once_what_is_not_worth_it() -> None:
+def test_call_raises_permanent_errors_without_a_retry() -> None:
     flaky = Flaky(9, CodecError("not zstd"))
     with pytest.raises(CodecError):
         Retry(attempts=3, **AT_ONCE).call(flaky)
@@ -168,7 +168,7 @@ def test_no_attempt_starts_after_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("on", [ValueError, (KeyError, ValueError), lambda error: "worth" in str(error)])
-def test_on_is_a_class_or_classes_or_a_predicate(on: Any) -> None:
+def test_on_accepts_a_class_classes_or_a_predicate(on: Any) -> None:
     retry = Retry(on=on, attempts=2, **AT_ONCE)
     assert retry.call(Flaky(1, ValueError("worth it"))) == ()
     with pytest.raises(OSError):
@@ -177,7 +177,7 @@ def test_on_is_a_class_or_classes_or_a_predicate(on: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [threading.Event, Stop])
-def test_a_stop_ends_the_wait(kind: Any) -> None:
+def test_stop_ends_the_wait(kind: Any) -> None:
     stop = kind()
     assert stop.wait(0.0) is False
     assert not stop.is_set()
@@ -192,7 +192,7 @@ def test_a_stop_ends_the_wait(kind: Any) -> None:
     assert stop.wait(1e5) is True
 
 
-def test_a_stop_wakes_everyone_who_waits() -> None:
+def test_stop_wakes_all_waiting_threads() -> None:
     stop = Stop()
     woken: list[bool] = []
     threads = [threading.Thread(target=lambda: woken.append(stop.wait(1e5))) for _ in range(8)]
@@ -204,7 +204,7 @@ def test_a_stop_wakes_everyone_who_waits() -> None:
     assert woken == [True] * 8
 
 
-def test_a_retry_is_a_value() -> None:
+def test_retry_is_frozen_and_hashable() -> None:
     retry = Retry(attempts=4)
     assert pickle.loads(pickle.dumps(retry)) == retry == Retry(attempts=4)
     with pytest.raises(FrozenInstanceError):
@@ -221,12 +221,12 @@ def test_a_retry_is_a_value() -> None:
         {"timeout": float("nan")},
     ],
 )
-def test_arguments_are_checked(arguments: dict[str, Any]) -> None:
+def test_invalid_arguments_are_errors(arguments: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         Retry(**arguments)
 
 
-def test_what_users_give_as_retries() -> None:
+def test_as_retry_accepts_counts_and_retries() -> None:
     assert as_retry(None) is None
     assert as_retry(0) is None
     assert as_retry(2) == Retry(attempts=3)

@@ -85,7 +85,7 @@ def test_info_of_an_array(tree):
     assert "units  K" in text
 
 
-def test_info_without_looking_at_what_is_stored(tree):
+def test_info_no_scan_omits_stored_sizes(tree):
     assert "nbytes_stored" not in parsed("info", tree / "ocean/sst", "--no-scan")
     assert "stored" not in invoke("info", tree, "--no-scan").stdout
 
@@ -104,7 +104,7 @@ def test_info_of_a_group(tree):
     assert "Zarr v3, consolidated" in invoke("info", tree).stdout
 
 
-def test_info_of_numbers_that_json_lacks(tmp_path):
+def test_info_prints_nan_and_infinity_as_strings(tmp_path):
     zarr.create_array(
         tmp_path / "a", shape=(2,), dtype="f8", fill_value=np.nan, attributes={"x": float("inf")}
     )
@@ -129,7 +129,7 @@ def test_every_data_type_can_be_shown(tmp_path, dtype, zarr_format):
 # -- tree ------------------------------------------------------------------------------
 
 
-def test_tree_shows_every_node_in_its_place(tree):
+def test_tree_shows_every_node_in_order(tree):
     lines = invoke("tree", tree).stdout.splitlines()
     assert [re.match(r"[│├└─ ]*\S+", line)[0] for line in lines[1:]] == [
         "tree.zarr",
@@ -156,7 +156,7 @@ def test_tree_to_a_depth(tree):
     assert [node["path"] for node in parsed("tree", tree, "-d", 0)["nodes"]] == [""]
 
 
-def test_one_broken_node_does_not_hide_the_others(tree):
+def test_tree_shows_an_unreadable_node_and_all_others(tree):
     (tree / "ocean" / "time" / "zarr.json").write_text("{")
     nodes = {node["path"]: node for node in parsed("tree", tree)["nodes"]}
     assert nodes["ocean/time"]["node_type"] == "unreadable"
@@ -165,7 +165,7 @@ def test_one_broken_node_does_not_hide_the_others(tree):
     assert "unreadable" in invoke("tree", tree).stdout
 
 
-def test_a_codec_that_is_not_known_is_shown_all_the_same(tree):
+def test_info_shows_an_unknown_codec(tree):
     path = tree / "ocean" / "time" / "zarr.json"
     document = json.loads(path.read_text())
     document["codecs"].append({"name": "of the future", "configuration": {"x": 1}})
@@ -178,7 +178,7 @@ def test_a_codec_that_is_not_known_is_shown_all_the_same(tree):
 # -- head ------------------------------------------------------------------------------
 
 
-def test_head_is_a_corner(tree):
+def test_head_prints_a_corner(tree):
     values = parsed("head", tree / "ocean/sst", "--rows", 2, "--columns", 3)
     assert values["region"] == "0, 0:2, 0:3"
     assert values["values"] == [[0, 0.25, 0.5], [1, 1.25, 1.5]]
@@ -197,7 +197,7 @@ def test_head_is_a_corner(tree):
         ("0:0", np.s_[0:0]),
     ],
 )
-def test_head_of_a_region_is_what_numpy_selects(tree, region, index):
+def test_head_of_a_region_equals_numpys_selection(tree, region, index):
     wanted = (np.arange(120, dtype="f4").reshape(6, 5, 4) / 4)[index]
     result = parsed("head", tree / "ocean/sst", f"--region={region}")
     assert result["shape"] == [*wanted.shape]
@@ -216,18 +216,18 @@ def test_head_names_rows_and_columns_by_their_index(tree):
 
 
 @pytest.mark.parametrize("region", ["a", "1:2:3:4", "1.5", ":;", "0,,1", "99", "0,0,0,0", "::0"])
-def test_head_of_nonsense_is_one_line(tree, region):
+def test_head_of_an_invalid_region_is_an_error_of_one_line(tree, region):
     result = invoke("head", tree / "ocean/sst", f"--region={region}", code=2)
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
 
 
-def test_head_of_a_group_says_what_prints_groups(tree):
+def test_head_of_a_group_suggests_exzarr_tree(tree):
     assert "exzarr tree" in invoke("head", tree, code=3).stderr
 
 
-def test_head_is_no_export(tmp_path):
+def test_head_refuses_a_large_region(tmp_path):
     zarr.create_array(tmp_path / "a", shape=(10_000, 10_000), chunks=(100, 100), dtype="u1")
     assert "narrow" in invoke("head", tmp_path / "a", "--region=...", code=2).stderr
 
@@ -235,7 +235,7 @@ def test_head_is_no_export(tmp_path):
 # -- copy and convert ------------------------------------------------------------------
 
 
-def test_copy_in_other_chunks(tree, tmp_path):
+def test_copy_changes_chunks(tree, tmp_path):
     report = parsed(
         "copy", tree / "ocean/sst", tmp_path / "b", "--chunks", "time=3,lon=-1", "--shards", "none"
     )
@@ -245,7 +245,7 @@ def test_copy_in_other_chunks(tree, tmp_path):
     np.testing.assert_array_equal(copied[...], zarr.open_array(tree / "ocean/sst")[...])
 
 
-def test_copy_with_other_codecs(tree, tmp_path):
+def test_copy_changes_codecs(tree, tmp_path):
     codec = '{"name": "blosc", "configuration": {"cname": "lz4", "clevel": 3}}'
     invoke("copy", tree / "ocean/time", tmp_path / "b", "--compressors", codec, "--dtype", "f4")
     copied = zarr.open_array(tmp_path / "b")
@@ -263,7 +263,7 @@ def test_copy_a_hierarchy_into_a_zip(tree, tmp_path):
     assert parsed("head", f"{tmp_path / 'b.zip'}/ocean/time")["values"] == [0, 1, 2, 3, 4, 5]
 
 
-def test_copy_does_not_replace_unasked(tree, tmp_path):
+def test_copy_replaces_only_with_overwrite(tree, tmp_path):
     invoke("copy", tree, tmp_path / "b")
     assert "overwrite" in invoke("copy", tree, tmp_path / "b", code=3).stderr
     invoke("copy", tree, tmp_path / "b", "--overwrite")
@@ -279,7 +279,7 @@ def test_copy_does_not_replace_unasked(tree, tmp_path):
         ["--dtype", "nope"],
     ],
 )
-def test_copy_says_what_it_does_not_understand(tree, tmp_path, options):
+def test_copy_with_an_invalid_option_is_an_error_of_one_line(tree, tmp_path, options):
     result = invoke("copy", tree / "ocean/time", tmp_path / "b", *options, code=2)
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
@@ -314,7 +314,7 @@ def test_convert_in_place_and_back(tmp_path):
         (["check", "x", "--apply"], 2),
     ],
 )
-def test_errors_are_one_line_and_the_status_tells_usage_from_failure(arguments, code):
+def test_errors_are_one_line_and_exit_status_distinguishes_usage_from_failure(arguments, code):
     result = invoke(*arguments, code=code)
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
@@ -332,7 +332,7 @@ def run(*arguments, **environment):
     )
 
 
-def test_as_a_process(tree):
+def test_command_runs_as_a_process(tree):
     done = run("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("exzarr ")
@@ -343,14 +343,14 @@ def test_as_a_process(tree):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
 
 
-def test_the_traceback_is_there_for_those_who_ask(tree):
+def test_exzarr_debug_prints_the_traceback(tree):
     done = run("info", tree / "nothing", EXZARR_DEBUG="1")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "NodeNotFoundError" in done.stderr
 
 
-def test_a_pipe_that_closes_early_is_no_error(tree):
+def test_closed_output_pipe_is_not_an_error(tree):
     source = "from exzarr._cli import main; main()"
     command = [sys.executable, "-c", source, "tree", str(tree)]
     process = subprocess.Popen(
@@ -362,7 +362,7 @@ def test_a_pipe_that_closes_early_is_no_error(tree):
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_its_libraries_the_command_line_says_which_extra_has_them(missing, run_python):
+def test_missing_cli_library_is_named_with_its_extra(missing, run_python):
     done = run_python(
         "import sys\n"
         f"sys.modules[{missing!r}] = None\n"
@@ -375,7 +375,7 @@ def test_without_its_libraries_the_command_line_says_which_extra_has_them(missin
     assert done.stderr == f"error: the command line needs {missing}: pip install 'exzarr[cli]'\n"
 
 
-def test_neither_typer_nor_rich_is_imported_by_exzarr(run_python):
+def test_import_exzarr_does_not_import_typer_or_rich(run_python):
     done = run_python(
         f"import sys; sys.path.insert(0, {SOURCE!r}); import exzarr, exzarr._cli\n"
         "print([name for name in ('typer', 'rich', 'matplotlib', 'h5netcdf', 'zarr') if name in sys.modules])"
@@ -395,14 +395,14 @@ def test_lab_chunks_estimates_for_a_shape():
     assert found["best"]["trial"] is None
 
 
-def test_lab_chunks_tries_and_says_how_to_do_it(tree):
+def test_lab_chunks_measures_an_array(tree):
     path = tree / "ocean/sst"
     text = invoke("lab", "chunks", path, "-a", "window:time=1", "--seconds", "1", "--measure", "2").stdout
     assert "measured, on a sample (the whole array: 6 × 5 × 4)" in text
     assert "The present layout (2×5×2 in 4×5×4" in text or "The array already has this layout" in text
 
 
-def test_lab_codecs_has_a_table_of_what_was_tried(tree, tmp_path):
+def test_lab_codecs_prints_a_table_of_trials(tree, tmp_path):
     text = invoke(
         "lab", "codecs", tree / "ocean/sst", "--only", "none", "--only", "zstd", "--seconds", "0.1"
     ).stdout
@@ -411,7 +411,7 @@ def test_lab_codecs_has_a_table_of_what_was_tried(tree, tmp_path):
     assert found["destinations"][0]["bandwidth"] == 1e9
 
 
-def test_a_narrow_terminal_does_without_columns_and_cuts_none():
+def test_narrow_terminal_drops_columns_and_cuts_none():
     table = Table(
         ("", "chunks", "speed", "stored", "map"),
         [("now", "10×10", "12.5 MiB/s", "1 KiB", "3 ms")],
@@ -437,7 +437,7 @@ def test_a_narrow_terminal_does_without_columns_and_cuts_none():
         (["chunks", "nowhere.zarr"], "there is no array"),
     ],
 )
-def test_lab_says_what_makes_no_sense(arguments, message):
+def test_lab_with_an_invalid_option_names_it(arguments, message):
     code = 3 if arguments[-1].endswith(".zarr") else 2
     result = invoke("lab", *arguments, code=code)
     assert message in result.stderr

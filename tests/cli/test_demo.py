@@ -47,7 +47,7 @@ def opened(folder):
         return zarr.open_consolidated(folder / "climate.zarr", mode="r")
 
 
-def test_it_says_that_everything_is_equal(demo):
+def test_demo_reports_that_all_values_are_equal(demo):
     _, result = demo
     assert "values of 19 arrays are equal" in result.stdout
     assert "✗" not in result.stdout
@@ -63,7 +63,7 @@ def test_it_says_that_everything_is_equal(demo):
         ("E1_north_america.nc", "north_america", "air_temperature"),
     ],
 )
-def test_the_hierarchy_holds_what_the_netcdf_files_hold(demo, file, group, name):
+def test_hierarchy_equals_the_netcdf_files(demo, file, group, name):
     folder, _ = demo
     wanted, _ = netcdf(file, name)
     array = opened(folder)[group][name]
@@ -81,7 +81,7 @@ def test_the_hierarchy_holds_what_the_netcdf_files_hold(demo, file, group, name)
     assert {"DIMENSION_LIST", "_Netcdf4Dimid"}.isdisjoint(array.attrs)
 
 
-def test_missing_values_are_marked_where_xarray_looks(demo):
+def test_missing_values_have_the_attribute_of_xarray(demo):
     import base64
 
     folder, _ = demo
@@ -91,7 +91,7 @@ def test_missing_values_are_marked_where_xarray_looks(demo):
     assert np.float32(mark) == array.fill_value == attributes["_FillValue"].item()
 
 
-def test_the_monthly_means_are_numpys(demo):
+def test_monthly_means_equal_those_of_numpy(demo):
     folder, _ = demo
     values, attributes = netcdf("ostia_monthly.nc", "surface_temperature")
     masked = np.ma.masked_equal(values, attributes["_FillValue"].item())
@@ -105,7 +105,7 @@ def test_the_monthly_means_are_numpys(demo):
         np.testing.assert_allclose(got.compressed(), wanted.compressed(), rtol=1e-6)
 
 
-def test_the_picture_is_a_png_with_something_on_it(demo):
+def test_picture_is_a_png_that_is_not_blank(demo):
     folder, _ = demo
     data = (folder / "map.png").read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
@@ -120,7 +120,7 @@ def test_the_picture_is_a_png_with_something_on_it(demo):
     assert len(set(zlib.decompress(pixels))) > 200
 
 
-def test_again_into_the_same_folder_and_as_json(demo):
+def test_demo_can_run_again_in_its_folder_and_print_json(demo):
     folder, _ = demo
     result = CliRunner().invoke(app, ["demo", "-o", str(folder), "--json"])
     facts = json.loads(result.stdout)
@@ -131,7 +131,7 @@ def test_again_into_the_same_folder_and_as_json(demo):
     )
 
 
-def test_what_the_demo_did_not_write_it_leaves_alone(tmp_path):
+def test_demo_does_not_replace_other_data(tmp_path):
     zarr.create_array(tmp_path / "climate.zarr", data=np.arange(3))
     result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path)])
     assert result.exit_code == 3
@@ -139,7 +139,7 @@ def test_what_the_demo_did_not_write_it_leaves_alone(tmp_path):
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "climate.zarr")[...], np.arange(3))
 
 
-def test_one_wrong_value_fails_it(tmp_path, monkeypatch):
+def test_one_wrong_value_fails_the_demo(tmp_path, monkeypatch):
     from exzarr._cli.demo import hierarchy
 
     write = hierarchy.write_variable
@@ -157,7 +157,7 @@ def test_one_wrong_value_fails_it(tmp_path, monkeypatch):
     assert "1 of 19 arrays differ" in result.stdout
 
 
-def test_without_its_data_it_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_data_package_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "iris_sample_data", None)
     result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path)])
     assert result.exit_code == 3
@@ -165,7 +165,7 @@ def test_without_its_data_it_says_what_to_install(tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == []
 
 
-def test_with_an_empty_home_and_no_terminal(tmp_path):
+def test_demo_runs_with_an_empty_home_and_without_a_terminal(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
@@ -185,7 +185,7 @@ def test_with_an_empty_home_and_no_terminal(tmp_path):
     assert {path.name for path in (tmp_path / "exzarr-demo").iterdir()} == {"climate.zarr", "map.png"}
 
 
-def test_the_figures_are_of_masked_values_and_no_speeds_of_tiny_arrays(demo):
+def test_demo_prints_masked_means_and_no_speeds(demo):
     _, result = demo
     values, attributes = netcdf("ostia_monthly.nc", "surface_temperature")
     masked = np.ma.masked_equal(values, np.ravel(attributes["_FillValue"])[0])

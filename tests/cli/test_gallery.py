@@ -16,7 +16,7 @@ from exzarr.gallery.catalog import notebooks
 pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
 
 
-def test_list_has_each_notebook_with_its_theme_and_a_line():
+def test_list_shows_each_notebook_with_theme_and_summary():
     result = CliRunner().invoke(app, ["gallery", "list"])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -26,14 +26,14 @@ def test_list_has_each_notebook_with_its_theme_and_a_line():
         assert line.endswith(one.header.summary)
 
 
-def test_list_as_json_says_all_of_the_header():
+def test_list_as_json_has_all_header_fields():
     result = CliRunner().invoke(app, ["gallery", "list", "--json"])
     listed = json.loads(result.stdout)
     assert [one["name"] for one in listed] == [one.name for one in notebooks()]
     assert all(len(one) == 10 and all(one.values()) for one in listed)
 
 
-def test_run_prints_what_it_checks(tmp_path: Path):
+def test_run_prints_its_checks(tmp_path: Path):
     command = [sys.executable, "-m", "exzarr", "gallery", "run", "first_zarr"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -43,7 +43,7 @@ def test_run_prints_what_it_checks(tmp_path: Path):
 
 
 @pytest.mark.parametrize("command", ["run", "open"])
-def test_a_name_that_is_not_there_is_one_line(command: str):
+def test_unknown_notebook_name_is_an_error_of_one_line(command: str):
     done = subprocess.run(
         [sys.executable, "-m", "exzarr", "gallery", command, "nothing_like_it"],
         capture_output=True, text=True, check=False,
@@ -53,7 +53,7 @@ def test_a_name_that_is_not_there_is_one_line(command: str):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_notebook_of_an_installed_package_is_copied_before_it_is_changed(
+def test_notebook_of_an_installed_package_is_copied_before_editing(
     tmp_path: Path, monkeypatch, capsys
 ):
     from exzarr._cli import gallery

@@ -28,7 +28,7 @@ def head(path, *more):
         ("f4", {"_FillValue": as_attribute(-999.0, np.dtype("f4")), "missing_value": [-999.0, -1.0]}),
     ],
 )
-def test_marks_of_missing_values(tmp_path, dtype, attributes):
+def test_missing_values_are_printed_as_dashes(tmp_path, dtype, attributes):
     data = np.array([[1, -999], [3, 4]], dtype)
     zarr.create_array(tmp_path / "a", data=data, attributes=attributes)
     shown = head(tmp_path / "a")
@@ -39,7 +39,7 @@ def test_marks_of_missing_values(tmp_path, dtype, attributes):
     assert head(tmp_path / "a", "-r", "0, 1").splitlines()[1] == "--"
 
 
-def test_a_fill_value_of_v2_is_a_mark_unless_it_is_zero(tmp_path):
+def test_v2_fill_value_marks_missing_values_unless_zero(tmp_path):
     for name, fill in (("marked", -999), ("zero", 0)):
         a = zarr.create_array(tmp_path / name, shape=(2,), dtype="i4", fill_value=fill, zarr_format=2)
         a[0] = 5
@@ -50,6 +50,6 @@ def test_a_fill_value_of_v2_is_a_mark_unless_it_is_zero(tmp_path):
 @pytest.mark.parametrize(
     "attributes", [{"_FillValue": "x"}, {"_FillValue": 1e300}, {"missing_value": None}, {"_FillValue": {}}]
 )
-def test_attributes_that_say_nothing_of_the_kind_hide_nothing(tmp_path, attributes):
+def test_invalid_mark_attributes_are_ignored(tmp_path, attributes):
     zarr.create_array(tmp_path / "a", data=np.arange(3, dtype="i2"), attributes=attributes)
     assert "--" not in head(tmp_path / "a")

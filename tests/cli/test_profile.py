@@ -21,7 +21,7 @@ def store(tmp_path):
     return path
 
 
-def test_the_profile_goes_to_stderr_and_leaves_stdout_as_it_is(store):
+def test_profile_goes_to_stderr_and_stdout_is_unchanged(store):
     plain = invoke("info", store / "ocean/sst")
     for arguments in (
         ("info", store / "ocean/sst", "--profile"),
@@ -60,7 +60,7 @@ def test_every_command_can_be_profiled(store, tmp_path, command):
         assert sum(r["bytes"] for r in put) == sum(path.stat().st_size for path in files)
 
 
-def test_a_command_that_fails_is_profiled_and_still_fails(store):
+def test_failing_command_is_profiled_and_fails(store):
     for arguments in (["profile", "head"], ["--profile", "head"]):
         result = invoke(*arguments, store / "nothing", code=3)
         assert "profile of" in result.stderr
@@ -68,14 +68,14 @@ def test_a_command_that_fails_is_profiled_and_still_fails(store):
         assert "Traceback" not in result.stderr
 
 
-def test_what_stands_behind_two_dashes_is_no_option(tmp_path, monkeypatch):
+def test_profile_after_two_dashes_is_an_argument(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     zarr.create_array("--profile", shape=(3,), dtype="i4", chunks=(3,))
     result = invoke("info", "--", "--profile")
     assert "profile of" not in result.stderr
 
 
-def test_the_timeline_of_a_command_is_drawn(store, tmp_path):
+def test_profile_plot_draws_the_timeline(store, tmp_path):
     pytest.importorskip("matplotlib")
     invoke("profile", "--plot", tmp_path / "timeline.png", "tree", store)
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")

@@ -47,7 +47,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help_shows_flags_as_flags_and_fits_a_terminal(command):
+def test_help_shows_flags_without_values_and_fits_80_columns(command):
     shown = invoke(*command, "--help").stdout
     assert "<bool>" not in shown
     assert not re.search(r"--json\s+<", shown)
@@ -79,7 +79,7 @@ def test_help_shows_flags_as_flags_and_fits_a_terminal(command):
         (["info", "s3:/bucket/x"], "a URL has two: s3://bucket/x"),
     ],
 )  # fmt: skip
-def test_what_is_misspelt_is_wrong_usage_and_names_the_nearest(path, tmp_path, arguments, said):
+def test_misspelt_argument_is_wrong_usage_and_suggests_the_nearest(path, tmp_path, arguments, said):
     filled = [argument.format(path=path, new=tmp_path / "new.zarr") for argument in arguments]
     result = invoke(*filled, code=2)
     assert said in result.stderr
@@ -88,12 +88,12 @@ def test_what_is_misspelt_is_wrong_usage_and_names_the_nearest(path, tmp_path, a
 
 
 @pytest.mark.parametrize("command", ["info", "tree", "head", "check", "checksum"])
-def test_a_path_that_leads_nowhere_names_the_nearest_and_is_no_damage(path, command):
+def test_missing_path_suggests_the_nearest_and_exits_with_3(path, command):
     assert "did you mean 'temperature'?" in invoke(command, path / "temperatur", code=3).stderr
     assert "did you mean 'climate.zarr'?" in invoke(command, path.with_name("climat.zarr"), code=3).stderr
 
 
-def test_check_tells_damage_from_a_typo(path, tmp_path):
+def test_check_exit_status_distinguishes_damage_from_a_typo(path, tmp_path):
     zarr.create_array(tmp_path / "a", data=np.arange(10), chunks=(5,))
     invoke("check", tmp_path / "a", "--deep")
     (tmp_path / "a" / "c" / "1").write_bytes(b"damaged")
@@ -102,7 +102,7 @@ def test_check_tells_damage_from_a_typo(path, tmp_path):
     invoke("check", tmp_path / "a", "--depe", code=2)
 
 
-def test_errors_have_no_hints_that_only_python_takes(path, tmp_path):
+def test_errors_have_no_hints_about_python_arguments(path, tmp_path):
     exzarr.save(tmp_path / "a.zip", np.arange(3))
     exzarr.save(tmp_path / "b.zarr", np.arange(3))
     for arguments in (
@@ -135,7 +135,7 @@ def test_errors_have_no_hints_that_only_python_takes(path, tmp_path):
         ("write --option endpoint=http://h", "write --option endpoint=http://h"),
     ],
 )
-def test_hints_are_translated(said, typed):
+def test_hints_name_options_instead_of_arguments(said, typed):
     assert (
         message_of(StoreError(said), {"--overwrite", "--concat-dim", "--option", "--chunks", "--shards"})
         == typed
@@ -152,7 +152,7 @@ def test_compressors_with_a_level(path, tmp_path):
     assert zarr.open_array(tmp_path / "c" / "temperature", zarr_format=2).compressors[0].clevel == 2
 
 
-def test_access_patterns_without_names_are_named_as_they_were_typed(path):
+def test_unnamed_access_patterns_are_named_by_their_text(path):
     access = ["-a", "window:1,-1", "-a", "window:-1,1*2", "-a", "scan"]
     shown = invoke("lab", "chunks", path / "temperature", *access, "--measure", "0", "--json").stdout
     accesses = json.loads(shown)["accesses"]
@@ -170,7 +170,7 @@ def test_access_patterns_without_names_are_named_as_they_were_typed(path):
     ],
     ids=str,
 )
-def test_encodings_that_lack_characters(path, tmp_path, environment):
+def test_output_falls_back_to_ascii_if_the_encoding_lacks_characters(path, tmp_path, environment):
     exzarr.create_array(tmp_path / "größe.zarr", data=np.arange(4.0))
     for arguments in (["tree", path], ["info", path / "temperature"], ["head", tmp_path / "größe.zarr"], ["check", path],
                       ["checksum", tmp_path / "größe.zarr"], ["info", tmp_path / "nichts…"]):  # fmt: skip

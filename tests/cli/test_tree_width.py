@@ -51,7 +51,7 @@ def lines(path, width):
 
 
 @pytest.mark.parametrize("width", [60, 61, 70, 80, 81, 100, 120, 121, 160, 200])
-def test_each_node_has_one_line_that_fits(path, width):
+def test_tree_prints_one_line_per_node_within_the_width(path, width):
     rows, shown = lines(path, width)
     assert len(shown) == len(rows) + 1
     assert max(map(len, shown)) <= width
@@ -60,7 +60,7 @@ def test_each_node_has_one_line_that_fits(path, width):
     assert re.search(r"54×18×432|time 54, latitude 18, longitude 432", sst)
 
 
-def test_a_wider_terminal_has_more_columns(path):
+def test_wider_terminal_shows_more_columns(path):
     (_, narrow), (_, wide) = lines(path, 60), lines(path, 400)
     assert narrow[0].split() == ["shape", "type"]
     assert wide[0].split() == ["shape", "type", "chunks", "shards", "in", "memory", "stored"]
@@ -69,7 +69,7 @@ def test_a_wider_terminal_has_more_columns(path):
     assert "…" in "\n".join(narrow)
 
 
-def test_a_pipe_has_all_of_it_whatever_the_terminal_s_width(path):
+def test_pipe_gets_all_columns_for_any_terminal_width(path):
     done = subprocess.run(
         [sys.executable, "-m", "exzarr", "tree", str(path)],
         capture_output=True, text=True, check=True, encoding="utf-8",
@@ -82,7 +82,7 @@ def test_a_pipe_has_all_of_it_whatever_the_terminal_s_width(path):
 
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_in_a_real_terminal(path, width):
+def test_tree_fits_a_real_terminal(path, width):
     import pty
 
     main, terminal = pty.openpty()

@@ -39,18 +39,18 @@ def test_files_are_joined_into_references(tmp_path, files, name):
     assert (exzarr.open(output)["x"][...] == np.arange(400)).all()
 
 
-def test_without_an_output_references_are_printed(files):
+def test_references_are_printed_without_output(files):
     document = json.loads(invoke(files[0], "--exclude", "odd").stdout)
     assert document["refs"]["x/1"][0] == str(files[0])
 
 
-def test_it_says_when_references_lead_elsewhere(tmp_path, files):
+def test_references_to_other_folders_print_a_hint_about_allow(tmp_path, files):
     (tmp_path / "refs").mkdir()
     told = invoke(files[0], "--exclude", "odd", "--output", tmp_path / "refs" / "a.json").stdout
     assert "--allow" in told
 
 
-def test_what_cannot_be_referenced_is_one_line(tmp_path, files, monkeypatch, capsys):
+def test_unsupported_object_is_an_error_of_one_line(tmp_path, files, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["exzarr", "virtualize", str(files[0])])
     with pytest.raises(SystemExit) as raised:
         app()
@@ -68,7 +68,7 @@ def run(*arguments, code=0):
     return result.output
 
 
-def test_what_is_left_out_is_listed_by_name(tmp_path):
+def test_omitted_objects_are_listed_by_name(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.arange(200)).attrs["odd"] = np.void(b"abc")
         file.create_dataset("bad", data=np.arange(200), chunks=(100,), compression="lzf")
@@ -88,7 +88,7 @@ def test_what_is_left_out_is_listed_by_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["e1.json", "e1.parq"])
 @pytest.mark.parametrize("relative", [False, True])
-def test_the_other_commands_read_what_it_wrote(tmp_path, files, monkeypatch, name, relative):
+def test_other_commands_read_the_references(tmp_path, files, monkeypatch, name, relative):
     monkeypatch.chdir(tmp_path)
     invoke("a.h5", "-o", name, "--exclude", "odd", "--inline", "0", *(["--relative"] if relative else []))
     assert "0" in run("head", f"{name}/x")
@@ -97,7 +97,7 @@ def test_the_other_commands_read_what_it_wrote(tmp_path, files, monkeypatch, nam
     assert (exzarr.open("copy.zarr")["x"][...] == np.arange(200)).all()
 
 
-def test_check_says_when_chunks_cannot_be_read(tmp_path, files):
+def test_check_reports_unreadable_chunks(tmp_path, files):
     (tmp_path / "refs").mkdir()
     output = tmp_path / "refs" / "e1.json"
     invoke(files[0], "-o", output, "--exclude", "odd", "--inline", "0")

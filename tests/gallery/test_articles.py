@@ -20,12 +20,12 @@ def test_each_notebook_has_one_article() -> None:
 
 
 @every_article
-def test_it_is_as_long_as_an_article(article: Article) -> None:
+def test_article_has_the_right_length(article: Article) -> None:
     assert 1200 <= words(article) <= 2000
 
 
 @every_article
-def test_its_figures_are_there(article: Article) -> None:
+def test_figures_of_the_article_exist(article: Article) -> None:
     assert article.figures
     for path in article.figures:
         assert (article.path.parent / path).is_file(), path
@@ -34,12 +34,12 @@ def test_its_figures_are_there(article: Article) -> None:
 
 
 @every_article
-def test_no_measured_figure_is_typed(article: Article) -> None:
+def test_measured_numbers_are_between_markers(article: Article) -> None:
     assert bare_figures(article) == []
 
 
 @every_article
-def test_its_python_is_from_the_notebook(article: Article) -> None:
+def test_python_of_the_article_is_from_the_notebook(article: Article) -> None:
     notebook = dense(find(article.notebook).path.read_text(encoding="utf-8"))
     excerpts = re.findall(r"^```python\n(.*?)^```", article.text, re.MULTILINE | re.DOTALL)
     assert excerpts
@@ -65,7 +65,7 @@ def run_with(results: dict[str, object], measured: dict[str, object] | None = No
     return Run(0, "", (), results, measured or {}, {"map": "<svg/>"})
 
 
-def test_results_stand_between_their_markers() -> None:
+def test_results_are_filled_in_between_markers() -> None:
     article = article_of("<!--=rows-->0<!--/--> rows, <!--=ratio:.2f--><!--/-->, <!--=ms-->?<!--/--> ms")
     text = filled(article, run_with({"rows": 1_000_000, "ratio": 2.345}, {"ms": 12.345}))
     assert (
@@ -73,18 +73,18 @@ def test_results_stand_between_their_markers() -> None:
     )
 
 
-def test_text_of_several_lines_is_fenced() -> None:
+def test_multiline_text_is_fenced() -> None:
     text = filled(article_of("<!--=tree--><!--/-->"), run_with({"tree": "a\nb"}))
     assert text == "<!--=tree-->\n```text\na\nb\n```\n<!--/-->"
     assert filled(article_of(text), run_with({"tree": "a\nb"})) == text
 
 
-def test_a_name_that_is_not_published_is_an_error() -> None:
+def test_unpublished_name_is_an_error() -> None:
     with pytest.raises(ArgumentError, match="uses nothing_like_it, which 99_99_trial does not publish"):
         filled(article_of("<!--=nothing_like_it-->1<!--/-->"), run_with({"rows": 1}))
 
 
-def test_other_results_and_figures_are_differences_and_other_timings_are_not() -> None:
+def test_changed_results_and_figures_are_differences_and_timings_are_not() -> None:
     article = article_of(
         "<!--=rows-->7<!--/--> <!--=ms-->1.0<!--/--> <!--=gone-->1<!--/--> ![a map](figures/x/plan.svg)"
     )
@@ -94,17 +94,17 @@ def test_other_results_and_figures_are_differences_and_other_timings_are_not() -
     assert found[1:] == ["gone is not published", "there is no figure plan"]
 
 
-def test_figures_outside_markers_are_seen() -> None:
+def test_numbers_outside_markers_are_found() -> None:
     text = "It took 12 ms, 3.5 × as long, of `64 MiB`; <!--=a-->5<!--/--> ms; <!--fixed-->1 MiB<!--/-->; 48 chunks"
     assert bare_figures(article_of(text)) == ["12 ms", "3.5 ×"]
 
 
-def test_words_are_those_of_the_prose() -> None:
+def test_word_count_includes_only_prose() -> None:
     text = "# Two words\n\n```python\nno words here\n```\n\n| in | tables |\n\n![alt text](figures/a.svg) <!--=x-->7<!--/-->"
     assert words(article_of(text)) == 5
 
 
-def test_the_first_line_names_the_notebook(tmp_path: Path) -> None:
+def test_missing_notebook_name_in_the_first_line_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "01-a.md").write_text("# Title\n")
     with pytest.raises(ArgumentError, match="the first line has to name the notebook"):
         read(tmp_path / "01-a.md")

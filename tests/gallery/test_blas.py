@@ -14,7 +14,7 @@ def threads() -> set[int]:
     return {one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"}
 
 
-def test_one_thread_while_it_is_entered_and_then_all_is_as_before() -> None:
+def test_single_threaded_blas_restores_the_thread_count() -> None:
     np.ones((2, 2)) @ np.ones((2, 2))
     if not threads():
         pytest.skip("this NumPy has no BLAS whose threads can be set")

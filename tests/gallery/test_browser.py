@@ -82,7 +82,7 @@ def move(page: Any, label: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "label", "figure"), CONTROLS)
-def test_a_control_changes_the_picture(name: str, label: str, figure: str, tmp_path: Path) -> None:
+def test_control_changes_the_picture(name: str, label: str, figure: str, tmp_path: Path) -> None:
     chromium()
     asked: list[str] = []
     with served(find(name).path, tmp_path) as address, new_page() as page:

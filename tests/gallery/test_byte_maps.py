@@ -11,7 +11,7 @@ from exzarr.gallery import byte_maps
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["u1", "<i2", ">i4"])
-def test_each_byte_knows_its_element(order: Literal["C", "F"], dtype: str) -> None:
+def test_byte_owners_match_numpys_layout(order: Literal["C", "F"], dtype: str) -> None:
     """Changing one element changes bytes that it owns, and no others: NumPy's own layout is the oracle."""
     shape = (3, 5)
     values = np.zeros(shape, dtype)
@@ -24,7 +24,7 @@ def test_each_byte_knows_its_element(order: Literal["C", "F"], dtype: str) -> No
         assert owners[differs] == number
 
 
-def test_all_bytes_are_drawn() -> None:
+def test_draw_bytes_draws_every_byte() -> None:
     values = np.arange(24, dtype="<i2").reshape(4, 6)
     axes = Figure().subplots()
     byte_maps.draw_bytes(axes, values.tobytes(), "<i2", (4, 6), "C", width=8)

@@ -38,7 +38,7 @@ def _(mo):
 '''
 
 
-def test_a_header_is_read_without_running_anything(tmp_path: Path) -> None:
+def test_header_is_read_without_running_the_notebook(tmp_path: Path) -> None:
     path = tmp_path / "notebook.py"
     path.write_text("import no_such_module\n" + HEADER)
     header = parse_header(path)
@@ -59,7 +59,7 @@ def test_a_header_is_read_without_running_anything(tmp_path: Path) -> None:
         HEADER.replace("**Goal.**", "**Aim.**"),
     ],
 )
-def test_another_form_is_an_error_that_says_which_one_it_has_to_be(tmp_path: Path, source: str) -> None:
+def test_invalid_header_is_an_error_that_shows_the_required_form(tmp_path: Path, source: str) -> None:
     path = tmp_path / "notebook.py"
     path.write_text(source)
     with pytest.raises(ArgumentError, match=r"has to be the header: .*\*\*Goal\.\*\*.*writing-a-tutorial"):
@@ -76,11 +76,11 @@ def test_another_form_is_an_error_that_says_which_one_it_has_to_be(tmp_path: Pat
         "First_Zarr_Array.py",
     ],
 )
-def test_a_part_of_the_name_is_enough(name: str) -> None:
+def test_find_accepts_a_part_of_the_name(name: str) -> None:
     assert find(name).name == "01_01_first_zarr_array"
 
 
-def test_what_is_not_there_or_not_clear_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_ambiguous_names_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         NodeNotFoundError, match="there is no notebook 'nothing'; there are 01_01_first_zarr_array"
     ):
@@ -93,6 +93,6 @@ def test_what_is_not_there_or_not_clear_is_said(monkeypatch: pytest.MonkeyPatch)
     assert find("again") is second
 
 
-def test_they_come_by_theme_and_number() -> None:
+def test_notebooks_are_sorted_by_theme_and_number() -> None:
     names = [f"{one.theme}/{one.name}" for one in notebooks()]
     assert names == sorted(names)

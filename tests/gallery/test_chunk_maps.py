@@ -24,7 +24,7 @@ ends = st.one_of(st.none(), st.integers(-14, 14))
     rows=st.tuples(ends, ends),
     columns=st.tuples(ends, ends),
 )
-def test_a_chunk_is_touched_if_one_of_its_elements_is(shape, chunks, rows, columns) -> None:
+def test_touched_chunks_contain_a_selected_element(shape, chunks, rows, columns) -> None:
     region = (slice(*rows), slice(*columns))
     marked = np.zeros(shape, bool)
     marked[region] = True
@@ -40,12 +40,12 @@ def test_a_chunk_is_touched_if_one_of_its_elements_is(shape, chunks, rows, colum
 
 
 @pytest.mark.parametrize("region", [(slice(None),), (slice(0, 9, 2), slice(None))])
-def test_other_regions_are_refused(region) -> None:
+def test_unsupported_regions_are_errors(region) -> None:
     with pytest.raises(ArgumentError):
         touched_chunks((10, 10), (5, 5), region)
 
 
-def test_the_picture_has_a_box_for_each_chunk_and_one_for_the_region() -> None:
+def test_picture_has_a_box_per_chunk_and_one_for_the_region() -> None:
     _, axes = style.new_figure()
     draw_chunks(axes, (25, 40), (10, 10), region=(slice(5, 12), slice(0, 3)), stored=np.eye(3, 4, dtype=bool))
     assert len(axes.patches) == 3 * 4 + 1

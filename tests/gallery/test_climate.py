@@ -30,7 +30,7 @@ TIME = np.arange("2001-03", "2003-09", dtype="M8[M]")
 
 
 @pytest.mark.parametrize("chunks", [(1, 7, 11), (30, 2, 3), (7, 4, 5)])
-def test_the_climatology_is_pandas_s(chunks) -> None:
+def test_climatology_equals_pandas(chunks) -> None:
     pd = pytest.importorskip("pandas")
     values = random_cube()
     array = exzarr.create_array(exzarr.stores.MemoryStore(), data=values, chunks=chunks, fill_value=np.nan)
@@ -44,7 +44,7 @@ def test_the_climatology_is_pandas_s(chunks) -> None:
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
-def test_anomalies_are_values_minus_what_is_usual(tmp_path, executor) -> None:
+def test_anomalies_are_values_minus_the_climatology(tmp_path, executor) -> None:
     values = random_cube()
     array = exzarr.create_array(tmp_path / "a.zarr", data=values, chunks=(8, 4, 6), fill_value=np.nan)
     out = exzarr.create_array(
@@ -58,7 +58,7 @@ def test_anomalies_are_values_minus_what_is_usual(tmp_path, executor) -> None:
     assert out.dtype == np.float32
 
 
-def test_times_have_to_be_those_of_the_array() -> None:
+def test_wrong_number_of_times_is_an_error() -> None:
     array = exzarr.create_array(exzarr.stores.MemoryStore(), data=random_cube(5), chunks=(5, 7, 11))
     with pytest.raises(ArgumentError, match="30 times for an array of 5"):
         climatology(array, TIME)
@@ -75,15 +75,15 @@ def test_times_have_to_be_those_of_the_array() -> None:
         (30, 10, (2, 2)),
     ],
 )
-def test_a_window_is_the_positions_between_two_values(first, last, found) -> None:
+def test_window_selects_the_positions_between_two_values(first, last, found) -> None:
     assert window(np.array([10.0, 20.0, 30.0, 40.0]), first, last) == slice(*found)
 
 
-def test_windows_of_time() -> None:
+def test_window_accepts_times() -> None:
     assert window(TIME, np.datetime64("2001-12"), np.datetime64("2002-02")) == slice(9, 12)
 
 
-def test_the_sample_is_the_tropical_ocean(cube) -> None:
+def test_sample_is_the_tropical_ocean(cube) -> None:
     assert cube.values.shape == (54, 18, 432)
     assert (str(cube.time[0]), str(cube.time[-1]), cube.units) == ("2006-04", "2010-09", "K")
     assert len(np.unique(cube.time)) == 54

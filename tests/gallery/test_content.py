@@ -45,7 +45,7 @@ def test_every_tutorial_is_the_state_of_a_topic(roadmap: tuple[list[list[str]], 
     assert named == {row[0] for row in tutorials}
 
 
-def test_what_is_done_is_there(roadmap: tuple[list[list[str]], list[list[str]]]) -> None:
+def test_tutorials_marked_done_exist(roadmap: tuple[list[list[str]], list[list[str]]]) -> None:
     tutorials, _ = roadmap
     done = {row[1].strip("`") for row in tutorials if row[3] == "done"}
     assert done == {f"{one.theme}/{one.name}" for one in notebooks()}
@@ -61,7 +61,7 @@ def test_articles_have_the_numbers_of_their_tutorials(
     assert {one.notebook: int(one.path.name[:2]) for one in articles()}.items() <= numbers.items()
 
 
-def test_the_tests_that_the_checklist_names_exist() -> None:
+def test_tests_named_in_the_checklist_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (CONTENT / "checklist.md").read_text(encoding="utf-8"))
     assert len(named) > 10
     for path, name in named:
@@ -69,7 +69,7 @@ def test_the_tests_that_the_checklist_names_exist() -> None:
         assert name in {node.name for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}, name
 
 
-def test_there_are_release_notes_of_this_version() -> None:
+def test_release_notes_of_this_version_exist() -> None:
     import exzarr
 
     major, minor, *_ = exzarr.__version__.split(".")

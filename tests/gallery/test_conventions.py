@@ -29,24 +29,24 @@ def test_every_file_is_found_and_has_a_header() -> None:
 
 
 @every_notebook
-def test_its_number_is_that_of_its_theme(notebook: Notebook) -> None:
+def test_notebook_number_begins_with_the_theme_number(notebook: Notebook) -> None:
     assert notebook.name[:2] == notebook.theme[:2]
 
 
 @every_notebook
-def test_header_says_how_long_it_takes(notebook: Notebook) -> None:
+def test_header_has_the_run_time(notebook: Notebook) -> None:
     assert re.search(r"\d+ s\b", notebook.header.run_time)
 
 
 @every_notebook
-def test_it_has_the_parts_that_all_have(notebook: Notebook) -> None:
+def test_notebook_has_the_required_sections(notebook: Notebook) -> None:
     headings = re.findall(r"^\s*## (.+)$", text_of(notebook), re.MULTILINE)
     assert any(heading.startswith("Interoperability") for heading in headings)
     assert headings[-1] == "Performance and operations"
 
 
 @every_notebook
-def test_it_shows_pictures_and_publishes_numbers(notebook: Notebook) -> None:
+def test_notebook_shows_figures_and_publishes_results(notebook: Notebook) -> None:
     text = text_of(notebook)
     assert "show.figure(" in text
     assert "show.results(" in text
@@ -61,14 +61,14 @@ def test_cells_are_short(notebook: Notebook) -> None:
     assert {name: length for name, length in lengths.items() if length > 80} == {}
 
 
-def test_marimo_finds_nothing_to_complain_about() -> None:
+def test_marimo_check_passes() -> None:
     paths = [str(one.path) for one in notebooks()]
     command = [sys.executable, "-m", "marimo", "check", "--strict", *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_nothing_in_the_package_imports_the_gallery() -> None:
+def test_only_the_gallery_command_imports_the_gallery() -> None:
     package = Path(__file__).parents[2] / "src" / "exzarr"
     importing = {
         path.relative_to(package).as_posix()

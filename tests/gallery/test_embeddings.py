@@ -63,7 +63,7 @@ def unit() -> np.ndarray:
     dtype=st.sampled_from(["f4", "f4", "f2", "f8", "i1"]),
     layout=st.data(),
 )
-def test_any_layout_gives_what_numpy_gives_in_float64(
+def test_top_k_equals_numpy_in_float64_for_any_layout(
     seed: int, n: int, d: int, q: int, k: int, dtype: str, layout: st.DataObject
 ) -> None:
     vectors = random_vectors(seed, n, d, dtype)
@@ -83,7 +83,7 @@ def test_any_layout_gives_what_numpy_gives_in_float64(
 @pytest.mark.parametrize("compressors", [None, "auto"])
 @pytest.mark.parametrize("mapped", [True, False])
 @pytest.mark.parametrize("q", [1, 40])
-def test_large_chunks_on_disk(tmp_path: Path, compressors: Any, mapped: bool, q: int) -> None:
+def test_top_k_with_large_chunks_on_disk(tmp_path: Path, compressors: Any, mapped: bool, q: int) -> None:
     vectors = random_vectors(7, 9000, 100)  # chunks of 1.6 MB, the last one cut
     array = exzarr.create_array(
         tmp_path / "v.zarr", data=vectors, chunks=(4000, 100), compressors=compressors
@@ -94,14 +94,14 @@ def test_large_chunks_on_disk(tmp_path: Path, compressors: Any, mapped: bool, q:
     check(top_k(array, queries, 15, mapped=mapped, norms=lengths), vectors, queries, 15)
 
 
-def test_columns_in_several_chunks(tmp_path: Path) -> None:
+def test_top_k_with_columns_in_several_chunks(tmp_path: Path) -> None:
     vectors = random_vectors(9, 3000, 200)
     array = exzarr.create_array(tmp_path / "v.zarr", data=vectors, chunks=(3000, 110), compressors=None)
     query = np.random.default_rng(8).normal(size=200)
     check(top_k(array, query, 5), vectors, query, 5)
 
 
-def test_what_is_nearest_is_found_though_float32_cannot_tell(unit: np.ndarray) -> None:
+def test_nearest_vectors_are_found_below_float32_resolution(unit: np.ndarray) -> None:
     """Thousands of vectors whose cosines differ by less than float32 resolves."""
     rng = np.random.default_rng(3)
     query = unit[0].astype(np.float64)
@@ -109,7 +109,7 @@ def test_what_is_nearest_is_found_though_float32_cannot_tell(unit: np.ndarray) -
     check(top_k(vectors, query, 20), vectors, query, 20)
 
 
-def test_normalized_vectors_are_compared_as_they_are(unit: np.ndarray) -> None:
+def test_normalized_vectors_are_compared_by_dot_product(unit: np.ndarray) -> None:
     found = top_k(unit, unit[:5], 3, normalized=True)
     assert found.rows[:, 0].tolist() == [0, 1, 2, 3, 4]
     dots = (
@@ -118,25 +118,25 @@ def test_normalized_vectors_are_compared_as_they_are(unit: np.ndarray) -> None:
     np.testing.assert_allclose(found.scores, -np.sort(-dots.T, axis=1)[:, :3], rtol=1e-12)
 
 
-def test_a_single_query_gives_one_row(unit: np.ndarray) -> None:
+def test_single_query_gives_one_row(unit: np.ndarray) -> None:
     found = top_k(unit, unit[3], 4)
     assert found.rows.shape == found.scores.shape == (4,)
     assert found.rows[0] == 3
 
 
-def test_equal_vectors_come_in_the_order_of_rows(tmp_path: Path) -> None:
+def test_equal_vectors_are_sorted_by_row(tmp_path: Path) -> None:
     vectors = np.ones((5000, 8), "f4")
     array = exzarr.create_array(tmp_path / "v.zarr", data=vectors, chunks=(700, 8))
     assert top_k(array, [1] * 8, 6).rows.tolist() == [0, 1, 2, 3, 4, 5]
     assert top_k(vectors, [-1] * 8, 6).rows.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_fewer_vectors_than_k(unit: np.ndarray) -> None:
+def test_top_k_returns_fewer_rows_if_there_are_fewer_vectors(unit: np.ndarray) -> None:
     assert top_k(unit[:3], unit[0], 10).rows.shape == (3,)
     assert top_k(unit[:0], unit[:2], 10).rows.shape == (2, 0)
 
 
-def test_zeros_are_near_to_nothing() -> None:
+def test_zero_vectors_have_score_zero() -> None:
     vectors = np.array([[0, 0], [-1, 0], [1, 0]], "f4")
     found = top_k(vectors, [1, 0], 3)
     assert found.rows.tolist() == [2, 0, 1]
@@ -144,7 +144,7 @@ def test_zeros_are_near_to_nothing() -> None:
     assert top_k(vectors, [1, 0], 3, norms=[0, 1, 1]).rows.tolist() == [2, 0, 1]
 
 
-def test_lengths_that_float32_cannot_square() -> None:
+def test_vectors_whose_squares_overflow_float32() -> None:
     vectors = np.array([[1e-30, 2e-30], [3e30, 1e30], [1e-40, 0], [0, 1]], "f4")
     for queries in ([[1.0, 0.0]], [[1e-200, 1e-200]], [[1e200, 2e200]]):
         check(top_k(vectors, queries, 4), vectors, np.array(queries) / np.max(queries), 4)
@@ -152,7 +152,7 @@ def test_lengths_that_float32_cannot_square() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("how", [{}, {"normalized": True}, {"norms": np.ones(1000)}])
-def test_vectors_that_are_not_finite_are_named(unit: np.ndarray, bad: float, how: dict[str, Any]) -> None:
+def test_error_names_vectors_that_are_not_finite(unit: np.ndarray, bad: float, how: dict[str, Any]) -> None:
     unit[701, 5] = bad
     with pytest.raises(exzarr.ArgumentError, match="vector 701 is not finite"):
         top_k(unit, unit[:2], 3, **how)
@@ -168,12 +168,12 @@ def test_vectors_that_are_not_finite_are_named(unit: np.ndarray, bad: float, how
         (np.ones((0, 48)), "queries is empty"),
     ],
 )
-def test_queries_that_cannot_be_compared(unit: np.ndarray, queries: Any, says: str) -> None:
+def test_invalid_queries_are_errors(unit: np.ndarray, queries: Any, says: str) -> None:
     with pytest.raises(exzarr.ArgumentError, match=says):
         top_k(unit, queries)
 
 
-def test_arguments_that_make_no_sense(unit: np.ndarray) -> None:
+def test_invalid_arguments_are_errors(unit: np.ndarray) -> None:
     for options, says in (
         ({"k": 0}, "at least 1"),
         ({"normalized": True, "norms": np.ones(1000)}, "not both"),
@@ -188,7 +188,7 @@ def test_arguments_that_make_no_sense(unit: np.ndarray) -> None:
         top_k(unit.astype(complex), unit[0])
 
 
-def test_vectors_that_are_not_normalized_are_found_out(unit: np.ndarray) -> None:
+def test_vectors_that_are_not_normalized_are_errors(unit: np.ndarray) -> None:
     with pytest.raises(exzarr.ArgumentError, match=r"vector 4 has length 3"):
         top_k(np.where(np.arange(1000)[:, None] == 4, 3 * unit, unit), unit[4], normalized=True)
 
@@ -203,7 +203,7 @@ def raw(tmp_path: Path) -> tuple[np.ndarray, Path]:
     return vectors, tmp_path / "v.zarr"
 
 
-def test_chunks_that_are_not_stored_are_zeros(raw: tuple[np.ndarray, Path]) -> None:
+def test_missing_chunks_read_as_zeros(raw: tuple[np.ndarray, Path]) -> None:
     vectors, path = raw
     (path / "c/1/0").unlink()
     vectors[1000:2000] = 0
@@ -212,7 +212,7 @@ def test_chunks_that_are_not_stored_are_zeros(raw: tuple[np.ndarray, Path]) -> N
         top_k(exzarr.open_array(path, missing="error"), vectors[0] + 1)
 
 
-def test_a_chunk_of_the_wrong_size_is_damage(raw: tuple[np.ndarray, Path]) -> None:
+def test_chunk_of_the_wrong_size_is_an_error(raw: tuple[np.ndarray, Path]) -> None:
     vectors, path = raw
     for size in (0, 1000):
         (path / "c/1/0").write_bytes(bytes(size))
@@ -220,7 +220,7 @@ def test_a_chunk_of_the_wrong_size_is_damage(raw: tuple[np.ndarray, Path]) -> No
             top_k(exzarr.open_array(path), vectors[0] + 1)
 
 
-def test_whoever_listens_hears_of_all_reads(raw: tuple[np.ndarray, Path]) -> None:
+def test_profile_counts_mapped_reads(raw: tuple[np.ndarray, Path]) -> None:
     vectors, path = raw
     with exzarr.profile() as report:
         top_k(exzarr.open_array(path), vectors[0] + 1)

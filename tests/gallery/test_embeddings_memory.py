@@ -42,7 +42,7 @@ print(status("VmHWM:") - before, *found.rows[:, 0])
 
 
 @pytest.mark.parametrize("compressors", [None, "auto"])
-def test_a_search_holds_a_few_chunks(tmp_path: Path, compressors: Any) -> None:
+def test_search_holds_few_chunks_in_memory(tmp_path: Path, compressors: Any) -> None:
     """192 MiB are searched; of what is compressed, 8 MiB are read ahead, and each thread has a buffer besides."""
     array = exzarr.create_array(
         tmp_path / "v.zarr", shape=(48 * 8192, 128), chunks=CHUNKS, dtype="f4", compressors=compressors

@@ -11,7 +11,7 @@ from exzarr.gallery.flow import Flow, MemoryTrace
 from tests.stream.tools import eventually
 
 
-def test_what_waits_is_what_was_made_and_not_stored() -> None:
+def test_waiting_counts_blocks_made_and_not_stored() -> None:
     flow = Flow()
     for n in range(4):
         flow.made(n)
@@ -28,12 +28,12 @@ def test_what_waits_is_what_was_made_and_not_stored() -> None:
     assert flow.per_second() > 0
 
 
-def test_nothing_waits_before_anything_is_made() -> None:
+def test_empty_flow_has_nothing_waiting() -> None:
     assert Flow().most == 0
     assert Flow().ages().shape == (0,)
 
 
-def test_many_threads_note_at_the_same_time() -> None:
+def test_flow_counts_events_of_concurrent_threads() -> None:
     flow = Flow()
 
     def work(k: int) -> None:
@@ -51,7 +51,7 @@ def test_many_threads_note_at_the_same_time() -> None:
     assert len(flow.ages()) == 800
 
 
-def test_memory_is_what_is_held_and_its_peak() -> None:
+def test_memory_trace_records_current_and_peak_memory() -> None:
     kept = np.ones(1 << 20, "u1")
     with MemoryTrace(every=0.001) as trace:
         large = np.ones(8 << 20, "u1")

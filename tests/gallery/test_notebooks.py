@@ -15,7 +15,7 @@ MIN_CHECKS = 5
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda one: one.name)
-def test_it_runs_checks_itself_and_is_what_its_article_says(notebook: Notebook) -> None:
+def test_notebook_runs_checks_itself_and_matches_its_article(notebook: Notebook) -> None:
     done = run(notebook.path)
     assert done.code == 0, done.output
     assert len(done.checks) >= MIN_CHECKS, done.output

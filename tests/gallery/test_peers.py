@@ -34,7 +34,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["f4", "big", "bool", "turned"])
-def test_numbers_are_read_by_all(folder: Path, name: str) -> None:
+def test_all_peers_read_numbers(folder: Path, name: str) -> None:
     expected = VALUES["f4" if name == "turned" else name]
     for peer in (peers.zarr_python, peers.tensorstore):
         assert peers.judge(peer, folder, name, expected) == peers.Verdict("same")
@@ -42,7 +42,7 @@ def test_numbers_are_read_by_all(folder: Path, name: str) -> None:
         assert peers.judge(peers.zarrita, folder, name, expected) == peers.Verdict("same")
 
 
-def test_strings_are_compared_as_text_and_a_refusal_says_why(folder: Path) -> None:
+def test_strings_are_compared_and_a_refusal_has_a_reason(folder: Path) -> None:
     assert peers.judge(peers.zarr_python, folder, "text", VALUES["text"]).outcome == "same"
     if peers.has_zarrita():
         assert peers.judge(peers.zarrita, folder, "text", VALUES["text"]).outcome == "same"
@@ -51,14 +51,14 @@ def test_strings_are_compared_as_text_and_a_refusal_says_why(folder: Path) -> No
     assert refused.reason
 
 
-def test_another_value_or_shape_is_noticed(folder: Path) -> None:
+def test_different_value_or_shape_is_detected(folder: Path) -> None:
     changed = VALUES["f4"].copy()
     changed[2, 1] = 8
     assert peers.judge(peers.zarr_python, folder, "f4", changed) == peers.Verdict("other", "values")
     assert peers.judge(peers.zarr_python, folder, "f4", changed.T) == peers.Verdict("other", "shape (3, 2)")
 
 
-def test_what_zarrita_cannot_read_is_its_own_error(folder: Path) -> None:
+def test_zarritas_error_is_the_reason_of_a_refusal(folder: Path) -> None:
     if not peers.has_zarrita():
         pytest.skip("node or zarrita.js is not installed")
     refused = peers.judge(peers.zarrita, folder, "absent", VALUES["f4"])
@@ -66,14 +66,14 @@ def test_what_zarrita_cannot_read_is_its_own_error(folder: Path) -> None:
     assert "NotFound" in refused.reason
 
 
-def test_a_reader_that_takes_too_long_is_ended(folder: Path) -> None:
+def test_slow_reader_times_out(folder: Path) -> None:
     if not peers.has_zarrita():
         pytest.skip("node or zarrita.js is not installed")
     with pytest.raises(TimedOutError, match="within"):
         peers.zarrita(folder, "f4", timeout=0.001)
 
 
-def test_without_node_it_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_node_is_an_error_that_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert not peers.has_zarrita()
     with pytest.raises(MissingDependencyError, match=peers.NODE_MODULES):

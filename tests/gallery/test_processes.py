@@ -26,7 +26,7 @@ def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
-def test_a_team_is_let_go_when_all_are_ready_and_says_how_it_ended(tmp_path: Path) -> None:
+def test_team_starts_when_all_are_ready_and_returns_statuses(tmp_path: Path) -> None:
     program = """
         import pathlib, sys
         here = pathlib.Path(sys.argv[1])
@@ -43,7 +43,7 @@ def test_a_team_is_let_go_when_all_are_ready_and_says_how_it_ended(tmp_path: Pat
         assert not team.running()
 
 
-def test_nothing_is_left_of_a_team_whose_block_fails() -> None:
+def test_team_processes_end_if_the_block_raises() -> None:
     before = children()
 
     def fail() -> None:
@@ -56,7 +56,7 @@ def test_nothing_is_left_of_a_team_whose_block_fails() -> None:
     assert children() == before
 
 
-def test_a_member_that_is_never_ready_is_an_error_and_the_others_end() -> None:
+def test_member_that_exits_early_is_an_error_and_the_others_end() -> None:
     before = children()
     program = "import sys, time\nif sys.argv[1] == '1': sys.exit(7)\nprint(1, flush=True); input()"
     with pytest.raises(WorkerFailedError, match="status 7 before it was ready"):
@@ -64,7 +64,7 @@ def test_a_member_that_is_never_ready_is_an_error_and_the_others_end() -> None:
     assert children() == before
 
 
-def test_killed_workers_are_started_again_until_they_end_well(tmp_path: Path) -> None:
+def test_killed_workers_are_restarted_until_they_succeed(tmp_path: Path) -> None:
     commands = {name: python(ONCE_MORE, str(tmp_path / name)) for name in ("north", "south")}
     with Supervisor(commands) as workers:
         killed = {"north": 0, "south": 0}
@@ -82,7 +82,7 @@ def test_killed_workers_are_started_again_until_they_end_well(tmp_path: Path) ->
         assert all(life.began <= life.ended for life in workers.lives)
 
 
-def test_a_worker_that_dies_too_often_is_given_up_and_the_others_end() -> None:
+def test_worker_that_dies_too_often_is_an_error_and_the_others_end() -> None:
     before = children()
     commands = {"bad": python("raise SystemExit(3)"), "good": python("import time; time.sleep(60)")}
     workers = Supervisor(commands, most=2, pause=0.001)
@@ -98,7 +98,7 @@ def test_a_worker_that_dies_too_often_is_given_up_and_the_others_end() -> None:
     assert children() == before
 
 
-def test_a_negative_reading_kills_who_looks_at_it() -> None:
+def test_negative_reading_kills_the_process() -> None:
     assert fragile_peak(np.array([1.0, 3.5, 2.0])) == 3.5
     program = "import numpy, exzarr.gallery.processes as p; p.fragile_peak(numpy.array([1.0, -1.0]))"
     assert subprocess.run(python(program), check=False).returncode == -9

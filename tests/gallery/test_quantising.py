@@ -22,7 +22,7 @@ def vectors() -> np.ndarray:
 
 
 @given(seed=st.integers(0, 1000), parts=st.sampled_from([1, 2, 3, 6]), centroids=st.integers(1, 40))
-def test_each_part_becomes_its_nearest_centroid(seed: int, parts: int, centroids: int) -> None:
+def test_each_part_is_encoded_as_its_nearest_centroid(seed: int, parts: int, centroids: int) -> None:
     sample = np.random.default_rng(seed).normal(size=(50, 6)).astype("f4")
     quantiser = ProductQuantiser.train(sample, parts, centroids=centroids, seed=seed)
     codes = quantiser.encode(sample)
@@ -37,12 +37,12 @@ def test_each_part_becomes_its_nearest_centroid(seed: int, parts: int, centroids
     np.testing.assert_allclose(quantiser.scores(codes, sample[:4]), sample[:4] @ decoded.T, atol=1e-5)
 
 
-def test_as_many_centroids_as_vectors_lose_nothing(vectors: np.ndarray) -> None:
+def test_as_many_centroids_as_vectors_are_lossless(vectors: np.ndarray) -> None:
     quantiser = ProductQuantiser.train(vectors[:200], 4, centroids=200)
     np.testing.assert_allclose(quantiser.decode(quantiser.encode(vectors[:200])), vectors[:200], atol=1e-6)
 
 
-def test_training_is_repeatable_and_gets_better(vectors: np.ndarray) -> None:
+def test_training_is_deterministic_and_reduces_the_error(vectors: np.ndarray) -> None:
     errors = []
     for rounds in (0, 2, 10):
         one, other = (ProductQuantiser.train(vectors, 8, rounds=rounds, seed=4) for _ in range(2))
@@ -51,7 +51,7 @@ def test_training_is_repeatable_and_gets_better(vectors: np.ndarray) -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_search_in_codes_finds_most_and_reading_vectors_more(tmp_path: Path, vectors: np.ndarray) -> None:
+def test_reading_vectors_improves_the_recall_of_a_search_in_codes(tmp_path: Path, vectors: np.ndarray) -> None:
     quantiser = ProductQuantiser.train(vectors, 8)
     codes = exzarr.create_array(tmp_path / "codes.zarr", data=quantiser.encode(vectors), chunks=(700, 8))
     stored = exzarr.create_array(tmp_path / "vectors.zarr", data=vectors, chunks=(100, 32))
@@ -69,7 +69,7 @@ def test_search_in_codes_finds_most_and_reading_vectors_more(tmp_path: Path, vec
     assert np.array_equal(everything.rows, exact.rows)
 
 
-def test_what_does_not_fit(vectors: np.ndarray) -> None:
+def test_invalid_quantiser_arguments_are_errors(vectors: np.ndarray) -> None:
     with pytest.raises(exzarr.ArgumentError, match="5 equal parts"):
         ProductQuantiser.train(vectors, 5)
     with pytest.raises(exzarr.ArgumentError, match="1 to 256 centroids"):

@@ -16,7 +16,7 @@ import exzarr
 from exzarr.gallery.s3_server import LocalS3
 
 
-def test_it_keeps_arrays_in_buckets_of_their_own_and_ends() -> None:
+def test_server_has_separate_buckets_and_stops_at_exit() -> None:
     with LocalS3() as s3:
         first, second = s3.store("a"), s3.store("a")
         exzarr.create_array(first, data=np.arange(10), chunks=4)
@@ -28,7 +28,7 @@ def test_it_keeps_arrays_in_buckets_of_their_own_and_ends() -> None:
         urllib.request.urlopen(s3.endpoint, timeout=5)
 
 
-def test_it_ends_when_nobody_holds_it() -> None:
+def test_server_stops_when_it_is_garbage_collected() -> None:
     s3 = LocalS3()
     endpoint = s3.endpoint
     del s3

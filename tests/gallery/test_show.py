@@ -21,19 +21,19 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("held", [True, 1, np.True_, np.ones(3, bool), [0]])
-def test_a_check_that_holds_says_so(held: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_passed_check_prints_its_text(held: object, capsys: pytest.CaptureFixture[str]) -> None:
     show.check("it is so", held)
     assert capsys.readouterr().out == "checked: it is so\n"
 
 
 @pytest.mark.parametrize("held", [False, 0, np.False_, np.array([True, False]), None, []])
-def test_a_check_that_does_not_hold_raises(held: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_check_raises(held: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(AssertionError, match="check failed: it is so"):
         show.check("it is so", held)
     assert capsys.readouterr().out == ""
 
 
-def test_without_a_folder_nothing_is_written(
+def test_nothing_is_written_without_an_output_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(show.OUT, raising=False)
@@ -45,7 +45,7 @@ def test_without_a_folder_nothing_is_written(
     assert [*tmp_path.iterdir()] == []
 
 
-def test_what_is_published_is_gathered(out: Path) -> None:
+def test_published_results_are_merged(out: Path) -> None:
     show.results(rows=np.int64(7), shape=(2, 3))
     show.measured(seconds=np.float32(0.5))
     show.results(rows=8, text="a\nb")
@@ -53,7 +53,7 @@ def test_what_is_published_is_gathered(out: Path) -> None:
     assert said == {"results": {"rows": 8, "shape": [2, 3], "text": "a\nb"}, "measured": {"seconds": 0.5}}
 
 
-def test_only_what_json_has_is_published(out: Path) -> None:
+def test_values_without_json_form_are_errors(out: Path) -> None:
     with pytest.raises(ArgumentError, match="rows is a dict"):
         show.results(rows={})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="JSON"):
@@ -68,7 +68,7 @@ def drawn():
     return figure
 
 
-def test_the_same_picture_is_the_same_file(out: Path) -> None:
+def test_equal_figures_are_equal_files(out: Path) -> None:
     first = show.figure("a-line", drawn(), alt='a "line"')
     second = show.figure("a-line", drawn(), alt='a "line"')
     assert first == second
@@ -77,7 +77,7 @@ def test_the_same_picture_is_the_same_file(out: Path) -> None:
     assert 'alt="a &quot;line&quot;"' in first._repr_html_()
 
 
-def test_a_picture_has_no_background_and_asks_for_nothing(out: Path) -> None:
+def test_figure_is_transparent_and_has_no_external_references(out: Path) -> None:
     import re
     import xml.etree.ElementTree as ET
 
@@ -90,12 +90,12 @@ def test_a_picture_has_no_background_and_asks_for_nothing(out: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "a b", "../a", "a_b"])
-def test_names_of_figures_are_those_of_files(name: str) -> None:
+def test_invalid_figure_names_are_errors(name: str) -> None:
     with pytest.raises(ArgumentError, match="words in lower case"):
         show.figure(name, drawn(), alt="a line")
 
 
-def test_a_picture_needs_words() -> None:
+def test_figure_requires_an_alt_text() -> None:
     with pytest.raises(ArgumentError, match="needs an alt text"):
         show.figure("a-line", drawn(), alt=" ")
 
@@ -108,14 +108,14 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("colour", [*style.COLOURS, style.INK])
-def test_every_colour_stands_out_from_white_and_from_black(colour: str) -> None:
+def test_colours_have_contrast_on_white_and_black(colour: str) -> None:
     dark, light = luminance("#14181d"), luminance("#ffffff")
     least = 4 if colour == style.INK else 2.4
     assert (light + 0.05) / (luminance(colour) + 0.05) >= least
     assert (luminance(colour) + 0.05) / (dark + 0.05) >= least
 
 
-def test_a_table_has_a_line_for_each_row() -> None:
+def test_table_has_one_line_per_row() -> None:
     made = show.table([{"name": "<a>", "n": 1000}, {"name": "b", "n": np.float32(0.5)}])
     assert str(made) == "name  n\n<a>   1,000\nb     0.5"
     assert made._repr_html_().count("<tr>") == 3

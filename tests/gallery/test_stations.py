@@ -7,7 +7,7 @@ from exzarr.errors import ArgumentError
 from exzarr.gallery.stations import UNITS, dew_point, hours_of, month_of_data, network
 
 
-def test_a_month_has_all_its_hours_for_all_stations() -> None:
+def test_month_has_all_hours_for_all_stations() -> None:
     stations = network(5, seed=1)
     made = month_of_data(stations, "2024-02", seed=1)
     assert set(made) == set(UNITS)
@@ -18,7 +18,7 @@ def test_a_month_has_all_its_hours_for_all_stations() -> None:
     )  # fmt: skip
 
 
-def test_the_seed_and_the_month_say_which() -> None:
+def test_data_depend_on_seed_and_month() -> None:
     stations = network(3)
     first = month_of_data(stations, "2024-01")["temperature"]
     assert np.array_equal(first, month_of_data(stations, "2024-01")["temperature"])
@@ -26,7 +26,7 @@ def test_the_seed_and_the_month_say_which() -> None:
     assert not np.array_equal(first, month_of_data(stations, "2025-01")["temperature"])
 
 
-def test_weather_is_like_weather() -> None:
+def test_weather_is_plausible() -> None:
     stations = network(20)
     january, july = month_of_data(stations, "2024-01"), month_of_data(stations, "2024-07")
     assert july["temperature"].mean() > january["temperature"].mean() + 10
@@ -38,7 +38,7 @@ def test_weather_is_like_weather() -> None:
         network(0)
 
 
-def test_dew_points_are_those_of_the_tables() -> None:
+def test_dew_points_match_published_values() -> None:
     # https://en.wikipedia.org/wiki/Dew_point, and by definition at 100 %.
     assert dew_point(np.array([20.0, 30.0, -5.0]), np.array([50.0, 100.0, 100.0])) == pytest.approx(
         [9.27, 30, -5], abs=0.05

@@ -7,7 +7,7 @@ from exzarr.errors import ArgumentError
 from exzarr.gallery.terrain import terrain
 
 
-def test_heights_are_those_of_a_landscape() -> None:
+def test_heights_are_smooth_and_in_range() -> None:
     heights = terrain((120, 160), seed=3)
     assert heights.shape == (120, 160)
     assert heights.dtype == np.float32
@@ -17,11 +17,11 @@ def test_heights_are_those_of_a_landscape() -> None:
     assert np.abs(np.diff(heights, axis=0)).mean() < 0.2 * heights.std()
 
 
-def test_the_seed_says_which() -> None:
+def test_terrain_depends_on_the_seed() -> None:
     assert np.array_equal(terrain((30, 40), seed=1), terrain((30, 40), seed=1))
     assert not np.array_equal(terrain((30, 40), seed=1), terrain((30, 40), seed=2))
 
 
-def test_a_line_is_no_landscape() -> None:
+def test_too_small_shape_is_an_error() -> None:
     with pytest.raises(ArgumentError, match="at least 2 × 2"):
         terrain((1, 100))

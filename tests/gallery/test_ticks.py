@@ -60,7 +60,7 @@ def tick_arrays(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(made=tick_arrays(), length=st.one_of(st.integers(1, 50), st.integers(50, 200_000)), data=st.data())
-def test_bars_of_any_length_in_chunks_of_any_shape(
+def test_bars_equal_pandas_for_any_length_and_chunks(
     made: tuple[np.ndarray, np.ndarray], length: int, data: st.DataObject
 ) -> None:
     ticks, time = made
@@ -70,7 +70,7 @@ def test_bars_of_any_length_in_chunks_of_any_shape(
     check(bars(array, time, every, workers=2), ticks, time, every)
 
 
-def test_a_market_of_three_days(tmp_path: Path) -> None:
+def test_bars_of_a_market_of_three_days(tmp_path: Path) -> None:
     time = session_times("2024-03-07", 3)
     ticks = np.concatenate([*Market(3, seed=5).sessions(3)])
     array = exzarr.create_array(tmp_path / "t.zarr", data=ticks, chunks=(7000, 2, 4), shards=(14000, 4, 4))
@@ -80,14 +80,14 @@ def test_a_market_of_three_days(tmp_path: Path) -> None:
     check(few, ticks[:, 1:3], time, np.timedelta64(1, "h"))
 
 
-def test_the_tick_is_smaller_than_a_second() -> None:
+def test_bars_shorter_than_a_second() -> None:
     time = np.datetime64("2024-01-02T09:30:00", "ms") + np.arange(0, 5000, 250).astype("m8[ms]")
     ticks = np.random.default_rng(0).uniform(1, 2, (20, 1, 2))
     array = exzarr.create_array(MemoryStore(), data=ticks, chunks=(3, 1, 2))
     check(bars(array, time, np.timedelta64(500, "ms")), ticks, time, np.timedelta64(500, "ms"))
 
 
-def test_integers_as_times_and_other_fields() -> None:
+def test_bars_with_integer_times_and_other_fields() -> None:
     """Block numbers, say: a bar is each 10 of them, counted from 0."""
     ticks = np.arange(24, dtype="i4").reshape(6, 1, 4)
     array = exzarr.create_array(MemoryStore(), data=ticks, chunks=(4, 1, 4))
@@ -100,7 +100,7 @@ def test_integers_as_times_and_other_fields() -> None:
     assert made.trades[:, 0].tolist() == [2, 1, 2, 1]
 
 
-def test_no_ticks_no_bars() -> None:
+def test_no_ticks_give_no_bars() -> None:
     array = exzarr.create_array(MemoryStore(), shape=(0, 2, 2), chunks=(4, 2, 2), dtype="f8")
     made = bars(array, np.empty(0, "M8[s]"), np.timedelta64(1, "m"))
     assert all(getattr(made, name).shape == (0, 2) for name in COLUMNS)
@@ -119,7 +119,7 @@ def test_no_ticks_no_bars() -> None:
         ((6, 1, 2), (6, 1, 2), {"symbols": slice(1, 1)}, "symbols"),
     ],
 )
-def test_what_cannot_be_made_bars_of(
+def test_invalid_bar_arguments_are_errors(
     shape: tuple[int, ...], chunks: tuple[int, ...], options: dict[str, Any], says: str
 ) -> None:
     array = exzarr.create_array(MemoryStore(), shape=shape, chunks=chunks, dtype="f8")
@@ -128,7 +128,7 @@ def test_what_cannot_be_made_bars_of(
         bars(array, given.pop("time"), given.pop("length"), **given)
 
 
-def test_a_market_is_the_same_for_the_same_seed_and_looks_like_one() -> None:
+def test_market_depends_on_the_seed_and_is_plausible() -> None:
     one, other = next(Market(8, seed=1).sessions(1)), next(Market(8, seed=1).sessions(1))
     np.testing.assert_array_equal(one, other)
     assert not np.array_equal(one, next(Market(8, seed=2).sessions(1)), equal_nan=True)
@@ -143,7 +143,7 @@ def test_a_market_is_the_same_for_the_same_seed_and_looks_like_one() -> None:
     assert (np.diff(paid.mean(axis=0)) < 0).all()
 
 
-def test_sessions_leave_weekends_out() -> None:
+def test_sessions_skip_weekends() -> None:
     time = session_times("2024-03-08", 2)  # a Friday
     assert time[0] == np.datetime64("2024-03-08T09:30:00")
     assert time[SECONDS] == np.datetime64("2024-03-11T09:30:00")

@@ -13,7 +13,7 @@ from exzarr.errors import ArgumentError
 from exzarr.gallery.workspace import SIZE, Workspace, full_size, size
 
 
-def test_it_goes_away_with_its_last_holder() -> None:
+def test_workspace_is_removed_with_its_last_reference() -> None:
     work = Workspace("trial")
     path = work.path
     (work / "a").mkdir()
@@ -27,7 +27,7 @@ def test_it_goes_away_with_its_last_holder() -> None:
     assert not path.exists()
 
 
-def test_closing_it_twice_is_fine() -> None:
+def test_workspace_can_be_closed_twice() -> None:
     work = Workspace()
     work.close()
     work.close()
@@ -35,14 +35,14 @@ def test_closing_it_twice_is_fine() -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "1 / 0"])
-def test_it_goes_away_with_the_process(tmp_path: Path, ending: str) -> None:
+def test_workspace_is_removed_when_the_process_ends(tmp_path: Path, ending: str) -> None:
     source = f"from exzarr.gallery.workspace import Workspace\nw = Workspace()\n(w / 'a').write_text('b')\n{ending}"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", source], env=environment, check=False, capture_output=True)
     assert [*tmp_path.iterdir()] == []
 
 
-def test_the_environment_says_how_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_sets_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SIZE, raising=False)
     assert size(1, full=2) == 1
     monkeypatch.setenv(SIZE, "full")

@@ -74,20 +74,20 @@ def pages(site: Path) -> Iterator[tuple[Path, Page]]:
         yield path, Page(path)
 
 
-def test_every_document_has_a_page_and_nothing_else_is_left(site: Path) -> None:
+def test_every_document_has_a_page_and_old_pages_are_removed(site: Path) -> None:
     names = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
     documents = {str(Site.of_repository().address(path)) for path in Site.of_repository().documents}
     assert names == {"index.html", f"notebooks/{NAME}.html", *documents}
 
 
-def test_pages_are_sound_and_say_what_their_pictures_show(site: Path) -> None:
+def test_pages_are_valid_and_pictures_have_alt_texts(site: Path) -> None:
     for path, page in pages(site):
         assert (page.misfits, page.open) == ([], []), path
         assert page.tags.count("h1") == 1, path
         assert page.without_alt == 0, path
 
 
-def test_nothing_is_fetched_from_anywhere_and_nothing_runs(site: Path) -> None:
+def test_pages_fetch_nothing_and_run_no_scripts(site: Path) -> None:
     for path, page in pages(site):
         assert [
             one for one in page.resources if not one.startswith("data:image/") and urlsplit(one).scheme
@@ -99,7 +99,7 @@ def test_nothing_is_fetched_from_anywhere_and_nothing_runs(site: Path) -> None:
     assert "@import" not in style
 
 
-def test_links_lead_to_pages_and_to_places_on_them(site: Path) -> None:
+def test_links_lead_to_existing_pages_and_anchors(site: Path) -> None:
     known = {path.resolve(): page for path, page in pages(site)}
     wrong = []
     for path, page in known.items():
@@ -113,7 +113,7 @@ def test_links_lead_to_pages_and_to_places_on_them(site: Path) -> None:
     assert wrong == []
 
 
-def test_the_front_page_shows_the_notebook_with_a_picture_its_article_and_all_guides(site: Path) -> None:
+def test_front_page_links_notebook_picture_article_and_all_guides(site: Path) -> None:
     page = Page(site / "index.html")
     assert f"notebooks/{NAME}.html" in page.links
     assert "articles/01-first-zarr-array.html" in page.links
@@ -123,7 +123,7 @@ def test_the_front_page_shows_the_notebook_with_a_picture_its_article_and_all_gu
     assert guides <= {*page.links}
 
 
-def test_the_notebook_s_page_has_what_it_showed(site: Path) -> None:
+def test_notebook_page_has_figures_checks_and_controls(site: Path) -> None:
     text = (site / "notebooks" / f"{NAME}.html").read_text(encoding="utf-8")
     assert text.count('<img class="exzarr-figure"') == 3
     assert "<li>zarr-python reads the same values</li>" in text
@@ -132,7 +132,7 @@ def test_the_notebook_s_page_has_what_it_showed(site: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_shows_it_from_the_disk(site: Path, scheme: str) -> None:
+def test_browser_shows_the_site_offline(site: Path, scheme: str) -> None:
     chromium()
     said: list[str] = []
     with new_page(color_scheme=scheme, offline=True) as page:

@@ -28,19 +28,19 @@ from website.controls import plain_html
         (lambda: mo.ui.checkbox(value=True, label="first row"), 'type="checkbox" disabled checked'),
     ],
 )
-def test_a_control_shows_its_label_and_its_value(control, shown) -> None:
+def test_control_shows_its_label_and_value(control, shown) -> None:
     made = plain_html(control().text)
     assert "marimo" not in made
     assert shown in made
     assert re.search(r'<label class="control"><span>first row</span> ', made)
 
 
-def test_what_stands_around_controls_is_kept() -> None:
+def test_content_around_controls_is_kept() -> None:
     made = plain_html(mo.hstack([mo.ui.slider(0, 3, label="a"), mo.md("**text**")]).text)
     assert "marimo" not in made
     assert made.count("<label") == 1
     assert "<strong>text</strong>" in made
 
 
-def test_other_elements_leave_their_label() -> None:
+def test_other_elements_become_their_label() -> None:
     assert plain_html(mo.ui.button(label="press").text) == '<span class="control">press</span>'

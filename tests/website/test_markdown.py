@@ -11,7 +11,7 @@ pytest.importorskip(
 from website.markdown import Heading, code, code_styles, first_sentence, headings, render
 
 
-def test_headings_have_the_anchors_that_github_gives_them() -> None:
+def test_headings_have_the_anchors_of_github() -> None:
     text = "# One\n\n## What `explain` costs, *beforehand*\n\n### Deeper"
     assert '<h2 id="what-explain-costs-beforehand">' in render(text)
     assert headings(text) == [
@@ -19,19 +19,19 @@ def test_headings_have_the_anchors_that_github_gives_them() -> None:
     ]
 
 
-def test_links_and_pictures_lead_where_the_site_has_them() -> None:
+def test_links_and_pictures_use_addresses_of_the_site() -> None:
     there = {"a.md": "a.html", "b.png": "../b.png"}
     made = render("[*one* a](a.md), [two](src/two.py), ![three](b.png)", there.get)
     assert '<a href="a.html"><em>one</em> a</a>, two, <img src="../b.png" alt="three"' in made
 
 
-def test_markers_are_not_shown() -> None:
+def test_markers_are_removed() -> None:
     made = render("<!-- notebook: x -->\n# T\n\n| a |\n| --- |\n| <!--=n-->5<!--/--> |\n")
     assert "<!--" not in made
     assert "<td>5</td>" in made
 
 
-def test_code_is_coloured_and_escaped() -> None:
+def test_code_is_highlighted_and_escaped() -> None:
     made = render("```python\nif a < b: pass\n```\n\n```text\n<b>\n```\n\n```nonsense\nx\n```")
     assert '<span class="k">if</span>' in made
     assert "&lt;b&gt;" in made
@@ -40,7 +40,7 @@ def test_code_is_coloured_and_escaped() -> None:
     )
 
 
-def test_colours_of_code_are_for_light_and_for_dark() -> None:
+def test_code_has_light_and_dark_colours() -> None:
     light, _, dark = code_styles().partition("@media (prefers-color-scheme: dark)")
     assert ".code .k" in light
     assert ".code .k" in dark
@@ -55,5 +55,5 @@ def test_colours_of_code_are_for_light_and_for_dark() -> None:
         ("# T\n", ""),
     ],
 )
-def test_a_page_s_first_sentence(text: str, sentence: str) -> None:
+def test_first_sentence_of_a_page(text: str, sentence: str) -> None:
     assert first_sentence(text) == sentence

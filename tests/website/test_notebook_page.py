@@ -31,7 +31,7 @@ def shown(kind: str, text: str) -> dict[str, Any]:
     return {"output_type": "display_data", "data": {kind: [text]}}
 
 
-def test_text_follows_text_and_the_header_is_left_out() -> None:
+def test_cells_keep_their_order_and_the_header_is_omitted() -> None:
     cells = (cell("import x"), markdown("# Title\n\nSummary."), markdown("## First\n\nText."))
     made = body(cells, str)
     assert "Summary" not in made
@@ -39,7 +39,7 @@ def test_text_follows_text_and_the_header_is_left_out() -> None:
     assert [one.anchor for one in contents(cells)] == ["first"]
 
 
-def test_checks_are_a_list_and_the_rest_is_as_it_was_printed() -> None:
+def test_checks_become_a_list_and_other_output_is_kept() -> None:
     made = body((cell("f()", printed("checked: a < b\n\x1b[1mthe rest\x1b[0m\nchecked: c\n")),), str)
     assert '<ul class="checks"><li>a &lt; b</li><li>c</li></ul>' in made
     assert '<pre class="printed" tabindex="0">the rest</pre>' in made
@@ -62,11 +62,11 @@ def test_checks_are_a_list_and_the_rest_is_as_it_was_printed() -> None:
         (shown("text/plain", "a < b"), "a &lt; b"),
     ],
 )
-def test_whatever_a_cell_shows_is_shown(output: dict[str, Any], found: str) -> None:
+def test_every_kind_of_output_is_shown(output: dict[str, Any], found: str) -> None:
     assert found in body((cell("f()", output),), str)
 
 
-def test_hidden_code_is_hidden_and_what_it_shows_is_not() -> None:
+def test_hidden_code_is_omitted_and_its_output_is_kept() -> None:
     made = body((cell("secret()", shown("text/html", "<b>open</b>"), hidden=True),), str)
     assert "secret" not in made
     assert "<b>open</b>" in made

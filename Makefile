@@ -1,5 +1,5 @@
-# Needs python3 >= 3.11 with pip and venv; nothing else, and no compiler. Node, where it is there,
-# adds the tests against zarrita.js and Azurite. Every target sets up what it needs in .venv, once.
+# Requires python3 >= 3.11 with pip and venv, and no compiler. With Node.js, the tests also use zarrita.js and Azurite.
+# Each target installs what it needs into .venv, once.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,41 +17,41 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test lint format bench gallery articles soak clean
 .DEFAULT_GOAL := help
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
 	    printf '  make %-8s %s\n' "$$name" "$$what"; done
-	@printf '\n  make test PYTHON=python3.12 VENV=.venv312   another Python\n'
-	@printf '  make test ARGS="tests/stores -k zip"        arguments for the command behind a target\n'
+	@printf '\n  make test PYTHON=python3.12 VENV=.venv312   use another Python\n'
+	@printf '  make test ARGS="tests/stores -k zip"        pass arguments to the command of a target\n'
 
-demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map of it
+demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map
 	@$(BIN)/exzarr demo $(ARGS)
 
-test: $(VENV)/.installed-test $(NODE_MODULES) ## all tests
+test: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) $(ARGS)
 
-lint: $(VENV)/.installed-lint ## ruff, mypy, and which room may import which
+lint: $(VENV)/.installed-lint ## run ruff, mypy and import-linter
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check . || { echo "make format does that" >&2; exit 1; }
+	@$(BIN)/ruff format --quiet --check . || { echo "files are not formatted: run make format" >&2; exit 1; }
 	@$(BIN)/mypy
 	@report=$$($(BIN)/lint-imports 2>&1) || { echo "$$report" >&2; exit 1; }; echo "$$report" | tail -n 1
 
-format: $(VENV)/.installed-lint ## rewrite the sources as lint wants them
+format: $(VENV)/.installed-lint ## format the sources and apply the fixes of ruff
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.installed-bench ## exzarr beside its peers; QUICK=1 takes under a minute
+bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes under a minute
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-gallery: $(VENV)/.installed-gallery ## run all notebooks; put them, articles and guides into build/site
+gallery: $(VENV)/.installed-gallery ## run all notebooks, and build the site in build/site
 	@$(BIN)/python -m website build $(ARGS)
 
-articles: $(VENV)/.installed-gallery ## run the notebooks; put their numbers and figures into docs/articles
+articles: $(VENV)/.installed-gallery ## run all notebooks, and update numbers and figures in docs/articles
 	@$(BIN)/python -m website articles $(ARGS)
 
-# Rounds of the property tests, each with a seed of its own that its failures can be repeated with.
-soak: $(VENV)/.installed-test ## property tests, kills and fuzzers with ever new examples, for SOAK_MINUTES=10
+# Rounds of property tests. Each round prints its seed, so you can repeat a failure.
+soak: $(VENV)/.installed-test ## run property tests, kill tests and fuzzers with new examples, for SOAK_MINUTES=10
 	@$(MAKE) --no-print-directory $(VENV)/.installed-fuzz \
-	    || echo "atheris is not to be had here: the fuzzers change their inputs at random" >&2
+	    || echo "atheris is not available: the fuzzers change their inputs at random" >&2
 	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 	    seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
@@ -65,15 +65,15 @@ soak: $(VENV)/.installed-test ## property tests, kills and fuzzers with ever new
 	    $(BIN)/python -m tests.fuzz --seconds 60 --seed $$seed || exit 1; \
 	done
 
-clean: ## remove what the other targets made
+clean: ## remove the output of all other targets
 	rm -rf "$(VENV)" build dist tests/js/node_modules tests/azurite/node_modules
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# ---------------------------------------------------------------- setting up
+# ---------------------------------------------------------------- set-up
 
-# One stamp a set of extras, so that each target installs what it needs and no more.
-# Wheels only: a package without one would need a compiler.
+# One stamp per set of extras: each target installs only what it needs.
+# Only wheels, because a source package may require a compiler.
 $(VENV)/.installed-%: pyproject.toml $(VENV)/.created
 	@echo "installing exzarr[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --only-binary=:all: --editable ".[$*]"
@@ -83,14 +83,14 @@ $(VENV)/.installed-%: pyproject.toml $(VENV)/.created
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "exzarr needs Python 3.11 or newer, and $(PYTHON) is not: name another with PYTHON=" >&2; exit 1; }
+	    echo "exzarr requires Python 3.11 or newer, and $(PYTHON) is older: choose another with PYTHON=" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Without npm, or where it fails, the tests that need zarrita.js or Azurite are skipped and say why.
+# Without npm, or if npm fails, the tests that require zarrita.js or Azurite are skipped with a reason.
 $(NODE_MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null; then \
-	    echo "installing what $*/package.json names"; \
+	    echo "installing the packages of $*/package.json"; \
 	    (cd $* && npm ci --silent && touch node_modules/.package-lock.json) \
-	        || echo "npm could not install it: the tests that need it are skipped" >&2; \
+	        || echo "npm failed: tests that require these packages are skipped" >&2; \
 	fi

@@ -1,4 +1,4 @@
-"""What all tests share: how hypothesis runs, and oracles that are not Python."""
+"""Shared fixtures: hypothesis profiles, servers, and oracles in other languages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Which examples hypothesis draws. No profile has a deadline: the machines that run this are shared.
-#   ci    (default) the same examples in every run, so that a red run is red for everyone
-#   dev   new examples in every run; failures are remembered in .hypothesis/
-#   soak  as dev, and many more of them: `make soak`
+# Hypothesis profiles. None has a deadline, because the test machines are shared.
+#   ci    (default) the same examples in every run, so a failure is reproducible
+#   dev   new examples in every run; failures are stored in .hypothesis/
+#   soak  like dev, with many more examples: `make soak`
 settings.register_profile(
     "ci",
     deadline=None,
@@ -40,16 +40,16 @@ JS = Path(__file__).parent / "js"
 
 
 class Zarrita:
-    """Reads stores on disk with zarrita.js, under node."""
+    """Reads stores on disk with zarrita.js in Node.js."""
 
     def __init__(self, node: str) -> None:
         self._node = node
 
     def read(self, store: str | os.PathLike[str], *paths: str) -> list[dict[str, Any]]:
-        """Each array of `paths` (the root where there are none) as zarrita.js sees it.
+        """Read each array of `paths` (default: the root) with zarrita.js.
 
         The dicts have `shape`, `dtype` (zarrita's name), `dimension_names`, `attributes`, and `data`: an
-        ndarray of that shape, of objects where zarrita's data type is a string or unknown to NumPy.
+        ndarray of that shape. Its elements are objects if zarrita's data type is a string or unknown to NumPy.
         """
         command = [self._node, str(JS / "read.mjs"), os.fspath(store), *paths]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -61,7 +61,7 @@ class Zarrita:
     def _decode(array: dict[str, Any]) -> dict[str, Any]:
         try:
             dtype = np.dtype(array["dtype"])
-        except TypeError:  # "string", "v2:U5", "v2:object": zarrita's own names
+        except TypeError:  # zarrita's own names: "string", "v2:U5", "v2:object"
             dtype = np.dtype(object)
         values = array["data"]
         if dtype.kind in "iu":
@@ -75,7 +75,7 @@ class Zarrita:
 
 @pytest.fixture(scope="session")
 def zarrita() -> Zarrita:
-    """zarrita.js as an oracle; skips where node or zarrita is not installed (`make test` installs it)."""
+    """zarrita.js as an oracle. Skip if node or zarrita is missing (`make test` installs zarrita)."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
@@ -86,7 +86,7 @@ def zarrita() -> Zarrita:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Any]:
-    """A real S3 server (`tests.object_servers`), one for each of xdist's workers."""
+    """A real S3 server (`tests.object_servers`), one per xdist worker."""
     pytest.importorskip("obstore")
     pytest.importorskip("moto")
     from tests import object_servers
@@ -97,7 +97,7 @@ def s3_server() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def azure_server() -> Iterator[Any]:
-    """A real Azure server; skips where node or Azurite is not installed (`make test` installs Azurite)."""
+    """A real Azure server. Skip if node or Azurite is missing (`make test` installs Azurite)."""
     pytest.importorskip("obstore")
     from tests import object_servers
 
@@ -111,13 +111,13 @@ def azure_server() -> Iterator[Any]:
 
 @pytest.fixture(params=["s3", "azure"])
 def object_server(request: pytest.FixtureRequest) -> Any:
-    """Each of them."""
+    """Each object server: S3 and Azure."""
     return request.getfixturevalue(f"{request.param}_server")
 
 
 @pytest.fixture
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run Python source in a process of its own, with this process's interpreter."""
+    """A function that runs Python source in a separate process, with the same interpreter."""
 
     def run(source: str, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", source, *args]

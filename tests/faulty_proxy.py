@@ -1,4 +1,4 @@
-"""An HTTP proxy that loses, breaks and delays what passes through it, by a plan."""
+"""An HTTP proxy that loses, breaks and delays requests according to a plan."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ ACCESS_DENIED = (
 
 
 class FaultyProxy:
-    """Before one server.
+    """A proxy for one server.
 
     Attributes
     ----------
     plan
-        What happens to the next requests, one after the other: a status (503, 429), ``reset`` (before it has
-        reached the server), ``lost`` (after it took effect), ``cut`` (half of the body), ``trickle`` (a byte now and
-        then, for as long as somebody listens), ``hang`` (no answer, though it took effect), ``""`` (nothing).
+        Faults of the next requests, in order: a status (503, 429), ``reset`` (before the request reaches the server),
+        ``lost`` (after it took effect), ``cut`` (half of the body), ``trickle`` (single bytes until the client
+        disconnects), ``hang`` (no response, although it took effect), ``""`` (no fault).
     seen
         Method and path of each request.
     deny
-        Requests whose path holds this are answered with 403.
+        Requests whose path contains this text get status 403.
     """
 
     def __init__(self, endpoint: str, behind: str) -> None:
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
         while not self.proxy.over.wait(0.05):
             if trickle:
-                self.wfile.write(b" ")  # an error, once nobody listens any more
+                self.wfile.write(b" ")  # raises an error after the client disconnects
                 self.wfile.flush()
             elif not self._is_open():
                 break
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reset(self) -> None:
         self.wfile.flush()
-        # Closing with nothing to linger for is a reset, and not an orderly end.
+        # With a linger time of 0, close() resets the connection.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
@@ -158,12 +158,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *args: Any) -> None:
-        pass  # the other side has gone, as planned
+        pass  # the client disconnected, as planned
 
 
 @contextmanager
 def faulty_proxy(behind: str) -> Iterator[FaultyProxy]:
-    """A proxy before the server at `behind`."""
+    """Run a proxy for the server at `behind`."""
     handler = type("Handler", (_Handler,), {})
     server = _Server(("127.0.0.1", 0), handler)
     handler.proxy = FaultyProxy(f"http://127.0.0.1:{server.server_address[1]}", behind)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Real HTTP servers that speak the languages of object stores, each in a process of its own: moto's S3, Azurite."""
+"""HTTP servers with the protocols of object stores (moto's S3, Azurite), each in a separate process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 _SIGNED = f"AWS4-HMAC-SHA256 Credential={KEY_ID}/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-"""Of every Azurite: https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key."""
+"""Well-known key of every Azurite: https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key."""
 AZURITE = Path(__file__).parent / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 _numbers = count()
@@ -50,37 +50,37 @@ def open_store(told=sys.argv[1]):
     url, kind, options = json.loads(told)
     return exzarr.stores.ObjectStore(url, options=getattr(exzarr.stores, kind)(**options))
 """
-"""The beginning of a program that opens the store that `ObjectServer.told` tells it of, as its first argument."""
+"""First lines of a program that opens the store described by its first argument (see `ObjectServer.told`)."""
 
 
 @dataclass(frozen=True)
 class ObjectServer:
-    """Where one is."""
+    """A running object server."""
 
     endpoint: str
     scheme: ClassVar[str]
 
     def make_bucket(self) -> str:
-        """A new, empty bucket."""
+        """Create an empty bucket and return its name."""
         raise NotImplementedError
 
     def options(self, **more: Any) -> Any:
-        """How to connect."""
+        """Return the connection options."""
         raise NotImplementedError
 
     def store(self, path: str = "", **more: Any) -> Any:
-        """An `ObjectStore` in a new bucket."""
+        """Return an `ObjectStore` in a new bucket."""
         from exzarr.stores import ObjectStore
 
         return ObjectStore(f"{self.scheme}://{self.make_bucket()}/{path}", options=self.options(), **more)
 
     def told(self, store: Any) -> str:
-        """What a process is told to open the same store: see `OPEN`."""
+        """Describe `store` for another process, which opens it with `OPEN`."""
         raise NotImplementedError
 
 
 class S3Server(ObjectServer):
-    """moto's."""
+    """The S3 server of moto."""
 
     scheme = "s3"
 
@@ -106,7 +106,7 @@ class S3Server(ObjectServer):
 
 
 class AzureServer(ObjectServer):
-    """Azurite."""
+    """The Azure server Azurite."""
 
     scheme = "az"
 
@@ -141,7 +141,7 @@ class AzureServer(ObjectServer):
         return json.dumps([store.url, "AzureOptions", self._access()])
 
 
-# moto looks whether a put's condition holds, and then puts: here nobody can come in between, as in S3.
+# moto checks the condition of a put before the put. The lock makes both steps atomic, as in S3.
 _MOTO = """
 import sys, threading
 from moto.server import DomainDispatcherApplication, create_backend_app

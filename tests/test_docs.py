@@ -1,8 +1,8 @@
-"""What the documentation says is done, not only read: snippets run, commands too, links lead somewhere.
+"""Tests of the documentation: snippets and commands run, and links and names exist.
 
-The Python blocks of a file run one after the other in one namespace, in an empty folder, `pycon`
-blocks as doctests, and of `console` blocks the lines that start with ``$ exzarr``. What is shown as output
-must be what comes out (``...`` stands for anything).
+The Python blocks of a file run in order, in one namespace and an empty folder. `pycon` blocks run as doctests. In
+`console` blocks, the lines that start with ``$ exzarr`` run. The output must equal the documented output (``...``
+matches any text).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 OPTIONAL = set(
     "cloudpickle dask distributed fsspec matplotlib ml_dtypes obstore rich tensorstore torch typer xarray zarr".split()
 )
-"""Blocks that import one of these are left out where it is not installed."""
+"""Optional libraries. Blocks that import a missing one are skipped."""
 GENERATED = {ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"}
 """Written by ``make bench``."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -45,7 +45,7 @@ def name_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between two fences; `line` is the number of its first line."""
+    """The text between two fences; `line` is the number of its first line."""
 
     language: str
     text: str
@@ -53,7 +53,7 @@ class Block:
 
     @property
     def missing(self) -> bool:
-        """Whether it needs a library that is not installed."""
+        """Whether the block requires a library that is not installed."""
         wanted = set(re.findall(r"^(?:>>> )?\s*(?:import|from)\s+(\w+)", self.text, re.MULTILINE))
         return any(importlib.util.find_spec(module) is None for module in wanted & OPTIONAL)
 
@@ -84,11 +84,11 @@ def test_snippets_and_commands_of_the_page_work(
     monkeypatch.chdir(tmp_path)
     # Some figures depend on the number of threads.
     monkeypatch.setattr(config, "_process", config.Config(workers=2))
-    # A module, as dataclasses look for the one they are defined in.
+    # Snippets need a module, because dataclasses look up the module of their definition.
     module = ModuleType("snippets")
     monkeypatch.setitem(sys.modules, "snippets", module)
     namespace = vars(module)
-    if importlib.util.find_spec("cloudpickle"):  # a module that nobody else can import, as a notebook is none
+    if importlib.util.find_spec("cloudpickle"):  # other processes cannot import the module
         import cloudpickle
 
         cloudpickle.register_pickle_by_value(module)
@@ -121,7 +121,7 @@ def run_doctest(path: Path, block: Block, namespace: dict[str, Any]) -> None:
 
 
 class Checker(doctest.OutputChecker):
-    """Takes any figure where it depends on how well a compressor did."""
+    """Ignores numbers that depend on the compressor."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         return super().check_output(sizeless(want), sizeless(got), optionflags)
@@ -137,14 +137,14 @@ def sizeless(text: str) -> str:
 
 
 def commands(block: Block) -> Iterator[tuple[str, str]]:
-    """The commands of a console block, each with the output that is shown."""
+    """Yield the commands of a console block, each with its documented output."""
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         command, _, shown = part.replace("\\\n", " ").partition("\n")
         yield command, shown
 
 
 def run_command(where: str, command: str, shown: str) -> None:
-    """Run a line that starts with exzarr. Where an error is shown, it must fail."""
+    """Run a command that starts with exzarr. It must fail if the documented output is an error."""
     words = shlex.split(command, comments=True)
     if words[0] != "exzarr":
         assert words[0] in ("make", "pip", "python", "git", "cd"), f"{where}: {command}"
@@ -203,12 +203,12 @@ def test_store_of_the_guide_passes_the_store_suite(tmp_path: Path) -> None:
 
 
 def prose(path: Path) -> str:
-    """A page without its blocks."""
+    """Return the text of a page without its blocks."""
     return re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(path: Path) -> set[str]:
-    """What headings are called in links, by GitHub's rules."""
+    """Return the anchors of the headings, by GitHub's rules."""
     headings = re.findall(r"^#+ +(.+)$", prose(path), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -231,9 +231,9 @@ def test_relative_links_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_name_of_exzarr_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    if path.name == "007-names.md":  # its first column is about names that are gone
+    if path.name == "007-names.md":  # its first column lists old names
         text = re.sub(r"^\| `exzarr\.[\w.]+` \|", "|", text, flags=re.MULTILINE)
-    # Not in paths and addresses: `src/exzarr/...`, `.exzarr-tmp`.
+    # Ignore paths and addresses such as `src/exzarr/...` and `.exzarr-tmp`.
     names = set(re.findall(r"(?<![\w./-])exzarr\.([A-Za-z_][\w.]*\w)", text))
     assert [name for name in sorted(names) if not resolves(name)] == []
 

@@ -1,6 +1,6 @@
-"""The tables of docs/guides/codecs-and-data-types.md: every "yes" is a library that reads what exzarr wrote.
+"""The tables of docs/guides/codecs-and-data-types.md: a library with a "yes" reads the arrays of exzarr.
 
-A "no" is not tested: nobody minds if another library has learned something since.
+A "no" is not tested, because newer versions of a library may read more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.conftest import Zarrita
 PAGE = Path(__file__).parents[1] / "docs" / "guides" / "codecs-and-data-types.md"
 AnyArray = npt.NDArray[Any]
 
-# What a codec needs to be told; the values survive all of these
+# Required configurations of codecs. All of them preserve the values.
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "bitround": {"keepbits": 10},
     "cast_value": {"data_type": "int16"},
@@ -52,7 +52,7 @@ DTYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One data type or codec of a table, and what the table says of the peers."""
+    """One data type or codec of a table, with the entries for the peers."""
 
     kind: str
     zarr_format: Any
@@ -76,11 +76,11 @@ class Row:
 
     @property
     def values(self) -> AnyArray:
-        """What is written: 5 × 4 elements."""
+        """The written values: 5 × 4 elements."""
         return sample(self.dtype)
 
     def write(self, path: Path) -> AnyArray:
-        """Store an array at `path`; returns what must be read."""
+        """Store an array at `path`, and return the expected values."""
         values = self.values
         options: dict[str, Any] = {"chunks": (3, 4)}
         if self.kind == "codec":
@@ -129,9 +129,9 @@ def rows() -> list[Row]:
     found: list[Row] = []
     zarr_format, header, before = 0, "", ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
-        told = re.fullmatch(r"(?:### )?Zarr v([23]):?", line)
-        if told:
-            zarr_format = int(told[1])
+        version = re.fullmatch(r"(?:### )?Zarr v([23]):?", line)
+        if version:
+            zarr_format = int(version[1])
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         begins, before = not before.startswith("|"), line
         if not line.startswith("|") or cells[0].startswith("---"):
@@ -139,7 +139,7 @@ def rows() -> list[Row]:
         if cells[0] in ("data type", "codec"):
             header = cells[0]
             continue
-        if begins:  # another table
+        if begins:  # a new table begins
             header = ""
         if not header:
             continue
@@ -196,20 +196,22 @@ PROMISES = [(peer, row) for peer in READERS for row in ROWS if not row.peers[pee
 
 @pytest.mark.parametrize(("peer", "row"), PROMISES, ids=str)
 def test_peer_reads_the_array_as_the_table_says(peer: str, row: Row, tmp_path: Path) -> None:
-    told = row.peers[peer]
-    if told == "3.4" and tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 4):
+    entry = row.peers[peer]
+    if entry == "3.4" and tuple(map(int, zarr.__version__.split(".")[:2])) < (3, 4):
         pytest.skip(f"zarr-python {zarr.__version__} does not have it yet")
-    assert told in ("yes", "3.4")
+    assert entry in ("yes", "3.4")
     wanted = row.write(tmp_path / "a.zarr")
     assert same(READERS[peer](tmp_path / "a.zarr", row.zarr_format), wanted)
 
 
 def test_zarrita_reads_the_arrays_as_the_table_says(tmp_path: Path, zarrita: Zarrita) -> None:
-    told = [row for row in ROWS if row.peers["zarrita"] == "yes"]
-    wanted = [row.write(tmp_path / str(number)) for number, row in enumerate(told)]
-    seen = zarrita.read(tmp_path, *[str(number) for number in range(len(told))])
+    readable = [row for row in ROWS if row.peers["zarrita"] == "yes"]
+    wanted = [row.write(tmp_path / str(number)) for number, row in enumerate(readable)]
+    seen = zarrita.read(tmp_path, *[str(number) for number in range(len(readable))])
     wrong = [
-        str(row) for row, got, value in zip(told, seen, wanted, strict=True) if not same(got["data"], value)
+        str(row)
+        for row, got, value in zip(readable, seen, wanted, strict=True)
+        if not same(got["data"], value)
     ]
     assert not wrong
 

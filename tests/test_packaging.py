@@ -1,4 +1,4 @@
-"""What is in the package, what it asks for, and what importing it costs."""
+"""Contents, dependencies and import time of the package."""
 
 from __future__ import annotations
 

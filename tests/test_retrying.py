@@ -1,4 +1,4 @@
-"""Which errors are tried again, when, and how often."""
+"""Retries: which errors, how often, and how long to wait."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_waits_without_jitter_are_exact() -> None:
 
 
 class Flaky:
-    """Fails `failures` times."""
+    """A function that fails `failures` times."""
 
     def __init__(self, failures: int, error: Exception) -> None:
         self.failures = failures
@@ -132,13 +132,13 @@ class Flaky:
         return args
 
 
-AT_ONCE: dict[str, Any] = {"wait_initial": 0.0, "wait_jitter": 0.0}
+WITHOUT_WAITING: dict[str, Any] = {"wait_initial": 0.0, "wait_jitter": 0.0}
 
 
 def test_call_returns_after_the_first_success() -> None:
     noted: list[Any] = []
     flaky = Flaky(2, StoreError("503"))
-    got = Retry(attempts=5, **AT_ONCE).call(flaky, 1, "x", note=lambda *what: noted.append(what))
+    got = Retry(attempts=5, **WITHOUT_WAITING).call(flaky, 1, "x", note=lambda *what: noted.append(what))
     assert got == (1, "x")
     assert flaky.calls == 3
     assert noted == [(1, 0.0, flaky.error), (2, 0.0, flaky.error)]
@@ -147,14 +147,14 @@ def test_call_returns_after_the_first_success() -> None:
 def test_call_raises_the_last_error_after_all_attempts() -> None:
     flaky = Flaky(9, StoreError("503"))
     with pytest.raises(StoreError, match="503"):
-        Retry(attempts=3, **AT_ONCE).call(flaky)
+        Retry(attempts=3, **WITHOUT_WAITING).call(flaky)
     assert flaky.calls == 3
 
 
 def test_call_raises_permanent_errors_without_a_retry() -> None:
     flaky = Flaky(9, CodecError("not zstd"))
     with pytest.raises(CodecError):
-        Retry(attempts=3, **AT_ONCE).call(flaky)
+        Retry(attempts=3, **WITHOUT_WAITING).call(flaky)
     assert flaky.calls == 1
 
 
@@ -169,7 +169,7 @@ def test_no_attempt_starts_after_the_deadline() -> None:
 
 @pytest.mark.parametrize("on", [ValueError, (KeyError, ValueError), lambda error: "worth" in str(error)])
 def test_on_accepts_a_class_classes_or_a_predicate(on: Any) -> None:
-    retry = Retry(on=on, attempts=2, **AT_ONCE)
+    retry = Retry(on=on, attempts=2, **WITHOUT_WAITING)
     assert retry.call(Flaky(1, ValueError("worth it"))) == ()
     with pytest.raises(OSError):
         retry.call(Flaky(1, OSError("no")))
@@ -204,7 +204,7 @@ def test_stop_wakes_all_waiting_threads() -> None:
     assert woken == [True] * 8
 
 
-def test_retry_is_frozen_and_hashable() -> None:
+def test_retry_is_frozen_and_picklable() -> None:
     retry = Retry(attempts=4)
     assert pickle.loads(pickle.dumps(retry)) == retry == Retry(attempts=4)
     with pytest.raises(FrozenInstanceError):

@@ -1,4 +1,4 @@
-"""Web servers of many kinds, each a real one on a free port: what they serve is a folder, and how is said by `Web`."""
+"""Real web servers on free ports. Each serves a folder, and `Web` describes its behaviour."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ HTML = "<!DOCTYPE html><html><head><title>Oops</title></head><body><h1>no such p
 
 @dataclass(slots=True)
 class Web:
-    """How a server behaves. Every default is what a plain server of files does.
+    """Behaviour of a web server. The defaults are those of a plain file server.
 
     Attributes
     ----------
     folder
-        What it serves.
+        The served folder.
     url
-        Where it is.
+        Its address.
     absent
-        Status of what is not there. Its body is HTML.
+        Status for missing files. The body is HTML.
     index
-        Folders are HTML pages with links to what they hold.
+        Whether folders are HTML pages with links to their entries.
     propfind, head
-        Status of these methods; None where they work (PROPFIND never does).
+        Status of these methods; None if they work (PROPFIND never does).
     chunked
-        Responses have no Content-Length.
+        Whether responses have no Content-Length.
     gzipped
-        Bodies are compressed, whatever the client accepts.
+        Whether bodies are compressed, even if the client does not accept it.
     total
-        What stands behind the slash in Content-Range; None for the size.
+        The text after the slash in Content-Range; None for the size.
     ranges
-        Whether ranges are served; else the whole value is.
+        Whether ranges are served. Otherwise the whole value is served.
     user
         ``user:password`` that every request must give.
     redirect
@@ -146,12 +146,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *args: Any) -> None:
-        pass  # the client has gone
+        pass  # the client disconnected
 
 
 @contextmanager
 def web_server(folder: Path, **behaviour: Any) -> Iterator[Web]:
-    """Serve `folder` on a free port. The behaviour may be changed while it runs."""
+    """Serve `folder` on a free port. Tests can change the behaviour while the server runs."""
     web = Web(folder, **behaviour)
     handler = type("Handler", (_Handler,), {"web": web, "wbufsize": -1})
     server = _Server(("127.0.0.1", 0), handler)

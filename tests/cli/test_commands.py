@@ -1,4 +1,4 @@
-"""The commands, over stores that zarr-python wrote."""
+"""The commands, on stores that zarr-python wrote."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def parsed(*arguments):
     assert result.stderr == ""
 
     def refuse(token):
-        raise ValueError(f"{token} is no JSON")
+        raise ValueError(f"{token} is not JSON")
 
     return json.loads(result.stdout, parse_constant=refuse)
 

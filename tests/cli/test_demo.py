@@ -1,4 +1,4 @@
-"""`exzarr demo`: the main job, on the real data, into a fresh folder."""
+"""`exzarr demo` on the real data, in a new folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ for _package in ("iris_sample_data", "h5netcdf", "h5py", "matplotlib"):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The demo's folder, and what it printed."""
+    """The demo's folder and its output."""
     folder = tmp_path_factory.mktemp("demo") / "out"
     result = CliRunner().invoke(app, ["demo", "--output", str(folder)])
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""`exzarr gallery`: what it lists, runs and says."""
+"""`exzarr gallery`: lists, runs and opens notebooks."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def test_unknown_notebook_name_is_an_error_of_one_line(command: str):
     assert done.stderr.count("\n") == 1
 
 
-def test_notebook_of_an_installed_package_is_copied_before_editing(
-    tmp_path: Path, monkeypatch, capsys
-):
+def test_notebook_of_an_installed_package_is_copied_before_editing(tmp_path: Path, monkeypatch, capsys):
     from exzarr._cli import gallery
 
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""`exzarr head` shows elements without a value as masked, by the conventions of CF and xarray."""
+"""`exzarr head` masks missing values, by the conventions of CF and xarray."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_missing_values_are_printed_as_dashes(tmp_path, dtype, attributes):
     assert "-999" not in shown.splitlines()[2]
     assert shown.splitlines()[2].split() == ["0", "1", "--"]
     assert "-- has no value: 1 of 4 elements are -999" in shown
-    assert "-999" in head(tmp_path / "a", "--json")  # nothing is left out for programs
+    assert "-999" in head(tmp_path / "a", "--json")  # JSON has the stored numbers
     assert head(tmp_path / "a", "-r", "0, 1").splitlines()[1] == "--"
 
 

@@ -46,7 +46,7 @@ def test_every_command_can_be_profiled(store, tmp_path, command):
     path = store / arguments[0]
     result = invoke("profile", "--json", command, path, *arguments[1:])
     report = json.loads(result.stdout)
-    assert result.stderr  # what the command prints
+    assert result.stderr  # the output of the command
     got = sum(request["bytes"] for request in report["requests"] if request["kind"] in ("get", "range"))
     assert got > 0
     if command == "head":

@@ -1,4 +1,4 @@
-"""What commands say: help, hints, exit statuses, and terminals that lack characters."""
+"""Help, hints and exit statuses of the commands, and terminals that lack characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from exzarr.errors import StoreError
 
 SOURCE = str(Path(exzarr.__file__).parents[1])
 PYTHON = re.compile(r"\b\w+=(True|False|None|\[|\(|')|\bmode '|exzarr\.\w+\(|\w+Options\(|storage_options")
-"""What only those who write Python can use."""
+"""Hints that apply only to Python."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_help_shows_flags_without_values_and_fits_80_columns(command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["inf", "x"], "Did you mean 'info'?"),
         (["lab", "chunk", "x"], "Did you mean 'chunks'?"),
@@ -79,10 +79,10 @@ def test_help_shows_flags_without_values_and_fits_80_columns(command):
         (["info", "s3:/bucket/x"], "a URL has two: s3://bucket/x"),
     ],
 )  # fmt: skip
-def test_misspelt_argument_is_wrong_usage_and_suggests_the_nearest(path, tmp_path, arguments, said):
+def test_misspelt_argument_is_wrong_usage_and_suggests_the_nearest(path, tmp_path, arguments, message):
     filled = [argument.format(path=path, new=tmp_path / "new.zarr") for argument in arguments]
     result = invoke(*filled, code=2)
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "new.zarr").exists()
 
@@ -123,7 +123,7 @@ def test_errors_have_no_hints_about_python_arguments(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "typed"),
+    ("message", "hint"),
     [
         ("there is a file; overwrite=True replaces it", "there is a file; --overwrite replaces it"),
         ("no such node; mode 'a' or 'w' would create one", "no such node"),
@@ -135,10 +135,10 @@ def test_errors_have_no_hints_about_python_arguments(path, tmp_path):
         ("write --option endpoint=http://h", "write --option endpoint=http://h"),
     ],
 )
-def test_hints_name_options_instead_of_arguments(said, typed):
+def test_hints_name_options_instead_of_arguments(message, hint):
     assert (
-        message_of(StoreError(said), {"--overwrite", "--concat-dim", "--option", "--chunks", "--shards"})
-        == typed
+        message_of(StoreError(message), {"--overwrite", "--concat-dim", "--option", "--chunks", "--shards"})
+        == hint
     )
 
 

@@ -1,4 +1,4 @@
-"""`exzarr tree` in terminals of any width: one line for each node."""
+"""`exzarr tree` prints one line per node in terminals of any width."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG = "a_name_that_is_longer_than_any_terminal_is_wide_" * 3
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """Like the demo's hierarchy: long names, shards, many dimensions with names."""
+    """A hierarchy like the demo's: long names, shards, many named dimensions."""
     path = tmp_path_factory.mktemp("tree") / "climate.zarr"
     root = zarr.create_group(path)
     names = ("time", "latitude", "longitude")
@@ -96,7 +96,7 @@ def test_tree_fits_a_real_terminal(path, width):
     try:
         while piece := os.read(main, 65536):
             shown += piece
-    except OSError:  # the other end is closed
+    except OSError:  # the terminal is closed
         pass
     os.close(main)
     _, errors = done.communicate()

@@ -1,4 +1,4 @@
-"""``exzarr virtualize``, as it is typed."""
+"""The command ``exzarr virtualize``."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def invoke(*arguments, code=0):
 
 @pytest.fixture
 def files(tmp_path):
-    made = [tmp_path / "a.h5", tmp_path / "b.h5"]
-    for number, path in enumerate(made):
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for number, path in enumerate(paths):
         with h5py.File(path, "w") as file:
             file.create_dataset("x", data=np.arange(200) + 200 * number, chunks=(100,))
             file.create_dataset("odd", data=np.arange(200), chunks=(100,), compression="lzf")
-    return made
+    return paths
 
 
 @pytest.mark.parametrize("name", ["refs.json", "refs.parq"])
 def test_files_are_joined_into_references(tmp_path, files, name):
     output = tmp_path / name
-    told = invoke(*files, "--output", output, "--concat-dim", "phony_dim_0", "--exclude", "odd").stdout
-    assert "1 array of 2 files" in told
-    assert "other places" not in told
+    output_text = invoke(*files, "--output", output, "--concat-dim", "phony_dim_0", "--exclude", "odd").stdout
+    assert "1 array of 2 files" in output_text
+    assert "other places" not in output_text
     assert (exzarr.open(output)["x"][...] == np.arange(400)).all()
 
 
@@ -46,8 +46,8 @@ def test_references_are_printed_without_output(files):
 
 def test_references_to_other_folders_print_a_hint_about_allow(tmp_path, files):
     (tmp_path / "refs").mkdir()
-    told = invoke(files[0], "--exclude", "odd", "--output", tmp_path / "refs" / "a.json").stdout
-    assert "--allow" in told
+    output_text = invoke(files[0], "--exclude", "odd", "--output", tmp_path / "refs" / "a.json").stdout
+    assert "--allow" in output_text
 
 
 def test_unsupported_object_is_an_error_of_one_line(tmp_path, files, monkeypatch, capsys):
@@ -73,14 +73,14 @@ def test_omitted_objects_are_listed_by_name(tmp_path):
         file.create_dataset("x", data=np.arange(200)).attrs["odd"] = np.void(b"abc")
         file.create_dataset("bad", data=np.arange(200), chunks=(100,), compression="lzf")
         file["gone"] = h5py.SoftLink("/nowhere")
-    told = invoke(tmp_path / "a.h5", "-o", tmp_path / "r.json", "--on-unsupported", "skip").stdout
-    assert "left out (3):" in told
+    output_text = invoke(tmp_path / "a.h5", "-o", tmp_path / "r.json", "--on-unsupported", "skip").stdout
+    assert "left out (3):" in output_text
     for name in (
         "dataset 'bad': Zarr has no codec for its filter lzf",
         "link 'gone'",
         "attribute 'odd' of 'x'",
     ):
-        assert name in told
+        assert name in output_text
     printed = invoke(tmp_path / "a.h5", "--exclude", "bad")
     assert "left out (2):" in printed.stderr
     json.loads(printed.stdout)
@@ -102,6 +102,6 @@ def test_check_reports_unreadable_chunks(tmp_path, files):
     output = tmp_path / "refs" / "e1.json"
     invoke(files[0], "-o", output, "--exclude", "odd", "--inline", "0")
     for options in ([], ["--deep"]):
-        told = run("check", output, *options, code=1)
-        assert "allow" in told
-        assert "x/0" in told
+        output_text = run("check", output, *options, code=1)
+        assert "allow" in output_text
+        assert "x/0" in output_text

@@ -1,4 +1,4 @@
-"""A Chromium without a window, as the system has it; playwright downloads none."""
+"""Headless Chromium of the system. playwright does not download a browser."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FLAGS = (
 
 
 def chromium() -> str:
-    """Its path; skips the test where there is none."""
+    """Return the path of Chromium, or skip the test."""
     named = os.environ.get("EXZARR_TEST_CHROMIUM")
     found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip("no Chromium is installed (apt-get install chromium), nor named by EXZARR_TEST_CHROMIUM")
+        pytest.skip("no Chromium is installed (apt-get install chromium) or named by EXZARR_TEST_CHROMIUM")
     return found
 
 
 @contextmanager
 def new_page(**options: Any) -> Iterator[Any]:
-    """A page of a browser of its own, which is closed in the end. `options` are playwright's, of a context."""
+    """Open a page in a new browser, and close the browser at the end. `options` are for playwright's context."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)

@@ -1,4 +1,4 @@
-"""docs/articles/: each tells of one notebook, and its numbers are its notebook's (test_notebooks.py compares them)."""
+"""docs/articles/: each article describes one notebook. test_notebooks.py compares their numbers."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def test_python_of_the_article_is_from_the_notebook(article: Article) -> None:
     excerpts = re.findall(r"^```python\n(.*?)^```", article.text, re.MULTILINE | re.DOTALL)
     assert excerpts
     for excerpt in excerpts:
-        # "..." in an excerpt stands for what is left out.
+        # "..." in an excerpt marks omitted lines.
         for part in re.split(r"^\s*# \.\.\.\n", excerpt, flags=re.MULTILINE):
             assert dense(part).rstrip(",") in notebook, part
 
 
 def dense(source: str) -> str:
-    """Source code however it is broken into lines: without blanks, and without commas before a bracket."""
+    """Normalise source code: remove blanks, line breaks, and commas before a bracket."""
     return re.sub(r",(?=[)\]}])", "", re.sub(r"\s+", "", source))
 
 
-# -- how numbers get in ------------------------------------------------------------
+# -- filling in numbers ------------------------------------------------------------
 
 
 def article_of(text: str) -> Article:

@@ -1,4 +1,4 @@
-"""exzarr.gallery.blas against threadpoolctl's own view of the process."""
+"""exzarr.gallery.blas compared with threadpoolctl."""
 
 from __future__ import annotations
 

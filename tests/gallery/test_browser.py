@@ -1,4 +1,4 @@
-"""Notebooks in a real browser: somebody moves a control, and the picture changes."""
+"""Notebooks in a real browser: moving a control changes the picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'ex
 from exzarr.gallery.catalog import find
 from tests.gallery.browser import chromium, new_page
 
-# A notebook, the label of one of its sliders or dropdowns, and the name of the figure that it changes.
+# A notebook, the label of a slider or dropdown, and the name of the figure that it changes.
 CONTROLS = [
     ("01_01_first_zarr_array", "rows in the window", "window"),
     ("01_05_interoperability", "byte order", "orders"),
@@ -26,7 +26,7 @@ CONTROLS = [
     ("05_01_tick_data_cube", "seconds in a bar", "candles"),
 ]
 
-# These as well under HYPOTHESIS_PROFILE=soak: each takes as long as its notebook does.
+# Also tested under HYPOTHESIS_PROFILE=soak. Each takes as long as its notebook.
 if os.environ.get("HYPOTHESIS_PROFILE") == "soak":
     CONTROLS += [
         ("01_02_chunk_sizing_lab", "how much series matter, percent", "frontier"),
@@ -40,7 +40,7 @@ if os.environ.get("HYPOTHESIS_PROFILE") == "soak":
 
 @contextmanager
 def served(notebook: Path, folder: Path) -> Iterator[str]:
-    """`notebook` as `marimo run` serves it; gives its address."""
+    """Serve `notebook` with `marimo run`, and yield its address."""
     command = [sys.executable, "-u", "-m", "marimo", "run", "--headless", "--no-token", "--host", "127.0.0.1"]
     environment = {**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1", "TMPDIR": str(folder), "COLUMNS": "200"}
     server = subprocess.Popen(
@@ -53,13 +53,13 @@ def served(notebook: Path, folder: Path) -> Iterator[str]:
     )
     try:
         assert server.stdout is not None
-        said = []
+        printed = []
         for line in server.stdout:
-            said.append(line)
+            printed.append(line)
             if address := re.search(r"http://[\w.]+:\d+", line):
                 break
         else:
-            pytest.fail("".join(said))
+            pytest.fail("".join(printed))
         yield address[0]
     finally:
         server.terminate()
@@ -67,7 +67,7 @@ def served(notebook: Path, folder: Path) -> Iterator[str]:
 
 
 def move(page: Any, label: str) -> None:
-    """Give the slider or the dropdown called `label` another value."""
+    """Change the value of the slider or dropdown called `label`."""
     control = page.locator("marimo-ui-element", has_text=label).last
     control.scroll_into_view_if_needed()
     if control.locator("marimo-slider").count():
@@ -84,9 +84,9 @@ def move(page: Any, label: str) -> None:
 @pytest.mark.parametrize(("name", "label", "figure"), CONTROLS)
 def test_control_changes_the_picture(name: str, label: str, figure: str, tmp_path: Path) -> None:
     chromium()
-    asked: list[str] = []
+    requested: list[str] = []
     with served(find(name).path, tmp_path) as address, new_page() as page:
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requested.append(request.url))
         page.goto(address)
         picture = page.locator(f"img.exzarr-figure[data-figure={figure}]")
         picture.wait_for()
@@ -101,4 +101,4 @@ def test_control_changes_the_picture(name: str, label: str, figure: str, tmp_pat
         assert after.startswith("data:image/svg+xml;base64,")
         assert picture.evaluate("image => image.naturalWidth") > 100
     assert after != before
-    assert {url for url in asked if not url.startswith(("data:", "blob:", address))} == set()
+    assert {url for url in requested if not url.startswith(("data:", "blob:", address))} == set()

@@ -12,7 +12,7 @@ from exzarr.gallery import byte_maps
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["u1", "<i2", ">i4"])
 def test_byte_owners_match_numpys_layout(order: Literal["C", "F"], dtype: str) -> None:
-    """Changing one element changes bytes that it owns, and no others: NumPy's own layout is the oracle."""
+    """A changed element changes only its own bytes. NumPy's layout is the oracle."""
     shape = (3, 5)
     values = np.zeros(shape, dtype)
     owners = byte_maps.byte_owners(shape, values.dtype.itemsize, order)

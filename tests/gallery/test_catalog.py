@@ -1,4 +1,4 @@
-"""The catalogue: headers read from the source, notebooks found by a part of their name."""
+"""The catalogue reads headers from the source, and finds notebooks by a part of their name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks that a region touches: compared with elements, marked one by one."""
+"""Chunks that a region touches, compared with single marked elements."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_touched_chunks_contain_a_selected_element(shape, chunks, rows, columns)
             i * chunks[0] : (i + 1) * chunks[0], j * chunks[1] : (j + 1) * chunks[1]
         ].any()
     found = touched_chunks(shape, chunks, region)
-    # An empty slice touches no chunk, in whatever dimension it is.
+    # An empty slice in any dimension touches no chunk.
     assert np.array_equal(found, expected)
 
 

@@ -1,4 +1,4 @@
-"""Climatologies and anomalies: the same as pandas and NumPy make them of the whole cube."""
+"""Climatologies and anomalies equal those of pandas and NumPy for the whole cube."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/content/: the roadmap has every topic and tells the truth, and the checklist's tests exist."""
+"""docs/content/: the roadmap is complete and correct, and the checklist's tests exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTENT = ROOT / "docs" / "content"
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of all numbered rows."""
+    """Return the cells of all numbered rows."""
     lines = re.findall(r"^\| \d+ \|.*$", text, re.MULTILINE)
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 

@@ -1,4 +1,4 @@
-"""What every notebook has to be like, as far as can be seen without running it: docs/content/checklist.md."""
+"""Requirements of docs/content/checklist.md that can be checked without running a notebook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def text_of(notebook: Notebook) -> str:
 
 def test_every_file_is_found_and_has_a_header() -> None:
     found = {one.path for one in notebooks()}
-    others = {"__marimo__", "data"}  # data/: what a notebook reads, and the script that made it
+    others = {"__marimo__", "data"}  # data/: input of a notebook, and the script that created it
     assert found == {path for path in folder().rglob("*.py") if not others & {*path.parts}}
     assert {one.theme for one in notebooks()} <= set(THEMES)
 

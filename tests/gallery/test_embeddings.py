@@ -1,4 +1,4 @@
-"""exzarr.gallery.embeddings against NumPy in float64 with everything in memory."""
+"""exzarr.gallery.embeddings compared with NumPy in float64, with all data in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exzarr.stores.memory import MemoryStore
 
 
 def cosines(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Shape (queries, vectors); 0 for vectors of zeros."""
+    """Return cosines of shape (queries, vectors); 0 for zero vectors."""
     x, q = vectors.astype(np.float64), np.atleast_2d(queries).astype(np.float64)
     x /= np.where(np.abs(x).max(axis=1, initial=0) > 0, np.abs(x).max(axis=1, initial=0), 1)[:, None]
     lengths = np.linalg.norm(x, axis=1)
@@ -25,7 +25,7 @@ def cosines(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
 
 def check(found: TopK, vectors: np.ndarray, queries: np.ndarray, k: int) -> None:
-    """They are the best, the best first, and equal vectors are in the order of rows."""
+    """Check that `found` has the best scores in descending order, and equal vectors sorted by row."""
     expected = cosines(vectors, queries)
     rows, scores = np.atleast_2d(found.rows), np.atleast_2d(found.scores)
     assert rows.shape == scores.shape == (len(expected), min(k, len(vectors)))
@@ -39,7 +39,7 @@ def check(found: TopK, vectors: np.ndarray, queries: np.ndarray, k: int) -> None
 
 
 def random_vectors(seed: int, n: int, d: int, dtype: str = "f4") -> np.ndarray:
-    """With duplicates and zeros among them."""
+    """Return random vectors, including duplicates and zeros."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(n, d)) * rng.choice([1e-3, 1, 50], (n, 1))
     if n > 3:

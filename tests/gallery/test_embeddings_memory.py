@@ -1,4 +1,4 @@
-"""Peak memory of a search, in a process of its own: a few chunks, whatever the array's size."""
+"""Peak memory of a search in a separate process: a few chunks, for any size of the array."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def status(name):
 
 array = exzarr.open_array(sys.argv[1])
 queries = np.random.default_rng(0).normal(size=(8, 128))
-top_k(array[:8192], queries)  # everything is imported
-Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+top_k(array[:8192], queries)  # import everything first
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak
 before = status("VmRSS:")
 found = top_k(array, queries, 5)
 print(status("VmHWM:") - before, *found.rows[:, 0])
@@ -43,7 +43,7 @@ print(status("VmHWM:") - before, *found.rows[:, 0])
 
 @pytest.mark.parametrize("compressors", [None, "auto"])
 def test_search_holds_few_chunks_in_memory(tmp_path: Path, compressors: Any) -> None:
-    """192 MiB are searched; of what is compressed, 8 MiB are read ahead, and each thread has a buffer besides."""
+    """Search 192 MiB. Compressed data have 8 MiB of read-ahead, and each thread has a buffer."""
     array = exzarr.create_array(
         tmp_path / "v.zarr", shape=(48 * 8192, 128), chunks=CHUNKS, dtype="f4", compressors=compressors
     )

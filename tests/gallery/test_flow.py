@@ -1,4 +1,4 @@
-"""exzarr.gallery.flow: what waits is counted right, and memory is what NumPy was asked for."""
+"""exzarr.gallery.flow: counts of waiting blocks, and memory that NumPy allocates."""
 
 from __future__ import annotations
 

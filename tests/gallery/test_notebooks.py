@@ -1,4 +1,4 @@
-"""Each notebook runs from start to end, checks its own results, and leaves nothing behind."""
+"""Each notebook runs from start to end, checks its own results, and leaves no files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from website.articles import articles, differences
 from website.running import run
 
 MIN_CHECKS = 5
-"""Of its results, that each notebook makes, at the least."""
+"""Minimum number of checks in a notebook."""
 
 
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda one: one.name)

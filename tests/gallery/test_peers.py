@@ -1,4 +1,4 @@
-"""Other libraries as witnesses: what they say is theirs, and a difference is noticed."""
+"""Reads with other libraries, and detection of differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""exzarr.gallery.processes: real processes that are let go together, killed, started again, and gone at the end."""
+"""exzarr.gallery.processes: real processes that start together, are killed and restarted, and end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from exzarr.gallery.processes import Supervisor, Team, WorkerFailedError, fragile_peak, python
 
-ONCE_MORE = """
-    # Counts its lives in a file, and goes on until its third.
+SUCCEED_AT_THIRD_START = """
+    # Counts its starts in a file, and succeeds at the third.
     import sys, time
     with open(sys.argv[1], "a") as file:
         file.write("x")
@@ -33,7 +33,7 @@ def test_team_starts_when_all_are_ready_and_returns_statuses(tmp_path: Path) -> 
         (here / f"ready-{sys.argv[2]}").touch()
         print("ready", flush=True)
         input()
-        # Whoever is let go finds all the others ready.
+        # A started process finds all others ready.
         sys.exit(len(list(here.glob("ready-*"))) + int(sys.argv[2]))
         """
     with Team(program, [[str(tmp_path), str(n)] for n in range(3)]) as team:
@@ -65,7 +65,7 @@ def test_member_that_exits_early_is_an_error_and_the_others_end() -> None:
 
 
 def test_killed_workers_are_restarted_until_they_succeed(tmp_path: Path) -> None:
-    commands = {name: python(ONCE_MORE, str(tmp_path / name)) for name in ("north", "south")}
+    commands = {name: python(SUCCEED_AT_THIRD_START, str(tmp_path / name)) for name in ("north", "south")}
     with Supervisor(commands) as workers:
         killed = {"north": 0, "south": 0}
         while workers.watch():

@@ -1,4 +1,4 @@
-"""exzarr.gallery.quantising: codes, what they stand for, and searching among them."""
+"""exzarr.gallery.quantising: encoding, decoding, and search in codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exzarr.gallery.quantising import ProductQuantiser, approximate_top_k, recal
 
 @pytest.fixture(scope="module")
 def vectors() -> np.ndarray:
-    """A hundred clusters on the sphere."""
+    """Vectors in a hundred clusters on the sphere."""
     rng = np.random.default_rng(2)
     made = rng.normal(size=(100, 32))[rng.integers(100, size=3000)] + 0.3 * rng.normal(size=(3000, 32))
     return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype("f4")
@@ -51,7 +51,9 @@ def test_training_is_deterministic_and_reduces_the_error(vectors: np.ndarray) ->
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_reading_vectors_improves_the_recall_of_a_search_in_codes(tmp_path: Path, vectors: np.ndarray) -> None:
+def test_reading_vectors_improves_the_recall_of_a_search_in_codes(
+    tmp_path: Path, vectors: np.ndarray
+) -> None:
     quantiser = ProductQuantiser.train(vectors, 8)
     codes = exzarr.create_array(tmp_path / "codes.zarr", data=quantiser.encode(vectors), chunks=(700, 8))
     stored = exzarr.create_array(tmp_path / "vectors.zarr", data=vectors, chunks=(100, 32))

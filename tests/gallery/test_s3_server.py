@@ -1,4 +1,4 @@
-"""A local S3 server: real HTTP, buckets of their own, and no process left."""
+"""A local S3 server: real HTTP, separate buckets, and no process left at the end."""
 
 from __future__ import annotations
 

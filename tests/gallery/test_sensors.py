@@ -1,4 +1,4 @@
-"""exzarr.gallery.sensors: readings are the same however they are asked for, and look like a home's."""
+"""exzarr.gallery.sensors: readings do not depend on the batch, and are plausible for a home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks, results and figures: shown always, written down where EXZARR_GALLERY_OUT says so."""
+"""Checks, results and figures: always shown, and written to the folder in EXZARR_GALLERY_OUT."""
 
 from __future__ import annotations
 
@@ -49,8 +49,11 @@ def test_published_results_are_merged(out: Path) -> None:
     show.results(rows=np.int64(7), shape=(2, 3))
     show.measured(seconds=np.float32(0.5))
     show.results(rows=8, text="a\nb")
-    said = json.loads((out / "results.json").read_text())
-    assert said == {"results": {"rows": 8, "shape": [2, 3], "text": "a\nb"}, "measured": {"seconds": 0.5}}
+    published = json.loads((out / "results.json").read_text())
+    assert published == {
+        "results": {"rows": 8, "shape": [2, 3], "text": "a\nb"},
+        "measured": {"seconds": 0.5},
+    }
 
 
 def test_values_without_json_form_are_errors(out: Path) -> None:
@@ -101,7 +104,7 @@ def test_figure_requires_an_alt_text() -> None:
 
 
 def luminance(colour: str) -> float:
-    """Of WCAG 2.2."""
+    """Return the relative luminance of WCAG 2.2."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

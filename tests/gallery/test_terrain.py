@@ -13,7 +13,7 @@ def test_heights_are_smooth_and_in_range() -> None:
     assert heights.dtype == np.float32
     assert (heights.min(), heights.max()) == (-400, 2400)
     assert np.array_equal(heights * 4, np.round(heights * 4))
-    # Smooth: neighbours differ by little, beside what all differ by.
+    # Smooth: neighbours differ by little, compared with all heights.
     assert np.abs(np.diff(heights, axis=0)).mean() < 0.2 * heights.std()
 
 

@@ -1,4 +1,4 @@
-"""exzarr.gallery.ticks against pandas: bars are what `resample` makes of the same ticks, whatever the chunks."""
+"""exzarr.gallery.ticks: bars equal those of pandas' `resample`, for any chunks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pd = pytest.importorskip("pandas")
 
 
 def by_pandas(ticks: np.ndarray, time: np.ndarray, length: np.timedelta64, symbol: int) -> Any:
-    """The bars of one symbol, with a row for each in which there is a tick time."""
+    """Return the bars of one symbol, with a row for each bar that contains a tick time."""
     index = pd.DatetimeIndex(time)
     price = pd.Series(ticks[:, symbol, 0], index).astype("f8")
     volume = pd.Series(ticks[:, symbol, 1], index).astype("f8").where(price.notna())
@@ -49,7 +49,7 @@ def check(made: Bars, ticks: np.ndarray, time: np.ndarray, length: np.timedelta6
 
 @st.composite
 def tick_arrays(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Ticks with gaps, at times with gaps, several at one time among them."""
+    """Draw ticks with gaps, at times with gaps and duplicates."""
     n, symbols = draw(st.integers(1, 80)), draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     gaps = rng.choice([0, 1, 1, 1, 5, 40_000], n, p=[0.1, 0.3, 0.3, 0.2, 0.07, 0.03])
@@ -88,7 +88,7 @@ def test_bars_shorter_than_a_second() -> None:
 
 
 def test_bars_with_integer_times_and_other_fields() -> None:
-    """Block numbers, say: a bar is each 10 of them, counted from 0."""
+    """Integer times can be block numbers: each bar has 10 of them, counted from 0."""
     ticks = np.arange(24, dtype="i4").reshape(6, 1, 4)
     array = exzarr.create_array(MemoryStore(), data=ticks, chunks=(4, 1, 4))
     made = bars(array, [8, 9, 10, 25, 29, 30], 10, price=3, volume=2)

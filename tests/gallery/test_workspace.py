@@ -1,4 +1,4 @@
-"""The folder of a notebook, and its size."""
+"""The workspace folder of a notebook, and the size setting."""
 
 from __future__ import annotations
 

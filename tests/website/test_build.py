@@ -1,4 +1,4 @@
-"""The site as a whole, of one notebook and all documents: complete, closed in itself, and quiet in a browser."""
+"""The whole site with one notebook and all documents: complete, offline, and without browser errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VOID = set("area base br col embed hr img input link meta source track wbr".spli
 
 
 class Page(HTMLParser):
-    """What a page refers to, its anchors, and whether what it opens it closes."""
+    """Links, resources, anchors and unclosed tags of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Page(HTMLParser):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "site"
     folder.mkdir()
-    (folder / "left-over.html").write_text("of an earlier one")
+    (folder / "left-over.html").write_text("an old page")
     whole = Site.of_repository()
     build(folder, Site((find(NAME),), whole.documents), report=lambda _: None)
     return folder
@@ -134,10 +134,10 @@ def test_notebook_page_has_figures_checks_and_controls(site: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_browser_shows_the_site_offline(site: Path, scheme: str) -> None:
     chromium()
-    said: list[str] = []
+    messages: list[str] = []
     with new_page(color_scheme=scheme, offline=True) as page:
-        page.on("console", lambda message: said.append(message.text))
-        page.on("requestfailed", lambda request: said.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("requestfailed", lambda request: messages.append(request.url))
         page.goto((site / "index.html").as_uri())
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, ground[4:-1].split(","))) > 3 * 128) == (scheme == "light")
@@ -146,7 +146,7 @@ def test_browser_shows_the_site_offline(site: Path, scheme: str) -> None:
         pictures = page.locator("img.exzarr-figure")
         assert pictures.count() == 3
         assert pictures.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 100)")
-        # Wide things scroll by themselves, and not the page: also on a telephone.
+        # Wide elements scroll inside the page, also on a phone.
         page.set_viewport_size({"width": 390, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert said == []
+    assert messages == []

@@ -1,4 +1,4 @@
-"""marimo's controls on a page that has no kernel: as marimo itself writes them, and as they are shown."""
+"""Static HTML of marimo's controls, for pages without a kernel."""
 
 from __future__ import annotations
 

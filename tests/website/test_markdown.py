@@ -1,4 +1,4 @@
-"""Markdown of the guides and articles as HTML."""
+"""HTML of the guides' and articles' Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells of a notebook as HTML."""
+"""HTML of notebook cells."""
 
 from __future__ import annotations
 

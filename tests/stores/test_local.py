@@ -149,7 +149,7 @@ def test_a_put_leaves_no_temporary_file(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["write", "close", "rename", "fsync"])
-def test_a_put_that_fails_leaves_the_old_value_and_no_temporary_file(tmp_path, monkeypatch, step):
+def test_failed_put_leaves_the_old_value_and_no_temporary_file(tmp_path, monkeypatch, step):
     store = LocalStore(tmp_path, durability="fsync")
     store.put("a/b", b"old")
 
@@ -252,9 +252,7 @@ def test_durability_fsync_syncs_the_file_before_the_rename_and_the_folders_after
     assert done == ["rename"]
 
 
-def test_durability_is_a_setting_for_what_is_opened_by_its_path_and_holds_for_documents_and_parts(
-    tmp_path, monkeypatch
-):
+def test_durability_setting_applies_to_arrays_opened_by_path(tmp_path, monkeypatch):
     synced = []
     real = os.fsync
 

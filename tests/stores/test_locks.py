@@ -151,7 +151,7 @@ def test_eight_processes_lose_no_update(store: LocalStore, present: bool) -> Non
     assert [path.name for path in Path(store.path, "a").iterdir()] == ["k"]
 
 
-def test_nobody_starves_beside_one_who_never_pauses(store: LocalStore) -> None:
+def test_no_writer_starves_beside_a_busy_one(store: LocalStore) -> None:
     store.put("a/k", b"0")
     greedy = [start(AGAIN_AND_AGAIN, Path(store.path)) for _ in range(2)]
     counts = []
@@ -175,9 +175,7 @@ def test_nobody_starves_beside_one_who_never_pauses(store: LocalStore) -> None:
     assert sum(counts[1:]) < 100, counts
 
 
-def test_a_lock_that_is_held_for_too_long_is_an_error_that_names_its_holder(
-    store: LocalStore, holder: subprocess.Popen[str]
-) -> None:
+def test_lock_timeout_names_the_holder(store: LocalStore, holder: subprocess.Popen[str]) -> None:
     update_in_vain(store, rf"lock of '{store.path}/a/k', which is held by process {holder.pid} \(.*python")
     put(store, b"beside it", "a/other")
     assert stored(store) == b"", "reading takes no lock"
@@ -204,14 +202,14 @@ def test_lock_timeout_names_the_holding_thread(store: LocalStore) -> None:
     put(store, b"mine")
 
 
-def test_the_dead_hold_nothing(store: LocalStore, holder: subprocess.Popen[str]) -> None:
+def test_killed_process_releases_its_lock(store: LocalStore, holder: subprocess.Popen[str]) -> None:
     kill(holder)
     put(store, b"mine")
     assert stored(store) == b"mine"
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_a_forked_child_does_not_hold_what_its_parent_held(store: LocalStore, killed: bool) -> None:
+def test_forked_child_does_not_hold_the_locks_of_its_parent(store: LocalStore, killed: bool) -> None:
     parent = start(FORK_AND_HOLD, Path(store.path))
     child = int(line(parent))
     try:
@@ -229,7 +227,7 @@ def test_a_forked_child_does_not_hold_what_its_parent_held(store: LocalStore, ki
         kill(parent)
 
 
-def test_a_child_forked_in_the_middle_of_a_change_can_change_other_values_but_not_this_one(
+def test_child_forked_during_an_update_can_update_other_values_only(
     store: LocalStore,
 ) -> None:
     def change(_: Any) -> Any:
@@ -277,7 +275,7 @@ def test_update_of_a_value_that_is_always_replaced_times_out(store: LocalStore) 
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
-def test_whoever_waits_while_the_folder_goes_locks_what_is_there_then(
+def test_waiting_writer_locks_the_new_file_after_the_folder_was_replaced(
     store: LocalStore, holder: subprocess.Popen[str], how: str
 ) -> None:
     waiting = threading.Thread(target=put, args=(store, b"mine"))
@@ -320,7 +318,7 @@ def test_update_replaces_a_read_only_file_as_put_does(store: LocalStore) -> None
     assert stored(store) == b"mine"
 
 
-def test_a_file_system_without_locks_is_an_error_that_says_what_to_do(
+def test_file_system_without_locks_raises_with_advice(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:

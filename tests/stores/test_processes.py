@@ -53,7 +53,7 @@ def is_whole(value) -> bool:
     return len(value) == (value[0] + 1) * 1000 and set(value) == {value[0]}
 
 
-def test_a_reader_in_another_process_sees_whole_values(tmp_path):
+def test_reader_in_another_process_sees_complete_values(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b/value", bytes(1000))
     writers = [start(PUT, tmp_path, 1500) for _ in range(2)]
@@ -89,7 +89,7 @@ def test_writers_and_deleters_of_one_folder_do_not_make_each_other_fail(tmp_path
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_writer_that_is_killed_leaves_the_old_value_or_the_new_one(tmp_path):
+def test_killed_writer_leaves_the_old_or_the_new_value(tmp_path):
     store = LocalStore(tmp_path)
     store.put("a/b/value", bytes(1000))
     for _ in range(15):

@@ -316,7 +316,7 @@ GOOD = partition(path=["f", None, "f"], offset=[0, 0, 1], size=[1, 0, 1], raw=[N
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=8))
-def test_damage_raises_an_exzarr_error_or_is_harmless(changes):
+def test_damage_is_an_error_of_ours_or_harmless(changes):
     damaged = bytearray(GOOD)
     for at, byte in changes:
         damaged[at] = byte

@@ -258,7 +258,7 @@ def test_failed_with_block_leaves_only_the_old_archive(tmp_path):
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_writer_that_is_killed_leaves_the_old_archive(tmp_path, run_python):
+def test_killed_writer_leaves_the_old_archive(tmp_path, run_python):
     path = written(tmp_path / "x.zip", {"a": b"old"})
     done = run_python(
         "import os, sys; from exzarr.stores.zip.store import ZipStore; s = ZipStore(sys.argv[1], mode='w');"
@@ -278,7 +278,7 @@ def put(path, key, value):
 
 
 @pytest.mark.parametrize("mode", ["w", "x"])
-def test_while_one_writes_others_are_refused(tmp_path, run_python, mode):
+def test_second_writer_is_refused(tmp_path, run_python, mode):
     path = tmp_path / "new" / "x.zip"
     with ZipStore(path, mode=mode) as store:
         store.put("a", b"1")

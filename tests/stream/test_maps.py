@@ -470,7 +470,7 @@ def test_stats_and_progress_count_everything_and_end_at_total() -> None:
         ({"prefetch": -1}, "prefetch must not be negative"),
         ({"timeout": 0}, "timeout is a number of seconds"),
         ({"retries": -1}, "retries= must be None, a number of further attempts"),
-        ({"on_error": "ignore"}, "on_error is 'raise', 'skip', or something to call"),
+        ({"on_error": "ignore"}, "on_error must be 'raise', 'skip' or a callable"),
         ({"missing": "zero"}, "missing is 'fill' or 'skip'"),
         ({"executor": "greenlets"}, "executor is 'threads', 'processes', a concurrent.futures.Executor"),
         ({"progress": 3}, "progress is True, False, or something to call"),

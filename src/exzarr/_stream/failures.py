@@ -1,4 +1,4 @@
-"""What becomes of a chunk that failed: ``on_error="raise"``, ``"skip"``, or a callable."""
+"""Policy for chunks that fail: ``on_error="raise"``, ``"skip"`` or a callable."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from exzarr.errors import ArgumentError, ChunkError, ChunkStoreError, ChunkTimeo
 __all__ = ["Failures", "OnError", "chunk_error"]
 
 OnError = Literal["raise", "skip"] | Callable[[Exception], object]
-"""``"raise"`` ends the stream; ``"skip"`` leaves the chunk out; a callable gets the error, and leaves the
-chunk out if it returns (what it returns is ignored)."""
+"""``"raise"`` ends the stream. ``"skip"`` leaves the chunk out. A callable gets the error; the chunk is left out if the
+callable returns (its result is ignored)."""
 
 
 class Failures:
-    """A policy, and how many errors it has let pass."""
+    """An `on_error` policy and the number of errors it has ignored."""
 
     __slots__ = ("_on_error", "count")
 
     def __init__(self, on_error: OnError) -> None:
         if not callable(on_error) and on_error not in ("raise", "skip"):
-            raise ArgumentError(f"on_error is 'raise', 'skip', or something to call, not {on_error!r}")
+            raise ArgumentError(f"on_error must be 'raise', 'skip' or a callable, not {on_error!r}")
         self._on_error = on_error
         self.count = 0
 
     def __call__(self, error: BaseException) -> None:
-        """Raise `error`, or count it and go on. What is no `Exception` (Ctrl-C, exit) is always raised."""
+        """Raise `error`, or count it. An error that is not an `Exception` (Ctrl-C, exit) is always raised."""
         if self._on_error == "raise" or not isinstance(error, Exception):
             raise error
         self.count += 1
@@ -35,10 +35,10 @@ class Failures:
 
 
 def chunk_error(array: str, index: tuple[int, ...], key: str, error: BaseException) -> BaseException:
-    """`error` as a `ChunkError` that names the chunk, with `error` as its cause.
+    """Return `error` as a `ChunkError` that names the chunk, with `error` as its cause.
 
-    As it is where it names a chunk already, or is no `Exception`. One of a store is an OSError still
-    (`ChunkStoreError`), one of a timeout a TimeoutError (`ChunkTimeoutError`).
+    Return it unchanged if it names a chunk already or is not an `Exception`. An error of a store stays an OSError
+    (`ChunkStoreError`), a timeout stays a TimeoutError (`ChunkTimeoutError`).
     """
     if isinstance(error, ChunkError) or not isinstance(error, Exception):
         return error

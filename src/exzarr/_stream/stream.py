@@ -1,4 +1,4 @@
-"""What streams over an array have in common: iterate, count, end."""
+"""`Stream`: iteration, statistics and shutdown, shared by all streams over an array."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class StreamStats:
-    """What a stream has done so far.
+    """Statistics of a stream up to now.
 
     Attributes
     ----------
     chunks
-        How many chunks (of a slice stream: slices) were handed out.
+        Number of chunks that the consumer got. For a slice stream, the number of slices.
     bytes
         Bytes of their data in memory.
     failed
-        How many failed.
+        Number of chunks that failed.
     skipped
-        How many were left out: by ``missing="skip"``, or by the predicate `where`.
+        Number of chunks left out by ``missing="skip"`` or by the predicate `where`.
     missing
-        How many were not stored, left out or not; a slice stream does not count them.
+        Number of chunks that are not stored, left out or not. A slice stream does not count them.
     retries
-        How many attempts were made beyond the first.
+        Number of attempts beyond the first.
     seconds
-        Since the first was asked for, until the stream ended.
+        Seconds from the first request of the consumer to the end of the stream.
     """
 
     chunks: int = 0
@@ -49,7 +49,7 @@ class StreamStats:
 
 @dataclass(slots=True)
 class Tally:
-    """`StreamStats` in the making."""
+    """Counters from which `StreamStats` are built."""
 
     chunks: int = 0
     bytes: int = 0
@@ -60,14 +60,14 @@ class Tally:
 
 
 class Stream(Generic[T]):
-    """An iterator over a window whose outcomes hold several things to hand out.
+    """An iterator over a window whose outcomes hold one or more items.
 
-    Used in a ``with`` block, or left to the garbage collector, it ends its threads whatever happens.
+    Its threads end when its ``with`` block is left or when it is garbage collected.
 
     Attributes
     ----------
     total
-        How many there are to go through, those left out included.
+        Number of items to process, including those left out.
     """
 
     __slots__ = (
@@ -86,28 +86,28 @@ class Stream(Generic[T]):
         self._window = window
         self._failures = failures
         self._meter = meter
-        self._ready: list[T | BaseException | None] = []  # last one first
+        self._ready: list[T | BaseException | None] = []  # in reverse order
         self._tally = Tally()
         self._started = self._ended = 0.0
         self.total = total
 
-    # -- what a stream has of its own --------------------------------------------------
+    # -- for subclasses ----------------------------------------------------------------
 
     def _unpack(self, outcome: Outcome[Any, Any]) -> list[T | BaseException | None]:
-        """What to hand out of an outcome: things, None for what is left out, errors."""
+        """Return the items of an outcome: an item, None for an item left out, or an error."""
         raise NotImplementedError
 
     def _nbytes(self, item: T) -> int:
-        """Bytes of the data that went into it."""
+        """Return the bytes of data that went into an item."""
         nbytes: int = item.data.nbytes  # type: ignore[attr-defined]  # unless this is overridden
         return nbytes
 
     def _left_out(self) -> int:
-        """How many never came as far as the window since this was asked last."""
+        """Return how many items were filtered out before the window since the last call."""
         return 0
 
     def _release(self) -> None:
-        """Let go of what is open."""
+        """Release open resources."""
 
     # -- iterating -------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Stream(Generic[T]):
         return self._take()
 
     def _take(self) -> T:
-        """The next thing; StopIteration at the end."""
+        """Return the next item; raise StopIteration at the end."""
         tally = self._tally
         while True:
             if not self._ready:
@@ -137,7 +137,7 @@ class Stream(Generic[T]):
                 return item
 
     def _advance(self) -> None:
-        """Get the next outcome, or end."""
+        """Get the next outcome, or end the stream."""
         if not self._started:
             self._started = time.monotonic()
         try:
@@ -147,7 +147,7 @@ class Stream(Generic[T]):
                 self._skip(self._left_out())
                 self._ready = self._unpack(outcome)[::-1]
         except StopIteration:
-            if self._ended:  # before: whoever ended it has waited, or did not want to
+            if self._ended:  # a caller of `_end` decided already whether to wait
                 raise
             self._skip(self._left_out())
             if self._meter is not None:
@@ -177,11 +177,11 @@ class Stream(Generic[T]):
     # -- the end ---------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the threads; wait for what is being read, unless it is overdue. What is not handed out is dropped."""
+        """End the threads and drop unread items. Wait for reads in progress unless they are overdue."""
         self._end(wait=True)
 
     def _end(self, *, wait: bool) -> None:
-        """End it; `wait` for what is in work."""
+        """End the stream. If `wait` is True, wait for reads in progress."""
         self._ready = []
         self._window.close(wait=wait)
         self._release()
@@ -200,6 +200,6 @@ class Stream(Generic[T]):
 
     @property
     def stats(self) -> StreamStats:
-        """What it has done so far."""
+        """Statistics of the stream up to now."""
         seconds = (self._ended or time.monotonic()) - self._started if self._started else 0.0
         return StreamStats(**asdict(self._tally), seconds=seconds)

@@ -1,1 +1,1 @@
-"""What `exzarr.batches` is made of: the order of samples, what a batch needs, and who reads it."""
+"""Internals of `exzarr.batches`: the order of samples, plans of batches, and readers."""

@@ -1,4 +1,4 @@
-"""`exzarr.batches`: minibatches of samples, shuffled or not, read chunk by chunk and ahead of who uses them."""
+"""`exzarr.batches`: minibatches of samples, shuffled or in order, read chunk by chunk and ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -44,63 +44,68 @@ def batches(
     world_size: int = 1,
     cache_bytes: int = CACHE_NBYTES,
 ) -> Batches:
-    """Minibatches of the samples that lie along `axis`.
+    """Return minibatches of the samples along `axis`.
 
     ::
 
         for images, labels in exzarr.batches((a, b), 256, shuffle="window", seed=1):
             ...
 
-    Each batch is planned by chunk, and read ahead in a thread while the one before it is used. With the
-    same arguments, samples come in the same order on every machine, whatever `workers` and `prefetch` are.
+    Batches are planned by chunk. A thread reads the next batches while the current one is in use. The same arguments
+    give the same order of samples on every machine, for any `workers` and `prefetch`.
 
     Parameters
     ----------
     arrays
-        One array, a mapping or a sequence of arrays, or a group; of the same length along `axis`. NumPy
-        arrays may be among them. Batches come in the same form: an array, a dict, a tuple.
+        One array, a mapping or a sequence of arrays, or a group. All must have the same length along `axis`.
+        NumPy arrays are allowed. Batches have the same form: an array, a dict or a tuple.
     batch_size
-        Samples of a batch. The last one of an epoch may have fewer.
+        Samples per batch. The last batch of an epoch may have fewer.
     axis
-        The dimension of samples. It keeps its place: a batch of an array of shape ``(100, n, 3)`` along axis
+        Dimension of the samples. It keeps its place: a batch of an array of shape ``(100, n, 3)`` along axis
         1 has the shape ``(100, batch_size, 3)``.
     shuffle
         False
-            Samples come in the order they are stored in.
+            Samples come in stored order.
         ``"chunks"``
-            Blocks of samples that share chunks come in random order, samples of a block in random order.
+            Blocks of samples that share chunks come in random order. Samples within a block are shuffled.
         ``"window"``
-            Blocks come in random order, and the samples of every `window` of them in random order.
+            Blocks come in random order. The samples of every `window` blocks are shuffled together.
         ``"full"``
-            Any sample may come anywhere.
+            All samples are shuffled.
 
-        All but the last read each chunk once in an epoch. ``explain()`` tells what each costs, and how
-        well it shuffles.
+        All except ``"full"`` read each chunk once per epoch. ``explain()`` shows the cost of each and how well it
+        shuffles.
     seed, epoch
-        Choose the order. Every pass over all batches is followed by the next epoch.
+        Select the order. Each pass over all batches is followed by the next epoch.
     window
-        For ``shuffle="window"``. Default: 16 blocks, or as many as have 128 MiB, but at least 2.
+        Number of blocks for ``shuffle="window"``. Default: 16 blocks, or as many as fit in 128 MiB, but at least 2.
     drop_last
-        Leave out the batch that would have fewer samples. Then all ranks have the same number of batches.
+        Leave out the incomplete batch. Then all ranks have the same number of batches.
     prefetch
-        Batches that are made ahead; with 0, each is made when it is asked for, in the caller's thread.
+        Number of batches made ahead. With 0, each batch is made on request, in the caller's thread.
     workers
-        Threads that read and decode. Default: `exzarr.config`'s.
+        Number of threads that read and decode. Default: ``exzarr.config.workers``.
     rank, world_size
-        This process is one of so many that share the samples. Each has a stretch of the epoch's order, none
-        of it in common with another's; the first ``n % world_size`` have one sample more.
+        This process is number `rank` of `world_size` processes that share the samples. Each process has its own part
+        of the epoch's order. The first ``n % world_size`` ranks have one sample more.
     cache_bytes
-        Bytes of decoded chunks that may be kept, for ``shuffle="full"`` and for arrays whose chunks don't end
-        where others' do.
+        Limit on the bytes of decoded chunks in memory, for ``shuffle="full"`` and for arrays whose chunk boundaries
+        differ.
+
+    Returns
+    -------
+    Batches
+        An iterable over the batches of an epoch.
 
     Raises
     ------
     ArgumentError
-        An argument makes no sense, or the arrays have no common length.
+        An argument is invalid, or the arrays have different lengths along `axis`.
 
     Notes
     -----
-    Batches are new arrays of the caller's own. An error while a batch is made is raised in its place.
+    Batches are new arrays that belong to the caller. An error while a batch is made is raised in place of that batch.
     """
     settings = Settings(
         batch_size, shuffle, seed, window, drop_last, prefetch, workers, rank, world_size, cache_bytes
@@ -109,10 +114,10 @@ def batches(
 
 
 class Batches:
-    """What `exzarr.batches` returns: iterate over it for the batches of an epoch.
+    """Batches of one or more arrays, returned by `exzarr.batches`. Iterate to get the batches of an epoch.
 
-    It may be iterated any number of times, pickled as long as the arrays' stores can be, and carried into a
-    forked process: files and threads belong to each pass, which makes its own.
+    You can iterate any number of times. A `Batches` can be pickled if the stores of its arrays can, and it works in a
+    forked process: each pass opens its own files and threads.
     """
 
     def __init__(self, arrays: Arrays, settings: Settings, epoch: int) -> None:
@@ -131,7 +136,7 @@ class Batches:
     # -- iterating -----------------------------------------------------------------
 
     def __iter__(self) -> BatchIterator:
-        """The batches of the current epoch: from the start, or from where `load_state_dict` put it."""
+        """Iterate over the current epoch: from its start, or from the position that `load_state_dict` set."""
         if self._resumed:
             self._resumed = False
         else:
@@ -148,29 +153,29 @@ class Batches:
         )
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Return the number of batches in an epoch."""
         return self._batching.count
 
     @property
     def epoch(self) -> int:
-        """The epoch that is under way, or comes next."""
+        """Epoch of the current or next pass."""
         return self._position.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Go on with the start of that epoch. What is being iterated over already is not changed."""
+        """Start the next pass at the beginning of `epoch`. A pass in progress does not change."""
         check_whole("epoch", epoch, 0)
         self._position, self._resumed = Position(epoch), False
 
     def indices(self) -> Iterator[npt.NDArray[np.int64]]:
-        """The numbers of the samples in each batch of the current epoch. Nothing is read."""
+        """Yield the sample numbers of each batch of the current epoch, without reading data."""
         return rows(self._order(self._position.epoch), self._batching, 0)
 
     # -- the position ----------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the latest pass is: JSON-able, and all that `load_state_dict` needs.
+        """Return the position of the latest pass, for `load_state_dict`. It can be stored as JSON.
 
-        Batches that were made ahead but not handed out do not count.
+        Batches that were made ahead but not yet returned do not count.
         """
         return {
             "epoch": self._position.epoch,
@@ -179,9 +184,12 @@ class Batches:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Have the next pass begin where another was when `state_dict` was called.
+        """Start the next pass at the position that `state_dict` returned.
 
-        ArgumentError where that one's samples come in another order than this one's.
+        Raises
+        ------
+        ArgumentError
+            The state belongs to batches with another order of samples.
         """
         try:
             epoch, done, of = state["epoch"], state["batches"], dict(state["of"])
@@ -201,7 +209,7 @@ class Batches:
         self._position, self._resumed = Position(epoch, done), True
 
     def _identity(self) -> dict[str, Any]:
-        """What the order of samples depends on."""
+        """Return the settings that the order of samples depends on."""
         settings, choice = self._settings, self._choice
         return {
             "samples": self._arrays.samples,
@@ -219,11 +227,11 @@ class Batches:
     # -- parts -------------------------------------------------------------------------
 
     def part(self, index: int, count: int, *, interleaved: bool = False) -> Batches:
-        """One of `count` parts of the batches, for processes that share them; at the current epoch.
+        """Return one of `count` parts of the batches, at the current epoch, for processes that share them.
 
-        The batches are the same as without parts. Parts are stretches of them, so that hardly a chunk is
-        read by two; `interleaved`, part `index` has every `count`-th batch, and taking one from each
-        part in turn keeps the order, but each part reads (nearly) all chunks.
+        The batches are the same as without parts. By default each part is a contiguous range of batches, and few chunks are
+        read by two parts. With `interleaved`, part `index` has every `count`-th batch: taking one batch from each part in
+        turn keeps the order, but each part reads nearly all chunks.
         """
         if self._settings.part != (0, 1):
             raise ArgumentError("this is a part already: take parts of the whole")
@@ -236,7 +244,7 @@ class Batches:
     # -- what it is --------------------------------------------------------------------
 
     def explain(self) -> BatchesExplanation:
-        """What an epoch reads and how much memory it takes, and how well it is shuffled. Nothing is read."""
+        """Return what an epoch reads, its memory, and how well it is shuffled, without reading data."""
         from exzarr._stream.batches.explain import explain
 
         settings = self._settings
@@ -279,7 +287,7 @@ class Batches:
         return BlockOrder(choice.blocks, choice.window, settings.seed, epoch, *stretch)
 
     def _make(self, position: Position) -> Iterator[list[npt.NDArray[Any]]]:
-        """The batches from `position` on."""
+        """Yield the batches from `position` on."""
         return make_batches(
             self._arrays,
             self._layouts,

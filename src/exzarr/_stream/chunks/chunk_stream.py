@@ -1,4 +1,4 @@
-"""`Array.chunk_stream`: the chunks of an array, one after the other, read ahead in threads."""
+"""`Array.chunk_stream`: iterate over the chunks of an array, read ahead in threads."""
 
 from __future__ import annotations
 
@@ -27,36 +27,38 @@ __all__ = ["Chunk", "ChunkStream", "Where"]
 AnyArray = npt.NDArray[Any]
 
 Where = Callable[[tuple[int, ...]], object] | npt.ArrayLike
-"""A predicate on the chunk index; or the indices of chunks, an integer array of shape (n, dimensions)."""
+"""A predicate on the chunk index, or an integer array of chunk indices with shape (n, dimensions)."""
 
 PIECE_NBYTES = 1024 * 1024
-"""Small chunks are read several at a time, up to this many bytes: handing them over would cost more.
+"""Largest number of bytes of small chunks that are read together as one piece.
 
-A piece that is handed over wakes a thread on another core, which then waits for the interpreter lock: some 50 µs.
+Each piece that a thread returns costs about 50 µs: it wakes a thread on another core, which waits for the interpreter
+lock.
 """
 
 PIECE_CHUNKS = 256
-"""... and up to so many: more would make no difference to that, and somebody may wait for the first of them."""
+"""Largest number of chunks in a piece. More gains nothing and delays the first chunk."""
 
 SMALL_RAW_NBYTES = 16 * 1024
-"""Raw chunks up to this size are read as fast by one thread as by several."""
+"""Largest raw chunk, in bytes, that one thread reads as fast as several threads do."""
 
 AHEAD_NBYTES = 8 * 1024 * 1024
-"""What a stream of small chunks has in memory unless it is told otherwise."""
+"""Default number of bytes that a stream of small chunks holds in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """One chunk of a stream.
+    """One chunk of a chunk stream.
 
     Attributes
     ----------
     index
-        Its index in the chunk grid (in that of inner chunks, where there are shards).
+        Chunk index in the grid. If the array has shards, the index in the grid of inner chunks.
     region
-        The elements of the array that `data` holds: ``array[chunk.region]`` reads the same.
+        Elements of the array that `data` holds: ``array[chunk.region]`` reads the same values.
     data
-        An array of the region's shape and the array's data type, C-contiguous, writable, and nobody else's.
+        Array with the region's shape and the array's data type. It is C-contiguous, writable and shares no memory with
+        other chunks.
     """
 
     index: tuple[int, ...]
@@ -65,7 +67,7 @@ class Chunk:
 
 
 class IndexFilter:
-    """A predicate on the index, and how many chunks it has left out."""
+    """A predicate on the chunk index that counts the chunks it refuses."""
 
     __slots__ = ("_wanted", "refused")
 
@@ -80,7 +82,7 @@ class IndexFilter:
         return False
 
     def taken(self) -> int:
-        """How many it has left out since this was asked last."""
+        """Return how many chunks were refused since the last call."""
         refused, self.refused = self.refused, 0
         return refused
 
@@ -113,7 +115,7 @@ class ChunkStream(Stream[Chunk]):
         self._filter = IndexFilter(where) if callable(where) else None
         entries, total = choose(grid, as_region(region, source.shape), self._filter or where, ordered)
         retry, stop, alone = as_retry(retries), Stop(), timeout is not None
-        # Where the store wants many requests in flight, each chunk is one; of a shard a piece is one as well.
+        # If the store wants many requests in flight, each piece is one chunk. With shards, a piece is one request.
         single = alone or (source.store.concurrency and not source.sharded)
         piece = 1 if single else piece_size(source.nbytes, workers, prefetch)
         self._path = source.path
@@ -163,7 +165,7 @@ class ChunkStream(Stream[Chunk]):
 def choose(
     grid: StreamGrid, region: Region, where: IndexFilter | Where | None, ordered: bool
 ) -> tuple[Iterator[Entry], int]:
-    """The chunks to go through, and how many there are. `where` is no plain callable any more."""
+    """Return the chunks to stream and their number. A predicate is given as an `IndexFilter`."""
     if isinstance(where, IndexFilter) or where is None:
         entries = grid.walk(region) if ordered or not grid.sharded else grid.walk_shards(region)
         return entries if where is None else filter(where, entries), grid.count(region)
@@ -174,24 +176,24 @@ def choose(
 
 
 def default_workers(source: ChunkSource) -> int:
-    """How many threads where nobody says: those that pay, for the store and for the chunks."""
+    """Return the default number of threads for this store and chunk size."""
     if source.store.concurrency:
         return in_flight(source.store, source.nbytes)
-    # The thread that takes the chunks has to win the interpreter lock back, too.
+    # The consumer's thread must acquire the interpreter lock, too.
     small = source.light or (source.unit.raw and source.nbytes <= SMALL_RAW_NBYTES)
     return 1 if small else config.get().workers
 
 
 def default_prefetch(nbytes: int, workers: int) -> int:
-    """How many chunks of `nbytes` to read ahead where nobody says: 8 MiB, and never less than `workers`."""
+    """Return the default prefetch for chunks of `nbytes`: 8 MiB of chunks, at least `workers` chunks."""
     return max(workers, AHEAD_NBYTES // max(1, nbytes) - workers)
 
 
 def piece_size(nbytes: int, workers: int, prefetch: int) -> int:
-    """How many chunks a thread reads at once.
+    """Return the number of chunks that a thread reads as one piece.
 
-    As many as make a piece worth handing over, but few enough for every thread to have one in work and
-    another ready, within ``workers + prefetch`` chunks.
+    Pieces are large enough to be worth a handover between threads. They are small enough that each thread can have one
+    piece in progress and one ready within ``workers + prefetch`` chunks.
     """
     return max(
         1, min(PIECE_NBYTES // max(1, nbytes), PIECE_CHUNKS, (workers + prefetch) // (2 * workers + 2))
@@ -199,14 +201,14 @@ def piece_size(nbytes: int, workers: int, prefetch: int) -> int:
 
 
 def by_key(source: ChunkSource) -> bool:
-    """Whether a piece is of one shard: where that is one request, and requests take long."""
+    """Return True if all chunks of a piece must lie in one shard: a piece is then one slow request."""
     return source.sharded and bool(source.store.concurrency)
 
 
 def cut(entries: Iterable[Entry], most: int, one_key: bool) -> Iterator[Piece]:
-    """Cut entries into pieces of up to `most`, the first ones smaller: somebody waits for them.
+    """Cut entries into pieces of up to `most` chunks. The first pieces are smaller, because the consumer waits for them.
 
-    `one_key`: all entries of a piece have the same key.
+    If `one_key` is True, all entries of a piece have the same key.
     """
     entries = iter(entries)
     size = 1
@@ -228,7 +230,7 @@ def cut(entries: Iterable[Entry], most: int, one_key: bool) -> Iterator[Piece]:
                 piece = []
                 size = min(most, 2 * size)
     except Exception:
-        if piece:  # what came before the error comes out before it
+        if piece:  # yield the entries before the error first
             yield piece
         raise
     if piece:

@@ -1,1 +1,1 @@
-"""The parts of `exzarr.ingest`."""
+"""Internals of `exzarr.ingest`."""

@@ -1,4 +1,4 @@
-"""What a source gives, one by one and numbered."""
+"""Blocks of a source, and their numbers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Block", "Numbered", "Source", "numbered"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One piece of what is ingested, where the data alone does not say enough.
+    """One block of a source, with a region or a position.
 
     Attributes
     ----------
     data
-        An array, or anything that becomes one; for a group, a mapping from the arrays' names to such.
+        An array, or anything NumPy converts to one. For a group, a mapping from names of arrays to such data.
     region
-        Where it goes: a tuple of slices in array coordinates. None: it is appended.
+        Region to write, a tuple of slices in array coordinates. None: append.
     position
-        Where the source stands *after* this block, in the source's own words: an offset, a file's name, a
-        list; anything that JSON has. None: the number of blocks so far.
+        Position of the source *after* this block, in a form that the source chooses: an offset, a file name, a
+        list, or any other JSON value. None: the number of blocks so far.
     """
 
     data: Any
@@ -32,19 +32,19 @@ class Block:
 
 
 Source = Iterable[Any] | Callable[[Any], Iterable[Any]]
-"""Blocks, all of them from the first one on; or a function that gets a position, and gives those after it."""
+"""An iterable of all blocks, or a function that gets a position and returns the blocks after it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbered:
-    """A block, and which one of its source it is (from 0)."""
+    """A block and its number in the source, from 0."""
 
     number: int
     block: Block
 
     @property
     def position(self) -> Any:
-        """Where the source stands after it."""
+        """Position of the source after this block."""
         return self.number + 1 if self.block.position is None else self.block.position
 
     @property
@@ -55,12 +55,12 @@ class Numbered:
 
 
 def numbered(number: int, item: Any) -> Numbered:
-    """What a source gave as its block `number`."""
+    """Return block `number` of a source from what the source yielded."""
     return Numbered(number, item if isinstance(item, Block) else _plain(item))
 
 
 def _plain(item: Any) -> Block:
-    """``(region, data)`` goes where the region says, as in `Array.write_stream`; all else is appended."""
+    """Convert an item to a block: ``(region, data)`` is written to the region; anything else is appended."""
     if isinstance(item, tuple) and len(item) == 2 and _is_region(item[0]):
         region, data = item
         return Block(data, (region,) if isinstance(region, slice) else tuple(region))

@@ -1,4 +1,4 @@
-"""Blocks that could not be stored, kept in a folder with the reason."""
+"""Dead letters: blocks that could not be stored, kept in a folder with the reason."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class DeadLetter:
     Attributes
     ----------
     path
-        The file with what is said here, as JSON.
+        JSON file with the other attributes.
     key, number, position
-        Its source, which block of that it is (from 0), and the source's position after it.
+        Key of the source, number of the block (from 0), and the source's position after the block.
     region
-        Where it was to go, as ``[start, stop]`` per dimension; None: it was to be appended.
+        Region it was meant for, as ``[start, stop]`` per dimension. None: it was to be appended.
     error
-        Why it is here.
+        Reason why it was left out.
     when
-        The time, ISO 8601, UTC.
+        Time in ISO 8601, UTC.
     """
 
     path: Path
@@ -47,19 +47,17 @@ class DeadLetter:
     when: str
 
     def data(self) -> Any:
-        """The block: an array, or a dict of arrays. IngestError where it could not be kept."""
+        """Return the block: an array, or a dict of arrays. Raise IngestError if its data was not kept."""
         beside = self.path.with_suffix(".npz")
         if not beside.exists():
-            raise IngestError(
-                f"{self.path} has no data beside it: the block was nothing that NumPy can store"
-            )
+            raise IngestError(f"{self.path} has no data file: NumPy could not store the block")
         with np.load(beside, allow_pickle=False) as found:
             arrays = {name.removeprefix("="): found[name] for name in found.files}
         return arrays.get("") if [*arrays] == [""] else arrays
 
 
 class DeadLetters:
-    """A folder for the blocks of one source that are left out."""
+    """Folder for the dead letters of one source."""
 
     __slots__ = ("_folder", "_key")
 
@@ -68,7 +66,7 @@ class DeadLetters:
         self._key = key
 
     def put(self, block: Numbered, error: BaseException) -> None:
-        """Keep `block`. Done again, after a crash, it takes the place of the first one: it is there once."""
+        """Keep `block`. A second put of the same block, after a crash, replaces the first."""
         self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{re.sub('[^A-Za-z0-9._-]', '_', self._key)}-{block.number:08}"
         region = block.block.region
@@ -98,9 +96,9 @@ class DeadLetters:
 
 
 def dead_letters(folder: str | os.PathLike[str]) -> Iterator[DeadLetter]:
-    """What lies in a folder that `exzarr.ingest` was given as `dead_letter`, by source and number."""
+    """Yield the dead letters in a `dead_letter` folder of `exzarr.ingest`, by source and number."""
     for path in sorted(Path(folder).glob("*.json")):
         try:
             yield DeadLetter(path, **json.loads(path.read_text(encoding="utf-8")))
         except (TypeError, ValueError) as error:
-            raise IngestError(f"{path} is no dead letter: {error}") from error
+            raise IngestError(f"{path} is not a dead letter: {error}") from error

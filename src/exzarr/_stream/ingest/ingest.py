@@ -1,8 +1,8 @@
-"""`exzarr.ingest`: from a source into arrays, each block exactly once, whatever happens in between.
+"""`exzarr.ingest`: append the blocks of a source to arrays, each block exactly once, also after a crash.
 
-How. Blocks are written into chunks past the end of the array, which no reader sees; then one put of the
-metadata document makes them part of it *and* records how far the source is. That put is atomic: a process
-that is killed at whatever moment leaves either all of that or nothing, and the next one goes on from there.
+Blocks are written into chunks past the end of the array, which no reader sees. Then one put of the metadata document
+extends the array *and* records the position of the source. The put is atomic: a process that is killed at any moment
+leaves either all of it or nothing. The next process resumes there.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from exzarr.errors import (
 __all__ = ["ingest", "ingest_position"]
 
 OWN_FAULT = (ArgumentError, SelectionError, CodecError, TypeError, ValueError, OverflowError)
-"""What is wrong with a block itself."""
+"""Errors that a block itself causes."""
 NOT_ITS_FAULT = (StoreError, ChunkError, MetadataError, NodeTypeError)
-"""A full disk, a damaged chunk that the block's rows belong into: that would befall the next block, too."""
+"""Errors that the next block would cause as well: a full disk, or a damaged chunk that the rows belong to."""
 
 
 def ingest(
@@ -70,48 +70,48 @@ def ingest(
 
         exzarr.ingest(array, read_day_files(), key="days")
 
-    Run again, after a crash or with more blocks, it resumes after the last block that was stored. The position of
-    the source `key` lies in the array's own metadata document, and changes in the same atomic put as its shape.
-    Several sources, with keys of their own, may feed one array, from several processes.
+    Call it again after a crash or with more blocks: it resumes after the last stored block. The position of the source
+    `key` is stored in the array's own metadata document and changes in the same atomic put as the shape. Several sources
+    with different keys may feed one array, also from several processes.
 
     Parameters
     ----------
     target
-        An array of Zarr format 3; or a group of them: then each block is a mapping from the names of arrays
-        to what is appended to each, and all of them grow in one commit.
+        An array of Zarr format 3, or a group of such arrays. For a group, each block is a mapping from the names of
+        arrays to the data to append to each; all arrays grow in one commit.
     source
-        An iterable of blocks, *all* of them from the first one on: the blocks that are stored already are taken
-        from it and dropped, after the first and the last of them were compared with what was stored. Or a function
-        that is called with the position (None at first) and gives the blocks after it. A block is an array with the target's shape along every dimension but `axis`; ``(region,
-        data)``, which is written to that region; or an `exzarr.Block`, which can also name the source's position.
+        An iterable of *all* blocks, or a function. Of an iterable, the blocks that are stored already are dropped; the
+        first and the last of them are compared with what was stored. A function is called with the position (None at
+        first) and returns the blocks after it. A block is an array with the target's shape along every dimension but
+        `axis`; ``(region, data)``, which is written to that region; or an `exzarr.Block`, which can also name the
+        source's position.
     axis
-        The dimension to append along: its number, or its name.
+        Number or name of the dimension to append along.
     key
-        The name of the source.
+        Name of the source.
     continues
-        True: the iterable starts at the stored position (`exzarr.ingest_position`), and no block of it is dropped.
+        True: the iterable starts at the stored position (`exzarr.ingest_position`), and no block is dropped.
     batch
-        A commit takes blocks until it has so many rows. Default: what fills the chunks (shards) of all workers, or
-        of as many requests as the store wants in flight.
-        Fewer are committed when no more are ready: what has come does not wait for what has not.
+        Number of rows at which a commit is full. Default: enough rows to fill the chunks (shards) of all workers, or of
+        as many requests as the store wants in flight. A commit takes fewer rows if no more blocks are ready.
     workers
-        Threads that encode and write. Default: ``config.workers``.
+        Number of threads that encode and write. Default: ``config.workers``.
     max_pending
-        How many blocks may wait while others are stored. The source is asked for no more until there is room.
+        Number of blocks that may wait while others are stored. The source waits when this limit is reached.
     retry
-        How often to try again what a store failed at, or an `exzarr.Retry`. If `source` is a function, it is
-        called again in the same way after an error of its own that is worth it.
+        Number of retries when a store fails, or an `exzarr.Retry`. If `source` is a function, it is called again by
+        the same rules after an error of its own that can be retried.
     on_error
-        A block that can't be stored (a wrong shape, a value that can't be encoded): ``"raise"`` stops with an
-        IngestError, after all blocks before it are committed; ``"skip"`` leaves it out; a callable gets the error,
-        and the block is left out if it returns. Default: ``"skip"`` where there is a `dead_letter`, else
-        ``"raise"``. A store that fails, or an array that is damaged, always stops the run.
+        Policy for a block that can't be stored (a wrong shape, a value that can't be encoded). ``"raise"`` commits all
+        blocks before it and raises IngestError. ``"skip"`` leaves it out. A callable gets the error, and the block is
+        left out if the callable returns. Default: ``"skip"`` with a `dead_letter`, else ``"raise"``. A failing store or
+        a damaged array always stops the run.
     dead_letter
-        A folder for the blocks that are left out; `exzarr.dead_letters` reads them back.
+        Folder for the blocks that are left out; `exzarr.dead_letters` reads them back.
     casting
-        Which conversions to the arrays' data types are allowed, as for `Array.set`.
+        Allowed conversions to the arrays' data types, as for `Array.set`.
     progress
-        True for a bar, or a callable that gets ``(done, total)`` in blocks; the total is None until the end is there.
+        True for a bar, or a callable that gets ``(done, total)`` in blocks. The total is None until the source ends.
 
     Returns
     -------
@@ -120,12 +120,12 @@ def ingest(
     Raises
     ------
     IngestError
-        A block failed, and `on_error` says so; what came before it is stored.
+        A block failed and `on_error` is ``"raise"``. The blocks before it are stored.
     IngestConflictError
-        Another process feeds the same `key`; or the blocks to drop from an iterable are not those that were stored.
-        Nothing of what this run had in hands is stored.
+        Another process feeds the same `key`, or the blocks to drop from an iterable are not those that were stored.
+        Uncommitted blocks of this run are not stored.
     UnsupportedError
-        The target has Zarr format 2: there the shape and the attributes are two documents.
+        The target has Zarr format 2, which stores the shape and the attributes in two documents.
     """
     run = _Run(
         open_target(target, axis, casting=casting),
@@ -151,15 +151,15 @@ def ingest(
 
 
 def ingest_position(target: Array | Group, key: str) -> Any:
-    """Where the source called `key` is: what to go on after. None before its first block.
+    """Return the stored position of the source `key`, from which to resume; None before its first block.
 
-    It is what the source said with its last block (`exzarr.Block.position`), or else the number of blocks.
+    The position is the last stored block's `exzarr.Block.position`, or else the number of stored blocks.
     """
     return open_target(target, 0, reading=True).reached(check_key(key)).position
 
 
 class _Run:
-    """One call of `ingest`."""
+    """State of one call of `ingest`."""
 
     def __init__(
         self,
@@ -173,9 +173,9 @@ class _Run:
         batch: int | None,
     ) -> None:
         if not isinstance(continues, bool):
-            raise ArgumentError(f"continues is True or False, not {continues!r}")
+            raise ArgumentError(f"continues must be True or False, not {continues!r}")
         if batch is not None and (type(batch) is not int or batch < 1):
-            raise ArgumentError(f"batch is a positive number of rows, not {batch!r}")
+            raise ArgumentError(f"batch must be a positive number of rows, not {batch!r}")
         self._target, self._key = target, key
         self._retry, self._failures, self._dead = retry, failures, dead
         self._continues, self._batch = continues, batch

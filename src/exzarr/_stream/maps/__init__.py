@@ -1,1 +1,1 @@
-"""Parallel maps: a function over every chunk, in threads, processes or on a cluster."""
+"""Parallel maps: call a function for every chunk in threads, in processes or on a cluster."""

@@ -1,4 +1,4 @@
-"""The results of a map over chunks, one after the other."""
+"""Iterator over the results of a map over chunks."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = ["MapStream", "Result", "each_alone", "in_pieces"]
 
 Piece = Sequence[Entry]
 Answer = tuple[list[Any], int, int]
-"""For each chunk of a piece its result, LEFT_OUT or Failed; how many chunks were not stored; further attempts."""
+"""For each chunk of a piece: its result, LEFT_OUT or Failed. Then the number of missing chunks and of retries."""
 
 
 def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Stop, piece: Piece) -> Answer:
-    """Several small chunks in this thread. A chunk that fails does so alone."""
+    """Map the small chunks of a piece in this thread. A chunk that fails does not affect the others."""
     found, missing = task.each(piece, stop)
     waits: list[float] = []
     for at, (entry, value) in enumerate(zip(piece, found, strict=False)):
@@ -45,7 +45,7 @@ def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Sto
                     note=lambda _attempt, wait, _error: waits.append(wait),
                 )
                 missing += more
-            except Exception as last:  # noqa: BLE001 - it comes out where the result would
+            except Exception as last:  # noqa: BLE001 - reported in place of the result
                 found[at] = Failed(last)
     return found, missing, len(waits)
 
@@ -53,19 +53,19 @@ def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Sto
 def _again(task: MapTask, source: ChunkSource, entry: Entry) -> tuple[Any, int]:
     try:
         return task(entry)
-    except Exception as error:  # noqa: BLE001 - all are told apart by their chunk
+    except Exception as error:  # noqa: BLE001 - reported with its chunk
         failed = named(source, entry, error)
     raise failed
 
 
 def each_alone(runner: Runner, source: ChunkSource, piece: Piece) -> Answer:
-    """One chunk, wherever the runner has it done. Whoever calls tries again what fails."""
+    """Map one chunk with the runner. The caller retries failures."""
     (entry,) = piece
     try:
         value, missing = runner(entry)
     except StreamError:
         raise
-    except Exception as error:  # noqa: BLE001 - all are told apart by their chunk
+    except Exception as error:  # noqa: BLE001 - reported with its chunk
         failed = named(source, entry, error)
     else:
         return [value], missing, 0
@@ -73,7 +73,7 @@ def each_alone(runner: Runner, source: ChunkSource, piece: Piece) -> Answer:
 
 
 def named(source: ChunkSource, entry: Entry, error: Exception) -> Exception:
-    """`error` as one that names the chunk: a retry policy sees what the caller would."""
+    """Return `error` as one that names the chunk, so that a retry policy sees what the caller would see."""
     if isinstance(error, ProcessLostError):
         died = WorkerDiedError(source.path, entry[1], entry[0], f"the process that worked on it {error}")
         died.__cause__ = error
@@ -85,14 +85,14 @@ def named(source: ChunkSource, entry: Entry, error: Exception) -> Exception:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one chunk.
+    """Result of one chunk.
 
     Attributes
     ----------
     index, region
-        The chunk's.
+        Index and region of the chunk.
     value
-        What the function returned.
+        Value that the function returned.
     """
 
     index: tuple[int, ...]
@@ -103,9 +103,9 @@ class Result:
 class MapStream(Stream[Result]):
     """Iterator over the results of `Array.parallel_chunk_map`, and a context manager.
 
-    It gives what the function returned, chunk after chunk; `items` gives the chunk's index with it. Leaving a
-    ``with`` block, `close`, an exception, or nobody holding it any more ends what is in work: worker processes
-    are killed, threads are left to finish the chunk they have.
+    It yields what the function returned for each chunk; `items` yields the chunk's index as well. Work in progress ends
+    when the ``with`` block is left, on `close`, on an exception, or when the stream is garbage collected. Worker
+    processes are killed; threads finish their current chunk.
     """
 
     __slots__ = ("_closing", "_filter", "_itemsize", "_source", "_task")
@@ -128,19 +128,19 @@ class MapStream(Stream[Result]):
         self._filter = wanted
         self._source = source
         self._itemsize = itemsize  # of the data in all arrays
-        # Whoever drops the stream ends the processes; the window ends its threads by itself.
+        # If the stream is dropped, the finalizer ends the processes. The window ends its threads itself.
         self._closing = weakref.finalize(self, runner.close)
 
     def __next__(self) -> Any:
         return self._take().value
 
     def items(self) -> Iterator[tuple[tuple[int, ...], Any]]:
-        """``(chunk index, result)`` of each chunk that is left: what ``dict`` takes."""
+        """Yield ``(chunk index, result)`` of each remaining chunk; ``dict`` accepts this iterator."""
         for found in self.results():
             yield found.index, found.value
 
     def results(self) -> Iterator[Result]:
-        """A `Result` for each chunk that is left."""
+        """Yield a `Result` for each remaining chunk."""
         while True:
             try:
                 found = self._take()
@@ -154,7 +154,7 @@ class MapStream(Stream[Result]):
         return self._source.path
 
     def fail(self, error: BaseException) -> None:
-        """Count a result as a failure after all, and do with it as with others."""
+        """Count a result as failed and apply the `on_error` policy."""
         self._tally.chunks -= 1
         self._fail(error)
 
@@ -187,7 +187,7 @@ class MapStream(Stream[Result]):
         return 0 if self._filter is None else self._filter.taken()
 
     def _end(self, *, wait: bool) -> None:
-        self._closing()  # before the threads that wait for it are waited for
+        self._closing()  # first: the window's threads wait for the runner
         super()._end(wait=wait)
 
     def _release(self) -> None:

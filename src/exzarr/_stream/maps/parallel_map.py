@@ -1,4 +1,4 @@
-"""`parallel_chunk_map`: a function over every chunk, in threads, in processes, or on a cluster."""
+"""`parallel_chunk_map`: call a function for every chunk, in threads, in processes or on a cluster."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def parallel_chunk_map(
     reduce: Callable[[Any, Any], Any] | None = None,
     initial: Any = None,
 ) -> Any:
-    """`Array.parallel_chunk_map` for several arrays of one shape: `fn` gets the data of each.
+    """Call `fn` with the data of several arrays of one shape, chunk by chunk; see `Array.parallel_chunk_map`.
 
-    The chunks are those of the first array. Arrays with the same chunks (inner chunks, where there are shards) are
-    read chunk by chunk; of others what lies in the same place is read, which may decode their chunks more than once.
+    The chunks are those of the first array. Arrays with the same chunks (inner chunks, if there are shards) are read
+    chunk by chunk. Of an array with other chunks, the same region is read; its chunks may be decoded more than once.
 
-    Everything else is as described there.
+    All other parameters are those of `Array.parallel_chunk_map`.
     """
     sources = tuple(arrays) if isinstance(arrays, (list, tuple)) else (arrays,)
     _check(sources, out, reduce, initial)
@@ -82,7 +82,7 @@ def parallel_chunk_map(
     touched = sources if out is None else (*sources, out)
     if executor == "threads" and workers is None:
         workers = _threads_for(touched)
-    # Where a store wants many requests in flight, each chunk is one.
+    # If a store wants many requests in flight, each piece is one chunk.
     single = not source.sharded and any(array.store.concurrency for array in touched)
     runner = open_runner(task, executor, workers, timeout, total)
     try:
@@ -112,7 +112,7 @@ def parallel_chunk_map(
 
 
 def _threads_for(arrays: Sequence[Array]) -> int:
-    """How many threads where nobody says: more than cores, where a store wants many requests in flight."""
+    """Return the default number of threads: more than cores if a store wants many requests in flight."""
     nbytes = sum(array._bound.nbytes for array in arrays)
     return max(in_flight(array.store, nbytes) for array in arrays)
 
@@ -127,7 +127,7 @@ def _window(
     retry: Retry | None,
     single: bool,
 ) -> Window[Piece, Answer]:
-    """Small chunks go several at a time where a thread takes them; else, and where they are `single`, one by one."""
+    """Return the window. Threads get small chunks in pieces of several, unless `single`; other runners get one by one."""
     first, stop = sources[0]._bound, Stop()
     nbytes, workers = sum(array._bound.nbytes for array in sources), runner.workers
     if prefetch is None:
@@ -141,7 +141,7 @@ def _window(
         work, retry = partial(in_pieces, task, first, retry, stop), None
     else:
         most, work = 1, partial(each_alone, runner, first)
-    with config.override(workers=1):  # each of the threads reads and writes alone
+    with config.override(workers=1):  # each thread reads and writes alone
         return Window(
             work,
             cut(entries, most, by_key(first)),
@@ -159,26 +159,26 @@ def _reduced(stream: MapStream, reduce: Callable[[Any, Any], Any], initial: Any)
     with stream:
         for value in stream:
             tree.add(value)
-            del value  # before the next one is there
+            del value  # release it before the next one arrives
     return tree.result(initial)
 
 
 def _check(sources: tuple[Array, ...], out: Array | None, reduce: Any, initial: Any) -> None:
-    """ArgumentError where arguments don't go together."""
+    """Raise ArgumentError if the arguments contradict each other."""
     from exzarr._nodes.array import Array
 
     if not sources:
-        raise ArgumentError("there is no array to map over")
+        raise ArgumentError("parallel_chunk_map got no array: give at least one")
     for array in (*sources, *(() if out is None else (out,))):
         if not isinstance(array, Array):
             raise ArgumentError(f"parallel_chunk_map is for exzarr arrays, not {type(array).__name__}")
         if array.shape != sources[0].shape:
             raise ArgumentError(
-                f"arrays that are mapped together, and out, have one shape: {sources[0].shape} and {array.shape}"
+                f"the mapped arrays and out must have one shape: {sources[0].shape} and {array.shape}"
             )
     if out is None:
         if reduce is None and initial is not None:
-            raise ArgumentError("initial is what reduce begins with: there is no reduce")
+            raise ArgumentError("initial requires reduce, and there is no reduce")
         return
     if reduce is not None:
         raise ArgumentError("results are written to out or combined by reduce, not both")

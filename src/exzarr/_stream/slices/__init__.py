@@ -1,1 +1,1 @@
-"""Slice streams: an array position by position along one axis."""
+"""Slice streams: iterate over the positions of one axis of an array."""

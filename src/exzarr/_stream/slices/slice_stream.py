@@ -1,4 +1,4 @@
-"""`Array.slice_stream`: the array position by position along one axis, each stored chunk read once."""
+"""`Array.slice_stream`: iterate over the positions of one axis; each stored chunk is read once."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ AnyArray = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """One position along an axis, and all that lies there.
+    """One position along an axis and the data at that position.
 
     Attributes
     ----------
     index
-        The position along the axis.
+        Position along the axis.
     region
-        The elements of the array that `data` holds; along the axis it has length 1.
+        Elements of the array that `data` holds. Its length along the axis is 1.
     data
-        An array of the region's shape without the axis: for axis 0 of a whole array it is ``array[index]``.
-        C-contiguous and writable. It is a view of what was read together; copy it to keep one of many.
+        Array with the region's shape without the axis: for axis 0 of a whole array, ``array[index]``. It is C-contiguous
+        and writable. It is a view of a slab of several positions; copy it to keep a single position.
     """
 
     index: int
@@ -79,15 +79,15 @@ class SliceStream(Stream[Slice]):
         self._region = as_region(region, source.shape)
         length = source.shape[self._axis]
         if self._region[self._axis] != slice(0, length):
-            raise SelectionError(f"start and stop say which part of dimension {self._axis}, not the region")
+            raise SelectionError(f"start and stop select the part of dimension {self._axis}, not the region")
         positions = _positions(start, stop, step, length)
         failures = Failures(on_error)
         dims = StreamGrid(source).dims
         slabs = _slabs(positions, dims[self._axis])
         if prefetch is None:
             prefetch = _slabs_ahead(source, dims, self._axis, self._region)
-        # One thread reads a slab after the other, and has the engine's threads help it with each. Where requests take
-        # long, a thread reads each slab that may be ahead.
+        # One thread reads the slabs one after the other, and the engine's threads help with each. If requests are slow,
+        # one thread reads each slab that may be read ahead.
         readers = max(1, prefetch) if source.store.concurrency else 1
         with config.override(workers=as_workers(workers)):
             window: Window[range, AnyArray] = Window(
@@ -118,7 +118,7 @@ class SliceStream(Stream[Slice]):
 
 
 class _SlabReader:
-    """Reads the positions of one slab: an array with the axis first."""
+    """Reads the positions of one slab into an array whose first dimension is the axis."""
 
     def __init__(self, source: ChunkSource, axis: int, region: Region) -> None:
         self._source = source
@@ -138,15 +138,15 @@ class _SlabReader:
 
 
 def _positions(start: int | None, stop: int | None, step: int | None, length: int) -> range:
-    """Which positions, by the rules of slices."""
+    """Return the positions that ``slice(start, stop, step)`` selects."""
     try:
         return range(*slice(start, stop, step).indices(length))
     except (TypeError, ValueError) as error:
-        raise SelectionError(f"start, stop and step are those of a slice: {error}") from None
+        raise SelectionError(f"start, stop and step must be those of a slice: {error}") from None
 
 
 def _slabs_ahead(source: ChunkSource, dims: Sequence[Dimension], axis: int, region: Region) -> int:
-    """How many slabs to read ahead where nobody says: one, or what makes the requests that the store wants."""
+    """Return the default number of slabs to read ahead: one, or enough to keep the store's requests in flight."""
     if not source.store.concurrency:
         return 1
     others = [(dim, part) for d, (dim, part) in enumerate(zip(dims, region, strict=True)) if d != axis]
@@ -160,7 +160,7 @@ def _slabs_ahead(source: ChunkSource, dims: Sequence[Dimension], axis: int, regi
 
 
 def _slabs(positions: range, dim: Dimension) -> Iterator[range]:
-    """`positions`, those that lie in one chunk along the axis together."""
+    """Split `positions` into slabs: positions that lie in the same chunk along the axis."""
     while len(positions):
         chunk = dim.index_of(positions[0])
         low = dim.offset(chunk)
@@ -174,7 +174,7 @@ def _slabs(positions: range, dim: Dimension) -> Iterator[range]:
 
 
 def as_axis(axis: int | str, ndim: int, names: Sequence[str | None] | None) -> int:
-    """The number of a dimension, given as such (from the end, where it is negative) or by name."""
+    """Return the number of a dimension that is given by number (negative: from the end) or by name."""
     if isinstance(axis, str):
         if names is None or axis not in names:
             raise SelectionError(no_dimension(axis, names or ()))
@@ -182,7 +182,7 @@ def as_axis(axis: int | str, ndim: int, names: Sequence[str | None] | None) -> i
     try:
         number = operator.index(axis)
     except TypeError:
-        raise ArgumentError(f"axis is the number or the name of a dimension, not {axis!r}") from None
+        raise ArgumentError(f"axis must be the number or the name of a dimension, not {axis!r}") from None
     if not -ndim <= number < ndim:
         raise SelectionError(f"there is no dimension {number}: the array has {ndim}")
     return number % ndim

@@ -1,1 +1,1 @@
-"""Write streams: parallel writing with backpressure."""
+"""Write streams: write the items of a producer in threads, with backpressure."""

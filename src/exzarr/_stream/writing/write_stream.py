@@ -1,10 +1,9 @@
-"""`Array.write_stream`: what a producer yields, written in threads, with backpressure on the producer.
+"""`Array.write_stream`: write the items that a producer yields in threads, with backpressure on the producer.
 
-The caller's thread takes items from the producer, cuts them along the stored chunks (shards, where there are
-shards) and gathers the parts of each (`stream.assembly`). Threads write what is complete. At most one
-thread writes a stored chunk at a time, and what is given for it meanwhile waits and is merged. When as much
-is pending as may be, the caller waits for the threads; when nothing that is pending is complete, the fullest
-assembly is written as it is.
+The caller's thread takes items from the producer and cuts them along the stored chunks (shards, if the array has them).
+It gathers the parts of each stored chunk (`writing.assembly`). Threads write the complete ones. At most one thread
+writes a stored chunk at a time; further data for that chunk waits and is merged. When the limit of pending items is
+reached, the caller waits for the threads. If nothing pending is complete, the fullest assembly is written as it is.
 """
 
 from __future__ import annotations
@@ -36,25 +35,25 @@ if TYPE_CHECKING:
 __all__ = ["WriteReport", "write_stream"]
 
 PENDING_NBYTES = 64 * 1024 * 1024
-"""What may be pending where nobody says how many items."""
+"""Default limit on the bytes of pending items."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteReport:
-    """What `Array.write_stream` did.
+    """Result of `Array.write_stream`.
 
     Attributes
     ----------
     written
-        Items that are in the store.
+        Number of items that are in the store.
     failed
-        Those that are not, and why.
+        Items that were not written, each with its error.
     skipped
-        Items that were left out since the checkpoint had them.
+        Number of items that were left out because the checkpoint lists them.
     bytes
-        Bytes of the data of what was written, in memory.
+        Bytes of the written data, in memory.
     seconds
-        From beginning to end.
+        Duration of the call.
     """
 
     written: int
@@ -81,11 +80,11 @@ def write_stream(
     casting: Casting = "same_kind",
     progress: Progress = False,
 ) -> WriteReport:
-    """See `Array.write_stream`."""
+    """Write the items of a producer to `array`; see `Array.write_stream`."""
     check_casting(casting)
     retry, failures = as_retry(retries), Failures(on_error)
     if max_pending is not None and (type(max_pending) is not int or max_pending < 1):
-        raise ArgumentError(f"max_pending is a positive number of items, not {max_pending!r}")
+        raise ArgumentError(f"max_pending must be a positive number of items, not {max_pending!r}")
     array._require_writable()
     least = 2 * as_workers(workers)
     if workers is None:
@@ -100,7 +99,7 @@ def write_stream(
     if checkpoint is not None and not callable(checkpoint):
         opened = Checkpoint(checkpoint, array.path, str(array.metadata.data_type))
     meter = open_meter(progress, total, "items", stream="write_stream", array=array.path)
-    with config.override(workers=1):  # each of the threads writes alone
+    with config.override(workers=1):  # each thread writes alone
         window: Window[Task, list[BaseException | None]] = Window(
             BoxWriter(array, retry, stop), (), workers=workers, prefetch=0, ordered=False, stop=stop
         )
@@ -133,7 +132,7 @@ def write_stream(
 
 
 def _consume(items: Iterator[Any], writer: Writer) -> None:
-    """Write all items. What was taken before `items` raised is written before that is raised."""
+    """Write all items. If `items` raises, write the items before the error first."""
     while True:
         try:
             given = next(items)
@@ -148,7 +147,7 @@ def _consume(items: Iterator[Any], writer: Writer) -> None:
 
 
 def _limit(most: int | None, least: int) -> Callable[[int, int], bool]:
-    """Whether so many items of so many bytes are as much as may be pending."""
+    """Return a predicate: are this many items with this many bytes as much as may be pending?"""
     if most is not None:
         return lambda items, _: items >= most
     return lambda items, nbytes: items >= least and nbytes >= PENDING_NBYTES

@@ -1,1 +1,1 @@
-"""Arrays larger than memory: chunk by chunk, slice by slice, batch by batch."""
+"""Streams over arrays larger than memory: by chunk, by slice, by batch."""

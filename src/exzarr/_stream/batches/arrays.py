@@ -1,4 +1,4 @@
-"""The arrays that batches are made of: what was given, checked, and how batches are given back."""
+"""The arrays of `exzarr.batches`: check the argument, and return batches in the same form."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Arrays:
     arrays
         The arrays, of exzarr or NumPy.
     names
-        The keys of the mapping they came in, None for a sequence; ``""`` for one array alone.
+        Keys of the mapping that was passed; None for a sequence; ``""`` for a single array.
     axis
-        The dimension of samples, from the front.
+        Dimension of the samples, not negative.
     samples
-        How many.
+        Number of samples.
     """
 
     arrays: tuple[Source, ...]
@@ -46,7 +46,7 @@ class Arrays:
     samples: int
 
     def pack(self, batch: Sequence[AnyArray]) -> Any:
-        """A batch in the form the arrays were given in."""
+        """Return a batch in the form in which the arrays were passed."""
         if self.names is None:
             return tuple(batch)
         if isinstance(self.names, str):
@@ -55,11 +55,11 @@ class Arrays:
 
     @property
     def label(self) -> str:
-        """The paths of the arrays that are read."""
+        """Paths of the exzarr arrays."""
         return ", ".join([array.path for array in self.arrays if isinstance(array, Array)])
 
     def name(self, i: int) -> str:
-        """What to call array `i` in a message."""
+        """Return the name of array `i` for messages."""
         if isinstance(self.names, tuple):
             return repr(self.names[i])
         array = self.arrays[i]
@@ -69,7 +69,7 @@ class Arrays:
 
 
 def arrays_of(given: Any, axis: int) -> Arrays:
-    """What stands for `arrays` in a call of `exzarr.batches`."""
+    """Check the `arrays` argument of `exzarr.batches`."""
     names: tuple[Any, ...] | str | None = ""
     found: list[Any] = [given]
     if not isinstance(given, (Array, np.ndarray)):
@@ -104,7 +104,7 @@ def arrays_of(given: Any, axis: int) -> Arrays:
 
 
 def layout_of(array: Source, axis: int, name: str) -> RowLayout:
-    """How the samples of an array lie in its chunks."""
+    """Return how the samples of an array lie in its chunks."""
     samples = array.shape[axis]
     nbytes = array.size * array.dtype.itemsize
     row = nbytes // max(1, samples)
@@ -124,7 +124,7 @@ def layout_of(array: Source, axis: int, name: str) -> RowLayout:
 
 
 def _addressed(source: ChunkSource, axis: int) -> bool:
-    """Whether a sample of a chunk can be read by itself: raw chunks that hold whole samples (`engine.read_contiguous_rows`)."""
+    """Return True if a sample can be read without its chunk: raw chunks of whole samples (`read_contiguous_rows`)."""
     pipeline = source.pipeline
     if axis or pipeline is None or not pipeline.raw or not pipeline.plain:
         return False

@@ -1,4 +1,4 @@
-"""Which samples each batch takes, and from which stage. Pure."""
+"""Plans which samples of which stage each batch takes. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["Batching", "Lookahead", "Piece", "pieces", "rows"]
 T = TypeVar("T")
 
 PAGE = 1 << 14
-"""Positions whose samples are reckoned at once: a batch at a time would cost more than all the rest."""
+"""Number of positions whose samples are computed together. Computing them batch by batch would dominate the cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How a rank's samples make batches.
+    """How the samples of a rank are divided into batches.
 
     Attributes
     ----------
     samples
-        How many the rank has.
+        Number of samples of the rank.
     size
-        Samples of a batch.
+        Samples per batch.
     first, stop, step
-        Which batches: ``range(first, stop, step)``.
+        Numbers of the batches: ``range(first, stop, step)``.
     """
 
     samples: int
@@ -44,11 +44,11 @@ class Batching:
         return len(range(self.first, self.stop, self.step))
 
     def span(self, number: int) -> tuple[int, int]:
-        """The positions from batch `number`, of `count`, to the last batch."""
+        """Return the positions from batch `number` (of `count`) to the end of the last batch."""
         return self.bounds(number)[0], self.bounds(self.count - 1)[1]
 
     def bounds(self, number: int) -> tuple[int, int]:
-        """The positions of batch `number`, of `count`."""
+        """Return the positions of batch `number` (of `count`)."""
         start = (self.first + number * self.step) * self.size
         return start, min(self.samples, start + self.size)
 
@@ -63,21 +63,21 @@ class Lookahead(Generic[T]):
         self._seen: list[T] = []
 
     def peek(self) -> T | None:
-        """The next item; None at the end."""
+        """Return the next item without taking it; None at the end."""
         if not self._seen:
             self._seen.extend([item for item in [next(self._items, None)] if item is not None])
         return self._seen[0] if self._seen else None
 
     def take(self) -> T:
         item = self.peek()
-        assert item is not None, "it has been asked for more than there is"
+        assert item is not None, "take() called at the end of the iterator"
         self._seen.clear()
         return item
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A batch's samples of one stage: those from `start` to `stop` in the order of the stage."""
+    """Samples of one stage in a batch: from `start` to `stop` in the order of the stage."""
 
     stage: Stage
     start: int
@@ -85,7 +85,7 @@ class Piece:
 
 
 def pieces(stages: Lookahead[Stage], batching: Batching, number: int) -> Iterator[list[Piece]]:
-    """For each batch from `number` on, what makes it up. `stages` start where that batch does."""
+    """Yield the pieces of each batch from `number` on. `stages` must start at that batch."""
     position = batching.bounds(number)[0]
     stage: Stage | None = None
     at = 0
@@ -105,7 +105,7 @@ def pieces(stages: Lookahead[Stage], batching: Batching, number: int) -> Iterato
 
 
 def rows(order: BlockOrder | FullOrder, batching: Batching, number: int) -> Iterator[IntArray]:
-    """For each batch from `number` on, the numbers of its samples, in order."""
+    """Yield the sample numbers of each batch from `number` on, in order."""
     if number >= batching.count:
         return
     if isinstance(order, BlockOrder):

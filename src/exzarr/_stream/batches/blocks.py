@@ -1,6 +1,6 @@
-"""Blocks: the stretches of samples that are read together, and their order in an epoch. Pure.
+"""Blocks of samples that are read together, and their order in an epoch. Pure functions.
 
-A block ends where chunks of every array end, so that who reads whole blocks reads no chunk twice.
+A block ends where chunks of every array end. A reader of whole blocks therefore reads no chunk twice.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["Blocks", "EvenBlocks", "Sequenced", "UnevenBlocks", "in_order"]
 
 
 class Blocks(Protocol):
-    """A partition of the samples from 0 to `samples` - 1, in order.
+    """A partition of the samples 0 to `samples` - 1 into consecutive blocks.
 
     Attributes
     ----------
     samples, count
-        How many samples, and in how many blocks.
+        Number of samples and number of blocks.
     longest
-        Samples of the longest block.
+        Number of samples in the longest block.
     """
 
     samples: int
@@ -31,20 +31,20 @@ class Blocks(Protocol):
     longest: int
 
     def starts(self, numbers: IntArray) -> IntArray:
-        """The first sample of each of these blocks."""
+        """Return the first sample of each block."""
         ...
 
     def sizes(self, numbers: IntArray) -> IntArray:
-        """How many samples each of these blocks has."""
+        """Return the number of samples of each block."""
         ...
 
     def of(self, samples: IntArray) -> IntArray:
-        """The block each of these samples lies in."""
+        """Return the block of each sample."""
         ...
 
 
 class EvenBlocks:
-    """Blocks of one length, but for the last."""
+    """Blocks of equal length, except for the last."""
 
     __slots__ = ("count", "longest", "samples")
 
@@ -64,7 +64,7 @@ class EvenBlocks:
 
 
 class UnevenBlocks:
-    """Blocks of any lengths: `edges` are where they end, the last of them the number of samples."""
+    """Blocks of any lengths. `edges` are the ends of the blocks; the last one is the number of samples."""
 
     __slots__ = ("_edges", "count", "longest", "samples")
 
@@ -85,32 +85,32 @@ class UnevenBlocks:
 
 
 class Sequenced(Protocol):
-    """Blocks in the order of an epoch. *Places* count blocks in it, *positions* samples."""
+    """Blocks in the order of an epoch. A *place* is the rank of a block in that order, a *position* that of a sample."""
 
     blocks: Blocks
 
     def numbers(self, places: IntArray) -> IntArray:
-        """The blocks at these places."""
+        """Return the blocks at these places."""
         ...
 
     def position(self, place: int) -> int:
-        """How many samples stand before the block at `place`."""
+        """Return the number of samples before the block at `place`."""
         ...
 
     def place(self, position: int) -> int:
-        """The place of the block that holds the sample at `position`."""
+        """Return the place of the block that holds the sample at `position`."""
         ...
 
 
 def in_order(blocks: Blocks, order: Permutation) -> Sequenced:
-    """`blocks` in a given order."""
+    """Return `blocks` in the given order."""
     if isinstance(blocks, EvenBlocks):
         return _Even(blocks, order)
     return _Uneven(blocks, order)
 
 
 class _Even:
-    """All blocks but one have one length, so that positions are found by reckoning, however many there are."""
+    """Blocks of one length, except one. Positions are computed, not stored, for any number of blocks."""
 
     __slots__ = ("_order", "_short", "blocks")
 
@@ -121,7 +121,7 @@ class _Even:
 
     @property
     def _missing(self) -> int:
-        """By how much the last block is shorter than the others."""
+        """Return how many samples the last block has fewer than the others."""
         return self.blocks.count * self.blocks.longest - self.blocks.samples
 
     def numbers(self, places: IntArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""How the batches of some arrays are made: by stages or by rows, and what is kept. Pure."""
+"""Chooses how the batches of the given arrays are read, and what is cached. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from exzarr._stream.batches.orders import Shuffle
 __all__ = ["Choice", "How", "choose"]
 
 PORTION_NBYTES = 4 * 1024 * 1024
-"""Blocks are read so many bytes at a time, if they are small."""
+"""Number of bytes of small blocks that are read together."""
 
 SCRATCH_NBYTES = 12 * 1024 * 1024
-"""What the engine's buffers take besides the chunks that are being decoded."""
+"""Memory of the engine's buffers, besides the chunks that are being decoded."""
 
 How = Literal["memory", "staged", "cut", "kept", "cached", "rows"]
-"""What becomes of an array's chunks: see `Choice.how`."""
+"""How the chunks of an array are read: see `Choice.how`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,17 @@ class Choice:
     Attributes
     ----------
     how
-        Of each array: ``"memory"`` a NumPy array. ``"staged"`` read block by block, each once. ``"cut"`` as
-        staged, but some chunks lie in several blocks. ``"kept"`` each chunk is read when it is first needed,
-        and kept. ``"cached"`` some chunks are kept. ``"rows"`` sample by sample.
+        For each array. ``"memory"``: a NumPy array. ``"staged"``: read block by block, each chunk once. ``"cut"``: as
+        staged, but some chunks lie in several blocks. ``"kept"``: each chunk is read on first use and kept.
+        ``"cached"``: some chunks are kept. ``"rows"``: read sample by sample.
     blocks
-        What is shuffled, and what stages are made of.
+        Blocks that are shuffled and from which stages are built.
     window
-        Blocks that are shuffled together; 0 for not at all.
+        Number of blocks that are shuffled together; 0 for no shuffling.
     slots
-        Bands of chunks that the cache of each array has room for.
+        Number of bands of chunks that the cache of each array holds.
     together
-        Batches that are read at once, at most.
+        Maximum number of batches that are read together.
     """
 
     how: tuple[How, ...]
@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def by_rows(self) -> bool:
-        """No array is read in stages."""
+        """True if no array is read in stages."""
         return "staged" not in self.how and "cut" not in self.how
 
 
@@ -62,14 +62,14 @@ def choose(
     window: int | None,
     cache_nbytes: int,
 ) -> Choice:
-    """The one way for these arrays. Depends on nothing but the arguments."""
+    """Choose how to read the arrays. The result depends only on the arguments."""
     nbytes = sum([layout.row_nbytes for layout in layouts])
     if shuffle == "full":
         how, slots, left = _by_rows(layouts, cache_nbytes)
         together = max(1, left // max(1, batch_size * nbytes)) if "cached" in how else 1
         return Choice(how, EvenBlocks(samples, 1), 0, slots, together)
     blocks, kept, cut = common_blocks(layouts, cache_nbytes)
-    if blocks is None:  # all in memory
+    if blocks is None:  # all arrays are in memory
         blocks = EvenBlocks(samples, min(batch_size, samples))
     how = tuple(
         [
@@ -88,7 +88,7 @@ def choose(
 
 
 def _by_rows(layouts: Sequence[RowLayout], cache_nbytes: int) -> tuple[tuple[How, ...], tuple[int, ...], int]:
-    """Of each array how it is read, how many bands of it are cached, and how many bytes reading ahead may take."""
+    """Return, for each array, how it is read and its cached bands; and the bytes that reading ahead may use."""
     how: list[How] = ["cached"] * len(layouts)
     left = cache_nbytes
     for i in sorted(range(len(layouts)), key=lambda i: layouts[i].nbytes):
@@ -96,7 +96,7 @@ def _by_rows(layouts: Sequence[RowLayout], cache_nbytes: int) -> tuple[tuple[How
         if layout.blocks is None:
             how[i] = "memory"
         elif layout.bands.longest == 1:
-            how[i] = "rows"  # no chunk is wanted twice
+            how[i] = "rows"  # no chunk is needed twice
         elif layout.nbytes <= left:
             how[i] = "kept"
             left -= layout.nbytes
@@ -104,7 +104,7 @@ def _by_rows(layouts: Sequence[RowLayout], cache_nbytes: int) -> tuple[tuple[How
             how[i] = "rows"
     cached = [i for i, kind in enumerate(how) if kind == "cached"]
     slots = [0] * len(layouts)
-    # A quarter for what is read together, the rest for chunks.
+    # A quarter of the memory for batches that are read together, the rest for chunks.
     each = 3 * left // 4 // max(1, len(cached))
     for i in cached:
         slots[i] = max(1, each // max(1, layouts[i].bands.longest * layouts[i].row_nbytes))

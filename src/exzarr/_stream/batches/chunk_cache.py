@@ -1,12 +1,12 @@
-"""Samples of one array, any of them, by way of decoded chunks that are kept.
+"""Readers of arbitrary samples of one array, with caches of decoded chunks.
 
-Each has ``take(samples)``, a new array. Which one is chosen by how much memory there is, and how the
-array is stored:
+Each reader has ``take(samples)``, which returns a new array. The memory available and the array's storage determine
+the reader:
 
 `InMemory`      a NumPy array
-`KeptWhole`     an array that fits: every chunk is read once
-`ChunkCache`    one that doesn't: as many chunks as fit, the oldest forgotten first
-`RowReader`     chunks that aren't worth keeping: of one sample each, or whose rows can be read alone
+`KeptWhole`     an array that fits in memory: every chunk is read once
+`ChunkCache`    a larger array: as many chunks as fit, the oldest is evicted first
+`RowReader`     chunks not worth caching: they hold one sample each, or their rows can be read alone
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ AnyArray = npt.NDArray[Any]
 
 
 class Rows(Protocol):
-    """Whatever samples can be taken from."""
+    """A reader of samples."""
 
     def take(self, samples: IntArray) -> AnyArray:
-        """A new array of these samples, in their order."""
+        """Return a new array of these samples, in their order."""
         ...
 
 
 def gather(array: AnyArray, where: IntArray, axis: int, out: AnyArray) -> None:
-    """``out[...] = array.take(where, axis)``, without a buffer in between. `where` is in bounds."""
+    """Assign ``array.take(where, axis)`` to `out` without a temporary buffer. `where` must be in bounds."""
     if array.dtype.kind in "OT":
         out[...] = np.take(array, where, axis)
     else:
@@ -56,7 +56,7 @@ class InMemory:
 
 
 class RowReader:
-    """Samples that are read each time they are asked for."""
+    """Samples that are read on each request."""
 
     __slots__ = ("_samples",)
 
@@ -70,7 +70,7 @@ class RowReader:
 
 
 class KeptWhole:
-    """Bands of chunks, read when first asked for and kept where they belong."""
+    """Bands of chunks, read on first use and kept in one array."""
 
     __slots__ = ("_array", "_bands", "_missing", "_samples", "_there")
 
@@ -101,9 +101,9 @@ class KeptWhole:
 
 
 class ChunkCache:
-    """Bands of chunks in a fixed number of slots, of which the one filled longest ago is filled anew.
+    """Bands of chunks in a fixed number of slots. The slot that was filled longest ago is refilled first.
 
-    However many samples are asked for at once, each band is read at most once for them.
+    One call of `take` reads each band at most once, however many samples it requests.
     """
 
     __slots__ = ("_array", "_bands", "_hand", "_held", "_samples", "_slot_of", "_slots")
@@ -128,7 +128,7 @@ class ChunkCache:
             slots = self._load(wanted)
             gather(self._array, slots[which] * bands.longest + local, axis, result)
             return result
-        # Those that are there come first, before they make room for the others.
+        # Take samples of cached bands first, before other bands replace them.
         absent = np.array([band not in self._slot_of for band in wanted.tolist()])
         turn = np.empty(len(wanted), np.int64)
         turn[np.argsort(absent, kind="stable")] = np.arange(len(wanted))
@@ -144,7 +144,7 @@ class ChunkCache:
         return result
 
     def _load(self, wanted: IntArray) -> IntArray:
-        """Have these bands in slots, and say in which. They are different, and no more than there are slots."""
+        """Load these bands and return their slots. The bands are distinct and no more than the slots."""
         slot_of = self._slot_of
         slots = np.array([slot_of.get(band, -1) for band in wanted.tolist()])
         absent = slots < 0
@@ -163,7 +163,7 @@ class ChunkCache:
         return slots
 
     def _free(self, many: int, used: IntArray) -> IntArray:
-        """The slots to fill next, `many` of them, none of `used`."""
+        """Return the next `many` slots to fill, none of them in `used`."""
         turn = (self._hand + np.arange(min(self._slots, many + len(used)))) % self._slots
         free = turn[~np.isin(turn, used)][:many]
         self._hand = (int(free[-1]) + 1) % self._slots

@@ -1,4 +1,4 @@
-"""One pass over the batches of an epoch: made ahead in a thread, and handed out one by one."""
+"""Iterator over the batches of one epoch, which a thread makes ahead."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ Batch = list[npt.NDArray[Any]]
 
 @dataclass(slots=True)
 class Position:
-    """Where a pass has come to: `batches` of `epoch` have been handed out."""
+    """Position of a pass: number of batches of `epoch` that the consumer got."""
 
     epoch: int
     batches: int = 0
 
 
 class BatchIterator:
-    """The batches of one epoch, one after the other.
+    """Iterator over the batches of one epoch, and a context manager.
 
-    A context manager. Closed at the end, on an error, and when it is dropped: no thread outlives it. A copy
-    in a forked process goes on from the same place with a thread of its own.
+    It closes at the end, on an error, and when it is dropped; no thread outlives it. A copy in a forked process continues
+    at the same position with its own thread.
 
     Parameters
     ----------
     make
-        Makes the batches from a position on, one after the other, in whatever thread asks for them.
+        Makes the batches from a position on, in the thread that asks for them.
     pack
-        Gives a batch the form that the consumer wants.
+        Converts a batch to the form that the consumer wants.
     position
-        Where to begin; kept up to date.
+        Start position; updated with every batch.
     count
-        Batches of the epoch.
+        Number of batches of the epoch.
     prefetch
-        How many are made ahead; with 0, each is made when it is asked for.
+        Number of batches made ahead. With 0, each batch is made on request.
     workers
-        Threads that read and decode; None for what is configured.
+        Number of threads that read and decode; None for the configured number.
     label
-        What telemetry calls the arrays.
+        Name of the arrays in telemetry events.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class BatchIterator:
         self._label = label
         self._nbytes = 0
         self._started = 0.0
-        self._process = 0  # the one that `_one` works in
+        self._process = 0  # process id in which `_one` is valid
         self._one: Callable[[], Batch] | None = None
         self._window: Window[int, Batch] | None = None
         self._closed = False
@@ -98,7 +98,7 @@ class BatchIterator:
         return self._pack(batch)
 
     def _tell(self, batch: Batch) -> None:
-        """Have those who listen know how far it is. What was handed out while nobody did is not in the bytes."""
+        """Emit a progress event to the hooks. Its bytes exclude batches that were returned while no hook was registered."""
         self._nbytes += sum([array.nbytes for array in batch])
         done, seconds = self._position.batches, perf_counter() - self._started
         telemetry.emit(
@@ -131,12 +131,12 @@ class BatchIterator:
         self._process, self._one, self._started = os.getpid(), one, perf_counter()
         self._window = None
         if self._prefetch:
-            # One thread, as a batch goes on from where the one before it ended; it must not hold this iterator.
+            # One thread, because each batch continues where the last one ended. The thread must not reference this iterator.
             todo = range(self._count - self._position.batches)
             self._window = Window(partial(_ignoring, one), todo, workers=1, prefetch=self._prefetch)
 
     def close(self) -> None:
-        """End the pass: what was made ahead is thrown away."""
+        """End the pass and drop the batches that were made ahead."""
         self._closed = True
         window, self._window, self._one = self._window, None, None
         if window is not None:

@@ -1,4 +1,4 @@
-"""What batches cost, and how well they are shuffled, before anything is read."""
+"""Estimates of what batches cost and how well they are shuffled, without reading data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exzarr.telemetry.units import human_bytes
 __all__ = ["ArrayReads", "BatchesExplanation", "explain"]
 
 SAMPLED = 32
-"""Batches that are looked at to tell how well they are mixed."""
+"""Number of batches from which `mixed` is computed."""
 
 _HOW = {
     "memory": "in memory",
@@ -38,15 +38,15 @@ class ArrayReads:
     Attributes
     ----------
     name
-        The array.
+        Name of the array.
     how
         How it is read, in words.
     chunks
-        Chunks it has (inner chunks, where there are shards).
+        Number of its chunks (inner chunks, if there are shards).
     reads
-        Chunks that are read, each as often as it is; estimated where chance has a part in it.
+        Number of chunk reads, repeated ones included; estimated if it depends on chance.
     nbytes
-        Bytes that are decoded for it.
+        Bytes decoded.
     """
 
     name: str
@@ -58,28 +58,28 @@ class ArrayReads:
 
 @dataclass(frozen=True, slots=True)
 class BatchesExplanation:
-    """What an epoch of batches is. Printing it shows it.
+    """Cost and shuffling of an epoch of batches. Printing it shows a summary.
 
     Attributes
     ----------
     samples, batches, batch_size
-        Of this rank (this part).
+        Numbers for this rank (this part).
     shuffle
-        The kind.
+        The kind of shuffling.
     block, blocks
-        Samples of the longest block that is read at once, and how many blocks there are. With
-        ``"full"``, blocks are those that share chunks.
+        Samples of the longest block, and number of blocks. A block is read at a time. With ``"full"``, blocks are the
+        samples that share chunks.
     window
-        Blocks whose samples are shuffled together.
+        Number of blocks whose samples are shuffled together.
     spread
-        How far from each other two samples come that are stored side by side: the mean distance in the
-        order of the epoch, in samples. A third of the samples is as good as it gets.
+        Mean distance, in the order of the epoch, between two samples that are stored next to each other. The optimum is
+        a third of the number of samples.
     mixed
-        From how many blocks the samples of a batch come, on average: of a few batches of this epoch.
+        Mean number of blocks that the samples of a batch come from, for a few batches of this epoch.
     reads
         What is read of each array.
     memory
-        Bytes that a pass takes at most: decoded chunks, batches made ahead, buffers.
+        Maximum memory of a pass in bytes: decoded chunks, batches made ahead, buffers.
     """
 
     samples: int
@@ -127,7 +127,7 @@ def explain(
     workers: int,
     prefetch: int,
 ) -> BatchesExplanation:
-    """What an epoch of these batches is."""
+    """Return the explanation of an epoch of these batches."""
     blocks = choice.blocks
     if shuffle == "full":
         blocks = max(layouts, key=lambda layout: layout.row_nbytes).bands
@@ -147,7 +147,7 @@ def explain(
 
 
 def _spread(choice: Choice, batching: Batching, shuffle: Shuffle) -> float:
-    """Two places of n that are drawn at random are (n + 1) / 3 apart, on average."""
+    """Return the mean distance of stored neighbours. Two random places of n are (n + 1) / 3 apart on average."""
     if not shuffle:
         return 1.0
     together = choice.window * choice.blocks.longest if choice.window else batching.samples
@@ -166,7 +166,7 @@ def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> Arr
     wanted = min(batching.samples, batching.count * batching.size)
     share = wanted / bands.samples
     if how == "cut":
-        reads = share * (bands.count + choice.blocks.count)  # at most
+        reads = share * (bands.count + choice.blocks.count)  # upper bound
     elif how == "kept":
         reads = _different(bands, wanted)
     elif how == "cached":
@@ -183,12 +183,12 @@ def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> Arr
 
 
 def _different(bands: Blocks, samples: int) -> float:
-    """In how many bands so many random samples lie, on average."""
+    """Return the expected number of bands that contain `samples` random samples."""
     return bands.count * (1 - (1 - min(samples, bands.samples) / bands.samples) ** bands.longest)
 
 
 def _at_once(samples: int, batch_size: int, together: int) -> Iterator[tuple[int, int]]:
-    """How many samples are read at once, and how often: those of 1 batch, of 2, 4, ..., of as many as may be."""
+    """Yield how many samples are read together, and how often: those of 1, 2, 4, ... batches, up to `together`."""
     many = 1
     while samples > 0:
         taken = min(samples, many * batch_size)

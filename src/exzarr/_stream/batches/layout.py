@@ -1,4 +1,4 @@
-"""How samples lie in the chunks of each array, and which blocks of them to read. Pure."""
+"""Layout of samples in the chunks of each array, and the blocks to read. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,42 +16,41 @@ from exzarr.errors import ArgumentError
 __all__ = ["RowLayout", "bands", "common_blocks", "default_window", "pieces_of_shards"]
 
 BLOCK_NBYTES = 16 * 1024 * 1024
-"""Chunks of several arrays that do not end together make larger blocks, but no larger ones than this."""
+"""Maximum block size, in bytes, when chunks of several arrays with different boundaries are joined."""
 
 FEW = 4
-"""How many times longer they make them where the array could be kept instead."""
+"""Maximum growth of blocks for an array that could be kept in memory instead."""
 
 SHARD_NBYTES = 1024 * 1024
-"""Inner chunks of a shard that are read together: enough for a shard to be opened few times."""
+"""Number of bytes of inner chunks of a shard that are read together, so that a shard is opened only a few times."""
 
 WINDOW, WINDOW_NBYTES = 16, 128 * 1024 * 1024
-"""Blocks that are shuffled together by default, as long as they take no more than this."""
+"""Default number of blocks that are shuffled together, and the limit on their bytes."""
 
 MOST_EDGES = 1 << 24
-"""Chunks of varying lengths that are listed."""
+"""Maximum number of chunks of varying lengths."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
-    """One array, seen as a row of samples.
+    """Layout of one array as a sequence of samples.
 
     Attributes
     ----------
     name
-        What errors call it.
+        Name of the array in errors.
     nbytes, row_nbytes
-        Bytes of the array and of one sample, decoded.
+        Decoded bytes of the array and of one sample.
     bands
-        The samples that share their chunks (inner chunks, where there are shards).
+        Ranges of samples that share their chunks (inner chunks, if there are shards).
     blocks
-        What is worth reading at once: bands, in shards several of them. None where the array is in
-        memory already.
+        Ranges worth reading at a time: one band, or several bands of a shard. None if the array is in memory.
     across
-        Chunks of one band.
+        Number of chunks in one band.
     chunk_nbytes
         Bytes of a decoded chunk.
     addressed
-        Single samples can be read without reading the chunk they lie in.
+        True if single samples can be read without the rest of their chunk.
     """
 
     name: str
@@ -65,7 +64,7 @@ class RowLayout:
 
 
 def bands(dim: Any, samples: int) -> Blocks:
-    """The samples that share chunks along a dimension of a chunk grid."""
+    """Return the ranges of samples that share chunks along a dimension of a chunk grid."""
     if not isinstance(dim, RectilinearDimension):
         return EvenBlocks(samples, dim.uniform)
     count = dim.count(samples)
@@ -79,7 +78,7 @@ def bands(dim: Any, samples: int) -> Blocks:
 
 
 def pieces_of_shards(inner: int, shard: int | None, samples: int, row_nbytes: int) -> Blocks:
-    """Equal pieces of each shard, whole inner chunks of which each shard has the same number."""
+    """Divide each shard into equal pieces of whole inner chunks."""
     if shard is None:  # shards of varying lengths
         return EvenBlocks(samples, inner)
     count = shard // inner
@@ -89,16 +88,18 @@ def pieces_of_shards(inner: int, shard: int | None, samples: int, row_nbytes: in
 
 
 def common_blocks(layouts: Sequence[RowLayout], keep: int) -> tuple[Blocks | None, set[int], set[int]]:
-    """The blocks to read of arrays whose chunks may end at different samples.
+    """Return the blocks to read for arrays whose chunks may end at different samples.
 
-    Arrays are fitted in, those with the largest samples first. One whose chunks do not end where blocks
-    do makes the blocks a few times longer. Where that does not do, it is kept decoded as a whole, if all
-    that are kept have no more than `keep` bytes. Where that does not do, it makes the blocks as long as it
-    takes, up to `BLOCK_NBYTES`. Else it is *cut*: of its chunks, those that lie in several blocks are read
-    with each of them.
+    Arrays are processed from the largest samples to the smallest. If the chunks of an array do not end at the ends of
+    blocks, exzarr tries, in this order:
 
-    Returns the blocks (None where all arrays are in memory), and of `layouts` the numbers of those
-    that are kept and of those that are cut.
+    1. Make the blocks a few times longer.
+    2. Keep the array decoded in memory, if all such arrays have no more than `keep` bytes.
+    3. Make the blocks as long as necessary, up to `BLOCK_NBYTES`.
+    4. *Cut* the array: chunks that lie in several blocks are read with each of them.
+
+    Return the blocks (None if all arrays are in memory), and the numbers in `layouts` of the arrays that are kept and
+    of those that are cut.
     """
     nbytes = sum([layout.row_nbytes for layout in layouts])
     kept: set[int] = set()
@@ -126,7 +127,7 @@ def common_blocks(layouts: Sequence[RowLayout], keep: int) -> tuple[Blocks | Non
 
 
 def _joined(one: Blocks, other: Blocks) -> Blocks:
-    """The blocks that end where blocks of both end."""
+    """Return the blocks that end where blocks of both partitions end."""
     samples = one.samples
     if isinstance(one, EvenBlocks) and isinstance(other, EvenBlocks):
         return EvenBlocks(samples, max(1, math.lcm(one.longest, other.longest) if samples else 1))
@@ -139,5 +140,5 @@ def _joined(one: Blocks, other: Blocks) -> Blocks:
 
 
 def default_window(blocks: Blocks, row_nbytes: int) -> int:
-    """How many blocks are shuffled together where nobody has said."""
+    """Return the default number of blocks that are shuffled together."""
     return max(2, min(WINDOW, WINDOW_NBYTES // max(1, blocks.longest * row_nbytes)))

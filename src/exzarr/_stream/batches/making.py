@@ -1,4 +1,4 @@
-"""Choice + arrays -> the batches of one epoch, made one after the other in whatever thread asks for them."""
+"""Make the batches of one epoch from a choice and the arrays, in the thread that asks for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make_batches(
     number: int,
     workers: int,
 ) -> Iterator[list[AnyArray]]:
-    """The batches from `number` on, each as a list of one array for each of `arrays`."""
+    """Yield the batches from `number` on, each as a list with one array for each of `arrays`."""
     if number >= batching.count:
         return iter(())
     made = [_reader(arrays, layouts[i], choice, i) for i in range(len(layouts))]
@@ -48,7 +48,7 @@ def make_batches(
 
 
 def portion_of(layouts: Sequence[RowLayout], choice: Choice, workers: int) -> int:
-    """How many blocks to read at once: a few MiB, and something to do for every worker."""
+    """Return the number of blocks to read at a time: a few MiB, and work for every worker."""
     staged = [each for each, how in zip(layouts, choice.how, strict=True) if how in ("staged", "cut")]
     nbytes = choice.blocks.longest * sum([each.row_nbytes for each in staged])
     chunks = sum([-(-choice.blocks.longest // each.bands.longest) * each.across for each in staged])
@@ -56,7 +56,7 @@ def portion_of(layouts: Sequence[RowLayout], choice: Choice, workers: int) -> in
 
 
 def least_samples(choice: Choice, batch_size: int, portion: int) -> int:
-    """How many samples a stage has at least."""
+    """Return the minimum number of samples of a stage."""
     return max(batch_size, portion * choice.blocks.longest)
 
 
@@ -67,8 +67,8 @@ def _reader(arrays: Arrays, layout: RowLayout, choice: Choice, i: int) -> Staged
     source: ChunkSource = array._bound
     if source.shape[arrays.axis] != arrays.samples:
         raise ArgumentError(
-            f"array {array.name!r} has been resized to shape {source.shape} since batches of its "
-            f"{arrays.samples} samples were asked for: ask anew"
+            f"array {array.name!r} has been resized to shape {source.shape} since the batches of its "
+            f"{arrays.samples} samples were created: call exzarr.batches again"
         )
     samples = Samples(source, arrays.axis)
     match how:
@@ -89,10 +89,10 @@ def _row_batches(
     together: int,
     axis: int,
 ) -> Iterator[list[AnyArray]]:
-    """Batches whose samples are taken each from where it is.
+    """Yield batches whose samples are read individually.
 
-    Several batches at once, where that is allowed: fewer chunks are read twice. The first by itself,
-    as it is waited for, then twice as many each time.
+    Several batches are read together if memory allows, so that fewer chunks are read twice. The first batch is read
+    alone, because the consumer waits for it. After that the number doubles each time.
     """
     wanted = rows(order, batching, number)
     many = 1

@@ -1,11 +1,11 @@
-"""In which order the samples of an epoch come, for each way to shuffle. Pure: positions -> samples.
+"""Order of the samples of an epoch for each kind of shuffling. Pure functions: positions -> samples.
 
-An epoch is one long order of all samples. Where the samples of each block stay together (``False``,
-``"chunks"``, ``"window"``), it is a `BlockOrder`, which comes in *stages*: whole windows of blocks, at
-least as many samples as a batch has, that can be read before the first of their samples is needed and
-forgotten after the last. ``"full"`` is a `FullOrder`: any sample may stand anywhere.
+An epoch is one order of all samples. If the samples of each block stay together (``False``, ``"chunks"``,
+``"window"``), the order is a `BlockOrder`, which is divided into *stages*. A stage is one or more whole windows of
+blocks with at least as many samples as a batch. It is read before the first of its samples is needed and dropped
+after the last. ``"full"`` is a `FullOrder`: any sample may come at any position.
 
-A rank has a stretch of that order. Nothing is listed: what is kept is a stage at a time.
+Each rank has a contiguous part of that order. The order is never listed; only the current stage is in memory.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ __all__ = ["BlockOrder", "FullOrder", "Shuffle", "Stage", "stretch"]
 Shuffle = Literal[False, "chunks", "window", "full"]
 
 BLOCKS, SAMPLES, ALL = 1, 2, 3
-"""What keys are for (`permutation.key_for`)."""
+"""Purposes of random keys (`permutation.key_for`)."""
 CELL_BITS = 20
-"""Of the 64 bits that samples are sorted by, those that tell which window they are in."""
+"""Number of upper bits of the 64-bit sort keys that hold the number of the window."""
 _MOST_CELLS = 1 << CELL_BITS
 
 
 def stretch(samples: int, rank: int, world_size: int) -> tuple[int, int]:
-    """The positions of an epoch that one rank has: the first ``samples % world_size`` ranks have one more."""
+    """Return the positions of one rank. The first ``samples % world_size`` ranks have one more."""
     each, more = divmod(samples, world_size)
     start = rank * each + min(rank, more)
     return start, start + each + (rank < more)
 
 
 class Stage:
-    """A piece of a `BlockOrder`.
+    """A part of a `BlockOrder` that is read at a time.
 
     Attributes
     ----------
     starts, stops
-        The samples to read: ``range(start, stop)`` of each block, in the order of the epoch.
+        Samples to read: ``range(start, stop)`` of each block, in the order of the epoch.
     order
-        Where each sample stands among those that were read, in the order of the epoch; None where
-        that is the same. What comes before `skipped` is not wanted.
+        Index of each sample among those that were read, in the order of the epoch; None for the identity. Samples
+        before `skipped` are not needed.
     size, skipped
-        How many samples are read, and how many of them, in the order of the epoch, are not wanted:
-        they came before the place where the epoch is taken up again.
+        Number of samples that are read, and how many of them, at the start of the order, are not needed. Those come
+        before the position at which the epoch is resumed.
     """
 
     __slots__ = ("order", "size", "skipped", "starts", "stops")
@@ -61,7 +61,7 @@ class Stage:
         self.skipped = skipped
 
     def samples(self, start: int, stop: int) -> IntArray:
-        """Numbers of the samples from `start` to `stop` in the order of the stage."""
+        """Return the numbers of the samples from `start` to `stop` in the order of the stage."""
         where = np.arange(start, stop) if self.order is None else self.order[start:stop]
         ends = np.cumsum(self.stops - self.starts)
         block = np.searchsorted(ends, where, side="right")
@@ -69,19 +69,18 @@ class Stage:
 
 
 class BlockOrder:
-    """Blocks in a random order, the samples of every `window` of them in a random order.
+    """Blocks in random order, with the samples of every `window` blocks shuffled together.
 
     Parameters
     ----------
     blocks
-        How samples are parted.
+        Partition of the samples.
     window
-        How many neighbours in the order of blocks have their samples shuffled together; 0 for no
-        shuffling at all.
+        Number of consecutive blocks in this order whose samples are shuffled together; 0 for no shuffling at all.
     seed, epoch
-        Choose the order.
+        Select the order.
     start, stop
-        The positions that are this rank's.
+        Positions of this rank.
     """
 
     def __init__(self, blocks: Blocks, window: int, seed: int, epoch: int, start: int, stop: int) -> None:
@@ -95,10 +94,10 @@ class BlockOrder:
         self._last = self._blocks.place(stop - 1) + 1 if self.length else 0
 
     def stages(self, position: int, stop: int, first: int, least: int) -> Iterator[Stage]:
-        """From `position` to `stop`: whole windows, with `least` samples or more but for the last stage.
+        """Yield stages from `position` to `stop`: whole windows with at least `least` samples, except for the last stage.
 
-        The first stage has `first` or more: what must be there before the first batch can be. The last
-        one ends with the window that `stop` is in.
+        The first stage has at least `first` samples: those that the first batch needs. The last stage ends with the
+        window of `stop`.
         """
         if position >= stop:
             return
@@ -111,12 +110,12 @@ class BlockOrder:
             place, first = until, least
 
     def _window_of(self, position: int) -> int:
-        """The place where the window begins that `position` is in."""
+        """Return the place of the first block of the window that contains `position`."""
         place = self._blocks.place(self._start + position) - self._first
         return self._first + place // self._window * self._window
 
     def _until(self, place: int, least: int) -> int:
-        """Where a stage ends that starts at `place`."""
+        """Return the end of a stage that starts at `place`."""
         blocks, window = self._blocks, self._window
         begins = max(self._start, blocks.position(place))
         if self._stop - begins <= least:
@@ -128,7 +127,7 @@ class BlockOrder:
         numbers = self._blocks.numbers(np.arange(place, until))
         starts = self._blocks.blocks.starts(numbers)
         stops = starts + self._blocks.blocks.sizes(numbers)
-        # The first and the last block of a rank may be another's, too.
+        # The first and the last block of a rank may also belong to another rank.
         starts[0] += max(0, self._start - self._blocks.position(place))
         stops[-1] -= max(0, self._blocks.position(until) - self._stop)
         if self._key is None:
@@ -136,7 +135,7 @@ class BlockOrder:
         return Stage(starts, stops, shuffled(self._key, starts, stops, self._window), skipped)
 
     def samples(self, start: int, stop: int) -> IntArray:
-        """The samples at these positions. `stages` costs less where many are wanted one after the other."""
+        """Return the samples at these positions. For many consecutive positions `stages` costs less."""
         parts = []
         for stage in self.stages(start, stop, 1, 1):
             many = min(stage.size - stage.skipped, stop - start)
@@ -148,9 +147,9 @@ class BlockOrder:
 
 
 def shuffled(key: int, starts: IntArray, stops: IntArray, window: int) -> IntArray:
-    """The order of what was read of some blocks, where each `window` of them are shuffled together.
+    """Return the order of the samples of some blocks, with the samples of each `window` blocks shuffled together.
 
-    Every sample has a random number, the same whatever is read with it, and is sorted by that.
+    Each sample is sorted by a random number that does not depend on which other samples are read with it.
     """
     sizes = stops - starts
     ends = np.cumsum(sizes)
@@ -167,7 +166,7 @@ def shuffled(key: int, starts: IntArray, stops: IntArray, window: int) -> IntArr
 
 
 class FullOrder:
-    """All samples in random order, of which a rank has the positions from `start` to `stop`."""
+    """All samples in random order. A rank has the positions from `start` to `stop`."""
 
     def __init__(self, samples: int, seed: int, epoch: int, start: int, stop: int) -> None:
         self.length = stop - start
@@ -175,5 +174,5 @@ class FullOrder:
         self._order = permutation(samples, key_for(seed, epoch, ALL))
 
     def samples(self, start: int, stop: int) -> IntArray:
-        """The samples at these positions."""
+        """Return the samples at these positions."""
         return self._order.at(np.arange(self._start + start, self._start + stop))

@@ -1,10 +1,9 @@
-"""Random numbers and permutations that are the same everywhere, for ever.
+"""Random numbers and permutations that are the same on every machine and in every version.
 
-NumPy promises that its bit generators keep their streams, not that ``Generator.permutation`` does. So
-this is made of whole numbers alone: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
-Generators, 2014), whose i-th number can be had without those before it, and on top of it permutations
-whose i-th value can be had likewise. Nothing here depends on the machine, the version, or the number
-of elements asked for at once.
+NumPy guarantees the streams of its bit generators, but not the results of ``Generator.permutation``. This module
+therefore uses integers only. SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014)
+computes its i-th number without the ones before it. The permutations built on it compute their i-th value in the same
+way. Results do not depend on the machine, the version, or the number of elements requested together.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 WordArray = npt.NDArray[np.uint64]
 
 LISTED = 1 << 16
-"""Permutations of up to so many elements are listed and sorted: all of them are equally likely."""
+"""Maximum length of permutations that are computed by sorting; all permutations are equally likely there."""
 ROUNDS = 8
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -32,13 +31,13 @@ _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
 def key_for(seed: int, epoch: int, purpose: int) -> int:
-    """A 64-bit key, for one purpose in one epoch. `seed` and `epoch` are below 2**64."""
+    """Return a 64-bit key for one purpose in one epoch. `seed` and `epoch` must be below 2**64."""
     words = [seed & 0xFFFFFFFF, seed >> 32, epoch & 0xFFFFFFFF, epoch >> 32, purpose]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
 
 
 def draws(key: int, counters: npt.NDArray[Any]) -> WordArray:
-    """Uniform 64-bit numbers: number `i` of the SplitMix64 generator whose seed is `key`, for each counter."""
+    """Return, for each counter i, number i of the SplitMix64 generator with seed `key`: uniform 64-bit numbers."""
     word = counters.astype(np.uint64)
     word += np.uint64(1)
     word *= _GAMMA
@@ -52,28 +51,28 @@ def draws(key: int, counters: npt.NDArray[Any]) -> WordArray:
 
 
 class Permutation(Protocol):
-    """An order of the numbers from 0 to `length` - 1."""
+    """A permutation of the numbers from 0 to `length` - 1."""
 
     length: int
 
     def at(self, positions: IntArray) -> IntArray:
-        """The numbers that stand at `positions`."""
+        """Return the numbers at `positions`."""
         ...
 
     def position_of(self, number: int) -> int:
-        """Where `number` stands."""
+        """Return the position of `number`."""
         ...
 
 
 def permutation(length: int, key: int | None) -> Permutation:
-    """A random permutation; with None for a key, the one that changes nothing."""
+    """Return a random permutation, or the identity if `key` is None."""
     if key is None:
         return Identity(length)
     return Listed(length, key) if length <= LISTED else Scrambled(length, key)
 
 
 class Identity:
-    """Every number stands at its own place."""
+    """The identity permutation."""
 
     __slots__ = ("length",)
 
@@ -88,7 +87,7 @@ class Identity:
 
 
 class Listed:
-    """Sorted by a random number each."""
+    """A permutation that sorts the numbers by random keys."""
 
     __slots__ = ("_numbers", "length")
 
@@ -104,12 +103,12 @@ class Listed:
 
 
 class Scrambled:
-    """For any length, without a list: a Feistel network over pairs of digits.
+    """A permutation of any length that needs no list: a Feistel network over pairs of digits.
 
-    A number *x* below *a·b* is seen as two digits *(x div b, x mod b)*. In each round a random function
-    of one digit is added to the other, which can be undone. *a* and *b* are near the square root of the
-    length; what falls past the end is sent through again, until it does not. (Black, Rogaway: Ciphers
-    with Arbitrary Finite Domains, 2002, sections 3 and 5.)
+    A number *x* below *a·b* is written as two digits *(x div b, x mod b)*. Each round adds a random function of one
+    digit to the other digit, which can be inverted. *a* and *b* are near the square root of the length. Results beyond
+    the length are mapped again until they are in range. (Black, Rogaway: Ciphers with Arbitrary Finite Domains, 2002,
+    sections 3 and 5.)
     """
 
     __slots__ = ("_a", "_b", "_keys", "length")
@@ -142,7 +141,7 @@ class Scrambled:
             changed = at % 2
             most = size[changed]
             random = draws(self._keys[at], digits[1 - changed])
-            # The upper half as a fraction of 2**32, times `most`: no division, and below 2**64.
+            # Multiply the upper half, as a fraction of 2**32, by `most`: this needs no division and stays below 2**64.
             by = ((random >> _HALF) * np.uint64(most) >> _HALF).view(np.int64)
             digit = digits[changed] + by if forward else digits[changed] - by
             digit[digit >= most if forward else digit < 0] += -most if forward else most

@@ -1,4 +1,4 @@
-"""Samples of one array, read into memory: what batches ask the engine for."""
+"""Reads samples of one array into memory with the engine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ AnyArray = npt.NDArray[Any]
 
 
 def sample_shape(shape: Sequence[int], axis: int, count: int) -> tuple[int, ...]:
-    """`shape` with `count` samples along `axis`."""
+    """Return `shape` with `count` samples along `axis`."""
     return (*shape[:axis], count, *shape[axis + 1 :])
 
 
 class Samples:
-    """One array as a row of samples along `axis`."""
+    """One array as a sequence of samples along `axis`."""
 
     __slots__ = ("_before", "_after", "axis", "dtype", "shape", "source")
 
@@ -40,11 +40,11 @@ class Samples:
         self._before, self._after = spans[:axis], spans[axis + 1 :]
 
     def empty(self, count: int) -> AnyArray:
-        """Room for `count` samples."""
+        """Return an uninitialized array for `count` samples."""
         return np.empty(sample_shape(self.shape, self.axis, count), self.dtype)
 
     def read_ranges(self, starts: IntArray, stops: IntArray, into: AnyArray, at: IntArray) -> None:
-        """Read ``range(start, stop)`` for each pair, to where each `at` says. No chunk lies in two of them."""
+        """Read each ``range(start, stop)`` to its position `at`. No chunk may lie in two ranges."""
         spans: list[SliceIndex] = []
         end = there = -1
         for start, stop, where in zip(starts.tolist(), stops.tolist(), at.tolist(), strict=True):
@@ -54,7 +54,7 @@ class Samples:
                 spans.append(SliceIndex(start, 1, stop - start, where))
             end, there = stop, where + stop - start
         if self.source.sharded and len(spans) > 2 * self._shards(spans):
-            # Ranges of one shard together: it is opened once.
+            # Read the ranges of one shard together, so that the shard is opened once.
             sizes = stops - starts
             within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
             self.read_rows(np.repeat(starts, sizes) + within, into, np.repeat(at, sizes) + within)
@@ -67,17 +67,17 @@ class Samples:
             self._read(SliceIndexes(spans), into)
 
     def _shards(self, spans: Sequence[SliceIndex]) -> int:
-        """In how many (bands of) shards spans begin."""
+        """Return the number of (bands of) shards in which the spans begin."""
         starts = np.array([span.start for span in spans])
         return len(np.unique(self.source.dims[self.axis].indices_of(starts)))
 
     def read_rows(self, samples: IntArray, into: AnyArray, at: IntArray | None = None) -> None:
-        """Read single samples, in any order. Those of one chunk are read at once."""
+        """Read single samples in any order. The samples of one chunk are read together."""
         self._read(IntegerIndex(samples, at), into)
 
     def _read(self, samples: Axis, into: AnyArray) -> None:
         source = self.source
         axes = (*self._before, samples, *self._after)
-        # Its own shape: `into` may have room for more.
+        # Not `into.shape`: `into` may be larger.
         shape = sample_shape(self.shape, self.axis, samples.count)
         read(source, GridPlan(axes, source.dims, source.shape, shape), into)

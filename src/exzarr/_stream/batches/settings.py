@@ -1,4 +1,4 @@
-"""The arguments of `exzarr.batches`, checked."""
+"""The checked arguments of `exzarr.batches`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Settings", "check_whole"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The arguments of `batches`, apart from the arrays."""
+    """Arguments of `batches`, except the arrays."""
 
     batch_size: int
     shuffle: Shuffle
@@ -48,7 +48,7 @@ class Settings:
             raise ArgumentError(f"rank must be from 0 to world_size - 1, which is {most}, not {self.rank!r}")
 
     def batching(self, samples: int) -> Batching:
-        """How `samples`, of all ranks together, make batches of this rank (this part of it)."""
+        """Return how this rank (this part) divides its share of `samples`, the number of all ranks, into batches."""
         start, stop = self.stretch(samples)
         count = -(-(stop - start) // self.batch_size)
         if self.drop_last:
@@ -60,11 +60,11 @@ class Settings:
         return Batching(stop - start, self.batch_size, first, until, step)
 
     def stretch(self, samples: int) -> tuple[int, int]:
-        """This rank's positions in the order of an epoch of `samples`."""
+        """Return this rank's positions in the order of an epoch of `samples`."""
         return stretch(samples, self.rank, self.world_size)
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
-    """ArgumentError where `value` is no whole number from `least` on."""
+    """Raise ArgumentError unless `value` is an integer of at least `least`."""
     if type(value) is not int or not least <= value < 1 << 63:
         raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}")

@@ -1,7 +1,7 @@
-"""Batches out of stages: a stage is read while the one before it is handed out, and forgotten after it.
+"""Batches from stages: the next stage is read while batches of the current one are returned.
 
-Blocks are decoded straight into a buffer that holds them in the order they are read, and each batch is
-gathered from it: one copy, that shuffles and makes the batch an array of its own.
+Blocks are decoded directly into a buffer, in the order in which they are read. Each batch is gathered from the buffer
+with one copy, which shuffles the samples and makes the batch an array of its own.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ AnyArray = npt.NDArray[Any]
 
 
 class Staged:
-    """One array whose samples come from stages. Two buffers at most are in use at a time.
+    """One array whose samples are read in stages. At most two buffers are in use.
 
     Parameters
     ----------
     samples
         The array.
     whole
-        Blocks end where its chunks do. If not, the samples of a stage are read chunk by chunk.
+        True if blocks end where the array's chunks end. Otherwise the samples of a stage are read chunk by chunk.
     """
 
     __slots__ = ("_before", "_spare", "_whole", "samples")
@@ -43,17 +43,17 @@ class Staged:
         self._spare: AnyArray | None = None
 
     def buffer(self, count: int) -> AnyArray:
-        """Room for `count` samples: the buffer given back last, if it is large enough."""
+        """Return a buffer for `count` samples: the one given back last, if it is large enough."""
         spare, self._spare = self._spare, None
         if spare is not None and spare.shape[self.samples.axis] >= count:
-            return spare  # fresh memory costs page faults
+            return spare  # new memory would cause page faults
         return self.samples.empty(count)
 
     def give_back(self, buffer: AnyArray) -> None:
         self._spare = buffer
 
     def read(self, starts: IntArray, stops: IntArray, buffer: AnyArray, at: int) -> None:
-        """Read these ranges of samples to `buffer`, one after the other from `at` on."""
+        """Read these ranges of samples into `buffer`, one after the other, starting at `at`."""
         sizes = stops - starts
         ends = np.cumsum(sizes)
         into = buffer[(*self._before, slice(at, at + int(ends[-1])))]
@@ -63,7 +63,7 @@ class Staged:
             self.samples.read_rows(np.arange(ends[-1]) + np.repeat(stops - ends, sizes), into)
 
     def put(self, buffer: AnyArray, piece: Piece, out: AnyArray, at: int) -> None:
-        """Put the samples of a piece to `out`, from `at` on."""
+        """Copy the samples of a piece to `out`, starting at `at`."""
         start, stop, order = piece.start, piece.stop, piece.stage.order
         if stop - start != out.shape[self.samples.axis]:
             out = out[(*self._before, slice(at, at + stop - start))]
@@ -74,19 +74,19 @@ class Staged:
 
 
 class _Loading:
-    """A stage that is being read, into one buffer for each array."""
+    """A stage that is being read into one buffer for each array."""
 
     __slots__ = ("_arrays", "_ends", "_read", "buffers", "stage")
 
     def __init__(self, stage: Stage, arrays: Sequence[Staged]) -> None:
         self.stage = stage
         self._arrays = arrays
-        self._read = 0  # blocks
+        self._read = 0  # number of blocks
         self._ends = [0, *np.cumsum(stage.stops - stage.starts).tolist()]
         self.buffers = [array.buffer(stage.size) for array in arrays]
 
     def advance(self, share: float, portion: int) -> None:
-        """Have `share` of the blocks read, or a portion less."""
+        """Read until `share` of the blocks are done, in steps of at least `portion` blocks."""
         starts, stops, first = self.stage.starts, self.stage.stops, self._read
         until = int(len(starts) * share)
         if until - first < (portion if share < 1 else 1):
@@ -96,7 +96,7 @@ class _Loading:
             array.read(starts[first:until], stops[first:until], buffer, self._ends[first])
 
     def put(self, piece: Piece, batch: Sequence[AnyArray], at: int) -> None:
-        """Put the samples of a piece to the arrays of a batch, from `at` on."""
+        """Copy the samples of a piece to the arrays of a batch, starting at `at`."""
         for array, buffer, out in zip(self._arrays, self.buffers, batch, strict=True):
             array.put(buffer, piece, out, at)
 
@@ -112,18 +112,18 @@ def staged_batches(
     arrays: Sequence[Staged | Rows],
     portion: int,
 ) -> Iterator[list[AnyArray]]:
-    """The batches from `number` on, each as a list of an array for each of `arrays`.
+    """Yield the batches from `number` on, each as a list with one array for each of `arrays`.
 
     Parameters
     ----------
     stages
-        What is read; the first starts where batch `number` does.
+        Stages to read; the first one starts at batch `number`.
     batching
-        How samples make batches.
+        How samples are divided into batches.
     arrays
-        Those that are staged, and those that samples are simply taken from.
+        Staged arrays, and arrays whose samples are taken individually.
     portion
-        How many blocks are worth reading at once.
+        Number of blocks worth reading at a time.
     """
     staged = [array for array in arrays if isinstance(array, Staged)]
     coming = Lookahead(stages)
@@ -144,19 +144,19 @@ def staged_batches(
             at += part.stop - part.start
         batch = [*_in_order(arrays, batch, parts)]
         yield batch
-        batch = []  # it is the consumer's alone
+        batch = []  # release it: the consumer owns it
         following = coming.peek()
         if current is not None and following is not None:
             if ahead is None:
                 ahead = _Loading(following, staged)
-            # Evenly, so that no batch has to wait for a whole stage.
+            # Read evenly, so that no batch waits for a whole stage.
             ahead.advance(parts[-1].stop / current.stage.size, portion)
 
 
 def _in_order(
     arrays: Sequence[Staged | Rows], batch: Sequence[AnyArray], parts: Sequence[Piece]
 ) -> Iterator[AnyArray]:
-    """The staged arrays of a batch with the others between them."""
+    """Yield the staged arrays of a batch and the other arrays, in the order of `arrays`."""
     ready = iter(batch)
     samples: IntArray | None = None
     for array in arrays:

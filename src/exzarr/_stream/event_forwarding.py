@@ -32,7 +32,7 @@ class RecordedTask:
         self._home = os.getpid()
 
     def __call__(self, item: Any) -> Any:
-        if os.getpid() == self._home:  # the hooks are called directly
+        if os.getpid() == self._home:  # hooks are called directly
             return self._task(item)
         events: list[Event] = []
         # Only the events of this task: the process may run others at the same time.

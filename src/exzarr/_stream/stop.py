@@ -1,4 +1,4 @@
-"""A flag that ends waits, and that any code may raise at any moment."""
+"""A flag that ends waits and can be set by any code at any moment."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Stop"]
 
 
 class Stop:
-    """Like `threading.Event`, but `set` takes no lock that this thread might hold already.
+    """A `threading.Event` whose `set` takes no lock that the current thread may already hold.
 
-    So it can be called by a finalizer, which the garbage collector runs wherever a thread happens to be,
-    inside `wait` too. Once set it stays so.
+    A finalizer can therefore call `set`. The garbage collector runs finalizers at any point of any thread, also inside
+    `wait`. Once set, the flag stays set.
     """
 
     __slots__ = ("_gate", "_set")
@@ -30,9 +30,9 @@ class Stop:
             _release(self._gate)
 
     def wait(self, timeout: float) -> bool:
-        """Wait `timeout` seconds; true, and at once, where it has been set."""
+        """Wait up to `timeout` seconds. Return True immediately once the flag is set."""
         if not self._set and self._gate.acquire(timeout=timeout):
-            _release(self._gate)  # the next one who waits comes through as well
+            _release(self._gate)  # let the next waiting thread through
         return self._set
 
 
@@ -40,4 +40,4 @@ def _release(gate: threading.Lock) -> None:
     try:
         gate.release()
     except RuntimeError:
-        pass  # another thread did
+        pass  # another thread released it

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from exzarr._stream.failures import Failures
 from exzarr._stream.progress.progress import Meter
-from exzarr._stream.window import Outcome, Window, is_patient
+from exzarr._stream.window import Outcome, Window, may_wait
 
 __all__ = ["Stream", "StreamStats", "Tally"]
 
@@ -102,7 +102,7 @@ class Stream(Generic[T]):
         nbytes: int = item.data.nbytes  # type: ignore[attr-defined]  # unless this is overridden
         return nbytes
 
-    def _left_out(self) -> int:
+    def _count_filtered(self) -> int:
         """Return how many items were filtered out before the window since the last call."""
         return 0
 
@@ -144,18 +144,18 @@ class Stream(Generic[T]):
             while not self._ready:
                 outcome = next(self._window)
                 self._tally.retries += outcome.attempts - 1
-                self._skip(self._left_out())
+                self._skip(self._count_filtered())
                 self._ready = self._unpack(outcome)[::-1]
         except StopIteration:
             if self._ended:  # a caller of `_end` decided already whether to wait
                 raise
-            self._skip(self._left_out())
+            self._skip(self._count_filtered())
             if self._meter is not None:
                 self._meter.finish()
             self.close()
             raise
         except BaseException as error:
-            self._end(wait=is_patient(error))
+            self._end(wait=may_wait(error))
             raise
 
     def _skip(self, count: int) -> None:
@@ -171,7 +171,7 @@ class Stream(Generic[T]):
         try:
             self._failures(error)
         except BaseException as raised:
-            self._end(wait=is_patient(raised))
+            self._end(wait=may_wait(raised))
             raise
 
     # -- the end ---------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Stream(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(wait=is_patient(error))
+        self._end(wait=may_wait(error))
 
     @property
     def stats(self) -> StreamStats:

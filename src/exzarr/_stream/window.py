@@ -1,10 +1,10 @@
-"""A bounded window over a lazy iterator, mapped in threads of its own.
+"""A bounded window over a lazy iterator, whose items are mapped in threads.
 
-`Window` is what every stream stands on: a consumer asks for one outcome after the other, threads
-work ahead of it, and never further ahead than the window is wide.
+`Window` is the basis of every stream: the consumer asks for one outcome after the other, and threads work ahead, but
+never further than the width of the window.
 
-How it is built: the consumer's thread alone takes items from the iterator and decides; the threads
-(`stream.crew`) take tasks from one queue and give them back on another.
+Only the consumer's thread takes items from the iterator and decides what happens. The threads
+(`exzarr._stream.window_threads`) take tasks from one queue and return them on another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from exzarr._stream.stop import Stop
 from exzarr._stream.window_threads import Shared, Task, Worker, attempt, work
 from exzarr.errors import ArgumentError, StreamError, TimedOutError
 
-__all__ = ["Outcome", "Window", "as_workers", "is_patient"]
+__all__ = ["Outcome", "Window", "as_workers", "may_wait"]
 
 I = TypeVar("I")  # noqa: E741
 V = TypeVar("V")
@@ -35,18 +35,18 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[I, V]):
-    """What became of one item.
+    """Outcome of one item.
 
     Attributes
     ----------
     item
-        As it came out of the iterator.
+        The item, as the iterator yielded it.
     value
-        What the function returned; None where it failed.
+        Result of the function; None if it failed.
     error
-        What it raised at last; None where all went well.
+        Error of the last attempt; None on success.
     attempts
-        How often it was tried.
+        Number of attempts.
     """
 
     item: I
@@ -56,38 +56,38 @@ class Outcome(Generic[I, V]):
 
 
 class Window(Generic[I, V]):
-    """``fn(item)`` for every item, in threads, a bounded number of items ahead of who consumes it.
+    """Call ``fn(item)`` for every item in threads, a bounded number of items ahead of the consumer.
 
-    Iterating gives an `Outcome` for each item. What `fn` raises is in the outcome and raised by nobody;
-    what `items` raises is raised in its place, after the outcomes of the items before.
+    Iteration yields an `Outcome` for each item. An error of `fn` is stored in the outcome and not raised. An error of
+    `items` is raised in its place, after the outcomes of the items before it.
 
-    An item is *alive* from when it is taken from `items` until the outcome after its own is asked for:
-    in work, waiting to be handed out, or in the consumer's hands. At most ``workers + prefetch`` are
-    (at least two, so that one can be in work while one is in hands). `items` is advanced only by
-    ``next()`` on the window, in the thread that calls it, and only when that leaves room.
+    An item is *alive* from the moment it is taken from `items` until the consumer asks for the outcome after its own. It
+    is then in progress, ready, or held by the consumer. At most ``workers + prefetch`` items are alive (at least two, so
+    that one can be in progress while the consumer holds another). `items` is advanced only by ``next()`` on the window,
+    in the calling thread, and only if there is room.
 
-    Threads start with the first ``next()``, have the context variables of whoever made the window, and
-    end when the items do, at `close`, or when nobody holds the window any more: what waits is dropped
-    then, what is in work is finished and thrown away. A copy in a forked child is closed.
+    Threads start with the first ``next()`` and inherit the context variables of the creator of the window. They end when
+    the items end, on `close`, or when the window is garbage collected. Then waiting items are dropped, and items in
+    progress are finished and discarded. A copy in a forked child is closed.
 
     Parameters
     ----------
     fn
-        Called in the threads. It must not hold on to the window.
+        Called in the threads. It must not reference the window.
     items
         Any iterable; read lazily.
     workers
-        Most items in work at once.
+        Maximum number of items in progress.
     prefetch
-        How many more may be alive.
+        Number of additional items that may be alive.
     ordered
-        Outcomes come in the order of items; else as they become ready.
+        Yield outcomes in the order of the items; otherwise as they become ready.
     timeout
-        Most seconds for one attempt at an item. A thread can't be killed: one that takes longer is no longer
-        waited for (it ends when `fn` returns), another takes its place, and the item fails with a
-        TimedOutError or is tried again, if `retry` says so.
+        Maximum seconds for one attempt at an item. Threads can't be killed. The window stops waiting for an overdue
+        thread, which ends when `fn` returns, and starts another one. The item fails with a TimedOutError, or is retried
+        if `retry` allows it.
     retry
-        When an item that failed is tried again, in the threads.
+        Policy for retries, in the threads.
     stop
         Set when the window closes, for an `fn` that waits.
     """
@@ -118,12 +118,12 @@ class Window(Generic[I, V]):
         self._name = name
         self._room = max(1, workers + prefetch - 1)
         self._beside = workers + prefetch - 1
-        self._pending: deque[Task] = deque()  # in the order of items; unordered: in no order
+        self._pending: deque[Task] = deque()  # in the order of items; if unordered, in any order
         self._context = copy_context()
         self._shared = Shared(fn, retry, timeout is not None, stop or Stop())
         self._finalizer = weakref.finalize(self, self._shared.cancel)
 
-    # -- what the consumer does ------------------------------------------------------
+    # -- the consumer's side ----------------------------------------------------------
 
     def __iter__(self) -> Self:
         return self
@@ -132,7 +132,7 @@ class Window(Generic[I, V]):
         shared, pending = self._shared, self._pending
         if shared.pid != os.getpid():
             raise StreamError(
-                "this stream was opened before a fork, in the parent process: open it anew here"
+                "this stream was opened before a fork, in the parent process: open a new one here"
             )
         if shared.closed:
             raise StopIteration
@@ -150,7 +150,7 @@ class Window(Generic[I, V]):
                 received = self._receive()
                 assert received is not None
                 received.done = True
-                task = pending[0]  # it may have been replaced
+                task = pending[0]  # it may have been replaced by a retry
             pending.popleft()
         else:
             received = self._receive()
@@ -160,12 +160,12 @@ class Window(Generic[I, V]):
         self._fill(self._beside)
         return Outcome(task.item, task.value, task.error, task.attempt)
 
-    # -- for who has no iterator -----------------------------------------------------
+    # -- without an iterator ----------------------------------------------------------
 
     def push(self, item: I) -> None:
-        """Give an item to the threads at once, whether there is room for it or not.
+        """Give an item to the threads immediately, even if there is no room.
 
-        For a window over no items whose owner counts himself; `pop` then gives the outcomes.
+        Use this for a window over no items whose owner limits the number itself. `pop` returns the outcomes.
         """
         shared = self._shared
         task = Task(item)
@@ -177,7 +177,7 @@ class Window(Generic[I, V]):
             shared.tasks.put(task)
 
     def pop(self, *, wait: bool = True) -> Outcome[I, V] | None:
-        """The outcome of an item that was pushed, whichever is ready; None where there is none (yet)."""
+        """Return any outcome of the pushed items. Return None if there is none, or without `wait` none is ready."""
         if not self._pending:
             return None
         task = self._receive(wait=wait)
@@ -189,7 +189,7 @@ class Window(Generic[I, V]):
     # -- the end ---------------------------------------------------------------------
 
     def close(self, *, wait: bool = True) -> None:
-        """Drop what waits, and (if `wait`) wait for what is in work, unless it is overdue."""
+        """Drop waiting items. If `wait` is True, wait for items in progress, unless they are overdue."""
         self._finalizer()
         self._items = None
         self._pending.clear()
@@ -209,7 +209,7 @@ class Window(Generic[I, V]):
 
     @property
     def alive(self) -> int:
-        """How many items are in work or wait to be handed out."""
+        """Return how many items are in progress or ready."""
         return len(self._pending)
 
     def __enter__(self) -> Self:
@@ -218,12 +218,12 @@ class Window(Generic[I, V]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(wait=is_patient(error))
+        self.close(wait=may_wait(error))
 
     # -- inside ----------------------------------------------------------------------
 
     def _fill(self, room: int) -> None:
-        """Take items until `room` of them are in work or waiting."""
+        """Take items until `room` of them are in progress or ready."""
         pending, items = self._pending, self._items
         while items is not None and len(pending) < room:
             try:
@@ -234,12 +234,12 @@ class Window(Generic[I, V]):
             except BaseException as error:
                 self._items, self._failure = None, error
                 if not isinstance(error, Exception):
-                    raise  # Ctrl-C, and the like, waits for nothing
+                    raise  # Ctrl-C and similar: do not wait for outcomes
                 return
             self.push(item)
 
     def _start(self) -> bool:
-        """Start one more thread; false where there is none and can be none."""
+        """Start one more thread. Return False if there is no thread and none can be started."""
         worker = Worker()
         thread = worker.thread = threading.Thread(
             target=self._context.copy().run, args=(work, self._shared, worker), name=self._name, daemon=True
@@ -247,19 +247,19 @@ class Window(Generic[I, V]):
         self._shared.workers.append(worker)
         try:
             thread.start()
-        except RuntimeError:  # the system, or an interpreter that is ending, has no more threads
+        except RuntimeError:  # the system has no more threads, or the interpreter is shutting down
             self._shared.workers.remove(worker)
         return bool(self._shared.workers)
 
     def _receive(self, *, wait: bool = True) -> Task | None:
-        """The next task that somebody waits for and that is done; None where there is none and `wait` is false."""
+        """Return the next finished task that is not dropped. Return None if there is none and `wait` is False."""
         done = self._shared.done
         while True:
             try:
                 if self._timeout is None:
                     task = done.get(wait)
                 else:
-                    task = done.get(wait, self._patience(self._timeout))
+                    task = done.get(wait, self._seconds_to_timeout(self._timeout))
             except Empty:
                 if self._timeout is not None:
                     self._give_up_overdue(self._timeout)
@@ -269,8 +269,8 @@ class Window(Generic[I, V]):
             if not task.dropped:
                 return task
 
-    def _patience(self, timeout: float) -> float:
-        """Seconds until something may be overdue."""
+    def _seconds_to_timeout(self, timeout: float) -> float:
+        """Return the seconds until a task may be overdue."""
         started = [now[1] for worker in self._shared.workers if (now := worker.now) is not None]
         if not started:
             return timeout
@@ -299,13 +299,13 @@ class Window(Generic[I, V]):
             self._start()
 
 
-def is_patient(error: BaseException | None) -> bool:
-    """Whether there is time to wait for threads: not when Ctrl-C, or the like, is under way."""
+def may_wait(error: BaseException | None) -> bool:
+    """Return True if there is time to wait for threads: not during Ctrl-C or a similar exit."""
     return error is None or isinstance(error, (Exception, GeneratorExit))
 
 
 def as_workers(workers: int | None) -> int:
-    """How many threads, where None stands for ``config.workers``; ArgumentError where it is no such number."""
+    """Return the number of threads; None means ``config.workers``. Raise ArgumentError for invalid numbers."""
     if workers is None:
         return config.get().workers
     if type(workers) is not int or workers < 1:

@@ -1,9 +1,9 @@
-"""The threads of a window, and what they share with it.
+"""The threads of a window, and the state they share with it.
 
-Threads take tasks from one `queue.SimpleQueue` and give them back on another. Those queues are C, and safe in
-finalizers; so there is no lock, an item costs two puts and two gets, and whoever drops the window, the
-garbage collector too, ends its threads by putting a None, which they hand on to each other. What threads
-share knows nothing of the window.
+Threads take tasks from one `queue.SimpleQueue` and return them on another. These queues are written in C and can be used
+in finalizers. Therefore no lock is needed, and an item costs two puts and two gets. To end the threads, the owner of the
+window or the garbage collector puts a None, which each thread puts back for the next one. The shared state does not
+reference the window.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Shared", "Task", "Worker", "attempt", "work"]
 
 
 class Task:
-    """One item on its way. Only one side writes to a field: the consumer to `done` and `dropped`."""
+    """One item in a window. Each field has one writer: the consumer writes `done` and `dropped`."""
 
     __slots__ = ("attempt", "done", "dropped", "error", "item", "pause", "since", "value")
 
@@ -31,25 +31,25 @@ class Task:
         self.value: Any = None
         self.error: BaseException | None = None
         self.attempt = attempt
-        self.since = since  # when the first attempt started
-        self.pause = pause  # to wait before this one
+        self.since = since  # start of the first attempt
+        self.pause = pause  # seconds to wait before this attempt
         self.done = False
-        self.dropped = False  # nobody waits for it any more
+        self.dropped = False  # its result is not needed any more
 
 
 class Worker:
-    """One thread, as the consumer sees it."""
+    """The consumer's record of one thread."""
 
     __slots__ = ("abandoned", "now", "thread")
 
     def __init__(self) -> None:
         self.thread: threading.Thread | None = None
-        self.now: tuple[Task, float] | None = None  # what it works on, since when; only with a timeout
+        self.now: tuple[Task, float] | None = None  # task in progress and its start; only with a timeout
         self.abandoned = False
 
 
 class Shared:
-    """What the threads and the window know of each other."""
+    """State that the threads and the window share."""
 
     __slots__ = ("closed", "done", "fn", "pid", "retry", "stop", "tasks", "timed", "workers")
 
@@ -65,9 +65,9 @@ class Shared:
         self.pid = os.getpid()
 
     def cancel(self) -> None:
-        """Let every thread end after the item it has. May be called by anyone, anywhere, any number of times."""
+        """End each thread after its current item. Can be called from any thread or finalizer, repeatedly."""
         if self.closed or self.pid != os.getpid():
-            return  # a forked child has none of the threads, and can't know what state queues are in
+            return  # a forked child has none of the threads, and the state of the queues is unknown
         self.closed = True
         self.stop.set()
         try:
@@ -79,23 +79,23 @@ class Shared:
 
 
 def work(shared: Shared, worker: Worker) -> None:
-    """What a thread does."""
+    """Run the loop of a thread: take tasks and return them."""
     take, give = shared.tasks.get, shared.done.put
     while True:
         task = take()
         if task is None or worker.abandoned:
-            shared.tasks.put(task)  # for the next thread: None ends them all, a task is done by another
+            shared.tasks.put(task)  # None ends the next thread, too; a task is done by another thread
             return
         if not shared.closed:
             attempt(shared, worker, task)
             give(task)
             if worker.abandoned:
-                return  # type: ignore[unreachable]  # the consumer sets it meanwhile
-        del task  # a thread that waits for the next item holds nothing of the last one
+                return  # type: ignore[unreachable]  # the consumer may set it meanwhile
+        del task  # a waiting thread must not reference its last item
 
 
 def attempt(shared: Shared, worker: Worker, task: Task) -> None:
-    """Bring one task to its end: a value or an error."""
+    """Run one task until it has a value or a final error."""
     retry = shared.retry
     try:
         if task.pause and shared.stop.wait(task.pause):
@@ -124,4 +124,4 @@ def attempt(shared: Shared, worker: Worker, task: Task) -> None:
             task.error = None
     finally:
         worker.now = None
-        del task  # the error's traceback holds this frame, which must not hold the error in turn
+        del task  # the error's traceback references this frame: avoid a reference cycle

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from exzarr._stream.batches.permutation import LISTED, ROUNDS, Listed, Scrambled, draws, key_for, permutation
+from exzarr._stream.batches.permutation import (
+    LISTED,
+    ROUNDS,
+    FeistelPermutation,
+    SortedPermutation,
+    draws,
+    key_for,
+    permutation,
+)
 from tests.stream.batching.tools import splitmix64
 
 keys = st.integers(0, 2**64 - 1)
@@ -45,7 +53,7 @@ def test_keys_differ_by_seed_epoch_and_purpose() -> None:
 
 @given(st.integers(1, 3000), keys)
 def test_every_number_stands_somewhere_once(length: int, key: int) -> None:
-    for made in (Listed(length, key), Scrambled(length, key)):
+    for made in (SortedPermutation(length, key), FeistelPermutation(length, key)):
         order = made.at(np.arange(length))
         assert sorted(order.tolist()) == [*range(length)]
         for number in {0, length // 2, length - 1}:
@@ -55,7 +63,7 @@ def test_every_number_stands_somewhere_once(length: int, key: int) -> None:
 @given(st.integers(1, 2**62), keys, st.data())
 def test_a_position_is_found_without_the_others(length: int, key: int, data: st.DataObject) -> None:
     where = data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=20))
-    made = Scrambled(length, key)
+    made = FeistelPermutation(length, key)
     numbers = made.at(np.array(where))
     assert ((numbers >= 0) & (numbers < length)).all()
     for position, number in zip(where, numbers.tolist(), strict=True):
@@ -84,7 +92,7 @@ def in_plain_python(length: int, key: int, position: int) -> int:
 @given(st.integers(1, 2**62), keys, st.data())
 def test_long_orders_are_the_documented_ones(length: int, key: int, data: st.DataObject) -> None:
     where = data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=5))
-    assert Scrambled(length, key).at(np.array(where)).tolist() == [
+    assert FeistelPermutation(length, key).at(np.array(where)).tolist() == [
         in_plain_python(length, key, position) for position in where
     ]
 
@@ -95,14 +103,14 @@ def test_orders_stay_what_they_are() -> None:
 
 
 def test_which_kind_is_made_depends_on_the_length() -> None:
-    assert isinstance(permutation(LISTED, 1), Listed)
-    assert isinstance(permutation(LISTED + 1, 1), Scrambled)
+    assert isinstance(permutation(LISTED, 1), SortedPermutation)
+    assert isinstance(permutation(LISTED + 1, 1), FeistelPermutation)
     assert permutation(5, None).at(np.arange(5)).tolist() == [*range(5)]
     assert permutation(5, None).position_of(3) == 3
 
 
-@pytest.mark.parametrize("kind", [Listed, Scrambled])
-def test_all_orders_of_a_few_are_about_as_likely(kind: type[Listed | Scrambled]) -> None:
+@pytest.mark.parametrize("kind", [SortedPermutation, FeistelPermutation])
+def test_all_orders_of_a_few_are_about_as_likely(kind: type[SortedPermutation | FeistelPermutation]) -> None:
     length, rounds = 4, 6000
     found = Counter(
         tuple(kind(length, key_for(3, i, 1)).at(np.arange(length)).tolist()) for i in range(rounds)
@@ -111,7 +119,7 @@ def test_all_orders_of_a_few_are_about_as_likely(kind: type[Listed | Scrambled])
     chi = sum((found[order] - expected) ** 2 / expected for order in permutations(range(length)))
     # 23 degrees of freedom: more than 49.7 in one of a thousand cases. A network of two digits of 2 has
     # few states to mix, and is never used for so few.
-    assert chi < (49.7 if kind is Listed else 400)
+    assert chi < (49.7 if kind is SortedPermutation else 400)
 
 
 @pytest.mark.parametrize("length", [LISTED + 1, 10**6, 10**9])

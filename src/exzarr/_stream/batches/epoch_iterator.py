@@ -94,10 +94,10 @@ class BatchIterator:
             raise
         position.batches += 1
         if telemetry.hooks():
-            self._tell(batch)
+            self._emit_progress(batch)
         return self._pack(batch)
 
-    def _tell(self, batch: Batch) -> None:
+    def _emit_progress(self, batch: Batch) -> None:
         """Emit a progress event to the hooks. Its bytes exclude batches that were returned while no hook was registered."""
         self._nbytes += sum([array.nbytes for array in batch])
         done, seconds = self._position.batches, perf_counter() - self._started
@@ -133,7 +133,7 @@ class BatchIterator:
         if self._prefetch:
             # One thread, because each batch continues where the last one ended. The thread must not reference this iterator.
             todo = range(self._count - self._position.batches)
-            self._window = Window(partial(_ignoring, one), todo, workers=1, prefetch=self._prefetch)
+            self._window = Window(partial(_next_batch, one), todo, workers=1, prefetch=self._prefetch)
 
     def close(self) -> None:
         """End the pass and drop the batches that were made ahead."""
@@ -151,7 +151,7 @@ class BatchIterator:
         self.close()
 
 
-def _ignoring(one: Callable[[], Batch], _: int) -> Batch:
+def _next_batch(one: Callable[[], Batch], _: int) -> Batch:
     return one()
 
 

@@ -171,7 +171,7 @@ def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> Arr
         reads = _different(bands, wanted)
     elif how == "cached":
         absent = 1 - min(choice.slots[i], bands.count) / bands.count
-        groups = _at_once(wanted, batching.size, choice.together)
+        groups = _reads_together(wanted, batching.size, choice.together)
         reads = absent * sum([_different(bands, many) * times for many, times in groups])
         reads = max(reads, _different(bands, wanted))
     elif how == "rows" and bands.longest > 1:
@@ -187,7 +187,7 @@ def _different(bands: Blocks, samples: int) -> float:
     return bands.count * (1 - (1 - min(samples, bands.samples) / bands.samples) ** bands.longest)
 
 
-def _at_once(samples: int, batch_size: int, together: int) -> Iterator[tuple[int, int]]:
+def _reads_together(samples: int, batch_size: int, together: int) -> Iterator[tuple[int, int]]:
     """Yield how many samples are read together, and how often: those of 1, 2, 4, ... batches, up to `together`."""
     many = 1
     while samples > 0:

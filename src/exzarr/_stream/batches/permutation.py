@@ -68,7 +68,7 @@ def permutation(length: int, key: int | None) -> Permutation:
     """Return a random permutation, or the identity if `key` is None."""
     if key is None:
         return Identity(length)
-    return Listed(length, key) if length <= LISTED else Scrambled(length, key)
+    return SortedPermutation(length, key) if length <= LISTED else FeistelPermutation(length, key)
 
 
 class Identity:
@@ -86,7 +86,7 @@ class Identity:
         return number
 
 
-class Listed:
+class SortedPermutation:
     """A permutation that sorts the numbers by random keys."""
 
     __slots__ = ("_numbers", "length")
@@ -102,7 +102,7 @@ class Listed:
         return int(np.flatnonzero(self._numbers == number)[0])
 
 
-class Scrambled:
+class FeistelPermutation:
     """A permutation of any length that needs no list: a Feistel network over pairs of digits.
 
     A number *x* below *a·b* is written as two digits *(x div b, x mod b)*. Each round adds a random function of one

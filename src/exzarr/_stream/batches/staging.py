@@ -73,7 +73,7 @@ class Staged:
             gather(buffer, order[start:stop], self.samples.axis, out)
 
 
-class _Loading:
+class _StageBuffers:
     """A stage that is being read into one buffer for each array."""
 
     __slots__ = ("_arrays", "_ends", "_read", "buffers", "stage")
@@ -127,8 +127,8 @@ def staged_batches(
     """
     staged = [array for array in arrays if isinstance(array, Staged)]
     coming = Lookahead(stages)
-    current: _Loading | None = None
-    ahead: _Loading | None = None
+    current: _StageBuffers | None = None
+    ahead: _StageBuffers | None = None
     for parts in pieces(coming, batching, number):
         count = sum([part.stop - part.start for part in parts])
         batch = [array.samples.empty(count) for array in staged]
@@ -138,7 +138,7 @@ def staged_batches(
                 if current is not None:
                     current.give_back()
                 current = ahead if ahead is not None and ahead.stage is part.stage else None
-                current, ahead = current or _Loading(part.stage, staged), None
+                current, ahead = current or _StageBuffers(part.stage, staged), None
                 current.advance(1, portion)
             current.put(part, batch, at)
             at += part.stop - part.start
@@ -148,7 +148,7 @@ def staged_batches(
         following = coming.peek()
         if current is not None and following is not None:
             if ahead is None:
-                ahead = _Loading(following, staged)
+                ahead = _StageBuffers(following, staged)
             # Read evenly, so that no batch waits for a whole stage.
             ahead.advance(parts[-1].stop / current.stage.size, portion)
 

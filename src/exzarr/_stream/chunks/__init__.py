@@ -1,1 +1,1 @@
-"""Chunk streams: the chunks of an array, read ahead in threads."""
+"""Chunk streams: iterate over the chunks of an array, read ahead in threads."""

@@ -81,7 +81,7 @@ class IndexFilter:
         self.refused += 1
         return False
 
-    def taken(self) -> int:
+    def take_refused(self) -> int:
         """Return how many chunks were refused since the last call."""
         refused, self.refused = self.refused, 0
         return refused
@@ -130,7 +130,7 @@ class ChunkStream(Stream[Chunk]):
         )
         window: Window[Piece, Result] = Window(
             self._reader,
-            cut(entries, piece, by_key(source)),
+            cut(entries, piece, single_key(source)),
             workers=workers,
             prefetch=prefetch if piece == 1 else (workers + prefetch) // piece - workers,
             ordered=ordered,
@@ -155,8 +155,8 @@ class ChunkStream(Stream[Chunk]):
             for entry, value in zip(piece, values, strict=True)
         ]
 
-    def _left_out(self) -> int:
-        return 0 if self._filter is None else self._filter.taken()
+    def _count_filtered(self) -> int:
+        return 0 if self._filter is None else self._filter.take_refused()
 
     def _release(self) -> None:
         self._reader.close()
@@ -200,7 +200,7 @@ def piece_size(nbytes: int, workers: int, prefetch: int) -> int:
     )
 
 
-def by_key(source: ChunkSource) -> bool:
+def single_key(source: ChunkSource) -> bool:
     """Return True if all chunks of a piece must lie in one shard: a piece is then one slow request."""
     return source.sharded and bool(source.store.concurrency)
 

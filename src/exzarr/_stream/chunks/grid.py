@@ -1,7 +1,7 @@
-"""The chunks of an array as streams see them, walked and never listed.
+"""The chunk grid of a stream: iterate over chunks without listing them.
 
-Where there are shards, a chunk is an inner chunk: what is encoded by itself, what `Array.chunks` and
-`Array.cdata_shape` speak of. Chunks come out as entries, plain tuples that C-level iterators make.
+If the array has shards, a chunk is an inner chunk, as in `Array.chunks` and `Array.cdata_shape`. Chunks are represented by
+entries: plain tuples that C-level iterators build.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from exzarr.errors import SelectionError
 __all__ = ["Entry", "Region", "StreamGrid", "as_region", "chunk_indices"]
 
 Region = tuple[slice, ...]
-"""One slice of step 1 for each dimension, in array coordinates."""
+"""One slice with step 1 for each dimension, in array coordinates."""
 
 Index = tuple[int, ...]
 
 Entry = tuple[str, Index, Region, Region, Index | None]
-"""``(key, index, within, region, local)`` of one chunk: the store key that holds it, its index, which part
-of the chunk is wanted, where that part lies in the array, and the chunk's place in its shard, if it has one."""
+"""``(key, index, within, region, local)`` of one chunk: its store key, its chunk index, the wanted part of the chunk, the
+region of the array that this part covers, and the chunk's index in its shard (None if there are no shards)."""
 
 IndexArray = npt.NDArray[np.int64]
 
 
 class StreamGrid:
-    """The chunks of an array.
+    """The chunk grid of an array.
 
     Attributes
     ----------
     dims, shape
-        The grid's dimensions, and the array's shape in elements.
+        Dimensions of the grid, and shape of the array in elements.
     counts
-        How many chunks there are along each dimension.
+        Number of chunks along each dimension.
     sharded
-        Chunks are inner chunks of shards; `local` of an entry is None otherwise.
+        True if chunks are inner chunks of shards. Otherwise `local` of an entry is None.
     """
 
     __slots__ = ("_locals", "_source", "counts", "dims", "sharded", "shape")
@@ -56,33 +56,33 @@ class StreamGrid:
         self.sharded = source.sharded
         self.dims: Sequence[Dimension] = source.dims
         if source.sharded:
-            # Shards are made of whole inner chunks, so that these form a regular grid, whatever the shards do.
+            # Shards consist of whole inner chunks, so inner chunks form a regular grid for any grid of shards.
             self.dims = [RegularDimension(size) for size in source.unit.spec.shape]
         self.counts = tuple([dim.count(n) for dim, n in zip(self.dims, self.shape, strict=True)])
 
     # -- one chunk -------------------------------------------------------------------
 
     def region(self, index: Sequence[int]) -> Region:
-        """The elements of the array that a chunk holds."""
+        """Return the region of the array that a chunk covers."""
         bounds = zip(self.dims, index, self.shape, strict=True)
         return tuple([slice(dim.offset(i), min(dim.offset(i) + dim.size(i), n)) for dim, i, n in bounds])
 
     def key(self, index: Sequence[int]) -> str:
-        """The store key that holds a chunk: its own, or its shard's."""
+        """Return the store key of a chunk, or of its shard."""
         source = self._source
         if not self.sharded:
             return source.key(tuple(index))
         corner = [dim.offset(i) for dim, i in zip(self.dims, index, strict=True)]
         return source.key(tuple([dim.index_of(at) for dim, at in zip(source.dims, corner, strict=True)]))
 
-    # -- many ------------------------------------------------------------------------
+    # -- many chunks -------------------------------------------------------------------
 
     def count(self, region: Region) -> int:
-        """How many chunks a region touches."""
+        """Return the number of chunks that a region touches."""
         return self._plan(region).chunks
 
     def walk(self, region: Region) -> Iterator[Entry]:
-        """The chunks that `region` touches, in C order of their index."""
+        """Yield the chunks that `region` touches, in C order of their index."""
         source, plan = self._source, self._plan(region)
         if not self.shape:
             local = () if self.sharded else None
@@ -95,14 +95,14 @@ class StreamGrid:
         return _entries(plan.walk(labels, source.join), indexes, map(_first, plan.walk(places, tuple)))
 
     def walk_shards(self, region: Region) -> Iterator[Entry]:
-        """As `walk`, one shard after the other."""
+        """Yield the chunks that `region` touches, shard by shard."""
         source = self._source
         outer = GridPlan(_spans(region), source.dims, self.shape, self.shape)
         for _, _, place in outer.walk(source.labels, source.join):
             yield from self.walk(place if self.shape else ())
 
     def pick(self, region: Region, indices: IndexArray) -> Iterator[Entry]:
-        """The chunks at `indices`, as far as they are in `region`: in the order of `indices`."""
+        """Yield the chunks at `indices`, cropped to `region`, in the order of `indices`."""
         source = self._source
         for index in map(tuple, indices.tolist()):
             within, place, local = [], [], []
@@ -126,7 +126,7 @@ class StreamGrid:
                 )
 
     def touched(self, region: Region, indices: IndexArray) -> IndexArray:
-        """Those of `indices` whose chunks have elements in `region`."""
+        """Return those of `indices` whose chunks have elements in `region`."""
         keep = np.ones(len(indices), bool)
         for d, (dim, wanted) in enumerate(zip(self.dims, region, strict=True)):
             if wanted.start >= wanted.stop:
@@ -136,7 +136,7 @@ class StreamGrid:
         return indices[keep]
 
     def by_shard(self, indices: IndexArray) -> IndexArray:
-        """`indices`, those of one shard together; in C order of shards, and inside them."""
+        """Sort `indices` by shard: in C order of shards, and in C order within each shard."""
         if not self.sharded or not len(indices):
             return indices
         corners = [dim.uniform * indices[:, d] for d, dim in enumerate(self.dims) if dim.uniform]
@@ -149,7 +149,7 @@ class StreamGrid:
 
 
 def _spans(region: Region) -> list[SliceIndex]:
-    # `at`: where things lie in the work array is where they lie in the array.
+    # The position in the work array equals the position in the array (`at`).
     return [SliceIndex(part.start, 1, max(0, part.stop - part.start), part.start) for part in region]
 
 
@@ -165,7 +165,7 @@ def _first(item: Any) -> Any:
 def _in_shard(
     shard: Dimension, inner: Dimension, label: Callable[[int], str]
 ) -> tuple[Callable[[int], str], Callable[[int], int]]:
-    """For one dimension: an inner chunk's coordinate → what it adds to its shard's key; its place in the shard."""
+    """Return two functions of an inner chunk's coordinate in one dimension: part of the shard's key, and index in the shard."""
     size = inner.size(0)
     whole = shard.uniform
     if whole is not None:
@@ -178,9 +178,9 @@ def _in_shard(
 
 
 def as_region(region: Any, shape: tuple[int, ...]) -> Region:
-    """What users give as a region, as one slice for each dimension; None is the whole array.
+    """Convert a user's region to one slice per dimension; None means the whole array.
 
-    SelectionError where it is no tuple of slices of step 1.
+    Raise SelectionError unless it is a tuple of slices with step 1.
     """
     parts = () if region is None else region if isinstance(region, tuple) else (region,)
     dots = [at for at, part in enumerate(parts) if isinstance(part, EllipsisType)]
@@ -195,7 +195,7 @@ def as_region(region: Any, shape: tuple[int, ...]) -> Region:
     ):
         if not isinstance(part, slice):
             raise SelectionError(
-                f"a region is a tuple of slices, with {part!r} for dimension {dim}; for one index i use slice(i, i + 1)"
+                f"a region must be a tuple of slices, but dimension {dim} has {part!r}; for one index i use slice(i, i + 1)"
             )
         try:
             start, stop, step = part.indices(length)
@@ -208,10 +208,10 @@ def as_region(region: Any, shape: tuple[int, ...]) -> Region:
 
 
 def chunk_indices(where: Any, counts: tuple[int, ...]) -> IndexArray:
-    """What users give as an array of chunk indices: of shape (n, dimensions), in C order, each once.
+    """Convert a user's chunk indices to an array of shape (n, dimensions), in C order without duplicates.
 
-    A boolean array of the grid's shape picks the chunks where it is true. SelectionError where an index is
-    not in the grid.
+    A boolean array of the grid's shape selects the chunks where it is true. Raise SelectionError if an index is not in
+    the grid.
     """
     array = np.asarray(where)
     if array.dtype == np.bool_:

@@ -1,8 +1,8 @@
 """Shards that a stream keeps open.
 
-In grid order a stream comes back to a shard for every row of its inner chunks. So that each is opened
-once, and not once a row, those that were used last stay open: one opened value for each, whichever thread
-wants it. What was opened stays as it was, also where the shard is replaced meanwhile.
+In grid order, a stream returns to a shard for every row of its inner chunks. The most recently used shards stay open, so
+that each is opened once and not once per row. All threads share one opened value per shard. An opened value does not
+change if the shard is replaced meanwhile.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from exzarr.stores.base import BytesReader, Store, ValueReader
 __all__ = ["OpenShard", "OpenShards"]
 
 MOST = 64
-"""Shards that are open at once, those in use excepted: each may be a file descriptor."""
+"""Maximum number of open shards, besides those in use. Each may be a file descriptor."""
 
 MOST_NBYTES = 16 * 1024 * 1024
-"""Bytes of those that lie in memory as a whole, since their store cannot read parts."""
+"""Maximum bytes of open shards that are in memory as a whole because their store cannot read parts."""
 
 
 class OpenShard:
-    """One shard: opened, absent, or about to be opened."""
+    """One shard: open, missing, or about to be opened."""
 
     __slots__ = ("_lock", "kept", "known", "reader", "users")
 
@@ -30,12 +30,12 @@ class OpenShard:
         self._lock = threading.Lock()
         self.known = False
         self.reader: ValueReader | None = None
-        """None where it is absent."""
+        """The opened value; None if the shard is missing."""
         self.users = 0
         self.kept = True
 
     def open(self, store: Store, key: str) -> None:
-        """Open it unless it is; threads that come together wait for the first."""
+        """Open the shard unless it is open. Concurrent threads wait for the first one."""
         if not self.known:
             with self._lock:
                 if not self.known:
@@ -44,7 +44,7 @@ class OpenShard:
 
     @property
     def nbytes(self) -> int:
-        """Bytes it holds in memory."""
+        """Bytes that the shard holds in memory."""
         return self.reader.size if isinstance(self.reader, BytesReader) else 0
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class OpenShard:
 
 
 class OpenShards:
-    """The shards of one stream."""
+    """The open shards of one stream."""
 
     __slots__ = ("_kept", "_lock", "_store")
 
@@ -64,7 +64,7 @@ class OpenShards:
         self._kept: OrderedDict[str, OpenShard] = OrderedDict()
 
     def take(self, key: str) -> OpenShard:
-        """The shard at `key`, opened; to be given back."""
+        """Return the open shard at `key`. The caller must pass it to `give`."""
         with self._lock:
             shard = self._kept.get(key)
             if shard is None:
@@ -80,7 +80,7 @@ class OpenShards:
         return shard
 
     def give(self, key: str, shard: OpenShard, *, broken: bool = False) -> None:
-        """Give back what `take` gave. A broken one is opened anew when it is wanted again."""
+        """Give back a shard of `take`. If it is broken, the next `take` opens it again."""
         closing: list[OpenShard] = []
         with self._lock:
             shard.users -= 1
@@ -100,7 +100,7 @@ class OpenShards:
             shard.close()
 
     def close(self) -> None:
-        """Close all that nobody uses; those in use are closed when they are given back."""
+        """Close all shards that are not in use. The others are closed when they are given back."""
         with self._lock:
             kept = [*self._kept.values()]
             self._kept.clear()
@@ -111,6 +111,6 @@ class OpenShards:
             shard.close()
 
     def __del__(self) -> None:
-        # No lock: nobody else holds this object, and the collector may run anywhere.
+        # No lock: no other reference exists, and the garbage collector may run anywhere.
         for shard in self._kept.values():
             shard.close()

@@ -1,9 +1,8 @@
-"""Reads neighbouring chunks together, each into memory of its own: one class for each way that chunks are stored.
+"""Readers of neighbouring chunks, one class per kind of chunk storage. Each chunk gets memory of its own.
 
-It differs from `engine.read` in what comes out: arrays that nobody else holds, one for each chunk, instead of
-one for all; and in that a chunk that fails or is missing does so alone. What is read together is what costs
-less so: files one after the other, small compressed chunks by one call of the codec.
-`stream.shard_pieces` has inner chunks of shards.
+The result differs from that of `engine.read`: one separate array per chunk instead of one array for all. A chunk that
+fails or is missing does not affect the others. Chunks are read together if that is cheaper: files one after the other,
+small compressed chunks in one call of the codec. `chunks.shard_pieces` reads inner chunks of shards.
 """
 
 from __future__ import annotations
@@ -33,25 +32,25 @@ __all__ = ["ABSENT", "Piece", "PieceReader", "lengths", "piece_reader"]
 AnyArray = npt.NDArray[Any]
 
 Piece = Sequence[Entry]
-"""Neighbouring chunks."""
+"""Entries of neighbouring chunks."""
 
 
 class _Absent:
-    """Stands for a chunk that is not stored."""
+    """Marks a chunk that is not stored."""
 
 
 ABSENT = _Absent()
 
 
 class PieceReader:
-    """Reads chunks; may be called in any thread, holds no chunk.
+    """Reads chunks. It can be called in any thread and keeps no chunk.
 
     Parameters
     ----------
     source
         The array.
     mapped
-        From which size on chunks get memory that is mapped by itself (`stream.memory`).
+        Size in bytes from which chunks get separately mapped memory (`_stream.memory`).
     """
 
     def __init__(self, source: ChunkSource, mapped: int) -> None:
@@ -62,24 +61,24 @@ class PieceReader:
         self._dtype = source.dtype
 
     def read(self, values: list[Any], piece: Piece) -> None:
-        """Append to `values` for each chunk its array, ABSENT, or the error it failed with.
+        """Append for each chunk its array, ABSENT, or its error to `values`.
 
-        It uses the thread's scratch (`engine.scratch.with_scratch`).
+        Uses the scratch memory of the thread (`engine.scratch.with_scratch`).
         """
-        values.extend([self._alone(entry) for entry in piece])
+        values.extend([self._read_or_error(entry) for entry in piece])
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Release open resources."""
 
-    def _alone(self, entry: Entry) -> Any:
-        """One chunk."""
+    def _read_or_error(self, entry: Entry) -> Any:
+        """Read one chunk; return its error if it fails."""
         try:
             return self._one(entry)
-        except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
+        except Exception as error:  # noqa: BLE001 - reported in place of the chunk
             return self._failed(entry, error)
 
     def _one(self, entry: Entry) -> Any:
-        """As `_alone`; raises what it fails with."""
+        """Read one chunk; raise its error if it fails."""
         raise NotImplementedError
 
     def _failed(self, entry: Entry, error: Exception) -> BaseException:
@@ -87,7 +86,7 @@ class PieceReader:
 
 
 class RawPieces(PieceReader):
-    """Chunks that are stored as they lie in memory: read straight into place."""
+    """Reads raw chunks directly into their final memory."""
 
     def read(self, values: list[Any], piece: Piece) -> None:
         whole, nbytes = self._whole, self._source.nbytes
@@ -103,13 +102,15 @@ class RawPieces(PieceReader):
             )
         shape, dtype, ndarray = self._shape, self._dtype, np.ndarray
         for entry, memory, got in zip(piece, memories, sizes, strict=True):
-            values.append(ndarray(shape, dtype, memory) if got == nbytes else self._odd(entry, memory, got))
+            values.append(
+                ndarray(shape, dtype, memory) if got == nbytes else self._unexpected(entry, memory, got)
+            )
 
     def _one(self, entry: Entry) -> Any:
         source, (key, _, within, _, _) = self._source, entry
         whole = within == self._whole
         if not whole and 2 * _size(entry) * self._dtype.itemsize < source.nbytes:
-            return self._by_engine(entry)  # which reads only what is wanted
+            return self._by_engine(entry)  # reads only the wanted part
         memory = fresh(source.nbytes, self._mapped)
         got = source.store.read_into(key, memoryview(memory))
         if source.recorder is not None:
@@ -117,15 +118,15 @@ class RawPieces(PieceReader):
         chunk = self._checked(entry, memory, got)
         return chunk if whole or chunk is ABSENT else copied(chunk[within], self._mapped)
 
-    def _odd(self, entry: Entry, memory: AnyArray, got: int | Exception) -> Any:
-        """A whole chunk of which not as many bytes were read as it should have."""
+    def _unexpected(self, entry: Entry, memory: AnyArray, got: int | Exception) -> Any:
+        """Return a whole chunk for which an unexpected number of bytes was read, or its error."""
         try:
             return self._checked(entry, memory, got)
-        except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
+        except Exception as error:  # noqa: BLE001 - reported in place of the chunk
             return self._failed(entry, error)
 
     def _checked(self, entry: Entry, memory: AnyArray, got: int | Exception) -> Any:
-        """The chunk of which `got` bytes were read into `memory`."""
+        """Return the chunk of which `got` bytes were read into `memory`, or raise its error."""
         source, key = self._source, entry[0]
         if isinstance(got, Exception):
             raise got
@@ -139,7 +140,7 @@ class RawPieces(PieceReader):
         return np.ndarray(self._shape, self._dtype, memory)
 
     def _by_engine(self, entry: Entry) -> Any:
-        """Any chunk, by `engine.read`, in this thread."""
+        """Read any chunk with `engine.read`, in this thread."""
         source, region = self._source, entry[3]
         out = fresh_array(lengths(entry), self._dtype, self._mapped)
         spans = [SliceIndex(part.start, 1, part.stop - part.start) for part in region]
@@ -153,12 +154,12 @@ class RawPieces(PieceReader):
 
 
 class EncodedPieces(PieceReader):
-    """Chunks that must be decoded."""
+    """Reads chunks that must be decoded."""
 
     def read(self, values: list[Any], piece: Piece) -> None:
         source, unit = self._source, self._source.unit
         room, decode_each, try_each = source.room, unit.decode_each, source.store.try_each
-        # No more than the codec takes at once: what was read is then still in the core's cache.
+        # No more chunks than the codec decodes together: the bytes read are then still in the core's cache.
         count = min(len(piece), max(1, AT_ONCE_NBYTES // max(1, source.nbytes)))
         buffers = pieces(count, room)
         timer = None if source.recorder is None else source.recorder.timer()
@@ -173,18 +174,18 @@ class EncodedPieces(PieceReader):
                 part = timer.decoding(keys, part, sizes, found, source.nbytes)
             if found is not None:
                 for entry, data in zip(part, found, strict=False):
-                    values.append(self._kept(entry, data))
+                    values.append(self._copied(entry, data))
                 continue
             for entry, buffer, got in zip(part, buffers, sizes, strict=False):
                 values.append(self._decoded(entry, buffer, got))
 
-    def _kept(self, entry: Entry, data: Any) -> AnyArray:
-        """The chunk whose memory is `data`, in memory of its own."""
+    def _copied(self, entry: Entry, data: Any) -> AnyArray:
+        """Copy the wanted part of a decoded chunk to memory of its own."""
         chunk: AnyArray = np.ndarray(self._shape, self._dtype, data)
         return chunk.copy() if entry[2] == self._whole else copied(chunk[entry[2]], self._mapped)
 
     def _decoded(self, entry: Entry, buffer: memoryview, got: int | Exception) -> Any:
-        """The chunk of which `got` bytes were read into `buffer`."""
+        """Return the chunk of which `got` bytes were read into `buffer`, or its error."""
         source, (key, _, within, _, _) = self._source, entry
         try:
             if isinstance(got, Exception):
@@ -200,12 +201,12 @@ class EncodedPieces(PieceReader):
                 return copied(source.unit.decode(data)[within], self._mapped)
             except CodecError as error:
                 return copied(decode_again(source, key, len(data), error)[within], self._mapped)
-        except Exception as error:  # noqa: BLE001 - it comes out where the chunk would
+        except Exception as error:  # noqa: BLE001 - reported in place of the chunk
             return self._failed(entry, error)
 
 
 class VariedPieces(PieceReader):
-    """Chunks of a grid that is not regular."""
+    """Reads chunks of a rectilinear grid."""
 
     def _one(self, entry: Entry) -> Any:
         source, (key, _, within, _, _) = self._source, entry
@@ -219,7 +220,7 @@ class VariedPieces(PieceReader):
 
 
 def piece_reader(source: ChunkSource, mapped: int, share: int) -> PieceReader:
-    """The reader for an array's chunks; `share` threads read at once, for what they share."""
+    """Return the reader for an array's chunks. `share` is the number of concurrent threads."""
     if source.sharded:
         from exzarr._stream.chunks.shard_pieces import ShardPieces
 
@@ -230,7 +231,7 @@ def piece_reader(source: ChunkSource, mapped: int, share: int) -> PieceReader:
 
 
 def lengths(entry: Entry) -> tuple[int, ...]:
-    """The shape of what is wanted of a chunk."""
+    """Return the shape of the wanted part of a chunk."""
     return tuple([part.stop - part.start for part in entry[3]])
 
 

@@ -1,4 +1,4 @@
-"""Reads pieces, and answers for each chunk: what becomes of those that are missing, and of those that fail."""
+"""Reads pieces, and handles missing and failing chunks."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ __all__ = ["ChunkReader", "Missing", "Piece", "Result"]
 Missing = Literal["fill", "skip"]
 
 Result = tuple[list[Any], int, int]
-"""For each chunk of a piece its array, None where it is missing and left out, or the error it failed with;
-how many are missing; how many attempts beyond the first it took."""
+"""For each chunk of a piece: its array, None if it is missing and left out, or its error. Then the number of missing
+chunks and the number of retries."""
 
 
 class ChunkReader:
-    """Called with a piece, in any thread; holds no chunk.
+    """Reads a piece when called, in any thread. It keeps no chunk.
 
     Parameters
     ----------
     source
         The array.
     missing
-        What becomes of a chunk that is not stored: an array full of the fill value, or None. An array that
-        was opened with ``missing="error"`` has errors instead of fill values.
+        ``"fill"``: a missing chunk is an array of the fill value. ``"skip"``: it is None. If the array was opened with
+        ``missing="error"``, it is an error instead of the fill value.
     share
-        How many threads read at once, for what they share.
+        Number of threads that read concurrently.
     retry, stop
-        When a chunk that failed is read again, and what ends that.
+        Policy for retries of a failing chunk, and the flag that ends them.
     window
-        How many chunks may be in memory at once.
+        Maximum number of chunks in memory.
     alone
-        Raise what a chunk failed with: whoever calls does so with single chunks, and tries again himself.
+        Raise the error of a chunk. The caller passes single chunks and retries itself.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class ChunkReader:
                 if self._alone:
                     raise value
                 if self._retry is not None:
-                    values[at], more = self._again(piece[at], value, pieces)
+                    values[at], more = self._retry_chunk(piece[at], value, pieces)
                     retried += more
         missing = 0
         for at, value in enumerate(values):
             if value is ABSENT:
                 missing += 1
-                values[at] = self._stand_in(piece[at])
+                values[at] = self._missing_value(piece[at])
                 if recorder is not None and not isinstance(values[at], Exception):
                     recorder.absent(piece[at][0], self._number(piece[at]))
         return values, missing, retried
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Release open resources."""
         self._pieces.close()
         if self._recorded is not None:
             self._recorded[1].close()
@@ -104,7 +104,7 @@ class ChunkReader:
     # -- while a hook is registered --------------------------------------------------
 
     def _record(self, piece: Piece, hooks: telemetry.Hooks) -> Result:
-        """Read a piece, and emit events of its chunks and of the piece, which counts as a selection."""
+        """Read a piece and emit events for its chunks and for the piece, which counts as a selection."""
         from exzarr._engine.recording import recorded_source, selection
 
         recorded = self._recorded
@@ -115,7 +115,7 @@ class ChunkReader:
             recorded = self._recorded = new, piece_reader(source, self._mapped, self._share)
         recorder, pieces = recorded
         timer = recorder.timer()
-        timer.resume()  # since its last piece this thread has been idle
+        timer.resume()  # this thread was idle since its last piece
         nbytes = sum([math.prod(lengths(entry)) for entry in piece]) * self._source.dtype.itemsize
         with selection(recorder, telemetry.SelectionRead, len(piece), nbytes) as outcome:
             try:
@@ -129,16 +129,16 @@ class ChunkReader:
                 recorder.settle(timer)
 
     def _number(self, entry: Entry) -> int | None:
-        """The number of an inner chunk in its shard; None if there are no shards."""
+        """Return the number of an inner chunk in its shard; None if there are no shards."""
         if entry[4] is None:
             return None
         number: int = sum(map(mul, entry[4], self._source.layout_at(entry[0]).strides))
         return number
 
-    # -- what is missing, what failed ------------------------------------------------
+    # -- missing and failing chunks ----------------------------------------------------
 
-    def _stand_in(self, entry: Entry) -> Any:
-        """What comes of a chunk that is not stored."""
+    def _missing_value(self, entry: Entry) -> Any:
+        """Return the result for a chunk that is not stored."""
         source = self._source
         if self._missing == "skip":
             return None
@@ -152,8 +152,8 @@ class ChunkReader:
         blank[...] = source.fill
         return blank
 
-    def _again(self, entry: Entry, error: Exception, pieces: PieceReader) -> tuple[Any, int]:
-        """What comes of more attempts at a chunk that failed once, and how many there were."""
+    def _retry_chunk(self, entry: Entry, error: Exception, pieces: PieceReader) -> tuple[Any, int]:
+        """Retry a chunk that failed. Return the result and the number of retries."""
         assert self._retry is not None
         waits: list[Any] = []
 
@@ -166,6 +166,6 @@ class ChunkReader:
 
         try:
             value = self._retry.resume(error, once, stop=self._stop, note=lambda *why: waits.append(why))
-        except Exception as last:  # noqa: BLE001 - it comes out where the chunk would
+        except Exception as last:  # noqa: BLE001 - reported in place of the chunk
             value = last
         return value, len(waits)

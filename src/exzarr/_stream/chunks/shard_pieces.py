@@ -1,4 +1,4 @@
-"""Reads neighbouring inner chunks of shards, each into memory of its own (see `stream.pieces`)."""
+"""Reads neighbouring inner chunks of shards, each into memory of its own (see `chunks.pieces`)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from exzarr.stores.base import ValueReader
 __all__ = ["ShardPieces"]
 
 Wanted = tuple[int, int, int, int]
-"""(start, length, place in the piece, number) of an inner chunk"""
+"""``(start, length, place in the piece, number)`` of an inner chunk."""
 
 Scatter = Callable[[Sequence[memoryview], int], None]
 
 
 class ShardPieces(PieceReader):
-    """Inner chunks of shards: of each shard's one index, and few coalesced ranges."""
+    """Reads inner chunks of shards: per shard one index and a few coalesced ranges."""
 
     def __init__(self, source: ChunkSource, mapped: int, share: int) -> None:
         super().__init__(source, mapped)
@@ -39,7 +39,7 @@ class ShardPieces(PieceReader):
 
     def read(self, values: list[Any], piece: Piece) -> None:
         values.extend([ABSENT] * len(piece))
-        # Rows of a shard come again and again in grid order: all of a shard's together.
+        # In grid order, rows of one shard alternate with others: read all chunks of a shard together.
         places: dict[str, list[int]] = {}
         for at, entry in enumerate(piece):
             places.setdefault(entry[0], []).append(at)
@@ -50,10 +50,10 @@ class ShardPieces(PieceReader):
         self._shards.close()
 
     def _of_shard(self, values: list[Any], piece: Piece, key: str, places: Sequence[int]) -> None:
-        """The chunks of a piece that lie in one shard."""
+        """Read the chunks of a piece that lie in one shard."""
         try:
             shard = self._shards.take(key)
-        except Exception as error:  # noqa: BLE001 - it comes out where the chunks would
+        except Exception as error:  # noqa: BLE001 - reported in place of the chunks
             for at in places:
                 values[at] = self._failed(piece[at], error)
             return
@@ -97,14 +97,14 @@ class ShardPieces(PieceReader):
                     continue
                 buffer = memoryview(scratch("encoded", end - begin))
                 reader.read_into(buffer, begin)
-            except Exception as error:  # noqa: BLE001 - it comes out where the chunks would
+            except Exception as error:  # noqa: BLE001 - reported in place of the chunks
                 for _, _, at, _ in group:
                     values[at] = self._failed(piece[at], error)
                 continue
             self._decode(values, piece, key, layout, group, begin, buffer)
 
     def _in_a_row(self, group: Sequence[Wanted], piece: Piece) -> bool:
-        """Whether whole raw chunks lie one right behind the other, each of the right size."""
+        """Return True for whole raw chunks of the right size that lie directly behind one another."""
         place, nbytes, whole = group[0][0], self._source.nbytes, self._whole
         for start, length, at, _ in group:
             if start != place or length != nbytes or piece[at][2] != whole:
@@ -113,7 +113,7 @@ class ShardPieces(PieceReader):
         return nbytes > 0
 
     def _scattered(self, values: list[Any], group: Sequence[Wanted], scatter: Scatter) -> None:
-        """Whole raw chunks that lie in a row, read straight into place."""
+        """Read adjacent whole raw chunks directly into their final memory."""
         nbytes, shape, dtype = self._source.nbytes, self._shape, self._dtype
         memories = [fresh(nbytes, self._mapped) for _ in group]
         scatter([memoryview(memory) for memory in memories], group[0][0])
@@ -130,7 +130,7 @@ class ShardPieces(PieceReader):
         begin: int,
         buffer: memoryview,
     ) -> None:
-        """Inner chunks that lie in `buffer`, the shard's bytes from `begin` on."""
+        """Decode inner chunks from `buffer`, which holds the shard's bytes from `begin` on."""
         inner, whole, shape, dtype = layout.inner, self._whole, self._shape, self._dtype
         recorder = self._source.recorder
         count = max(1, AT_ONCE_NBYTES // max(1, inner.spec.nbytes))

@@ -1,4 +1,4 @@
-"""The blocks of one commit, as one array is to take them."""
+"""The blocks of one commit, converted and joined for one array."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Region = tuple[slice, ...]
 
 
 def axis_number(meta: ArrayMetadata, axis: int | str) -> int:
-    """The number of a dimension that is given by number or by name."""
+    """Return the number of a dimension that is given by number or by name."""
     if isinstance(axis, str):
         names = meta.dimension_names or ()
         if axis not in names:
@@ -38,7 +38,7 @@ def axis_number(meta: ArrayMetadata, axis: int | str) -> int:
 
 
 def rows_to_fill(array: Array, axis: int) -> int:
-    """How many rows fill the chunks (shards) that are written at a time: by all workers, or in all requests."""
+    """Return how many rows fill the chunks (shards) that all workers, or all requests in flight, write together."""
     meta = array.metadata
     dim = meta.chunk_grid.dims[axis]
     nbytes = math.prod(meta.chunk_grid.max_chunk_shape) * array.dtype.itemsize
@@ -50,18 +50,18 @@ def rows_to_fill(array: Array, axis: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AppendBatch:
-    """What one commit adds to one array.
+    """Data that one commit adds to one array.
 
     Attributes
     ----------
     axis
-        The dimension that grows.
+        Dimension that grows.
     rows
-        By how many rows.
+        Number of new rows.
     values
-        Those rows; None where there are none.
+        The new rows; None if there are none.
     patches
-        ``(region, values)`` of what is written to places that the array has already.
+        ``(region, values)`` of writes to existing elements.
     """
 
     axis: int
@@ -77,7 +77,7 @@ class AppendBatch:
         axis: int,
         casting: Casting = "same_kind",
     ) -> AppendBatch:
-        """The growth by ``(region, data)`` items; ArgumentError where one does not fit the array."""
+        """Build the batch from ``(region, data)`` items. Raise ArgumentError if an item does not fit the array."""
         pieces: list[AnyArray] = []
         patches: list[tuple[Region, AnyArray]] = []
         for region, data in items:
@@ -88,7 +88,7 @@ class AppendBatch:
             _check_shape(values.shape, meta.shape, axis)
             pieces.append(values)
         dtype = meta.data_type.dtype
-        # Of pieces of several data types NumPy would make one that may hold the values of none.
+        # NumPy could choose a common data type that holds the values of none of the pieces.
         alike = len({piece.dtype for piece in pieces}) == 1
         if not alike:
             pieces = [piece.astype(dtype) for piece in pieces]
@@ -96,13 +96,13 @@ class AppendBatch:
         return cls(axis, 0 if joined is None else joined.shape[axis], joined, patches)
 
     def extended(self, meta: ArrayMetadata) -> ArrayMetadata:
-        """What the metadata `meta` of the array becomes."""
+        """Return the metadata `meta` with the new shape."""
         return meta if self.values is None else extended(meta, self.values.shape, self.axis)
 
     def store(self, array: Array, before: ArrayMetadata, grown: ArrayMetadata, place: Location) -> None:
-        """Write it to `array`, whose stored metadata is `before`, and is to become `grown`: what is appended, to `place`."""
+        """Write the batch to `array`. Appended rows go to `place`; `before` and `grown` are the old and new metadata."""
         for region, values in self.patches:
-            array.set(region, values, casting="unsafe")  # `of` has checked
+            array.set(region, values, casting="unsafe")  # `of` checked the casting
         if self.values is not None and self.rows:
             store_rows(place, before.shape, grown, self.values, self.axis, array._write_empty)
 

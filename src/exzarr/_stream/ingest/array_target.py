@@ -37,26 +37,26 @@ class ArrayTarget:
         return reached(self._array.refresh().metadata.attributes, key)
 
     def rows(self, block: Block) -> int:
-        return self._growth([block]).rows
+        return self._batch([block]).rows
 
     def rows_of(self, block: Block) -> int:
         shape = getattr(block.data, "shape", ())
         return int(shape[self._axis]) if block.region is None and len(shape) > self._axis else 0
 
-    def rows_at_once(self) -> int:
+    def rows_per_commit(self) -> int:
         return rows_to_fill(self._array, self._axis)
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
-        growth = self._growth(blocks)
+        batch = self._batch(blocks)
 
         def change(meta: ArrayMetadata) -> ArrayMetadata:
             if not check_lease(reached(meta.attributes, key), key, before, after):
                 return meta
-            return growth.extended(meta).with_(attributes=with_position(meta.attributes, key, after))
+            return batch.extended(meta).with_(attributes=with_position(meta.attributes, key, after))
 
-        self._array._transact(change, lambda old, new, place: growth.store(self._array, old, new, place))
+        self._array._transact(change, lambda old, new, place: batch.store(self._array, old, new, place))
 
-    def _growth(self, blocks: Sequence[Block]) -> AppendBatch:
+    def _batch(self, blocks: Sequence[Block]) -> AppendBatch:
         for block in blocks:
             if isinstance(block.data, dict):
                 raise ArgumentError("a block for an array is an array, not a mapping: those are for groups")

@@ -19,7 +19,7 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(block: Block) -> str:
-    """Eight hexadecimal digits that are the same for equal blocks."""
+    """Return eight hexadecimal digits that are the same for equal blocks."""
     crc = extend(0, repr(block.region and [(part.start, part.stop) for part in block.region]).encode())
     for part in _parts(block.data):
         crc = extend(crc, part)
@@ -27,7 +27,7 @@ def fingerprint(block: Block) -> str:
 
 
 def _parts(data: Any) -> Iterator[Any]:
-    """What `data` consists of, as bytes. It never fails: a block that can't be stored has a fingerprint, too."""
+    """Yield the content of `data` as bytes. This never fails: a block that can't be stored has a fingerprint, too."""
     if isinstance(data, Mapping):
         for name in sorted(data, key=repr):
             yield repr(name).encode()
@@ -35,10 +35,10 @@ def _parts(data: Any) -> Iterator[Any]:
         return
     try:
         values = np.asarray(data)
-    except Exception:  # noqa: BLE001 - any error of the object's own; the commit reports it
+    except Exception:  # noqa: BLE001 - any error of the object; the commit reports it
         yield type(data).__qualname__.encode()
         return
-    if values.dtype.kind in "OSTU":  # text of the same letters, whatever its width
+    if values.dtype.kind in "OSTU":  # hash the text itself, independent of the width of the data type
         yield f"{values.shape}".encode()
         for item in values.reshape(-1).tolist():
             yield from _item(item)
@@ -49,10 +49,10 @@ def _parts(data: Any) -> Iterator[Any]:
 
 
 def _item(item: Any) -> Iterator[Any]:
-    """One element of an array of objects."""
+    """Yield one element of an object array as bytes."""
     if isinstance(item, list | tuple | np.ndarray | Mapping):
         yield from _parts(item)
     elif item is None or isinstance(item, str | bytes | int | float | complex | np.generic):
         yield repr(item).encode() + b","
-    else:  # the text of another object may hold its address
+    else:  # the text of other objects may contain their address
         yield type(item).__qualname__.encode()

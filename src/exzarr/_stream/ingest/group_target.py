@@ -1,12 +1,12 @@
 """Ingestion into arrays of a group that grow together.
 
-What makes them grow at once is the group's own document: it holds the consolidated metadata of all of them,
-and the position. Under its lock the chunks are written, then the documents of the arrays, and last, by one
-atomic put, the group's: that is the commit. Who opens the arrays through the group (as exzarr, zarr-python and
-xarray do by themselves where there is consolidated metadata) sees all of them grown or none.
+The group's own document makes the commit atomic: it holds the consolidated metadata of all arrays, and the position.
+Under its lock, the chunks are written first, then the documents of the arrays, and last the group's document with one
+atomic put. This put is the commit. Readers that open the arrays through the group see all of them grown or none.
+exzarr, zarr-python and xarray do this by themselves if there is consolidated metadata.
 
-Whoever is killed before the commit leaves arrays whose own documents may be ahead of the group's. The next
-commit starts from what the group's says.
+A process that is killed before the commit may leave documents of arrays that are ahead of the group's document. The
+next commit starts from the group's document.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["GroupTarget"]
 
 
 class GroupTarget:
-    """Arrays of a group, below it at any depth, that grow along one dimension."""
+    """Arrays below a group, at any depth, that grow along one dimension."""
 
     def __init__(self, group: Group, axis: int | str, casting: Casting) -> None:
         self._group = group
@@ -48,7 +48,7 @@ class GroupTarget:
         return reached(self._stored().attributes, key)
 
     def rows(self, block: Block) -> int:
-        counts = {name: growth.rows for name, growth in self._growths([block]).items()}
+        counts = {name: batch.rows for name, batch in self._batches([block]).items()}
         if len({*counts.values()}) > 1:
             raise ArgumentError(f"the arrays of one block grow by the same number of rows, not by {counts}")
         return next(iter(counts.values()))
@@ -60,7 +60,7 @@ class GroupTarget:
         axis, shape = self._axis_of(name), getattr(data, "shape", ())
         return int(shape[axis]) if axis is not None and len(shape) > axis else 0
 
-    def rows_at_once(self) -> int:
+    def rows_per_commit(self) -> int:
         lengths = [1]
         for name, node in self._group.walk():
             axis = self._axis_of(name) if isinstance(node, Array) else None
@@ -69,7 +69,7 @@ class GroupTarget:
         return max(lengths)
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
-        growths = self._growths(blocks)
+        batches = self._batches(blocks)
         place = self._group._location.direct
         known: dict[str, ArrayMetadata] = {}
         grown: dict[str, ArrayMetadata] = {}
@@ -81,8 +81,8 @@ class GroupTarget:
                 return group
             held = group.consolidated or consolidate(_below(place), 3)
             known = _arrays(held)
-            self._check_lengths(known, growths)
-            grown = {name: growth.extended(known[name]) for name, growth in growths.items()}
+            self._check_lengths(known, batches)
+            grown = {name: batch.extended(known[name]) for name, batch in batches.items()}
             documents = held.documents | consolidate({**grown}, 3).documents
             return group.with_(
                 attributes=with_position(group.attributes, key, after),
@@ -90,20 +90,20 @@ class GroupTarget:
             )
 
         def first(_: GroupMetadata, __: GroupMetadata, at: Location) -> None:
-            for name, growth in growths.items():
-                growth.store(self._array(name), known[name], grown[name], at.child(name))
+            for name, batch in batches.items():
+                batch.store(self._array(name), known[name], grown[name], at.child(name))
             for name, meta in grown.items():
-                # Not recorded in consolidated metadata: that is what we are about to put ourselves.
+                # Do not record it in consolidated metadata here: this commit puts that document itself.
                 transactions.change(at.child(name), meta, partial(_with_shape, meta.shape), record=False)
 
         with consolidation.noted(place.store, place.path, 3):
             transactions.change(place, self._group.metadata, change, first=first)
             for name, meta in grown.items():
-                hierarchy.recorded(place.child(name), meta)  # in groups further up
+                hierarchy.recorded(place.child(name), meta)  # in consolidated metadata of groups further up
 
     # -- the blocks --------------------------------------------------------------------
 
-    def _growths(self, blocks: Sequence[Block]) -> dict[str, AppendBatch]:
+    def _batches(self, blocks: Sequence[Block]) -> dict[str, AppendBatch]:
         if not blocks:
             return {}
         names = None
@@ -119,15 +119,15 @@ class GroupTarget:
                     f"every block has the same arrays: {sorted(names)}, not {sorted(block.data)}"
                 )
             names = {*block.data}
-        growths = {}
+        batches = {}
         for name in sorted(names or ()):
             meta = self._array(name).metadata
             try:
                 items = [(None, block.data[name]) for block in blocks]
-                growths[name] = AppendBatch.of(items, meta, axis_number(meta, self._axis), self._casting)
+                batches[name] = AppendBatch.of(items, meta, axis_number(meta, self._axis), self._casting)
             except ArgumentError as error:
                 raise ArgumentError(f"array {name!r}: {error}") from error
-        return growths
+        return batches
 
     def _array(self, name: str) -> Array:
         found = self._arrays.get(name)
@@ -152,20 +152,20 @@ class GroupTarget:
     def _stored(self) -> GroupMetadata:
         return hierarchy.load_group(self._group._location.direct, 3)
 
-    def _check_lengths(self, known: Mapping[str, ArrayMetadata], growths: Mapping[str, AppendBatch]) -> None:
-        """That the arrays are as long as each other now, and that none is left behind."""
-        lengths = {name: known[name].shape[growth.axis] for name, growth in growths.items() if name in known}
+    def _check_lengths(self, known: Mapping[str, ArrayMetadata], batches: Mapping[str, AppendBatch]) -> None:
+        """Raise IngestError if the arrays differ in length, ArgumentError if the blocks omit an array of this dimension."""
+        lengths = {name: known[name].shape[batch.axis] for name, batch in batches.items() if name in known}
         if len({*lengths.values()}) > 1:
             raise IngestError(
-                f"the arrays differ in length already, {lengths}: somebody changed one by itself. Resize them to one "
-                "length, and consolidate the metadata, before more is ingested"
+                f"the arrays differ in length already, {lengths}: one of them was changed separately. Resize them to one "
+                "length, and consolidate the metadata, before you ingest more"
             )
-        grow = {_dimension(known[name], growth.axis) for name, growth in growths.items() if name in known}
+        grow = {_dimension(known[name], batch.axis) for name, batch in batches.items() if name in known}
         for name, meta in known.items():
             shared = grow.intersection(meta.dimension_names or ()) - {None}
-            if shared and name not in growths and growths:
+            if shared and name not in batches and batches:
                 raise ArgumentError(
-                    f"array {name!r} has dimension {shared.pop()!r}, too, and would stay behind: give it in every block"
+                    f"array {name!r} has dimension {shared.pop()!r}, too, and would stay behind: include it in every block"
                 )
 
 

@@ -42,9 +42,9 @@ from exzarr.errors import (
 
 __all__ = ["ingest", "ingest_position"]
 
-OWN_FAULT = (ArgumentError, SelectionError, CodecError, TypeError, ValueError, OverflowError)
+BLOCK_ERRORS = (ArgumentError, SelectionError, CodecError, TypeError, ValueError, OverflowError)
 """Errors that a block itself causes."""
-NOT_ITS_FAULT = (StoreError, ChunkError, MetadataError, NodeTypeError)
+RUN_ERRORS = (StoreError, ChunkError, MetadataError, NodeTypeError)
 """Errors that the next block would cause as well: a full disk, or a damaged chunk that the rows belong to."""
 
 
@@ -188,19 +188,19 @@ class _Run:
         self._id = uuid.uuid4().hex
 
     def all(self, source: Source, max_pending: int, meter: Meter | None) -> None:
-        """Everything that the source gives."""
+        """Ingest all blocks of the source."""
         attempt, since = 1, time.monotonic()
         if self._at.last is None and not self._continues and not callable(source):
             self._unverified = self._at.blocks
         while True:
             reached = self._at
             try:
-                with Prefetcher(self._opened(source), max_pending) as pump:
-                    self._drain(pump, meter)
+                with Prefetcher(self._opened(source), max_pending) as prefetcher:
+                    self._drain(prefetcher, meter)
                 return
             except _SourceFailed as failed:
                 error = failed.error
-                if self._at != reached:  # it got on: the attempts before are forgotten
+                if self._at != reached:  # there was progress: reset the number of attempts
                     attempt, since = 1, time.monotonic()
                 wait = None
                 if callable(source) and self._retry is not None:
@@ -211,30 +211,30 @@ class _Run:
                 attempt += 1
 
     def _opened(self, source: Source) -> Iterator[Numbered]:
-        """The blocks of `source` that come after what has been reached."""
+        """Return the blocks of `source` after the stored position."""
         try:
             return open_source(source, self._at, self._key, continues=self._continues)
-        except ArgumentError:  # it is no source
+        except ArgumentError:  # an invalid source: not an error of the source itself
             raise
         except Exception as error:
             raise _SourceFailed(error) from error
 
-    def _drain(self, pump: Prefetcher, meter: Meter | None) -> None:
-        limit = self._batch or self._target.rows_at_once()
-        for blocks in _gathered(pump, limit, self._target):
+    def _drain(self, prefetcher: Prefetcher, meter: Meter | None) -> None:
+        limit = self._batch or self._target.rows_per_commit()
+        for blocks in _gathered(prefetcher, limit, self._target):
             before = len(self._left_out)
             self._store(blocks)
-            self._tell()
+            self._emit_progress()
             if meter is not None:
                 nbytes = sum(block.nbytes for block in blocks)
                 meter.add(len(blocks), nbytes, failed=len(self._left_out) - before)
 
     def _store(self, blocks: Sequence[Numbered]) -> None:
-        """Commit `blocks` together; one by one, where one of them can't be stored."""
+        """Commit `blocks` together, or one by one if one of them can't be stored."""
         try:
             self._commit(blocks)
-        except OWN_FAULT as error:
-            if isinstance(error, NOT_ITS_FAULT):  # some of these are ValueErrors, too
+        except BLOCK_ERRORS as error:
+            if isinstance(error, RUN_ERRORS):  # some of these are ValueErrors
                 raise
             if len(blocks) > 1:
                 for block in blocks:
@@ -250,18 +250,18 @@ class _Run:
         self._nbytes += sum(block.nbytes for block in blocks)
 
     def _leave_out(self, block: Numbered, error: Exception) -> None:
-        """Block `block` can't be stored."""
-        told = IngestError(f"block {block.number} of source {self._key!r} can't be stored: {error}")
-        told.__cause__ = error
-        self._failures(told)
+        """Leave out `block`, which can't be stored, or raise IngestError."""
+        failure = IngestError(f"block {block.number} of source {self._key!r} can't be stored: {error}")
+        failure.__cause__ = error
+        self._failures(failure)
         if self._dead is not None:
-            self._dead.put(block, error)  # before the position moves on: it is in one place or the other
+            self._dead.put(block, error)  # before the position moves: the block is never lost
         self._left_out.append(LeftOut(block.number, error))
         at = self._at
         self._put((), self._after([block], rows=at.rows, failed=at.failed + 1))
 
     def _after(self, blocks: Sequence[Numbered], *, rows: int, failed: int) -> Position:
-        """The position after `blocks`, which come next."""
+        """Return the position after `blocks`, the next ones."""
         done = self._at.blocks
         first = self._at.first if done else fingerprint(blocks[0].block)
         last = fingerprint(blocks[-1].block)
@@ -277,7 +277,7 @@ class _Run:
         self._at = after
         self._commits += 1
 
-    def _tell(self) -> None:
+    def _emit_progress(self) -> None:
         hooks = telemetry.hooks()
         if hooks:
             done = self._at.blocks - self._first.blocks
@@ -306,18 +306,18 @@ class _Run:
 
 
 class _SourceFailed(Exception):  # noqa: N818 - it leaves this module as what it holds
-    """The source raised `error`; everything it gave before is committed."""
+    """The source raised `error`. Everything it yielded before is committed."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
 
 
-def _gathered(pump: Prefetcher, limit: int, target: Target) -> Iterator[list[Numbered]]:
-    """The blocks of `pump`, in groups to commit together: as many as are ready, up to `limit` rows."""
+def _gathered(prefetcher: Prefetcher, limit: int, target: Target) -> Iterator[list[Numbered]]:
+    """Yield groups of blocks to commit together: as many as are ready, up to `limit` rows."""
     while True:
         try:
-            block = pump.take(wait=True)
+            block = prefetcher.take(wait=True)
         except BaseException as error:
             if isinstance(error, Exception):
                 raise _SourceFailed(error) from error
@@ -328,5 +328,5 @@ def _gathered(pump: Prefetcher, limit: int, target: Target) -> Iterator[list[Num
         while block is not None:
             blocks.append(block)
             rows += target.rows_of(block.block)
-            block = pump.take(wait=False) if rows < limit else None
+            block = prefetcher.take(wait=False) if rows < limit else None
         yield blocks

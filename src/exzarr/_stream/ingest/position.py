@@ -1,7 +1,6 @@
-"""Where a source has got to: kept in the attributes of what it fills.
+"""Position of a source, stored in the attributes of its target.
 
-The attributes and the shape are parts of one metadata document (Zarr v3, ``zarr.json``), so that one
-put, which is atomic, moves both on.
+The attributes and the shape are parts of one metadata document (Zarr v3, ``zarr.json``). One atomic put changes both.
 """
 
 from __future__ import annotations
@@ -16,28 +15,29 @@ from exzarr.errors import ArgumentError, MetadataError
 __all__ = ["ATTRIBUTE", "START", "Position", "as_stored", "check_key", "reached", "with_position"]
 
 ATTRIBUTE = "exzarr_ingest"
-"""The attribute that holds the positions: an object with a member for each source's key."""
+"""Name of the attribute with the positions: an object with a member for the key of each source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far one source is.
+    """Progress of one source.
 
     Attributes
     ----------
     blocks
-        Blocks that are over and done with: stored, or left out after they failed.
+        Number of processed blocks: stored, or left out after they failed.
     rows
-        Rows that they have added.
+        Number of rows that they added.
     failed
-        How many of the blocks were left out.
+        Number of blocks that were left out.
     position
-        Where the source stands, in its own words; None before the first block.
+        Position in the source's own form; None before the first block.
     by
-        Which run of `exzarr.ingest` wrote this: it knows its own commit again where the answer to it was lost.
+        Identifier of the run of `exzarr.ingest` that wrote this position. A run recognizes its own commit if the
+        answer to the put was lost.
     first, last
-        Fingerprints of the source's first block, and of the last one that is over and done with. None where the
-        position was stored by a version of exzarr that kept none.
+        Fingerprints of the source's first block and of the last processed block. None if the position was stored by a
+        version of exzarr without fingerprints.
     """
 
     blocks: int = 0
@@ -53,19 +53,19 @@ START = Position()
 
 
 def as_stored(position: Any) -> bytes:
-    """A source's position, or a whole `Position`, as its JSON text: stored tuples and NumPy numbers come back as others."""
+    """Return a source's position, or a whole `Position`, as JSON text. JSON changes tuples and NumPy numbers."""
     return encode(asdict(position) if isinstance(position, Position) else position, indent=None)
 
 
 def check_key(key: str) -> str:
-    """The name of a source, or ArgumentError."""
+    """Return the key of a source; raise ArgumentError if it is invalid."""
     if not isinstance(key, str) or not key:
-        raise ArgumentError(f"key names the source, and is a string that is not empty, not {key!r}")
+        raise ArgumentError(f"key names the source and must be a string that is not empty, not {key!r}")
     return key
 
 
 def reached(attributes: Mapping[str, Any], key: str) -> Position:
-    """How far the source called `key` is; `START` where nothing of it is there."""
+    """Return the position of the source `key`; `START` if nothing of it is stored."""
     states = attributes.get(ATTRIBUTE, {})
     state = states.get(key) if isinstance(states, Mapping) else states
     if state is None:
@@ -87,6 +87,6 @@ def reached(attributes: Mapping[str, Any], key: str) -> Position:
 
 
 def with_position(attributes: Mapping[str, Any], key: str, position: Position) -> dict[str, Any]:
-    """`attributes`, with another position of the source called `key`."""
+    """Return `attributes` with a new position of the source `key`."""
     states = {**attributes.get(ATTRIBUTE, {}), key: asdict(position)}
     return {**attributes, ATTRIBUTE: states}

@@ -1,4 +1,4 @@
-"""A source in a thread of its own, never more than some blocks ahead."""
+"""Reads a source in a thread, a bounded number of blocks ahead."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from exzarr._stream.ingest.blocks import Numbered
 __all__ = ["Prefetcher"]
 
 LOOK = 0.1
-"""Seconds after which a thread that waits for room looks whether anybody is still there."""
+"""Seconds between checks, by a thread that waits for room, that its prefetcher is still in use."""
 
 _END = object()
 
 
 class Prefetcher:
-    """The blocks of an iterator, taken by a thread while the ones before are being stored.
+    """Blocks of an iterator, read by a thread while earlier blocks are being stored.
 
-    At most `most` blocks wait; the source is not asked for another one before one of them is taken. What
-    the source raises is raised by `take`, after the blocks that came before.
+    At most `most` blocks wait. The source is asked for another one only after one of them is taken. `take` raises an
+    error of the source after the blocks before it.
     """
 
     __slots__ = ("_closed", "_queue", "_thread")
 
     def __init__(self, blocks: Iterator[Numbered], most: int) -> None:
-        # The thread holds one block in its hands while it waits for room.
+        # The thread holds one more block while it waits for room.
         self._queue: Queue[Any] = Queue(max(1, most - 1))
         self._closed = threading.Event()
         self._thread = threading.Thread(
             target=copy_context().run,
-            args=(_pump, blocks, self._queue, self._closed),
+            args=(_read_ahead, blocks, self._queue, self._closed),
             name="exzarr-ingest",
             daemon=True,
         )
         self._thread.start()
 
     def take(self, *, wait: bool) -> Numbered | None:
-        """The next block; None at the end, or, without `wait`, where none is ready."""
+        """Return the next block; None at the end or, without `wait`, if none is ready."""
         try:
             item = self._queue.get(block=wait)
         except Empty:
             return None
         if isinstance(item, Numbered):
             return item
-        self._queue.put(item)  # the end stays the end
+        self._queue.put(item)  # keep the end marker for further calls
         if item is _END or not wait:
             return None
         raise item
 
     def close(self) -> None:
-        """Have the thread end: at once, or when the source gives the block that it waits for."""
+        """End the thread: immediately, or when the source yields the block that it is working on."""
         self._closed.set()
         self._thread.join(LOOK * 5)
 
@@ -64,13 +64,13 @@ class Prefetcher:
         self.close()
 
 
-def _pump(blocks: Iterator[Numbered], queue: Queue[Any], closed: threading.Event) -> None:
+def _read_ahead(blocks: Iterator[Numbered], queue: Queue[Any], closed: threading.Event) -> None:
     last: Any = _END
     try:
         for block in blocks:
             if not _put(queue, block, closed):
                 break
-    except BaseException as error:  # noqa: BLE001 - whoever takes raises it
+    except BaseException as error:  # noqa: BLE001 - raised by `take`
         last = error
     finally:
         close = getattr(blocks, "close", None)

@@ -1,4 +1,4 @@
-"""What an ingestion has done."""
+"""Report of an ingestion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["IngestReport", "LeftOut"]
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A block that failed and was left out: which one of the source (from 0), and why."""
+    """A block that failed and was left out: its number in the source (from 0) and the reason."""
 
     number: int
     error: Exception
@@ -20,29 +20,29 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one call of `exzarr.ingest` has done.
+    """Result of one call of `exzarr.ingest`.
 
     Attributes
     ----------
     key
-        The source.
+        Key of the source.
     blocks, rows
-        Blocks that were stored, and rows that they added.
+        Number of blocks that were stored, and of rows that they added.
     already
-        Blocks that earlier runs stored.
+        Number of blocks that earlier runs stored.
     unverified
-        How many of those were dropped from the source without a comparison: their position was stored by a version
-        of exzarr that kept no fingerprints.
+        Number of those blocks that were dropped without a comparison, because a version of exzarr without fingerprints
+        stored their position.
     left_out
         Blocks that failed.
     commits
-        How often the metadata document was written.
+        Number of puts of the metadata document.
     nbytes
         Bytes of the stored blocks in memory.
     seconds
-        How long it took.
+        Duration of the call.
     position
-        Where the source stands now: what `exzarr.ingest_position` says.
+        Position of the source, as `exzarr.ingest_position` returns it.
     """
 
     key: str

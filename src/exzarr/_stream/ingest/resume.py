@@ -1,4 +1,4 @@
-"""Where a source is entered: at the stored position, or at its first block, with the stored blocks dropped."""
+"""Opens a source at the stored position, or at its first block and drops the stored blocks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["open_source"]
 def open_source(
     source: Source, reached: Position, key: str, *, continues: bool = False
 ) -> Iterator[Numbered]:
-    """The blocks of `source` that come after what has been `reached`.
+    """Return the blocks of `source` after the position `reached`.
 
-    A function is asked for them. An iterable starts with them if it `continues`. Otherwise it has all blocks from
-    the first one on: those that are stored are taken, compared with the position's fingerprints, and dropped.
+    A function is called with the position. An iterable starts there if it `continues`. Otherwise the iterable holds all
+    blocks: the stored ones are compared with the position's fingerprints and dropped.
     """
     done = reached.blocks
     if callable(source):
@@ -47,7 +47,7 @@ def _numbered(items: Iterator[Any], done: int) -> Iterator[Numbered]:
 
 
 def _after(items: Iterator[Any], reached: Position, key: str) -> Iterator[Numbered]:
-    """The blocks behind those that are stored; IngestConflictError where these are other blocks."""
+    """Yield the blocks after the stored ones. Raise IngestConflictError if the stored blocks are different."""
     done, number = reached.blocks, -1
     for number, item in enumerate(islice(items, done)):
         if number == 0 and reached.first is not None:

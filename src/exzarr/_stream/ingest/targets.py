@@ -1,4 +1,4 @@
-"""What is ingested into: an array, or arrays of a group that grow together."""
+"""Targets of an ingestion: an array, or arrays of a group that grow together."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ __all__ = ["Target", "check_lease", "open_target"]
 
 
 class Target(Protocol):
-    """Where blocks go."""
+    """A target that blocks are appended to."""
 
     @property
     def path(self) -> str: ...
 
     def reached(self, key: str) -> Position:
-        """How far the source called `key` is, by the stored document."""
+        """Return the stored position of the source `key`."""
         ...
 
     def rows(self, block: Block) -> int:
-        """How many rows `block` adds. ArgumentError where it is no block for this target."""
+        """Return the number of rows that `block` adds. Raise ArgumentError if the block does not fit this target."""
         ...
 
     def rows_of(self, block: Block) -> int:
-        """The same, without looking closely: 0 where there is something wrong with the block."""
+        """Return the number of rows without a complete check; 0 if the block is invalid."""
         ...
 
-    def rows_at_once(self) -> int:
-        """How many rows fill the chunks that all workers write at a time."""
+    def rows_per_commit(self) -> int:
+        """Return the number of rows that fill the chunks that all workers write concurrently."""
         ...
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
-        """Store `blocks`, and that the source called `key` is at `after`: all of it or nothing.
+        """Store `blocks` and the new position `after` of the source `key`, atomically.
 
-        IngestConflictError where it is not at `before` any more.
+        Raise IngestConflictError if the stored position is no longer `before`.
         """
         ...
 
@@ -48,17 +48,19 @@ class Target(Protocol):
 def open_target(
     target: Any, axis: int | str, *, casting: Casting = "same_kind", reading: bool = False
 ) -> Target:
-    """The target that a user means by an array or a group."""
+    """Return the target for an array or a group."""
     check_casting(casting)
     from exzarr._stream.ingest.array_target import ArrayTarget
     from exzarr._stream.ingest.group_target import GroupTarget
 
     if not isinstance(target, Array | Group):
-        raise ArgumentError(f"what is ingested into is an Array or a Group, not {type(target).__name__}")
+        raise ArgumentError(
+            f"the target of an ingestion must be an Array or a Group, not {type(target).__name__}"
+        )
     if target.zarr_format != 3:
         raise UnsupportedError(
             f"{target.name!r} has Zarr format 2, where the shape and the attributes are two documents, which can't "
-            "change at once: ingestion needs format 3 (exzarr.convert makes it)"
+            "change together: ingestion requires format 3 (exzarr.convert converts the array)"
         )
     if target.read_only and not reading:
         raise ReadOnlyError(f"{target.name!r} in {target.store} is read-only: open it with mode='r+'")
@@ -70,7 +72,7 @@ def open_target(
 
 
 def check_lease(found: Position, key: str, before: Position, after: Position) -> bool:
-    """Whether it is our turn: false where what we want to commit is there already, by ourselves."""
+    """Return True if the commit may proceed, False if this run has committed it already. Raise if another run has."""
     stored = as_stored(found)
     if stored == as_stored(before):
         return True

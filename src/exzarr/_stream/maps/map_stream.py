@@ -23,24 +23,24 @@ from exzarr._stream.stream import Stream
 from exzarr._stream.window import Outcome, Window
 from exzarr.errors import StreamError, WorkerDiedError
 
-__all__ = ["MapStream", "Result", "each_alone", "in_pieces"]
+__all__ = ["MapStream", "Result", "map_single", "map_piece"]
 
 Piece = Sequence[Entry]
 Answer = tuple[list[Any], int, int]
 """For each chunk of a piece: its result, LEFT_OUT or Failed. Then the number of missing chunks and of retries."""
 
 
-def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Stop, piece: Piece) -> Answer:
+def map_piece(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Stop, piece: Piece) -> Answer:
     """Map the small chunks of a piece in this thread. A chunk that fails does not affect the others."""
     found, missing = task.each(piece, stop)
     waits: list[float] = []
     for at, (entry, value) in enumerate(zip(piece, found, strict=False)):
         if isinstance(value, Failed) and retry is not None:
-            error = named(source, entry, value.error)
+            error = with_chunk_name(source, entry, value.error)
             try:
                 found[at], more = retry.resume(
                     error,
-                    partial(_again, task, source, entry),
+                    partial(_retry_chunk, task, source, entry),
                     stop=stop,
                     note=lambda _attempt, wait, _error: waits.append(wait),
                 )
@@ -50,15 +50,15 @@ def in_pieces(task: MapTask, source: ChunkSource, retry: Retry | None, stop: Sto
     return found, missing, len(waits)
 
 
-def _again(task: MapTask, source: ChunkSource, entry: Entry) -> tuple[Any, int]:
+def _retry_chunk(task: MapTask, source: ChunkSource, entry: Entry) -> tuple[Any, int]:
     try:
         return task(entry)
     except Exception as error:  # noqa: BLE001 - reported with its chunk
-        failed = named(source, entry, error)
+        failed = with_chunk_name(source, entry, error)
     raise failed
 
 
-def each_alone(runner: Runner, source: ChunkSource, piece: Piece) -> Answer:
+def map_single(runner: Runner, source: ChunkSource, piece: Piece) -> Answer:
     """Map one chunk with the runner. The caller retries failures."""
     (entry,) = piece
     try:
@@ -66,13 +66,13 @@ def each_alone(runner: Runner, source: ChunkSource, piece: Piece) -> Answer:
     except StreamError:
         raise
     except Exception as error:  # noqa: BLE001 - reported with its chunk
-        failed = named(source, entry, error)
+        failed = with_chunk_name(source, entry, error)
     else:
         return [value], missing, 0
     raise failed
 
 
-def named(source: ChunkSource, entry: Entry, error: Exception) -> Exception:
+def with_chunk_name(source: ChunkSource, entry: Entry, error: Exception) -> Exception:
     """Return `error` as one that names the chunk, so that a retry policy sees what the caller would see."""
     if isinstance(error, ProcessLostError):
         died = WorkerDiedError(source.path, entry[1], entry[0], f"the process that worked on it {error}")
@@ -163,7 +163,7 @@ class MapStream(Stream[Result]):
         if error is not None:
             if isinstance(error, StreamError) or not isinstance(error, Exception):
                 raise error
-            return [named(self._source, entry, error) for entry in outcome.item]
+            return [with_chunk_name(self._source, entry, error) for entry in outcome.item]
         assert outcome.value is not None
         found, missing, retries = outcome.value
         self._tally.missing += missing
@@ -174,7 +174,7 @@ class MapStream(Stream[Result]):
         if value is LEFT_OUT:
             return None
         if isinstance(value, Failed):
-            return named(self._source, entry, value.error)
+            return with_chunk_name(self._source, entry, value.error)
         return Result(entry[1], entry[3], value)
 
     def _nbytes(self, item: Result) -> int:
@@ -183,8 +183,8 @@ class MapStream(Stream[Result]):
             nbytes *= part.stop - part.start
         return nbytes
 
-    def _left_out(self) -> int:
-        return 0 if self._filter is None else self._filter.taken()
+    def _count_filtered(self) -> int:
+        return 0 if self._filter is None else self._filter.take_refused()
 
     def _end(self, *, wait: bool) -> None:
         self._closing()  # first: the window's threads wait for the runner

@@ -1,4 +1,4 @@
-"""What a worker does with a chunk: read it, call the function, put the result where it belongs."""
+"""The task of a worker: read a chunk, call the function, and store or return the result."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ class _LeftOut:
 
 
 LEFT_OUT = _LeftOut()
-"""Stands for the result of a chunk that is not stored, and was not asked for."""
+"""Result of a chunk that is not stored and is left out."""
 
 
 class MapTask:
-    """Called with the entry of a chunk, in any thread, or, pickled, in any process.
+    """Maps the entry of one chunk. It can be called in any thread and pickled for any process.
 
     Parameters
     ----------
     fn
-        Gets the data of each array, or with `with_chunk` a `Chunk` of each.
+        Function that gets the data of each array, or with `with_chunk` a `Chunk` of each.
     arrays
-        The entries are of the first one's grid. Others may have other grids, but not another shape.
+        Arrays of one shape. The entries belong to the grid of the first one; the others may have other grids.
     missing
-        ``"skip"`` leaves out chunks that none of the arrays of the first one's grid has stored.
+        ``"skip"`` leaves out a chunk if no array with the first one's grid has it stored.
     out
-        Where results are written; None returns them.
+        Array to write results to; None returns them.
 
     Attributes
     ----------
     share
-        How many threads of this process call it.
+        Number of threads of this process that call the task.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class MapTask:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         for array in self._arrays:
-            array.store  # noqa: B018 - an error now, and once, where it is out of this process's reach
+            array.store  # noqa: B018 - raise once, now, if the store is out of this process's reach
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_readers": None, "share": 1}
 
     def __call__(self, entry: Entry) -> tuple[Any, int]:
-        """The result for one chunk, and how many chunks of the arrays were not stored.
+        """Return the result for one chunk, and how many chunks of the arrays are not stored.
 
-        Raises what reading or `fn` raises.
+        Errors of reading and of `fn` are raised.
         """
         (found,), missing = self.each([entry])
         if isinstance(found, Failed):
@@ -89,9 +89,9 @@ class MapTask:
         return found, missing
 
     def each(self, piece: Sequence[Entry], stop: Stop | None = None) -> tuple[list[Any], int]:
-        """As the call, for several chunks, which are read together: results, LEFT_OUT or Failed.
+        """Map several chunks that are read together. Return their results (or LEFT_OUT or Failed) and the missing count.
 
-        Once `stop` is set the rest is left out: nobody waits for it.
+        Once `stop` is set, the remaining chunks are left out.
         """
         readers = self._readers
         if readers is None:
@@ -111,7 +111,7 @@ class MapTask:
         return results, missing
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Release open resources."""
         for reader in self._readers or ():
             reader.close()
 
@@ -130,11 +130,11 @@ class MapTask:
                 return value
             self._out[(*region, Ellipsis)] = fitting(region, value)
             return None
-        except Exception as error:  # noqa: BLE001 - it comes out where the result would
+        except Exception as error:  # noqa: BLE001 - reported in place of the result
             return Failed(error)
 
     def _complete(self, parts: list[Any], region: Region) -> bool:
-        """Whether something is stored there; what is not, is filled up then."""
+        """Return False if no array has data there. Otherwise fill in the missing parts and return True."""
         assert self._readers is not None
         if all(part is None for part, reader in zip(parts, self._readers, strict=True) if reader.alike):
             return False
@@ -146,7 +146,7 @@ class MapTask:
 
 
 def fitting(region: Region, result: Any) -> npt.NDArray[Any]:
-    """The result for `region`, as `out` takes it. ArgumentError where it has another shape."""
+    """Convert the result for `region` to an array for `out`. Raise ArgumentError if its shape is wrong."""
     values = np.asarray(result)
     shape = tuple([part.stop - part.start for part in region])
     if values.shape != shape:
@@ -158,12 +158,12 @@ def fitting(region: Region, result: Any) -> npt.NDArray[Any]:
 
 
 class _Reader:
-    """Reads from one of the arrays what a piece of the first one covers.
+    """Reads the regions of a piece from one of the arrays.
 
     Attributes
     ----------
     alike
-        The array has the first one's grid.
+        True if the array has the grid of the first array.
     """
 
     def __init__(self, array: Array, first: ChunkSource, missing: Missing, share: int) -> None:
@@ -175,7 +175,7 @@ class _Reader:
         self._reader = ChunkReader(source, missing=missing, share=share)
 
     def __call__(self, piece: Sequence[Entry]) -> tuple[list[Any], int]:
-        """Arrays, errors, or None where nothing is stored and that is to be left out; how many were not stored."""
+        """Return arrays, errors, or None for missing chunks to leave out; and the number of missing chunks."""
         if self._is_first:
             values, missing, _ = self._reader(piece)
             return values, missing
@@ -191,7 +191,7 @@ class _Reader:
     def _other(self, entry: Entry) -> tuple[Any, int]:
         try:
             return self._array[(*entry[3], Ellipsis)], 0
-        except Exception as error:  # noqa: BLE001 - it comes out where the data would
+        except Exception as error:  # noqa: BLE001 - reported in place of the data
             return error, 0
 
     def close(self) -> None:

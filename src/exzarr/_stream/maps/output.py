@@ -1,8 +1,8 @@
-"""``out=``: who writes the results of a map, and in which order they come.
+"""``out=``: decides which process writes the results of a map, and the order of the chunks.
 
-Whoever calls the function writes what it returns, where that is best: where no two chunks share a chunk of
-`out`, and where its store keeps writers of one chunk apart. Else results come back and go through
-`write_stream`, which gathers those that share a chunk (a shard, above all) and writes them together.
+The worker that calls the function also writes its result if no two chunks share a chunk of `out`, or if the store of
+`out` makes updates of a chunk exclusive. Otherwise results return to the caller's process and go through `write_stream`,
+which gathers those that share a chunk (in particular a shard) and writes them together.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from exzarr.errors import ArgumentError
 if TYPE_CHECKING:
     from exzarr._nodes.array import Array
 
-__all__ = ["by_shards_of", "gather", "is_written_there"]
+__all__ = ["by_shards_of", "gather", "workers_write"]
 
 _MOST_CUTS = 1 << 20
 
 
-def is_written_there(grid: StreamGrid, out: Array, executor: ExecutorLike) -> bool:
-    """Whether those who call the function write what it returns."""
+def workers_write(grid: StreamGrid, out: Array, executor: ExecutorLike) -> bool:
+    """Return True if the workers that call the function write its results."""
     whole = out._bound.dims
     if not _cuts(whole, grid.dims, grid.shape):
-        return True  # nobody shares anything
+        return True  # no chunk is shared
     if out._bound.sharded:
-        return False  # a shard would be written anew for each chunk in it
+        return False  # the shard would be rewritten for each chunk in it
     alone = isinstance(executor, ThreadPoolExecutor) or executor == "threads"
     return alone or out.store.local_path("") is not None
 
 
 def by_shards_of(out: Array, grid: StreamGrid, region: Region) -> Iterator[Entry] | None:
-    """The chunks that `region` touches, those of one chunk (shard) of `out` together.
+    """Return the chunks that `region` touches, grouped by chunk (shard) of `out`.
 
-    None where some belong to several.
+    Return None if a chunk belongs to several chunks of `out`.
     """
     dims = out._bound.dims
     if not grid.shape or _cuts(grid.dims, dims, grid.shape):
@@ -60,7 +60,7 @@ def by_shards_of(out: Array, grid: StreamGrid, region: Region) -> Iterator[Entry
 
 
 def _cuts(fine: Any, coarse: Any, shape: tuple[int, ...]) -> bool:
-    """Whether some chunk of the grid `coarse` begins inside a chunk of `fine`."""
+    """Return True if a chunk of the grid `coarse` begins inside a chunk of `fine`."""
     return any(_cuts_along(one, other, n) for one, other, n in zip(fine, coarse, shape, strict=True))
 
 
@@ -69,7 +69,7 @@ def _cuts_along(fine: Dimension, coarse: Dimension, length: int) -> bool:
     if size is not None and unit is not None:
         return size < length and size % unit != 0
     count = coarse.count(length)
-    if count > _MOST_CUTS:  # who knows
+    if count > _MOST_CUTS:  # too many to check
         return True
     starts = np.array([coarse.offset(i) for i in range(count)], np.int64)
     return any(fine.offset(int(i)) != start for i, start in zip(fine.indices_of(starts), starts, strict=True))
@@ -78,7 +78,7 @@ def _cuts_along(fine: Dimension, coarse: Dimension, length: int) -> bool:
 def gather(
     stream: MapStream, out: Array, grid: StreamGrid, *, retries: Retry | None, on_error: OnError
 ) -> StreamStats:
-    """Write the results here, those that share a chunk of `out` together."""
+    """Write the results in this process, those that share a chunk of `out` together."""
 
     def results() -> Iterator[tuple[Region, Any]]:
         for found in stream.results():

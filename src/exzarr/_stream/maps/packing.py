@@ -1,4 +1,4 @@
-"""Tasks that travel: pickled once, whatever they hold, and unpickled once in each process."""
+"""Tasks for other processes: pickled once, and unpickled once in each process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Task = Callable[[Any], Any]
 
 
 def pack(task: Any) -> list[bytes | memoryview]:
-    """`task` as a message, by cloudpickle where that is installed: lambdas and local functions travel too.
+    """Pickle `task` as a message. With cloudpickle installed, it may contain lambdas and local functions.
 
-    ArgumentError where it cannot be pickled.
+    Raise ArgumentError if it cannot be pickled.
     """
     try:
         import cloudpickle
@@ -37,7 +37,7 @@ def pack(task: Any) -> list[bytes | memoryview]:
         )
     try:
         return wire.dump(task, dumps)
-    except Exception as error:  # pickling runs anyone's code
+    except Exception as error:  # pickling runs arbitrary code
         raise ArgumentError(
             f"fn and what it refers to have to be pickled for other processes, and cannot be: {error}; {advice}, "
             "or use executor='threads'"
@@ -45,10 +45,10 @@ def pack(task: Any) -> list[bytes | memoryview]:
 
 
 class Portable:
-    """A task for somebody else's executor: called as it is in this process, pickled once for others.
+    """A task for a foreign executor: called directly in this process, pickled once for other processes.
 
-    There it is unpickled with the first call, and not when it arrives: what cannot be unpickled is an error of
-    the call, and not of the executor's own messages.
+    Another process unpickles it on the first call, not on arrival. An error of unpickling is then an error of that call
+    and not of the executor.
     """
 
     def __init__(self, task: Task) -> None:
@@ -63,7 +63,7 @@ class Portable:
         return task(item)
 
     def pack(self) -> Portable:
-        """Pickle it now; returns it. ArgumentError where that can't be done."""
+        """Pickle the task now and return self. Raise ArgumentError if that fails."""
         if self._packed is None:
             self._packed = [bytes(part) for part in pack(self._task)]
         return self
@@ -73,14 +73,14 @@ class Portable:
 
 
 _KEPT = 8
-"""How many things a process keeps unpacked."""
+"""Maximum number of unpickled objects that a process keeps."""
 _tokens = count()
 _unpacked: OrderedDict[Any, Any] = OrderedDict()
 _lock = Lock()
 
 
 def once(token: Any, parts: list[bytes] | None) -> Any:
-    """What is packed in `parts`, unpickled when it first comes: executors send it with every item."""
+    """Unpickle `parts` on first use and keep the object, because executors send it with every item."""
     with _lock:
         found = _unpacked.get(token)
         if found is not None:
@@ -96,7 +96,7 @@ def once(token: Any, parts: list[bytes] | None) -> Any:
 
 
 def _forget() -> None:
-    """After a fork another thread of the parent's may have held the lock."""
+    """Replace the lock after a fork: another thread of the parent may have held it."""
     global _lock
     _lock = Lock()
 

@@ -13,18 +13,18 @@ from exzarr._retrying import Retry, as_retry
 from exzarr._stream.chunks.chunk_stream import (
     IndexFilter,
     Where,
-    by_key,
     choose,
     cut,
     default_prefetch,
     piece_size,
+    single_key,
 )
 from exzarr._stream.chunks.grid import Entry, StreamGrid, as_region
 from exzarr._stream.chunks.reader import Missing
 from exzarr._stream.failures import Failures, OnError
-from exzarr._stream.maps.map_stream import Answer, MapStream, Piece, each_alone, in_pieces
+from exzarr._stream.maps.map_stream import Answer, MapStream, Piece, map_piece, map_single
 from exzarr._stream.maps.map_task import MapTask
-from exzarr._stream.maps.output import by_shards_of, gather, is_written_there
+from exzarr._stream.maps.output import by_shards_of, gather, workers_write
 from exzarr._stream.maps.reducing import Tree
 from exzarr._stream.maps.runners import ExecutorLike, InThreads, Runner, open_runner
 from exzarr._stream.progress.progress import Progress, open_meter
@@ -71,12 +71,12 @@ def parallel_chunk_map(
     grid, box, ordered = StreamGrid(source), as_region(region, sources[0].shape), ordered and out is None
     wanted = IndexFilter(where) if callable(where) else None
     entries, total = choose(grid, box, wanted or where, ordered)
-    there = out if out is not None and is_written_there(grid, out, executor) else None
-    if out is not None and there is None and (wanted or where is None):
+    worker_out = out if out is not None and workers_write(grid, out, executor) else None
+    if out is not None and worker_out is None and (wanted or where is None):
         together = by_shards_of(out, grid, box)
         if together is not None:
             entries = filter(wanted, together) if wanted else together
-    task = MapTask(fn, sources, missing=missing, with_chunk=with_chunk, out=there)
+    task = MapTask(fn, sources, missing=missing, with_chunk=with_chunk, out=worker_out)
     if executor == "processes" and not total:
         executor = "threads"
     touched = sources if out is None else (*sources, out)
@@ -104,7 +104,7 @@ def parallel_chunk_map(
         return _reduced(stream, reduce, initial)
     if out is None:
         return stream
-    if there is None:
+    if worker_out is None:
         return gather(stream, out, grid, retries=retry, on_error=on_error)
     with stream:
         deque(stream, maxlen=0)
@@ -138,13 +138,13 @@ def _window(
         most = 1 if single else piece_size(nbytes, workers, prefetch)
         if most > 1:
             prefetch = (workers + prefetch) // most - workers
-        work, retry = partial(in_pieces, task, first, retry, stop), None
+        work, retry = partial(map_piece, task, first, retry, stop), None
     else:
-        most, work = 1, partial(each_alone, runner, first)
+        most, work = 1, partial(map_single, runner, first)
     with config.override(workers=1):  # each thread reads and writes alone
         return Window(
             work,
-            cut(entries, most, by_key(first)),
+            cut(entries, most, single_key(first)),
             workers=workers,
             prefetch=prefetch,
             ordered=ordered,

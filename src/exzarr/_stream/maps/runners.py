@@ -1,7 +1,7 @@
-"""Where a task runs: in this thread, in a process of our own, by somebody's executor, on a cluster.
+"""Runners execute a task: in threads, in processes, in a user's executor, or on a cluster.
 
-A runner is called by the threads of a `Window`, one item each at a time, and returns or raises what the
-task does. The window takes care of the rest (order, bounds, retries), the same for all of them.
+The threads of a `Window` call a runner with one item each. The runner returns or raises what the task does. The window
+handles order, bounds and retries for all runners.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ExecutorLike = Literal["threads", "processes"] | Executor | Any
 
 
 class Runner(Protocol):
-    """Calls a task somewhere.
+    """Executes a task.
 
     Attributes
     ----------
     workers
-        How many items it works on at once.
+        Number of items in progress.
     timeout
-        The seconds that the window has to watch over; None where the runner does so, or nobody has to.
+        Timeout in seconds that the window must enforce; None if the runner enforces it or there is none.
     """
 
     workers: int
@@ -41,14 +41,14 @@ class Runner(Protocol):
     def __call__(self, item: Any) -> Any: ...
 
     def close(self) -> None:
-        """End what is in work where that is possible, and have no thread wait for it."""
+        """End work in progress if possible, and release the threads that wait for it."""
         ...
 
 
 def open_runner(
     task: Task, executor: ExecutorLike, workers: int | None, timeout: float | None, total: int
 ) -> Runner:
-    """The runner for what users give as ``executor=``, for `total` items at most."""
+    """Return the runner for the user's ``executor=``, for at most `total` items."""
     hooks = telemetry.hooks()
     if not hooks or executor == "threads":
         return _open(task, executor, workers, timeout, total)
@@ -72,7 +72,7 @@ def _open(
         known = getattr(executor, "_max_workers", None)
         default = known if type(known) is int and known > 0 else config.get().workers
         return ByExecutor(task, executor, workers or default, timeout)
-    distributed: Any = sys.modules.get("distributed")  # who has a Client has imported it
+    distributed: Any = sys.modules.get("distributed")  # imported if a Client exists
     if distributed is not None and isinstance(executor, distributed.Client):
         return OnCluster(task, executor, workers, timeout)
     raise ArgumentError(
@@ -82,7 +82,7 @@ def _open(
 
 
 class InThreads:
-    """In the window's own threads. They can't be killed: what is overdue is no longer waited for."""
+    """Runs tasks in the window's own threads. They can't be killed; the window stops waiting for overdue ones."""
 
     def __init__(self, task: Task, workers: int, timeout: float | None) -> None:
         self.workers, self.timeout = workers, timeout
@@ -96,7 +96,7 @@ class InThreads:
 
 
 class InProcesses:
-    """In processes that are watched, and killed when they are overdue."""
+    """Runs tasks in supervised processes, which are killed when they are overdue."""
 
     timeout: float | None = None
 
@@ -113,17 +113,17 @@ class InProcesses:
 
 
 class ByExecutor:
-    """By an executor of the caller's, which is left running. What it has begun is not to be stopped."""
+    """Runs tasks in the caller's executor, which stays open. Tasks in progress can't be stopped."""
 
     timeout: float | None = None
 
     def __init__(self, task: Task, executor: Executor, workers: int, timeout: float | None) -> None:
         self.workers = workers
         self._limit = timeout
-        # Whether it will be pickled is the executor's to know.
+        # The executor decides whether to pickle the task.
         self._task = task if isinstance(task, Portable) else Portable(task)
         self._executor: Any = executor
-        # Held again by a thread that has it, where the garbage collector closes a stream just then.
+        # Reentrant: the garbage collector may close a stream in a thread that holds the lock.
         self._lock = RLock()
         self._waited_for: set[Any] = set()
         self._closed = False
@@ -144,7 +144,7 @@ class ByExecutor:
                 f"the executor broke down: {error}; executor='processes' replaces processes that die"
             ) from error
         except TimeoutError as error:
-            if future.done():  # it is the task's own
+            if future.done():  # a TimeoutError of the task itself
                 raise
             future.cancel()
             raise TimedOutError(f"it took longer than {self._limit:g} s") from error
@@ -163,14 +163,14 @@ class ByExecutor:
 
 
 class OnCluster(ByExecutor):
-    """By the workers of a dask cluster (https://distributed.dask.org)."""
+    """Runs tasks on the workers of a dask cluster (https://distributed.dask.org)."""
 
     def __init__(self, task: Task, client: Any, workers: int | None, timeout: float | None) -> None:
         if client.asynchronous:
             raise ArgumentError("executor is an asynchronous Client: a synchronous one is needed here")
         if workers is None:
             workers = max(1, sum(client.nthreads().values()))
-        # Packed at once: what cannot be pickled is told here, and not chunk by chunk.
+        # Pack now, so that an error of pickling is raised here and not for each chunk.
         super().__init__(Portable(task).pack(), client, workers, timeout)
 
     def __call__(self, item: Any) -> Any:
@@ -182,10 +182,10 @@ class OnCluster(ByExecutor):
             raise ProcessLostError(str(error)) from error
 
     def close(self) -> None:
-        # In the client's own loop, where the garbage collector may happen to run, nothing can be waited for.
+        # The garbage collector may run this in the client's own event loop, which must not wait.
         if not self._executor.asynchronous:
             super().close()
 
     def _submit(self, item: Any) -> Any:
-        # Not pure: dask would not run again what it thinks it has a result of.
+        # pure=False: otherwise dask reuses the result of an earlier call.
         return self._executor.submit(self._task, item, pure=False)

@@ -1,1 +1,1 @@
-"""Worker processes that may die: each is watched, and replaced when it is lost."""
+"""Supervised worker processes: a process that dies is replaced."""

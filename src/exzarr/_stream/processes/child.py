@@ -1,8 +1,7 @@
-"""What runs in a worker process: it is given a task once, then items, and answers each.
+"""Main loop of a worker process: it receives a task once, then items, and answers each item.
 
-Answers are messages (`wire`) of the tuples ``(True, value)`` and ``(False, Failed)``. The worker ends when
-its parent's end of the socket is closed, also in the middle of an item: a parent that was killed leaves nobody
-behind.
+Answers are messages (`wire`) of the tuples ``(True, value)`` and ``(False, Failed)``. The worker ends when its parent's
+end of the socket is closed, also while it works on an item. A parent that is killed therefore leaves no workers behind.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ __all__ = ["main"]
 
 
 def main(sock: socket.socket) -> None:
-    """Serve the parent at the other end of `sock`; returns when it hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends its workers
-    lifeline = _Lifeline(sock)
+    """Serve the parent at the other end of `sock` until it disconnects."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
+    parent_watch = _ParentWatch(sock)
     try:
         settings, *packed = wire.load(wire.receive(sock))
         config.set(**settings)
         try:
             task: Callable[[Any], Any] = wire.load(packed)
-        except Exception as error:  # noqa: BLE001 - the parent is told
+        except Exception as error:  # noqa: BLE001 - sent to the parent
             wire.send(sock, wire.dump((False, Failed(error))))
             return
         wire.send(sock, wire.dump((True, os.getpid())))
         while True:
             item = wire.load(wire.receive(sock))
-            if not lifeline.begin():
+            if not parent_watch.begin():
                 return
             answer = _answer(task, item)
-            lifeline.end()  # before the parent has the answer, and may hang up: that ends no work any more
+            parent_watch.end()  # before the answer: the parent may disconnect after it
             wire.send(sock, answer)
     except (EOFError, ConnectionError):
         pass
@@ -48,11 +47,11 @@ def main(sock: socket.socket) -> None:
 def _answer(task: Callable[[Any], Any], item: Any) -> wire.Parts:
     try:
         value = task(item)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the parent's to judge
+    except Exception as error:  # noqa: BLE001 - the parent handles any error
         return wire.dump((False, Failed(error)))
     try:
         return wire.dump((True, value))
-    except Exception as first:  # noqa: BLE001 - pickling runs anyone's code
+    except Exception as first:  # noqa: BLE001 - pickling runs arbitrary code
         try:
             import cloudpickle
 
@@ -62,10 +61,10 @@ def _answer(task: Callable[[Any], Any], item: Any) -> wire.Parts:
             return wire.dump((False, Failed(TypeError(what))))
 
 
-class _Lifeline:
-    """Ends the process when the parent hangs up while an item is in work.
+class _ParentWatch:
+    """Ends the process if the parent disconnects while an item is in progress.
 
-    Between items the main thread finds out by itself, and ends as any program does.
+    Between items the main thread notices the disconnection itself and ends normally.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -73,10 +72,10 @@ class _Lifeline:
         self._busy = self._gone = False
         try:
             from select import poll
-        except ImportError:  # Windows: found out when the answer cannot be sent
+        except ImportError:  # Windows: noticed when the answer cannot be sent
             return
         watch = poll()
-        watch.register(sock, 0)  # nothing but the hanging up
+        watch.register(sock, 0)  # only disconnections
         threading.Thread(target=self._watch, args=(watch,), daemon=True).start()
 
     def _watch(self, watch: Any) -> None:
@@ -87,7 +86,7 @@ class _Lifeline:
                 os._exit(1)
 
     def begin(self) -> bool:
-        """Whether somebody still wants the answer."""
+        """Mark the process as busy. Return False if the parent has disconnected."""
         with self._lock:
             self._busy = not self._gone
             return self._busy

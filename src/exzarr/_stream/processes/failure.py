@@ -1,4 +1,4 @@
-"""Exceptions on their way to another process."""
+"""Exceptions that are sent to another process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Failed"]
 
 
 class Failed:
-    """An exception, which always pickles.
+    """An exception that can always be pickled.
 
-    Where it comes out it is as it was, with its causes, and a note that says where it was raised. What cannot
-    be pickled, or is not the same class there, becomes a RuntimeError that says what it was.
+    Unpickling restores the exception with its causes and adds a note with the traceback of the worker. An exception that
+    cannot be pickled, or whose class differs there, becomes a RuntimeError with the same text.
     """
 
     __slots__ = ("error",)
@@ -37,13 +37,13 @@ _MOST_CAUSES = 8
 
 
 def _pickled(error: Exception) -> bytes | None:
-    for library in ("pickle", "cloudpickle"):  # the latter for classes of the caller's own main module
+    for library in ("pickle", "cloudpickle"):  # cloudpickle for classes of the caller's main module
         try:
             pickled: bytes = __import__(library).dumps(error, 5)
-            # Exceptions whose arguments are not those of their class fail only here.
+            # Exceptions whose arguments differ from those of their class fail only on loading.
             pickle.loads(pickled)  # noqa: S301
             return pickled
-        except Exception:  # noqa: BLE001, S112 - pickling runs anyone's code
+        except Exception:  # noqa: BLE001, S112 - pickling runs arbitrary code
             continue
     return None
 
@@ -67,7 +67,7 @@ def _unpickled(pickled: bytes | None) -> Exception | None:
     if pickled is None:
         return None
     try:
-        error = pickle.loads(pickled)  # noqa: S301 - from a process of our own
-    except Exception:  # noqa: BLE001 - a class that only the worker knows
+        error = pickle.loads(pickled)  # noqa: S301 - from our own worker process
+    except Exception:  # noqa: BLE001 - a class that exists only in the worker
         return None
     return error if isinstance(error, Exception) else None

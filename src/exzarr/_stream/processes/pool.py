@@ -1,4 +1,4 @@
-"""A number of worker processes that serve one task, and are replaced when they are lost."""
+"""A pool of worker processes that serve one task. Processes that die are replaced."""
 
 from __future__ import annotations
 
@@ -18,85 +18,87 @@ from exzarr.errors import ArgumentError, TimedOutError
 
 __all__ = ["PoolClosedError", "ProcessLostError", "ProcessPool"]
 
-_GOODBYE = 5.0
-"""Seconds that workers who are not at work get to end by themselves."""
+_EXIT_SECONDS = 5.0
+"""Seconds that idle workers get to end by themselves."""
 
 
 class PoolClosedError(Exception):
-    """The pool was closed while something was asked of it."""
+    """The pool was closed during a call."""
 
 
 class ProcessPool:
     """Calls ``task(item)`` in one of `workers` processes.
 
-    `call` is for as many threads as there are workers: each waits for one process. The task is pickled
-    once, and unpickled once in each process.
+    Up to `workers` threads may use `call` concurrently; each waits for one process. The task is pickled once, and
+    unpickled once in each process.
 
     Raises
     ------
     ArgumentError
-        The task cannot be pickled, or not be unpickled in another process.
+        The task cannot be pickled, or cannot be unpickled in another process.
     ProcessLostError
         A process dies while it starts.
     """
 
     def __init__(self, task: Callable[[Any], Any], workers: int) -> None:
         settings = {name: getattr(config.get(), name) for name in config.Config.__slots__}
-        # Each process is one worker: its own threads would only get into the others' way.
+        # Each process is one worker: additional threads in it would compete with the other processes.
         settings["workers"] = 1
         self._setup = _setup(settings, pack(task))
         self._threads = max(1, config.get().workers // workers)
-        self._staff = _Staff()
-        self._close = finalize(self, _Staff.dismiss, self._staff)
+        self._workers = _Workers()
+        self._close = finalize(self, _Workers.end_all, self._workers)
         try:
-            # All at once: what takes time is their imports.
-            started = [self._staff.add(self._threads) for _ in range(workers)]
+            # Start all processes first, because importing takes most of the time.
+            started = [self._workers.add(self._threads) for _ in range(workers)]
             for worker in started:
-                self._greet(worker)
-                self._staff.give(worker)
+                self._start(worker)
+                self._workers.give(worker)
         except BaseException:
             self.close()
             raise
 
     def call(self, item: Any, timeout: float | None = None) -> Any:
-        """``task(item)``, in one of the processes.
+        """Call ``task(item)`` in one of the processes and return its result.
 
-        Raises what the task raises, with a note that tells where, and
+        An error of the task is raised with a note that holds the worker's traceback.
 
+        Raises
+        ------
         TimedOutError
-            It took longer than `timeout` seconds; its process was killed.
+            The call took longer than `timeout` seconds. Its process was killed.
         ProcessLostError
-            Its process died.
+            The process died.
         PoolClosedError
             The pool was closed meanwhile.
         """
-        worker = self._staff.take()
+        worker = self._workers.take()
         try:
-            if worker is None:  # in the place of one that was lost
-                worker = self._staff.add(self._threads)
-                self._greet(worker)
+            if worker is None:  # replace a process that was lost
+                worker = self._workers.add(self._threads)
+                self._start(worker)
             answer = worker.call(wire.dump(item), timeout)
         except TimeoutError:
-            self._staff.lose(worker)
+            self._workers.lose(worker)
             raise TimedOutError(f"it took longer than {timeout:g} s: its worker process was killed") from None
         except ProcessLostError:
-            if self._staff.lose(worker):
+            if self._workers.lose(worker):
                 raise
             raise PoolClosedError from None
         except BaseException:
-            self._staff.lose(worker)
+            self._workers.lose(worker)
             raise
-        self._staff.give(worker)
+        self._workers.give(worker)
         done, value = wire.load(answer)
         if done:
             return value
         raise value.error
 
     def close(self) -> None:
-        """End all processes: those at work are killed. Who waits in `call` gets PoolClosedError."""
+        """End all processes; busy ones are killed. Threads that wait in `call` get PoolClosedError."""
         self._close()
 
-    def _greet(self, worker: WorkerProcess) -> None:
+    def _start(self, worker: WorkerProcess) -> None:
         done, value = wire.load(worker.start(self._setup))
         if not done:
             raise ArgumentError(
@@ -110,8 +112,8 @@ def _setup(settings: dict[str, Any], packed: wire.Parts) -> wire.Parts:
     return wire.dump((settings, *map(pickle.PickleBuffer, packed)))
 
 
-class _Staff:
-    """All processes of a pool: those that are free, and those that are not."""
+class _Workers:
+    """The processes of a pool, free and busy."""
 
     def __init__(self) -> None:
         self._owner = os.getpid()
@@ -122,18 +124,18 @@ class _Staff:
         self._closed = False
 
     def add(self, threads: int) -> WorkerProcess:
-        """A new process."""
+        """Start a new process."""
         with self._change:
             self._check()
             worker = WorkerProcess(threads)
-            if self._closed:  # by a finalizer that ran meanwhile, in this thread
+            if self._closed:  # by a finalizer that ran in this thread meanwhile
                 worker.discard()
             self._check()
             self._all.add(worker)
             return worker
 
     def take(self) -> WorkerProcess | None:
-        """A free process, or None where one may be added; waits where all are taken."""
+        """Return a free process, or None if one may be added. Wait while all are busy."""
         with self._change:
             while not (self._free or self._vacant or self._closed):
                 self._change.wait()
@@ -144,13 +146,13 @@ class _Staff:
             return None
 
     def give(self, worker: WorkerProcess) -> None:
-        """It is free again."""
+        """Mark a process as free."""
         with self._change:
             self._free.append(worker)
             self._change.notify()
 
     def lose(self, worker: WorkerProcess | None) -> bool:
-        """It died or has to. Whether it was not all of them, because the pool was closed."""
+        """Discard a process that died or must end. Return False if the pool was closed."""
         with self._change:
             self._vacant += 1
             self._change.notify()
@@ -159,17 +161,17 @@ class _Staff:
                 worker.discard()
             return not self._closed
 
-    def dismiss(self) -> None:
-        """End all of them."""
-        if os.getpid() != self._owner:  # a fork of the process they work for
+    def end_all(self) -> None:
+        """End all processes."""
+        if os.getpid() != self._owner:  # in a fork of the owner
             return
         with self._change:
             self._closed = True
             self._change.notify_all()
             leaving, self._all, self._free = self._all, set(), []
             for worker in leaving:
-                worker.hang_up()
-        deadline = monotonic() + _GOODBYE
+                worker.disconnect()
+        deadline = monotonic() + _EXIT_SECONDS
         for worker in leaving:
             worker.wait(max(0.0, deadline - monotonic()))
 

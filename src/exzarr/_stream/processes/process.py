@@ -1,4 +1,4 @@
-"""One worker process, as its parent sees it."""
+"""The parent's side of one worker process."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from exzarr._stream.processes import wire
 
 __all__ = ["ProcessLostError", "WorkerProcess"]
 
-_LOOK_EVERY = 1.0
-"""Seconds after which a worker that says nothing is looked at. Its death normally shows at once, by the closed
-socket; not where a process that it forked keeps that open."""
+_CHECK_SECONDS = 1.0
+"""Seconds between checks of a silent worker. Normally its closed socket shows its death immediately, unless a process
+that it forked keeps the socket open."""
 
-# The search path comes first: exzarr itself may be found only by it.
+# The search path comes first: it may be needed to find exzarr itself.
 _BOOT = """
 import json, socket, sys
 if sys.argv[1] == "shared":
@@ -33,25 +33,24 @@ with sock:
     main(sock)
 """
 
-# What the libraries that bring threads of their own are told by.
+# Environment variables that limit the threads of libraries.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
 class ProcessLostError(ChildProcessError):
-    """The worker process is gone; the message says how it ended."""
+    """The worker process has ended; the message says how."""
 
 
 class WorkerProcess:
-    """A Python process that serves one task. Used by one thread at a time; `hang_up` and `wait` may come
-    from any other.
+    """A Python process that serves one task. One thread uses it; other threads may only call `disconnect` and `wait`.
 
-    It is a fresh interpreter and not a fork: a fork of a process with threads inherits locks that nobody
-    will release. Neither does it import the program's main module anew, as `multiprocessing` would.
+    It is a new interpreter and not a fork, because a fork of a process with threads inherits locks that are never
+    released. Unlike `multiprocessing`, it does not import the program's main module again.
 
     Parameters
     ----------
     threads
-        How many threads libraries in it (BLAS, OpenMP) may use, where the environment does not say.
+        Number of threads for its libraries (BLAS, OpenMP), unless the environment sets it.
     """
 
     def __init__(self, threads: int) -> None:
@@ -73,41 +72,41 @@ class WorkerProcess:
         return self._process.pid
 
     def start(self, setup: wire.Parts) -> wire.Parts:
-        """Give it what `child.main` wants; returns its answer. ProcessLostError where it has died."""
-        told = json.dumps([sys.path, sys.argv]).encode()
+        """Send the setup for `child.main` and return the answer. Raise ProcessLostError if the process has died."""
+        paths = json.dumps([sys.path, sys.argv]).encode()
         try:
-            self._sock.sendall(len(told).to_bytes(4, "little") + told)
+            self._sock.sendall(len(paths).to_bytes(4, "little") + paths)
         except ConnectionError:
             raise ProcessLostError(self._ending()) from None
         return self.call(setup)
 
     def call(self, request: wire.Parts, timeout: float | None = None) -> wire.Parts:
-        """Its answer to `request`.
+        """Send `request` and return the answer.
 
         Raises
         ------
         TimeoutError
-            It took longer than `timeout` seconds. It is still at it: `discard` it.
+            The answer took longer than `timeout` seconds. The process still works on it: `discard` it.
         ProcessLostError
-            It has died.
+            The process has died.
         """
         deadline = None if timeout is None else monotonic() + timeout
 
-        def patience() -> float:
+        def next_wait() -> float:
             if self._process.poll() is not None and not _readable(self._sock):
                 raise EOFError
             if deadline is None:
-                return _LOOK_EVERY
+                return _CHECK_SECONDS
             left = deadline - monotonic()
             if left <= 0:
                 raise TimeoutError
-            return min(left, _LOOK_EVERY)
+            return min(left, _CHECK_SECONDS)
 
         self._busy = True
         try:
             self._sock.settimeout(None)
             wire.send(self._sock, request)
-            answer = wire.receive(self._sock, patience)
+            answer = wire.receive(self._sock, next_wait)
         except TimeoutError:
             raise
         except (EOFError, OSError):
@@ -117,8 +116,8 @@ class WorkerProcess:
         self._busy = False
         return answer
 
-    def hang_up(self) -> None:
-        """Have it end by itself, unless it is at work: then it is killed. `wait` comes after."""
+    def disconnect(self) -> None:
+        """Disconnect, so that an idle process ends by itself; kill a busy one. Call `wait` afterwards."""
         if self._busy:
             self._process.kill()
         else:
@@ -128,25 +127,25 @@ class WorkerProcess:
                 pass
 
     def wait(self, seconds: float) -> None:
-        """Wait for its end, kill it after `seconds`, and leave nothing of it."""
+        """Wait for the end of the process, kill it after `seconds`, and release its resources."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if not self._busy:  # else who waits for an answer sees its end, and closes it
+        if not self._busy:  # otherwise the thread that waits for the answer closes it
             self._sock.close()
 
     def discard(self) -> None:
-        """End it at once, and leave nothing of it. For the one thread that uses it."""
+        """Kill the process and release its resources. Only for the thread that uses it."""
         self._process.kill()
         self._process.wait()
         self._sock.close()
 
     def _ending(self) -> str:
-        """How it ended. Killed, if it has not: without its socket it is of no use."""
+        """Return how the process ended. Kill it if it still runs: it is useless without its socket."""
         try:
-            code = self._process.wait(_LOOK_EVERY)
+            code = self._process.wait(_CHECK_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -162,7 +161,7 @@ class WorkerProcess:
 
 
 def _readable(sock: socket.socket) -> bool:
-    """Whether there is still something to receive."""
+    """Return True if there is still data to receive."""
     sock.setblocking(False)
     try:
         return bool(sock.recv(1, socket.MSG_PEEK))
@@ -188,7 +187,7 @@ def _launch(theirs: socket.socket, threads: int) -> subprocess.Popen[bytes]:
 
 
 def _flags() -> list[str]:
-    """What of the interpreter's own flags a worker should have as well."""
+    """Return the interpreter's flags that a worker should inherit."""
     found = [f"-W{option}" for option in sys.warnoptions]
     if sys.flags.optimize:
         found.append("-" + "O" * sys.flags.optimize)

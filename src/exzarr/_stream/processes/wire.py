@@ -1,8 +1,8 @@
-"""Objects through a socket, large arrays without a copy on the way.
+"""Sends objects through a socket, without extra copies of large arrays.
 
-A message is a pickle (protocol 5) and the buffers it left out of band: first how many parts there are
-and how long each is, then the parts. Buffers are received into memory of their own, so that an array of
-NumPy's is pickled, sent and rebuilt with no copy besides the socket's.
+A message is a pickle (protocol 5) and its out-of-band buffers: first the number of parts and their lengths, then the
+parts. Each buffer is received into memory of its own. A NumPy array is therefore pickled, sent and rebuilt without a copy
+other than the socket's.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ __all__ = ["PROTOCOL", "Parts", "dump", "load", "receive", "send"]
 
 PROTOCOL = 5
 Parts = Sequence[bytes | memoryview]
-"""A message: the pickle, and its buffers."""
+"""A message: the pickle and its buffers."""
 
 _COUNT = struct.Struct("<Q")
 _SMALL = 64 * 1024
-"""Parts that are sent together rather than each by itself, in bytes."""
+"""Limit, in bytes, below which all parts are sent together."""
 
 
 def dump(value: Any, dumps: Callable[..., bytes] = pickle.dumps) -> list[bytes | memoryview]:
-    """`value` as the parts of a message. Raises what pickling it raises."""
+    """Return `value` as the parts of a message. Errors of pickling are raised."""
     buffers: list[pickle.PickleBuffer] = []
     head = dumps(value, protocol=PROTOCOL, buffer_callback=buffers.append)
     return [head, *[buffer.raw() for buffer in buffers]]
 
 
 def load(parts: Parts) -> Any:
-    """What `dump` was given."""
+    """Return the value that was passed to `dump`."""
     return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 - from a process of our own
 
 
@@ -50,24 +50,24 @@ def send(sock: socket.socket, parts: Parts) -> None:
         sock.sendall(part)
 
 
-def receive(sock: socket.socket, patience: Callable[[], float] | None = None) -> Parts:
-    """The next message. EOFError where the other side is gone.
+def receive(sock: socket.socket, next_wait: Callable[[], float] | None = None) -> Parts:
+    """Return the next message. Raise EOFError if the other side has disconnected.
 
-    `patience` is asked, before anything is waited for and whenever that many seconds have passed, how
-    many seconds to wait on; it raises where there is nothing to wait for any more.
+    `next_wait` returns how many seconds to wait. It is called before each wait and when that time has passed. It raises to
+    end the wait.
     """
-    count = _COUNT.unpack(_exactly(sock, _COUNT.size, patience))[0]
-    lengths = struct.unpack(f"<{count}Q", _exactly(sock, 8 * count, patience))
-    return [_exactly(sock, length, patience) for length in lengths]
+    count = _COUNT.unpack(_exactly(sock, _COUNT.size, next_wait))[0]
+    lengths = struct.unpack(f"<{count}Q", _exactly(sock, 8 * count, next_wait))
+    return [_exactly(sock, length, next_wait) for length in lengths]
 
 
-def _exactly(sock: socket.socket, length: int, patience: Callable[[], float] | None) -> memoryview:
-    # Not a bytearray, which would be filled with zeros first; and what is large goes back to the system when it is let go.
+def _exactly(sock: socket.socket, length: int, next_wait: Callable[[], float] | None) -> memoryview:
+    # Not a bytearray, which is zeroed first. `fresh` memory returns to the system when it is released, if it is large.
     whole = memoryview(fresh(length))
     rest = whole
     while rest:
-        if patience is not None:
-            sock.settimeout(patience())
+        if next_wait is not None:
+            sock.settimeout(next_wait())
         try:
             n = sock.recv_into(rest)
         except TimeoutError:

@@ -1,1 +1,1 @@
-"""Progress bars and callbacks."""
+"""Progress bars and progress callbacks."""

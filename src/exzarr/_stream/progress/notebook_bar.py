@@ -1,4 +1,4 @@
-"""A progress bar in a notebook: plain HTML, put in place of the one before."""
+"""Progress bars in notebooks: HTML that is updated in place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["JupyterBar", "MarimoBar", "bar_html"]
 
 
 class JupyterBar:
-    """In Jupyter, VS Code, Colab: one output of the cell, updated."""
+    """Bar in Jupyter, VS Code and Colab: one output of the cell, updated in place."""
 
     def __init__(self, what: str) -> None:
         from IPython.display import HTML, display
@@ -29,7 +29,7 @@ class JupyterBar:
 
 
 class MarimoBar:
-    """In marimo: the cell's output while it runs."""
+    """Bar in marimo: the output of the running cell."""
 
     def __init__(self, what: str) -> None:
         import marimo
@@ -45,6 +45,6 @@ class MarimoBar:
 
 
 def bar_html(what: str, state: State) -> str:
-    """The bar as one line of HTML."""
+    """Return the bar as one line of HTML."""
     place = "" if state.total is None else f' value="{state.done}" max="{max(1, state.total)}"'
     return f"<div>{escape(what)} <progress{place}></progress> {escape(state.words)}</div>"

@@ -1,7 +1,6 @@
-"""``progress=``: a bar in a terminal or a notebook, or a function that is called.
+"""``progress=``: a bar in a terminal or a notebook, or a callback.
 
-A stream tells a `Meter` what it has done; the meter tells whoever shows it. Nothing here is part of
-how a stream works.
+A stream reports to a `Meter`, and the meter updates a display. Streams do not depend on the display.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ from exzarr.telemetry.units import human_bytes
 __all__ = ["Meter", "Progress", "State", "open_meter"]
 
 Progress = bool | Callable[[int, Any], object]
-"""True for a bar; a callable gets ``(done, total)``, in chunks; False for nothing."""
+"""True: a bar. A callable: called with ``(done, total)`` in chunks. False: no progress."""
 
 EVERY = 0.1
-"""Seconds between two looks of a bar."""
+"""Seconds between two updates of a bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a stream is.
+    """Progress of a stream.
 
     Attributes
     ----------
     done, total
-        Chunks that are behind it (failed and skipped ones too), and all there are; None where that is not
+        Number of processed chunks (failed and skipped ones included), and of all chunks. `total` is None if it is not
         known before the end.
     failed
-        How many of those failed.
+        Number of chunks that failed.
     nbytes
-        Bytes of data that went through.
+        Bytes of processed data.
     seconds
-        Since it began.
+        Seconds since the start.
     in_bytes
-        `done` and `total` are bytes, and not chunks.
+        True if `done` and `total` are bytes and not chunks.
     """
 
     done: int
@@ -59,14 +58,14 @@ class State:
 
     @property
     def left(self) -> float | None:
-        """Seconds that the rest takes if it goes on as it did; None where nothing is known yet."""
+        """Estimated seconds to the end at the current rate; None if unknown."""
         if not self.done or self.total is None:
             return None
         return (self.total - self.done) * self.seconds / self.done
 
     @property
     def words(self) -> str:
-        """What stands beside a bar: ``12/40 · 1 failed · 120 MiB/s · 4.0 s left``."""
+        """Text next to a bar: ``12/40 · 1 failed · 120 MiB/s · 4.0 s left``."""
         count = human_bytes if self.in_bytes else str
         parts = [count(self.done) if self.total is None else f"{count(self.done)}/{count(self.total)}"]
         if self.failed:
@@ -88,14 +87,14 @@ def _clock(seconds: float) -> str:
 
 
 class Display(Protocol):
-    """Who shows a `State`."""
+    """A display of a `State`."""
 
     def show(self, state: State) -> None: ...
     def stop(self) -> None: ...
 
 
 class Meter:
-    """Counts what a stream does, and shows it now and then."""
+    """Counts the progress of a stream and updates a display at intervals."""
 
     __slots__ = (
         "__weakref__",
@@ -124,7 +123,7 @@ class Meter:
         self._finalizer = weakref.finalize(self, display.stop)
 
     def add(self, chunks: int = 1, nbytes: int = 0, *, failed: int = 0) -> None:
-        """Some more chunks are done; `failed` of them failed."""
+        """Count more processed chunks; `failed` of them failed."""
         self.done += chunks
         self.nbytes += nbytes
         self.failed += failed
@@ -134,7 +133,7 @@ class Meter:
             self._next = now + self._every
 
     def finish(self) -> None:
-        """The stream has come to its end: what is not counted yet was left out."""
+        """Finish at the end of the stream: chunks that were not counted were left out."""
         if self._finalizer.alive:
             if self.total is None:
                 self.total, self._shown = self.done, -1
@@ -142,7 +141,7 @@ class Meter:
             self.close()
 
     def close(self) -> None:
-        """Show where it stands, and stop."""
+        """Show the last state and stop the display."""
         if self._finalizer.alive:
             if self._shown != self.done:
                 self._show(time.monotonic())
@@ -164,28 +163,28 @@ def open_meter(
     array: str = "",
     in_bytes: bool = False,
 ) -> Meter | None:
-    """A meter for `total` chunks (or bytes); None where nobody wants to know.
+    """Return a meter for `total` chunks (or bytes); None if no progress is requested.
 
-    `what` says what goes on, for a bar; `stream` and `array` are those of `telemetry.StreamProgress`.
-    MissingDependencyError where a bar is wanted in a terminal and rich is not installed.
+    `what` is the label of a bar; `stream` and `array` are those of `telemetry.StreamProgress`. Raise
+    MissingDependencyError if a terminal bar is requested and rich is not installed.
     """
     if not callable(progress) and progress is not True and progress not in (False, None):
         raise ArgumentError(f"progress is True, False, or something to call, not {progress!r}")
     listeners = telemetry.hooks() if stream else ()
     display: Display | None = None
     if callable(progress):
-        display = _Call(progress)
+        display = _Callback(progress)
     elif progress:
         display = _notebook(what) or _terminal(what)
     every = 0.0 if callable(progress) else EVERY
     if listeners:
-        told = _Events(stream, array, listeners)
-        display = told if display is None else _Both(display, told)
+        events = _Events(stream, array, listeners)
+        display = events if display is None else _TwoDisplays(display, events)
     return None if display is None else Meter(total, display, every, in_bytes=in_bytes)
 
 
 class _Events:
-    """Telemetry."""
+    """Emits telemetry events."""
 
     def __init__(self, stream: str, array: str, listeners: telemetry.Hooks) -> None:
         self._stream = stream
@@ -212,8 +211,8 @@ class _Events:
         pass
 
 
-class _Both:
-    """Two displays as one."""
+class _TwoDisplays:
+    """Combines two displays."""
 
     def __init__(self, first: Display, second: Display) -> None:
         self._displays = (first, second)
@@ -227,8 +226,8 @@ class _Both:
             display.stop()
 
 
-class _Call:
-    """A user's own function."""
+class _Callback:
+    """Calls a user's function."""
 
     def __init__(self, fn: Callable[[int, Any], object]) -> None:
         self._fn = fn
@@ -253,7 +252,7 @@ def _terminal(what: str) -> Display:
 
 
 def _notebook(what: str) -> Display | None:
-    """A bar for the notebook this runs in; None where it runs in none."""
+    """Return a bar for the current notebook; None outside of notebooks."""
     ipython: Any = sys.modules.get("IPython")
     marimo: Any = sys.modules.get("marimo")
     shell = None if ipython is None else ipython.get_ipython()

@@ -1,4 +1,4 @@
-"""A progress bar in a terminal, by rich, on the standard error."""
+"""A progress bar in a terminal, drawn by rich on the standard error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["TerminalBar"]
 
 
 class TerminalBar:
-    """One line, drawn only when it is told to: it has no thread of its own."""
+    """A one-line bar without a thread: it is drawn only in `show`."""
 
     def __init__(self, what: str, console: Console | None = None) -> None:
         self._bar = Progress(

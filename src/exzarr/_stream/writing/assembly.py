@@ -1,8 +1,7 @@
-"""Parts of one stored chunk (shard, where there are shards), gathered until they are written together.
+"""Gathers the parts of one stored chunk (shard, if the array has shards) until they are written together.
 
-A chunk that is written in parts is read, changed and written for each of them. Parts that arrive one after the
-other, such as the inner chunks of a shard, are better written at once; when they cover all of it, nothing has
-to be read.
+Each partial write of a chunk reads, changes and writes the chunk. Parts that arrive one after the other, such as the
+inner chunks of a shard, are therefore written together. If they cover the whole chunk, nothing is read.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ AnyArray = npt.NDArray[Any]
 
 
 class Item:
-    """One item that was given to be written.
+    """One item to write.
 
     Attributes
     ----------
     region, nbytes
-        Where it goes, and bytes of its data.
+        Region of the item, and bytes of its data.
     index
-        The chunk index it was given by, or that of the first chunk it touches.
+        Chunk index that the item was given with, or the index of the first chunk it touches.
     left
-        How many parts of it are not written yet.
+        Number of its parts that are not written yet.
     error
-        What a part of it failed with.
+        Error of one of its parts.
     """
 
     __slots__ = ("error", "index", "left", "nbytes", "region")
@@ -47,7 +46,7 @@ class Item:
 
 
 class Part:
-    """What items have for one stored chunk: one item, and those whose data it covers."""
+    """Data of one item for one stored chunk, and the items whose data it overwrites."""
 
     __slots__ = ("data", "items", "nbytes", "region")
 
@@ -59,7 +58,7 @@ class Part:
 
 
 class Box:
-    """A region to write at once, and the parts it is made of, in the order in which they came."""
+    """A region to write in one step, and its parts in the order of arrival."""
 
     __slots__ = ("parts", "region")
 
@@ -68,7 +67,7 @@ class Box:
         self.parts = parts
 
     def data(self, dtype: np.dtype[Any]) -> AnyArray:
-        """What to write: of the region's shape; put together as `dtype` where there are several parts."""
+        """Return the data to write, with the region's shape. Several parts are merged into an array of `dtype`."""
         if len(self.parts) == 1:
             return self.parts[0].data
         corner = [part.start for part in self.region]
@@ -80,12 +79,12 @@ class Box:
 
 
 class Assembly:
-    """The parts of one stored chunk that wait.
+    """Waiting parts of one stored chunk.
 
     Parameters
     ----------
     region
-        The elements of the array that the chunk holds.
+        Elements of the array that the chunk holds.
     """
 
     __slots__ = ("_bounds", "_covered", "_overlapping", "_size", "nbytes", "parts", "region")
@@ -101,11 +100,11 @@ class Assembly:
 
     @property
     def complete(self) -> bool:
-        """Whether the parts are known to cover all of the chunk."""
+        """True if the parts are known to cover the whole chunk."""
         return self._covered == self._size and not self._overlapping
 
     def add(self, part: Part) -> None:
-        """Take a part. Those before it that it covers are dropped: what they would write, it overwrites."""
+        """Add a part. Earlier parts that it covers completely are dropped, because it overwrites them."""
         n = len(self.parts)
         low = [s.start for s in part.region]
         high = [s.stop for s in part.region]
@@ -131,7 +130,7 @@ class Assembly:
             if old is None:
                 continue
             if not inside[at]:
-                overlapping = True  # how much the two cover together is not worth knowing
+                overlapping = True  # the exact covered size is not worth computing
                 continue
             earlier += old.items
             self.nbytes -= old.nbytes
@@ -141,20 +140,20 @@ class Assembly:
         self._overlapping = overlapping or (self._overlapping and any(self.parts))
 
     def boxes(self) -> list[Box]:
-        """What to write, in this order; as few boxes as can be had without much thought."""
+        """Return the boxes to write, in order. Adjacent parts are merged if that is cheap to find."""
         parts = [part for part in self.parts if part is not None]
         if self.complete and len(parts) > 1:
             return [Box(self.region, parts)]
         boxes = [Box(part.region, [part]) for part in parts]
         if self._overlapping or len(boxes) == 1:
-            return boxes  # the order matters
+            return boxes  # parts overlap: keep their order
         for axis in reversed(range(len(self.region))):
             boxes = _joined(boxes, axis)
         return boxes
 
 
 def _joined(boxes: list[Box], axis: int) -> list[Box]:
-    """`boxes`, those that follow one another along `axis` made one."""
+    """Merge boxes that follow one another along `axis`."""
 
     def key(box: Box) -> tuple[Any, ...]:
         bounds = [(part.start, part.stop) for part in box.region]

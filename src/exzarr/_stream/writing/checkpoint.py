@@ -1,10 +1,9 @@
-"""What an interrupted `Array.write_stream` had written: a file that the next run reads.
+"""Checkpoint file of `Array.write_stream`: the items that an interrupted run has written.
 
-The file is text, one JSON value a line. The first says which array it is of; each of the others is the region
-of one item that was written, ``[[0, 10], [20, 30]]``. A line is added when the item is in the store, so that
-after a crash at most a few items are written twice, and none is left out. A last line that a crash cut off does not
-count. An item is known by its region: where several items have the same, as many of them are left out
-as lines say so.
+The file is text with one JSON value per line. The first line identifies the array. Each other line is the region of
+one written item, ``[[0, 10], [20, 30]]``. A line is added after the item is stored. A crash therefore causes at most a
+few items to be written twice, and none to be left out. A last line that a crash cut off is ignored. An item is
+identified by its region: if several items have the same region, as many are left out as the file has lines for it.
 """
 
 from __future__ import annotations
@@ -24,15 +23,14 @@ Bounds = tuple[tuple[int, int], ...]
 
 
 class Checkpoint:
-    """The file at `path`, made if it is not there.
+    """The checkpoint file at `path`, created if missing.
 
     Parameters
     ----------
     path
-        Where it is.
+        Path of the file.
     array, dtype
-        What it is of: path of the array in its store, and its data type. ArgumentError where the file says
-        something else.
+        Path of the array in its store, and its data type. Raise ArgumentError if the file belongs to another array.
     """
 
     def __init__(self, path: str | os.PathLike[str], array: str, dtype: str) -> None:
@@ -61,19 +59,19 @@ class Checkpoint:
                 raise ValueError("its first line is not that of a checkpoint")
             self._left.update([tuple([(int(start), int(stop)) for start, stop in region]) for region in rest])
         except (ValueError, TypeError) as error:
-            raise ArgumentError(f"{str(self.path)!r} is no checkpoint of write_stream: {error}") from error
+            raise ArgumentError(f"{str(self.path)!r} is not a checkpoint of write_stream: {error}") from error
         if found != header:
             raise ArgumentError(
                 f"the checkpoint {str(self.path)!r} is of array {found.get('array')!r} ({found.get('dtype')}), "
-                f"not of {header['array']!r} ({header['dtype']}): give each array a file of its own"
+                f"not of {header['array']!r} ({header['dtype']}): give each array its own file"
             )
 
     def __contains__(self, region: Region) -> bool:
-        """Whether an item of this region was written by an earlier run, and was not met in this one."""
+        """Return True if an earlier run wrote an item of this region that this run has not left out yet."""
         return self._left[_bounds(region)] > 0
 
     def leave_out(self, region: Region) -> bool:
-        """Whether to leave out the next item of this region; asked once for each item."""
+        """Return True to leave out the next item of this region. Call this once for each item."""
         bounds = _bounds(region)
         if not self._left[bounds]:
             return False
@@ -81,7 +79,7 @@ class Checkpoint:
         return True
 
     def add(self, region: Region) -> None:
-        """An item is in the store."""
+        """Record an item that is in the store."""
         self._add(_bounds(region))
 
     def _add(self, value: Any) -> None:

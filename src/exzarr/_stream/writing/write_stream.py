@@ -24,7 +24,7 @@ from exzarr._stream.failures import Failures, OnError
 from exzarr._stream.progress.progress import Progress, open_meter
 from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
-from exzarr._stream.window import Window, as_workers, is_patient
+from exzarr._stream.window import Window, as_workers, may_wait
 from exzarr._stream.writing.checkpoint import Checkpoint
 from exzarr._stream.writing.writer import BoxWriter, FailedWrite, Task, Writer
 from exzarr.errors import ArgumentError
@@ -118,7 +118,7 @@ def write_stream(
         if meter is not None:
             meter.finish()
     except BaseException as error:
-        window.close(wait=is_patient(error))
+        window.close(wait=may_wait(error))
         raise
     finally:
         window.close(wait=False)

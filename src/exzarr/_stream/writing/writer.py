@@ -1,4 +1,4 @@
-"""The two sides of `Array.write_stream`: who takes items and hands out tasks, and what threads do with these."""
+"""The two sides of `Array.write_stream`: `Writer` takes items and creates tasks; `BoxWriter` writes them in threads."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ AnyArray = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class FailedWrite:
-    """An item that was not written, or not all of it.
+    """An item that was not written, or only in part.
 
     Attributes
     ----------
     region
-        Where it was to go.
+        Region of the item.
     error
-        What happened, as an exception.
+        The exception that occurred.
     """
 
     region: Region
@@ -50,12 +50,12 @@ class FailedWrite:
 
     @property
     def reason(self) -> str:
-        """What happened, in words."""
+        """Text of the error."""
         return str(self.error)
 
 
 class _BadItemError(Exception):
-    """An item that makes no sense: where it was to go, as far as that is known, and what is wrong with it."""
+    """An invalid item: its region, as far as it is known, and the reason."""
 
     def __init__(self, region: Region, error: Exception) -> None:
         super().__init__(region, error)
@@ -64,7 +64,7 @@ class _BadItemError(Exception):
 
 
 class Task:
-    """One stored chunk's boxes, to be written one after the other."""
+    """Boxes of one stored chunk, to be written one after the other."""
 
     __slots__ = ("boxes", "index")
 
@@ -74,7 +74,7 @@ class Task:
 
 
 class BoxWriter:
-    """What the threads do: write a task's boxes; for each what it failed with, or None."""
+    """Writes the boxes of a task in a thread. Returns for each box its error, or None."""
 
     def __init__(self, array: Array, retry: Retry | None, stop: Stop) -> None:
         self._array = array
@@ -90,16 +90,17 @@ class BoxWriter:
                 self._write(box)
             else:
                 self._retry.call(self._write, box, stop=self._stop)
-        except Exception as error:  # noqa: BLE001 - the caller's thread handles it
+        except Exception as error:  # noqa: BLE001 - handled by the caller's thread
             return error
         return None
 
     def _write(self, box: Box) -> None:
-        self._array.set(box.region, box.data(self._array.dtype), casting="unsafe")  # `Writer` has checked
+        # `Writer` has checked the casting.
+        self._array.set(box.region, box.data(self._array.dtype), casting="unsafe")
 
 
 class Writer:
-    """The caller's side: takes items, hands out tasks, notes what is done."""
+    """The caller's side of a write stream: takes items, creates tasks and records results."""
 
     def __init__(
         self,
@@ -131,12 +132,12 @@ class Writer:
         self.written = self.skipped = self.nbytes = 0
         self.failed: list[FailedWrite] = []
 
-    # -- taking ----------------------------------------------------------------------
+    # -- taking items ------------------------------------------------------------------
 
     def take(self, given: Any) -> None:
-        """Take one item, and wait until there is room for another."""
+        """Take one item, and wait until there is room for another one."""
         try:
-            item, data = self._understand(given)
+            item, data = self._parse(given)
         except _BadItemError as bad:
             self._fail(bad.region, bad.error)
             return
@@ -154,15 +155,15 @@ class Writer:
                 waiting = self._waiting[index] = Assembly(whole)
             waiting.add(part)
             if waiting.complete and index not in self._busy:
-                self._hand_out(index)
+                self._submit(index)
         while self._collect(wait=False):
             pass
         while self._pending and self._most(self._pending, self._pending_nbytes):
             if not self._collect(wait=True):
-                self._hand_out(max(self._waiting, key=lambda index: self._waiting[index].nbytes))
+                self._submit(max(self._waiting, key=lambda index: self._waiting[index].nbytes))
 
-    def _understand(self, given: Any) -> tuple[Item, AnyArray | None]:
-        """An item and its data; None for data that need not be written again."""
+    def _parse(self, given: Any) -> tuple[Item, AnyArray | None]:
+        """Return an item and its data. The data is None if the item was written by an earlier run."""
         if isinstance(given, Chunk):
             place, data = given.region, given.data
         elif isinstance(given, (tuple, list)) and len(given) == 2:
@@ -185,7 +186,7 @@ class Writer:
         try:
             values = as_values(data, self._array.metadata.data_type, casting=self._casting, one=not shape)
             if self._copy and not isinstance(given, Chunk):
-                values = copied(values)  # whoever made it may use its memory for the next one
+                values = copied(values)  # the producer may reuse its memory
             values = np.broadcast_to(values, shape)
         except ValueError as error:
             reason = f"data of shape {np.shape(data)} does not fit region {_shown(region)}: {error}"
@@ -193,7 +194,7 @@ class Writer:
         return Item(region, index, values.nbytes), values
 
     def _place(self, place: Any) -> tuple[Region, tuple[int, ...]]:
-        """The region that an item goes to, and the index of its (first) chunk."""
+        """Return the region of an item and the index of its (first) chunk."""
         grid = self._grid
         parts = place if isinstance(place, tuple) else (place,)
         if any(isinstance(part, slice) or part is Ellipsis for part in parts):
@@ -216,7 +217,7 @@ class Writer:
         return grid.region(index), index
 
     def _cut(self, item: Item, data: AnyArray) -> Iterator[tuple[tuple[int, ...], Part, Region]]:
-        """The parts of an item: for each the index of the stored chunk, and all of the array that this holds."""
+        """Yield the parts of an item. For each: index of the stored chunk, the part, and the region of the chunk."""
         source = self._source
         if not source.shape:
             yield (), Part(item, (), data), ()
@@ -230,12 +231,12 @@ class Writer:
 
     # -- writing ---------------------------------------------------------------------
 
-    def _hand_out(self, index: tuple[int, ...]) -> None:
+    def _submit(self, index: tuple[int, ...]) -> None:
         self._busy.add(index)
         self._window.push(Task(index, self._waiting.pop(index).boxes()))
 
     def _collect(self, *, wait: bool) -> bool:
-        """Note what became of one task; false where there is none (or, without `wait`, none ready)."""
+        """Record the result of one task. Return False if there is none (or, without `wait`, none is ready)."""
         outcome = self._window.pop(wait=wait)
         if outcome is None:
             return False
@@ -253,18 +254,18 @@ class Writer:
                         self._done(item)
         waiting = self._waiting.get(task.index)
         if waiting is not None and waiting.complete:
-            self._hand_out(task.index)
+            self._submit(task.index)
         return True
 
     def flush(self) -> None:
-        """Write all that is pending, and wait for it."""
+        """Write all pending parts and wait for them."""
         while True:
             for index in [index for index in self._waiting if index not in self._busy]:
-                self._hand_out(index)
+                self._submit(index)
             if not self._collect(wait=True):
                 return
 
-    # -- noting ----------------------------------------------------------------------
+    # -- recording ---------------------------------------------------------------------
 
     def _done(self, item: Item) -> None:
         if item.error is not None:

@@ -41,7 +41,7 @@ def test_nothing_is_made_in_reading_modes(place: Path, opener: Any, mode: Any) -
 @pytest.mark.parametrize("mode", [None, "r", "r+"])
 def test_options_for_new_arrays_are_errors_in_reading_modes(place: Path, mode: Any) -> None:
     exzarr.save(place, np.arange(3))
-    with pytest.raises(exzarr.ArgumentError, match="shape= is for making something new"):
+    with pytest.raises(exzarr.ArgumentError, match="shape= describes a new node"):
         exzarr.open(place, mode=mode, shape=(3,))
 
 
@@ -145,7 +145,9 @@ def test_mode_w_minus_makes_and_never_replaces(place: Path) -> None:
 def test_new_arrays_need_a_shape(place: Path) -> None:
     with pytest.raises(exzarr.ArgumentError, match="shape is missing"):
         exzarr.open_array(place, mode="w")
-    with pytest.raises(exzarr.ArgumentError, match="chunks, dtype: to make an array give its shape"):
+    with pytest.raises(
+        exzarr.ArgumentError, match="chunks, dtype: these describe a new array; give its shape"
+    ):
         exzarr.open(place, mode="w", dtype="i1", chunks=3)
     assert not place.exists()
 

@@ -59,7 +59,7 @@ def test_the_public_function_and_the_nearest_argument_are_named(function: Any, g
 
 
 def test_what_is_no_argument_of_a_mode_that_reads_is_still_named() -> None:
-    with pytest.raises(ArgumentError, match="shape= is for making something new"):
+    with pytest.raises(ArgumentError, match="shape= describes a new node"):
         exzarr.open("nowhere.zarr", mode="r", shape=3)
 
 

@@ -67,9 +67,9 @@ def test_every_creating_function_takes_them(tmp_path: Any) -> None:
     [
         ({"tim": 10}, "there is no dimension 'tim'.*did you mean 'time'?"),
         ({3: 10}, "there is no dimension 3: the array has 3"),
-        ({"time": 0}, "0 in dimension 0 is no size"),
-        (("1MiB", 1, 1), "'1MiB' in dimension 0 is no size.*'auto'"),
-        (("large", 1, 1), "'large' in dimension 0 is no size"),
+        ({"time": 0}, "0 in dimension 0 is not a size"),
+        (("1MiB", 1, 1), "'1MiB' in dimension 0 is not a size.*'auto'"),
+        (("large", 1, 1), "'large' in dimension 0 is not a size"),
     ],
 )
 def test_what_makes_no_sense_is_named(chunks: Any, said: str) -> None:

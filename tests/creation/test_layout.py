@@ -105,14 +105,14 @@ def test_shards_of_varying_sizes() -> None:
 @pytest.mark.parametrize(
     ("chunks", "shards", "zarr_format", "message"),
     [
-        ((10,), None, 3, r"1 entries, but the shape \(100, 30\) has 2 dimensions; -1 stands for a whole"),
-        ((10, 0), None, 3, "0 in dimension 1 is no size"),
-        ((10, -2), None, 3, "-2 in dimension 1 is no size"),
+        ((10,), None, 3, r"1 entries, but the shape \(100, 30\) has 2 dimensions; -1 is a whole"),
+        ((10, 0), None, 3, "0 in dimension 1 is not a size"),
+        ((10, -2), None, 3, "-2 in dimension 1 is not a size"),
         ((10, 1.5), None, 3, "1.5 in dimension 1"),
         ((10, "4MiB"), None, 3, "'4MiB' in dimension 1"),
         ((10, "a"), None, 3, "'a' in dimension 1"),
         ({"x": 1}, None, 3, "no dimension 'x'"),
-        ("big", None, 3, "a size is written like"),
+        ("big", None, 3, "write a size like"),
         (1.5, None, 3, "expected 'auto', a size"),
         (((50, 40), 30), None, 3, "dimension 0 add up to 90, its length is 100"),
         (((50, 40), 30), None, 2, "dimension 0 add up to 90"),

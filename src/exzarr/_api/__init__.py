@@ -1,4 +1,4 @@
-"""The functions that users call, by zarr-python's names."""
+"""The top-level functions. Their names are those of zarr-python."""
 
 from exzarr._api.creating import (
     array,

@@ -1,11 +1,11 @@
-"""New arrays, groups and hierarchies."""
+"""Create arrays, groups and hierarchies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
-from exzarr._api.opening import closed_if_it_fails, node, open_group
+from exzarr._api.opening import closing_on_error, node, open_group
 from exzarr._creation.layout import ChunksLike, ShardsLike
 from exzarr._creation.metadata import DEFAULT_FILL_VALUE, ArrayOptions, FilledOptions, array_metadata
 from exzarr._format.metadata import ArrayMetadata
@@ -66,70 +66,81 @@ def create_array(
     casting: Casting = "same_kind",
     storage_options: StorageOptions | None = None,
 ) -> Array:
-    """A new array.
+    """Create an array.
 
     Parameters
     ----------
     store
-        A path or ``file://`` URL of a folder or ``.zip`` file, ``memory://name``, or a `Store`; None is a new
-        store in memory. (A zip file is finished by ``array.store.close()``.)
+        A path or ``file://`` URL of a folder or ``.zip`` file, ``memory://name``, a URL, or a `Store`. None is a
+        new store in memory. (``array.store.close()`` finishes a zip file.)
     name
-        Path of the array in the store; groups on the way are made. By default the array is the store's root.
-    shape, dtype
-        Of the array. `dtype` is whatever NumPy takes, a Zarr name (``"bfloat16"``, ``"string"``), or ``str`` and
-        ``bytes`` for strings of any length.
+        Path of the array in the store. Missing parent groups are created. By default the array is the store's root.
+    shape
+        Shape of the array: an integer or a sequence of integers. With `data`, leave it out.
+    dtype
+        Data type of the array: anything that NumPy accepts, a Zarr name (``"bfloat16"``, ``"string"``), or ``str``
+        and ``bytes`` for strings of variable length.
     data
-        What to put into it: anything array-like. What is not in memory (arrays of exzarr, h5py, dask) is read
-        block by block. Instead of `shape`; `dtype` converts, as far as `casting` allows.
+        The array's values, anything array-like. Arrays that are not in memory (exzarr, h5py, dask) are read block by
+        block. Values are converted to `dtype` if `casting` allows it.
     chunks
-        ``"auto"`` (about 1 MiB, near to a cube), a size such as ``"4MiB"``, a length for all dimensions, a length
-        for each (-1: the whole dimension, ``"auto"``: what brings the chunk near to 1 MiB), a list of lengths for each
-        (chunks of varying sizes, as dask has them), a dict of these by dimension name or number (the others are
-        ``"auto"``), or False for one chunk.
+        Chunk shape. One of:
+
+        - ``"auto"``: about 1 MiB, nearly a cube
+        - a size such as ``"4MiB"``
+        - an integer: the length along every dimension
+        - a sequence with an entry for each dimension: a length, -1 (the whole dimension), ``"auto"`` (fills the chunk
+          up to 1 MiB), or a list of lengths (chunks of varying sizes, as in dask)
+        - a dict of such entries by dimension name or number; all other dimensions are ``"auto"``
+        - False: one chunk
     shards
-        None, ``"auto"`` (up to 32 MiB), a size, or lengths as for chunks: whole multiples of the chunk's.
+        Shard shape: None for no shards, ``"auto"`` (up to 32 MiB), a size, or lengths as for `chunks`. Lengths are
+        multiples of the chunk's.
     filters, serializer, compressors
-        Codecs: a name, a dict, a codec object of exzarr, numcodecs or zarr-python, or a list of these; None is
-        none. By default zstd with a checksum.
+        Codecs: a name, a dict, a codec object of exzarr, numcodecs or zarr-python, or a list of these. None is no
+        codec. The default is zstd with a checksum.
     checksum
-        Whether a flipped bit in a stored chunk is an error when the chunk is read. True: always (a crc32c is added to
-        the codecs where the last one has no checksum; in format 2 a crc32; in shards to inner chunks and index). False:
-        no checksum is added, and zstd has none. ``"auto"``: only where the codecs have one, as the default has in
-        format 3.
+        Detection of changed bits when a chunk is read. True adds a crc32c (in format 2 a crc32) if the last codec has
+        no checksum; in shards, to inner chunks and the index. False adds no checksum, and zstd gets none. ``"auto"``
+        keeps the checksums that the codecs have; the default codecs of format 3 have one.
     fill_value
-        What elements are that were never written; by default zero, empty, or not-a-time.
+        Value of elements that were never written. The default is zero, empty, or not-a-time.
     order
-        Of elements inside a chunk.
+        Order of elements inside a chunk.
     zarr_format
         2 or 3.
     attributes
-        A dict of JSON.
+        Attributes of the array: a dict of JSON.
     chunk_key_encoding
-        ``"default"`` (``c/0/1``) or ``"v2"`` (``0.1``), or a pair with the separator.
+        ``"default"`` (``c/0/1``), ``"v2"`` (``0.1``), or a pair of name and separator.
     dimension_names
-        One (or None) per dimension.
+        A name or None for each dimension.
     overwrite
-        Replace the existing node, with everything below it. It stays until the new array is whole, so that `data` may
-        be read from it: this is how the chunks of an array are changed in place. Otherwise NodeExistsError is
-        raised where there is a node.
+        Replace an existing node and everything below it. The existing node stays until the new array is complete.
+        Therefore `data` may be read from it, which is how you change the chunks of an array in place.
     write_data
-        False: only the metadata is made from `data`.
+        If False, use `data` only for the metadata, and store no chunks.
     write_empty_chunks
-        Store chunks that hold nothing but the fill value.
+        Store chunks that hold only the fill value.
     memory_order
-        ``"F"``: reading gives Fortran-contiguous arrays; see `Array.memory_order`. It is not stored.
+        If ``"F"``, reads return Fortran-contiguous arrays; see `Array.memory_order`. It is not stored.
     casting
-        Which conversions of `data` to `dtype` are allowed, as for `Array.set`.
+        Allowed conversions of `data` to `dtype`; see `Array.set`.
     storage_options
-        For a URL: options of its store by name, such as ``{"anon": True}``, or `S3Options` and its like; for
-        references, ``allow`` and ``base``. ArgumentError for unknown ones, and for a store that takes none.
+        Options of the store that a URL names: a dict such as ``{"anon": True}``, or an object such as `S3Options`.
+        References take ``allow`` and ``base``. An unknown option, or a store without options, is an ArgumentError.
+
+    Returns
+    -------
+    Array
+        The new array, open for reading and writing.
 
     Raises
     ------
     ArgumentError
-        Something makes no sense; nothing was stored.
+        An argument is invalid. Nothing was stored.
     NodeExistsError
-        Something is there.
+        The store has a node at this path, and `overwrite` is False.
     """
     zarr_format = 3 if zarr_format is None else zarr_format
     source = describe(data, shape, dtype, zarr_format, casting)
@@ -156,7 +167,7 @@ def create_array(
 
 
 class FullOptions(FilledOptions, total=False):
-    """What `create` takes, but the fill value."""
+    """Keywords of `create`, without the fill value."""
 
     dtype: Any
     store: StoreLike | None
@@ -174,7 +185,7 @@ class FullOptions(FilledOptions, total=False):
 
 
 class CreateOptions(FullOptions, total=False):
-    """What `create` takes, and so do `zeros`, `array` and the like."""
+    """Keywords of `create`, `zeros`, `array` and similar functions."""
 
     fill_value: Any
 
@@ -199,55 +210,150 @@ def create(
     storage_options: StorageOptions | None = None,
     **options: Unpack[ArrayOptions],
 ) -> Array:
-    """A new array, by the arguments of zarr-python's older ``create``.
+    """Create an array with the arguments of zarr-python's older ``create``.
 
-    As `create_array`, but the shape comes first, and the data type is float64 unless it is given.
-    `compressor`, `dimension_separator`, `chunk_shape` and `codecs` (the whole v3 chain) are other ways of
-    saying `compressors`, `chunk_key_encoding`, `chunks`, and `filters`, `serializer` and `compressors`.
+    It differs from `create_array` in three ways. `shape` is the first argument. The default data type is float64.
+    zarr-python's older spellings are accepted, too.
+
+    Parameters
+    ----------
+    shape, dtype, data, overwrite, zarr_format, write_empty_chunks, memory_order, casting, storage_options
+        See `create_array`.
+    store, path
+        The store, and the path of the array in it; see `store` and `name` of `create_array`.
+    compressor
+        Another spelling of `compressors`.
+    dimension_separator
+        The separator of the `chunk_key_encoding`.
+    chunk_shape
+        Another spelling of `chunks`.
+    codecs
+        The whole v3 codec chain, instead of `filters`, `serializer` and `compressors`.
+    **options
+        Other keywords of `create_array`.
+
+    Returns
+    -------
+    Array
+        The new array.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is invalid. Nothing was stored.
+    NodeExistsError
+        The store has a node at this path, and `overwrite` is False.
     """
     zarr_format = 3 if zarr_format is None else zarr_format
-    said: ArrayOptions = {**options}
+    chosen: ArrayOptions = {**options}
     if chunk_shape is not None:
-        said["chunks"] = chunk_shape
+        chosen["chunks"] = chunk_shape
     if not (isinstance(compressor, str) and compressor == "auto"):
-        said["compressors"] = compressor
+        chosen["compressors"] = compressor
     if dimension_separator is not None:
-        said["chunk_key_encoding"] = ("v2" if zarr_format == 2 else "default", dimension_separator)
+        chosen["chunk_key_encoding"] = ("v2" if zarr_format == 2 else "default", dimension_separator)
     if codecs is not None:
-        said = {**said, **_by_kind(codecs)}
+        chosen = {**chosen, **_by_kind(codecs)}
     source = describe(data, shape, "f8" if dtype is None and data is None else dtype, zarr_format, casting)
-    meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **said)
+    meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **chosen)
     place = Destination(store, path, overwrite, storage_options)
     return _store_array(place, meta, source, write_empty_chunks, memory_order=memory_order)
 
 
 @known_arguments
 def array(data: Any, **options: Unpack[CreateOptions]) -> Array:
-    """A new array that holds `data`; in memory, unless a store is given. Options are those of `create`."""
+    """Create an array from `data`, in memory unless you give a store.
+
+    Parameters
+    ----------
+    data
+        Anything array-like.
+    **options
+        Keywords of `create`.
+
+    Returns
+    -------
+    Array
+        The new array.
+    """
     return create(data=data, **options)
 
 
 @known_arguments
 def zeros(shape: int | Sequence[int], **options: Unpack[CreateOptions]) -> Array:
-    """A new array of zeros: the fill value is 0, and nothing is stored. Options are those of `create`."""
-    return create(shape, **{**options, "fill_value": number(0, options.get("dtype"))})
+    """Create an array of zeros: the fill value is 0, and no chunk is stored.
+
+    Parameters
+    ----------
+    shape
+        An integer or a sequence of integers.
+    **options
+        Keywords of `create`.
+
+    Returns
+    -------
+    Array
+        The new array.
+    """
+    return create(shape, **{**options, "fill_value": fill_value_of(0, options.get("dtype"))})
 
 
 @known_arguments
 def ones(shape: int | Sequence[int], **options: Unpack[CreateOptions]) -> Array:
-    """A new array of ones: the fill value is 1, and nothing is stored. Options are those of `create`."""
-    return create(shape, **{**options, "fill_value": number(1, options.get("dtype"))})
+    """Create an array of ones: the fill value is 1, and no chunk is stored.
+
+    Parameters
+    ----------
+    shape
+        An integer or a sequence of integers.
+    **options
+        Keywords of `create`.
+
+    Returns
+    -------
+    Array
+        The new array.
+    """
+    return create(shape, **{**options, "fill_value": fill_value_of(1, options.get("dtype"))})
 
 
 @known_arguments
 def full(shape: int | Sequence[int], fill_value: Any, **options: Unpack[FullOptions]) -> Array:
-    """A new array of the fill value, of which nothing is stored. Options are those of `create`."""
+    """Create an array whose elements are all `fill_value`. No chunk is stored.
+
+    Parameters
+    ----------
+    shape
+        An integer or a sequence of integers.
+    fill_value
+        The value of all elements.
+    **options
+        Keywords of `create`.
+
+    Returns
+    -------
+    Array
+        The new array.
+    """
     return create(shape, **{**options, "fill_value": fill_value})
 
 
 @known_arguments
 def empty(shape: int | Sequence[int], **options: Unpack[CreateOptions]) -> Array:
-    """A new array of which it does not matter what it holds: its fill value. Options are those of `create`."""
+    """Create an array without values. Its elements read as the fill value.
+
+    Parameters
+    ----------
+    shape
+        An integer or a sequence of integers.
+    **options
+        Keywords of `create`.
+
+    Returns
+    -------
+    Array
+        The new array.
+    """
     return create(shape, **options)
 
 
@@ -274,33 +380,56 @@ def from_array(
     write_empty_chunks: bool = False,
     storage_options: StorageOptions | None = None,
 ) -> Array:
-    """A new array like `data`, holding the same.
+    """Create an array with the values and, by default, the properties of `data`.
 
-    What is not said (``"keep"``, or the default) is as in `data`, where that is an exzarr array; else as
-    in `create_array`. Elements are decoded and encoded again: `exzarr.copy` moves chunks as they are.
+    Elements are decoded and encoded again. `exzarr.copy` copies chunks without decoding them.
+
+    Parameters
+    ----------
+    store, name, overwrite, write_data, write_empty_chunks, storage_options
+        See `create_array`.
+    data
+        Anything array-like.
+    chunks, shards, filters, compressors, serializer
+        See `create_array`. ``"keep"`` (the default) takes the property from `data` if that is an exzarr array.
+        Otherwise it is the default of `create_array`.
+    checksum, fill_value, order, zarr_format, attributes, chunk_key_encoding, dimension_names
+        See `create_array`. The default takes the property from `data` in the same way.
+
+    Returns
+    -------
+    Array
+        The new array.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is invalid. Nothing was stored.
+    NodeExistsError
+        The store has a node at this path, and `overwrite` is False.
     """
-    said: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "chunks": chunks,
         "shards": shards,
         "filters": filters,
         "compressors": compressors,
         "serializer": serializer,
     }
-    said = {key: value for key, value in said.items() if not (isinstance(value, str) and value == KEEP)}
+    chosen = {key: value for key, value in chosen.items() if not (isinstance(value, str) and value == KEEP)}
     others = {
         "order": order,
         "attributes": attributes,
         "chunk_key_encoding": chunk_key_encoding,
         "dimension_names": dimension_names,
     }
-    said.update({key: value for key, value in others.items() if value is not None})
+    chosen.update({key: value for key, value in others.items() if value is not None})
     if not (isinstance(checksum, str) and checksum == "auto"):
-        said["checksum"] = checksum
+        chosen["checksum"] = checksum
     if fill_value is not DEFAULT_FILL_VALUE:
-        said["fill_value"] = fill_value
+        chosen["fill_value"] = fill_value
     if zarr_format is None:
         zarr_format = data.zarr_format if isinstance(data, Array) else 3
-    options, dtype = likeness(data, zarr_format, said)
+    options, dtype = likeness(data, zarr_format, chosen)
     source = describe(data, None, dtype, zarr_format)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **options)
     place = Destination(store, name, overwrite, storage_options)
@@ -320,13 +449,33 @@ def create_group(
     attributes: Mapping[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
 ) -> Group:
-    """A new group at `path` in `store` (see `create_array`); groups on the way are made.
+    """Create a group.
 
-    NodeExistsError where there is a node already, unless `overwrite` is true: then it is deleted with
-    everything below it.
+    Parameters
+    ----------
+    store, storage_options
+        See `create_array`.
+    path
+        Path of the group in the store. Missing parent groups are created. By default the group is the store's root.
+    zarr_format
+        2 or 3 (the default).
+    overwrite
+        Delete an existing node and everything below it first.
+    attributes
+        Attributes of the group: a dict of JSON.
+
+    Returns
+    -------
+    Group
+        The new group, open for reading and writing.
+
+    Raises
+    ------
+    NodeExistsError
+        The store has a node at this path, and `overwrite` is False.
     """
     location, read_only = locate(store, path, "w" if overwrite and not path else "a", storage_options)
-    with closed_if_it_fails(store, location.store):
+    with closing_on_error(store, location.store):
         meta = new_group(location, 3 if zarr_format is None else zarr_format, attributes, overwrite=overwrite)
     return Group(location, meta, read_only=read_only)
 
@@ -341,7 +490,31 @@ def group(
     attributes: Mapping[str, Any] | None = None,
     storage_options: StorageOptions | None = None,
 ) -> Group:
-    """The group at `path` in `store` (None: a new store in memory), made where there is none."""
+    """Open a group; create it if it does not exist.
+
+    Parameters
+    ----------
+    store, storage_options
+        See `create_array`. None is a new store in memory.
+    overwrite
+        Replace an existing node and everything below it.
+    path
+        Path of the group in the store. By default the group is the store's root.
+    zarr_format
+        See `open`.
+    attributes
+        Attributes of a new group.
+
+    Returns
+    -------
+    Group
+        The group, open for reading and writing.
+
+    Raises
+    ------
+    NodeTypeError
+        The existing node is an array, and `overwrite` is False.
+    """
     mode: Mode = "w" if overwrite else "a"
     return open_group(
         store,
@@ -361,38 +534,48 @@ def create_hierarchy(
     overwrite: bool = False,
     storage_options: StorageOptions | None = None,
 ) -> Iterator[tuple[str, Array | Group]]:
-    """New arrays and groups, by path; returns the nodes with their paths, parents first.
+    """Create several arrays and groups from their metadata.
+
+    All nodes exist when the function returns. If one of them cannot be created because of an existing node, none is.
 
     Parameters
     ----------
-    store
-        Where to; see `create_array`.
-    nodes
-        Path and metadata (`exzarr.array_metadata`, or another node's ``metadata``). Groups on the way that are
-        not named are made.
-    overwrite
-        Delete what is at these paths. Otherwise NodeExistsError is raised if anything is there.
-    storage_options
+    store, storage_options
         See `create_array`.
+    nodes
+        Metadata by path: from `exzarr.array_metadata`, or another node's ``metadata``. Missing parent groups are
+        created.
+    overwrite
+        Delete existing nodes at these paths first.
 
-    Everything is made when the function returns, or nothing, where something is in the way.
+    Returns
+    -------
+    iterator of (str, Array or Group)
+        Path and node, parents first.
+
+    Raises
+    ------
+    ArgumentError
+        A node is below an array.
+    NodeExistsError
+        The store has a node at one of the paths, and `overwrite` is False.
     """
     location, read_only = locate(store, None, "a", storage_options)
     ordered = sorted(
         {hierarchy.normalize_path(path): meta for path, meta in nodes.items()}.items(), key=_depth
     )
     arrays = {path for path, meta in ordered if isinstance(meta, ArrayMetadata)}
-    with closed_if_it_fails(store, location.store):
+    with closing_on_error(store, location.store):
         for path, meta in ordered:
             hierarchy.documents(meta)
             above = next((p for p in arrays if path != p and (not p or path.startswith(f"{p}/"))), None)
             if above is not None:
                 raise ArgumentError(
-                    f"{path!r} lies below {above!r}, which is an array: arrays have no children"
+                    f"{path!r} is below {above!r}, which is an array: arrays have no children"
                 )
             if not overwrite and hierarchy.find(location.child(path)) is not None:
                 raise NodeExistsError(
-                    f"there is a node at {location.child(path)} already; overwrite=True replaces it"
+                    f"there is already a node at {location.child(path)}; overwrite=True replaces it"
                 )
         made = []
         for path, meta in ordered:
@@ -405,11 +588,11 @@ def create_hierarchy(
     return iter(made)
 
 
-# -- inside ----------------------------------------------------------------------------
+# -- helpers ---------------------------------------------------------------------------
 
 
 class Destination(NamedTuple):
-    """Where a new array goes, as users say it."""
+    """Location of a new array, as the user gives it."""
 
     store: StoreLike | None
     name: str | None
@@ -427,16 +610,16 @@ def _store_array(
     memory_order: Literal["C", "F"] | None = None,
 ) -> Array:
     store, name, overwrite, storage_options = place
-    # A zip is replaced as a whole, or not at all.
+    # A zip file can only be replaced as a whole.
     location, _ = locate(store, name, "w" if overwrite and not name else "a", storage_options)
-    with closed_if_it_fails(store, location.store):
+    with closing_on_error(store, location.store):
         access: AccessOptions = {"write_empty_chunks": write_empty, "memory_order": memory_order}
         data = source.data if write_data else None
         return new_array(location, meta, data, overwrite=overwrite, access=access, casting=source.casting)
 
 
 def _by_kind(codecs: Sequence[Any]) -> ArrayOptions:
-    """A whole v3 chain, as the three keywords have it."""
+    """Split a whole v3 codec chain into the keywords `filters`, `serializer` and `compressors`."""
     from exzarr.codecs.parse import parse_codec
 
     kinds: dict[str, list[Any]] = {"array_array": [], "array_bytes": [], "bytes_bytes": []}
@@ -445,7 +628,7 @@ def _by_kind(codecs: Sequence[Any]) -> ArrayOptions:
         kinds[parsed.kind].append(parsed)
     if len(kinds["array_bytes"]) != 1:
         raise ArgumentError(
-            "codecs is a whole chain: exactly one of them turns the array into bytes, such as 'bytes'"
+            "codecs is a whole chain: exactly one codec must turn the array into bytes, such as 'bytes'"
         )
     return {
         "filters": kinds["array_array"],
@@ -454,13 +637,13 @@ def _by_kind(codecs: Sequence[Any]) -> ArrayOptions:
     }
 
 
-def number(value: int, dtype: Any) -> Any:
-    """`value` as the fill value of the data type `dtype` (None: float64)."""
+def fill_value_of(value: int, dtype: Any) -> Any:
+    """Return `value` as a fill value of `dtype` (None: float64)."""
     from exzarr._format.dtypes import from_numpy
 
     dtype = from_numpy("f8" if dtype is None else dtype, 3).dtype
     if value == 0 and (dtype.kind in "SUTVO" or dtype.names is not None):
-        return DEFAULT_FILL_VALUE  # what is zero about a string is that it is empty
+        return DEFAULT_FILL_VALUE  # the zero of strings is the empty string
     return value
 
 

@@ -1,4 +1,4 @@
-"""New arrays like others: the same shape, data type, chunks and codecs, but not what is in them."""
+"""Create arrays with the shape, data type, chunks and codecs of another array, without its values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from exzarr._api.creating import CreateOptions, FullOptions, create, number
+from exzarr._api.creating import CreateOptions, FullOptions, create, fill_value_of
 from exzarr._api.opening import open_array
 from exzarr._creation.metadata import ArrayOptions
 from exzarr._nodes import node_creation
@@ -25,42 +25,55 @@ __all__ = ["empty_like", "full_like", "ones_like", "open_like", "zeros_like"]
 
 
 class LikeOptions(CreateOptions, total=False):
-    """What `create` takes, and another shape."""
+    """Keywords of `create`, and `shape`."""
 
     shape: Any
 
 
 class FullLikeOptions(FullOptions, total=False):
-    """The same, but the fill value."""
+    """Keywords of `full_like`: those of `LikeOptions` without the fill value."""
 
     shape: Any
 
 
 @known_arguments
 def empty_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
-    """A new array like `a`, with its fill value in it; in memory, unless a store is given.
+    """Create an array like `a` without values, in memory unless you give a store.
 
-    `a` is anything array-like. What is not said in the options, which are those of `create`, is as in
-    `a`, where that is an exzarr array.
+    Parameters
+    ----------
+    a
+        Anything array-like. It gives the shape and the data type; an exzarr array also gives its chunks, codecs, fill
+        value, attributes and other properties.
+    **options
+        Keywords of `create`, and `shape`. They override the properties of `a`.
+
+    Returns
+    -------
+    Array
+        The new array. Its elements read as the fill value.
     """
     return _like(a, options)
 
 
 @known_arguments
 def zeros_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
-    """A new array like `a` with nothing but zeros; see `empty_like`."""
-    return _like(a, {**options, "fill_value": number(0, _dtype(a, options))})
+    """Create an array of zeros like `a`; see `empty_like`."""
+    return _like(a, {**options, "fill_value": fill_value_of(0, _dtype(a, options))})
 
 
 @known_arguments
 def ones_like(a: Any, **options: Unpack[LikeOptions]) -> Array:
-    """A new array like `a` with nothing but ones; see `empty_like`."""
-    return _like(a, {**options, "fill_value": number(1, _dtype(a, options))})
+    """Create an array of ones like `a`; see `empty_like`."""
+    return _like(a, {**options, "fill_value": fill_value_of(1, _dtype(a, options))})
 
 
 @known_arguments
 def full_like(a: Any, fill_value: Any = None, **options: Unpack[FullLikeOptions]) -> Array:
-    """A new array like `a` with nothing but `fill_value`; see `empty_like`."""
+    """Create an array like `a` whose elements are all `fill_value`; see `empty_like`.
+
+    With None, the fill value is that of `a`.
+    """
     return _like(a, options if fill_value is None else {**options, "fill_value": fill_value})
 
 
@@ -76,8 +89,25 @@ def open_like(
 ) -> Array:
     """Open the array stored at `path`; create it like `a` if there is none.
 
-    `zarr_format` opens only an array of that version, and is the version of a new one. `storage_options` are for a
-    URL. `dtype` and the other options are those of `create_array`, and are used for a new array only.
+    Parameters
+    ----------
+    a
+        Anything array-like; see `empty_like`.
+    path
+        A path, a URL or a `Store`; see `open`.
+    dtype
+        Data type of a new array. The default is that of `a`.
+    zarr_format
+        Open only an array of this version. It is also the version of a new array.
+    storage_options
+        See `create_array`.
+    **options
+        Other keywords of `create_array`, for a new array only.
+
+    Returns
+    -------
+    Array
+        The existing or the new array.
     """
     place: Any = {"zarr_format": zarr_format, "storage_options": storage_options}
 
@@ -98,15 +128,15 @@ def _dtype(a: Any, options: Mapping[str, Any]) -> Any:
 
 
 def _like(a: Any, options: Mapping[str, Any]) -> Array:
-    said: dict[str, Any] = {**options}
-    zarr_format = said.get("zarr_format") or (a.zarr_format if isinstance(a, Array) else 3)
+    given: dict[str, Any] = {**options}
+    zarr_format = given.get("zarr_format") or (a.zarr_format if isinstance(a, Array) else 3)
     if not hasattr(a, "shape"):
         a = np.asarray(a)
-    kept, dtype = likeness(a, zarr_format, said)
+    kept, dtype = likeness(a, zarr_format, given)
     made: Any = {"shape": tuple(a.shape), "dtype": dtype, **kept, "zarr_format": zarr_format}
-    if "dtype" in said:
-        # Codecs that were chosen for another data type, and its fill value, may not fit.
+    if "dtype" in given:
+        # The codecs and the fill value of `a` may not fit another data type.
         for name in ("filters", "serializer", "fill_value"):
-            if name not in said:
+            if name not in given:
                 made.pop(name, None)
     return create(**made)

@@ -1,8 +1,8 @@
-"""Opening what is stored, and making it where the mode says so.
+"""Open arrays and groups, and create them if the mode allows it.
 
-The modes, everywhere: ``"r"`` reads; ``"r+"`` also writes, and creates nothing; ``"a"`` creates what is missing;
-``"w"`` replaces what is there; ``"w-"`` creates, and fails where something is there. None is ``"r+"`` where the
-store can be written, else ``"r"``.
+The modes have the same meaning everywhere: ``"r"`` reads; ``"r+"`` reads and writes existing nodes; ``"a"`` also
+creates a missing node; ``"w"`` replaces an existing node; ``"w-"`` creates a node and fails if it exists. None is
+``"r+"`` if the store is writable, else ``"r"``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from exzarr.stores.url_options import StorageOptions
 
 __all__ = [
-    "closed_if_it_fails",
+    "closing_on_error",
     "consolidate_metadata",
     "node",
     "open",
@@ -51,7 +51,7 @@ __all__ = [
 
 
 class OpenOptions(ArrayOptions, total=False):
-    """What `open` and `open_array` take for the modes that create."""
+    """Keywords of `open` and `open_array` for the modes that create."""
 
     shape: int | Sequence[int] | None
     dtype: Any
@@ -71,7 +71,7 @@ def open(  # noqa: A001
     storage_options: StorageOptions | None = None,
     **options: Unpack[OpenOptions],
 ) -> Array | Group:
-    """The array or group that is stored at a place.
+    """Open an array or a group.
 
     Parameters
     ----------
@@ -79,36 +79,40 @@ def open(  # noqa: A001
         A path or ``file://`` URL of a folder or ``.zip`` file, ``memory://name``, a URL, or a `Store`. None is a new
         store in memory, for the modes that create.
     mode
-        ``"r"`` reads; ``"r+"`` also writes, and creates nothing; ``"a"`` creates what is missing;
-        ``"w"`` replaces what is there; ``"w-"`` creates, and fails where something is there. None is
-        ``"r+"`` where the store can be written, else ``"r"``.
+        ``"r"`` reads; ``"r+"`` reads and writes existing nodes; ``"a"`` also creates a missing node; ``"w"`` replaces
+        an existing node; ``"w-"`` creates a node and fails if it exists. None is ``"r+"`` if the store is writable,
+        else ``"r"``.
     zarr_format
-        Take only this version. By default v3, where there is none v2; new nodes are v3.
+        Open only nodes of this version. By default v3, or v2 if there is no v3 node. New nodes are v3 by default.
     path
         Path of the node in the store.
     missing
-        What chunks are that are not stored: ``"fill"`` reads them as the fill value, ``"error"`` raises
-        ChunkMissingError.
+        How chunks that are not stored are read: ``"fill"`` as the fill value; ``"error"`` raises ChunkMissingError.
     write_empty_chunks
-        Store chunks that hold nothing but the fill value.
+        Store chunks that hold only the fill value.
     memory_order
-        ``"F"``: reading gives Fortran-contiguous arrays, ``"C"``: C-contiguous ones. None: as `Array.memory_order` says.
+        Order of the arrays that reads return: ``"F"`` or ``"C"``. None: see `Array.memory_order`.
     use_consolidated
-        None uses a group's consolidated metadata where there is some, False does without, True insists.
+        None uses a group's consolidated metadata if it exists, False ignores it, True requires it.
     storage_options
-        For a URL: options of its store by name, such as ``{"anon": True}``, or `S3Options` and its like; for
-        references, ``allow`` and ``base``. ArgumentError for unknown ones, and for a store that takes none.
-    options
-        For the modes that create, what `create_array` takes. With a `shape` an array is made, else a group.
+        Options of the store that a URL names: a dict such as ``{"anon": True}``, or an object such as `S3Options`.
+        References take ``allow`` and ``base``. An unknown option, or a store without options, is an ArgumentError.
+    **options
+        Keywords of `create_array`, for the modes that create. With a `shape` a new node is an array, else a group.
+
+    Returns
+    -------
+    Array or Group
+        The node.
 
     Raises
     ------
     NodeNotFoundError
-        Nothing is there, and `mode` does not create. (It is a FileNotFoundError and a KeyError.)
+        There is no node, and `mode` does not create one. (It is a FileNotFoundError and a KeyError.)
     NodeExistsError
-        Something is there, and the mode is ``"w-"``.
+        There is a node, and the mode is ``"w-"``.
     ReadOnlyError
-        `mode` writes, and the store cannot be written.
+        `mode` writes, and the store is not writable.
     """
     access: AccessOptions = {
         "missing": missing,
@@ -116,7 +120,7 @@ def open(  # noqa: A001
         "memory_order": memory_order,
     }
     kind: Kind | None = "array" if options.get("shape") is not None else None
-    # An array's shape only says what to make, not what must be there already.
+    # With mode "a", the shape describes a new array. It is no condition on an existing node.
     wanted = None if mode == "a" else kind
     location, meta, access = _open(
         Place(store, path, mode, storage_options),
@@ -143,9 +147,26 @@ def open_array(
     storage_options: StorageOptions | None = None,
     **options: Unpack[OpenOptions],
 ) -> Array:
-    """The array that is stored at a place. Everything is as for `open`.
+    """Open an array.
 
-    NodeTypeError where a group is there.
+    Parameters
+    ----------
+    store, mode, zarr_format, path, missing, write_empty_chunks, memory_order, storage_options
+        See `open`.
+    **options
+        Keywords of `create_array`, for the modes that create.
+
+    Returns
+    -------
+    Array
+        The array.
+
+    Raises
+    ------
+    NodeTypeError
+        The node is a group.
+    NodeNotFoundError, NodeExistsError, ReadOnlyError
+        See `open`.
     """
     access: AccessOptions = {
         "missing": missing,
@@ -172,10 +193,28 @@ def open_group(
     use_consolidated: bool | None = None,
     storage_options: StorageOptions | None = None,
 ) -> Group:
-    """The group that is stored at a place. Everything is as for `open`.
+    """Open a group.
 
-    `attributes` are those of a group that is made. `missing` and `write_empty_chunks` hold for the
-    arrays in the group. NodeTypeError where an array is there.
+    Parameters
+    ----------
+    store, mode, zarr_format, path, use_consolidated, storage_options
+        See `open`.
+    attributes
+        Attributes of a new group.
+    missing, write_empty_chunks, memory_order
+        See `open`. They apply to the arrays in the group.
+
+    Returns
+    -------
+    Group
+        The group.
+
+    Raises
+    ------
+    NodeTypeError
+        The node is an array.
+    NodeNotFoundError, NodeExistsError, ReadOnlyError
+        See `open`.
     """
     access: AccessOptions = {
         "missing": missing,
@@ -199,9 +238,29 @@ def open_consolidated(
     missing: Literal["fill", "error"] = "fill",
     storage_options: StorageOptions | None = None,
 ) -> Group:
-    """`open_group`, insisting on consolidated metadata: MetadataError where the group has none."""
+    """Open a group that has consolidated metadata.
+
+    Parameters
+    ----------
+    store, zarr_format, path, missing, storage_options
+        See `open`.
+    mode
+        ``"r"``, ``"r+"`` or None; see `open`.
+
+    Returns
+    -------
+    Group
+        The group.
+
+    Raises
+    ------
+    ArgumentError
+        The mode is one that creates.
+    MetadataError
+        The group has no consolidated metadata.
+    """
     if mode in ("a", "w", "w-"):
-        raise ArgumentError(f"open_consolidated opens what is there: its mode is 'r' or 'r+', not {mode!r}")
+        raise ArgumentError(f"open_consolidated creates nothing: its mode is 'r' or 'r+', not {mode!r}")
     return open_group(
         store,
         mode=mode,
@@ -222,11 +281,30 @@ def consolidate_metadata(
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
 ) -> Group:
-    """Store the metadata of all nodes below a group in the group's own document; returns the group.
+    """Store the metadata of all nodes below a group in the group's own document.
 
-    `store` may be a group; `path` leads to one below it. What exzarr writes afterwards in the same
-    store keeps consolidated metadata in step. `on_error` says what becomes of nodes that consolidated metadata can't
-    have: see `Group.consolidate_metadata`.
+    exzarr updates consolidated metadata whenever it later changes a node below the group.
+
+    Parameters
+    ----------
+    store
+        A group, or its store; see `open`.
+    path
+        Path of the group in `store`.
+    zarr_format, storage_options
+        See `open`.
+    on_error
+        What to do with nodes that consolidated metadata cannot hold; see `Group.consolidate_metadata`.
+
+    Returns
+    -------
+    Group
+        The group.
+
+    Raises
+    ------
+    NodeTypeError
+        The node is an array.
     """
     if isinstance(store, Group):
         refuse_options(storage_options, "a group has its store already")
@@ -254,7 +332,24 @@ def tree(
     *,
     storage_options: StorageOptions | None = None,
 ) -> Tree:
-    """The hierarchy below a group, to print; `level` groups deep. `expand` is for zarr-python's sake."""
+    """Return the hierarchy below a group, for printing.
+
+    Parameters
+    ----------
+    grp
+        A group, or its store; see `open`.
+    expand
+        Not used. It exists for compatibility with zarr-python.
+    level
+        Number of levels to show. None shows all.
+    storage_options
+        See `open`.
+
+    Returns
+    -------
+    Tree
+        An object whose text and HTML representations show the hierarchy.
+    """
     if isinstance(grp, Group):
         refuse_options(storage_options, "a group has its store already")
         return grp.tree(level)
@@ -262,15 +357,15 @@ def tree(
 
 
 def node(location: Location, meta: Metadata, access: AccessOptions) -> Array | Group:
-    """What users hold of a node."""
+    """Return the `Array` or `Group` of a node."""
     if isinstance(meta, ArrayMetadata):
         return Array(location, meta, **access)
     return Group(location, meta, **access)
 
 
 @contextmanager
-def closed_if_it_fails(given: StoreLike | None, store: Store) -> Iterator[None]:
-    """Close `store` where the block raises, unless it is the user's own. A zip that was begun is dropped."""
+def closing_on_error(given: StoreLike | None, store: Store) -> Iterator[None]:
+    """Close `store` if the block raises, unless the user gave the store. An unfinished zip file is discarded."""
     try:
         yield
     except BaseException as error:
@@ -280,7 +375,7 @@ def closed_if_it_fails(given: StoreLike | None, store: Store) -> Iterator[None]:
 
 
 class Place(NamedTuple):
-    """Where a node is or will be, as users say it."""
+    """Location of a node, as the user gives it."""
 
     store: StoreLike | None
     path: str | None
@@ -297,23 +392,23 @@ def _open(
     use_consolidated: bool | None,
     options: OpenOptions,
 ) -> tuple[Location, Metadata, AccessOptions]:
-    """Open a node of `kind` (None: any), or make one of the kind `new`, as `mode` says."""
+    """Open a node of `kind` (None: any), or create one of the kind `new`, according to the mode."""
     check_format(zarr_format)
     store, path, mode, storage_options = place
     creates = mode in ("a", "w", "w-")
     if options and not creates:
         raise ArgumentError(
-            f"{next(iter(options))}= is for making something new, which mode {mode or 'r+'!r} never does: "
+            f"{next(iter(options))}= describes a new node, and mode {mode or 'r+'!r} creates none: "
             "use mode 'a', 'w' or 'w-', or leave it out"
         )
     if store is None and mode in (None, "r", "r+"):
         raise ArgumentError(
-            f"no path was given: mode {mode or 'r+'!r} opens what is stored already. Give a path, a URL or a store "
+            f"no path was given: mode {mode or 'r+'!r} opens an existing node. Give a path, a URL or a store "
             "(None is a new store in memory, for the modes 'a', 'w' and 'w-')"
         )
     location, read_only = locate(store, path, mode, storage_options)
     access = {**access, "read_only": read_only}
-    with closed_if_it_fails(store, location.store):
+    with closing_on_error(store, location.store):
         if not creates:
             return *open_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated), access
         if mode != "a":
@@ -337,7 +432,9 @@ def _make(
     if kind == "group":
         unfit = options.keys() - {"attributes", "shape"}
         if unfit:
-            raise ArgumentError(f"{', '.join(sorted(unfit))}: to make an array give its shape, too")
+            raise ArgumentError(
+                f"{', '.join(sorted(unfit))}: these describe a new array; give its shape, too"
+            )
         return new_group(location, zarr_format, options.get("attributes"), overwrite=overwrite)
     described: dict[str, Any] = {**options}
     source = describe(None, described.pop("shape", None), described.pop("dtype", "f8"), zarr_format)

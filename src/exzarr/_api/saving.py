@@ -1,4 +1,4 @@
-"""Whole arrays in one call: NumPy arrays to a store, and back."""
+"""Save NumPy arrays to a store in one call, and load them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from exzarr._api.creating import CreateOptions, create_array
-from exzarr._api.opening import closed_if_it_fails, open as open_
+from exzarr._api.opening import closing_on_error, open as open_
 from exzarr._creation.metadata import ArrayOptions
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import hierarchy, node_creation
@@ -30,7 +30,7 @@ __all__ = ["load", "save", "save_array", "save_group"]
 
 
 class SaveOptions(ArrayOptions, total=False):
-    """What `save_array` takes."""
+    """Keywords of `save_array`."""
 
     dtype: Any
     casting: Casting
@@ -44,13 +44,29 @@ def save(
     storage_options: StorageOptions | None = None,
     **kwargs: Any,
 ) -> None:
-    """Save one array, or several in a group, in place of what is there.
+    """Save one array, or several arrays in a group. An existing node is replaced.
 
-    One array without a name is stored at `path` itself; several become ``arr_0``, ``arr_1``, ..., and the
-    ones given by keyword have that name, as with ``numpy.savez``. A ``.zip`` file is finished.
+    One array without a name is stored at `path` itself. Several arrays become ``arr_0``, ``arr_1``, ... in a group, as
+    with ``numpy.savez``. A ``.zip`` file is closed.
 
-    Names of arguments of the functions that create and open (``mode``, ``chunks``, ...) are refused as names of
-    arrays. `save_array` takes the options of `create_array`.
+    Parameters
+    ----------
+    store, storage_options
+        See `create_array`.
+    *args
+        Arrays: anything array-like.
+    zarr_format
+        2 or 3 (the default).
+    path
+        Path of the array or group in the store.
+    **kwargs
+        Arrays by name. The names of arguments of the functions that create and open nodes (``mode``, ``chunks``, ...)
+        are not allowed. Use `save_array` to give the options of `create_array`.
+
+    Raises
+    ------
+    ArgumentError
+        There is no array, or a name is not allowed.
     """
     _refuse_names_of_arguments(kwargs)
     if not args and not kwargs:
@@ -73,7 +89,19 @@ def save_array(
     storage_options: StorageOptions | None = None,
     **options: Unpack[SaveOptions],
 ) -> None:
-    """Save `arr` at `path` in `store`, in place of what is there. Options are those of `create_array`."""
+    """Save one array. An existing node is replaced.
+
+    Parameters
+    ----------
+    store, zarr_format, storage_options
+        See `create_array`.
+    arr
+        Anything array-like.
+    path
+        Path of the array in the store.
+    **options
+        Keywords of `create_array`.
+    """
     array = create_array(
         store,
         name=path,
@@ -94,17 +122,30 @@ def save_group(
     storage_options: StorageOptions | None = None,
     **kwargs: Any,
 ) -> None:
-    """Save several arrays in a group at `path` in `store`, in place of what is there; see `save`."""
+    """Save several arrays in a group. An existing node is replaced.
+
+    Parameters
+    ----------
+    store, *args, zarr_format, path, storage_options, **kwargs
+        See `save`.
+
+    Raises
+    ------
+    ArgumentError
+        There is no array, or a name is not allowed.
+    """
     _refuse_names_of_arguments(kwargs)
     named = {**{f"arr_{i}": array for i, array in enumerate(args)}, **kwargs}
     if not named:
         raise ArgumentError("there is nothing to save: give one array, or several")
     if len(named) < len(args) + len(kwargs):
-        raise ArgumentError("arr_0, arr_1, ... are the names of arrays without one: choose others")
+        raise ArgumentError(
+            "arr_0, arr_1, ... are the names of the arrays given without a name: choose other names"
+        )
     location, _ = locate(store, path, "a" if path else "w", storage_options)
     meta = GroupMetadata(3 if zarr_format is None else zarr_format)
     with (
-        closed_if_it_fails(store, location.store),
+        closing_on_error(store, location.store),
         node_creation.built(location, meta, overwrite=True) as place,
     ):
         hierarchy.check_new(location, meta.zarr_format)
@@ -124,11 +165,20 @@ def load(
     on_error: OnError = "raise",
     storage_options: StorageOptions | None = None,
 ) -> Any:
-    """What is stored at `path`, in memory: an array as a NumPy array (of no dimensions: a scalar), a group as
-    a dict of these by path.
+    """Load an array, or all arrays below a group, into memory.
 
-    Of a group, a member that can't be read is an error. With ``on_error="skip"`` it is left out, and a
-    `LeftOutWarning` names it.
+    Parameters
+    ----------
+    store, path, zarr_format, storage_options
+        See `open`.
+    on_error
+        What to do with an array in a group that cannot be read: ``"raise"`` raises the error; ``"skip"`` leaves the
+        array out and names it in a `LeftOutWarning`.
+
+    Returns
+    -------
+    numpy.ndarray, scalar or dict
+        An array as a NumPy array (a scalar if it has no dimensions). A group as a dict of arrays by path.
     """
     check_on_error(on_error)
     found = open_(store, mode="r", path=path, zarr_format=zarr_format, storage_options=storage_options)
@@ -143,7 +193,7 @@ def load(
 
 
 def _load_group(group: Group, on_error: OnError) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The arrays below a group, and what was left out."""
+    """Return the arrays below a group, and the paths that were left out."""
     obstacles: list[Obstacle] = []
     if group.consolidated:
         arrays = [(name, node) for name, node in group.walk() if isinstance(node, Array)]
@@ -160,7 +210,7 @@ def _load_group(group: Group, on_error: OnError) -> tuple[dict[str, Any], tuple[
     for name, array in arrays:
         try:
             made[name] = np.asarray(array[...])
-        except (ChunkError, MetadataError) as error:  # damaged, or of a codec that is not known
+        except (ChunkError, MetadataError) as error:  # damaged, or with an unknown codec
             if on_error == "raise":
                 raise
             obstacles.append(Obstacle(array.path, error))
@@ -168,19 +218,19 @@ def _load_group(group: Group, on_error: OnError) -> tuple[dict[str, Any], tuple[
 
 
 def _refuse_names_of_arguments(names: Iterable[str]) -> None:
-    """ArgumentError for ``save(path, a, mode="w")``, which would store an array called ``mode``."""
+    """Raise ArgumentError for ``save(path, a, mode="w")``, which would store an array called ``mode``."""
     taken = signature(create_array).parameters.keys() | signature(open_).parameters.keys()
     taken |= CreateOptions.__annotations__.keys()
     for name in names:
         if name in taken:
             raise ArgumentError(
                 f"{name}= is an argument of the functions that create and open arrays, and save would store it as an "
-                f"array of that name. save always replaces what is stored, and save_array takes options. An array "
-                f"called {name!r} is stored by exzarr.open_group(path, mode='a')[{name!r}] = array"
+                f"array of that name. save always replaces the existing node, and save_array takes options. To store "
+                f"an array called {name!r}, use exzarr.open_group(path, mode='a')[{name!r}] = array"
             )
 
 
 def _finish(given: StoreLike, store: Store) -> None:
-    """Close a store that nobody else has: a zip file is there only when it is closed."""
+    """Close a store that was opened here. A zip file is complete only when it is closed."""
     if not isinstance(given, Store):
         store.close()

@@ -1,1 +1,1 @@
-"""New arrays: what users ask for, made into metadata, stored, and filled."""
+"""Turn the arguments of a new array into its metadata."""

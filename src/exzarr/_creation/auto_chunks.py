@@ -1,4 +1,4 @@
-"""The chunk shapes that exzarr chooses where the user leaves it to it. Pure arithmetic."""
+"""Default chunk and shard shapes. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from exzarr.errors import ArgumentError
 __all__ = ["CHUNK_TARGET", "SHARD_TARGET", "auto_chunks", "auto_shards", "dividing_chunks", "parse_size"]
 
 CHUNK_TARGET = 2**20
-"""Bytes of a decoded chunk that `auto_chunks` aims at: 1 MiB."""
+"""Target size of a decoded chunk for `auto_chunks`: 1 MiB."""
 
 SHARD_TARGET = 32 * 2**20
-"""Bytes of a decoded shard that `auto_shards` does not exceed: 32 MiB."""
+"""Maximum size of a decoded shard for `auto_shards`: 32 MiB."""
 
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)(i?)B\s*", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def parse_size(text: str, what: str) -> int:
-    """Bytes of a size in words: ``"1MB"`` is 10**6, ``"1 MiB"`` 2**20; ArgumentError naming `what`."""
+    """Return a size as bytes: ``"1MB"`` is 10**6, ``"1 MiB"`` is 2**20.
+
+    `what` is the name of the argument, for the ArgumentError.
+    """
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ArgumentError(f"{what}={text!r}: a size is written like '1MB', '512 KiB' or '64MiB'")
+        raise ArgumentError(f"{what}={text!r}: write a size like '1MB', '512 KiB' or '64MiB'")
     number, power, binary = match.groups()
     size = int(float(number) * (1024 if binary else 1000) ** _POWERS[power.lower()])
     if size < 1:
@@ -33,13 +36,12 @@ def parse_size(text: str, what: str) -> int:
 
 
 def auto_chunks(shape: Sequence[int], itemsize: int, target: int = CHUNK_TARGET) -> tuple[int, ...]:
-    """A chunk shape for an array of `shape`, of at most `target` bytes (one element at least).
+    """Return a chunk shape of at most `target` bytes (at least one element) for an array of `shape`.
 
-    The rule: an array that fits into `target` is one chunk. Else chunks are as near to a cube as
-    the array allows: every dimension that is shorter than the cube's side is taken whole, the
-    others share what is left equally, and each is then cut into parts of equal length, so that
-    the last chunk is not a sliver. A dimension of length 0 is one that will grow: it counts as
-    endless.
+    An array that fits into `target` is one chunk. Other chunks are as near to a cube as the array allows. A dimension
+    shorter than the cube's side is taken whole, and the other dimensions share the remaining elements equally. Each
+    dimension is then divided into parts of equal length, so that the last chunk is not much shorter. A dimension of
+    length 0 is expected to grow and counts as infinite.
 
     >>> auto_chunks((1_000_000, 64, 4), 8)
     (512, 64, 4)
@@ -48,7 +50,7 @@ def auto_chunks(shape: Sequence[int], itemsize: int, target: int = CHUNK_TARGET)
     """
     left = max(1, target // max(1, itemsize))
     chunks = [1] * len(shape)
-    # Shortest first: what a short dimension does not use is left to the longer ones.
+    # Shortest first: longer dimensions get the elements that a short one does not use.
     order = sorted(range(len(shape)), key=lambda d: shape[d] or math.inf)
     for done, d in enumerate(order):
         side = _root(left, len(shape) - done)
@@ -67,9 +69,9 @@ def auto_chunks(shape: Sequence[int], itemsize: int, target: int = CHUNK_TARGET)
 def auto_shards(
     shape: Sequence[int], chunks: Sequence[int], itemsize: int, target: int = SHARD_TARGET
 ) -> tuple[int, ...]:
-    """A shard shape: whole chunks, at most `target` bytes (one chunk at least), none past the array.
+    """Return a shard shape of whole chunks, at most `target` bytes (at least one chunk), within the array.
 
-    The shortest side is doubled again and again, so that shards are near to a cube too.
+    It repeatedly doubles the shortest side. Therefore shards are nearly cubes, too.
 
     >>> auto_shards((256, 256, 256), (64, 64, 64), 4)
     (128, 256, 256)
@@ -90,21 +92,21 @@ def auto_shards(
 
 
 def dividing_chunks(shards: Sequence[int], itemsize: int, target: int = CHUNK_TARGET) -> tuple[int, ...]:
-    """A chunk shape that divides `shards`: in each dimension the divisor nearest to what `auto_chunks` wants."""
+    """Return a chunk shape that divides `shards`: in each dimension the divisor nearest to that of `auto_chunks`."""
     wanted = auto_chunks(shards, itemsize, target)
     return tuple([_divisor(n, c) for n, c in zip(shards, wanted, strict=True)])
 
 
 def _divisor(n: int, wanted: int) -> int:
-    """The divisor of `n` whose ratio to `wanted` is nearest to 1."""
-    # Bounded: a shard may be as long as a dimension of 2**60.
+    """Return the divisor of `n` whose ratio to `wanted` is nearest to 1."""
+    # Bounded, because a shard may be as long as a dimension of 2**60.
     small = [d for d in range(1, min(math.isqrt(n), 2**20) + 1) if n % d == 0]
     divisors = [*small, *[n // d for d in small]]
     return min(divisors, key=lambda d: (max(d, wanted) / min(d, wanted), d))
 
 
 def _root(n: int, k: int) -> int:
-    """The largest integer whose `k`-th power is at most `n`."""
+    """Return the largest integer whose `k`-th power is at most `n`."""
     root: int = round(n ** (1 / k))
     while root**k > n:
         root -= 1

@@ -1,4 +1,4 @@
-"""``chunks=`` and ``shards=``, as users write them, made into a chunk grid."""
+"""Turn the arguments `chunks` and `shards` into a chunk grid."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ from exzarr.errors import ArgumentError
 __all__ = ["ChunksLike", "Layout", "ShardsLike", "chunk_layout", "parse_shape"]
 
 ChunksLike = int | bool | str | Sequence[Any] | Mapping[Any, Any] | None
-"""What `chunk_layout` takes as chunks."""
+"""Type of the argument `chunks`; see `chunk_layout`."""
 
 ShardsLike = int | str | Sequence[Any] | Mapping[str, Any] | None
-"""What `chunk_layout` takes as shards."""
+"""Type of the argument `shards`; see `chunk_layout`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a new array is cut.
+    """Chunks and shards of a new array.
 
     Attributes
     ----------
     grid
-        The chunk grid: of shards, where there are shards.
+        The chunk grid. If there are shards, it is the grid of shards.
     chunks
-        Shape of what is encoded on its own: the chunks, or the inner chunks; of the largest, where
-        they vary.
+        Shape of the chunks, or of the inner chunks of shards. If shapes vary, the largest.
     shards
-        Shape of the shards (of the largest, where they vary); None where there are none.
+        Shape of the shards; None without shards. If shapes vary, the largest.
     index_location
-        Where shards have their index.
+        Position of the index in a shard.
     """
 
     grid: ChunkGrid
@@ -55,7 +54,7 @@ class Layout:
 
 
 def parse_shape(shape: Any) -> tuple[int, ...]:
-    """A shape, given as one integer or several; ArgumentError where it is none."""
+    """Return a shape, given as one integer or several, as a tuple. Raise ArgumentError if it is invalid."""
     try:
         one = isinstance(shape, (int, np.integer))
         parts = (int(shape),) if one else tuple([index(n) for n in shape])
@@ -76,34 +75,33 @@ def chunk_layout(
     zarr_format: int,
     names: Sequence[str | None] | None = None,
 ) -> Layout:
-    """The chunks of a new array.
+    """Return the chunks and shards of a new array.
 
     Parameters
     ----------
     shape, itemsize
-        Of the array; bytes.
+        Shape of the array, and bytes of an element.
     chunks
         - ``"auto"``, True or None: see `auto_chunks.auto_chunks`
-        - ``"4MiB"``: the same, with another size to aim at
+        - ``"4MiB"``: the same, with this target size
         - False: one chunk
-        - an integer: that length in every dimension
-        - a sequence with a length for each dimension; -1, False or None is the whole dimension, ``"auto"`` or True
-          what brings the chunk near to 1 MiB
-        - a mapping of lengths by dimension name or number; all others are ``"auto"``
-        - a sequence that holds sequences: the length of every chunk of that dimension. The grid is then
-          rectilinear, which only Zarr format 3 has, unless every list holds one length only. In
-          format 2 a last chunk that ends with the array may be shorter, as dask has it.
+        - an integer: the length along every dimension
+        - a sequence with a length for each dimension; -1, False or None is the whole dimension; ``"auto"`` or True
+          fills the chunk up to 1 MiB
+        - a mapping of lengths by dimension name or number; all other dimensions are ``"auto"``
+        - a sequence that holds sequences: the length of every chunk along that dimension. The grid is then
+          rectilinear, which requires Zarr format 3, unless all lengths in a list are equal. In format 2 a last chunk
+          that ends with the array may be shorter, as in dask.
     shards
-        None; ``"auto"`` or a size in words: see `auto_chunks.auto_shards`; or as for chunks, each
-        length a multiple of the chunk's (-1: the whole dimension, rounded up). Also
-        ``{"shape": ..., "index_location": "start"}``.
+        None; ``"auto"`` or a size: see `auto_chunks.auto_shards`; or lengths as for `chunks`, each a multiple of the
+        chunk's (-1: the whole dimension, rounded up). Also ``{"shape": ..., "index_location": "start"}``.
     names
         Names of the dimensions.
 
     Raises
     ------
     ArgumentError
-        They do not fit the shape, or each other, or the format, or the memory of any machine.
+        Chunks or shards do not fit the shape, each other, the format, or the memory of any machine.
     """
     itemsize = max(1, itemsize)
     chunks = _unnamed(chunks, len(shape), names)
@@ -111,14 +109,14 @@ def chunk_layout(
     nbytes = math.prod(layout.chunks) * itemsize
     if nbytes > MOST_BYTES:
         raise ArgumentError(
-            f"chunks of the shape {layout.chunks} have {nbytes:.3g} bytes in memory, more than any machine has: "
+            f"chunks of shape {layout.chunks} have {nbytes:.3g} bytes in memory, more than any machine has: "
             "give shorter ones, or chunks='auto'"
         )
     return layout
 
 
 MOST_BYTES = 2**47
-"""Bytes of a decoded chunk: what a process can address."""
+"""Maximum bytes of a decoded chunk: the address space of a process."""
 
 
 def _layout(
@@ -143,7 +141,7 @@ def _layout(
 
 
 def _unnamed(chunks: ChunksLike, ndim: int, names: Sequence[str | None] | None) -> ChunksLike:
-    """`chunks`, as a list of entries where they are given by the names or numbers of dimensions."""
+    """Return `chunks`; a mapping by dimension name or number becomes a list of entries."""
     if not isinstance(chunks, Mapping):
         return chunks
     known = list(names or ())
@@ -176,11 +174,11 @@ def _index_location(shards: Any) -> tuple[Any, str]:
 def _explicit_shards(
     shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: Any
 ) -> tuple[tuple[int, ...], Sequence[Any]]:
-    """The shape of inner chunks, and the shards as `_grid` takes them."""
+    """Return the shape of inner chunks, and the shards in the form that `_grid` takes."""
     given = _per_dimension(shards, shape, "shards")
     target = _target(chunks)
     if target is not None:
-        # Chunks that divide the shards, since these were said and those were not.
+        # The user chose the shards but not the chunks: choose chunks that divide the shards.
         sizes = [_first(entry, n) for entry, n in zip(given, shape, strict=True)]
         inner = dividing_chunks(sizes, itemsize, target)
     else:
@@ -208,7 +206,7 @@ def _explicit_shards(
 
 
 def _target(chunks: Any) -> int | None:
-    """The size to aim at in bytes; None where chunks are said outright."""
+    """Return the target size in bytes; None if the user gave lengths."""
     if chunks is None or chunks is True or (isinstance(chunks, str) and chunks == "auto"):
         return CHUNK_TARGET
     return parse_size(chunks, "chunks") if isinstance(chunks, str) else None
@@ -221,12 +219,12 @@ def _chunk_spec(chunks: Any, shape: tuple[int, ...], itemsize: int) -> Sequence[
     whole = -1 if chunks is False else chunks
     given = _per_dimension(whole, shape, "chunks")
     sizes = [max(1, n) if entry is None else entry for entry, n in zip(given, shape, strict=True)]
-    # The rest of the size that is aimed at is for the dimensions that are left to exzarr.
-    open_ones = [axis for axis, entry in enumerate(sizes) if entry == "auto"]
-    if open_ones:
-        said = math.prod(_longest(entry) for entry in sizes if entry != "auto")
-        chosen = auto_chunks([shape[axis] for axis in open_ones], itemsize * said)
-        for axis, size in zip(open_ones, chosen, strict=True):
+    # The dimensions that are "auto" share the rest of the target size.
+    auto_axes = [axis for axis, entry in enumerate(sizes) if entry == "auto"]
+    if auto_axes:
+        fixed = math.prod(_longest(entry) for entry in sizes if entry != "auto")
+        chosen = auto_chunks([shape[axis] for axis in auto_axes], itemsize * fixed)
+        for axis, size in zip(auto_axes, chosen, strict=True):
             sizes[axis] = size
     return sizes
 
@@ -240,7 +238,10 @@ def _longest(entry: Any) -> int:
 
 
 def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:
-    """For each dimension a positive integer, a list of them (or of ``(size, count)``), None: the whole, or "auto"."""
+    """Return an entry for each dimension.
+
+    An entry is a positive integer, a list of integers or of ``(size, count)``, None (the whole dimension), or "auto".
+    """
     if isinstance(sizes, (int, np.integer)) and not isinstance(sizes, bool):
         sizes = [sizes] * len(shape)
     if isinstance(sizes, (str, bytes, Mapping, bool)) or not isinstance(sizes, Iterable):
@@ -252,7 +253,7 @@ def _per_dimension(sizes: Any, shape: tuple[int, ...], what: str) -> list[Any]:
     if len(entries) != len(shape):
         raise ArgumentError(
             f"{what}={tuple(entries)} has {len(entries)} entries, but the shape {shape} has {len(shape)} dimensions; "
-            "-1 stands for a whole dimension"
+            "-1 is a whole dimension"
         )
     return [_entry(entry, axis, what) for axis, entry in enumerate(entries)]
 
@@ -280,14 +281,14 @@ def _entry(entry: Any, axis: int, what: str) -> Any:
 def _size(size: Any, axis: int, what: str) -> int:
     if isinstance(size, bool) or not hasattr(size, "__index__") or not 0 < index(size) < 2**63:
         raise ArgumentError(
-            f"{what}: {size!r} in dimension {axis} is no size; sizes are positive integers, -1 for the whole dimension"
+            f"{what}: {size!r} in dimension {axis} is not a size; sizes are positive integers, -1 for the whole dimension"
             + (", and 'auto'" if what == "chunks" else "")
         )
     return index(size)
 
 
 def _first(entry: Any, length: int) -> int:
-    """A size that stands for the dimension where chunks that divide it are looked for."""
+    """Return the size along a dimension that chunks must divide."""
     if entry is None:
         return max(1, length)
     if isinstance(entry, list):
@@ -299,7 +300,7 @@ def _regular(spec: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...]:
     collapsed = [_collapse(entry, n) for entry, n in zip(spec, shape, strict=True)]
     if None in collapsed:
         raise ArgumentError(
-            "the chunks inside shards are all of one shape: give a length for each dimension, "
+            "all chunks inside shards have one shape: give a length for each dimension, "
             "and the lists of varying sizes as shards"
         )
     return tuple([int(size) for size in collapsed if size is not None])
@@ -314,15 +315,15 @@ def _grid(spec: Sequence[Any], shape: tuple[int, ...], zarr_format: int, what: s
     grid = ChunkGrid.from_rectilinear(shape, spec)
     if zarr_format == 2:
         raise ArgumentError(
-            f"{what} of varying sizes need zarr_format=3; Zarr format 2 has only chunks of one shape"
+            f"{what} of varying sizes require zarr_format=3; Zarr format 2 has only chunks of one shape"
         )
     return grid
 
 
 def _collapse(entry: Any, length: int, *, short_end: bool = False) -> int | None:
-    """The one chunk length that a list of lengths comes to; None where it comes to none.
+    """Return the chunk length if all lengths of a list are equal, else None.
 
-    With `short_end`, the last may be shorter where it ends with the array: a grid that grows would change it.
+    With `short_end`, a last length that ends with the array may be shorter. It would change when the array grows.
     """
     if isinstance(entry, int):
         return entry

@@ -1,4 +1,4 @@
-"""The metadata of a new array, from what a user asks for. Nothing is stored here."""
+"""Make the metadata of a new array from its arguments. Nothing is stored here."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from exzarr.errors import ArgumentError
 __all__ = ["DEFAULT_FILL_VALUE", "ArrayOptions", "FilledOptions", "array_metadata"]
 
 VARIABLE_ITEMSIZE = 64
-"""Bytes that an element of variable length counts as, where chunk shapes are chosen."""
+"""Assumed bytes of an element of variable length, for the choice of chunk shapes."""
 
 
 class _Default:
-    """What stands for "the data type's own", where None has a meaning."""
+    """Type of `DEFAULT_FILL_VALUE`. None cannot be the default, because it has a meaning of its own."""
 
     __slots__ = ()
 
@@ -33,11 +33,11 @@ class _Default:
 
 
 DEFAULT_FILL_VALUE: Final = _Default()
-"""Zero, empty, or not-a-time."""
+"""The default fill value of the data type: zero, empty, or not-a-time."""
 
 
 class FilledOptions(TypedDict, total=False):
-    """`ArrayOptions` for what chooses the fill value itself."""
+    """`ArrayOptions` of functions that choose the fill value themselves."""
 
     chunks: ChunksLike
     shards: ShardsLike
@@ -52,7 +52,7 @@ class FilledOptions(TypedDict, total=False):
 
 
 class ArrayOptions(FilledOptions, total=False):
-    """The keywords that everything takes that makes an array; `array_metadata` says what they mean."""
+    """Keywords of all functions that create arrays; see `array_metadata`."""
 
     fill_value: Any
 
@@ -75,41 +75,42 @@ def array_metadata(
     chunk_key_encoding: Any = None,
     dimension_names: Sequence[str | None] | None = None,
 ) -> ArrayMetadata:
-    """The metadata document of a new array.
+    """Make the metadata document of a new array.
 
     Parameters
     ----------
     shape
-        An integer, or one for each dimension.
+        An integer or a sequence of integers.
     dtype
-        See `format.dtypes.from_numpy`: whatever NumPy takes, and Zarr's names.
-    chunks, shards
-        See `creation.layout.chunk_layout`.
-    filters, serializer, compressors
-        See `codecs.parse`. In format 3, ``"auto"`` is zstd with a checksum.
-    checksum
-        See `codecs.checksummed`.
+        Anything that NumPy accepts, or a Zarr name (``"bfloat16"``, ``"string"``).
+    chunks, shards, filters, serializer, compressors, checksum
+        See `create_array`. In format 3, the default codec is zstd with a checksum.
     fill_value
-        What elements are that were never written; by default zero, empty, or not-a-time. None is
-        the same in format 3, and ``null`` (it does not matter) in format 2.
+        Value of elements that were never written. The default is zero, empty, or not-a-time. None is the default in
+        format 3, and ``null`` (no defined value) in format 2.
     order
-        The order of elements inside a chunk. ``"F"`` is a transpose codec in format 3.
+        Order of elements inside a chunk. In format 3, ``"F"`` is a transpose codec.
     zarr_format
         2 or 3.
     attributes
-        A dict of JSON.
+        Attributes of the array: a dict of JSON.
     chunk_key_encoding
-        ``"default"`` (``c/0/1``) or ``"v2"`` (``0.1``), a pair of name and separator, or a dict as in the
-        document. In format 2 always ``"v2"``.
+        ``"default"`` (``c/0/1``), ``"v2"`` (``0.1``), a pair of name and separator, or a dict as in the document.
+        Format 2 has only ``"v2"``.
     dimension_names
-        One (or None) per dimension. Format 2 keeps them in the attribute ``_ARRAY_DIMENSIONS``.
+        A name or None for each dimension. Format 2 keeps them in the attribute ``_ARRAY_DIMENSIONS``.
+
+    Returns
+    -------
+    ArrayMetadata
+        The metadata, for `create_hierarchy`.
 
     Raises
     ------
     ArgumentError
-        Something makes no sense; the message says what, and what would.
+        An argument is invalid. The message says which, and what is valid.
     UnsupportedError
-        A codec or a data type needs something that is not installed.
+        A codec or a data type requires a library that is not installed.
     """
     if zarr_format not in (2, 3):
         raise ArgumentError(f"zarr_format is 2 or 3, not {zarr_format!r}")
@@ -180,13 +181,15 @@ def _v2(
     names: tuple[str | None, ...] | None,
 ) -> ArrayMetadata:
     if serializer is not None and not (isinstance(serializer, str) and serializer == "auto"):
-        raise ArgumentError("serializer is for zarr_format=3; in Zarr format 2 a filter does its work")
+        raise ArgumentError("serializer requires zarr_format=3; in Zarr format 2 use a filter")
     encoding = _key_encoding(chunk_key_encoding, "v2")
     if encoding.name != "v2":
         raise ArgumentError(f"Zarr format 2 has only the chunk key encoding 'v2', not {encoding.name!r}")
     if names is not None:
         if None in names:
-            raise ArgumentError(f"in Zarr format 2 every dimension has a name or none has: {names}")
+            raise ArgumentError(
+                f"dimension_names={names}: in Zarr format 2 either all dimensions have a name or none"
+            )
         attributes[ARRAY_DIMENSIONS] = list(names)
     from exzarr.codecs.parse import v2_codecs
     from exzarr.codecs.pipeline import pipeline_for
@@ -205,7 +208,7 @@ def _v2(
         dimension_names=v2_dimension_names(attributes, len(shape)),
         attributes=attributes,
     )
-    pipeline_for(meta).bind(spec)  # what cannot be encoded is refused before anything is stored
+    pipeline_for(meta).bind(spec)  # raises before anything is stored if the chunks cannot be encoded
     return meta
 
 
@@ -223,7 +226,7 @@ def _dimension_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
     given = (names,) if isinstance(names, str) else tuple(names)
     if len(given) != ndim:
         raise ArgumentError(
-            f"dimension_names={given} has {len(given)} entries, the array {ndim} dimensions; None stands for no name"
+            f"dimension_names={given} has {len(given)} entries, the array {ndim} dimensions; None is no name"
         )
     if any(name is not None and not isinstance(name, str) for name in given):
         raise ArgumentError(f"dimension_names={given}: names are strings, or None")
@@ -231,7 +234,7 @@ def _dimension_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
 
 
 def _key_encoding(given: Any, default: str) -> ChunkKeyEncoding:
-    """`given` in any of its forms; `default` is the name where it is left open."""
+    """Return a chunk key encoding from any of its forms. `default` is its name if `given` has none."""
     if given is None:
         return ChunkKeyEncoding(default, "/" if default == "default" else ".")
     if isinstance(given, ChunkKeyEncoding):
@@ -250,16 +253,16 @@ def _key_encoding(given: Any, default: str) -> ChunkKeyEncoding:
 
 
 def _transposed(filters: Any, ndim: int) -> list[Any]:
-    """`filters` after a codec that turns the chunk round: order="F" as format 3 says it."""
-    turn = CodecConfig("transpose", {"order": [*range(ndim)][::-1]})
+    """Return `filters` after a transpose codec, which is order="F" in format 3."""
+    transpose = CodecConfig("transpose", {"order": [*range(ndim)][::-1]})
     if filters is None or (isinstance(filters, str) and filters == "auto"):
-        return [turn]
+        return [transpose]
     several = isinstance(filters, Sequence) and not isinstance(filters, str)
-    return [turn, *filters] if several else [turn, filters]
+    return [transpose, *filters] if several else [transpose, filters]
 
 
 def _endian(dtype: Any) -> str:
-    """The byte order that a user's dtype names; v3 keeps it in the ``bytes`` codec."""
+    """Return the byte order of a user's data type. Format 3 keeps it in the ``bytes`` codec."""
     if isinstance(dtype, DataType):
         dtype = dtype.dtype
     if not isinstance(dtype, (str, np.dtype)):

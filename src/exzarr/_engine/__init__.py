@@ -1,1 +1,1 @@
-"""Moves chunks between a store and NumPy arrays."""
+"""Move chunks between a store and NumPy arrays."""

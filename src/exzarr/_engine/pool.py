@@ -1,10 +1,11 @@
-"""The process's threads, and how work is handed to them.
+"""The process's thread pool, and how it shares out work.
 
-There is one pool. A read or write makes one `WorkFeed` from its plan and hands it to several
-workers, of which the caller's own thread is one: every worker takes items off the feed in
-batches until none are left. So a plan costs one submission per worker, however many chunks
-it has; a pool that is busy elsewhere slows a caller down but can never block it; and
-nested use (dask threads, a user's own pool) adds no threads.
+There is one pool. A read or write makes one `WorkFeed` from its plan for several workers, and the caller's own thread
+is one of them. Each worker takes batches of items from the feed until it is empty. This has three consequences:
+
+- A plan of any number of chunks costs one submission per worker.
+- A busy pool can slow a caller down but never block it.
+- Nested use (dask threads, a user's own pool) adds no threads.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ __all__ = ["WorkFeed", "in_flight", "run"]
 
 
 def in_flight(store: Store, nbytes: int) -> int:
-    """How many threads to have, where each does one request of `store` at a time and holds `nbytes` for it.
+    """Return the number of threads, if each makes one request to `store` at a time and holds `nbytes` for it.
 
-    ``config.workers``; or as many as the store wants requests in flight, since most of them wait then. Twice as many
-    pieces of `nbytes`, which is what streams hold, stay within ``config.fetch_bytes``.
+    It is ``config.workers``, or as many as the store wants requests in flight, because most threads then wait. Streams
+    hold two pieces of `nbytes` per thread, and all pieces stay within ``config.fetch_bytes``.
     """
     settings = config.get()
-    room = settings.fetch_bytes // max(1, 2 * nbytes)
-    return max(settings.workers, min(store.concurrency, settings.requests, room))
+    fitting = settings.fetch_bytes // max(1, 2 * nbytes)
+    return max(settings.workers, min(store.concurrency, settings.requests, fitting))
 
 
 class WorkFeed:
-    """An iterator that many threads take from, a batch at a time."""
+    """An iterator from which many threads take batches."""
 
     __slots__ = ("_batch", "_items", "_lock")
 
@@ -48,25 +49,25 @@ class WorkFeed:
         self._lock = threading.Lock()
 
     def take(self) -> list[Any]:
-        """The next batch; empty at the end, or once stopped."""
+        """Return the next batch. It is empty at the end, and after `stop`."""
         with self._lock:
             return [*islice(self._items, self._batch)]
 
     def stop(self) -> None:
-        """Let every worker end after the batch it has."""
+        """Make every worker end after its current batch."""
         with self._lock:
             self._items = iter(())
 
 
 def run(work: Callable[[WorkFeed], None], items: Iterator[Any], count: int, workers: int) -> None:
-    """Call ``work(feed)`` in `workers` threads, the caller's among them, over `count` items.
+    """Call ``work(feed)`` over `count` items in `workers` threads, including the caller's.
 
-    The first exception stops the feed and is raised when all workers have returned.
+    The first exception stops the feed and is raised after all workers have returned.
     """
     if workers <= 1 or count <= 1:
         work(WorkFeed(items, 64))
         return
-    # Batches small enough to share out the tail evenly, large enough to take the lock rarely.
+    # Small batches share out the last items evenly. Large batches take the lock rarely.
     feed = WorkFeed(items, min(64, max(1, count // (workers * 8))))
     futures: list[Future[None]] = []
     try:
@@ -86,12 +87,12 @@ def _submit(
     work: Callable[[WorkFeed], None],
     feed: WorkFeed,
 ) -> None:
-    """Have `work` done by `count` more threads, each with the caller's context (`exzarr.config.override`)."""
+    """Submit `work` to `count` threads, each with the caller's context (`exzarr.config.override`)."""
     try:
-        # One by one: what was submitted before an exception must be waited for.
+        # Add each future immediately: the caller must wait for those submitted before an exception.
         futures.extend(threads.submit(copy_context().run, _guarded, work, feed) for _ in range(count))
     except RuntimeError:
-        pass  # the interpreter is ending and starts no more threads: the caller's own will do
+        pass  # the interpreter is ending and starts no threads: the caller's thread does all the work
 
 
 def _guarded(work: Callable[[WorkFeed], None], feed: WorkFeed) -> None:
@@ -108,7 +109,7 @@ _guard = threading.Lock()
 
 
 def _pool(size: int) -> ThreadPoolExecutor:
-    """The one pool, with at least `size` threads."""
+    """Return the pool, with at least `size` threads."""
     global _executor, _size
     executor = _executor
     if executor is not None and _size >= size:
@@ -117,13 +118,13 @@ def _pool(size: int) -> ThreadPoolExecutor:
 
     with _guard:
         if _executor is None or _size < size:
-            # Who has the smaller one may still submit to it; its threads end when the last one lets go of it.
+            # Other callers may still use the smaller pool. Its threads end with the last reference to it.
             _executor, _size = ThreadPoolExecutor(size, thread_name_prefix="exzarr"), size
         return _executor
 
 
 def _forget() -> None:
-    """After a fork, the child has none of the parent's threads: start anew."""
+    """Discard the pool after a fork, because the child has none of the parent's threads."""
     global _executor, _size, _guard
     _executor, _size, _guard = None, 0, threading.Lock()
 

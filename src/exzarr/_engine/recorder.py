@@ -1,14 +1,14 @@
 """Measure one read or write chunk by chunk, and emit an event for each chunk.
 
-A read or write has one `ChunkRecorder` while a hook is registered, and none otherwise. Each thread that works
-for it has a `WorkerTimer`. The recorder is told what it needs by name:
+A read or write has one `ChunkRecorder` while a hook is registered, and none otherwise. Each of its worker threads has
+a `WorkerTimer`. The recorder gets its data from three sources:
 
-- the instrumented store tells it the key, bytes and seconds of each request;
-- timed pipelines (`ChunkRecorder.timed`) tell it the bytes and seconds of each call;
-- the engine's loops tell it, once per run or batch, which chunks these calls are about.
+- the instrumented store reports the key, bytes and seconds of each request;
+- timed pipelines (`ChunkRecorder.timed`) report the bytes and seconds of each call;
+- the engine's loops report, once per run or batch, the chunks of these calls.
 
-The time between two such calls is the engine's own work and is reported as copying. Therefore the phases of
-a thread add up to the time it spent. Design note 008 explains the choice.
+The time between two such calls is the engine's own work and is reported as copying. Therefore the phases of a thread
+add up to its total time. Design note 008 explains the choice.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class WorkerTimer:
     fetching
         Seconds of requests that are not yet assigned to a chunk, by key.
     in_codec
-        The thread is inside of `ChunkRecorder.coded`.
+        The thread is inside `ChunkRecorder.coded`.
     chunks
-        Chunks that were read and may still be on their way to the result.
+        Chunks that were read but may not be in the result yet.
     where
-        Returns the key, and the number of the inner chunk, that the next codec call is about.
+        Function that returns the chunk of the next codec call: its key, and the number of the inner chunk.
     """
 
     __slots__ = (
@@ -103,19 +103,19 @@ class WorkerTimer:
     # -- the clock -----------------------------------------------------------------
 
     def lap(self) -> float:
-        """Return the seconds since the last call of a method of the clock."""
+        """Return the seconds since the last call of one of the clock's methods."""
         last, self._last = self._last, perf_counter()
         return self._last - last
 
     def own(self) -> None:
-        """Count the time since the last call as the engine's own, or as the codecs' inside a call of one."""
+        """Count the time since the last call as copying, or as coding inside `ChunkRecorder.coded`."""
         if self.in_codec:
             self.coding += self.lap()
         else:
             self.copying += self.lap()
 
     def resume(self) -> None:
-        """Count the time since the last call to nothing."""
+        """Discard the time since the last call."""
         self._last = perf_counter()
 
     def waited(self) -> None:
@@ -125,16 +125,16 @@ class WorkerTimer:
     # -- which chunk ---------------------------------------------------------------
 
     def at(self, key: str, number: int | None = None) -> None:
-        """The next codec calls are about this chunk."""
+        """Set the chunk of the next codec calls."""
         self._key, self._number = key, number
 
     def _here(self) -> tuple[str, int | None]:
         return self._key, self._number
 
     def each(self, labels: Iterable[Label], items: Iterable[T], shard: str | None = None) -> Iterator[T]:
-        """Yield `items`, each of which is about the chunk of the same place in `labels`.
+        """Yield `items`, and set the chunk of each from `labels`.
 
-        `labels` are keys; or, with the key of a `shard`, numbers of its inner chunks.
+        `labels` are keys, or the numbers of inner chunks if `shard` is the key of a shard.
         """
         for label, item in zip(labels, items, strict=False):
             if shard is None:
@@ -148,30 +148,30 @@ class WorkerTimer:
     def read(
         self, labels: Iterable[Label], sizes: Iterable[int], nbytes: int, shard: str | None = None
     ) -> None:
-        """Record chunks of `nbytes` bytes in memory that were decoded by one call, or needed no decoding.
+        """Record decoded chunks of `nbytes` bytes that were decoded by one call, or required no decoding.
 
         Parameters
         ----------
         labels, shard
             See `each`.
         sizes
-            Bytes read of each.
+            Bytes read of each chunk.
         """
         for label, size in zip(labels, sizes, strict=False):
             key, number = (label, None) if shard is None else (shard, label)
             self.add(ChunkRecord(key, number, True, size, nbytes))
 
     def read_raw(self, keys: Iterable[str], sizes: Iterable[int], lengths: Iterable[int]) -> None:
-        """Record chunks of which `lengths` bytes were read to where they belong, as far as `sizes` has so many.
+        """Record raw chunks of which `lengths` bytes were read into the result.
 
-        Shorter ones are read again.
+        Skip chunks whose size in `sizes` is smaller, because they are read again.
         """
         for key, size, length in zip(keys, sizes, lengths, strict=False):
             if size >= length:
                 self.add(ChunkRecord(key, None, True, length, length))
 
     def reading_raw(self, read_into: Callable[..., int]) -> Callable[..., int]:
-        """`Store.read_into`, each call of which reads what is wanted of a raw chunk."""
+        """Return a `Store.read_into` that records each call as a read of a raw chunk."""
 
         def read(key: str, buffer: memoryview, start: int = 0) -> int:
             got = read_into(key, buffer, start)
@@ -189,14 +189,17 @@ class WorkerTimer:
         nbytes: int,
         shard: str | None = None,
     ) -> Iterable[T]:
-        """`items`, for a loop that decodes chunks of `sizes` bytes one by one, unless all were `found` decoded."""
+        """Return `items` for a loop that decodes chunks of `sizes` bytes one by one.
+
+        If `found` is not None, the chunks are already decoded: record them now.
+        """
         if found is None:
             return self.each(labels, items, shard)
         self.read(labels, sizes, nbytes, shard)
         return items
 
     def add(self, chunk: ChunkRecord) -> None:
-        """Record a chunk whose elements are available, and are about to be copied."""
+        """Record a chunk whose elements are available but not copied yet."""
         chunk.at = now()
         known = self.chunks.setdefault((chunk.key, chunk.number), chunk)
         if known is not chunk:  # it was read twice
@@ -204,18 +207,18 @@ class WorkerTimer:
 
 
 class ChunkRecorder:
-    """The measurements of one read or write.
+    """Measurements of one read or write.
 
     Parameters
     ----------
     hooks
-        The hooks that get the events.
+        The hooks that receive the events.
     source
         The array, not instrumented.
     locate
-        Returns the index of a chunk from its key and number, for the events.
+        Function that returns the index of a chunk from its key and number, for the events.
     writing
-        True for a write, which also reads the chunks that it changes in part.
+        True for a write. It also reads partial chunks.
     """
 
     def __init__(self, hooks: telemetry.Hooks, source: ChunkSource, locate: Locate, *, writing: bool) -> None:
@@ -232,7 +235,7 @@ class ChunkRecorder:
         """Chunks that are encoded and not yet stored, by key."""
 
     def timer(self) -> WorkerTimer:
-        """The timer of this thread."""
+        """Return the timer of this thread."""
         found: WorkerTimer | None = getattr(self._local, "timer", None)
         if found is None:
             found = self._local.timer = WorkerTimer()
@@ -242,16 +245,16 @@ class ChunkRecorder:
     # -- workers -------------------------------------------------------------------
 
     def work(self, job: Callable[[Any], None], feed: Any) -> None:
-        """Call ``job(feed)`` in a worker, and count the time it takes to get items as waiting."""
+        """Call ``job(feed)`` in a worker. Count the time to take items as waiting."""
         self.timer().resume()
         job(self.waiting_for(feed))
 
     def waiting_for(self, feed: Any) -> TimedFeed:
-        """`feed`, a `WorkFeed` or what has its methods; taking items from it counts as waiting."""
+        """Return `feed`, a `WorkFeed` or `RequestWindow`, wrapped so that taking items counts as waiting."""
         return TimedFeed(feed, self)
 
     def finish(self) -> None:
-        """Emit what is left. All workers have returned."""
+        """Emit the remaining events, after all workers have returned."""
         for timer in self._timers:
             self.settle(timer)
 
@@ -260,7 +263,7 @@ class ChunkRecorder:
     def requesting(self, key: str) -> None:
         timer = self.timer()
         if in_request():
-            timer.resume()  # between two requests, such a thread is idle
+            timer.resume()  # request threads are idle between two requests
         else:
             timer.own()
         if not self.writing:
@@ -287,13 +290,13 @@ class ChunkRecorder:
         timer = self.timer()
         timer.waiting += waited
         timer.resume()
-        self._encoded.pop(key, None)  # this may be another attempt
+        self._encoded.pop(key, None)  # discard an earlier attempt
 
     def updated(self, key: str) -> None:
         self.timer().own()
 
     def _stored(self, timer: WorkerTimer, kind: RequestKind, key: str, seconds: float) -> None:
-        """The chunks that were encoded for `key` are in the store, or it was deleted."""
+        """Emit the chunks encoded for `key`, which were stored or deleted."""
         chunks = self._encoded.pop(key, [])
         if kind == "delete":
             self._settle_old(timer)
@@ -316,16 +319,16 @@ class ChunkRecorder:
     # -- codecs ----------------------------------------------------------------------
 
     def timed(self, pipeline: BoundPipeline) -> BoundPipeline:
-        """A copy of `pipeline` whose calls are measured."""
+        """Return a copy of `pipeline` whose calls are measured."""
         nbytes = pipeline.spec.nbytes
-        told = copy(pipeline)
-        told.decode = self._decoding(pipeline.decode, nbytes)
-        told.decode_into = self._decoding(pipeline.decode_into, nbytes)
-        told.decode_bytes = self._decoding(pipeline.decode_bytes, nbytes)
+        timed = copy(pipeline)
+        timed.decode = self._decoding(pipeline.decode, nbytes)
+        timed.decode_into = self._decoding(pipeline.decode_into, nbytes)
+        timed.decode_bytes = self._decoding(pipeline.decode_bytes, nbytes)
         if (decode_each := pipeline.decode_each) is not None:
-            told.decode_each = lambda datas: self.coded(decode_each, datas)
-        told.encode = self._encoding(pipeline.encode, nbytes)
-        return told
+            timed.decode_each = lambda datas: self.coded(decode_each, datas)
+        timed.encode = self._encoding(pipeline.encode, nbytes)
+        return timed
 
     def _decoding(self, call: Callable[..., T], nbytes: int) -> Callable[..., T]:
         def decode(data: Buffer, *out: AnyArray) -> T:
@@ -363,7 +366,7 @@ class ChunkRecorder:
         return encode
 
     def coded(self, call: Callable[..., T], *args: Any) -> T:
-        """Return ``call(*args)``. Its time, except for requests in it, counts as decoding."""
+        """Return ``call(*args)``. Count its time, except its requests, as decoding."""
         timer = self.timer()
         timer.own()
         timer.in_codec = True
@@ -376,19 +379,19 @@ class ChunkRecorder:
     # -- events ----------------------------------------------------------------------
 
     def absent(self, key: str, number: int | None = None) -> None:
-        """A chunk is not stored, and the fill value stands for it."""
+        """Record a missing chunk, which reads as the fill value."""
         timer = self.timer()
         timer.own()
         timer.add(ChunkRecord(key, number, False, 0, 0))
         timer.resume()
 
     def hit(self, cache: str, key: str, nbytes: int) -> None:
-        """A cache had what would have been read."""
+        """Record a cache hit."""
         telemetry.emit(CacheHit(cache, key, nbytes, self._names["store"], self._names["array"]), self.hooks)
         self.timer().resume()
 
     def settle(self, timer: WorkerTimer) -> None:
-        """Emit the chunks that were read and have been copied; share out the time they have in common."""
+        """Emit the chunks that were read and copied, and share out their common time."""
         chunks = [*timer.chunks.values()]
         if not chunks:
             return
@@ -422,7 +425,7 @@ class ChunkRecorder:
         timer.resume()
 
     def _settle_old(self, timer: WorkerTimer) -> None:
-        """Emit the chunks that a write has read. Copying them belongs to the chunk that is written."""
+        """Emit the chunks that a write has read. The time to copy them belongs to the written chunk."""
         waiting, copying = timer.waiting, timer.copying
         timer.waiting = timer.copying = 0.0
         self.settle(timer)
@@ -457,7 +460,7 @@ class TimedFeed:
         self._recorder = recorder
 
     def take(self) -> Any:
-        """See `WorkFeed.take`. What was taken before has been dealt with."""
+        """Take items; see `WorkFeed.take`. The items taken before are finished."""
         timer = self._recorder.timer()
         timer.own()
         if not self._recorder.writing:

@@ -1,4 +1,4 @@
-"""Run a read or write while a hook is registered: the same loops, on a source that has a recorder."""
+"""Run a read or write while a hook is registered, with the same loops on a source that has a recorder."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def recorded(
 ) -> None:
     """Call ``do(source, plan, work, **options)`` and emit its events to the registered hooks."""
     hooks = telemetry.hooks()
-    told, recorder = recorded_source(source, hooks, writing=event is SelectionWritten)
+    instrumented, recorder = recorded_source(source, hooks, writing=event is SelectionWritten)
     field = options.get("field")
     element = source.dtype if field is None else source.dtype[field]
     # Not the bytes of `work`: it may be larger, and its values may have another data type.
     nbytes = math.prod(plan.work_shape) * element.itemsize
     with selection(recorder, event, plan.chunks, nbytes):
         try:
-            do(told, plan, work, **options)
+            do(instrumented, plan, work, **options)
         finally:
             recorder.finish()
 
@@ -50,7 +50,7 @@ def recorded(
 def recorded_source(
     source: ChunkSource, hooks: telemetry.Hooks, *, writing: bool
 ) -> tuple[ChunkSource, ChunkRecorder]:
-    """`source` with an instrumented store and timed pipelines, and the recorder that these tell."""
+    """Return `source` with an instrumented store and timed pipelines, and the recorder to which these report."""
     recorder = ChunkRecorder(hooks, source, Locator.of(source), writing=writing)
     store = source.store
     while isinstance(store, InstrumentedStore):  # its requests would be reported twice
@@ -59,7 +59,7 @@ def recorded_source(
 
 
 class Outcome:
-    """How a selection ended. `failure` is set where it ends in errors that are not raised."""
+    """Result of a selection. `failure` is set if it ends with an error that is not raised."""
 
     failure: BaseException | None = None
 
@@ -83,7 +83,7 @@ def selection(recorder: ChunkRecorder, event: SelectionEvent, chunks: int, nbyte
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Chunk indexes from keys, for events: small, and picklable.
+    """Function that returns chunk indexes from keys, for events. It is small and picklable.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Locator:
 
     @classmethod
     def of(cls, source: ChunkSource) -> Locator:
-        """The locator of an array."""
+        """Return the locator of an array."""
         inner = source.unit.spec.shape if source.sharded else None
         return cls(source._prefix, source._encoding, tuple(source.dims), inner)
 

@@ -1,8 +1,7 @@
-"""A worker's scratch: the chunks of one run, moved to or from the work array by one assignment.
+"""A worker's buffer for the chunks of one run, which one assignment moves to or from the work array.
 
-Neighbours along the last dimension are decoded into the slots of a `RunBuffer` and moved together:
-rows of the work array are then written in long pieces, where chunk after chunk would write
-each row in many small ones. The same holds the other way round, for chunks to be encoded.
+Chunks that are neighbours along the last dimension are decoded into the slots of a `RunBuffer` and moved together. Rows
+of the work array are then written in long pieces instead of one small piece per chunk. Writes do the reverse.
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ __all__ = [
 AnyArray = npt.NDArray[Any]
 
 RUN_NBYTES = 4 * 1024 * 1024
-"""Decoded bytes that are moved together, at most: a row of chunks, if it may be."""
+"""Maximum decoded bytes that are moved together: preferably a whole row of chunks."""
 
 ALL_RUNS_NBYTES = 8 * 1024 * 1024
-"""What the workers of one read share for that: it bounds their memory."""
+"""Maximum decoded bytes in the run buffers of all workers of one read. It bounds their memory."""
 
 HUGE_NBYTES = 1 << 28
-"""Above this size, no memory is made for a chunk before its codecs have seen that there is one."""
+"""Above this size, memory for a chunk is only allocated after its codecs have checked its data."""
 
 LARGE_NBYTES = 64 * 1024
-"""From this size on, chunks are decoded into kept memory: fresh memory costs page faults."""
+"""From this size on, chunks are decoded into reused memory; new memory causes page faults."""
 
 
 class RunBuffer:
-    """Room for chunks of one shape, one behind the other; grows to the longest run it has seen.
+    """Contiguous memory for chunks of one shape. It grows to the longest run.
 
     Attributes
     ----------
     chunks
         The slots, as arrays of the chunk's shape.
     buffers
-        Their memory: the thread's scratch, or, with ``kept=False``, new memory for each `take`.
+        Their memory: the thread's scratch memory, or, with ``kept=False``, new memory for each `take`.
     """
 
     __slots__ = (
@@ -78,7 +77,7 @@ class RunBuffer:
         self.buffers: list[memoryview] = []
 
     def reserve(self, slots: int) -> list[AnyArray]:
-        """Make room for `slots` chunks, and return them; where there was less, what was there is lost."""
+        """Return at least `slots` chunks. Growing the buffer discards its content."""
         if slots <= len(self.chunks):
             return self.chunks
         nbytes = self._spec.nbytes
@@ -90,14 +89,14 @@ class RunBuffer:
         return self.chunks
 
     def lay(self, slots: int, memory: memoryview) -> None:
-        """Have the slots in `memory`, where somebody else put `slots` chunks already."""
+        """Use `memory`, which already holds `slots` chunks, as the slots."""
         spec = self._spec
         self._all: AnyArray = np.ndarray((slots, *spec.shape), spec.dtype, memory)
-        # Every row of a chunk as one element, slots last: as they lie in the work array.
+        # Each row of a chunk is one element, and slots are the last dimension, as in the work array.
         self._rows = np.ndarray((slots, *spec.shape[:-1]), self._row, memory).transpose(self._last)
 
     def move(self, slots: int, chunk_index: Any, work: AnyArray, work_index: Any) -> None:
-        """Assign the first `slots` chunks to where they belong in `work`."""
+        """Assign the first `slots` chunks to `work[work_index]`."""
         if not self._sliced:
             chunk = self._all[0, ...]
             if self._permutation is not None:
@@ -108,18 +107,18 @@ class RunBuffer:
         spec = self._spec
         same = target.dtype == spec.dtype and target.strides[-1] == spec.dtype.itemsize
         if same and target.shape[-1] == slots * spec.shape[-1]:
-            # Whole rows, each copied at once: NumPy's loop over elements would cost more than the copy.
+            # Copy whole rows as single elements: NumPy's loop over elements would cost more than the copy.
             target.view(self._row)[...] = self._rows[(*chunk_index[:-1], slice(0, slots))]
         elif slots == 1:
             target[...] = self._all[0, ...][chunk_index]
         else:
             *shape, length = target.shape
-            # Splitting a dimension never copies: slot i is the i-th piece of every row.
+            # Splitting a dimension makes a view: slot i is the i-th piece of every row.
             pieces = target.reshape(*shape, slots, length // slots)
             pieces[...] = np.moveaxis(self._all[(slice(0, slots), *chunk_index)], 0, -2)
 
     def take(self, slots: int, work: AnyArray, work_index: Any) -> list[AnyArray]:
-        """The reverse: fill the first `slots` chunks, whole ones, from where they lie in `work`; returns them."""
+        """Fill the first `slots` chunks from `work[work_index]`, and return them. All are whole chunks."""
         if not self._kept:
             self.chunks = []
         chunks = self.reserve(slots)
@@ -134,17 +133,17 @@ class RunBuffer:
 
 
 def slots_for(spec: ChunkSpec) -> int:
-    """How many neighbouring chunks of `spec` to move together; 0 where a stack can't hold them."""
+    """Return how many neighboring chunks of `spec` to move together; 0 if a run buffer cannot hold them."""
     if spec.data_type.variable_length or not spec.nbytes:
         return 0
     return max(1, min(RUN_NBYTES, ALL_RUNS_NBYTES // config.get().workers) // spec.nbytes)
 
 
 def neighbours(items: Sequence[Any], first: int, most: int, width: int) -> int:
-    """How many of `items`, from `first` on, are whole neighbours along the last dimension.
+    """Count the `items` from `first` on that are whole neighbors along the last dimension, up to `most`.
 
-    Items are ``(start, length, number, chunk_index, work_index)`` of inner chunks, `width` their
-    length along that dimension.
+    Items are ``(start, length, number, chunk_index, work_index)`` of inner chunks. `width` is their length along that
+    dimension.
     """
     _, _, number, chunk_index, work_index = items[first]
     if not _whole(chunk_index[-1], width):
@@ -165,9 +164,9 @@ def neighbours(items: Sequence[Any], first: int, most: int, width: int) -> int:
 
 
 def neighbours_to_write(items: Sequence[Any], first: int, most: int, shape: tuple[int, ...]) -> int:
-    """How many of `items`, from `first` on, are whole chunks of `shape` that lie side by side.
+    """Count the `items` from `first` on that are neighboring whole chunks of `shape`, up to `most`.
 
-    Items are ``(label, chunk_index, work_index, covers)``; all indexes are slices.
+    Items are ``(label, chunk_index, work_index, covers)``. All indexes are slices.
     """
     _, _, index, covers = items[first]
     if not covers or [here.stop - here.start for here in index] != [*shape]:
@@ -185,7 +184,7 @@ def neighbours_to_write(items: Sequence[Any], first: int, most: int, shape: tupl
 
 
 def joined(first: Any, last: Any) -> Any:
-    """The index in the work array of neighbours, from that of the first and the last one."""
+    """Return the index of a run in the work array, from the indexes of its first and last chunk."""
     return (*first[:-1], slice(first[-1].start, last[-1].stop))
 
 

@@ -1,7 +1,7 @@
-"""Shards as the engine sees them: where in a value each inner chunk lies.
+"""Shards as the engine sees them: the position of each inner chunk in a stored value.
 
-The codec itself (`codecs.sharding`) turns whole shards into arrays and back. Reading one
-inner chunk needs less: the shard's index, kept here between reads, and one range.
+The codec (`codecs.sharding`) converts between whole shards and arrays. To read one inner chunk, the engine requires
+only the shard's index, which is cached here between reads, and one range.
 Specification: https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
 """
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["ShardLayout", "split_shards"]
 
 Index = tuple[memoryview, memoryview]
-"""Start and length in bytes of each inner chunk; the length is -1 where it is not stored."""
+"""Start and length in bytes of each inner chunk. The length of a missing inner chunk is -1."""
 
 
 class _IndexCache:
-    """Shard indexes by key, with the version of their shards. Bounded by the setting ``shard_index_cache``."""
+    """Cache of shard indexes by key, with the version of each shard. The setting ``shard_index_cache`` bounds it."""
 
     __slots__ = ("_cost", "_entries", "get", "lock", "nbytes")
 
@@ -49,7 +49,7 @@ class _IndexCache:
         return len(self._entries)
 
     def add(self, key: str, version: Hashable, index: Index) -> None:
-        # Never wait for the lock: a fork may have copied it while another thread of the parent held it.
+        # Never wait for the lock: a fork may have copied it while another thread of the parent process held it.
         if not self.lock.acquire(blocking=False):
             return
         try:
@@ -70,7 +70,7 @@ class _IndexCache:
 
 
 class ShardLayout:
-    """How shards of one shape are built, and a bounded cache of their indexes.
+    """Layout of shards of one shape, and a bounded cache of their indexes.
 
     Attributes
     ----------
@@ -79,18 +79,18 @@ class ShardLayout:
     shape, counts
         Shape of the shard in elements, and in inner chunks.
     dims, labels
-        The shard's grid of inner chunks, for `plan.within`; a label is what a coordinate
-        adds to the inner chunk's number.
+        The shard's grid of inner chunks, for `plan.within`. A label is the number that a coordinate adds to the inner
+        chunk's number.
     strides
-        By how much an inner chunk's number grows with each of its coordinates in the shard.
+        The difference of an inner chunk's number for each of its coordinates in the shard.
     inner
         The bound pipeline of an inner chunk.
     width
-        Its length along the last dimension.
+        Length of an inner chunk along the last dimension.
     coming
-        Indexes that somebody is fetching, by key: who wants one, too, waits for it.
+        Index requests in progress, by key. Other readers of the same index wait for them.
     recorder
-        Told of cached indexes while a hook is registered; else None.
+        Records cache hits while a hook is registered; else None.
     """
 
     __slots__ = (
@@ -122,14 +122,14 @@ class ShardLayout:
         self.recorder: ChunkRecorder | None = None
 
     def recorded(self, recorder: ChunkRecorder) -> ShardLayout:
-        """The same layout, with the same cache, whose codecs tell `recorder`."""
-        told = copy(self)
-        told.recorder = recorder
-        told.inner = recorder.timed(self.inner)
-        return told
+        """Return a layout with the same cache whose codecs report to `recorder`."""
+        new = copy(self)
+        new.recorder = recorder
+        new.inner = recorder.timed(self.inner)
+        return new
 
     def index(self, key: str, value: ValueReader) -> Index:
-        """The index of the shard at `key`; from the cache while `value.version` is the same."""
+        """Return the index of the shard at `key`, from the cache if `value.version` has not changed."""
         version, recorder = value.version, self.recorder
         found = self._cache.get(key)
         if found is not None and found[0] == version and version is not None:
@@ -142,15 +142,15 @@ class ShardLayout:
         return index
 
     def known(self, key: str) -> tuple[Hashable, Index] | None:
-        """Version and index of the shard at `key`, as they were when it was last read."""
+        """Return the cached version and index of the shard at `key`."""
         return self._cache.get(key)
 
     def forget(self, key: str) -> None:
-        """The shard at `key` has been replaced."""
+        """Remove the shard at `key` from the cache, because it was replaced."""
         self._cache.drop(key)
 
     def read_index(self, value: ValueReader) -> Index:
-        """The index that a shard has now. It is not remembered."""
+        """Read the current index of a shard. It is not added to the cache."""
         size = self.shards.index_size
         if value.size < size:
             raise CodecError(
@@ -162,13 +162,13 @@ class ShardLayout:
         table = self.shards.decode_index(data, value.size)
         starts, lengths = table[:, 0], table[:, 1]
         absent = (starts == MISSING) & (lengths == MISSING)
-        # Both fit: `decode_index` has seen to it that no entry goes past the shard's end.
+        # Both fit: `decode_index` has checked that no entry ends after the shard.
         where, long = starts.astype(np.int64), lengths.astype(np.int64)
         long[absent] = -1
         return memoryview(where), memoryview(long)
 
     def corrupt(self, source: ChunkSource, key: str, number: int, reason: object) -> ChunkCorruptError:
-        """The error for inner chunk `number`, or for the shard as a whole where `number` is -1."""
+        """Return the error for inner chunk `number`, or for the whole shard if `number` is -1."""
         shard = source.index(key)
         if number < 0:
             return ChunkCorruptError(source.path, shard, key, f"shard {shard}: {reason}")
@@ -176,7 +176,7 @@ class ShardLayout:
         return ChunkCorruptError(source.path, index, key, f"inner chunk {number} of shard {shard}: {reason}")
 
     def absent(self, source: ChunkSource, key: str, number: int) -> Any:
-        """What stands for an inner chunk that is not stored."""
+        """Return the fill value for a missing inner chunk, or raise ChunkMissingError; see `ChunkSource.absent`."""
         try:
             return source.absent(key, number)
         except ChunkMissingError as error:
@@ -185,7 +185,7 @@ class ShardLayout:
             raise ChunkMissingError(source.path, index, key, reason) from None
 
     def index_at(self, source: ChunkSource, key: str, number: int) -> tuple[int, ...]:
-        """The index of an inner chunk of the shard at `key` among all inner chunks of the array."""
+        """Return the index of an inner chunk of the shard at `key` in the array's grid of inner chunks."""
         corner = [dim.offset(i) for dim, i in zip(source.dims, source.index(key), strict=True)]
         local = np.unravel_index(number, self.counts) if self.counts else ()
         return tuple(
@@ -196,7 +196,7 @@ class ShardLayout:
 def split_shards(
     items: Iterator[Any], shards: int, layout: ShardLayout, workers: int
 ) -> tuple[Iterator[Any], int]:
-    """Cut the items of few shards along inner chunks, so that every worker has something to do."""
+    """Divide the items of few shards along inner chunks, so that every worker has work."""
     pieces = -(-2 * workers // max(1, shards))
     if pieces < 2:
         return items, shards

@@ -1,8 +1,7 @@
-"""What the engine knows of one array: bound once, then only read.
+"""An array as the engine sees it, prepared once for all reads and writes.
 
-A `ChunkSource` joins a store, a path, and a metadata document into the things a read or
-write needs for every chunk: how to make its key, how to decode it, what stands for it where
-it is absent. It is made anew when the metadata changes (resize).
+A `ChunkSource` combines a store, a path, and a metadata document. For every chunk it has the key, the codecs, and the
+value of a missing chunk. A change of the metadata, such as a resize, requires a new source.
 """
 
 from __future__ import annotations
@@ -32,24 +31,24 @@ __all__ = ["ChunkSource", "open_source"]
 
 
 CHUNK_LOAD = 4096
-"""What a chunk costs however small it is, in bytes of a compressed chunk that could be decoded instead."""
+"""Fixed cost of a chunk of any size, in bytes of a compressed chunk that could be decoded in the same time."""
 
 VARIABLE_ROOM = 64 * 1024
-"""Where the size of a chunk is anyone's guess, larger ones cost another look at the store."""
+"""Buffer size for chunks of unknown size. Larger chunks cost a second request to the store."""
 
 MAX_ROOM = 64 * 1024 * 1024
-"""No metadata document makes a buffer larger than this; only chunks that are there do."""
+"""Maximum buffer size that metadata can cause. Only existing chunks cause larger buffers."""
 
 LIGHT_NBYTES = 48 * 1024
-"""Up to this size, chunks of quick codecs are not worth several threads (up to a sixth of it, any chunks).
+"""Up to this size, chunks of quick codecs are read by one thread. For other codecs the limit is a sixth of it.
 
-Each system call and each codec lets go of the interpreter lock and has to win it back; where they
-are this short, threads would mostly wait for one another.
+Each system call and each codec releases the interpreter lock and must acquire it again. With such short calls, threads
+would mostly wait for each other.
 """
 
 
 MOST_BOUND = 32
-"""Of so many arrays the bound pipelines are kept, for when they come again with another shape."""
+"""Number of arrays whose bound pipelines are kept, to reuse them after a resize."""
 
 
 class ChunkSource:
@@ -58,35 +57,34 @@ class ChunkSource:
     Attributes
     ----------
     store, path
-        Where the array is; `path` is ``""`` for a root array.
+        The array's store, and its path in it (``""`` for a root array).
     shape, dims
         The array's shape and its chunk grid's dimensions.
     fill
-        What absent chunks read as.
+        The value of missing chunks.
     missing_error
-        Absent chunks are errors instead.
+        Missing chunks raise an error instead.
     pipeline
-        For a regular grid, the bound pipeline of all chunks; None for others (`pipeline_at`).
+        The bound pipeline of all chunks of a regular grid; None for other grids (use `pipeline_at`).
     layout
-        Where chunks are shards, how they are built (regular grids; else `layout_at`).
+        The layout of all shards of a regular grid; None for other grids (use `layout_at`), and without shards.
     sharded
         Chunks are shards whose inner chunks can be read one by one.
     nbytes
-        Bytes of a decoded chunk (inner chunk, where there are shards); of the largest, in
-        a grid that is not regular.
+        Bytes of a decoded chunk, or inner chunk if there are shards. In a grid that is not regular, of the largest.
     room
-        Bytes of a buffer that encoded chunks normally fit in.
+        Bytes of a buffer for an encoded chunk. Few chunks are larger.
     slots
-        How many neighbouring chunks are worth moving together (`engine.stack`).
+        How many neighboring chunks to move together (`run_buffer`).
     unit
-        The bound pipeline of a chunk (inner chunk, where there are shards); of the largest, in a grid
-        that is not regular.
+        The bound pipeline of a chunk, or inner chunk if there are shards. In a grid that is not regular, of the
+        largest.
     load
-        What reading one chunk costs, in bytes of a compressed chunk.
+        The cost of reading one chunk, in bytes of a compressed chunk.
     light, light_to_write
-        Decoding, or encoding, a chunk takes hardly longer than the calls around it.
+        Decoding, or encoding, a chunk hardly takes longer than the calls around it. One thread does it.
     recorder
-        Told of each chunk while a hook is registered (`engine.recording`); else None.
+        Measures each chunk while a hook is registered (`recording`); else None.
     """
 
     __slots__ = (
@@ -162,25 +160,25 @@ class ChunkSource:
     # -- keys ------------------------------------------------------------------------
 
     def key(self, index: tuple[int, ...]) -> str:
-        """The store key of the chunk (or shard) at `index`."""
+        """Return the store key of the chunk (or shard) at `index`."""
         return self._prefix + self._encoding.encode(index)
 
     def index(self, key: str) -> tuple[int, ...]:
-        """The chunk index of a key that `labels` and `join` made."""
+        """Return the chunk index of a key that `labels` and `join` made."""
         return self._encoding.decode(key[len(self._prefix) :], len(self.shape)) or ()
 
     # -- chunks ----------------------------------------------------------------------
 
     def pipeline_at(self, key: str) -> BoundPipeline:
-        """The bound pipeline of the chunk at `key`."""
+        """Return the bound pipeline of the chunk at `key`."""
         return self.pipeline or self._bind(self.grid.chunk_shape_at(self.index(key)))
 
     def layout_at(self, key: str) -> ShardLayout:
-        """The layout of the shard at `key`."""
+        """Return the layout of the shard at `key`."""
         return self.layout or self._layout_for(self.grid.chunk_shape_at(self.index(key)))
 
     def extents_at(self, key: str, layout: ShardLayout) -> list[int]:
-        """How much of the shard at `key` lies inside the array, in elements."""
+        """Return the shape of the part of the shard at `key` that is inside the array."""
         corner = [dim.offset(i) for dim, i in zip(self.dims, self.index(key), strict=True)]
         return [min(size, n - at) for size, n, at in zip(layout.shape, self.shape, corner, strict=True)]
 
@@ -209,26 +207,26 @@ class ChunkSource:
     # -- walking ---------------------------------------------------------------------
 
     def items(self, plan: Plan, *, covers: bool = False) -> Any:
-        """``(key, chunk index, work index[, covers])`` for every chunk of a plan."""
+        """Iterate over ``(key, chunk index, work index[, covers])`` for every chunk of a plan."""
         return plan.walk(self.labels, self.join, covers=covers)
 
     def runs(self, plan: Plan, most: int) -> Any:
-        """``(keys, chunk index, work index)``: like `items`, up to `most` neighbours together."""
+        """Iterate over ``(keys, chunk index, work index)``: like `items`, with up to `most` neighbors together."""
         return plan.runs(self.labels, self.join, most)
 
     def recorded(self, recorder: ChunkRecorder, store: Store) -> ChunkSource:
-        """The same array read through `store`, with codecs that tell `recorder`."""
-        told = copy(self)
-        told.recorder, told.store = recorder, store
-        told._bound, told._layouts = {}, {}
-        told.layout = self.layout and told._layout_for(self.layout.shape)
-        told.pipeline = self.pipeline and told._bind(self.pipeline.spec.shape)
-        inner = told.layout.inner if told.layout is not None else told.pipeline
-        told.unit = inner or recorder.timed(self.unit)
-        return told
+        """Return a source of the same array that reads through `store` and whose codecs report to `recorder`."""
+        new = copy(self)
+        new.recorder, new.store = recorder, store
+        new._bound, new._layouts = {}, {}
+        new.layout = self.layout and new._layout_for(self.layout.shape)
+        new.pipeline = self.pipeline and new._bind(self.pipeline.spec.shape)
+        inner = new.layout.inner if new.layout is not None else new.pipeline
+        new.unit = inner or recorder.timed(self.unit)
+        return new
 
     def strict(self) -> ChunkSource:
-        """The same, where absent chunks are errors."""
+        """Return a source of the same array whose missing chunks raise an error."""
         if self.missing_error:
             return self
         strict = copy(self)
@@ -236,7 +234,10 @@ class ChunkSource:
         return strict
 
     def absent(self, key: str, number: int | None = None) -> Any:
-        """The fill value, for the chunk at `key` (for its inner chunk `number`), which is not stored."""
+        """Return the fill value for the missing chunk at `key`, or its inner chunk `number`.
+
+        Raise ChunkMissingError if the array was opened with ``missing="error"``.
+        """
         if self.missing_error:
             reason = 'it is not stored, and the array was opened with missing="error"'
             raise ChunkMissingError(self.path, self.index(key), key, reason)
@@ -245,12 +246,12 @@ class ChunkSource:
         return self.fill
 
     def corrupt(self, key: str, reason: object) -> ChunkCorruptError:
-        """The error for a chunk that cannot be decoded."""
+        """Return the error for a chunk that cannot be decoded."""
         return ChunkCorruptError(self.path, self.index(key), key, str(reason))
 
     @property
     def spec(self) -> ChunkSpec:
-        """What its largest chunk is in memory."""
+        """Shape, data type and fill value of the largest chunk."""
         return self._spec
 
     @property
@@ -261,12 +262,12 @@ class ChunkSource:
 def _key_makers(
     prefix: str, meta: ArrayMetadata
 ) -> tuple[Sequence[Callable[[int], str]], Callable[[tuple[str, ...]], str]]:
-    """How a chunk's coordinates become its key: a label for each dimension, and how to join them."""
+    """Return functions that make a key from chunk coordinates: a label per dimension, and one that joins labels."""
     encoding = meta.chunk_key_encoding
     if not meta.shape:
         only = prefix + encoding.encode(())
         return (), lambda _: only
-    # What each dimension adds to the key, so that keys are put together by concatenation.
+    # Each dimension adds one piece, so that a key is a concatenation.
     head, separator = prefix + encoding.prefix, encoding.separator
     labels: list[Callable[[int], str]] = [lambda coord: f"{separator}{coord}"] * len(meta.shape)
     labels[0] = lambda coord: f"{head}{coord}"
@@ -274,7 +275,7 @@ def _key_makers(
 
 
 def open_source(store: Store, path: str, meta: ArrayMetadata, *, missing_error: bool = False) -> ChunkSource:
-    """The source of the array that `meta` describes."""
+    """Return the source of the array that `meta` describes."""
     chain = pipeline_for(meta)
     fill = fill_values.default(meta.data_type) if meta.fill_value is None else meta.fill_value
     return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error, bounds=_bounds_of(meta))
@@ -285,7 +286,7 @@ _bounds: dict[int, tuple[_Kind, int, dict[tuple[int, ...], BoundPipeline]]] = {}
 
 
 def _bounds_of(meta: ArrayMetadata) -> dict[tuple[int, ...], BoundPipeline]:
-    """Pipelines that are bound already, of the same array before it was given another shape."""
+    """Return the dict of bound pipelines, shared with earlier sources of the same array (before a resize)."""
     if not meta.codecs:  # v2
         return {}
     kind, now = (meta.codecs, meta.data_type, meta.fill_value), generation()

@@ -1,7 +1,7 @@
-"""Which bytes a read asks the store for.
+"""The requests that a read makes.
 
-These pure functions decide it for local reads, for remote reads and for `explain`. Therefore `explain` describes
-the read that happens.
+These pure functions choose them for local reads, for remote reads and for `explain`. Therefore `explain` describes the
+actual read.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ AnyArray = npt.NDArray[Any]
 
 
 Method = Literal["shards", "bands", "windows", "runs", "chunks"]
-"""How the chunks of one read are read:
+"""The method of a read:
 
-``shards``   inner chunks of shards
-``bands``    chunks of which the result takes whole rows; of raw ones, only those rows
-``windows``  of raw chunks, only the bytes from the first to the last that is wanted
-``runs``     whole chunks, neighbours together
-``chunks``   whole chunks, one by one
+``shards``   read inner chunks of shards
+``bands``    read contiguous rows: the selection takes whole rows of the chunks; raw chunks are read only in these rows
+``windows``  read raw chunks only from the first to the last selected byte
+``runs``     read whole chunks, neighbors together
+``chunks``   read whole chunks, one by one
 """
 
 
 def method_of(
     source: ChunkSource, plan: Plan, chunks: int, nbytes: int, work: AnyArray | None = None
 ) -> Method:
-    """How to read `plan` from `source`.
+    """Return the method to read `plan` from `source`.
 
     Parameters
     ----------
     chunks
-        How many chunks the plan touches.
+        Number of chunks in the plan.
     nbytes
         Bytes of the result.
     work
-        The result; None: a new array of the same data type.
+        The result. None is a new array of the same data type.
     """
     if source.sharded:
         return "shards"
@@ -70,7 +70,7 @@ def method_of(
 
 
 def window(chunk_index: Sequence[slice], shape: Sequence[int], itemsize: int) -> tuple[int, int, list[int]]:
-    """Begin and end, in bytes, of what a selection takes of a raw chunk, and the strides in it."""
+    """Return the first and last byte (exclusive) that a selection takes of a raw chunk, and the strides between."""
     start, end, stride = 0, itemsize, itemsize
     steps: list[int] = []
     for here, length in zip(reversed(chunk_index), reversed(shape), strict=True):
@@ -101,9 +101,9 @@ class ShardRequests:
     gap
         Ranges that are at most this many bytes apart are joined.
     most
-        Bytes of one request, at most.
+        Maximum bytes of one request.
     remote
-        The store takes long to answer: one large request is better than two small ones.
+        The store is slow to answer. One large request is better than two small ones.
     """
 
     gap: int
@@ -112,29 +112,29 @@ class ShardRequests:
 
     @classmethod
     def of(cls, source: ChunkSource) -> ShardRequests:
-        """Those of a read from the store of `source`."""
+        """Return the requests of a read from the store of `source`."""
         settings = config.get()
         if source.store.concurrency:
             return cls(settings.remote_gap, settings.remote_most, remote=True)
         return cls(settings.coalesce_gap, settings.coalesce_max // settings.workers)
 
     def first(self, layout: ShardLayout, chunks: int, *, cached: bool) -> FirstRequest:
-        """The first request for a shard of which `chunks` inner chunks are wanted."""
+        """Return the first request for a shard of which `chunks` inner chunks are selected."""
         if cached:
             return FirstRequest.NONE
         whole = 2 * chunks >= layout.shards.count and layout.shards.spec.nbytes <= self.most
         return FirstRequest.WHOLE if self.remote and whole else FirstRequest.INDEX
 
     def ranges(self, wanted: Sequence[Any]) -> Iterator[tuple[int, int, int, int]]:
-        """The ranges to read; see `coalesce`."""
+        """Iterate over the ranges to read; see `coalesce`."""
         return coalesce(wanted, self.gap, self.most)
 
 
 def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, int, int, int]]:
-    """Join ranges that lie close together, as long as the whole stays small.
+    """Join ranges that are at most `gap` bytes apart, up to `most` bytes.
 
-    `wanted` holds tuples that begin with start and length, sorted. Yields ``(begin, end, first,
-    until)``: one range of bytes, and the slice of `wanted` that lies in it.
+    `wanted` holds tuples that begin with start and length, sorted. Yield ``(begin, end, first, until)``: a range of
+    bytes, and the slice of `wanted` inside it.
     """
     first, total = 0, len(wanted)
     while first < total:

@@ -1,1 +1,1 @@
-"""From a selection to a plan: which chunks, which part of each, and what a read will cost."""
+"""Turn a selection into a plan of chunks, and estimate the cost of a read."""

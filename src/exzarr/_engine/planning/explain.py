@@ -1,4 +1,4 @@
-"""What reading a selection would cost, before it is read. Nothing but sizes and shard indexes is looked at."""
+"""Estimate the cost of a read. Only sizes and shard indexes are read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _Stored = tuple[int, list[tuple[int, int]], bool]
 """See `_stored`."""
 
 MANY = 100_000
-"""Of more chunks than this it is not asked one by one whether they are stored: the array's keys are listed."""
+"""If a plan has more chunks than this, the array's keys are listed instead of requested one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a read would do. Printing it shows it.
+    """Estimated cost of a read. Print it to see the figures.
 
     Attributes
     ----------
@@ -36,23 +36,23 @@ class Explanation:
     result_bytes
         Bytes of the selected elements in memory.
     chunks
-        Chunks that must be decoded (inner chunks, where there are shards).
+        Chunks that must be decoded (inner chunks if there are shards).
     missing
-        How many of them are not stored, and so read as the fill value.
+        Chunks that are not stored. They read as the fill value.
     shards
-        Shards they lie in; None where the array has none.
+        Shards that hold the chunks; None if the array has no shards.
     requests
-        Reads the store is asked for, indexes of shards included that this array has not read yet. Caches around
-        the store are not known here.
+        Requests to the store, including those for shard indexes that this array has not cached. Caches around the
+        store are not taken into account.
     ranges, sizes
-        How many of these are for a part of a value, and for nothing but its size and version. `kinds` has them
-        by name. In a store that takes long to answer they are what `CountingStore` counts.
+        Requests for a part of a value, and requests for only its size and version; see `kinds`. For stores that are
+        slow to answer, `CountingStore` counts the same numbers.
     fetch_bytes
-        Bytes these reads fetch; None where the store cannot tell without reading.
+        Bytes that the requests fetch; None if the store cannot tell without reading.
     decode_bytes
         Bytes of all decoded chunks.
     amplification
-        ``decode_bytes / result_bytes``: how much is decoded for each byte that is wanted.
+        Bytes decoded for each selected byte: ``decode_bytes / result_bytes``.
     """
 
     array: str
@@ -77,7 +77,7 @@ class Explanation:
         return self.decode_bytes / self.result_bytes if self.result_bytes else 0.0
 
     def asdict(self) -> dict[str, Any]:
-        """The figures as a plain dict."""
+        """Return the figures as a dict."""
         figures = asdict(self)
         del figures["ranges"], figures["sizes"]
         return {**figures, "kinds": self.kinds, "amplification": round(self.amplification, 3)}
@@ -88,7 +88,7 @@ class Explanation:
             ("wanted", human_bytes(self.result_bytes)),
             ("chunks", f"{self.chunks:,}" + (f" ({self.missing:,} not stored)" if self.missing else "")),
             *([("shards", f"{self.shards:,}")] if self.shards is not None else []),
-            ("requests", f"{self.requests:,}{_told(self.kinds)}"),
+            ("requests", f"{self.requests:,}{_kinds_text(self.kinds)}"),
             ("to fetch", fetched),
             ("to decode", f"{human_bytes(self.decode_bytes)} ({self.amplification:.3g} x what is wanted)"),
         ]
@@ -99,13 +99,13 @@ class Explanation:
     __repr__ = __str__
 
 
-def _told(kinds: dict[str, int]) -> str:
-    """Kinds, where there is another than whole values."""
+def _kinds_text(kinds: dict[str, int]) -> str:
+    """Return the kinds of requests as text; empty if all requests are for whole values."""
     return f" ({', '.join(f'{n:,} {kind}' for kind, n in kinds.items())})" if {*kinds} - {"get"} else ""
 
 
 def explain(source: ChunkSource, plan: Plan) -> Explanation:
-    """What reading `plan` from `source` would do."""
+    """Estimate the cost of reading `plan` from `source`."""
     wanted = math.prod(plan.work_shape) * source.dtype.itemsize
     if not wanted:
         return Explanation(source.path, 0, 0, 0, 0 if source.sharded else None, 0, 0, 0)
@@ -113,26 +113,26 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
         return _explain_shards(source, plan, wanted)
     method = method_of(source, plan, plan.chunks, wanted)
     partly = method == "windows" or (method == "bands" and source.unit.raw and plan.sliced)
-    looked = found = fetch = decode = 0
+    touched = found = fetch = decode = 0
 
     def ask(item: Any) -> tuple[Any, int | None]:
         return item, instrument(source.store).size(item[0])
 
     for (key, chunk_index, *_), size in asked(source.store, ask, _items(source, plan)):
-        looked += 1
+        touched += 1
         if size is not None:
             found += 1
             fetch += min(size, _window(source, plan, chunk_index)) if partly else size
             decode += (source.pipeline or source.pipeline_at(key)).spec.nbytes
-    chunks = looked if plan.chunks <= MANY else plan.chunks
+    chunks = touched if plan.chunks <= MANY else plan.chunks
     ranges = chunks if partly else 0
     return Explanation(source.path, wanted, chunks, chunks - found, None, chunks, fetch, decode, ranges)
 
 
 def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> int:
-    """Bytes from the first to the last that a selection takes of a raw chunk."""
+    """Return the bytes from the first to the last selected byte of a raw chunk."""
     assert source.pipeline is not None
-    if plan.rows and chunk_index and chunk_index[0].step != 1:  # rows that are no band
+    if plan.rows and chunk_index and chunk_index[0].step != 1:  # rows that are not contiguous
         return source.nbytes
     start, end, _ = window(chunk_index, source.pipeline.spec.shape, source.dtype.itemsize)
     return end - start
@@ -140,7 +140,7 @@ def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> in
 
 def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:
     strategy = ShardRequests.of(source)
-    looked = chunks = found = more = fetch = decode = whole = known = sizes = 0
+    touched = chunks = found = more = fetch = decode = whole = known = sizes = 0
 
     def ask(item: Any) -> tuple[ShardLayout, list[int], _Stored | None]:
         layout = source.layout or source.layout_at(item[0])
@@ -148,7 +148,7 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         return layout, numbers, _stored(source, layout, item[0], numbers)
 
     for layout, numbers, stored in asked(source.store, ask, _items(source, plan)):
-        looked += 1
+        touched += 1
         chunks += len(numbers)
         if stored is None:
             whole += strategy.first(layout, len(numbers), cached=False) is FirstRequest.WHOLE
@@ -167,9 +167,9 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
         runs = [*strategy.ranges(sorted(ranges))]
         more += len(runs)
         fetch += sum(end - begin for begin, end, _, _ in runs)
-        if strategy.remote and cached and not runs:  # it is asked whether what is known still holds
+        if strategy.remote and cached and not runs:  # one request checks that the cached index is current
             sizes += 1
-    shards = looked
+    shards = touched
     if plan.chunks > MANY:
         shards = plan.chunks
         layout = source.layout or source.layout_at(source.key((0,) * len(source.shape)))
@@ -182,7 +182,7 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
 
 
 def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
-    """The items of a plan; if there are very many, of those chunks only that are stored."""
+    """Iterate over the items of a plan. If it has more than `MANY` chunks, only stored chunks are included."""
     if plan.chunks <= MANY:
         yield from source.items(plan)
         return
@@ -193,9 +193,10 @@ def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
 
 
 def _stored(source: ChunkSource, layout: ShardLayout, key: str, numbers: list[int]) -> _Stored | None:
-    """Of a shard: its bytes, start and length of the stored ones among inner chunks, and whether a read knows that.
+    """Return the size of a shard, start and length of stored inner chunks, and True if its index is cached.
 
-    None where there is no shard. The index is not remembered: what is explained is a read of this moment.
+    `numbers` are the inner chunks to return. The result is None if the shard is missing. The index is not added to the
+    cache, because `explain` must not change the cost of the read.
     """
     value = instrument(source.store).open_value(key)
     if value is None:

@@ -1,4 +1,4 @@
-"""The plan of a selection that is the product of one axis per dimension."""
+"""Plan of a selection that is the product of one axis per dimension."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, S
 __all__ = ["GridPlan"]
 
 _WHOLE = (Ellipsis,)
-"""All of a 0-dimensional work array, as an array: ``()`` would make it a scalar."""
+"""Index of a whole 0-dimensional work array. The index ``()`` would give a scalar."""
 
 
 class GridPlan:
-    """The product of the parts of each dimension, in C order of the chunk index."""
+    """Product of the projections of each dimension, in C order of the chunk index."""
 
     __slots__ = ("axes", "crossed", "dims", "extents", "rows", "sliced", "work_shape")
     permutation: tuple[int, ...] | None = None
@@ -45,7 +45,7 @@ class GridPlan:
         self.dims = dims
         self.extents = extents
         self.work_shape = work_shape
-        # Two index arrays side by side would be paired by NumPy; `cross` keeps them apart.
+        # NumPy would pair two index arrays; `_cross` makes their product.
         picks = 0
         rows = True
         for at, axis in enumerate(axes):
@@ -71,8 +71,8 @@ class GridPlan:
     ) -> Iterator[Item]:
         if not self.axes:
             return iter([(join(()), (), _WHOLE, True)[: 4 if covers else 3]])
-        # The dimensions up to the last long one are walked in Python, one part at a time;
-        # those after it are short enough to be listed, and their product is made in C.
+        # Python iterates over the dimensions up to the last long one, one projection at a time.
+        # The dimensions after it are short enough to be lists, and their product is made in C.
         dims = range(len(self.axes))
         first = 1 + max((d for d in dims if is_long(self.axes[d], self.dims[d])), default=-1)
         listed = [[*self._parts(d)] for d in dims[first:]]
@@ -87,7 +87,7 @@ class GridPlan:
     ) -> Iterator[Run]:
         last = len(self.axes) - 1
         single_file = most <= 1 or self.rows or not self.sliced or last < 1
-        # Of several spans, those that are neighbours in the array need not be neighbours in the result.
+        # With several slice indexes, neighbors in the array may not be neighbors in the result.
         if single_file or type(self.axes[last]) is SliceIndexes or is_long(self.axes[last], self.dims[last]):
             return single(self.walk(labels, join))
         ends = [*merge(self._parts(last), self.dims[last], labels[last], most)]
@@ -149,5 +149,5 @@ def _runs(heads: Iterator[Item], ends: Sequence[Run]) -> Iterator[Run]:
 
 
 def _cross(index: tuple[Any, ...]) -> tuple[Any, ...]:
-    """An index that takes the product of its parts, where some of them are arrays."""
+    """Return an index that takes the product of its parts, some of which are arrays."""
     return np.ix_(*[np.arange(i.start, i.stop, i.step or 1) if type(i) is slice else i for i in index])

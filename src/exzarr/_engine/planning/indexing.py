@@ -1,8 +1,8 @@
-"""What stands between the brackets, turned into plain numbers once.
+"""Normalize selections.
 
-NumPy's rules (https://numpy.org/doc/stable/user/basics.indexing.html) decide what it means.
-Integers, slices, ellipsis, ``oindex`` and ``blocks`` come out as a `GridSelection`;
-``vindex``, masks and several index arrays as a `PointSelection`. Pure: nothing here touches a store.
+The meaning of a selection follows NumPy's rules (https://numpy.org/doc/stable/user/basics.indexing.html). Integers,
+slices, ellipsis, ``oindex`` and ``blocks`` become a `GridSelection`. ``vindex``, masks and several index arrays become
+a `PointSelection`. Pure: no function here accesses a store.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ALL = slice(None)
 
 
 def basic(selection: Any, shape: tuple[int, ...]) -> Selection:
-    """``a[...]``: NumPy's own rules, index arrays and masks included."""
+    """Normalize the selection of ``a[...]`` by NumPy's rules, including index arrays and masks."""
     parts = selection if isinstance(selection, tuple) else (selection,)
     for part in parts:
         kind = type(part)
@@ -46,7 +46,7 @@ def basic(selection: Any, shape: tuple[int, ...]) -> Selection:
 
 
 def orthogonal(selection: Any, shape: tuple[int, ...]) -> GridSelection:
-    """``a.oindex[...]``: each dimension is indexed on its own."""
+    """Normalize the selection of ``a.oindex[...]``: each dimension is indexed on its own."""
     parts = _expand(selection if isinstance(selection, tuple) else (selection,), shape)
     axes: list[Axis] = []
     view: list[Any] = []
@@ -79,10 +79,10 @@ def orthogonal(selection: Any, shape: tuple[int, ...]) -> GridSelection:
 
 
 def coordinate(selection: Any, shape: tuple[int, ...]) -> Selection:
-    """``a.vindex[...]``: the index arrays are broadcast and walked together.
+    """Normalize the selection of ``a.vindex[...]``: the index arrays are broadcast and paired.
 
-    Slices may stand beside them. As in NumPy, the points' dimensions stand where the
-    arrays stood if those are neighbours, else first.
+    Slices may be combined with them. As in NumPy, the points' dimensions replace the index arrays if those are
+    adjacent, else they come first.
     """
     parts = selection if isinstance(selection, tuple) else (selection,)
     if not any(_is_array_like(part) for part in parts):
@@ -93,7 +93,7 @@ def coordinate(selection: Any, shape: tuple[int, ...]) -> Selection:
 
 
 def mask(selection: Any, shape: tuple[int, ...]) -> Selection:
-    """A boolean array of the array's own shape."""
+    """Normalize a mask: a boolean array of the array's shape."""
     array = _as_array(selection)
     if array.dtype != np.bool_:
         raise SelectionError(f"a mask has data type bool, not {array.dtype}")
@@ -103,9 +103,9 @@ def mask(selection: Any, shape: tuple[int, ...]) -> Selection:
 
 
 def block(selection: Any, dims: Sequence[Any], shape: tuple[int, ...]) -> GridSelection:
-    """``a.blocks[...]``: integers and slices count chunks, not elements.
+    """Normalize the selection of ``a.blocks[...]``: integers and slices count chunks, not elements.
 
-    `dims` are the chunk grid's dimensions (`format.chunk_grids`).
+    `dims` are the chunk grid's dimensions (`_format.chunk_grids`).
     """
     counts = tuple([dim.count(n) for dim, n in zip(dims, shape, strict=True)])
     parts = _expand(selection if isinstance(selection, tuple) else (selection,), counts)
@@ -133,7 +133,7 @@ def block(selection: Any, dims: Sequence[Any], shape: tuple[int, ...]) -> GridSe
 
 
 def _axis(part: Any, length: int, dim: int) -> tuple[SliceIndex, slice | None]:
-    """The span of an integer or slice, and how the work array views that dimension."""
+    """Return the slice index of an integer or slice, and the work array's view of that dimension."""
     if isinstance(part, slice):
         start, stop, step = _indices(part, length, dim)
         if step > 0:
@@ -168,7 +168,7 @@ def _integer(part: Any, length: int, dim: int, what: str = "index") -> int:
 
 
 def _positions(array: AnyArray, length: int, dim: int) -> IntArray:
-    """Non-negative positions for an integer or boolean index array."""
+    """Return non-negative positions for an integer or boolean index array."""
     if array.dtype == np.bool_:
         if array.shape != (length,):
             raise SelectionError(
@@ -220,15 +220,15 @@ def _view(view: list[Any]) -> tuple[Any, ...] | None:
 
 
 def _advanced(parts: tuple[Any, ...], shape: tuple[int, ...]) -> Selection:
-    """Index arrays among the parts: NumPy's advanced indexing.
+    """Normalize a selection with index arrays: NumPy's advanced indexing.
 
-    A boolean of no dimensions indexes no dimension: it is an index array of length 1 (True) or 0 (False) that only
-    takes part in the broadcast.
+    A boolean of no dimensions indexes no dimension. It is an index array of length 1 (True) or 0 (False) that is only
+    broadcast.
     """
     arrays: list[tuple[int | None, Any]] = []  # (dimension, index array or integer)
-    others: list[_Other | None] = []  # what is not indexed by arrays, in order; None is a new dimension
-    # For each of `arrays`, how many of `others` stand before it, and whether the ellipsis does: that separates them
-    # even where it stands for no dimension.
+    others: list[_Other | None] = []  # other dimensions, in order; None is a new dimension
+    # For each of `arrays`: the number of `others` before it, and True if the ellipsis is before it. An ellipsis
+    # separates index arrays even if it selects no dimension.
     place: list[tuple[int, bool]] = []
     ellipsis, dim = False, 0
     for part, took in _expand_counted(parts, shape):
@@ -261,7 +261,7 @@ def _advanced(parts: tuple[Any, ...], shape: tuple[int, ...]) -> Selection:
         (d, np.ascontiguousarray(p)) for (d, _), p in zip(arrays, points, strict=True) if d is not None
     ]
     if len(indexed) == len(arrays) == 1 and len(point_shape) == 1:
-        # One index array in one dimension means the same as oindex, which plans better.
+        # One index array in one dimension equals oindex, which has better plans.
         return _one_array(indexed[0][1], others, position)
     if not indexed:
         return _no_array(point_shape[0], others, position)
@@ -281,7 +281,7 @@ def _advanced(parts: tuple[Any, ...], shape: tuple[int, ...]) -> Selection:
 
 
 def _mask_positions(mask: AnyArray, shape: tuple[int, ...], dim: int) -> list[tuple[int | None, IntArray]]:
-    """The index arrays that a mask stands for, each with its dimension."""
+    """Return the index arrays that equal a mask, each with its dimension."""
     if not mask.ndim:
         return [(None, np.zeros(int(mask), np.int64))]
     if mask.shape != shape[dim : dim + mask.ndim]:
@@ -293,7 +293,7 @@ def _mask_positions(mask: AnyArray, shape: tuple[int, ...], dim: int) -> list[tu
 
 
 _Other = tuple[int, SliceIndex, bool]
-"""A dimension that a slice selects from, its span, and whether the slice's step is negative."""
+"""(dimension, slice index, True if the slice's step is negative)"""
 
 
 def _one_array(positions: IntArray, others: list[_Other | None], position: int) -> GridSelection:
@@ -305,7 +305,7 @@ def _one_array(positions: IntArray, others: list[_Other | None], position: int) 
 
 
 def _no_array(count: int, others: list[_Other | None], position: int) -> GridSelection:
-    """Booleans of no dimensions alone: a new dimension of length 1, or of length 0, where nothing is selected."""
+    """Normalize a selection whose only arrays are booleans of no dimensions: a new dimension of length 1 or 0."""
     axes, result, view = _spans(others)
     result.insert(position, count)
     if not count:
@@ -315,7 +315,7 @@ def _no_array(count: int, others: list[_Other | None], position: int) -> GridSel
 
 
 def _spans(others: list[_Other | None]) -> tuple[list[Axis], list[int], list[Any]]:
-    """Axes, lengths in the result, and the view that the work array is of it."""
+    """Return axes, lengths in the result, and the index that makes the work array's view of the result."""
     axes: list[Axis] = [other[1] for other in others if other is not None]
     result = [1 if other is None else other[1].count for other in others]
     view = [0 if other is None else slice(None, None, -1) if other[2] else _ALL for other in others]
@@ -323,7 +323,7 @@ def _spans(others: list[_Other | None]) -> tuple[list[Axis], list[int], list[Any
 
 
 def _expand(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:
-    """Replace the ellipsis, and fill up with full slices."""
+    """Replace the ellipsis, and add full slices for the remaining dimensions."""
     ndim = len(shape)
     given = 0
     ellipsis = -1
@@ -343,9 +343,9 @@ def _expand(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:
 
 
 def _expand_counted(parts: tuple[Any, ...], shape: tuple[int, ...]) -> list[tuple[Any, int]]:
-    """Like `_expand`, each part with the number of dimensions it indexes (a mask has any number, 0 included).
+    """Return parts like `_expand`, each with the number of dimensions that it indexes (a mask: any number, or 0).
 
-    The ellipsis stays, before what it stands for.
+    The ellipsis stays, before the slices that replace it.
     """
     counted: list[tuple[Any, int]] = []
     stand_in: list[Any] = []  # one entry for each dimension that is indexed, for the checks of `_expand`
@@ -377,11 +377,11 @@ def _as_array(part: Any) -> AnyArray:
     try:
         return np.asarray(part)
     except ValueError as error:  # lists of unequal length
-        raise SelectionError(f"{part!r} is no index array: {error}") from None
+        raise SelectionError(f"{part!r} is not an index array: {error}") from None
 
 
 def _as_mask(part: Any) -> AnyArray | None:
-    """A boolean, or an array of them; None for anything else."""
+    """Return a boolean, or an array of booleans, as an array; None for anything else."""
     if isinstance(part, (bool, np.bool_)):
         return np.asarray(part)
     if _is_array_like(part):

@@ -1,21 +1,21 @@
-"""A selection × a chunk grid → the flat chunk plan.
+"""Combine a selection and a chunk grid into a plan: the list of chunks to read or write.
 
-A plan is walked, never stored: `walk` yields one tuple for each chunk it touches,
+A plan is an iterator and never stored. `walk` yields a tuple for each chunk:
 
 ``(label, chunk_index, work_index[, covers])``
 
-made by C-level iterators (`zip`, `map`, `itertools.product`), so that a chunk costs no
-Python object beyond the tuples. `chunk_index` and `work_index` are NumPy indexes such that
-``work[work_index] = chunk[chunk_index]`` moves the data (and the reverse writes it).
-`label` is made from the chunk's coordinates by the caller, who gives a function for each
-dimension and one that joins what they return: to a store key, or to an inner chunk's number
-in its shard. `covers` tells whether every element that the chunk has inside the array is selected.
+- `chunk_index` and `work_index` are NumPy indexes. ``work[work_index] = chunk[chunk_index]`` reads the data, and the
+  reverse writes it.
+- `label` identifies the chunk. The caller gives a function for each dimension that turns a coordinate into a piece of
+  the label, and a function that joins the pieces. A label is a store key, or an inner chunk's number in its shard.
+- `covers` is True if the selection has all elements of the chunk that are inside the array.
 
-Small chunks are not worth a NumPy assignment each. `runs` yields neighbours along the last
-dimension together, ``(labels, chunk_index, work_index)``: their data lies side by side in the
-work array and can be moved by one assignment.
+C-level iterators (`zip`, `map`, `itertools.product`) make the tuples. Therefore a chunk costs no other Python object.
 
-A shard is planned by the same rules, once more, with its inner chunks as the grid (`within`).
+One NumPy assignment per small chunk would be slow. `runs` yields neighbors along the last dimension together:
+``(labels, chunk_index, work_index)``. They are contiguous in the work array, and one assignment moves them.
+
+The same rules make the plan of a shard, with its inner chunks as the grid (`within`).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ __all__ = ["Dimension", "Plan", "make_plan"]
 
 
 class Plan(Protocol):
-    """What the engine asks of a plan."""
+    """Interface of plans."""
 
     work_shape: tuple[int, ...]
     permutation: tuple[int, ...] | None
-    """Transpose a chunk by this before indexing it; None: as it is."""
+    """Permutation that transposes a chunk before it is indexed; None for no transposition."""
     sliced: bool
     """All indexes are slices."""
     rows: bool
-    """Along every dimension but the first, each chunk is taken whole and fills the work array."""
+    """Along every dimension except the first, each chunk is selected whole and fills the work array."""
 
     @property
     def chunks(self) -> int:
-        """How many chunks the plan touches; at most, where more than `LAZY` chunks vary in length."""
+        """Number of chunks in the plan. If more than `LAZY` chunks vary in length, an upper bound."""
         ...
 
     def walk(
@@ -54,29 +54,28 @@ class Plan(Protocol):
     def runs(
         self, labels: Sequence[Callable[[int], Any]], join: Callable[[Any], Any], most: int
     ) -> Iterator[Run]:
-        """Like `walk`, with up to `most` neighbours in one item.
+        """Iterate like `walk`, with up to `most` neighbors in one item.
 
-        Joined labels must be such that the label of a chunk is that of its first coordinates
-        *plus* that of its last. Where an item has more than one label, each of its chunks is
-        taken whole along the last dimension.
+        The label of a chunk must be the joined label of its first coordinates *plus* that of its last coordinate. In an
+        item with more than one label, each chunk is selected whole along the last dimension.
         """
         ...
 
     def within(self, item: Item, dims: Sequence[Dimension], extents: Sequence[int]) -> Plan:
-        """The plan of one item of this plan over a finer grid inside its chunk."""
+        """Return the plan of one item of this plan over a finer grid inside its chunk."""
         ...
 
     def over(self, dims: Sequence[Dimension]) -> Plan:
-        """The plan of the same selection over another grid."""
+        """Return the plan of the same selection over another grid."""
         ...
 
     def only(self, chunk: Sequence[int]) -> Plan:
-        """The part of the plan that touches `chunk`, a chunk's coordinates: one item, or none."""
+        """Return the part of the plan for one chunk index: one item, or none."""
         ...
 
 
 def make_plan(selection: Selection, dims: Sequence[Dimension], extents: Sequence[int]) -> Plan:
-    """The plan of `selection` over a grid of `dims` whose array has the shape `extents`."""
+    """Return the plan of `selection` over a grid of `dims`, for an array of shape `extents`."""
     if isinstance(selection, GridSelection):
         return GridPlan(selection.axes, dims, extents, selection.work_shape)
     return PointPlan(

@@ -1,4 +1,4 @@
-"""The plan of a selection of single points."""
+"""Plan of a selection of single points."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["PointPlan"]
 
 
 class PointPlan:
-    """Points, gathered by the chunk they fall in, × the parts of the other dimensions."""
+    """Product of points, grouped by chunk, and the projections of the other dimensions."""
 
     __slots__ = (
         "_groups",
@@ -75,13 +75,13 @@ class PointPlan:
         return n
 
     def _grouped(self) -> tuple[Any, Any, Any]:
-        """(order, bounds, coordinates): points sorted by chunk, where each chunk's begin, and the chunks."""
+        """Return (order of the points by chunk, bounds of each chunk's points, coordinates of the chunks)."""
         if self._groups is None:
             coords = [self.dims[d].indices_of(p) for d, p in zip(self.point_dims, self.points, strict=True)]
             if not len(coords[0]):
                 self._groups = (np.zeros(0, np.int64), [0], [])
                 return self._groups
-            # lexsort sorts by the last key first, so that chunks come in C order; it is stable.
+            # The last key of lexsort is the primary one. The result is stable, with chunks in C order.
             order = np.lexsort(coords[::-1]) if len(coords) > 1 else np.argsort(coords[0], kind="stable")
             stacked = np.stack(coords, axis=1)[order]
             starts = np.flatnonzero((stacked[1:] != stacked[:-1]).any(axis=1)) + 1
@@ -113,7 +113,7 @@ class PointPlan:
                 )[: 4 if covers else 3]
 
     def _span_product(self) -> Callable[[], Iterator[tuple[Part, ...]]]:
-        """What makes the combinations of the spans' parts, once for each group of points."""
+        """Return a function that iterates over the product of the slice projections, for one group of points."""
         at = [
             (span, self.dims[d], self.extents[d]) for d, span in zip(self.span_dims, self.spans, strict=True)
         ]
@@ -165,7 +165,7 @@ class PointPlan:
 
 
 def _each(spans: Sequence[tuple[SliceIndex, Dimension, int]]) -> Iterator[tuple[Part, ...]]:
-    """The product of the spans' parts, of which none is kept."""
+    """Iterate over the product of the slice projections without keeping them."""
     if not spans:
         yield ()
         return

@@ -1,6 +1,6 @@
-"""One dimension of a selection, cut where the chunks end.
+"""Projections of one dimension of a selection onto chunks.
 
-`engine.plan` puts the dimensions together.
+`planning.plan` combines the dimensions.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ __all__ = [
 
 Item = tuple[Any, ...]
 Part = tuple[int, Any, Any, bool]
-"""(chunk coordinate, index in the chunk, index in the work array, covers) along one dimension."""
+"""Projection along one dimension: (chunk coordinate, index in the chunk, index in the work array, covers)."""
 
 Run = tuple[list[Any], Any, Any]
-"""(labels, chunk index, work index) of neighbouring chunks."""
+"""(labels, chunk index, work index) of neighboring chunks."""
 
 LAZY = 1024
-"""Dimensions that touch more chunks than this are walked lazily, part by part."""
+"""Projections of a dimension onto more chunks than this are made lazily."""
 
 
 class Dimension(Protocol):
-    """One dimension of a chunk grid (`format.chunk_grids`)."""
+    """One dimension of a chunk grid (`_format.chunk_grids`)."""
 
     @property
     def uniform(self) -> int | None: ...
@@ -54,7 +54,7 @@ class Dimension(Protocol):
 
 
 def project_axis(axis: Axis, dim: Dimension, extent: int) -> Iterator[Part]:
-    """The parts of any axis."""
+    """Iterate over the projections of any axis."""
     if type(axis) is IntegerIndex:
         return integer_projections(axis, dim, extent)
     if type(axis) is SliceIndexes:
@@ -98,14 +98,14 @@ def integer_projections(picks: IntegerIndex, dim: Dimension, extent: int) -> Ite
         at = np.arange(len(positions))
     starts = (np.flatnonzero(coords[1:] != coords[:-1]) + 1).tolist()
     bounds = [0, *starts, len(positions)]
-    # As Python numbers: taking them out of the arrays one by one would cost more than all the rest.
+    # Convert to Python numbers together: single accesses to the arrays would cost more than all other steps.
     firsts = zip(
         coords[bounds[:-1]].tolist(), positions[bounds[:-1]].tolist(), at[bounds[:-1]].tolist(), strict=True
     )
     offset, size = dim.offset, dim.size
     for begin, end, (coord, here, there) in zip(bounds, bounds[1:], firsts, strict=False):
         low = offset(coord)
-        if end - begin == 1:  # a slice moves one row at a fraction of what an index array costs
+        if end - begin == 1:  # a slice moves one row much faster than an index array
             here -= low
             covers = not here and (size(coord) == 1 or extent - low == 1)
             yield coord, slice(here, here + 1, 1), slice(there, there + 1), covers
@@ -114,7 +114,7 @@ def integer_projections(picks: IntegerIndex, dim: Dimension, extent: int) -> Ite
 
 
 def clip(axis: Axis, dim: Dimension, coord: int) -> Axis:
-    """The part of an axis that lies in one chunk."""
+    """Return the part of an axis in one chunk."""
     low = dim.offset(coord)
     high = low + dim.size(coord)
     if isinstance(axis, SliceIndexes):
@@ -134,7 +134,7 @@ def clip_slice(span: SliceIndex, low: int, high: int) -> SliceIndex:
 
 
 def chunk_count(axis: Axis, dim: Dimension, extent: int) -> int:
-    """How many chunks an axis touches."""
+    """Return the number of chunks that an axis selects from."""
     if not axis.count:
         return 0
     if type(axis) is SliceIndex:
@@ -143,7 +143,7 @@ def chunk_count(axis: Axis, dim: Dimension, extent: int) -> int:
             return last - first + 1
         if dim.uniform is None and last - first <= LAZY:
             return sum(1 for _ in slice_projections(axis, dim, extent))
-        # A step that is shorter than a chunk leaves none out; a longer one takes one element of each.
+        # A step shorter than a chunk skips no chunk. A longer step takes at most one element of each.
         return min(last - first + 1, axis.count)
     if type(axis) is SliceIndexes:
         return sum([chunk_count(span, dim, extent) for span in axis.spans])
@@ -160,7 +160,7 @@ def is_long(axis: Axis, dim: Dimension) -> bool:
 
 
 def merge(parts: Iterator[Part], dim: Dimension, label: Callable[[int], Any], most: int) -> Iterator[Run]:
-    """Parts of the last dimension, whole neighbours together."""
+    """Iterate over projections of the last dimension, with whole neighbors together."""
     tails: list[Any] = []
     size = start = stop = 0
     for coord, chunk, work, _ in parts:

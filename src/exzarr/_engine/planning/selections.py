@@ -1,12 +1,12 @@
-"""Selections as plain numbers: what every way of indexing comes to (see `engine.indexing`).
+"""Normalized selections: the results of all ways of indexing (see `planning.indexing`).
 
 `GridSelection`
-    one *axis* (`SliceIndex` or `IntegerIndex`) per dimension of the array; the result is their product.
+    One *axis* (`SliceIndex` or `IntegerIndex`) per dimension of the array. The result is their product.
 `PointSelection`
-    some dimensions are indexed together, point by point; the others by `SliceIndex`.
+    Some dimensions are indexed together, point by point, the others by `SliceIndex`.
 
-Both describe a *work array*, the layout in which the engine moves data (every dimension
-kept, steps positive), and how the work array and the user's array view one another.
+The engine moves data in the layout of a *work array*, which has every dimension and positive steps. A selection
+describes the work array, and the views between it and the user's array.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ IntArray = npt.NDArray[np.int64]
 
 
 class SliceIndex:
-    """Evenly spaced positions: ``start, start + step, …``, `count` of them, `step` ≥ 1.
+    """`count` evenly spaced positions: ``start, start + step, …``, with `step` ≥ 1.
 
-    `at` is where the first of them lies along the axis of the work array.
+    `at` is the position of the first element along the axis of the work array.
     """
 
     __slots__ = ("at", "count", "start", "step")
@@ -55,7 +55,7 @@ class SliceIndex:
 class IntegerIndex:
     """Positions in any order, repeats allowed: the integer arrays of ``oindex``.
 
-    `at` says where each lies along the axis of the work array; None: in their own order.
+    `at` has the position of each element along the axis of the work array. None means the given order.
     """
 
     __slots__ = ("at", "count", "positions")
@@ -70,7 +70,7 @@ class IntegerIndex:
 
 
 class SliceIndexes:
-    """Several spans of one dimension, in any order; each lies where its own `at` says."""
+    """Several slice indexes of one dimension, in any order. Each has its own `at`."""
 
     __slots__ = ("count", "spans")
 
@@ -87,20 +87,19 @@ Axis = SliceIndex | IntegerIndex | SliceIndexes
 
 @dataclass(frozen=True, slots=True)
 class GridSelection:
-    """The product of one axis per dimension.
+    """Product of one axis per dimension.
 
     Attributes
     ----------
     axes
         One per dimension of the array.
     result_shape
-        Shape of what the user gets or gives.
+        Shape of the user's array.
     view
-        An index that makes the work array's view of an array of `result_shape`
-        (drops what ``None`` added, restores what integers dropped, flips what has a
-        negative step); None where the two are the same.
+        Index that makes the work array's view of an array of `result_shape`. It drops dimensions of ``None``, restores
+        dimensions of integers, and flips dimensions with a negative step. None if the two arrays are the same.
     scalar
-        The user gets a scalar, not an array.
+        The result is a scalar, not an array.
     """
 
     axes: tuple[Axis, ...]
@@ -113,30 +112,30 @@ class GridSelection:
         return tuple([axis.count for axis in self.axes])
 
     def to_work(self, array: AnyArray) -> AnyArray:
-        """`array`, of `result_shape`, seen in the work layout. Always a view."""
+        """Return a view of `array`, of `result_shape`, in the layout of the work array."""
         return array if self.view is None else array[self.view]
 
 
 @dataclass(frozen=True, slots=True)
 class PointSelection:
-    """Points over some dimensions, spans over the others.
+    """Points over some dimensions, and slice indexes over the others.
 
-    The work array has the points as its first dimension, then the spans, in order.
+    The first dimension of the work array is the points. The others are the slice indexes, in order.
 
     Attributes
     ----------
     point_dims, points
-        The dimensions that are indexed together, and for each the positions, one per point.
+        The dimensions that are indexed together, and an array of positions for each, one per point.
     span_dims, spans
-        The other dimensions.
+        The other dimensions and their slice indexes.
     point_shape
-        What the points' shape was before they were laid in a row.
+        Shape of the points before they were flattened.
     position
-        Where `point_shape` stands among the result's dimensions.
+        Position of `point_shape` among the result's dimensions.
     flips
-        For each of `spans`, whether the user's step was negative.
+        For each of `spans`, True if the user's step was negative.
     new
-        Which of the result's dimensions ``None`` added.
+        The result's dimensions that ``None`` added.
     """
 
     point_dims: tuple[int, ...]
@@ -162,14 +161,14 @@ class PointSelection:
         return tuple(shape)
 
     def to_work(self, array: AnyArray) -> AnyArray:
-        """`array`, of `result_shape`, in the work layout: a copy where it cannot be a view."""
+        """Return `array`, of `result_shape`, in the layout of the work array; a copy if it cannot be a view."""
         n = len(self.point_shape)
         array = array.squeeze(self.new)
         moved = np.moveaxis(array, range(self.position, self.position + n), range(n))
         return moved.reshape(self.work_shape)[self._flip]
 
     def from_work(self, work: AnyArray) -> AnyArray:
-        """The user's array for a work array: a view."""
+        """Return the user's view of a work array."""
         shaped = work[self._flip].reshape(self.point_shape + work.shape[1:])
         n = len(self.point_shape)
         return np.expand_dims(

@@ -1,1 +1,1 @@
-"""From stored chunks to arrays."""
+"""Read stored chunks into arrays."""

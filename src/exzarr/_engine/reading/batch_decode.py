@@ -1,4 +1,4 @@
-"""Several small chunks, decoded by one call (see `codecs.base.BytesBytesCodec.decode_each`)."""
+"""Decode several small chunks with one call (see `codecs.base.BytesBytesCodec.decode_each`)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ __all__ = ["AT_ONCE_LEAST", "AT_ONCE_NBYTES", "DecodeEach", "decode_batch"]
 DecodeEach = Callable[[Sequence[Buffer]], Sequence[Buffer] | None]
 
 AT_ONCE_LEAST = 8
-"""Fewer chunks are decoded one by one: libraries set a call for many up from scratch, at the price of some chunks."""
+"""Minimum number of chunks in a batch. The set-up of a batch costs libraries as much as some chunks."""
 
 AT_ONCE_NBYTES = 512 * 1024
-"""Decoded bytes of one call, at most: they lie in fresh memory."""
+"""Maximum decoded bytes of a batch, because they are in new memory."""
 
 
 def decode_batch(
     decode_each: DecodeEach, buffers: Sequence[memoryview], sizes: Sequence[int], room: int
 ) -> Sequence[Buffer] | None:
-    """The decoded chunks of which `sizes` bytes were read into `buffers`.
+    """Decode the chunks of which `sizes` bytes were read into `buffers`.
 
-    None where one is missing, did not fit, or cannot be decoded: then they are looked at one by one.
+    Return None if a chunk is missing, did not fit into its buffer of `room` bytes, or cannot be decoded. The caller
+    then decodes them one by one.
     """
     if len(sizes) < AT_ONCE_LEAST or min(sizes) < 0 or max(sizes) > room:
         return None

@@ -1,16 +1,17 @@
-"""Chunks → array.
+"""Read chunks into an array.
 
-`read` moves what a plan touches from the store into a work array. Which worker does it is
-chosen once (`engine.strategy`), by how the chunks are stored and how they lie in the result:
+`read` moves the chunks of a plan from the store into a work array. `strategy.method_of` chooses one loop per read, from
+the way the chunks are stored and their place in the result:
 
-`read_contiguous_rows`   chunks that are bands of whole rows of the result: read or decoded straight into place
-`read_runs`    all other chunks of a regular grid: neighbours together, or of raw chunks a window each
-`read_shards`  inner chunks of shards
-`_one_by_one`  chunks of a grid that is not regular, and huge ones
-`read_remote`  all of these, in stores that take long to answer
+`read_contiguous_rows`               chunks that are contiguous rows of the result, read or decoded in place
+`read_encoded_runs`, `read_raw_runs` other chunks of a regular grid, neighbors together
+`read_raw_windows`                   the selected bytes of raw chunks
+`read_shards`                        inner chunks of shards
+`_one_by_one`                        chunks of a grid that is not regular, and huge chunks
+`read_remote`                        all of these, in stores that are slow to answer
 
-Each is one flat loop over batches of a `WorkFeed`: no object, closure or coroutine per chunk, scratch
-buffers kept per worker.
+Each is one flat loop over batches of a `WorkFeed`, without an object, closure or coroutine per chunk. Each worker reuses
+its scratch memory.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ AnyArray = npt.NDArray[Any]
 
 
 def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
-    """Fill `work`, of ``plan.work_shape`` and any strides, with what `plan` selects."""
+    """Fill `work`, of ``plan.work_shape`` and any strides, with the elements that `plan` selects."""
     if not work.size:
         return
     recorder = source.recorder
@@ -50,7 +51,7 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         return
     chunks = plan.chunks
     settings = config.get()
-    # Handing a little work over would cost more than it saves. Of shards, inner chunks are the work.
+    # Sharing out little work would cost more than it saves. With shards, count inner chunks.
     pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
     workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
     if source.store.concurrency:
@@ -58,7 +59,7 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
 
         read_remote(source, plan, work, workers)
         return
-    # Few neighbours are not worth moving together where that leaves a worker without any.
+    # Shorter runs if longer ones would leave a worker without work.
     slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
     method = method_of(source, plan, chunks, work.nbytes, work)
     if method == "shards":
@@ -80,7 +81,7 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
 
 
 def _one_by_one(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
-    """Chunks of a grid that is not regular, each of which may have a shape of its own; and huge ones."""
+    """Read chunks of a grid that is not regular, which have different shapes, and huge chunks."""
     batch = feed.take()
     while batch:
         for key, chunk_index, work_index in batch:
@@ -91,12 +92,12 @@ def _one_by_one(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed)
             if plan.permutation is not None:
                 chunk = chunk.transpose(plan.permutation)
             work[work_index] = chunk[chunk_index]
-            del chunk  # before the next one is there
+            del chunk  # free its memory before the next chunk is read
         batch = feed.take()
 
 
 def read_chunk(source: ChunkSource, key: str, pipeline: BoundPipeline) -> AnyArray | None:
-    """The whole, uncropped chunk at `key`, decoded; None where it is absent. May be read-only."""
+    """Read and decode the whole, uncropped chunk at `key`; None if it is missing. It may be read-only."""
     data = source.store.get(key)
     if data is None:
         return None

@@ -1,9 +1,9 @@
-"""Chunks that are bands of whole rows of the result.
+"""Read chunks that are contiguous rows of the result.
 
-Along every dimension but the first the result takes these chunks whole, so what is wanted of
-one lies in one piece, in the chunk and in the result: chunks along the first dimension, any
-1-dimensional array, rows picked by ``oindex``. Raw chunks are read straight into place, of
-picked rows only their own bytes.
+The result takes these chunks whole along every dimension except the first. Therefore the selected elements are
+contiguous, in the chunk and in the result. This is the case for chunks along the first dimension, for 1-dimensional
+arrays, and for rows that ``oindex`` selects. Raw chunks are read directly into the result, and only in the
+selected rows.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = ["read_contiguous_rows"]
 
 AnyArray = npt.NDArray[Any]
 Band = tuple[str, slice, slice]
-"""(key, rows of the chunk, rows of the result)"""
+"""Contiguous rows: (key, rows of the chunk, rows of the result)."""
 
 BUFFER_NBYTES = 256 * 1024
 """Encoded bytes that are read before they are decoded."""
 
 IN_PLACE_NBYTES = 64 * 1024
-"""From this size on, decoding into place saves more than it costs to ask for."""
+"""From this size on, decoding in place saves more time than it costs."""
 
 
 def read_contiguous_rows(source: ChunkSource, work: AnyArray, feed: WorkFeed) -> None:

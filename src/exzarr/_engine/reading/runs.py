@@ -1,4 +1,4 @@
-"""Chunks of a regular grid, neighbours along the last dimension together (see `engine.stack`)."""
+"""Read chunks of a regular grid, neighbors along the last dimension together (see `run_buffer`)."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ AnyArray = npt.NDArray[Any]
 
 
 def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
-    """Chunks that are stored as they lie in memory."""
+    """Read raw chunks, which are stored as in memory."""
     pipeline = source.pipeline
     assert pipeline is not None
     nbytes = source.nbytes
     read_each = source.store.read_each
     timer = None if source.recorder is None else source.recorder.timer()
-    stack = RunBuffer(pipeline.spec, plan)
+    run_buffer = RunBuffer(pipeline.spec, plan)
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
-            slots = stack.reserve(len(keys))
-            sizes = read_each(keys, stack.buffers)
+            slots = run_buffer.reserve(len(keys))
+            sizes = read_each(keys, run_buffer.buffers)
             if timer is not None:
                 timer.read_raw(keys, sizes, repeat(nbytes))
             for slot, got in enumerate(sizes):
                 if got != nbytes:
                     key = keys[slot]
                     if 0 <= got < nbytes:
-                        got = read_again(source, key, stack.buffers[slot])
+                        got = read_again(source, key, run_buffer.buffers[slot])
                     if got < 0:
                         slots[slot][...] = source.absent(key)
                     elif got != nbytes:
                         raise source.corrupt(key, wrong_size(got, nbytes))
-            stack.move(len(keys), chunk_index, work, work_index)
+            run_buffer.move(len(keys), chunk_index, work, work_index)
         batch = feed.take()
 
 
 def read_raw_windows(source: ChunkSource, work: AnyArray, feed: WorkFeed) -> None:
-    """Of chunks that are stored as they lie in memory, the bytes from the first to the last that is wanted.
+    """Read raw chunks from the first to the last selected byte, for plans of slices.
 
-    For plans of slices. However large a chunk is, no more than that is held in memory.
+    No more than that is held in memory, even if the chunk is larger.
     """
     pipeline = source.pipeline
     assert pipeline is not None
@@ -88,7 +88,7 @@ def read_raw_windows(source: ChunkSource, work: AnyArray, feed: WorkFeed) -> Non
 
 
 def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
-    """Chunks that must be decoded."""
+    """Read chunks that must be decoded."""
     pipeline = source.pipeline
     assert pipeline is not None
     store, read_into, read_each = source.store, source.store.read_into, source.store.read_each
@@ -96,26 +96,26 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Wor
     permutation = plan.permutation
     room = source.room
     buffers: list[memoryview] = []
-    stack = RunBuffer(pipeline.spec, plan) if source.slots else None
+    run_buffer = RunBuffer(pipeline.spec, plan) if source.slots else None
     large = source.nbytes >= LARGE_NBYTES
     timer = None if source.recorder is None else source.recorder.timer()
     batch = feed.take()
     while batch:
         for keys, chunk_index, work_index in batch:
             if len(buffers) < len(keys):
-                # Large chunks are read one by one, each when the one before it has been decoded.
+                # Large chunks share one buffer: each is read after the previous one was decoded.
                 buffers = pieces(1, room) * len(keys) if large else pieces(len(keys), room)
-            slots = stack.reserve(len(keys)) if stack is not None and len(keys) > 1 else None
+            slots = run_buffer.reserve(len(keys)) if run_buffer is not None and len(keys) > 1 else None
             sizes: Iterable[int] = map(read_into, keys, buffers) if large else read_each(keys, buffers)
-            if slots is not None and stack is not None and decode_each is not None:
+            if slots is not None and run_buffer is not None and decode_each is not None:
                 sizes = [*sizes]
                 found = decode_batch(decode_each, buffers, sizes, room)
                 if found is not None:
                     if timer is not None:
                         timer.read(keys, sizes, source.nbytes)
-                    for buffer, decoded in zip(stack.buffers, found, strict=False):
+                    for buffer, decoded in zip(run_buffer.buffers, found, strict=False):
                         buffer[:] = decoded
-                    stack.move(len(keys), chunk_index, work, work_index)
+                    run_buffer.move(len(keys), chunk_index, work, work_index)
                     continue
             if timer is not None:
                 sizes = timer.each(keys, sizes)
@@ -127,9 +127,9 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Wor
                     else:
                         slots[slot][...] = source.absent(keys[slot])
                     continue
-                if large and stack is not None:
-                    # It goes to kept memory as well: fresh memory costs page faults.
-                    slots = stack.reserve(1)
+                if large and run_buffer is not None:
+                    # Decode into a reused buffer; new memory causes page faults.
+                    slots = run_buffer.reserve(1)
                 try:
                     if slots is not None:
                         decode_into(data, slots[slot])
@@ -143,6 +143,6 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Wor
                 if permutation is not None:
                     chunk = chunk.transpose(permutation)
                 work[work_index] = chunk[chunk_index]
-            if slots is not None and stack is not None:
-                stack.move(len(keys), chunk_index, work, work_index)
+            if slots is not None and run_buffer is not None:
+                run_buffer.move(len(keys), chunk_index, work, work_index)
         batch = feed.take()

@@ -1,4 +1,4 @@
-"""Inner chunks of shards → array."""
+"""Read inner chunks of shards into an array."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Wanted = tuple[int, int, int, Any, Any]
 
 
 def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
-    """Inner chunks of shards: one index, then few coalesced ranges, for each shard.
+    """Read inner chunks of shards: for each shard its index, then a few coalesced ranges.
 
-    All ranges come from one opened value, so that a shard that is replaced meanwhile is
-    read as it was or as it is, never as a mixture.
+    All ranges come from one opened value. Therefore a shard that is replaced during the read is read in its old or its
+    new version, never as a mixture.
     """
     reader = ShardReader(source, plan, work)
     batch = feed.take()
@@ -45,9 +45,9 @@ def read_shards(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed)
 def stored_chunks(
     source: ChunkSource, layout: ShardLayout, key: str, index: Index, plan: Plan, work: AnyArray
 ) -> list[Wanted]:
-    """The inner chunks that `plan` touches and that are stored, in the order of their bytes in the shard.
+    """Return the stored inner chunks of `plan`, in the order of their bytes in the shard.
 
-    The other ones are filled with the fill value in `work`.
+    Fill `work` with the fill value for missing inner chunks.
     """
     starts, lengths = index
     wanted: list[Wanted] = []
@@ -62,7 +62,7 @@ def stored_chunks(
 
 
 class ShardReader:
-    """What one worker needs for every shard."""
+    """Reader of shards, with the buffers of one worker."""
 
     __slots__ = (
         "_buffer",
@@ -73,7 +73,7 @@ class ShardReader:
         "_requests",
         "_slots",
         "_source",
-        "_stack",
+        "_run_buffer",
         "_target",
         "_timer",
         "_work",
@@ -87,7 +87,7 @@ class ShardReader:
         self._slots = source.slots if plan.sliced and not plan.rows else min(source.slots, 1)
         if source.nbytes > HUGE_NBYTES:
             self._slots = 0
-        self._stack: RunBuffer | None = None
+        self._run_buffer: RunBuffer | None = None
         self._target: memoryview | None = None
         self._key, self._number = "", -1
         self._timer = None if source.recorder is None else source.recorder.timer()
@@ -95,7 +95,7 @@ class ShardReader:
             self._timer.where = lambda: (self._key, self._number)
 
     def read(self, item: Any) -> None:
-        """What one item of the plan wants of a shard."""
+        """Read the inner chunks of one item of the plan."""
         source, key = self._source, item[0]
         value = source.store.open_value(key)
         if value is None:
@@ -123,9 +123,9 @@ class ShardReader:
     def place(
         self, key: str, layout: ShardLayout, rows: bool, group: Sequence[Wanted], begin: int, data: memoryview
     ) -> None:
-        """Decode inner chunks that lie in `data`, the bytes from `begin` on of the shard at `key`, to the result.
+        """Decode the inner chunks in `data`, which is the shard at `key` from byte `begin` on, into the result.
 
-        `rows`: of each, whole rows are wanted.
+        With `rows`, the plan selects whole rows of each inner chunk.
         """
         self._key, self._number = key, -1
         if layout is not self._layout:
@@ -136,12 +136,12 @@ class ShardReader:
 
     @property
     def number(self) -> int:
-        """The inner chunk that was decoded last."""
+        """Number of the inner chunk that was decoded last."""
         return self._number
 
     def _prepare(self, layout: ShardLayout) -> None:
         self._layout, work, inner = layout, self._work, layout.inner
-        self._stack = RunBuffer(inner.spec, self._plan) if self._slots else None
+        self._run_buffer = RunBuffer(inner.spec, self._plan) if self._slots else None
         small = self._source.nbytes < LARGE_NBYTES
         in_place = (
             inner.plain and work.ndim > 0 and work.flags.c_contiguous and work.dtype == inner.spec.dtype
@@ -149,7 +149,7 @@ class ShardReader:
         self._target = memoryview(work.reshape(-1).view(np.uint8)) if small and in_place else None
 
     def _rows(self, layout: ShardLayout, group: Sequence[Wanted], begin: int) -> None:
-        """Small inner chunks of which whole rows are wanted: what is wanted lies in one piece (`engine.read_contiguous_rows`)."""
+        """Decode small inner chunks of which whole rows are selected (see `rows`)."""
         inner, target, buffer = layout.inner, self._target, self._buffer
         assert target is not None
         decode_bytes, row = inner.decode_bytes, inner.spec.nbytes // inner.spec.shape[0]
@@ -170,16 +170,16 @@ class ShardReader:
                     self._work[there] = inner.decode(data)[here]
 
     def _runs(self, layout: ShardLayout, wanted: Sequence[Wanted], begin: int) -> None:
-        """Any inner chunks, neighbours along the last dimension together (`engine.stack`)."""
-        source, stack, work, buffer = self._source, self._stack, self._work, self._buffer
+        """Decode any inner chunks, neighbors along the last dimension together (see `run_buffer`)."""
+        source, run_buffer, work, buffer = self._source, self._run_buffer, self._work, self._buffer
         inner, slots, permutation = layout.inner, self._slots, self._plan.permutation
-        # From the order in the shard back to that in the array: it makes neighbours.
+        # Sort from the order in the shard to the order in the array, to find neighbors.
         group = sorted(wanted, key=itemgetter(2))
         at = 0
         while at < len(group):
             many = neighbours(group, at, slots, layout.width) if slots > 1 else 1
             start, length, self._number, chunk_index, work_index = group[at]
-            if stack is None or (many == 1 and source.nbytes < LARGE_NBYTES):
+            if run_buffer is None or (many == 1 and source.nbytes < LARGE_NBYTES):
                 chunk = inner.decode(buffer[start - begin : start - begin + length])
                 if permutation is not None:
                     chunk = chunk.transpose(permutation)
@@ -187,26 +187,28 @@ class ShardReader:
                 at += 1
                 continue
             if inner.raw and _in_a_row(group, at, many, source.nbytes):
-                stack.lay(many, buffer[start - begin : start - begin + many * length])
+                run_buffer.lay(many, buffer[start - begin : start - begin + many * length])
                 if self._timer is not None:
                     self._read(group[at : at + many])
             else:
-                self._decode(inner, stack, group[at : at + many], begin)
+                self._decode(inner, run_buffer, group[at : at + many], begin)
             if many > 1:
                 work_index = joined(work_index, group[at + many - 1][4])
-            stack.move(many, chunk_index, work, work_index)
+            run_buffer.move(many, chunk_index, work, work_index)
             at += many
 
-    def _decode(self, inner: BoundPipeline, stack: RunBuffer, group: Sequence[Wanted], begin: int) -> None:
-        """Neighbours into the slots of the stack."""
-        chunks, buffer = stack.reserve(len(group)), self._buffer
+    def _decode(
+        self, inner: BoundPipeline, run_buffer: RunBuffer, group: Sequence[Wanted], begin: int
+    ) -> None:
+        """Decode neighbors into the slots of the run buffer."""
+        chunks, buffer = run_buffer.reserve(len(group)), self._buffer
         if (
             inner.decode_each is not None
             and AT_ONCE_LEAST <= len(group) <= AT_ONCE_NBYTES // inner.spec.nbytes
         ):
             found = self._found(inner, group, begin)
             if found is not None:
-                for slot, decoded in zip(stack.buffers, found, strict=False):
+                for slot, decoded in zip(run_buffer.buffers, found, strict=False):
                     slot[:] = decoded
                 return
         for chunk, (start, length, number, _, _) in zip(chunks, group, strict=False):
@@ -214,7 +216,7 @@ class ShardReader:
             inner.decode_into(buffer[start - begin : start - begin + length], chunk)
 
     def _found(self, inner: BoundPipeline, group: Sequence[Wanted], begin: int) -> Sequence[Buffer] | None:
-        """All chunks of a group, decoded by one call; None where that is not possible."""
+        """Decode all chunks of a group with one call; None if that is not possible."""
         assert inner.decode_each is not None
         buffer = self._buffer
         found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in group])
@@ -223,14 +225,14 @@ class ShardReader:
         return found
 
     def _read(self, group: Sequence[Wanted]) -> None:
-        """Record a group that needed no decoding, or was decoded by one call."""
+        """Record a group that was not decoded, or was decoded by one call."""
         assert self._timer is not None
         numbers, lengths = [item[2] for item in group], [item[1] for item in group]
         self._timer.read(numbers, lengths, self._source.nbytes, self._key)
 
 
 def _in_a_row(group: Sequence[Wanted], at: int, many: int, nbytes: int) -> bool:
-    """Whether `many` raw chunks lie one right behind the other, each of the right size."""
+    """Return True if `many` raw chunks are contiguous in the shard, each of the right size."""
     place = group[at][0]
     for start, length, *_ in group[at : at + many]:
         if start != place or length != nbytes:

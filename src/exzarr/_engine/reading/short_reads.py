@@ -1,8 +1,7 @@
-"""What to do about a chunk that came out short or damaged.
+"""Read a chunk again if it was too short or could not be decoded.
 
-A store's quick way may stop before a value's end where its medium does (`Store.read_into`). What
-looks too short, or cannot be decoded, is read once more with `Store.get` before it counts as
-corrupt.
+`Store.read_into` may return fewer bytes than the value has, as some file systems do. Therefore a chunk that is too
+short or cannot be decoded is read again with `Store.get` before it counts as corrupt.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ __all__ = ["decode_again", "read_again", "wrong_size"]
 
 
 def read_again(source: ChunkSource, key: str, buffer: memoryview, start: int = 0) -> int:
-    """Like `Store.read_into`, exactly."""
+    """Read into `buffer` like `Store.read_into`, but completely."""
     data = source.store.get(key, (start, len(buffer) + 1))
     if data is None:
         return -1
@@ -32,7 +31,7 @@ def read_again(source: ChunkSource, key: str, buffer: memoryview, start: int = 0
 
 
 def decode_again(source: ChunkSource, key: str, got: int, error: CodecError) -> npt.NDArray[Any]:
-    """Decode the chunk at `key` from all of its bytes; ChunkCorruptError where the first `got` were all."""
+    """Decode the chunk at `key` from all its bytes. Raise ChunkCorruptError if the first `got` bytes were all."""
     data = source.store.get(key)
     if data is None or len(data) == got:
         raise source.corrupt(key, error) from error
@@ -43,6 +42,6 @@ def decode_again(source: ChunkSource, key: str, got: int, error: CodecError) -> 
 
 
 def wrong_size(got: int, wanted: int) -> str:
-    """The reason of a ChunkCorruptError."""
+    """Return the reason of a ChunkCorruptError."""
     how = f"is {got}" if got < wanted else "is larger"
     return f"its size must be {wanted} bytes but {how}: it was truncated, or written for another array"

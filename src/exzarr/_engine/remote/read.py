@@ -1,9 +1,9 @@
-"""Chunks → array, from stores that take long to answer.
+"""Read chunks into an array, from stores that are slow to answer.
 
-Fetching and decoding are apart: the process's request threads wait for the store (`engine.requests`), the
-workers decode what has come. A chunk is one request; of raw chunks only the wanted bytes are asked for. A shard
-is two, its index and then the wanted ranges, those that lie close together in one; or one, where most of it
-is wanted.
+Fetching and decoding are separate. The process's request threads wait for the store (`remote.requests`), and the
+workers decode the results. A chunk takes one request. Raw chunks are fetched only in the selected bytes. A shard takes
+one request for its index, then one for each group of neighboring ranges. If most of the shard is selected, one request
+fetches it all.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ AnyArray = npt.NDArray[Any]
 
 
 def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -> None:
-    """Fill `work` with what `plan` selects."""
+    """Fill `work` with the elements that `plan` selects."""
     settings = config.get()
     if source.sharded:
         shards = RemoteShards(source, plan, work)
-        flight: Any = RequestWindow(
+        requests: Any = RequestWindow(
             shards.items(), shards.fetch, source.store.concurrency, settings.fetch_bytes
         )
         decoder: Any = shards.decoder
@@ -49,23 +49,25 @@ def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -
         else:
             items, fetch, place = _chunks(source, plan), _fetch, _place
         ask = partial(fetch, source)
-        flight = RequestWindow(items, ask, source.store.concurrency, settings.fetch_bytes)
+        requests = RequestWindow(items, ask, source.store.concurrency, settings.fetch_bytes)
         decoder = partial(partial, place, source, plan, work)
     if source.recorder is not None:
-        flight = source.recorder.waiting_for(flight)
-    run(partial(with_scratch, partial(_decode_all, flight, decoder)), iter(range(workers)), workers, workers)
+        requests = source.recorder.waiting_for(requests)
+    run(
+        partial(with_scratch, partial(_decode_all, requests, decoder)), iter(range(workers)), workers, workers
+    )
 
 
-def _decode_all(flight: Any, decoder: Any, feed: WorkFeed) -> None:
-    """One worker's: whatever comes, until nothing does."""
+def _decode_all(requests: Any, decoder: Any, feed: WorkFeed) -> None:
+    """Decode fetched chunks in one worker until there are no more."""
     feed.take()
     decode = decoder()
     try:
-        while (fetched := flight.take()) is not NOTHING:
+        while (fetched := requests.take()) is not NOTHING:
             decode(*fetched)
-            del fetched  # before the next one is there
+            del fetched  # free its memory before the next one arrives
     except BaseException as error:
-        flight.stop(error)
+        requests.stop(error)
         raise
 
 
@@ -110,7 +112,7 @@ def _place(source: ChunkSource, plan: Plan, work: AnyArray, item: Any, data: Buf
     work[work_index] = chunk[chunk_index]
 
 
-# -- of raw chunks, the bytes from the first to the last that is wanted ---------------------------
+# -- raw chunks, from the first to the last selected byte ---------------------------------------
 
 
 def _windows(source: ChunkSource, plan: Plan) -> Iterator[Item]:
@@ -123,7 +125,7 @@ def _windows(source: ChunkSource, plan: Plan) -> Iterator[Item]:
 
 def _fetch_window(source: ChunkSource, wanted: Any, _: RequestWindow) -> Any:
     item, start, end, _ = wanted
-    # To its end, where that is wanted, and a byte more: one that is too long is of another array.
+    # If the window ends with the chunk, fetch one byte more: a chunk that is too long is of another array.
     more = 1 if end == source.nbytes else 0
     return wanted, source.store.get(item[0], (start, end - start + more))
 

@@ -1,10 +1,9 @@
-"""The process's requests: how many are in flight, and who does them.
+"""The process's pool of request threads.
 
-There is one pool of threads that do nothing but wait for stores that take long to answer, apart from the
-threads that decode (`engine.pool`). Its size is the process's budget: whatever reads and writes run at once,
-no more requests than that are in flight, first come, first served. A read says what it wants by a `RequestWindow`:
-requests begin as others end, as far as the store wants them and memory allows, and what came is taken by
-whoever decodes.
+Its threads only wait for stores that are slow to answer. The threads that decode are in another pool (`pool`). The
+pool's size is the process's limit: all concurrent reads and writes together have no more requests in flight, first come,
+first served. A read has a `RequestWindow`, which starts requests as others end. The store's concurrency and a memory
+limit bound the window. The workers take the results and decode them.
 """
 
 from __future__ import annotations
@@ -29,32 +28,31 @@ __all__ = ["NOTHING", "RequestWindow", "Item", "asked", "in_request", "request_t
 T = TypeVar("T")
 
 AHEAD = 1024
-"""Answers of `asked` that are kept at most until they are taken."""
+"""Maximum number of results of `asked` that wait for the consumer."""
 
 Item = tuple[int, Any]
-"""Bytes that are expected, and what to fetch."""
+"""(expected bytes, description of the request)"""
 
 NOTHING: Any = object()
-"""What fetching gave, where there is nothing to take for it."""
+"""Result of a request that gives nothing to the workers, and of `RequestWindow.take` at the end."""
 
 _END: Item = (0, NOTHING)
 
 
 class RequestWindow:
-    """What one read or write asks of a store.
+    """The requests of one read, of which a bounded number is in flight.
 
     Parameters
     ----------
     items
-        What to fetch. Walked as it is fetched.
+        The requests, iterated as they start.
     fetch
-        ``fetch(item, flight)``, in one of the request threads. What it returns is what `take` gives, unless
-        that is `NOTHING`. It may `add` further items.
+        Function ``fetch(item, window)`` that makes a request, in a request thread. `take` returns its results, except
+        `NOTHING`. It may `add` further items.
     limit
-        How many requests to have in flight, at most.
+        Maximum number of requests in flight.
     room
-        Bytes that may lie about, or be under way: no further request begins while there are more. One
-        request may always.
+        Maximum bytes that are fetched or waiting for the workers. No request starts above it, except a single one.
     """
 
     def __init__(
@@ -67,21 +65,21 @@ class RequestWindow:
         self._room = room
         self._more: deque[Item] = deque()
         self._ready: deque[tuple[int, Any]] = deque()
-        self._flying = 0
+        self._in_flight = 0
         self._held = 0
         self._ended = False
         self._error: BaseException | None = None
         self._changed = threading.Condition(threading.Lock())
-        # Who waits for a request must not be waited for by one: in a request thread, one after the other.
+        # A request thread must not wait for other request threads (deadlock): it makes its requests itself.
         self._pool = None if in_request() else request_threads(settings.requests)
 
     def add(self, items: Iterable[Item]) -> None:
-        """More to fetch, before what is left of the plan."""
+        """Add items, which are fetched before the remaining items of the plan."""
         with self._changed:
             self._more.extend(items)
 
     def take(self) -> Any:
-        """What was fetched next, in no set order; `NOTHING` at the end. Raises what fetching raised."""
+        """Return the next result, in any order; `NOTHING` at the end. Raise the error of a failed request."""
         if self._pool is None:
             return self._take_here()
         with self._changed:
@@ -94,19 +92,19 @@ class RequestWindow:
                     self._launch()
                     return result
                 self._launch()
-                if not self._flying:
+                if not self._in_flight:
                     return NOTHING
                 self._changed.wait()
 
     def stop(self, error: BaseException | None = None) -> None:
-        """Begin no further request; wait for those that have begun. `error` is what others are to raise."""
+        """Start no further request, and wait for those in flight. Other workers raise `error`."""
         with self._changed:
             self._items, self._ended = iter(()), True
             self._more.clear()
             self._ready.clear()
             self._error = self._error or error
             self._changed.notify_all()
-            while self._flying:
+            while self._in_flight:
                 self._changed.wait()
 
     def _take_here(self) -> Any:
@@ -129,19 +127,19 @@ class RequestWindow:
         return item
 
     def _launch(self) -> None:
-        """Begin what may begin; the lock is held."""
+        """Start as many requests as allowed. The lock is held."""
         pool = self._pool
         assert pool is not None
-        while self._flying < self._limit and (self._held < self._room or not self._flying):
+        while self._in_flight < self._limit and (self._held < self._room or not self._in_flight):
             item = self._next()
             if item is _END:
                 return
-            self._flying += 1
+            self._in_flight += 1
             self._held += item[0]
             try:
                 pool.submit(copy_context().run, self._do, item)
-            except BaseException as error:  # the interpreter is ending, and starts no more threads
-                self._flying -= 1
+            except BaseException as error:  # the interpreter is ending and starts no threads
+                self._in_flight -= 1
                 self._error = error
                 raise
 
@@ -153,10 +151,10 @@ class RequestWindow:
             try:
                 with in_request.mark():
                     result = self._fetch(wanted, self)
-            except BaseException as raised:  # noqa: BLE001 - raised by who takes
+            except BaseException as raised:  # noqa: BLE001 - raised by `take`
                 error = raised
         with self._changed:
-            self._flying -= 1
+            self._in_flight -= 1
             if error is not None:
                 self._error = self._error or error
             elif result is NOTHING:
@@ -166,28 +164,28 @@ class RequestWindow:
             if self._error is None:
                 try:
                     self._launch()
-                except BaseException as raised:  # noqa: BLE001 - raised by who takes
+                except BaseException as raised:  # noqa: BLE001 - raised by `take`
                     self._error = raised
-            if self._error is not None or not self._flying or self._ready:
-                self._changed.notify_all() if not self._flying or self._error else self._changed.notify()
+            if self._error is not None or not self._in_flight or self._ready:
+                self._changed.notify_all() if not self._in_flight or self._error else self._changed.notify()
 
 
 def asked(store: Store, ask: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
-    """``ask(item)`` for each item: concurrently and in no set order where the store takes long to answer."""
+    """Yield ``ask(item)`` for each item; concurrently and in any order if the store is slow to answer."""
     limit = store.concurrency
     if not limit:
         yield from map(ask, items)
         return
-    flight = RequestWindow(((1, item) for item in items), lambda item, _: ask(item), limit, AHEAD)
+    window = RequestWindow(((1, item) for item in items), lambda item, _: ask(item), limit, AHEAD)
     try:
-        while (told := flight.take()) is not NOTHING:
-            yield told
+        while (answer := window.take()) is not NOTHING:
+            yield answer
     finally:
-        flight.stop()
+        window.stop()
 
 
 class _InRequest(threading.local):
-    """Whether this thread is at a request."""
+    """True while this thread makes a request."""
 
     _busy = False
 
@@ -196,7 +194,7 @@ class _InRequest(threading.local):
 
     @contextmanager
     def mark(self) -> Iterator[None]:
-        """For the length of a request."""
+        """Mark the block as a request."""
         self._busy = True
         try:
             yield
@@ -211,7 +209,7 @@ _guard = threading.Lock()
 
 
 def request_threads(size: int) -> ThreadPoolExecutor:
-    """The one pool, with at least `size` threads; each is started when there is something to do for it."""
+    """Return the pool, with at least `size` threads. Each thread starts when it is first needed."""
     global _executor, _size
     executor = _executor
     if executor is not None and _size >= size:
@@ -225,7 +223,7 @@ def request_threads(size: int) -> ThreadPoolExecutor:
 
 
 def _forget() -> None:
-    """After a fork, the child has none of the parent's threads: start anew."""
+    """Discard the pool after a fork, because the child has none of the parent's threads."""
     global _executor, _size, _guard
     _executor, _size, _guard = None, 0, threading.Lock()
 

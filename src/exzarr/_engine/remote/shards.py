@@ -1,8 +1,7 @@
-"""Shards in a store that takes long to answer: which requests they take, and what becomes of them.
+"""Read shards from a store that is slow to answer.
 
-An index is fetched once, however many readers want it at the same time, and kept while the shard has the same
-version. Ranges are asked for under the condition that it still has: of a shard that is replaced meanwhile all
-is read anew.
+Concurrent readers fetch an index once. It is cached while the shard has the same version. Requests for ranges are
+conditional on this version. If the shard was replaced, its index and all its ranges are read again.
 """
 
 from __future__ import annotations
@@ -27,16 +26,15 @@ __all__ = ["RemoteShards"]
 AnyArray = npt.NDArray[Any]
 
 ATTEMPTS = 5
-"""How often a shard that others replace again and again is read anew."""
+"""How often a shard is read again if other processes keep replacing it."""
 
 
 _Known = tuple[Hashable, Index | None, Buffer | None, bool]
-"""Of a shard: its version, its index (None: there is no shard), all of it where that was fetched, and whether
-it was fetched just now."""
+"""(version, index or None if the shard is missing, the whole shard if it was fetched, True if not cached)"""
 
 
 class _Shard:
-    """What is wanted of one shard."""
+    """One shard of a plan, and the number of attempts to read it."""
 
     __slots__ = ("attempt", "item", "key", "layout")
 
@@ -48,7 +46,7 @@ class _Shard:
 
 
 class _End:
-    """The last (or first) bytes of a value, as `ShardLayout.read_index` wants it."""
+    """The last (or first) bytes of a value, as a `ValueReader` for `ShardLayout.read_index`."""
 
     def __init__(self, found: Fetched, start: int) -> None:
         self.size = found.size
@@ -71,7 +69,7 @@ class RemoteShards:
         self._requests = ShardRequests.of(source)
 
     def items(self) -> Iterator[Item]:
-        """One for each shard. How much of it there is to fetch is not known yet: its index, or all of it."""
+        """Yield an item for each shard. Its first request fetches the index or the whole shard."""
         source = self._source
         for item in source.items(self._plan):
             layout = source.layout or source.layout_at(item[0])
@@ -80,12 +78,12 @@ class RemoteShards:
             yield room, (_Shard(item, layout), None)
 
     def decoder(self) -> Callable[..., None]:
-        """What a worker calls with what `fetch` gave."""
+        """Return the function that a worker calls with the results of `fetch`."""
         reader = ShardReader(self._source, self._plan, self._work)
 
         def decode(shard: _Shard, attempt: int, rows: bool, group: Any, begin: int, data: Buffer) -> None:
             if attempt != shard.attempt:
-                return  # of a version that was replaced since
+                return  # it belongs to a version that was replaced
             try:
                 reader.place(shard.key, shard.layout, rows, group, begin, memoryview(data))
             except CodecError as error:
@@ -93,25 +91,25 @@ class RemoteShards:
 
         return decode
 
-    def fetch(self, wanted: Any, flight: RequestWindow) -> Any:
-        """Do one request: for an index, or for a range."""
+    def fetch(self, wanted: Any, window: RequestWindow) -> Any:
+        """Make one request: for an index, or for a range."""
         shard, part = wanted
         try:
-            return self._begin(shard, flight) if part is None else self._range(shard, part)
+            return self._begin(shard, window) if part is None else self._range(shard, part)
         except ChangedError:
             shard.layout.forget(shard.key)
             if part is not None and part[0] != shard.attempt:
-                return NOTHING  # another of its ranges has found that out before
+                return NOTHING  # another range of this shard has already noticed it
             if shard.attempt >= ATTEMPTS:
                 raise
             shard.attempt += 1
-            flight.add([(shard.layout.shards.index_size, (shard, None))])
+            window.add([(shard.layout.shards.index_size, (shard, None))])
             return NOTHING
         except CodecError as error:
             raise shard.layout.corrupt(self._source, shard.key, -1, error) from error
 
-    def _begin(self, shard: _Shard, flight: RequestWindow) -> Any:
-        """Learn where in the shard the wanted inner chunks lie, and ask for them."""
+    def _begin(self, shard: _Shard, window: RequestWindow) -> Any:
+        """Find the selected inner chunks in the index, and add requests for their ranges."""
         source, plan, layout, item = self._source, self._plan, shard.layout, shard.item
         sub = plan.within(item, layout.dims, layout.shape)
         version, index, whole, fresh = self._index(shard, sub.chunks)
@@ -122,11 +120,11 @@ class RemoteShards:
         if whole is not None:
             return (shard, shard.attempt, sub.rows, wanted, 0, whole) if wanted else NOTHING
         if not wanted and not fresh:
-            # What is remembered says that there is nothing: is that still so?
+            # The cached index has no such inner chunk: check that it is still current.
             now = source.store.stat(shard.key)
             if now is None or now.version != version:
                 raise changed_error(source.store, shard.key)
-        flight.add(
+        window.add(
             (end - begin, (shard, (shard.attempt, sub.rows, wanted[first:until], begin, end, version)))
             for begin, end, first, until in self._requests.ranges(wanted)
         )
@@ -177,7 +175,7 @@ class RemoteShards:
         found = self._source.store.fetch(key, (-size, None) if last else (0, size))
         if found is None:
             return None, None, None, True
-        if found.version is None:  # then two ranges may be of two values
+        if found.version is None:  # without a version, two ranges may be of different values
             return self._fetch_whole(layout, key)
         start = found.size - len(found.data) if last else 0
         return found.version, layout.index(key, _End(found, start)), None, True

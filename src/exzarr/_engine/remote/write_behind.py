@@ -1,4 +1,4 @@
-"""Puts that are waited for later: many requests in flight while the next chunks are encoded."""
+"""Keep many puts in flight while the next chunks are encoded."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["WriteBehind"]
 
 
 class WriteBehind(StoreWrapper):
-    """A store for the length of one write: what is put is on its way when `put` returns, and there after `finish`.
+    """Store wrapper for one write. `put` returns while the request is in flight; `finish` waits for all requests.
 
-    No more requests are in flight than the store wants, and no more bytes than ``fetch_bytes``: then `put` waits.
-    The first error is raised by whatever is called next.
+    `put` waits if the maximum number of requests, or more than ``fetch_bytes`` bytes, are in flight. The next call
+    raises the first error.
     """
 
     def __init__(self, inner: Store) -> None:
@@ -28,13 +28,13 @@ class WriteBehind(StoreWrapper):
         self._limit = max(1, min(inner.concurrency, settings.requests))
         self._room = settings.fetch_bytes
         self._pool = None if in_request() else request_threads(settings.requests)
-        self._flying = 0
+        self._in_flight = 0
         self._held = 0
         self._error: BaseException | None = None
         self._changed = threading.Condition(threading.Lock())
 
     def put(self, key: str, value: Buffer) -> None:
-        # Raw chunks are the writer's own memory, which it uses again.
+        # Copy: raw chunks are in the writer's buffer, which it reuses.
         data = value if type(value) is bytes else bytes(value)
         self._send(len(data), self.inner.put, key, data)
 
@@ -49,9 +49,9 @@ class WriteBehind(StoreWrapper):
         self._send(0, self.inner.delete, key)
 
     def finish(self) -> None:
-        """Wait for all that is under way; raises the first error."""
+        """Wait for all requests in flight, and raise the first error."""
         with self._changed:
-            while self._flying:
+            while self._in_flight:
                 self._changed.wait()
             if self._error is not None:
                 raise self._error
@@ -64,17 +64,17 @@ class WriteBehind(StoreWrapper):
         with self._changed:
             while (
                 self._error is None
-                and self._flying
-                and (self._flying >= self._limit or self._held >= self._room)
+                and self._in_flight
+                and (self._in_flight >= self._limit or self._held >= self._room)
             ):
                 self._changed.wait()
             if self._error is not None:
                 raise self._error
-            self._flying += 1
+            self._in_flight += 1
             self._held += nbytes
         try:
             pool.submit(copy_context().run, self._do, nbytes, call, args)
-        except BaseException:  # the interpreter is ending, and starts no more threads
+        except BaseException:  # the interpreter is ending and starts no threads
             self._done(nbytes, None)
             raise
 
@@ -84,13 +84,13 @@ class WriteBehind(StoreWrapper):
             if self._error is None:
                 with in_request.mark():
                     call(*args)
-        except BaseException as raised:  # noqa: BLE001 - raised by who waits
+        except BaseException as raised:  # noqa: BLE001 - raised by `finish`
             error = raised
         self._done(nbytes, error)
 
     def _done(self, nbytes: int, error: BaseException | None) -> None:
         with self._changed:
-            self._flying -= 1
+            self._in_flight -= 1
             self._held -= nbytes
             self._error = self._error or error
             self._changed.notify_all()

@@ -1,1 +1,1 @@
-"""From arrays to stored chunks."""
+"""Write arrays into stored chunks."""

@@ -1,14 +1,12 @@
-"""Array → chunks.
+"""Write an array into chunks.
 
-`write` moves a work array into the chunks that a plan touches. A chunk that is covered is
-encoded and put, with no read and no lock. A partly covered one is read, patched and put by
-`Store.update`, which keeps out everybody else who patches it.
+`write` moves a work array into the chunks of a plan. A covered chunk is encoded and put, without a read or a lock. A
+partial chunk is read, patched and put by `Store.update`, which excludes concurrent updates of the same chunk.
 
-A chunk that reaches past the array's end is never covered: another process may have appended to
-the array since its metadata was read here, and what lies there would be lost.
+A chunk that ends after the array is never covered. Another process may have appended to the array since its metadata
+was read here, and its elements would be lost.
 
-Chunks that hold nothing but the fill value are not stored (unless the settings ask for it): their
-key is deleted.
+Chunks that hold only the fill value are not stored, and their keys are deleted. Settings can change this.
 """
 
 from __future__ import annotations
@@ -39,11 +37,11 @@ __all__ = ["write"]
 AnyArray = npt.NDArray[Any]
 
 GATHERED_NBYTES = 256 * 1024
-"""Neighbouring chunks of up to this size together are gathered at once: more would leave a core's cache."""
+"""Maximum size of neighboring chunks that are gathered together. More would not fit into a core's cache."""
 
 
 class _Values:
-    """What is to be written: the work array, and how."""
+    """The values of a write: the work array, and options."""
 
     __slots__ = ("deletes_patched", "field", "keep_empty", "plan", "shape", "source", "work")
 
@@ -55,38 +53,38 @@ class _Values:
         self.work = work
         self.field = field
         self.keep_empty = keep_empty
-        # An empty chunk may only be deleted on the condition that nobody else has filled it meanwhile.
+        # An empty chunk may only be deleted if no other process has written to it since it was read.
         self.deletes_patched = not keep_empty and source.store.conditional_delete
         self.shape: tuple[int, ...] = () if source.pipeline is None else source.pipeline.spec.shape
 
     def patch(self, chunk: AnyArray, chunk_index: Any, work_index: Any) -> None:
-        """Put the values for one chunk into it."""
+        """Assign the values for one chunk to it."""
         target = chunk if self.plan.permutation is None else chunk.transpose(self.plan.permutation)
         if self.field is not None:
             target = target[self.field]
         target[chunk_index] = self.work[work_index]
 
     def blank(self, shape: tuple[int, ...]) -> AnyArray:
-        """A chunk full of the fill value."""
+        """Return a chunk that holds only the fill value."""
         chunk = np.empty(shape, self.source.dtype)
         chunk[...] = self.source.fill
         return chunk
 
     def together(self, pipeline: BoundPipeline | None) -> int:
-        """How many neighbouring chunks to gather at once: one pass over long rows, instead of many over short ones."""
+        """Return how many neighboring chunks to gather together, in one pass over long rows."""
         if pipeline is None or not pipeline.spec.shape or not self.plan.sliced or self.field is not None:
             return 1
         return max(1, GATHERED_NBYTES // pipeline.spec.nbytes) if slots_for(pipeline.spec) else 1
 
     def put(self, key: str, chunk: AnyArray, pipeline: BoundPipeline) -> None:
-        """Store a chunk, or nothing where it holds but the fill value."""
+        """Store a chunk. Delete its key if it holds only the fill value."""
         if not self.keep_empty and is_fill(chunk, pipeline.spec):
             self.source.store.delete(key)
         else:
             self.source.store.put(key, pipeline.encode(chunk))
 
     def to_patch(self, old: AnyArray) -> AnyArray:
-        """A chunk that was decoded, in memory that may be changed."""
+        """Return a decoded chunk in writable, C-contiguous memory."""
         if old.flags.writeable and old.flags.c_contiguous:
             return old
         return np.array(old, dtype=self.source.dtype, order="C")
@@ -95,7 +93,7 @@ class _Values:
 def write(
     source: ChunkSource, plan: Plan, work: AnyArray, *, field: str | None = None, write_empty: bool = False
 ) -> None:
-    """Store `work`, of ``plan.work_shape`` and any strides, where `plan` selects.
+    """Store `work`, of ``plan.work_shape`` and any strides, at the elements that `plan` selects.
 
     `field` writes only that field of a structured data type.
     """
@@ -117,13 +115,13 @@ def write(
         return
     chunks = plan.chunks
     settings = config.get()
-    # A chunk's cost is its file's; threads pay from the second chunk on, unless all is tiny.
+    # Most of a chunk's cost is its file. Threads pay off from the second chunk on, except for little data.
     few = work.nbytes < settings.inline_bytes // 8 and chunks < 8
     workers = 1 if few or source.light_to_write else settings.workers
     values = _Values(source, plan, work, field, write_empty or settings.write_empty_chunks)
     if not source.sharded:
         job = partial(with_scratch, partial(_chunks, values))
-    elif chunks < workers:  # then the inner chunks of each shard keep the workers busy
+    elif chunks < workers:  # the workers share the inner chunks of each shard
         job = partial(_shards, values, workers)
         workers = 1
     else:
@@ -137,7 +135,7 @@ def _chunks(values: _Values, feed: WorkFeed) -> None:
     source, work = values.source, values.work
     fixed = source.pipeline
     most = values.together(fixed)
-    stack = RunBuffer(fixed.spec, values.plan) if fixed is not None and most > 1 else None
+    run_buffer = RunBuffer(fixed.spec, values.plan) if fixed is not None and most > 1 else None
     scratch: AnyArray | None = None
     key = ""
     if source.recorder is not None:
@@ -147,12 +145,14 @@ def _chunks(values: _Values, feed: WorkFeed) -> None:
         at = 0
         while at < len(batch):
             key, chunk_index, work_index, covers = batch[at]
-            many = neighbours_to_write(batch, at, most, values.shape) if stack is not None else 1
+            many = neighbours_to_write(batch, at, most, values.shape) if run_buffer is not None else 1
             pipeline = fixed or source.pipeline_at(key)
             shape = pipeline.spec.shape
             try:
-                if stack is not None and many > 1:
-                    for chunk in stack.take(many, work, joined(work_index, batch[at + many - 1][2]))[:many]:
+                if run_buffer is not None and many > 1:
+                    for chunk in run_buffer.take(many, work, joined(work_index, batch[at + many - 1][2]))[
+                        :many
+                    ]:
                         key = batch[at][0]
                         at += 1
                         values.put(key, chunk, pipeline)
@@ -176,7 +176,7 @@ def _chunks(values: _Values, feed: WorkFeed) -> None:
 def _patch_chunk(
     values: _Values, pipeline: BoundPipeline, key: str, chunk_index: Any, work_index: Any, covers: bool
 ) -> None:
-    """Change part of a chunk. `covers`: all of it that lies inside the array, as far as is known here."""
+    """Change part of a chunk. `covers` is True for all of its elements inside the known shape of the array."""
 
     def patched(value: ValueReader | None) -> Sequence[Buffer] | None:
         old = None if value is None else _stored_chunk(values.source, pipeline, key, value, covers)
@@ -194,7 +194,7 @@ def _patch_chunk(
 def _stored_chunk(
     source: ChunkSource, pipeline: BoundPipeline, key: str, value: ValueReader, covers: bool
 ) -> AnyArray | None:
-    """The chunk that `value` holds; None where it is damaged and nothing of it is to stay."""
+    """Decode the chunk in `value`; None if it is damaged and the write covers it."""
     data = bytearray(value.size)
     try:
         value.read_into(memoryview(data), 0)
@@ -235,7 +235,7 @@ def _shard(
     whole: bool,
     pieces: dict[int, Any],
 ) -> Sequence[Buffer] | None:
-    """A shard of the encoded inner chunks `pieces` and of those that `plan` changes; None where it is empty."""
+    """Return a shard of the encoded inner chunks `pieces`, changed by `plan`; None if it is empty."""
     job, recorder = (
         partial(with_scratch, partial(_inner_chunks, values, layout, key, pieces)),
         layout.recorder,
@@ -253,13 +253,13 @@ def _shard(
 def _inner_chunks(
     values: _Values, layout: ShardLayout, key: str, pieces: dict[int, Any], feed: WorkFeed
 ) -> None:
-    """Encode the inner chunks of one shard into `pieces`, which holds those that are stored now."""
+    """Encode the inner chunks of one shard into `pieces`, which holds the stored ones."""
     source, work = values.source, values.work
     inner = layout.inner
     shape = inner.spec.shape
     most = values.together(inner)
-    # Raw pieces are the chunk's own memory.
-    stack = RunBuffer(inner.spec, values.plan, kept=not inner.raw) if most > 1 else None
+    # Raw pieces are the memory of the chunk itself, which must not be reused.
+    run_buffer = RunBuffer(inner.spec, values.plan, kept=not inner.raw) if most > 1 else None
     scratch: AnyArray | None = None
     number = -1
     if source.recorder is not None:
@@ -270,9 +270,11 @@ def _inner_chunks(
             at = 0
             while at < len(batch):
                 number, chunk_index, work_index, covers = batch[at]
-                many = neighbours_to_write(batch, at, most, shape) if stack is not None else 1
-                if stack is not None and many > 1:
-                    for chunk in stack.take(many, work, joined(work_index, batch[at + many - 1][2]))[:many]:
+                many = neighbours_to_write(batch, at, most, shape) if run_buffer is not None else 1
+                if run_buffer is not None and many > 1:
+                    for chunk in run_buffer.take(many, work, joined(work_index, batch[at + many - 1][2]))[
+                        :many
+                    ]:
                         number = batch[at][0]
                         at += 1
                         empty = not values.keep_empty and is_fill(chunk, inner.spec)
@@ -314,7 +316,7 @@ def _patched_shard(
 def _stored_pieces(
     source: ChunkSource, layout: ShardLayout, key: str, value: ValueReader, covers: bool
 ) -> dict[int, Any]:
-    """The encoded inner chunks of the shard that `value` holds; none where it is damaged and none is to stay."""
+    """Return the encoded inner chunks of the shard in `value`; none if it is damaged and the write covers it."""
     whole = memoryview(bytearray(value.size))
     try:
         starts, lengths = layout.index(key, value)

@@ -1,4 +1,4 @@
-"""Arrays have no children, however the path is given; and opening needs a path."""
+"""Nodes below arrays are refused for every form of path, and opening requires a path."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_nothing_is_created_below_an_array_on_disk(tmp_path, create, below, zarr
     assert content(tmp_path) == before
 
 
-def test_a_group_between_is_looked_at(tmp_path):
+def test_a_group_between_array_and_path_is_checked(tmp_path):
     exzarr.create_array(tmp_path / "g.zarr", name="a", data=np.arange(3))
     made = exzarr.create_array(tmp_path / "g.zarr" / "b", data=np.arange(3))
     assert made.shape == (3,)
@@ -107,7 +107,7 @@ def test_nothing_is_copied_below_an_array(tmp_path):
 
 @pytest.mark.parametrize("mode", [None, "r", "r+"])
 @pytest.mark.parametrize("function", [exzarr.open, exzarr.open_array, exzarr.open_group])
-def test_opening_nothing_says_that_no_path_was_given(function, mode):
+def test_open_without_path_raises(function, mode):
     with pytest.raises(exzarr.ArgumentError, match="no path was given"):
         function(None, mode=mode)
     with pytest.raises(exzarr.ArgumentError, match="no path was given"):
@@ -127,11 +127,11 @@ def test_opening_nothing_says_that_no_path_was_given(function, mode):
         lambda store: exzarr.copy(MemoryStore(), store),
     ],
 )
-def test_functions_that_read_say_that_no_path_was_given(function):
+def test_reading_functions_without_path_raise(function):
     with pytest.raises(exzarr.ArgumentError, match="no path was given"):
         function(None)
 
 
-def test_the_modes_that_create_still_make_a_store_in_memory():
+def test_creating_modes_without_path_create_a_memory_store():
     assert isinstance(exzarr.open(mode="w").store, MemoryStore)
     assert isinstance(exzarr.open_group(mode="a").store, MemoryStore)

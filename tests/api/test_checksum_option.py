@@ -1,4 +1,4 @@
-"""`checksum=`: whether a flipped bit in a stored chunk is an error that names the chunk."""
+"""The argument `checksum`: a flipped bit in a stored chunk raises an error that names the chunk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def flipped(store: Any, key: str, bit: int) -> None:
 
 
 def some_bits(nbits: int) -> list[int]:
-    """Bits of the first and the last bytes, one by one, and some between."""
+    """Return all bits of the first and last bytes, and some bits between."""
     ends = [*range(min(88, nbits)), *range(max(0, nbits - 40), nbits)]
     return sorted({*ends, *range(0, nbits, max(1, nbits // 47))})
 
@@ -48,7 +48,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     "compressors", [None, "blosc", "gzip", "crc32c", ["gzip", "blosc"], "numcodecs.lzma"]
 )
-def test_every_flipped_bit_is_an_error_that_names_the_chunk(compressors: Any, layout: str) -> None:
+def test_every_flipped_bit_raises_an_error_with_the_chunk(compressors: Any, layout: str) -> None:
     store = MemoryStore()
     exzarr.create_array(store, data=DATA, compressors=compressors, checksum=True, **LAYOUTS[layout])
     key = chunk_keys(store)[1]
@@ -62,7 +62,7 @@ def test_every_flipped_bit_is_an_error_that_names_the_chunk(compressors: Any, la
 
 
 def outcome(store: Any, data: np.ndarray) -> str:
-    """What a reader sees: the chunk whose error it is, or whether the elements are right."""
+    """Return the result of a read: the chunk named by the error, or "right" or "wrong" elements."""
     try:
         found = exzarr.open_array(store)[...]
     except ChunkError as error:
@@ -82,15 +82,15 @@ def outcomes(store: Any, key: str, data: np.ndarray) -> set[str]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("compressors", ["auto", "zstd", codecs.Zstd(level=5), "gzip"])
-def test_by_itself_zstd_and_gzip_detect_what_changes_an_element(compressors: Any, layout: str) -> None:
-    """Some bits of a frame mean nothing to a decoder: a flip of these changes nothing, and is no error."""
+def test_zstd_and_gzip_checksums_detect_changed_elements(compressors: Any, layout: str) -> None:
+    """Decoders ignore some bits of a frame. Flipping them changes no element and raises no error."""
     store = MemoryStore()
     exzarr.create_array(store, data=DATA, compressors=compressors, **LAYOUTS[layout])
     key = chunk_keys(store)[0]
     assert outcomes(store, key, DATA) == {key, "right"}
 
 
-def test_blosc_and_raw_chunks_detect_nothing_by_themselves() -> None:
+def test_blosc_and_raw_chunks_have_no_checksum() -> None:
     for compressors in (None, "blosc"):
         store = MemoryStore()
         exzarr.create_array(store, data=DATA, compressors=compressors, chunks=(20, 20))
@@ -113,12 +113,12 @@ def test_format_2_has_checksums_that_zarr_python_reads(compressors: Any, dtype: 
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "a.zarr", mode="r")[...], data)
     seen = outcomes(array.store, "0.1", data)
     assert seen - {"right"} == {"0.1"}
-    assert compressors == "zstd" or "right" not in seen  # zstd's own checksum is one of the elements
+    assert compressors == "zstd" or "right" not in seen  # zstd's own checksum is of the elements
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("compressors", [None, "blosc", "gzip", "zstd"])
-def test_zarr_python_reads_what_has_a_checksum(compressors: Any, layout: str, tmp_path: Path) -> None:
+def test_zarr_python_reads_arrays_with_checksum(compressors: Any, layout: str, tmp_path: Path) -> None:
     exzarr.create_array(tmp_path / "a", data=DATA, compressors=compressors, checksum=True, **LAYOUTS[layout])
     other = zarr.open_array(tmp_path / "a", mode="r+")
     np.testing.assert_array_equal(other[...], DATA)
@@ -142,11 +142,11 @@ STORES: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("place", STORES)
 def test_raw_partial_reads_verify_the_whole_chunk(place: str, layout: str, tmp_path: Path) -> None:
-    """A raw chunk could be read in part; with a checksum all of it is read."""
+    """A raw chunk could be read in part. With a checksum the whole chunk is read."""
     store = STORES[place](tmp_path)
     exzarr.create_array(store, data=DATA, compressors=None, checksum=True, **LAYOUTS[layout])
     key = chunk_keys(store)[0]
-    # The last element of the first chunk; in a shard, of the first inner chunk.
+    # The last element of the first chunk, or of the first inner chunk of a shard.
     inner = 400 if layout == "chunks" else 100
     flipped(store, key, (inner * 4 - 1) * 8)
     array = exzarr.open_array(store)
@@ -162,7 +162,7 @@ def test_raw_partial_reads_verify_the_whole_chunk(place: str, layout: str, tmp_p
         with pytest.raises(ChunkError, match=key):
             read()
     with pytest.raises(ChunkError, match=key):
-        exzarr.open_array(store, mode="r+")[0, 0] = 3  # a change of a part reads the chunk first
+        exzarr.open_array(store, mode="r+")[0, 0] = 3  # a partial write reads the chunk first
 
 
 def names(array: exzarr.Array) -> list[str]:
@@ -199,13 +199,13 @@ MAKERS: dict[str, Callable[..., exzarr.Array]] = {
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("compressors", [None, "blosc", "gzip"])
-def test_everything_that_makes_an_array_takes_it(make: str, compressors: Any) -> None:
+def test_all_creating_functions_take_checksum(make: str, compressors: Any) -> None:
     assert names(MAKERS[make](compressors=compressors, checksum=True))[-1] == "crc32c"
     assert "crc32c" not in names(MAKERS[make](compressors=compressors, checksum=False))
     assert "crc32c" not in names(MAKERS[make](compressors=compressors, checksum="auto"))
 
 
-def test_save_array_takes_it() -> None:
+def test_save_array_takes_checksum() -> None:
     store = MemoryStore()
     exzarr.save_array(store, DATA, compressors="blosc", checksum=True)
     assert names(exzarr.open_array(store)) == ["blosc", "crc32c"]
@@ -221,7 +221,7 @@ def test_false_writes_no_checksum() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["crc32c", 1, 0, None, "yes"])
-def test_other_values_are_refused(wrong: Any, tmp_path: Path) -> None:
+def test_invalid_checksum_raises(wrong: Any, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="checksum is 'auto', True or False"):
         exzarr.create_array(shape=(4,), dtype="i4", checksum=wrong)
     exzarr.save(tmp_path / "a", DATA)
@@ -229,7 +229,7 @@ def test_other_values_are_refused(wrong: Any, tmp_path: Path) -> None:
         exzarr.copy(tmp_path / "a", tmp_path / "b", checksum=wrong)
 
 
-def test_a_sharding_codec_that_is_given_gets_checksums_inside() -> None:
+def test_given_sharding_codec_gets_inner_checksums() -> None:
     inner = codecs.Sharding((2,), [codecs.Bytes(), codecs.Gzip()], [codecs.Bytes()])
     chain = [codecs.Sharding((4,), [inner])]
     array = exzarr.create((8,), chunks=(8,), dtype="i4", codecs=chain, checksum=True)
@@ -240,7 +240,7 @@ def test_a_sharding_codec_that_is_given_gets_checksums_inside() -> None:
     assert [codec["name"] for codec in nested["index_codecs"]] == ["bytes", "crc32c"]
 
 
-def test_arrays_like_others_gain_and_lose_it() -> None:
+def test_like_functions_add_and_remove_checksums() -> None:
     plain = exzarr.create_array(data=DATA, compressors="blosc")
     safe = exzarr.from_array(data=plain, checksum=True)
     assert names(safe) == ["blosc", "crc32c"]
@@ -258,7 +258,7 @@ def damaged(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_copy_gains_and_loses_it(layout: str, zarr_format: Any, tmp_path: Path) -> None:
+def test_copy_adds_and_removes_checksums(layout: str, zarr_format: Any, tmp_path: Path) -> None:
     group = exzarr.create_group(tmp_path / "a")
     group.create_array("x", data=DATA, compressors="blosc", **LAYOUTS[layout])  # type: ignore[arg-type]
     group.create_array("y", data=DATA, chunks=(20, 20))
@@ -289,7 +289,7 @@ def test_the_command_copies_with_a_checksum(tmp_path: Path) -> None:
         assert names(exzarr.open_array(tmp_path / option)) == want
 
 
-def test_require_array_refuses_an_array_without_one() -> None:
+def test_require_array_refuses_an_array_without_checksum() -> None:
     group = exzarr.create_group()
     group.create_array("plain", shape=(4,), dtype="f8", compressors="blosc")
     group.create_array("safe", shape=(4,), dtype="f8")

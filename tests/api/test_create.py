@@ -1,4 +1,4 @@
-"""New arrays, groups and hierarchies."""
+"""Create arrays, groups and hierarchies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_arrays_of_one_value_store_nothing() -> None:
     assert exzarr.ones(2, dtype="complex64")[:].tolist() == [1, 1]
 
 
-def test_places(tmp_path: Path) -> None:
+def test_create_array_accepts_every_kind_of_store(tmp_path: Path) -> None:
     a = exzarr.create_array(tmp_path / "x", name="deep/array", shape=3, dtype="i1")
     assert a.path == "deep/array"
     assert isinstance(exzarr.open(tmp_path / "x"), Group)
@@ -99,13 +99,13 @@ def test_an_array_whose_data_cannot_be_written_is_not_left_behind(tmp_path: Path
     assert not (tmp_path / "x").exists()
 
 
-def test_only_metadata_on_request() -> None:
+def test_write_data_false_stores_only_metadata() -> None:
     a = exzarr.create_array(None, data=np.ones(5), write_data=False)
     np.testing.assert_array_equal(a[:], 0)
 
 
 @pytest.mark.parametrize("shards", [None, (20, 10)])
-def test_what_is_not_in_memory_is_read_in_parts(monkeypatch: Any, shards: Any) -> None:
+def test_data_outside_memory_is_read_block_by_block(monkeypatch: Any, shards: Any) -> None:
     from exzarr._nodes import new_nodes
 
     monkeypatch.setattr(new_nodes, "BLOCK", 800)
@@ -142,7 +142,7 @@ def test_other_libraries_arrays_are_data(tmp_path: Path) -> None:
     assert exzarr.from_array(None, data=theirs).chunks == (2, 3)
 
 
-# -- like others -------------------------------------------------------------------------
+# -- arrays like others ------------------------------------------------------------------------
 
 
 def like(zarr_format: Any, **options: Any) -> Array:
@@ -164,7 +164,7 @@ def like(zarr_format: Any, **options: Any) -> Array:
 
 @pytest.mark.parametrize("options", [{}, {"order": "F"}, {"shards": {"shape": (4, 6), "index_location": "start"}},
                                      {"chunks": ([3, 5], 3)}, {"dtype": ">i4"}, {"chunk_key_encoding": "/"}])  # fmt: skip
-def test_from_array_keeps_what_is_not_said(tmp_path: Path, zarr_format: Any, options: Any) -> None:
+def test_from_array_keeps_properties_by_default(tmp_path: Path, zarr_format: Any, options: Any) -> None:
     if zarr_format == 2 and ("shards" in options or isinstance(options.get("chunks", (0,))[0], list)):
         pytest.skip("v2 has no such thing")
     a = like(zarr_format, **options)
@@ -177,7 +177,7 @@ def test_from_array_keeps_what_is_not_said(tmp_path: Path, zarr_format: Any, opt
     assert a.attrs["a"] == [1]
 
 
-def test_from_array_changes_what_is_said(zarr_format: Any) -> None:
+def test_from_array_changes_given_properties(zarr_format: Any) -> None:
     a = like(zarr_format)
     b = exzarr.from_array(
         None, data=a, chunks=4, compressors=None, fill_value=1, attributes={}, dimension_names=["p", "q"]
@@ -201,7 +201,7 @@ def test_shards_are_dropped_with_the_chunks_they_were_made_for() -> None:
     assert exzarr.from_array(None, data=a, chunks=(4, 6), shards=(8, 12)).chunks == (4, 6)
 
 
-def test_likes(zarr_format: Any) -> None:
+def test_like_functions(zarr_format: Any) -> None:
     a = like(zarr_format)
     for make, value in ((exzarr.zeros_like, 0), (exzarr.ones_like, 1), (exzarr.empty_like, 9)):
         b = make(a)

@@ -1,4 +1,4 @@
-"""The package's names: zarr-python's, each in its place whatever was imported before."""
+"""The package has zarr-python's names, independent of the order of imports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import exzarr
 
 RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
-# What has no sense here: chunk stores, synchronizers, runtime configuration.
+# Arguments without a meaning in exzarr: chunk stores, synchronizers, runtime configuration.
 LEFT_OUT = {
     "cache_attrs", "cache_metadata", "chunk_store", "config", "kwargs", "meta_array", "mode", "object_codec",
     "read_only", "synchronizer", "zarr_version",
@@ -68,7 +68,7 @@ assert isinstance(exzarr.array([1]), Array) and exzarr.Array is Array
     assert done.returncode == 0, done.stderr
 
 
-def test_what_is_not_there_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         exzarr.nothing  # type: ignore[attr-defined]  # noqa: B018
     assert not hasattr(exzarr, "_nothing")

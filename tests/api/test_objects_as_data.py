@@ -1,4 +1,4 @@
-"""Byte strings, objects and columns of pandas as data: carried with all they hold, or refused with what to do."""
+"""Byte strings, objects and pandas columns as data are stored without loss, or refused with a remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def byte_array(request: Any) -> exzarr.Array:
     return a
 
 
-def test_the_dtype_of_byte_strings_says_what_they_are(byte_array: exzarr.Array) -> None:
+def test_dtype_of_byte_strings_names_them(byte_array: exzarr.Array) -> None:
     assert byte_array.dtype == np.dtype("O")
     again = exzarr.create_array(shape=(3,), dtype=byte_array.dtype, zarr_format=byte_array.zarr_format)
     assert again.metadata.data_type == byte_array.metadata.data_type
@@ -111,7 +111,7 @@ def test_everything_like_bytes_can_be_assigned(byte_array: exzarr.Array) -> None
     ],
     ids=repr,
 )
-def test_objects_and_columns_are_carried(data: Any, dtype: str, values: list[Any]) -> None:
+def test_objects_and_columns_are_stored(data: Any, dtype: str, values: list[Any]) -> None:
     for a in (
         exzarr.create_array(data=data),
         exzarr.array(data),
@@ -145,7 +145,7 @@ def test_missing_numbers_that_are_floats_are_nan() -> None:
     ],
     ids=repr,
 )
-def test_what_zarr_has_no_word_for_is_refused(data: Any, match: str) -> None:
+def test_data_without_zarr_data_type_is_refused(data: Any, match: str) -> None:
     store = exzarr.MemoryStore()
     for make in (
         lambda: exzarr.create_array(store, data=data),
@@ -205,6 +205,6 @@ def test_h5py_strings_become_strings(tmp_path: Any) -> None:
     with h5py.File(tmp_path / "f.h5", "w") as file:
         text = file.create_dataset("t", data=["a", "é"], dtype=h5py.string_dtype())
         assert exzarr.create_array(data=text)[...].tolist() == ["a", "é"]
-        # The mark on our dtype is h5py's own.
+        # h5py recognizes the metadata of exzarr's dtype.
         file.create_dataset("b", data=exzarr.array(np.array([b"x", b"yz"], object))[...])
         assert file["b"][...].tolist() == [b"x", b"yz"]

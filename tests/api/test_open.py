@@ -1,4 +1,4 @@
-"""Opening: which mode finds, makes, replaces or refuses what."""
+"""Modes of the opening functions: open, create, replace or refuse nodes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("mode", [None, "r", "r+"])
 @pytest.mark.parametrize("opener", [exzarr.open, exzarr.open_array, exzarr.open_group])
-def test_nothing_is_made_in_reading_modes(place: Path, opener: Any, mode: Any) -> None:
+def test_reading_modes_create_nothing(place: Path, opener: Any, mode: Any) -> None:
     with pytest.raises(NodeNotFoundError, match=r"looked for zarr.json, .zarray and .zgroup\)") as raised:
         opener(place, mode=mode)
     assert ("mode 'a' or 'w' would create one" in str(raised.value)) == (mode != "r")
@@ -45,7 +45,7 @@ def test_options_for_new_arrays_are_errors_in_reading_modes(place: Path, mode: A
         exzarr.open(place, mode=mode, shape=(3,))
 
 
-def test_what_is_there_is_opened_whatever_it_is(place: Path, zarr_format: Any) -> None:
+def test_open_returns_array_or_group(place: Path, zarr_format: Any) -> None:
     root = exzarr.create_group(place, zarr_format=zarr_format)
     root["a"] = np.arange(3)
     assert isinstance(exzarr.open(place), Group)
@@ -61,7 +61,7 @@ def test_what_is_there_is_opened_whatever_it_is(place: Path, zarr_format: Any) -
         exzarr.open_group(place, path="a")
 
 
-def test_default_mode_writes_where_the_store_can_be_written(place: Path) -> None:
+def test_default_mode_writes_if_the_store_is_writable(place: Path) -> None:
     exzarr.save(place, np.arange(3))
     a = exzarr.open_array(place)
     assert not a.read_only
@@ -90,7 +90,7 @@ def test_reading_mode_refuses_every_write(place: Path) -> None:
     assert files(place) == before
 
 
-def test_mode_a_makes_what_is_missing_and_keeps_what_is_there(place: Path, zarr_format: Any) -> None:
+def test_mode_a_creates_missing_and_keeps_existing_nodes(place: Path, zarr_format: Any) -> None:
     a = exzarr.open(place, mode="a", shape=(4,), dtype="i2", chunks=2, fill_value=7, zarr_format=zarr_format)
     assert isinstance(a, Array)
     assert (a.shape, a.dtype, a.chunks, a.fill_value, a.zarr_format) == (
@@ -114,7 +114,7 @@ def test_mode_a_makes_what_is_missing_and_keeps_what_is_there(place: Path, zarr_
         exzarr.open_array(place.with_name("g"), mode="a", shape=(1,))
 
 
-def test_mode_w_replaces_what_is_there(place: Path, zarr_format: Any) -> None:
+def test_mode_w_replaces_existing_node(place: Path, zarr_format: Any) -> None:
     root = exzarr.create_group(place, zarr_format=5 - zarr_format)
     root["old/array"] = np.arange(100)
     root.consolidate_metadata()
@@ -128,7 +128,7 @@ def test_mode_w_replaces_what_is_there(place: Path, zarr_format: Any) -> None:
     assert isinstance(exzarr.open(place, mode="w", shape=(2,)), Array)
 
 
-def test_mode_w_minus_makes_and_never_replaces(place: Path) -> None:
+def test_mode_w_minus_creates_and_never_replaces(place: Path) -> None:
     assert isinstance(exzarr.open(place, mode="w-", shape=(2,)), Array)
     before = files(place)
     calls: list[tuple[Any, dict[str, Any]]] = [
@@ -152,7 +152,7 @@ def test_new_arrays_need_a_shape(place: Path) -> None:
     assert not place.exists()
 
 
-def test_overwriting_does_not_empty_a_folder_of_other_things(tmp_path: Path) -> None:
+def test_overwrite_does_not_empty_a_folder_with_foreign_files(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "to mum.txt").write_text("dear")
     for make in (
@@ -164,19 +164,19 @@ def test_overwriting_does_not_empty_a_folder_of_other_things(tmp_path: Path) -> 
         with pytest.raises(NodeExistsError, match=r"is no Zarr node, but holds .*: it is not deleted"):
             make()
     assert files(tmp_path) == {"letters/to mum.txt": b"dear"}
-    # Beside other things, it may be.
+    # A node next to foreign files may be replaced.
     assert isinstance(exzarr.open_group(tmp_path, mode="a"), Group)
 
 
 @pytest.mark.parametrize("left", ["c/0/0", "0.0", "0", "a/zarr.json", "a/.zarray", ".zattrs"])
-def test_overwriting_takes_away_what_an_interrupted_deletion_left(place: Path, left: str) -> None:
+def test_overwrite_removes_remains_of_an_interrupted_deletion(place: Path, left: str) -> None:
     (place / left).parent.mkdir(parents=True)
     (place / left).write_bytes(b"{}")
     exzarr.save(place, np.arange(3))
     assert left not in files(place) or left == ".zattrs"
 
 
-def test_where_both_versions_lie_the_third_counts(place: Path) -> None:
+def test_v3_takes_precedence_over_v2(place: Path) -> None:
     exzarr.create_array(place, shape=(2,), dtype="i1", zarr_format=2)
     for name, document in files(place).items():
         (place / f"keep{name}").write_bytes(document)
@@ -202,7 +202,7 @@ def test_the_wrong_version_is_not_found(place: Path, zarr_format: Any) -> None:
         exzarr.open(place, zarr_format=1)  # type: ignore[arg-type]
 
 
-def test_a_folder_above_the_hierarchy_says_what_is_below(tmp_path: Path) -> None:
+def test_error_for_parent_folder_names_the_nodes_below(tmp_path: Path) -> None:
     exzarr.save(tmp_path / "inner", np.arange(3))
     with pytest.raises(NodeNotFoundError, match="below it there is 'inner'"):
         exzarr.open(tmp_path)
@@ -227,7 +227,7 @@ def test_empty_chunks_are_stored_on_request(place: Path) -> None:
     assert exzarr.open_array(place).nchunks_initialized == 2
 
 
-def test_no_store_is_a_new_one_in_memory() -> None:
+def test_store_none_is_a_new_memory_store() -> None:
     group = exzarr.open(mode="a")
     assert isinstance(group.store, exzarr.MemoryStore)
     assert exzarr.open(mode="a") != group
@@ -237,7 +237,7 @@ def test_no_store_is_a_new_one_in_memory() -> None:
         exzarr.open(mode="x")  # type: ignore[arg-type]
 
 
-def test_zips_are_written_once_and_dropped_when_that_fails(tmp_path: Path) -> None:
+def test_zip_is_written_once_and_discarded_on_failure(tmp_path: Path) -> None:
     place = tmp_path / "x.zip"
     group = exzarr.open_group(place, mode="w")
     group["a"] = np.arange(3)

@@ -1,4 +1,4 @@
-"""Overwriting an array or a group: the source may be the node itself, and what fails leaves the old node."""
+"""Overwrite an array or a group: the source may be the node itself, and a failure leaves the old node."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STORES: dict[str, Callable[[Path], Store]] = {
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data are read row by row, so that some are written before the source fails."""
+    """Read data row by row, so that some rows are written before the source fails."""
     monkeypatch.setattr(new_nodes, "BLOCK", 64)
 
 
@@ -49,18 +49,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def stored(store: Store) -> dict[str, bytes]:
-    """All that is in a store."""
+    """Return all values of a store by key."""
     return {key: bytes(store.get(key) or b"") for key in store.list()}
 
 
 def nothing_is_left(folder: Path) -> None:
-    """Except the archive that the test itself is still writing."""
+    """Return all files, except the archive that the test is still writing."""
     found = [path.name for path in folder.rglob("*") if path.name.endswith(".exzarr-tmp")]
     assert not set(found) - {".s.zip.exzarr-tmp"}
 
 
 class Failing:
-    """Data that can be read up to some row, and no further."""
+    """Data that raises after some rows."""
 
     def __init__(self, error: BaseException, last: int = 2) -> None:
         self.shape, self.dtype = (6, 8), np.dtype("i8")
@@ -94,7 +94,7 @@ def test_an_array_is_rechunked_in_place(store, name, zarr_format):
     assert made.chunks == again.chunks == (5, 4)
     np.testing.assert_array_equal(again[...], DATA)
     np.testing.assert_array_equal(made[...], DATA)
-    # Nothing of the old grid is left.
+    # No chunk of the old grid remains.
     below = f"{name}/" if name else ""
     chunks = [key for key in store.list() if not key.endswith((".zarray", ".zattrs", ".zgroup", "zarr.json"))]
     assert len([key for key in chunks if key.startswith(below)]) == 6
@@ -122,7 +122,7 @@ def test_every_function_that_overwrites_reads_first(store, overwrite, lazily):
     np.testing.assert_array_equal(exzarr.open_array(store, path="x")[...], DATA)
 
 
-def test_a_group_is_saved_over_what_it_is_made_of(store):
+def test_save_group_over_its_own_sources(store):
     exzarr.save_group(store, a=DATA, b=OTHER, path="g")
     group = exzarr.open_group(store, path="g")
     exzarr.save_group(store, b=group["a"], c=group["b"], path="g")
@@ -133,7 +133,7 @@ def test_a_group_is_saved_over_what_it_is_made_of(store):
 
 
 @pytest.mark.parametrize("name", [None, "g"])
-def test_a_parent_is_overwritten_by_what_lies_in_it(store, name):
+def test_overwrite_parent_with_its_own_child(store, name):
     exzarr.create_array(store, name="g/sub/x", data=DATA, chunks=(2, 3))
     exzarr.create_array(store, name=name, data=exzarr.open_array(store, path="g/sub/x"), overwrite=True)
     again = exzarr.open(store, path=name)
@@ -143,7 +143,7 @@ def test_a_parent_is_overwritten_by_what_lies_in_it(store, name):
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_zarr_python_array_of_the_same_place(tmp_path, zarr_format):
+def test_overwrite_with_zarr_python_array_of_the_same_path(tmp_path, zarr_format):
     path = tmp_path / "a.zarr"
     zarr.create_array(path, data=DATA, chunks=(2, 3), zarr_format=zarr_format)
     exzarr.create_array(
@@ -168,7 +168,7 @@ def test_a_zip_file_is_saved_over_itself(tmp_path, call):
     source.store.close()
 
 
-def test_the_names_of_one_place_do_not_matter(tmp_path):
+def test_overwrite_through_different_paths_to_one_folder(tmp_path):
     path = tmp_path / "a.zarr"
     exzarr.save(path, x=DATA)
     (tmp_path / "link").symlink_to(path)
@@ -180,13 +180,13 @@ def test_the_names_of_one_place_do_not_matter(tmp_path):
     np.testing.assert_array_equal(exzarr.open(path)[...], DATA)
 
 
-# -- what fails leaves the old node ------------------------------------------------------
+# -- failures leave the old node -----------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [ValueError("source"), KeyboardInterrupt()], ids=["error", "interrupt"])
 @pytest.mark.parametrize("name", [None, "x"])
 @pytest.mark.parametrize("consolidated", [False, True])
-def test_a_source_that_fails_leaves_the_old_array(store, error, name, consolidated, tmp_path):
+def test_failing_source_leaves_the_old_array(store, error, name, consolidated, tmp_path):
     exzarr.create_array(store, name=name, data=DATA, chunks=(2, 3), attributes={"unit": "K"})
     if consolidated and name:
         exzarr.consolidate_metadata(store)
@@ -198,7 +198,7 @@ def test_a_source_that_fails_leaves_the_old_array(store, error, name, consolidat
 
 
 @pytest.mark.parametrize("name", [None, "x"])
-def test_a_source_that_fails_leaves_nothing_new(store, name, tmp_path):
+def test_failing_source_leaves_no_new_node(store, name, tmp_path):
     exzarr.create_group(store, path="other")
     name = name and "x"
     if name is None:
@@ -212,7 +212,7 @@ def test_a_source_that_fails_leaves_nothing_new(store, name, tmp_path):
     nothing_is_left(tmp_path)
 
 
-def test_a_group_of_which_one_array_fails_leaves_the_old_group(store):
+def test_failing_member_leaves_the_old_group(store):
     exzarr.save_group(store, a=DATA, b=OTHER, path="g")
     before = stored(store)
     with pytest.raises(ValueError, match="source"):
@@ -220,7 +220,7 @@ def test_a_group_of_which_one_array_fails_leaves_the_old_group(store):
     assert stored(store) == before
 
 
-def test_elements_that_cannot_be_converted_leave_the_old_array(store):
+def test_failing_conversion_leaves_the_old_array(store):
     class Words(Failing):
         def __getitem__(self, region):
             return np.full((1, 8), "x" if region[0].start > 1 else "7", "U1")
@@ -254,7 +254,7 @@ else:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 @pytest.mark.parametrize("kind", ["array", "group"])
 @pytest.mark.parametrize("name", ["s.zarr", "s.sqlite"])
-def test_a_writer_that_is_killed_leaves_the_old_node(tmp_path, kind, name):
+def test_killed_writer_leaves_the_old_node(tmp_path, kind, name):
     path = tmp_path / name
     group = exzarr.create_group(path)
     group.create_array("x", data=DATA, chunks=(2, 3))
@@ -270,11 +270,11 @@ def test_a_writer_that_is_killed_leaves_the_old_node(tmp_path, kind, name):
     again.store.close()
 
 
-# -- what else overwriting has to keep ---------------------------------------------------
+# -- other properties of overwriting --------------------------------------------------
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_consolidated_metadata_says_what_was_swapped_in(store, zarr_format):
+def test_consolidated_metadata_has_the_new_node_after_overwrite(store, zarr_format):
     root = exzarr.create_group(store, zarr_format=zarr_format)
     root.create_array("g/old/x", data=DATA)
     root.create_array("y", data=DATA)
@@ -287,7 +287,7 @@ def test_consolidated_metadata_says_what_was_swapped_in(store, zarr_format):
     np.testing.assert_array_equal(again["y"][...], OTHER)
 
 
-def test_the_group_that_overwrites_sees_what_it_made(store):
+def test_group_sees_the_node_that_it_overwrote(store):
     root = exzarr.create_group(store)
     root.create_array("g/old", data=DATA)
     root.consolidate_metadata()
@@ -296,7 +296,7 @@ def test_the_group_that_overwrites_sees_what_it_made(store):
     np.testing.assert_array_equal(root["g"][...], OTHER)
 
 
-def test_permissions_of_the_folder_stay(tmp_path):
+def test_overwrite_keeps_folder_permissions(tmp_path):
     path = tmp_path / "a.zarr"
     exzarr.save(path, DATA)
     path.chmod(0o750)
@@ -306,7 +306,7 @@ def test_permissions_of_the_folder_stay(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_in_one_that_cannot_be_written(tmp_path):
+def test_overwrite_in_a_read_only_parent_folder(tmp_path):
     path = tmp_path / "closed" / "a.zarr"
     exzarr.save(path, DATA)
     path.parent.chmod(0o555)
@@ -326,7 +326,7 @@ def test_foreign_files_are_not_overwritten(tmp_path):
     assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
 
 
-def test_a_copy_over_an_old_node_that_fails_leaves_it(store, tmp_path):
+def test_failing_copy_leaves_the_old_node(store, tmp_path):
     source = tmp_path / "from.zarr"
     array = exzarr.create_array(source, name="g/x", data=DATA, chunks=(2, 3))
     (source / "g/x/c/1/1").write_bytes(b"broken")
@@ -338,7 +338,7 @@ def test_a_copy_over_an_old_node_that_fails_leaves_it(store, tmp_path):
     assert array.shape == DATA.shape
 
 
-def test_an_upload_that_fails_says_where_the_new_data_are(tmp_path):
+def test_error_of_failed_upload_names_the_path_of_the_new_data(tmp_path):
     class Breaking(CountingStore):
         broken = False
 

@@ -1,4 +1,4 @@
-"""Several threads and processes that open, or require, one node at the same time: all get the same one."""
+"""Threads and processes that create the same node concurrently all get one node."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def together(do: Callable[[int], Any]) -> list[Any]:
-    """What eight threads get that begin at the same moment."""
+    """Return the results of eight threads that start at the same time."""
     start = threading.Barrier(MANY)
 
     def one(number: int) -> Any:
@@ -48,7 +48,7 @@ def together(do: Callable[[int], Any]) -> list[Any]:
 
 
 def in_turn(monkeypatch: pytest.MonkeyPatch, first: Callable[[], Any]) -> None:
-    """Have `first` done between the next look that finds nothing and the creation that follows."""
+    """Call `first` after the next search that finds no node, and before the node is created."""
     from exzarr._nodes import node_creation
 
     original = node_creation.require_room
@@ -87,7 +87,7 @@ CALLS: dict[str, Callable[[Store, Any], Any]] = {
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_threads_that_come_at_once_get_one_node(store, call, zarr_format):
+def test_concurrent_threads_get_one_node(store, call, zarr_format):
     nodes = together(lambda _: CALLS[call](store, zarr_format))
     assert len({(type(node), node.path, node.zarr_format) for node in nodes}) == 1
     if isinstance(nodes[0], exzarr.Array):
@@ -96,8 +96,8 @@ def test_threads_that_come_at_once_get_one_node(store, call, zarr_format):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_who_comes_second_takes_what_is_there(store, call, monkeypatch):
-    """The same as above, always in the order that once was an error."""
+def test_second_creator_opens_the_existing_node(store, call, monkeypatch):
+    """The same, always in the order that was an error in an earlier version."""
     if "require" in call:
         exzarr.create_group(store)
     made = []
@@ -106,13 +106,13 @@ def test_who_comes_second_takes_what_is_there(store, call, monkeypatch):
     assert (type(node), node.path) == (type(made[0]), made[0].path)
 
 
-def test_open_like_takes_what_is_there(tmp_path, monkeypatch):
+def test_open_like_opens_an_array_created_concurrently(tmp_path, monkeypatch):
     path = tmp_path / "a.zarr"
     in_turn(monkeypatch, lambda: exzarr.save(path, np.arange(3)))
     assert exzarr.open_like(np.zeros(3, "i8"), path)[:].tolist() == [0, 1, 2]
 
 
-def test_what_does_not_fit_is_an_error_that_does_not_say_overwrite(store, monkeypatch):
+def test_error_for_mismatching_node_does_not_suggest_overwrite(store, monkeypatch):
     group = exzarr.create_group(store)
     in_turn(monkeypatch, lambda: group.create_array("x", shape=5, dtype="i4"))
     with pytest.raises(exzarr.NodeTypeError, match=r"shape \(5,\), not \(8,\)") as caught:
@@ -149,7 +149,7 @@ def said(processes: list[subprocess.Popen[str]], word: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["local", "sqlite", "s3"])
-def test_processes_that_come_at_once_get_one_node(request, kind, tmp_path):
+def test_concurrent_processes_get_one_node(request, kind, tmp_path):
     rounds = 3
     opened, told = "import sys\nimport exzarr\nstore = sys.argv[1]\n", str(tmp_path / f"s.{kind}")
     if kind == "s3":

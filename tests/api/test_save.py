@@ -1,4 +1,4 @@
-"""Whole arrays in one call."""
+"""Save and load whole arrays in one call."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_several_arrays_are_a_group(place: Any) -> None:
     assert [*exzarr.load(place)] == ["only"]
 
 
-def test_saving_replaces_what_is_there(place: Any) -> None:
+def test_save_replaces_existing_node(place: Any) -> None:
     exzarr.save(place, a=[1], b=[2])
     exzarr.save_array(place, [3.5], compressors=None, attributes={"n": 1})
     np.testing.assert_array_equal(exzarr.load(place), [3.5])
     assert exzarr.open_array(place, mode="r").attrs == {"n": 1}
 
 
-def test_paths(tmp_path: Path) -> None:
+def test_save_and_load_at_paths(tmp_path: Path) -> None:
     place = tmp_path / "x"
     exzarr.save(place, np.arange(3), path="deep/a")
     exzarr.save(place, x=[1], y=[2], path="deep/g")
@@ -55,14 +55,14 @@ def test_paths(tmp_path: Path) -> None:
     np.testing.assert_array_equal(zarr.load(place, path="deep/a"), np.arange(3))
 
 
-def test_zarr_python_loads_it_and_the_reverse(tmp_path: Path) -> None:
+def test_save_and_load_interoperate_with_zarr_python(tmp_path: Path) -> None:
     exzarr.save(tmp_path / "ours", np.arange(5))
     np.testing.assert_array_equal(zarr.load(tmp_path / "ours"), np.arange(5))
     zarr.save(tmp_path / "theirs", np.arange(5))
     np.testing.assert_array_equal(exzarr.load(tmp_path / "theirs"), np.arange(5))
 
 
-def test_nothing_to_save(tmp_path: Path) -> None:
+def test_save_without_arrays_raises(tmp_path: Path) -> None:
     for save in (exzarr.save, exzarr.save_group):
         with pytest.raises(exzarr.ArgumentError, match="nothing to save"):
             save(tmp_path / "x")
@@ -73,7 +73,7 @@ def test_nothing_to_save(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_a_zip_that_could_not_be_saved_leaves_the_old_one(tmp_path: Path) -> None:
+def test_failed_save_leaves_the_old_zip(tmp_path: Path) -> None:
     place = tmp_path / "x.zip"
     exzarr.save(place, [1, 2])
     with pytest.raises(exzarr.ArgumentError):
@@ -102,7 +102,7 @@ def test_a_zip_that_could_not_be_saved_leaves_the_old_one(tmp_path: Path) -> Non
         ("chunk_shape", (1, 1)),
     ],
 )
-def test_arguments_of_creating_functions_are_no_names_of_arrays(tmp_path, function, name, value):
+def test_argument_names_are_refused_as_array_names(tmp_path, function, name, value):
     path = tmp_path / "a.zarr"
     exzarr.save(path, np.arange(3))
     with pytest.raises(exzarr.ArgumentError, match=rf"^{name}= is an argument"):
@@ -112,6 +112,6 @@ def test_arguments_of_creating_functions_are_no_names_of_arrays(tmp_path, functi
     np.testing.assert_array_equal(exzarr.load(path), np.arange(3))
 
 
-def test_what_the_error_recommends_for_such_a_name(tmp_path):
+def test_remedy_in_the_error_for_argument_names_works(tmp_path):
     exzarr.open_group(tmp_path / "a.zarr", mode="a")["mode"] = np.arange(3)
     np.testing.assert_array_equal(exzarr.load(tmp_path / "a.zarr")["mode"], np.arange(3))

@@ -1,4 +1,4 @@
-"""`storage_options` on everything that takes a URL, against a real S3 server."""
+"""All functions that take a URL take `storage_options`; tested against an S3 server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = np.arange(12, dtype="i4").reshape(3, 4)
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that isn't in the options can lead to the server."""
+    """Remove environment variables, so that only the options lead to the server."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -33,7 +33,7 @@ def bucket(s3_server: Any) -> str:
 
 @pytest.fixture
 def options(s3_server: Any) -> dict[str, Any]:
-    """As users of s3fs write them."""
+    """Return options in the form of s3fs."""
     return {
         "key": KEY_ID,
         "secret": SECRET,
@@ -41,7 +41,7 @@ def options(s3_server: Any) -> dict[str, Any]:
     }
 
 
-def test_opening_and_creating_functions(bucket: str, options: dict[str, Any]) -> None:
+def test_opening_and_creating_functions_take_storage_options(bucket: str, options: dict[str, Any]) -> None:
     more: Any = {"storage_options": options}
     exzarr.create_array(f"{bucket}/a", data=DATA, **more)
     assert (np.asarray(exzarr.open(f"{bucket}/a", mode="r", **more)) == DATA).all()
@@ -69,7 +69,7 @@ def test_opening_and_creating_functions(bucket: str, options: dict[str, Any]) ->
     assert exzarr.open_like(DATA, f"{bucket}/new", **more).shape == DATA.shape
 
 
-def test_saving_and_loading(bucket: str, options: dict[str, Any]) -> None:
+def test_save_and_load_take_storage_options(bucket: str, options: dict[str, Any]) -> None:
     more: Any = {"storage_options": options}
     exzarr.save(f"{bucket}/one", DATA, **more)
     assert (exzarr.load(f"{bucket}/one", **more) == DATA).all()
@@ -81,10 +81,10 @@ def test_saving_and_loading(bucket: str, options: dict[str, Any]) -> None:
     assert (exzarr.load(f"{bucket}/three", **more) == exzarr.load(f"{bucket}/four", **more)["x"]).all()
 
 
-def test_tools(bucket: str, options: dict[str, Any], tmp_path: Any) -> None:
+def test_tools_take_storage_options(bucket: str, options: dict[str, Any], tmp_path: Any) -> None:
     more: Any = {"storage_options": options}
     zarr.create_array(tmp_path / "a", data=DATA, chunks=(2, 2))
-    exzarr.copy(tmp_path / "a", f"{bucket}/a", **more)  # for the one of both that is a URL
+    exzarr.copy(tmp_path / "a", f"{bucket}/a", **more)  # the options apply to the URL of the two
     exzarr.copy(f"{bucket}/a", tmp_path / "back", **more)
     exzarr.copy(f"{bucket}/a", f"{bucket}/b", **more)
     exzarr.copy(f"{bucket}/a", f"{bucket}/c", storage_options=options, destination_options=options)
@@ -101,7 +101,9 @@ def test_tools(bucket: str, options: dict[str, Any], tmp_path: Any) -> None:
     assert exzarr.lab.codecs(f"{bucket}/a", only=["zstd"], seconds=0.1, **more).trials
 
 
-def test_options_for_no_url_are_refused_and_nothing_is_copied(options: dict[str, Any], tmp_path: Any) -> None:
+def test_options_without_url_are_refused_and_nothing_is_copied(
+    options: dict[str, Any], tmp_path: Any
+) -> None:
     exzarr.create_array(tmp_path / "a", data=DATA)
     open_array = exzarr.open(tmp_path / "a")
     for refused in (
@@ -121,7 +123,7 @@ def test_options_for_no_url_are_refused_and_nothing_is_copied(options: dict[str,
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
 
 
-def test_references_take_what_they_may_lead_to_and_options_of_its_url(
+def test_references_take_allow_and_storage_options(
     bucket: str, options: dict[str, Any], tmp_path: Any
 ) -> None:
     store = exzarr.create_array(
@@ -165,7 +167,7 @@ def invoke(*arguments: Any, code: int = 0) -> Any:
 
 
 def typed(options: dict[str, Any]) -> list[str]:
-    """The options as they are typed."""
+    """Return the options as arguments of a command line."""
     endpoint = options["client_kwargs"]["endpoint_url"]
     pairs = {
         "key": options["key"],
@@ -176,7 +178,7 @@ def typed(options: dict[str, Any]) -> list[str]:
     return [part for name, value in pairs.items() for part in ("--option", f"{name}={value}")]
 
 
-def test_every_command_takes_options(bucket: str, options: dict[str, Any], tmp_path: Any) -> None:
+def test_every_command_takes_storage_options(bucket: str, options: dict[str, Any], tmp_path: Any) -> None:
     zarr.create_array(tmp_path / "a", data=DATA, chunks=(2, 2))
     more = typed(options)
     invoke("copy", tmp_path / "a", f"{bucket}/a", *more)
@@ -195,7 +197,7 @@ def test_every_command_takes_options(bucket: str, options: dict[str, Any], tmp_p
     invoke("lab", "chunks", place, "-a", "scan", "--measure", "0", *more)
 
 
-def test_a_wrong_option_is_a_line_that_names_the_right_one(tmp_path: Any) -> None:
+def test_unknown_option_prints_one_line_with_the_nearest_option(tmp_path: Any) -> None:
     said = invoke("info", "s3://bucket/x", "-o", "regiom=x", code=2).stderr
     assert "no option 'regiom'; did you mean 'region'?" in said
     assert "KEY=VALUE" in invoke("info", "s3://bucket/x", "-o", "region", code=2).stderr

@@ -1,4 +1,4 @@
-"""Arguments that a function does not have are refused by the name of the public function, with the nearest right one."""
+"""Errors for unknown arguments name the public function and the nearest valid argument."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ GROUP = exzarr.group()
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
 )  # fmt: skip
-def test_the_public_function_and_the_nearest_argument_are_named(function: Any, given: Any, said: str) -> None:
+def test_error_names_public_function_and_nearest_argument(function: Any, given: Any, said: str) -> None:
     with pytest.raises(UnknownArgumentError) as caught:
         function(**given)
     assert said in str(caught.value)
@@ -58,12 +58,12 @@ def test_the_public_function_and_the_nearest_argument_are_named(function: Any, g
     assert [*GROUP] == []
 
 
-def test_what_is_no_argument_of_a_mode_that_reads_is_still_named() -> None:
+def test_argument_for_new_nodes_is_named_in_reading_modes() -> None:
     with pytest.raises(ArgumentError, match="shape= describes a new node"):
         exzarr.open("nowhere.zarr", mode="r", shape=3)
 
 
-def test_a_name_that_leads_nowhere_is_an_error_with_the_nearest_one_there_is(tmp_path: Any) -> None:
+def test_missing_name_raises_with_the_nearest_name(tmp_path: Any) -> None:
     root = exzarr.open_group(tmp_path / "climate.zarr", mode="w")
     root["temperature"] = np.arange(3)
     for name in ("temperatur", "Temperature"):
@@ -97,6 +97,6 @@ def test_append_along_a_dimension_by_name(tmp_path: Any, zarr_format: Any) -> No
     assert a.shape == (3, 4)
 
 
-def test_unknown_codecs_name_the_nearest() -> None:
+def test_unknown_codec_error_names_the_nearest() -> None:
     with pytest.raises(exzarr.UnsupportedError, match="'zstdd' is not known; did you mean 'zstd'?"):
         exzarr.zeros(3, compressors="zstdd")

@@ -1,4 +1,4 @@
-"""New arrays are stored as they were asked for, and other software reads the same values."""
+"""New arrays are stored with the given properties, and other software reads the same values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def filters_of(order: str) -> list[tuple[Any, str, Any]]:
 @pytest.mark.parametrize("filter_", [*filters_of("<"), *filters_of(">")], ids=lambda f: str(f[0])[:60])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("shards", [None, (8,)])
-def test_zarr_python_reads_what_filters_of_either_byte_order_wrote(
+def test_zarr_python_reads_filters_of_either_byte_order(
     tmp_path: Path, filter_: tuple[Any, str, Any], order: str, shards: Any
 ) -> None:
     codec, kind, values = filter_
@@ -60,7 +60,7 @@ def test_a_serializer_that_zarr_python_reads_wrongly_behind_filters_is_refused()
         )
 
 
-def test_an_append_leaves_chunks_that_were_listed_as_they_are(tmp_path: Path) -> None:
+def test_append_keeps_listed_chunk_lengths(tmp_path: Path) -> None:
     array = exzarr.create_array(tmp_path / "a", data=np.arange(24), chunks=[[10, 10, 4]])
     before = (tmp_path / "a" / "c" / "2").read_bytes()
     array.append(np.arange(6))
@@ -144,9 +144,7 @@ def test_bloscs_type_size_of_zero_is_that_of_the_array() -> None:
     ],
 )
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_an_unknown_codec_is_named_with_the_package_that_has_it(
-    codec: str, message: str, zarr_format: Any
-) -> None:
+def test_unknown_codec_error_names_its_package(codec: str, message: str, zarr_format: Any) -> None:
     store = MemoryStore()
     made = exzarr.create_array(store, shape=(4,), dtype="f4", zarr_format=zarr_format)
     key = "zarr.json" if zarr_format == 3 else ".zarray"
@@ -190,13 +188,13 @@ def test_a_data_type_that_numpy_does_not_have_is_refused_by_name(data_type: Any,
             "bfloat16",
             1 + 2**-8 + 2**-30,
             0x3F81,
-        ),  # just above the middle: up, although float32 has lost the rest
-        ("bfloat16", 1 + 2**-8, 0x3F80),  # the middle: to the even one
+        ),  # just above the middle: rounded up, although float32 loses the rest
+        ("bfloat16", 1 + 2**-8, 0x3F80),  # the middle: rounded to even
         ("bfloat16", 1 + 3 * 2**-8, 0x3F82),
         ("float16", 2049, 0x6800),
         ("float16", 2051, 0x6802),
         ("float32", 2**24 + 1, 0x4B800000),
-        ("float32", 2**60 + 2**36 + 1, 0x5D800001),  # float64 has lost the 1
+        ("float32", 2**60 + 2**36 + 1, 0x5D800001),  # float64 loses the 1
     ],
 )
 def test_numbers_are_rounded_once_and_half_to_even(dtype: str, number: float, bits: int) -> None:

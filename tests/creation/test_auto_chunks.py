@@ -1,4 +1,4 @@
-"""The chunk shapes that exzarr chooses are never absurd."""
+"""Properties of the default chunk and shard shapes."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def test_chunks_are_not_much_smaller_than_the_target_unless_the_array_is(
 def test_no_side_of_a_chunk_is_needlessly_longer_than_another(shape: tuple[int, ...], itemsize: int) -> None:
     chunks = auto_chunks(shape, itemsize)
     cut = [c for c, n in zip(chunks, shape, strict=True) if c < n or n == 0]
-    if cut and min(cut) > 8:  # below that, whole numbers leave no choice
+    if cut and min(cut) > 8:  # shorter sides have too few integer lengths to choose from
         assert max(chunks) <= 3 * min(cut)
 
 
 @given(shapes, itemsizes)
-def test_the_last_chunk_is_not_a_sliver(shape: tuple[int, ...], itemsize: int) -> None:
+def test_last_chunk_is_not_much_shorter(shape: tuple[int, ...], itemsize: int) -> None:
     for n, c in zip(shape, auto_chunks(shape, itemsize), strict=True):
         count = -(-n // c)
-        # So many chunks of equal length cannot be any shorter.
+        # This is the minimum length for this number of equal chunks.
         assert count <= 1 or c == -(-n // count)
 
 
@@ -63,12 +63,12 @@ def test_the_last_chunk_is_not_a_sliver(shape: tuple[int, ...], itemsize: int) -
         ((10, 20), 8, (10, 20)),  # small arrays are one chunk
         ((256, 256, 256), 4, (64, 64, 64)),
         ((1_000_000, 64, 4), 8, (512, 64, 4)),
-        ((0, 64), 8, (2048, 64)),  # what will grow counts as endless
+        ((0, 64), 8, (2048, 64)),  # a dimension that will grow counts as infinite
         ((10**9,), 1, (1048219,)),
         ((5, 5), 2**30, (1, 1)),
     ],
 )
-def test_known_choices(shape: tuple[int, ...], itemsize: int, chunks: tuple[int, ...]) -> None:
+def test_auto_chunks_examples(shape: tuple[int, ...], itemsize: int, chunks: tuple[int, ...]) -> None:
     assert auto_chunks(shape, itemsize) == chunks
 
 
@@ -101,11 +101,11 @@ def test_chunks_for_shards_without_small_divisors_are_not_single_elements() -> N
     ("text", "nbytes"),
     [("1MB", 10**6), ("1MiB", 2**20), ("512 KiB", 2**19), ("1.5kB", 1500), ("100b", 100), ("2 gib", 2**31)],
 )
-def test_sizes_in_words(text: str, nbytes: int) -> None:
+def test_parse_size(text: str, nbytes: int) -> None:
     assert parse_size(text, "chunks") == nbytes
 
 
 @pytest.mark.parametrize("text", ["", "MB", "1", "1 XB", "-1MB", "0B", "1MBB", "١MB", "1e3MB"])
-def test_what_is_no_size_is_an_error_that_shows_one(text: str) -> None:
+def test_invalid_size_error_shows_an_example(text: str) -> None:
     with pytest.raises(ArgumentError, match=r"chunks=.*(written like|at least)"):
         parse_size(text, "chunks")

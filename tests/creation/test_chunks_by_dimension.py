@@ -1,4 +1,4 @@
-"""Chunks by dimension: by name, `"auto"` and True for some of them, and none that no memory holds."""
+"""Chunks by dimension name, `"auto"` and True for single dimensions, and the limit of the chunk size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chunks_of(chunks: Any, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_by_name_and_the_others_are_chosen(zarr_format: Any) -> None:
+def test_chunks_by_name_choose_other_dimensions(zarr_format: Any) -> None:
     found = chunks_of({"time": 10}, zarr_format=zarr_format)
     assert found[0] == 10
     assert 2**18 <= math.prod(found) * 4 <= 2**20
@@ -31,13 +31,13 @@ def test_by_name_and_the_others_are_chosen(zarr_format: Any) -> None:
 
 
 @pytest.mark.parametrize("left", ["auto", True])
-def test_some_dimensions_may_be_left_to_exzarr(left: Any) -> None:
+def test_auto_for_single_dimensions(left: Any) -> None:
     assert chunks_of((left, left, left)) == chunks_of("auto")
     found = chunks_of((10, left, 1440))
     assert found[0::2] == (10, 1440)
     assert 1 <= found[1] <= 2**20 // (10 * 1440 * 4)
     assert chunks_of((1, left, left)) == (1, 361, 720)
-    # What is said already is more than that: one of each of the others.
+    # The given lengths exceed the target size: the other dimensions get length 1.
     assert chunks_of((3650, 721, left)) == (3650, 721, 1)
     varying = exzarr.array_metadata(shape=SHAPE, dtype="f4", chunks=([1000, 2650], left, left))
     assert varying.chunk_grid.max_chunk_shape == chunks_of((2650, left, left))
@@ -47,7 +47,7 @@ def test_false_is_the_whole_dimension() -> None:
     assert chunks_of((10, False, None)) == (10, 721, 1440)
 
 
-def test_every_creating_function_takes_them(tmp_path: Any) -> None:
+def test_every_creating_function_takes_chunks_by_dimension(tmp_path: Any) -> None:
     data = np.arange(12).reshape(3, 4)
     group = exzarr.group()
     for array in (
@@ -72,7 +72,7 @@ def test_every_creating_function_takes_them(tmp_path: Any) -> None:
         (("large", 1, 1), "'large' in dimension 0 is not a size"),
     ],
 )
-def test_what_makes_no_sense_is_named(chunks: Any, said: str) -> None:
+def test_invalid_chunks_error_names_the_entry(chunks: Any, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         chunks_of(chunks)
     with pytest.raises(ArgumentError, match="no dimension 'time'.*none: the array has no dimension names"):
@@ -81,9 +81,7 @@ def test_what_makes_no_sense_is_named(chunks: Any, said: str) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("dtype", ["u1", "f8", "U10", "T"])
-def test_chunks_that_no_memory_holds_are_refused_when_they_are_made(
-    tmp_path: Any, zarr_format: Any, dtype: str
-) -> None:
+def test_chunks_larger_than_memory_are_refused(tmp_path: Any, zarr_format: Any, dtype: str) -> None:
     place = tmp_path / "a"
     dtype = str if dtype == "T" else dtype  # type: ignore[assignment]
     for chunks in ((2**62, 1), (2**40, 2**40), {0: 2**62}, (2**62, "auto"), (-1, -1)):

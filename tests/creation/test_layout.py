@@ -1,4 +1,4 @@
-"""``chunks=`` and ``shards=`` in all the forms that users write them."""
+"""The arguments `chunks` and `shards` in all their forms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sizes(shape: tuple[int, ...], chunks: Any, shards: Any = None, zarr_format: 
         ((200, 20), (200, 20)),
         ("400 B", (10, 10)),
         (((25, 25, 25, 25), (10, 20)), None),
-        (((50, 50), (15, 15)), (50, 15)),  # lists of one length come to a regular grid
+        (((50, 50), (15, 15)), (50, 15)),  # lists of equal lengths become a regular grid
         (((40, 40, 40), 15), (40, 15)),
         (([(25, 4)], 15), (25, 15)),
     ],
@@ -50,7 +50,7 @@ def test_chunks(chunks: Any, expected: tuple[int, ...] | None) -> None:
         assert layout.grid.chunk_shape == layout.chunks == expected
 
 
-def test_no_dimensions_and_no_elements() -> None:
+def test_layout_of_arrays_without_dimensions_or_elements() -> None:
     for chunks in ("auto", (), 5, -1, False, "1MB"):
         assert sizes((), chunks) == ()
     assert sizes((0, 5), (-1, 5)) == (1, 5)
@@ -82,7 +82,7 @@ def test_shards(chunks: Any, shards: Any, expected: Any) -> None:
         assert found == expected
 
 
-def test_lists_of_sizes_stay_as_they_were_given() -> None:
+def test_lists_of_sizes_are_kept() -> None:
     grid = chunk_layout((24,), 4, [[10, 10, 4]], None, 3).grid
     assert grid.to_v3() == {
         "name": "rectilinear",
@@ -90,7 +90,7 @@ def test_lists_of_sizes_stay_as_they_were_given() -> None:
     }
     grown = grid.with_shape((30,))
     assert [grown.chunk_shape_at((i,)) for i in range(4)] == [(10,), (10,), (4,), (6,)]
-    # Format 2 has no other way to say it.
+    # Format 2 has only regular grids.
     assert chunk_layout((24,), 4, [[10, 10, 4]], None, 2).grid.chunk_shape == (10,)
 
 
@@ -132,7 +132,7 @@ def test_shards_of_varying_sizes() -> None:
         ((10, 10), {"shapes": (1, 1)}, 3, "a dict has a 'shape'"),
     ],
 )
-def test_what_does_not_fit_is_an_error_with_a_remedy(
+def test_mismatching_layout_raises_with_a_remedy(
     chunks: Any, shards: Any, zarr_format: int, message: str
 ) -> None:
     with pytest.raises(ArgumentError, match=message):
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_an_error_with_a_remedy(
 
 
 @given(st.data())
-def test_lists_of_sizes_say_what_they_say(data: Any) -> None:
+def test_lists_of_sizes_define_the_chunks(data: Any) -> None:
     edges = [
         data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=6))
         for _ in range(data.draw(st.integers(1, 3)))
@@ -161,6 +161,6 @@ def test_shape(shape: Any, expected: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [1.5, "ab", (1, 2.5), (-1,), (2**63,), None, [1] * 65])
-def test_what_is_no_shape(shape: Any) -> None:
+def test_invalid_shape_raises(shape: Any) -> None:
     with pytest.raises(ArgumentError, match=r"shape|dimensions"):
         parse_shape(shape)

@@ -1,4 +1,4 @@
-"""The metadata of new arrays: what users ask for is what zarr-python finds."""
+"""The metadata of new arrays has the given properties, as read by zarr-python."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_default_fill_value_is_zarr_python_s(tmp_path: Any, dtype: Any, zarr_for
     np.testing.assert_array_equal(np.asarray(ours.fill_value), np.asarray(theirs.fill_value))
     np.testing.assert_array_equal(np.asarray(read.fill_value), np.asarray(theirs.fill_value))
     assert read.dtype == zarr.open_array(tmp_path / "b", mode="r").dtype
-    # v3 keeps the byte order in a codec; in memory it is the machine's.
+    # v3 keeps the byte order in a codec. Arrays in memory have the machine's byte order.
     assert ours.dtype == (theirs.dtype if zarr_format == 2 else theirs.dtype.newbyteorder("="))
 
 
@@ -48,7 +48,7 @@ def test_strings_of_any_length(tmp_path: Any, dtype: Any, zarr_format: int) -> N
     assert [*found] == [empty, value, empty]
 
 
-def test_zarr_python_finds_what_was_asked_for(tmp_path: Any) -> None:
+def test_zarr_python_reads_the_same_properties(tmp_path: Any) -> None:
     exzarr.create_array(
         tmp_path / "a",
         shape=(20, 30),
@@ -71,7 +71,7 @@ def test_zarr_python_finds_what_was_asked_for(tmp_path: Any) -> None:
     assert [type(codec).__name__ for codec in found.compressors] == ["GzipCodec"]
 
 
-def test_zarr_python_finds_what_was_asked_for_in_v2(tmp_path: Any) -> None:
+def test_zarr_python_reads_the_same_properties_in_v2(tmp_path: Any) -> None:
     exzarr.create_array(
         tmp_path / "a",
         shape=(20, 30),
@@ -104,7 +104,7 @@ def test_big_endian_is_kept_in_the_bytes_codec(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("shards", [None, (6, 8)])
-def test_order_f_lays_chunks_out_in_columns(tmp_path: Any, shards: Any, zarr_format: int) -> None:
+def test_order_f_stores_chunks_in_fortran_order(tmp_path: Any, shards: Any, zarr_format: int) -> None:
     if shards and zarr_format == 2:
         pytest.skip("no shards in v2")
     data = np.arange(48.0).reshape(6, 8)
@@ -143,7 +143,7 @@ def test_chunk_key_encodings(given: Any, key: str) -> None:
     assert again.chunk_key_encoding == meta.chunk_key_encoding
 
 
-def test_metadata_is_what_will_be_read_back(zarr_format: int) -> None:
+def test_metadata_equals_the_stored_metadata(zarr_format: int) -> None:
     store = MemoryStore()
     a = exzarr.create_array(
         store, shape=(5,), dtype="f4", attributes={"a": (1, np.int8(2))}, zarr_format=zarr_format  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ def test_metadata_is_what_will_be_read_back(zarr_format: int) -> None:
     assert a == exzarr.open_array(store)
 
 
-def test_default_codecs_check_what_they_decode() -> None:
+def test_default_codecs_have_a_checksum() -> None:
     (codec,) = exzarr.zeros((3,)).compressors
     assert codec.name == "zstd"
     assert codec.checksum
@@ -207,7 +207,7 @@ def test_codecs_in_every_form() -> None:
         ({"compressors": 5}, "name, a dict or a codec object"),
     ],
 )
-def test_what_makes_no_sense_is_an_error_and_stores_nothing(
+def test_invalid_arguments_raise_and_store_nothing(
     tmp_path: Any, arguments: dict[str, Any], message: str
 ) -> None:
     (tmp_path / "b").mkdir()
@@ -219,7 +219,7 @@ def test_what_makes_no_sense_is_an_error_and_stores_nothing(
     assert {path: path.read_bytes() for path in (tmp_path / "a").rglob("*") if path.is_file()} == before
 
 
-def test_pure(zarr_format: int) -> None:
+def test_array_metadata_makes_valid_documents(zarr_format: int) -> None:
     meta = array_metadata(shape=(9, 9), dtype="f4", zarr_format=zarr_format, chunks=3)  # type: ignore[arg-type]
     document = json.loads(v3.dumps(meta)) if zarr_format == 3 else v2.array_json(meta)[0]
     assert document["shape"] == [9, 9]

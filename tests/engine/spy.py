@@ -1,4 +1,4 @@
-"""Stores that watch, break, or slow down what the engine does."""
+"""Stores that count, break, or slow down the engine's requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Hook", "Short", "Spy"]
 
 
 class Spy(StoreWrapper):
-    """Counts requests and bytes of whatever reads chunks; metadata documents don't count."""
+    """Count requests and bytes of all reads of chunks, without metadata documents."""
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
@@ -86,7 +86,7 @@ class _Reader:
 
 
 class Short(StoreWrapper):
-    """Its quick ways stop early, as a network file system may: `cut` bytes before the end."""
+    """Store whose fast read methods return `cut` bytes too few, as some network file systems do."""
 
     def __init__(self, inner: Store, cut: int = 1) -> None:
         super().__init__(inner)
@@ -103,7 +103,7 @@ class Short(StoreWrapper):
 
 
 class Hook(StoreWrapper):
-    """Calls ``hook(what, key)`` before every read and write of a chunk; it may raise."""
+    """Call ``hook(what, key)`` before every read and write of a chunk. The hook may raise."""
 
     def __init__(self, inner: Store, hook: Callable[[str, str], Any]) -> None:
         super().__init__(inner)

@@ -1,4 +1,4 @@
-"""Hypothesis draws arrays, and what may stand between their brackets, with NumPy's answer beside it."""
+"""Hypothesis strategies for arrays and selections, with the result of NumPy."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ shapes = st.one_of(
 
 @st.composite
 def grids(draw: Any, shape: tuple[int, ...], zarr_format: int) -> dict[str, Any]:
-    """Chunks, shards, shards in shards, and chunks of varying length."""
+    """Draw chunks, shards, shards in shards, and chunks of varying length."""
     chunks = tuple([draw(st.integers(1, max(1, n + 2))) for n in shape])
     kinds = ["regular"]
     if zarr_format == 3 and shape:
@@ -98,11 +98,11 @@ def grids(draw: Any, shape: tuple[int, ...], zarr_format: int) -> dict[str, Any]
 
 @st.composite
 def edges(draw: Any, length: int, unit: int) -> list[int]:
-    """Lengths of chunks, multiples of `unit`, that together are at least `length`."""
+    """Draw lengths of chunks, multiples of `unit`, whose sum is at least `length`."""
     sizes: list[int] = []
     while sum(sizes) < max(1, length):
         sizes.append(unit * draw(st.integers(1, 4)))
-    if unit == 1 and length:  # as dask has them: they add up to the length
+    if unit == 1 and length:  # as in dask: the sum is the length
         sizes[-1] -= sum(sizes) - length
     return sizes
 
@@ -111,7 +111,7 @@ def edges(draw: Any, length: int, unit: int) -> list[int]:
 def arrays(
     draw: Any, /, types: Any = None, shape: Any = shapes, formats: Any = (3, 3, 2), **options: Any
 ) -> Array:
-    """A new, empty array in memory."""
+    """Draw a new, empty array in memory."""
     zarr_format = draw(st.sampled_from(formats))
     lengths = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
     if types is None:
@@ -132,7 +132,7 @@ def arrays(
         }
     elif zarr_format == 3 and not variable and draw(st.booleans()):
         chosen["serializer"] = {"name": "bytes", "configuration": {"endian": "big"}}
-    # A transposed chunk would need transposed shards inside it.
+    # A transposed chunk would require transposed shards inside it.
     chosen["order"] = draw(st.sampled_from("CCF")) if "shape" not in str(layout.get("serializer")) else "C"
     if zarr_format == 2:
         chosen["chunk_key_encoding"] = ("v2", draw(st.sampled_from([".", "/"])))
@@ -156,7 +156,7 @@ FILLS = [None, 1, 3, -1, 1.5]
 
 
 def blank(array: Array) -> np.ndarray:
-    """What NumPy holds where nothing was written to `array` yet."""
+    """Return the NumPy model of `array` before the first write."""
     model = np.empty(array.shape, array.dtype)
     if array.fill_value is None:
         return np.zeros(array.shape, array.dtype)
@@ -181,8 +181,8 @@ configs = st.sampled_from(
 class Pick:
     """One selection.
 
-    `read` takes an array of exzarr, `expect` the NumPy model; `write` and `assign` do the same for
-    writing. `shape` is that of what is selected.
+    `read` takes an exzarr array, and `expect` the NumPy model. `write` and `assign` are the same for
+    writing. `shape` is the shape of the selection.
     """
 
     text: str
@@ -214,7 +214,7 @@ def _basic_part(n: int) -> Any:
 @st.composite
 def basic(draw: Any, shape: tuple[int, ...], newaxis: bool = True) -> Any:
     parts: list[Any] = [draw(_basic_part(n)) for n in shape]
-    if draw(st.booleans()) and parts:  # leave some of them to the ellipsis, or out
+    if draw(st.booleans()) and parts:  # replace some of them by the ellipsis, or omit them
         first = draw(st.integers(0, len(parts)))
         last = draw(st.integers(first, len(parts)))
         if last < len(parts) or draw(st.booleans()):
@@ -251,7 +251,7 @@ def _outer_part(n: int) -> Any:
 
 
 def outer(model: np.ndarray, parts: tuple[Any, ...]) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
-    """What ``oindex[parts]`` means: an index for NumPy, the shape of what that gives, the user's shape."""
+    """Return ``oindex[parts]`` as an index for NumPy, the shape of its result, and the user's shape."""
     if Ellipsis in [part if part is Ellipsis else None for part in parts]:
         at = next(i for i, part in enumerate(parts) if part is Ellipsis)
         parts = (*parts[:at], *[slice(None)] * (model.ndim - len(parts) + 1), *parts[at + 1 :])
@@ -281,7 +281,7 @@ def orthogonal(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 @st.composite
 def pointwise(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Index arrays that broadcast, with slices and integers between them."""
+    """Draw index arrays that broadcast, with slices and integers between them."""
     points = draw(st.sampled_from([(), (0,), (1,), (3,), (6,), (2, 3), (1, 2, 2)]))
     chosen = [draw(st.booleans()) and (n > 0 or 0 in points) for n in shape]
     if not any(chosen):
@@ -302,7 +302,7 @@ def pointwise(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 @st.composite
 def masked(draw: Any, shape: tuple[int, ...]) -> Any:
-    """A mask over some neighbouring dimensions, slices and integers for the others."""
+    """Draw a mask over adjacent dimensions, and slices and integers for the others."""
     first = draw(st.integers(0, len(shape) - 1))
     last = draw(st.integers(first + 1, len(shape)))
     taken = shape[first:last]
@@ -317,7 +317,7 @@ def masked(draw: Any, shape: tuple[int, ...]) -> Any:
 
 @st.composite
 def mixed(draw: Any, shape: tuple[int, ...]) -> Any:
-    """Whatever NumPy takes together: slices, integers, ranges, index arrays, booleans of no dimensions, new dimensions."""
+    """Draw mixed selections: slices, integers, ranges, index arrays, 0-dimensional booleans, new dimensions."""
     count = draw(st.sampled_from([0, 1, 1, 3, 4]))
     parts: list[Any] = []
     for n in shape:
@@ -406,7 +406,7 @@ def _outer_write(model: np.ndarray, parts: tuple[Any, ...], value: Any) -> None:
 
 @st.composite
 def blocks(draw: Any, array: Array) -> Pick:
-    """Whole chunks (shards); `write_chunk_sizes` says how long they are."""
+    """Draw a selection of whole chunks (shards), with the lengths of `write_chunk_sizes`."""
     parts: list[Any] = []
     region = []
     for sizes in array.write_chunk_sizes:
@@ -439,7 +439,7 @@ def blocks(draw: Any, array: Array) -> Pick:
 
 @st.composite
 def picks(draw: Any, array: Array) -> Pick:
-    """Any kind of selection of `array`."""
+    """Draw any kind of selection of `array`."""
     shape = array.shape
     kinds = ["basic", "basic", "outer", "mixed"]
     if shape:
@@ -464,7 +464,7 @@ def picks(draw: Any, array: Array) -> Pick:
 
 @st.composite
 def values_for(draw: Any, array: Array, shape: tuple[int, ...]) -> Any:
-    """Something that broadcasts to `shape`: a scalar, an array, one of fewer dimensions, a list, a view."""
+    """Draw a value that broadcasts to `shape`: a scalar, an array, one of fewer dimensions, a list, a view."""
     value = draw(_values(array, shape))
     # NumPy stores a 0-dimensional array of objects as an object.
     return value[()] if array.dtype == object and isinstance(value, np.ndarray) and not value.ndim else value

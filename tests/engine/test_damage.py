@@ -1,4 +1,4 @@
-"""Whatever a store holds: the right error, which names the array, the chunk's index and its key."""
+"""Damaged values raise the right error, which names the array, the chunk's index and its key."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CODECS: dict[str, Any] = {
     "gzip": {"name": "gzip", "configuration": {"level": 1}},
     "blosc": {"name": "blosc", "configuration": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle"}},
 }
-"""Chains of codecs; those in `CHECKED` notice every flipped bit."""
+"""Codec chains. Those in `CHECKED` detect every flipped bit."""
 
 CHECKED = ("crc32c", "zstd", "gzip")
 
@@ -67,7 +67,7 @@ def replace(array: Array, key: str, value: bytes) -> None:
 
 
 def names(error: Any, array: Array, key: str) -> None:
-    """The error tells of the chunk, and of no other."""
+    """Check that the error names this chunk."""
     index = tuple(int(i) for i in key.removeprefix(f"{PATH}/c/").split("/"))
     assert issubclass(type(error), ValueError | KeyError)
     assert (error.array, error.index, error.key) == (array.path, index, key)
@@ -108,7 +108,7 @@ def test_a_damaged_chunk(damage: str, layout: str, codec: str, shared: bool) -> 
             np.s_[[11, 9, 11]],
         ):
             if damage in ("longer", "garbage") and codec == "raw" and selection is not Ellipsis:
-                continue  # of a part of a raw chunk only that part is read
+                continue  # a partial read of a raw chunk reads only that part
             with pytest.raises(ChunkCorruptError) as caught:
                 array[selection]
             names(caught.value, array, key)
@@ -117,13 +117,13 @@ def test_a_damaged_chunk(damage: str, layout: str, codec: str, shared: bool) -> 
             array[-1, -1] = 0  # reads the rest of the chunk
         names(caught.value, array, key)
         assert contents(array.store) == before
-        array[...] = numbered(SHAPE)  # needs nothing of it
+        array[...] = numbered(SHAPE)  # covers the chunk, so it is not read
         assert_same(array[...], numbered(SHAPE))
 
 
 @given(st.data())
 @settings(max_examples=150)
-def test_a_flipped_bit_never_gives_wrong_data_where_there_is_a_checksum(data: Any) -> None:
+def test_flipped_bit_never_gives_wrong_data_with_checksum(data: Any) -> None:
     codec = data.draw(st.sampled_from(CHECKED))
     array = filled(compressors=CODECS[codec], **CHUNKS[data.draw(st.sampled_from(sorted(CHUNKS)))])
     key = data.draw(st.sampled_from(chunk_keys(array)))
@@ -135,7 +135,7 @@ def test_a_flipped_bit_never_gives_wrong_data_where_there_is_a_checksum(data: An
         result = array[...]
     except ChunkCorruptError as error:
         names(error, array, key)
-    else:  # headers have bits that mean nothing (gzip: time and system; zstd: one that is unused)
+    else:  # headers have unused bits (gzip: time and system; zstd: one reserved bit)
         assert_same(result, numbered(SHAPE))
 
 
@@ -215,7 +215,7 @@ def test_a_damaged_inner_chunk_is_named_by_its_own_index(codec: str, shared: boo
 
 def test_an_index_that_points_past_the_shard() -> None:
     array = filled(chunks=(2, 3), shards=(6, 9), compressors=None)
-    # without the checksum of the index, so that its entries are believed
+    # without the checksum of the index, so that its entries are accepted
     document = json.loads(bytes(array.store.get(f"{PATH}/zarr.json") or b""))
     sharding = document["codecs"][0]["configuration"]
     sharding["index_codecs"] = sharding["index_codecs"][:1]
@@ -244,7 +244,7 @@ def test_an_index_that_points_past_the_shard() -> None:
         assert contents(array.store) == before
 
 
-def test_shards_that_lie_about_their_size_allocate_nothing() -> None:
+def test_shards_with_false_sizes_allocate_nothing() -> None:
     array = sharded("end", compressors="zstd")
     key = f"{PATH}/c/0/0"
     array.store.put(key, np.random.default_rng(0).bytes(5000))
@@ -257,7 +257,7 @@ def test_shards_that_lie_about_their_size_allocate_nothing() -> None:
         tracemalloc.stop()
 
 
-# -- absent ---------------------------------------------------------------------------------------
+# -- missing chunks --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -282,9 +282,9 @@ def test_a_missing_chunk_is_the_fill_value_or_an_error(layout: str, codec: str, 
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_missing_shard_or_inner_chunk_is_an_error_that_says_which(shared: bool) -> None:
+def test_missing_shard_or_inner_chunk_error_names_it(shared: bool) -> None:
     array = sharded("end", fill_value=-7)
-    array[2:4, 3:6] = -7  # inner chunk (1, 1) is not stored any more
+    array[2:4, 3:6] = -7  # inner chunk (1, 1) is no longer stored
     array.store.delete(f"{PATH}/c/1/1")
     strict = open_array(array.store, PATH, missing="error")
     with settings_of(shared):
@@ -307,13 +307,13 @@ def test_missing_is_fill_or_error() -> None:
         make((3,), access={"missing": "ignore"})
 
 
-# -- stores that fail, or stop short ------------------------------------------------------------------
+# -- stores that fail or return too little -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cut", [1, 5, 1000])
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("layout", CHUNKS)
-def test_what_a_store_gave_too_little_of_is_read_again(layout: str, codec: str, cut: int) -> None:
+def test_short_reads_are_repeated(layout: str, codec: str, cut: int) -> None:
     array = filled(compressors=CODECS[codec], **CHUNKS[layout])
     short = Array(Location(Short(array.store, cut), PATH), array.metadata)
     model = numbered(SHAPE)
@@ -328,8 +328,8 @@ def test_what_a_store_gave_too_little_of_is_read_again(layout: str, codec: str, 
 
 @pytest.mark.parametrize("layout", CHUNKS)
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
-def test_a_chunk_that_is_deleted_meanwhile_is_absent(layout: str, codec: str) -> None:
-    """Between the quick look that came out short and the second one."""
+def test_chunk_deleted_during_a_read_is_missing(layout: str, codec: str) -> None:
+    """The chunk is deleted between the short read and the repeated read."""
     array = filled(compressors=CODECS[codec], **CHUNKS[layout])
     key = chunk_keys(array)[0]
 
@@ -344,7 +344,7 @@ def test_a_chunk_that_is_deleted_meanwhile_is_absent(layout: str, codec: str) ->
         names(error, array, key)
 
 
-def test_a_store_error_stays_a_store_error() -> None:
+def test_store_error_is_not_converted() -> None:
     def hook(what: str, key: str) -> None:
         if key.endswith("c/1/0"):
             raise StoreError(f"the disk failed at {key}")
@@ -359,13 +359,13 @@ def test_a_store_error_stays_a_store_error() -> None:
             broken[...] = 0
 
 
-# -- writing what cannot be encoded -----------------------------------------------------------------
+# -- values that cannot be encoded -----------------------------------------------------------------
 
 NARROW = {"name": "cast_value", "configuration": {"data_type": "uint8"}}
 
 
 @pytest.mark.parametrize("shards", [None, (6, 9)])
-def test_a_value_that_a_codec_cannot_encode_says_where_and_leaves_the_chunk(shards: Any) -> None:
+def test_failing_encode_names_the_chunk_and_leaves_it(shards: Any) -> None:
     array = make(SHAPE, "i4", path=PATH, chunks=(2, 3), shards=shards, filters=[NARROW])
     array[...] = 7
     before = contents(array.store)
@@ -412,12 +412,12 @@ def opened(text: Any) -> Array:
     ],
     ids=lambda text: repr(text[:20]),
 )
-def test_a_document_that_is_none(text: bytes) -> None:
+def test_invalid_document_raises(text: bytes) -> None:
     with pytest.raises(MetadataError, match=r"zarr\.json"):
         opened(text)
 
 
-def test_no_document() -> None:
+def test_missing_document_raises() -> None:
     with pytest.raises(NodeNotFoundError, match="there is no array or group"):
         open_array(MemoryStore(), "nowhere")
 
@@ -467,7 +467,7 @@ def test_no_document() -> None:
     ],
     ids=repr,
 )
-def test_a_document_with_something_wrong(where: str, value: Any) -> None:
+def test_document_with_one_invalid_member_raises(where: str, value: Any) -> None:
     changed = {**document(), where: value}
     with pytest.raises(MetadataError) as caught:
         opened(changed)
@@ -494,7 +494,7 @@ junk = st.recursive(
 
 @st.composite
 def damaged_documents(draw: Any) -> Any:
-    """A good document with one thing in it, at any depth, replaced or gone."""
+    """Draw a valid document with one member, at any depth, replaced or removed."""
     sharded_ = draw(st.booleans())
     array = make(
         (6, 6),
@@ -520,7 +520,7 @@ def damaged_documents(draw: Any) -> Any:
 
 @given(damaged_documents())
 @settings(max_examples=300)
-def test_any_damage_to_a_document_is_an_error_of_ours_or_harmless(changed: Any) -> None:
+def test_damaged_document_raises_an_exzarr_error_or_is_harmless(changed: Any) -> None:
     store = MemoryStore()
     store.put("zarr.json", json.dumps(changed).encode())
     try:
@@ -530,13 +530,13 @@ def test_any_damage_to_a_document_is_an_error_of_ours_or_harmless(changed: Any) 
             array[...]
     except ExzarrError:
         pass
-    except MemoryError:  # a fill value, a data type or a chunk that is really that large
+    except MemoryError:  # a fill value, a data type or a chunk that is really so large
         assert "2" in str(changed)
 
 
 @pytest.mark.parametrize("shards", [None, [2**40, 2**20]])
 @pytest.mark.parametrize("codecs", ["raw", "zstd"])
-def test_absurd_chunks_allocate_nothing_until_one_is_there(shards: Any, codecs: str) -> None:
+def test_huge_chunks_allocate_nothing_until_one_is_stored(shards: Any, codecs: str) -> None:
     changed = document()
     inner: Any = [{"name": "bytes", "configuration": {"endian": "little"}}]
     if codecs == "zstd":
@@ -552,7 +552,7 @@ def test_absurd_chunks_allocate_nothing_until_one_is_there(shards: Any, codecs: 
     array = open_array(store)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert_same(array[5:7, 3:5], np.zeros((2, 2), "f4"))
-    if codecs == "zstd" or shards:  # of raw chunks all is read for points
+    if codecs == "zstd" or shards:  # raw chunks are read whole for points
         assert_same(array[[1, 2**39], [0, 3]], np.zeros(2, "f4"))
     assert_same(array[2**40 - 1, :: 2**18], np.zeros(4, "f4"))
     store.put("c/0/0", b"x" * 40)
@@ -561,8 +561,8 @@ def test_absurd_chunks_allocate_nothing_until_one_is_there(shards: Any, codecs: 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
 
 
-def test_a_chunk_that_says_it_is_huge_allocates_nothing() -> None:
-    """Frames that promise more than the metadata allow."""
+def test_chunk_with_false_huge_size_allocates_nothing() -> None:
+    """Frames declare a larger size than the metadata allows."""
     import gzip
 
     import zstandard
@@ -585,7 +585,7 @@ def test_a_chunk_that_says_it_is_huge_allocates_nothing() -> None:
         names(caught.value, array, f"{PATH}/c/0")
 
 
-def test_strings_that_are_no_utf8() -> None:
+def test_strings_with_invalid_utf8_raise() -> None:
     array = make((2,), "string", path=PATH, compressors=None)
     array[...] = np.array(["ab", "cd"], np.dtypes.StringDType())
     key = f"{PATH}/c/0"

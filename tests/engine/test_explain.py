@@ -1,4 +1,4 @@
-"""`explain` says what a read does; the store is asked what was done."""
+"""The figures of `explain` equal the requests that a counting store sees."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spied(array: Array) -> tuple[Array, Spy]:
 
 
 def written(array: Array) -> None:
-    """About half of the chunks are there."""
+    """Write about half of the chunks."""
     array[...] = data_for(array, 3)
     for key in sorted(array.store.list())[::2]:
         if not key.endswith(("json", ".zarray", ".zattrs")):
@@ -40,7 +40,7 @@ def written(array: Array) -> None:
 
 @given(st.data())
 @settings(max_examples=120)
-def test_requests_and_chunks_are_those_of_the_read(data: Any) -> None:
+def test_explained_requests_and_chunks_equal_those_of_the_read(data: Any) -> None:
     array = data.draw(
         arrays(types=st.sampled_from(["i4", "f8"]), compressors=ENCODED, fill_value=1, formats=(3,))
     )
@@ -69,7 +69,7 @@ def test_requests_and_chunks_are_those_of_the_read(data: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=100)
-def test_of_raw_chunks_the_bytes_that_are_read_are_told(data: Any) -> None:
+def test_explained_bytes_of_raw_chunks_equal_those_of_the_read(data: Any) -> None:
     shape = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple))
     chunks = tuple([data.draw(st.integers(1, n + 1)) for n in shape])
     array = raw(shape, "i4", chunks=chunks)
@@ -89,7 +89,7 @@ def test_of_raw_chunks_the_bytes_that_are_read_are_told(data: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=80)
-def test_requests_of_stores_far_away_are_those_of_the_read(data: Any) -> None:
+def test_explained_requests_to_remote_stores_equal_those_of_the_read(data: Any) -> None:
     codecs = st.sampled_from([ENCODED, None])
     array = data.draw(
         arrays(types=st.sampled_from(["i4"]), compressors=data.draw(codecs), fill_value=1, formats=(3,))
@@ -98,7 +98,7 @@ def test_requests_of_stores_far_away_are_those_of_the_read(data: Any) -> None:
     counting = CountingStore(LatencyStore(array.store, 0.0, concurrency=4))
     far = Array(Location(counting, array.path), array.metadata)
     with config.override(remote_gap=data.draw(st.sampled_from([0, 1 << 14]))):
-        for _ in range(2):  # the second time, indexes of shards are known
+        for _ in range(2):  # the second time, shard indexes are cached
             selection = data.draw(
                 st.one_of(basic(array.shape), pointwise(array.shape)) if array.shape else basic(())
             )
@@ -153,7 +153,7 @@ def test_an_empty_selection_costs_nothing() -> None:
         assert (told.chunks, told.requests, told.fetch_bytes, told.amplification) == (0, 0, 0, 0.0)
 
 
-def test_nothing_is_read_but_sizes_and_shard_indexes() -> None:
+def test_explain_reads_only_sizes_and_shard_indexes() -> None:
     array, spy = spied(make((16, 16), chunks=(4, 4)))
     array[...] = numbered((16, 16))
     spy.reads.clear()
@@ -167,8 +167,8 @@ def test_nothing_is_read_but_sizes_and_shard_indexes() -> None:
 
 
 @pytest.mark.parametrize("shards", [None, (2, 4)])
-def test_a_huge_sparse_array_is_explained_at_once(shards: Any) -> None:
-    """Of 10**12 chunks four are stored: they are listed, not asked for."""
+def test_explain_of_a_huge_sparse_array_is_fast(shards: Any) -> None:
+    """Four of 10**12 chunks are stored. `explain` lists the keys instead of requesting each chunk."""
     array = make((10**6, 10**6), "u1", chunks=(1, 1), shards=shards, path="deep/a")
     stored = [(0, 0), (3, 999_999), (500_000, 2), (500_001, 2)]
     for index in stored:
@@ -209,7 +209,7 @@ def test_a_damaged_shard_index_is_named() -> None:
         (7 << 50, "7 PiB"),
     ],
 )
-def test_sizes_are_told_in_words(n: int, text: str) -> None:
+def test_human_bytes(n: int, text: str) -> None:
     assert human_bytes(n) == text
 
 
@@ -227,8 +227,8 @@ class _Sized(Hook):
 
 
 @pytest.mark.parametrize("kind", ["size", "get"])
-def test_a_store_that_takes_long_is_asked_for_many_chunks_at_once(kind: str) -> None:
-    """No answer comes before there are as many questions as the store wants in flight: or all of them fail."""
+def test_explain_sends_concurrent_requests_to_slow_stores(kind: str) -> None:
+    """The store answers only when as many requests are in flight as it wants. Otherwise all fail."""
     wanted, asked = 20, []
     barrier = threading.Barrier(wanted)
 

@@ -1,4 +1,4 @@
-"""What may stand between the brackets, and what may not; nothing here touches a store."""
+"""Valid and invalid selections. No test here accesses a store."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SHAPE = (4, 6)
     ],
     ids=repr,
 )
-def test_what_brackets_refuse(selection: Any, message: str) -> None:
+def test_invalid_basic_selections_raise(selection: Any, message: str) -> None:
     array = make(SHAPE)
     with pytest.raises(SelectionError, match=message):
         array[selection]
@@ -76,7 +76,7 @@ def test_what_brackets_refuse(selection: Any, message: str) -> None:
     ],
     ids=repr,
 )
-def test_what_oindex_refuses(selection: Any, message: str) -> None:
+def test_invalid_oindex_selections_raise(selection: Any, message: str) -> None:
     array = make(SHAPE)
     with pytest.raises(SelectionError, match=message):
         array.oindex[selection]
@@ -96,7 +96,7 @@ def test_what_oindex_refuses(selection: Any, message: str) -> None:
     ],
     ids=repr,
 )
-def test_what_vindex_refuses(selection: Any, message: str) -> None:
+def test_invalid_vindex_selections_raise(selection: Any, message: str) -> None:
     array = make(SHAPE)
     with pytest.raises(SelectionError, match=message):
         array.vindex[selection]
@@ -121,7 +121,7 @@ def test_what_vindex_refuses(selection: Any, message: str) -> None:
     ],
     ids=repr,
 )
-def test_what_blocks_refuses(selection: Any, message: str) -> None:
+def test_invalid_blocks_selections_raise(selection: Any, message: str) -> None:
     array = make(SHAPE, chunks=(2, 2))
     with pytest.raises(SelectionError, match=message):
         array.blocks[selection]
@@ -130,7 +130,7 @@ def test_what_blocks_refuses(selection: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("mask", [np.zeros(4, bool), np.zeros((4, 6), int), [[True]], [[1, [2]]]], ids=repr)
-def test_what_a_mask_must_be(mask: Any) -> None:
+def test_invalid_masks_raise(mask: Any) -> None:
     array = make(SHAPE)
     with pytest.raises(SelectionError, match=r"mask|index array"):
         array.get_mask_selection(mask)
@@ -147,7 +147,7 @@ def test_a_zero_dimensional_array_takes_no_index() -> None:
     assert_same(array[...], np.zeros((), "i4"))
 
 
-def test_zarr_pythons_names_mean_the_same() -> None:
+def test_zarr_python_selection_methods() -> None:
     array = make(SHAPE, "i4", chunks=(2, 4))
     model = numbered(SHAPE)
     mask = model % 3 == 0
@@ -169,7 +169,7 @@ def test_zarr_pythons_names_mean_the_same() -> None:
     assert_same(array[...], model)
 
 
-def test_index_arrays_that_are_no_ndarrays() -> None:
+def test_index_arrays_of_other_types() -> None:
     class Index:
         def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
             return np.array([2, 0])
@@ -194,7 +194,7 @@ def test_one_index_array_is_planned_like_oindex() -> None:
     "selection",
     [(...,), (slice(1, 3), 2), (None, 0, slice(None, None, -2)), ([2, 1], [0, 5]), ([[1], [2]], slice(1, 4))],
 )
-def test_work_arrays_are_views_where_they_can_be(selection: Any) -> None:
+def test_work_arrays_are_views_if_possible(selection: Any) -> None:
     found = indexing.basic(selection, SHAPE)
     result = np.zeros(found.result_shape)
     work = found.to_work(result)
@@ -242,7 +242,7 @@ UNUSUAL: list[Any] = [
 
 
 @pytest.mark.parametrize("selection", UNUSUAL, ids=repr)
-def test_unusual_indices_mean_what_they_mean_to_numpy(selection: Any) -> None:
+def test_unusual_indices_follow_numpy(selection: Any) -> None:
     array, model = make(SHAPE, chunks=(2, 4)), numbered(SHAPE)
     array[...] = model
     expected = model[selection]

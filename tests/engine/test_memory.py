@@ -1,4 +1,4 @@
-"""Peak memory of a whole read, in a process of its own, over the result: two chunks per worker and 16 MiB."""
+"""Peak memory of a whole read, in a new process: the result, two chunks per worker, and 16 MiB."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def status(name):
 
 config.set(workers=2)
 array = open_array(LocalStore(sys.argv[1]))
-array[:2, :2, :2]  # everything is imported
+array[:2, :2, :2]  # import everything
 result = np.empty(array.shape, array.dtype)
 result[...] = 1
-Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak
 before = status("VmRSS:")
 if sys.argv[2] == "out":
     array.get(out=result)
@@ -67,7 +67,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def cube() -> np.ndarray:
-    """64 MiB that hardly compress: what is encoded takes as much memory as what is decoded."""
+    """64 MiB of data that hardly compress, so that encoded chunks are as large as decoded ones."""
     return np.random.default_rng(0).integers(0, 1 << 30, (256, 256, 256), dtype="i4")
 
 
@@ -81,7 +81,7 @@ def test_peak_memory_of_a_whole_read(
     array = make(cube.shape, "i4", store=LocalStore(tmp_path / "a.zarr"), **OPTIONS[name])
     array[...] = cube
     np.save(tmp_path / "sum.npy", cube.sum())
-    # What is freed goes back at once: what glibc keeps for later is not what is alive.
+    # Return freed memory to the system immediately: memory that glibc caches is not in use.
     pinned = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
     done = run_python(MEASURE, str(tmp_path / "a.zarr"), how, str(tmp_path / "sum.npy"), **pinned)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A plan says which chunks to touch, and moves by itself what NumPy's indexing moves."""
+"""Plans list the right chunks, and move the same elements as NumPy's indexing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def join(parts: Any) -> tuple[int, ...]:
 
 
 def chunk_of(model: np.ndarray, dims: Any, index: tuple[int, ...]) -> np.ndarray:
-    """A chunk, with -1 where it reaches past the array."""
+    """Return a chunk, with -1 outside the array."""
     shape = [dim.size(i) for dim, i in zip(dims, index, strict=True)]
     chunk = np.full(shape, -1)
     here = tuple(
@@ -64,7 +64,7 @@ def planned(draw: Any) -> Any:
 
 
 def gather(plan: Any, model: np.ndarray, dims: Any, items: Any) -> np.ndarray:
-    """What following the items of a plan gives."""
+    """Return the result of moving all items of a plan."""
     work = np.zeros(plan.work_shape, model.dtype)
     for index, chunk_index, work_index in items:
         chunk = chunk_of(model, dims, index)
@@ -84,7 +84,7 @@ def result_of(selection: Any, work: np.ndarray) -> np.ndarray:
 
 @given(planned(), st.sampled_from([0, 2, 1024]))
 @settings(max_examples=200)
-def test_following_a_plan_gives_what_numpy_gives(case: Any, lazy: int) -> None:
+def test_plan_selects_the_elements_that_numpy_selects(case: Any, lazy: int) -> None:
     dims, model, selection, wanted = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projections, "LAZY", lazy)
@@ -99,7 +99,7 @@ def test_following_a_plan_gives_what_numpy_gives(case: Any, lazy: int) -> None:
 
 @given(planned())
 @settings(max_examples=150)
-def test_a_plan_knows_how_many_chunks_it_touches_and_which_of_them_are_covered(case: Any) -> None:
+def test_plan_counts_chunks_and_marks_covered_ones(case: Any) -> None:
     dims, model, selection, _ = case
     plan = make_plan(selection, dims, model.shape)
     items = [*plan.walk(labels(model.ndim), join, covers=True)]
@@ -114,7 +114,7 @@ def test_a_plan_knows_how_many_chunks_it_touches_and_which_of_them_are_covered(c
 
 @given(planned())
 @settings(max_examples=100)
-def test_the_part_of_a_plan_in_one_chunk(case: Any) -> None:
+def test_plan_for_one_chunk(case: Any) -> None:
     dims, model, selection, wanted = case
     plan = make_plan(selection, dims, model.shape)
     counts = [dim.count(n) for dim, n in zip(dims, model.shape, strict=True)]
@@ -137,12 +137,12 @@ def test_strides_over_chunks_are_counted(step: int, size: int) -> None:
             assert plan.chunks == touched
 
 
-# -- runs of neighbours -------------------------------------------------------------------
+# -- runs of neighbors ------------------------------------------------------------------
 
 
 @given(planned(), st.integers(1, 5))
 @settings(max_examples=100)
-def test_runs_are_the_same_chunks_neighbours_together(case: Any, most: int) -> None:
+def test_runs_group_the_chunks_of_walk(case: Any, most: int) -> None:
     dims, model, selection, wanted = case
     plan = make_plan(selection, dims, model.shape)
     work = np.zeros(plan.work_shape, model.dtype)
@@ -161,7 +161,7 @@ def test_runs_are_the_same_chunks_neighbours_together(case: Any, most: int) -> N
     assert_same(np.array(result_of(selection, work)), np.array(wanted))
 
 
-def test_neighbours_come_together() -> None:
+def test_neighbors_are_in_one_run() -> None:
     dims = [RegularDimension(2), RegularDimension(3)]
     plan = make_plan(indexing.basic(np.s_[1:4, 2:17], (4, 18)), dims, (4, 18))
     runs = [indexes for indexes, _, _ in plan.runs(labels(2), join, 3)]
@@ -213,7 +213,7 @@ def test_planning_a_million_chunks_allocates_no_million_objects(selection: Any, 
     assert peak(walk) < MIB
 
 
-def test_walking_a_long_plan_keeps_nothing() -> None:
+def test_walking_a_long_plan_uses_constant_memory() -> None:
     plan = make_plan(indexing.basic(np.s_[7, :20_000], HUGE), [RegularDimension(1)] * 2, HUGE)
 
     def walk() -> None:
@@ -222,7 +222,7 @@ def test_walking_a_long_plan_keeps_nothing() -> None:
     assert peak(walk) < MIB // 4
 
 
-def test_a_read_of_many_absent_chunks_holds_no_list_of_them() -> None:
+def test_read_of_many_missing_chunks_lists_none() -> None:
     array = make((20_000,), "u1", chunks=(1,), fill_value=3, compressors=None)
     out = np.empty(20_000, "u1")
 
@@ -233,13 +233,13 @@ def test_a_read_of_many_absent_chunks_holds_no_list_of_them() -> None:
     assert (out == 3).all()
 
 
-def test_a_span_in_a_grid_of_one_chunk_is_one_part() -> None:
+def test_slice_in_a_grid_of_one_chunk_is_one_projection() -> None:
     span = SliceIndex(3, 2, 5)
     (part,) = projections.slice_projections(span, RegularDimension(100), 50)
     assert part == (0, slice(3, 12, 2), slice(0, 5), False)
 
 
-def test_parts_follow_one_another() -> None:
+def test_projections_are_contiguous() -> None:
     cut = [*projections.slice_projections(SliceIndex(1, 3, 30), RectilinearDimension([5, (2, 10), 100]), 125)]
     assert all(a[2].stop == b[2].start and a[0] < b[0] for a, b in pairwise(cut))
     assert math.fsum(part[2].stop - part[2].start for part in cut) == 30

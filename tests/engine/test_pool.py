@@ -1,4 +1,4 @@
-"""Threads share out the work, and nothing of theirs is lost: errors, settings, a fork, the end of the process."""
+"""Threads share work, and keep errors and settings, also after a fork and at the end of the process."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_any_number_of_workers_for_any_number_of_items(workers: int, count: int)
     assert sorted(got) == [*range(count)]
 
 
-def test_work_for_one_stays_in_the_callers_thread() -> None:
+def test_work_for_one_worker_stays_in_the_calling_thread() -> None:
     threads = set()
 
     def work(feed: WorkFeed) -> None:
@@ -87,7 +87,7 @@ class Once(Exception):
 
 
 @pytest.mark.parametrize("where", ["caller", "other"])
-def test_an_exception_stops_the_others_and_is_raised_once(where: str) -> None:
+def test_exception_stops_other_workers_and_is_raised_once(where: str) -> None:
     caller = threading.get_ident()
     failed = threading.Event()
     done: list[int] = []
@@ -143,8 +143,8 @@ def test_a_store_that_fails_ends_a_shared_read_and_write() -> None:
     assert_same(inner[28:, 12], inner[28:, 12])
 
 
-def test_an_interrupt_stops_the_read_and_leaves_everything_usable() -> None:
-    """Ctrl-C comes to the main thread, wherever that is."""
+def test_interrupt_stops_the_read_and_the_array_stays_usable() -> None:
+    """Ctrl-C raises in the main thread, at any point."""
     array = make(SHAPE, chunks=(4, 4))
     array[...] = numbered(SHAPE)
     caller = threading.get_ident()
@@ -166,7 +166,7 @@ def test_an_interrupt_stops_the_read_and_leaves_everything_usable() -> None:
 # -- settings --------------------------------------------------------------------------------------
 
 
-def test_what_is_overridden_holds_in_every_thread() -> None:
+def test_overridden_settings_apply_in_every_thread() -> None:
     seen = set()
 
     def work(feed: WorkFeed) -> None:
@@ -193,8 +193,8 @@ def test_shards_are_read_with_the_overridden_gap_in_every_thread() -> None:
 # -- growing and sharing -------------------------------------------------------------------------
 
 
-def test_reads_with_different_numbers_of_workers_at_once() -> None:
-    """The pool grows while others submit to it."""
+def test_concurrent_reads_with_different_numbers_of_workers() -> None:
+    """The pool grows while other threads submit to it."""
     array = make(SHAPE, chunks=(4, 4))
     model = numbered(SHAPE)
     array[...] = model
@@ -205,7 +205,7 @@ def test_reads_with_different_numbers_of_workers_at_once() -> None:
             with config.override(workers=workers, inline_bytes=0):
                 for _ in range(5):
                     assert_same(array[...], model)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the test shows it
+        except BaseException as error:  # noqa: BLE001 - the test reports any error
             failures.append(error)
 
     for _ in range(5):
@@ -218,14 +218,14 @@ def test_reads_with_different_numbers_of_workers_at_once() -> None:
     assert not failures
 
 
-def test_who_was_about_to_submit_to_a_pool_that_was_outgrown_still_can() -> None:
+def test_replaced_pool_still_accepts_work() -> None:
     pool._forget()
     small = pool._pool(1)
     assert pool._pool(3) is not small
     assert small.submit(lambda: 7).result() == 7
 
 
-def test_a_pool_that_was_outgrown_ends_its_threads() -> None:
+def test_replaced_pool_ends_its_threads() -> None:
     pool._forget()
     run(drain, iter(range(100)), 100, 2)
     (old,) = [t for t in threading.enumerate() if t.name.startswith("exzarr")][-1:]
@@ -236,7 +236,7 @@ def test_a_pool_that_was_outgrown_ends_its_threads() -> None:
 
 
 def test_nested_use_neither_blocks_nor_adds_threads() -> None:
-    """As under dask: threads of somebody else's pool, and of our own, read at the same time."""
+    """As under dask: threads of a foreign pool and of exzarr's pool read concurrently."""
     array = make(SHAPE, chunks=(4, 4))
     model = numbered(SHAPE)
     array[...] = model
@@ -280,7 +280,7 @@ def test_threads_write_and_read_their_own_chunks_of_one_array(shards: Any, tmp_p
 
 
 def test_many_threads_use_an_array_that_was_just_opened() -> None:
-    """What is bound on first use may be bound by several at once."""
+    """Several threads may bind the codecs concurrently, on the first use."""
     model = numbered(SHAPE)
     store = MemoryStore()
     make(SHAPE, store=store, chunks=([4] * 16, [8] * 6), dtype="i4")[...] = model
@@ -346,7 +346,7 @@ def test_an_array_is_read_while_the_interpreter_ends(run_python: Callable[..., A
     assert done.stdout.split() == ["read", str(64 * 48)]
 
 
-def test_an_array_pickles_to_its_address(tmp_path: Path) -> None:
+def test_pickled_array_holds_only_its_location(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     array = make((100, 100), store=store, path="deep/a", chunks=(10, 10), access={"missing": "error"})
     array[...] = numbered((100, 100))

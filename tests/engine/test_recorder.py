@@ -1,4 +1,4 @@
-"""What hooks hear of reads and writes, against what a counting store saw and what lies in the files."""
+"""Events of reads and writes equal the requests that a counting store sees, and the stored files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ GZIP = {"name": "gzip", "configuration": {"level": 1}}
 
 
 class Ears:
-    """A hook that keeps what it hears."""
+    """Hook that keeps its events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -82,7 +82,7 @@ def requests(ears: Ears, *kinds: str) -> Counter:
 
 
 def touched(array: Array, pick: Pick, sizes: Any) -> set[tuple[int, ...]]:
-    """The indexes of the chunks, of these lengths along each dimension, that a selection touches."""
+    """Return the indexes of the chunks that a selection touches, for chunk lengths along each dimension."""
     counts = [len(lengths) for lengths in sizes]
     ids = np.zeros(array.shape, "i8")
     for d, (lengths, n) in enumerate(zip(sizes, array.shape, strict=True)):
@@ -103,7 +103,7 @@ def shard_of(array: Array, inner: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def length_in_shard(array: Array, event: Any) -> int:
-    """Bytes of an inner chunk as the index at its shard's end (or start) has it."""
+    """Return the bytes of an inner chunk, from the index at the end (or start) of its shard."""
     value = bytes(array.store.get(event.key) or b"")
     grid, encoding = array.metadata.chunk_grid, array.metadata.chunk_key_encoding
     shard = encoding.decode(event.key, array.ndim)
@@ -115,7 +115,7 @@ def length_in_shard(array: Array, event: Any) -> int:
 
 
 @given(st.data())
-def test_the_events_of_a_read_are_what_the_store_saw_and_what_the_selection_touches(data: Any) -> None:
+def test_read_events_match_requests_and_selection(data: Any) -> None:
     array, spy = spied(data.draw(arrays()))
     model = blank(array)
     first, pick = data.draw(picks(array)), data.draw(picks(array))
@@ -136,7 +136,7 @@ def test_the_events_of_a_read_are_what_the_store_saw_and_what_the_selection_touc
         inner = {event.index for event in chunks if event.number is not None}
         wanted = touched(array, pick, inner_sizes(array))
         assert inner <= wanted
-        assert whole == {shard_of(array, index) for index in wanted - inner}  # shards that are absent
+        assert whole == {shard_of(array, index) for index in wanted - inner}  # missing shards
     else:
         assert whole == touched(array, pick, array.write_chunk_sizes)
     for event in chunks:
@@ -147,7 +147,7 @@ def test_the_events_of_a_read_are_what_the_store_saw_and_what_the_selection_touc
             assert event.bytes_stored == (length if event.stored else 0)
         else:
             assert event.stored == (size is not None)
-            if event.bytes_stored != event.bytes_decoded:  # else raw, and maybe read in part
+            if event.bytes_stored != event.bytes_decoded:  # otherwise raw, and possibly read in part
                 assert event.bytes_stored == size
         assert (event.store, event.array) == (array.store.url, array.path)
         assert min(event.waiting, event.fetching, event.decoding, event.copying) >= 0
@@ -159,13 +159,13 @@ def test_the_events_of_a_read_are_what_the_store_saw_and_what_the_selection_touc
 
 
 @given(st.data())
-def test_the_events_of_a_write_are_what_the_store_saw_and_what_it_holds(data: Any) -> None:
+def test_write_events_match_requests_and_stored_chunks(data: Any) -> None:
     array, spy = spied(data.draw(arrays()))
     model = blank(array)
     unheard = MemoryStore()
     for key, document in contents(array.store).items():
         unheard.put(key, document)
-    for _ in range(2):  # the second one finds chunks to patch
+    for _ in range(2):  # the second write updates existing chunks
         pick = data.draw(picks(array))
         value = data.draw(values_for(array, np.shape(pick.expect(model))))
         spy.reads.clear()
@@ -197,7 +197,7 @@ def test_the_events_of_a_write_are_what_the_store_saw_and_what_it_holds(data: An
                 assert event.stored == (size is not None)
                 assert event.bytes_stored == (size or 0)
             assert min(event.waiting, event.copying, event.encoding, event.putting) >= 0
-        for event in ears.of(ChunkRead):  # of what is covered in part
+        for event in ears.of(ChunkRead):  # of partial chunks
             assert event.key in spy.writes
 
 
@@ -206,7 +206,7 @@ def test_the_events_of_a_write_are_what_the_store_saw_and_what_it_holds(data: An
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("compressors", [None, "zstd"])
-def test_bytes_in_a_folder_are_those_of_its_files(
+def test_event_bytes_equal_file_sizes_in_a_folder(
     tmp_path: Path, ears: Ears, zarr_format: Any, compressors: Any
 ) -> None:
     array = make(
@@ -227,7 +227,7 @@ def test_bytes_in_a_folder_are_those_of_its_files(
 
 
 @pytest.mark.parametrize("shards", [None, (16, 16)])
-def test_bytes_in_a_zip_are_those_of_its_members(tmp_path: Path, ears: Ears, shards: Any) -> None:
+def test_event_bytes_equal_member_sizes_in_a_zip(tmp_path: Path, ears: Ears, shards: Any) -> None:
     path = tmp_path / "a.zip"
     with ZipStore(path, mode="w") as store:
         make((30, 40), chunks=(8, 8), shards=shards, store=store)[...] = numbered((30, 40))
@@ -235,7 +235,7 @@ def test_bytes_in_a_zip_are_those_of_its_members(tmp_path: Path, ears: Ears, sha
     with ZipStore(path) as store:
         array = open_array(store)
         assert_same(array[...], numbered((30, 40)))
-        # Chunks at the array's end were looked for when they were written, too, and not there.
+        # Writing the chunks at the array's end also requested them, and they were missing.
         read = [event for event in ears.of(ChunkRead) if event.stored]
         assert {event.store for event in (*written, *read)} == {store.url}
         sizes = {key: store.size(key) or 0 for key in store.list("c")}
@@ -246,7 +246,7 @@ def test_bytes_in_a_zip_are_those_of_its_members(tmp_path: Path, ears: Ears, sha
                 assert sum(event.bytes_stored for event in events if event.key == key) == size - index
 
 
-def test_of_raw_chunks_the_bytes_are_those_that_were_read(ears: Ears) -> None:
+def test_event_bytes_of_raw_chunks_are_the_bytes_read(ears: Ears) -> None:
     array = raw((100, 100), "f8", chunks=(50, 50))
     array[...] = numbered((100, 100), "f8")
     for selection, nbytes in [
@@ -261,7 +261,7 @@ def test_of_raw_chunks_the_bytes_are_those_that_were_read(ears: Ears) -> None:
         assert event.decoding == 0
 
 
-def test_a_store_that_stops_early_is_asked_again_and_the_chunk_counts_once(ears: Ears) -> None:
+def test_repeated_short_read_counts_as_one_chunk(ears: Ears) -> None:
     for compressors in (None, "zstd", GZIP):
         array = make((30, 40), chunks=(8, 8), compressors=compressors)
         array[...] = numbered((30, 40))
@@ -273,7 +273,7 @@ def test_a_store_that_stops_early_is_asked_again_and_the_chunk_counts_once(ears:
         assert len(got) == 40
 
 
-def test_requests_for_metadata_and_listings_are_told(ears: Ears) -> None:
+def test_metadata_requests_and_listings_emit_events(ears: Ears) -> None:
     store = MemoryStore()
     root = exzarr.open_group(store, mode="w")
     root.create_array("a", shape=(3,), dtype="i4")
@@ -286,7 +286,7 @@ def test_requests_for_metadata_and_listings_are_told(ears: Ears) -> None:
     assert [(event.kind, event.key) for event in told if event.kind == "list"] == [("list", "")]
 
 
-def test_what_was_not_found_and_what_failed_is_told(ears: Ears) -> None:
+def test_missing_keys_and_failures_emit_events(ears: Ears) -> None:
     array = make((20, 20), chunks=(8, 8))
     array[:8] = 1
     ears.events.clear()
@@ -315,7 +315,7 @@ def test_what_was_not_found_and_what_failed_is_told(ears: Ears) -> None:
 # -- shards --------------------------------------------------------------------------------------
 
 
-def test_an_index_that_is_kept_is_a_cache_hit(ears: Ears) -> None:
+def test_cached_shard_index_emits_a_cache_hit(ears: Ears) -> None:
     array = make((64, 64), "u1", chunks=(4, 4), shards=(32, 32))
     array[...] = numbered((64, 64), "u1")
     ears.events.clear()
@@ -325,10 +325,10 @@ def test_an_index_that_is_kept_is_a_cache_hit(ears: Ears) -> None:
     assert [(e.cache, e.key, e.bytes) for e in ears.of(CacheHit)] == [("shard index", "c/0/0", 64 * 16 + 4)]
 
 
-def test_what_lies_between_the_ranges_of_a_shard_is_no_chunks_own(ears: Ears) -> None:
+def test_gaps_between_shard_ranges_belong_to_no_chunk(ears: Ears) -> None:
     array = make((8, 64), "u1", chunks=(1, 64), shards=(8, 64), compressors=None)
     array[...] = numbered((8, 64), "u1")
-    array[0]  # its index is known
+    array[0]  # its index is cached
     ears.events.clear()
     with config.override(workers=1, coalesce_gap=64):
         array[1:6:2]
@@ -342,7 +342,7 @@ def test_what_lies_between_the_ranges_of_a_shard_is_no_chunks_own(ears: Ears) ->
 
 
 @pytest.mark.parametrize("shards", [None, (256, 256)])
-def test_a_read_and_a_write_by_many_threads_tell_of_each_chunk_once(ears: Ears, shards: Any) -> None:
+def test_threads_emit_one_event_per_chunk(ears: Ears, shards: Any) -> None:
     array = make((512, 512), "f8", chunks=(64, 64), shards=shards, compressors=GZIP)
     model = np.random.default_rng(0).normal(size=(512, 512))
     with config.override(workers=4, inline_bytes=0):
@@ -359,9 +359,7 @@ def test_a_read_and_a_write_by_many_threads_tell_of_each_chunk_once(ears: Ears, 
 
 @pytest.mark.parametrize("shards", [None, (64, 64)])
 @pytest.mark.parametrize("chunks", [(1, 64), (2, 2)])
-def test_chunks_that_are_decoded_by_one_call_are_told_one_by_one(
-    ears: Ears, chunks: Any, shards: Any
-) -> None:
+def test_batch_decode_emits_one_event_per_chunk(ears: Ears, chunks: Any, shards: Any) -> None:
     array = make((64, 64), chunks=chunks, shards=shards, compressors="zstd")
     array[...] = numbered((64, 64))
     written = {event.index: event.bytes_stored for event in ears.of(ChunkWritten)}
@@ -445,7 +443,7 @@ def test_waiting_for_a_process_is_neither_fetching_nor_copying(tmp_path: Path) -
 
 
 class SlowToOpen(StoreWrapper):
-    """Takes 100 seconds, by a clock of its own, to open a value, and no time for anything else."""
+    """Store that takes 100 seconds of a simulated clock to open a value, and no time for other calls."""
 
     clock = 0.0
 
@@ -471,7 +469,7 @@ def test_the_time_to_open_a_shard_counts_once(monkeypatch: pytest.MonkeyPatch, e
 
 
 @pytest.mark.parametrize("shards", [None, (8, 8)])
-def test_errors_are_what_they_are_while_nobody_listens(shards: Any) -> None:
+def test_errors_are_the_same_with_and_without_hooks(shards: Any) -> None:
     array = make((8, 8), chunks=(4, 4), shards=shards)
     array[...] = numbered((8, 8))
     for key in [*array.store.list("c")]:
@@ -487,7 +485,7 @@ def test_errors_are_what_they_are_while_nobody_listens(shards: Any) -> None:
 
 
 @pytest.mark.parametrize("shards", [None, (8, 8)])
-def test_a_missing_chunk_that_is_an_error_is_no_chunk_read(ears: Ears, shards: Any) -> None:
+def test_missing_chunk_error_emits_no_chunk_read(ears: Ears, shards: Any) -> None:
     array = make((8, 8), chunks=(4, 4), shards=shards, access={"missing": "error"})
     with pytest.raises(ChunkMissingError):
         array[...]
@@ -500,7 +498,7 @@ def test_a_missing_chunk_that_is_an_error_is_no_chunk_read(ears: Ears, shards: A
 # -- hooks ----------------------------------------------------------------------------------------
 
 
-def test_events_say_which_chunk_it_is_also_in_another_process(ears: Ears) -> None:
+def test_unpickled_events_locate_their_chunk(ears: Ears) -> None:
     array = make((20, 30), chunks=(4, 5), shards=(8, 10), path="group/a")
     array[9:11, 7:23] = 1
     told = pickle.loads(pickle.dumps(ears.of(ChunkWritten)))
@@ -508,7 +506,7 @@ def test_events_say_which_chunk_it_is_also_in_another_process(ears: Ears) -> Non
     assert {event.array for event in told} == {"group/a"}
 
 
-def test_a_hook_that_reads_the_array_itself_is_not_told_of_that() -> None:
+def test_reads_by_a_hook_emit_no_events() -> None:
     array = make((20, 20), chunks=(8, 8))
     array[...] = 1
     seen: list[int] = []
@@ -517,7 +515,7 @@ def test_a_hook_that_reads_the_array_itself_is_not_told_of_that() -> None:
     assert seen == [400] * 9
 
 
-def test_a_hook_that_fails_breaks_no_read() -> None:
+def test_failing_hook_does_not_break_a_read() -> None:
     def broken(event: Event) -> None:
         raise RuntimeError("a hook's own mistake")
 
@@ -548,16 +546,16 @@ def test_two_threads_may_read_one_array_at_the_same_time() -> None:
     assert Counter(event.index for event in ears.of(ChunkRead)) == dict.fromkeys(np.ndindex(8, 8), 20)
 
 
-# -- nobody listens ---------------------------------------------------------------------------------
+# -- without hooks -----------------------------------------------------------------------------------
 
 
-def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hooks_nothing_is_instrumented(monkeypatch: pytest.MonkeyPatch) -> None:
     array = make((20, 20), chunks=(8, 8))
 
     def used(*_: Any, **__: Any) -> None:
         raise AssertionError("something was recorded")
 
-    class Used:  # a class, since it is also asked whether a store is one
+    class Used:  # a class, because isinstance is called with it
         __init__ = used
 
     monkeypatch.setattr(recording, "recorded", used)
@@ -578,7 +576,7 @@ def test_while_nobody_listens_nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch
     array[3]
 
 
-def test_the_workers_are_the_same_functions_whether_anybody_listens_or_not(
+def test_worker_functions_are_the_same_with_and_without_hooks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     array = make((20, 20), chunks=(8, 8))
@@ -606,7 +604,7 @@ def test_the_workers_are_the_same_functions_whether_anybody_listens_or_not(
     assert told_source.recorder is not None
 
 
-def test_a_process_in_which_nobody_listens_loads_nothing_for_it() -> None:
+def test_process_without_hooks_imports_no_recorder() -> None:
     code = """
 import sys, exzarr
 a = exzarr.zeros((8, 8), chunks=(4, 4))

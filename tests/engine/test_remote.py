@@ -1,4 +1,4 @@
-"""Stores that take long to answer: the same results, in as few requests as can be, many at once."""
+"""Slow stores give the same results, with few requests and many in flight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.engine.tools import assert_same, numbered, open_array
 
 
 def remote(array: Array, limit: int = 5, **access: Any) -> tuple[Any, Any]:
-    """The same array, in a store that says that it takes long."""
+    """Return the same array in a store that declares itself slow to answer."""
     store = CountingStore(array.store)
     store.concurrency = limit
     return Array(Location(store, array.path), array.metadata, **access), store
@@ -33,12 +33,12 @@ def stored(data: np.ndarray, **options: Any) -> tuple[Any, Any]:
     return array, store
 
 
-# -- what comes out --------------------------------------------------------------------------------
+# -- results --------------------------------------------------------------------------------------
 
 
 @given(st.data())
 @settings(max_examples=200)
-def test_any_selection_of_any_array(data: Any) -> None:
+def test_any_selection_of_any_array_in_a_slow_store(data: Any) -> None:
     local = data.draw(arrays())
     array, _ = remote(local, data.draw(st.integers(1, 7)))
     model = blank(local)
@@ -61,7 +61,7 @@ def test_any_selection_of_any_array(data: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"shards": (20, 20)}, {"compressors": None}], ids=str)
-def test_while_somebody_listens_it_is_the_same(options: Any) -> None:
+def test_results_are_the_same_with_a_hook(options: Any) -> None:
     data = numbered((40, 40), "f4")
     array, _ = stored(data, chunks=(10, 10), **options)
     seen: list[Any] = []
@@ -74,7 +74,7 @@ def test_while_somebody_listens_it_is_the_same(options: Any) -> None:
     assert (array[5:25, 5:25] == 7).all()
 
 
-def test_requests_are_told_as_they_are_made() -> None:
+def test_each_request_emits_an_event() -> None:
     data = numbered((64, 64), "u1")
     array, store = stored(data, chunks=(4, 4), shards=(32, 64))
     for selection in (np.s_[...], np.s_[5, 7], np.s_[...]):
@@ -96,7 +96,7 @@ def test_requests_are_told_as_they_are_made() -> None:
     [{}, {"compressors": None}, {"shards": (20, 20)}, {"shards": (20, 20), "compressors": None}],
     ids=str,
 )
-def test_what_is_written_is_told_chunk_by_chunk_and_many_are_in_flight(options: Any) -> None:
+def test_writes_emit_an_event_per_chunk_with_many_requests_in_flight(options: Any) -> None:
     local, _ = stored(np.zeros((40, 40), "f4"), chunks=(10, 10), **options)
     slow = LatencyStore(local.store, 0.002, concurrency=8)
     array = Array(Location(slow, ""), local.metadata)
@@ -128,7 +128,7 @@ def test_each_chunk_is_one_request() -> None:
     assert store.requests == {"put": 16}
 
 
-def test_of_raw_chunks_only_the_wanted_bytes_are_asked_for() -> None:
+def test_raw_chunks_are_fetched_only_in_selected_bytes() -> None:
     data = numbered((40, 40))
     array, store = stored(data, chunks=(20, 20), compressors=None)
     assert_same(array[3, 4:9], data[3, 4:9])
@@ -148,18 +148,18 @@ def test_an_index_is_fetched_once_and_then_only_ranges() -> None:
         assert store.bytes_read == 16
 
 
-def test_a_shard_of_which_most_is_wanted_is_one_request() -> None:
+def test_mostly_selected_shard_takes_one_request() -> None:
     data = numbered((64, 64), "u1")
     array, store = stored(data, chunks=(4, 4), shards=(32, 64))
     assert_same(array[...], data)
     assert store.requests == {"get": 2}
     store.reset()
-    assert_same(array[...], data)  # now where all lies is known
+    assert_same(array[...], data)  # now the index is cached
     assert store.requests == {"range": 2}
 
 
 @pytest.mark.parametrize(("gap", "most", "requests"), [(0, 1 << 20, 3), (64, 1 << 20, 1), (64, 3 * 64, 2)])
-def test_ranges_that_lie_close_together_are_one_request(gap: int, most: int, requests: int) -> None:
+def test_close_ranges_take_one_request(gap: int, most: int, requests: int) -> None:
     data = numbered((8, 64), "u1")
     array, store = stored(data, chunks=(1, 64), shards=(8, 64), compressors=None)
     array[0]
@@ -169,7 +169,7 @@ def test_ranges_that_lie_close_together_are_one_request(gap: int, most: int, req
     assert store.requests == {"range": requests}
 
 
-def test_many_readers_that_want_one_index_fetch_it_once() -> None:
+def test_concurrent_readers_fetch_an_index_once() -> None:
     data = numbered((16, 64), "u1")
     array, store = stored(data, chunks=(1, 64), shards=(16, 64), compressors=None)
     start, go = threading.Barrier(8), threading.Event()
@@ -198,7 +198,7 @@ def test_many_readers_that_want_one_index_fetch_it_once() -> None:
     assert store.requests["range"] <= 8 + 2, "eight ranges, one index, and hardly ever one more"
 
 
-def test_no_more_requests_are_in_flight_than_the_process_may_have() -> None:
+def test_requests_in_flight_are_bounded_per_process() -> None:
     data = numbered((60, 10))
     array, _ = stored(data, chunks=(1, 10))
 
@@ -226,10 +226,10 @@ def test_no_more_requests_are_in_flight_than_the_process_may_have() -> None:
     assert 1 < store.most <= 3
 
 
-# -- what changes meanwhile ------------------------------------------------------------------------
+# -- concurrent changes --------------------------------------------------------------------------
 
 
-def test_a_shard_that_is_replaced_between_its_index_and_its_ranges_is_read_anew() -> None:
+def test_shard_replaced_during_a_read_is_read_again() -> None:
     data = numbered((16, 64), "u1")
     array, store = stored(data, chunks=(1, 64), shards=(16, 64))
     other = open_array(array.store.inner)
@@ -254,7 +254,7 @@ def test_a_shard_that_is_replaced_between_its_index_and_its_ranges_is_read_anew(
             array[::5]
 
 
-def test_what_a_remembered_index_says_is_not_there_is_looked_up_again() -> None:
+def test_missing_chunk_in_a_cached_index_is_checked_again() -> None:
     array, store = stored(numbered((8, 4), "u1"), chunks=(1, 4), shards=(8, 4))
     other = open_array(array.store.inner)
     other[3] = 0
@@ -266,7 +266,7 @@ def test_what_a_remembered_index_says_is_not_there_is_looked_up_again() -> None:
     assert (array[3] == 9).all()
 
 
-# -- what goes wrong -------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------
 
 
 class Failing(StoreWrapper):
@@ -298,7 +298,7 @@ class Failing(StoreWrapper):
 
 
 @pytest.mark.parametrize("shards", [None, (2, 10)])
-def test_the_first_error_is_raised_and_nothing_goes_on_after_it(shards: Any) -> None:
+def test_first_error_is_raised_and_stops_all_requests(shards: Any) -> None:
     data = numbered((60, 10))
     array, _ = stored(data, chunks=(1, 10), shards=shards)
     error = StoreError("503")
@@ -317,7 +317,7 @@ def test_the_first_error_is_raised_and_nothing_goes_on_after_it(shards: Any) -> 
 
 
 @pytest.mark.parametrize("shards", [None, (20, 20)])
-def test_damage_and_absence_are_told_with_the_chunk(shards: Any) -> None:
+def test_errors_for_damaged_and_missing_chunks_name_the_chunk(shards: Any) -> None:
     array, _ = stored(numbered((40, 40), "f4"), chunks=(10, 10), shards=shards)
     key = "c/1/0"
     value = bytearray(array.store.get(key))
@@ -345,7 +345,7 @@ def test_raw_chunks_of_the_wrong_size_are_corrupt(cut: int) -> None:
             array[selection]
 
 
-def test_what_cannot_be_encoded_is_told_with_the_chunk() -> None:
+def test_encode_error_names_the_chunk() -> None:
     array, _ = remote(
         exzarr.create_array(
             MemoryStore(),
@@ -362,7 +362,7 @@ def test_what_cannot_be_encoded_is_told_with_the_chunk() -> None:
             array[selection] = 1e9
 
 
-def test_a_read_inside_of_a_request_does_not_wait_for_itself() -> None:
+def test_read_inside_a_request_does_not_deadlock() -> None:
     data = numbered((6, 4))
     inner, _ = stored(data, chunks=(1, 4))
 

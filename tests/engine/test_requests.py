@@ -1,4 +1,4 @@
-"""What the engine asks a store for: no more than it must, in as few requests as it can."""
+"""The engine requests only the bytes that it requires, in few requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.engine.spy import Spy
 from tests.engine.tools import SHARES, assert_same, contents, make, numbered, open_array, raw
 
 GZIP = {"name": "gzip", "configuration": {"level": 1}}
-"""Slow enough that threads pay."""
+"""A codec chain slow enough that threads pay off."""
 
 
 def spied(array: Array, **access: Any) -> tuple[Array, Spy]:
@@ -30,7 +30,7 @@ def spied(array: Array, **access: Any) -> tuple[Array, Spy]:
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def test_of_a_raw_chunk_only_the_wanted_bytes_are_read() -> None:
+def test_raw_chunk_is_read_only_in_selected_bytes() -> None:
     array, spy = spied(raw((100, 100), "f8", chunks=(50, 50)))
     model = numbered((100, 100), "f8")
     array[...] = model
@@ -47,7 +47,7 @@ def test_of_a_raw_chunk_only_the_wanted_bytes_are_read() -> None:
         assert sum(n for _, n in spy.reads) == fetched
 
 
-def test_of_bands_of_raw_rows_only_the_wanted_rows_are_read() -> None:
+def test_raw_contiguous_rows_are_read_only_in_selected_rows() -> None:
     array, spy = spied(raw((100, 8), "i4", chunks=(40, 8)))
     model = numbered((100, 8))
     array[...] = model
@@ -57,7 +57,7 @@ def test_of_bands_of_raw_rows_only_the_wanted_rows_are_read() -> None:
     assert [n for _, n in spy.reads] == [2 * 32, 3 * 32, 40 * 32, 32]
 
 
-def test_each_chunk_is_asked_for_once() -> None:
+def test_each_chunk_takes_one_read() -> None:
     array, spy = spied(make((20, 20), chunks=(3, 4)))
     array[...] = numbered((20, 20))
     for selection in (np.s_[...], np.s_[::-2, 3:17], [[0, 1, 19, 0], [0, 0, 19, 1]], np.eye(20, dtype=bool)):
@@ -67,7 +67,7 @@ def test_each_chunk_is_asked_for_once() -> None:
         assert len(keys) == len(set(keys))
 
 
-def test_an_empty_selection_asks_for_nothing() -> None:
+def test_empty_selection_makes_no_request() -> None:
     array, spy = spied(make((20, 20), chunks=(3, 4)))
     assert array[3:3].shape == (0, 20)
     array[3:3] = 7
@@ -129,7 +129,7 @@ def test_the_cache_of_indexes_is_bounded() -> None:
         assert not layout._cache
 
 
-def test_a_cache_that_was_locked_when_the_process_forked_blocks_nobody() -> None:
+def test_cache_locked_during_a_fork_blocks_no_reader() -> None:
     array = make((16, 8), "u1", chunks=(1, 8), shards=(8, 8), compressors=None)
     array[...] = numbered((16, 8), "u1")
     layout = array._bound.layout
@@ -154,7 +154,7 @@ def test_ranges_of_a_shard_are_joined() -> None:
             assert [n for _, n in spy.reads if n != 8 * 16 + 4] == ranges
 
 
-def test_coalescing_covers_every_range_and_keeps_to_the_limits() -> None:
+def test_coalescing_covers_every_range_within_the_limits() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         starts = np.sort(rng.integers(0, 500, rng.integers(1, 20)))
@@ -210,7 +210,7 @@ def test_whole_chunks_are_written_without_reading(shards: Any) -> None:
 
 
 @pytest.mark.parametrize("shards", [None, (8, 8)])
-def test_only_the_chunks_at_the_arrays_end_are_read_when_they_are_covered(shards: Any) -> None:
+def test_covered_chunks_are_only_read_at_the_end_of_the_array(shards: Any) -> None:
     array, spy = spied(make((19, 16), chunks=(4, 4), shards=shards))
     array[...] = numbered((19, 16))
     assert {key for key, _ in spy.reads} == {
@@ -218,7 +218,7 @@ def test_only_the_chunks_at_the_arrays_end_are_read_when_they_are_covered(shards
     }
 
 
-def test_what_holds_nothing_but_the_fill_value_is_not_stored() -> None:
+def test_chunks_of_only_the_fill_value_are_not_stored() -> None:
     for shards in (None, (4, 4)):
         array = make((8, 8), "f4", chunks=(2, 2), shards=shards, fill_value=np.nan)
         empty = contents(array.store)
@@ -231,7 +231,7 @@ def test_what_holds_nothing_but_the_fill_value_is_not_stored() -> None:
         )
         array[4:] = np.nan
         assert contents(array.store) == empty
-        # -0.0 is not 0.0, and one NaN is not another: to the bit
+        # Compared bit by bit: -0.0 differs from 0.0, and one NaN from another.
         zero = make((4,), "f4", chunks=(2,), shards=None if shards is None else (4,))
         zero[:] = -0.0
         assert len([*zero.store.list("c")]) > 0
@@ -240,7 +240,7 @@ def test_what_holds_nothing_but_the_fill_value_is_not_stored() -> None:
 
 @pytest.mark.parametrize("how", ["access", "config"])
 @pytest.mark.parametrize("shards", [None, (4, 4)])
-def test_empty_chunks_are_stored_where_that_is_asked_for(how: str, shards: Any) -> None:
+def test_empty_chunks_are_stored_on_request(how: str, shards: Any) -> None:
     array = make((8, 8), chunks=(2, 2), shards=shards, access={"write_empty_chunks": how == "access"})
     with config.override(write_empty_chunks=how == "config"):
         array[:4] = 0
@@ -250,7 +250,7 @@ def test_empty_chunks_are_stored_where_that_is_asked_for(how: str, shards: Any) 
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_part_of_a_shard_leaves_its_other_chunks_as_they_are(shared: bool) -> None:
+def test_partial_shard_write_keeps_other_inner_chunks(shared: bool) -> None:
     parts: list[tuple[Any, int]] = [
         (np.s_[3, 3], -1),
         (np.s_[5:20, 7:9], -2),
@@ -266,11 +266,11 @@ def test_a_part_of_a_shard_leaves_its_other_chunks_as_they_are(shared: bool) -> 
             assert_same(array[...], model)
 
 
-# -- a thread's scratch ------------------------------------------------------------------------------------
+# -- scratch memory --------------------------------------------------------------------------------------
 
 
 class Nested(BytesBytesCodec):
-    """Reads another array in the midst of decoding, as a codec may that keeps a table in one."""
+    """Codec that reads another array while it decodes, as a codec with a stored table does."""
 
     name = "tests.nested"
     table: Any = None
@@ -292,7 +292,7 @@ class Nested(BytesBytesCodec):
 
 @pytest.mark.parametrize("shards", [None, (24, 32)])
 @pytest.mark.parametrize("chunks", [(6, 8), (6, 32)])
-def test_a_read_in_the_midst_of_a_read(chunks: Any, shards: Any) -> None:
+def test_nested_reads_use_separate_scratch_memory(chunks: Any, shards: Any) -> None:
     registry.register(Nested.name, Nested)
     for table_chunks in ((5, 7), (5, 40)):
         Nested.table = make((40, 40), "i4", chunks=table_chunks)

@@ -1,4 +1,4 @@
-"""What is bound once for an array is bound again when its codecs are others by now."""
+"""Bound pipelines are shared between sources, and bound again if the codecs have changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exzarr.errors import UnsupportedError
 from tests.engine.tools import make, numbered
 
 
-def test_an_array_of_another_shape_has_the_same_bound_pipelines() -> None:
+def test_resized_array_shares_bound_pipelines() -> None:
     array = make((8, 8), chunks=(4, 4), compressors="zstd")
     grown = array.metadata.with_(shape=(12, 8))
     one = open_source(array.store, "", array.metadata)
@@ -27,7 +27,7 @@ def test_an_array_of_another_shape_has_the_same_bound_pipelines() -> None:
     assert open_source(array.store, "", filled).unit.spec.fill_value == 7
 
 
-def test_a_codec_that_was_registered_since_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newly_registered_codec_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     array = make((8,), chunks=(4,), compressors="zstd")
     array[...] = numbered((8,))
     decoded: list[int] = []
@@ -40,11 +40,11 @@ def test_a_codec_that_was_registered_since_is_used(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     registry.register("zstd", Loud)
     out = open_source(array.store, "", array.metadata)
-    out.unit.decode(array.store.get("c/0"))  # type: ignore[arg-type]  # it is there
+    out.unit.decode(array.store.get("c/0"))  # type: ignore[arg-type]  # it is stored
     assert decoded
 
 
-def test_what_the_settings_refuse_by_now_is_refused() -> None:
+def test_changed_settings_apply_to_bound_codecs() -> None:
     with config.override(allow_pickle=True):
         array = exzarr.create_array(
             None, shape=(4,), chunks=(2,), dtype="i4", zarr_format=3,

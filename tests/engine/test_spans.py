@@ -1,4 +1,4 @@
-"""Several spans of one dimension in one read, each to a place of its own."""
+"""Read several slices of one dimension in one plan, each to its own position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.engine.tools import data_for, make
 
 @st.composite
 def spanned(draw: Any) -> tuple[Any, np.ndarray, int, list[SliceIndex]]:
-    """An array, its data, an axis, and spans of it that share no chunk."""
+    """Draw an array, its data, an axis, and slices along it that share no chunk."""
     shape = tuple(draw(st.lists(st.integers(1, 12), min_size=1, max_size=3)))
     zarr_format = draw(st.sampled_from([2, 3]))
     layout = draw(grids(shape, zarr_format).filter(lambda layout: "serializer" not in layout))
@@ -41,7 +41,7 @@ def spanned(draw: Any) -> tuple[Any, np.ndarray, int, list[SliceIndex]]:
 
 
 @given(spanned(), configs)
-def test_each_span_lands_in_its_place(case: Any, settings: dict[str, Any]) -> None:
+def test_each_slice_is_read_to_its_position(case: Any, settings: dict[str, Any]) -> None:
     array, data, axis, spans = case
     room = max(span.at + span.count for span in spans)
     shape = (*data.shape[:axis], room, *data.shape[axis + 1 :])

@@ -1,4 +1,4 @@
-"""The engine reads the same from every store, whatever ways in the store has."""
+"""The engine reads the same values from every store, with any set of optional methods."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPE = (40, 50)
 
 
 class Plain(Store):
-    """A store with nothing but the five methods that a store must have."""
+    """Store with only the five required methods."""
 
     def __init__(self, values: dict[str, bytes]) -> None:
         self.values = values
@@ -81,7 +81,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_store_gives_the_same(layout: str, shared: bool, tmp_path: Path) -> None:
+def test_every_store_reads_the_same_values(layout: str, shared: bool, tmp_path: Path) -> None:
     written = make(SHAPE, "i4", fill_value=-3, **LAYOUTS[layout])
     model = np.full(SHAPE, -3, "i4")
     for region in (np.s_[:23, :], np.s_[30:, 11:44]):
@@ -108,7 +108,7 @@ def test_every_store_gives_the_same(layout: str, shared: bool, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_writable_store_holds_the_same(layout: str, tmp_path: Path) -> None:
+def test_every_writable_store_stores_the_same_values(layout: str, tmp_path: Path) -> None:
     made = make(SHAPE, "i4", **LAYOUTS[layout])
     empty = contents(made.store)
     for name, store in stores(empty, tmp_path).items():
@@ -124,7 +124,7 @@ def test_every_writable_store_holds_the_same(layout: str, tmp_path: Path) -> Non
         assert found == contents(made.store)
 
 
-def test_a_zip_is_written_once(tmp_path: Path) -> None:
+def test_zip_members_are_written_once(tmp_path: Path) -> None:
     with ZipStore(tmp_path / "a.zip", "w") as store:
         array = make(SHAPE, "i4", store=store, chunks=(7, 9))
         array[...] = numbered(SHAPE)

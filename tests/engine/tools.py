@@ -1,4 +1,4 @@
-"""What the tests of the engine share: arrays in a store, data of every type, and what "the same" means."""
+"""Helpers of the engine's tests: arrays in a store, data of every type, and exact comparison."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
 Options = dict[str, Any]
 
 SHARES: Options = {"workers": 2, "inline_bytes": 0}
-"""Settings under which even a tiny selection is shared out between threads."""
+"""Settings with which threads share even a tiny selection."""
 
 
 def store_array(store: Store, meta: ArrayMetadata, path: str = "", **access: Any) -> Array:
-    """The array that `meta` describes, new in `store`."""
+    """Create the array that `meta` describes in `store`."""
     location = Location(store, path)
     hierarchy.save(location, meta)
     return Array(location, meta, **access)
@@ -49,34 +49,34 @@ def make(
     access: Any = None,
     **options: Any,
 ) -> Array:
-    """A new array; `options` are those of `array_metadata`."""
+    """Create an array. `options` are those of `array_metadata`."""
     meta = array_metadata(shape=shape, dtype=dtype, **options)
     return store_array(MemoryStore() if store is None else store, meta, path, **(access or {}))
 
 
 def raw(shape: Any, dtype: Any = "i4", **options: Any) -> Array:
-    """A new array whose chunks are stored as they lie in memory."""
+    """Create an array with raw chunks."""
     return make(shape, dtype, compressors=None, **options)
 
 
 def open_array(store: Store, path: str = "", **access: Any) -> Array:
-    """The array at `path`, opened anew."""
+    """Open the array at `path` again."""
     location = Location(store, path)
     return Array(location, hierarchy.load_array(location), **access)
 
 
 def contents(store: Store) -> dict[str, bytes]:
-    """All that a store holds."""
+    """Return all values of a store by key."""
     return {key: bytes(store.get(key) or b"") for key in store.list()}
 
 
 def numbered(shape: tuple[int, ...], dtype: Any = "i4") -> np.ndarray:
-    """1, 2, 3, ...: no element is zero, none is like another."""
+    """Return 1, 2, 3, ...: no element is zero, and all are different."""
     return (np.arange(np.prod(shape, dtype=int)) + 1).astype(dtype).reshape(shape)
 
 
 def data_for(array: Array, seed: int, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Values of `array`'s data type, the same for the same seed; most of them unlike its fill value."""
+    """Return values of `array`'s data type, the same for the same seed. Most differ from its fill value."""
     shape = array.shape if shape is None else shape
     rng = np.random.default_rng(seed)
     pool = _pool(array)
@@ -86,7 +86,7 @@ def data_for(array: Array, seed: int, shape: tuple[int, ...] | None = None) -> n
 
 
 def _pool(array: Array) -> np.ndarray:
-    """Some values of a data type, the odd ones too."""
+    """Return some values of a data type, including special ones."""
     dtype, kind = array.dtype, array.metadata.data_type.kind
     if dtype.kind == "T":
         words: Any = ["", "a", "é", "日本語", "longer than sixteen bytes, surely", "z\0z"]
@@ -124,7 +124,7 @@ def _pool(array: Array) -> np.ndarray:
 
 
 def bits(values: Any) -> Any:
-    """What distinguishes values: their bytes, or, of objects and strings, themselves."""
+    """Return values in a form for exact comparison: bytes, or the values themselves for objects and strings."""
     if not isinstance(values, np.ndarray | np.generic):
         return values
     array = np.asarray(values)
@@ -136,7 +136,7 @@ def bits(values: Any) -> Any:
 
 
 def assert_same(got: Any, wanted: Any) -> None:
-    """Equal in type, data type, shape, and to the bit in value."""
+    """Assert that type, data type, shape and all bits of the values are equal."""
     assert type(got) is type(wanted)
     if isinstance(wanted, np.ndarray | np.generic):
         assert got.dtype == wanted.dtype

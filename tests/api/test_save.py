@@ -66,7 +66,7 @@ def test_save_without_arrays_raises(tmp_path: Path) -> None:
     for save in (exzarr.save, exzarr.save_group):
         with pytest.raises(exzarr.ArgumentError, match="nothing to save"):
             save(tmp_path / "x")
-    with pytest.raises(exzarr.ArgumentError, match="choose others"):
+    with pytest.raises(exzarr.ArgumentError, match="choose other names"):
         exzarr.save(tmp_path / "x", [1], arr_0=[2])
     with pytest.raises(exzarr.NodeNotFoundError):
         exzarr.load(tmp_path / "x")

@@ -107,5 +107,5 @@ def test_parse_size(text: str, nbytes: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "MB", "1", "1 XB", "-1MB", "0B", "1MBB", "١MB", "1e3MB"])
 def test_invalid_size_error_shows_an_example(text: str) -> None:
-    with pytest.raises(ArgumentError, match=r"chunks=.*(written like|at least)"):
+    with pytest.raises(ArgumentError, match=r"chunks=.*(write a size like|at least)"):
         parse_size(text, "chunks")

@@ -117,8 +117,8 @@ def test_shards_of_varying_sizes() -> None:
         (((50, 40), 30), None, 3, "dimension 0 add up to 90, its length is 100"),
         (((50, 40), 30), None, 2, "dimension 0 add up to 90"),
         (((), 30), None, 3, "dimension 0 has an empty list"),
-        (((10, 90), 30), None, 2, "need zarr_format=3"),
-        (((10, 90), 30), (100, 30), 3, "inside shards are all of one shape"),
+        (((10, 90), 30), None, 2, "require zarr_format=3"),
+        (((10, 90), 30), (100, 30), 3, "all chunks inside shards have one shape"),
         (
             (30, 30),
             (100, 30),

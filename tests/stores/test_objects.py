@@ -463,7 +463,7 @@ def test_invalid_arguments_raise():
         ("https://host/a?sig=1", None, "query"),
         ("az://container", AzureOptions(sas_token="hush"), "Account must be specified"),
         ("ftp://host/a", None, "ftp"),
-        (42, None, "not of"),
+        (42, None, "needs a URL"),
         (obstore.store.MemoryStore(), S3Options(), "options are for URLs"),
     ):
         with pytest.raises((ArgumentError, exzarr.UnsupportedError), match=message):

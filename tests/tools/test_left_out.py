@@ -160,20 +160,20 @@ def unlistable(one: Case) -> str:
 
 
 OBSTACLES: dict[str, Callable[[Case], str]] = {
-    "document that can't be read": invalid,
-    "data type that is not known": unsupported,
+    "document that cannot be read": invalid,
+    "unknown data type": unsupported,
     "group without a document, with nodes below it": hole,
     "chunks without a document": orphans,
-    "group that can't be listed": unlistable,
-    "link that leads nowhere": dangling,
-    "link to a folder that holds it": loop,
+    "group that cannot be listed": unlistable,
+    "link to a missing target": dangling,
+    "link to a folder that contains it": loop,
     "link to a folder, behind another such link": behind,
-    "name that is no key": bad_name,
-    "chunk that is a link that leads nowhere": dangling_chunk,
-    "node of the other version": other_version,
+    "name that is not a valid key": bad_name,
+    "chunk that is a link to a missing target": dangling_chunk,
+    "node of the other format version": other_version,
     "damaged chunk": damaged,
-    "chunk outside of the grid": outside,
-    "file of no node": foreign,
+    "chunk outside the grid": outside,
+    "file that belongs to no node": foreign,
 }
 ON_LINKS = {dangling, loop, behind, bad_name, dangling_chunk}
 
@@ -318,7 +318,7 @@ def test_trees_and_checks_show_what_the_table_says(obstacle: str, zarr_format: i
     assert bool(lines) == (TABLE[obstacle, "tree"] == "shown"), tree
     report = exzarr.check(one.store, path="top", deep=True, grace=0)
     code = TABLE[obstacle, "check"].strip("`")
-    if (obstacle, zarr_format) == ("data type that is not known", 2):
+    if (obstacle, zarr_format) == ("unknown data type", 2):
         code = "EXZ102"  # in format 2 all types are NumPy's: another one is no type
     found = {finding.code for finding in report.findings if one.name in str(finding)}
     assert found == ({code} if code else set()), report

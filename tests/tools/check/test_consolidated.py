@@ -73,8 +73,8 @@ def test_an_array_that_changed(store: Path) -> None:
     rewrite(store / "g" / "a" / name, lambda document: document.update(shape=[6]))
     key, inner = holder(store).name, f"g/{holder(store).name}"
     assert found(store) == {
-        ("EXZ602", inner, "it is out of date about 'g/a'"),
-        ("EXZ602", key, "it is out of date about 'g/a'"),
+        ("EXZ602", inner, "the entry for 'g/a' is out of date"),
+        ("EXZ602", key, "the entry for 'g/a' is out of date"),
     }
     assert not exzarr.check(store).ok
     repaired(store)
@@ -85,7 +85,7 @@ def test_attributes_that_changed(store: Path) -> None:
         rewrite(store / "x" / "zarr.json", lambda document: document["attributes"].update(u="km"))
     else:
         rewrite(store / "x" / ".zattrs", lambda document: document.update(u="km"))
-    assert found(store) == {("EXZ602", holder(store).name, "it is out of date about 'x'")}
+    assert found(store) == {("EXZ602", holder(store).name, "the entry for 'x' is out of date")}
     repaired(store)
 
 
@@ -102,8 +102,8 @@ def test_an_array_that_it_does_not_know(store: Path) -> None:
     shutil.copytree(store / "x", store / "g" / "new")
     inner = f"g/{holder(store).name}"
     assert found(store) == {
-        ("EXZ603", inner, "it does not know 'g/new'"),
-        ("EXZ603", holder(store).name, "it does not know 'g/new'"),
+        ("EXZ603", inner, "the entry for 'g/new' is missing"),
+        ("EXZ603", holder(store).name, "the entry for 'g/new' is missing"),
     }
     repaired(store)
 
@@ -112,8 +112,8 @@ def test_an_array_that_is_gone(store: Path) -> None:
     shutil.rmtree(store / "g" / "b")
     inner = f"g/{holder(store).name}"
     assert found(store) == {
-        ("EXZ604", inner, "it tells of 'g/b', which is not there"),
-        ("EXZ604", holder(store).name, "it tells of 'g/b', which is not there"),
+        ("EXZ604", inner, "it has an entry for 'g/b', which does not exist"),
+        ("EXZ604", holder(store).name, "it has an entry for 'g/b', which does not exist"),
     }
     repaired(store)
 
@@ -180,7 +180,7 @@ def test_a_shared_dimension_of_two_lengths(tmp_path: Path, zarr_format: Any) -> 
     report = exzarr.check(tmp_path / "s.zarr")
     (finding,) = report.findings
     assert (finding.code, finding.path) == ("EXZ701", "")
-    assert finding.detail == "dimension 'time' has the length 9 in u and 10 in t, time"
+    assert finding.detail == "dimension 'time' has the lengths 9 in u and 10 in t, time"
     assert report.ok
     root["u"].resize((10, 3))  # type: ignore[union-attr]
     assert exzarr.check(tmp_path / "s.zarr").findings == ()
@@ -203,7 +203,7 @@ def test_documents_of_both_versions(tmp_path: Path) -> None:
     make_old(path)
     (finding,) = exzarr.check(path, deep=True).findings
     assert finding.code == "EXZ104"
-    assert finding.detail == "zarr.json says shape (4,), .zarray (6,)"
+    assert finding.detail == "zarr.json has shape (4,), .zarray has (6,)"
 
 
 def test_nodes_below_a_folder_without_a_document(tmp_path: Path) -> None:

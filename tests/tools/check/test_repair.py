@@ -158,7 +158,7 @@ def test_what_still_decodes_of_a_shard_is_rescued(written: tuple[Path, Layout], 
     assert (action.what, action.key) == ("rescue", f"a/{key}")
     (outcome,) = exzarr.repair(store, report.plan(quarantine=True)).outcomes
     assert outcome.result == "done"
-    assert f"{4 - len(lost)} inner chunks are rescued" in outcome.detail
+    assert f"rescued {4 - len(lost)} inner chunks" in outcome.detail
     assert quarantined(store) == {key: bytes(data)}
     wanted = without({(2 + number // 2, 2 + number % 2) for number in lost}, CHUNKS)
     np.testing.assert_array_equal(read_by_others(store, layout), wanted)
@@ -350,7 +350,7 @@ def test_what_is_read_only_is_not_repaired(place: Store) -> None:
 )
 def test_what_is_no_plan(text: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(ArgumentError, match="no repair plan"):
+    with pytest.raises(ArgumentError, match="not a repair plan"):
         RepairPlan.load(tmp_path / "plan.json")
     plan = RepairPlan("here", "", ())
     with pytest.raises(ArgumentError, match="choose another name"):

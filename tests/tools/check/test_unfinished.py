@@ -127,7 +127,7 @@ def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(pa
     assert any("of shape (19, 8)" in finding.detail for finding in report.findings)
     assert report.ok
     assert (read(path) == 5).all()
-    assert "2 chunks that it left are in quarantine" in repaired(path)
+    assert "moved 2 chunks to quarantine" in repaired(path)
     assert (
         len(
             [

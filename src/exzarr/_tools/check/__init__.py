@@ -1,11 +1,12 @@
-"""Checking a hierarchy and repairing what can be repaired: `exzarr.check`, `exzarr.repair`.
+"""Check a hierarchy and repair it: `exzarr.check` and `exzarr.repair`.
 
-`findings`     what can be wrong, each with a code; `report` what a check gives
-`checking`     the check: nodes first, then the chunks of each array, then what they are to one another
-`entries`      everything that lies under a prefix, streamed, exzarr's own files included
-`documents` `nodes`   metadata documents, and the nodes that they make
-`chunks` `shards` `look`   the chunks of one array, many at once
+`findings`     the kinds of findings, each with a code; `report` is the result of a check
+`checking`     the check: nodes first, then the chunks of each array, then the relations between nodes
+`entries`      a stream of all entries under a prefix, including exzarr's own files
+`documents` `nodes`   metadata documents, and the nodes that they define
+`chunks` `shards` `inspect`   the chunks of one array, checked concurrently
 `leftovers` `consolidated` `dimensions`   temporary files, consolidated metadata, shared dimensions
-`again`        every suspicion is looked at again before it is reported: others may be writing
-`plan` `repair` `quarantine` `salvage`   what to do about it, and doing it
+`confirm`      inspects every suspicion again before it is reported, because other processes may be writing
+`stored_intents` `recovery`   write intents of processes that died, and how a repair finishes or undoes them
+`plan` `repair` `quarantine` `salvage`   plan a repair, and carry it out
 """

@@ -1,4 +1,4 @@
-"""`exzarr.check`: a whole hierarchy, looked at without changing anything."""
+"""`exzarr.check`: inspect a whole hierarchy without changing it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 MANY = 1000
-"""Suspicions that are looked at again together."""
+"""Number of suspicions that are inspected again together."""
 
 
 @known_arguments
@@ -48,53 +48,55 @@ def check(
     progress: Progress = False,
     storage_options: StorageOptions | None = None,
 ) -> CheckReport:
-    """Look for whatever may be wrong with an array, or with a group and everything below it.
+    """Find problems in an array, or in a group and everything below it.
 
-    Nothing is changed. Any Zarr hierarchy can be checked, v2 or v3, whoever wrote it, and while others
-    write to it: what looks wrong is looked at again before it is reported.
+    Nothing is changed. You can check any Zarr hierarchy, v2 or v3, from any software, also while other processes
+    write to it: possible problems are inspected again before they are reported.
 
     Parameters
     ----------
     target, path
         An array or a group; or a store (or a path, or URL), and a path in it.
     deep
-        Read and decode every chunk. Otherwise what costs little has to do: metadata, keys, sizes of chunks
-        that have always the same size, the indexes of shards.
+        Read and decode every chunk. By default, only cheap checks are done: metadata, keys, the indexes of shards, and
+        the sizes of chunks whose size is fixed.
     full
-        Arrays of which every chunk must be stored: True for all, or their paths (``"ocean/*"``), from the root
-        of the store. An array may also say so itself, by an attribute ``exzarr_full`` that is true.
+        Arrays whose chunks must all be stored: True for all arrays, or paths or patterns (``"ocean/*"``) from the root
+        of the store. Arrays with a true attribute ``exzarr_full`` are always included.
     workers
-        Threads; by default as many as `exzarr.config` says, or as many as the store wants requests in flight.
+        Number of threads. By default the number in `exzarr.config`, or the number of requests that the store
+        keeps in flight, whichever is larger.
     grace
-        Seconds for which something may be left as it is by somebody who is still at work on another
-        machine: temporary files, chunks outside of the grid, and chunks without an array that are younger
-        are not judged, but counted as unsettled.
+        Seconds during which a process on another machine may still be writing. Temporary files, chunks outside the grid
+        and chunks without an array that are younger than this are reported as unsettled.
     limit
-        Findings of one code that are kept for one node; others are only counted.
+        Maximum number of findings to keep for each code and node. Further findings are only counted.
     progress
-        True for a bar; a callable gets ``(done, total)``, in chunks (shards) of all arrays.
+        True for a progress bar, or a callable that gets ``(done, total)``, in chunks (shards) of all arrays.
     storage_options
-        For a URL: see `exzarr.open`.
+        Options for a URL: see `exzarr.open`.
 
     Returns
     -------
     CheckReport
-        Printing it shows what was found. ``report.ok`` is whether there are no errors.
+        The findings. Print it to see them. ``report.ok`` is True if there are no errors.
 
     Raises
     ------
     NodeNotFoundError
-        There is nothing to be checked.
+        There is no array or group at `target`.
+    ArgumentError
+        `grace`, `limit` or `workers` is out of range.
     """
     if grace < 0 or limit < 1 or (workers is not None and workers < 1):
         raise ArgumentError(
-            f"grace must not be negative, limit and workers at least 1; got {grace}, {limit}, {workers}"
+            f"grace must be at least 0, limit and workers at least 1; got {grace}, {limit}, {workers}"
         )
     started = time.perf_counter()
     patterns: bool | Sequence[str] = [full] if isinstance(full, str) else full
     with ExitStack() as opened:
         location = locate(target, path, "r", opened, storage_options)
-        # Most of them wait, where requests take their time.
+        # On stores with high latency, most of these threads wait for requests.
         workers = workers or max(config.get().workers, location.store.concurrency)
         options = Options(deep, patterns, workers, grace)
         run = Run(instrument(location.store), options, limit)
@@ -109,7 +111,7 @@ def check(
 
 
 def _check_arrays(run: Run, nodes: Nodes, progress: Progress) -> int:
-    """Check what lies below every array; how many chunks are stored."""
+    """Check the keys below every array. Return the number of stored chunks."""
     stored = 0
     meter = open_meter(progress, sum(node.meta.chunk_grid.nchunks for node in nodes.arrays), "checking")
     run.counter = Counter(meter)

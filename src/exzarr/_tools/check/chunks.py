@@ -1,4 +1,4 @@
-"""The keys of one array, and the chunks that they hold: listed as a stream, looked at by many threads."""
+"""Check the keys and chunks of one array. Keys are listed as a stream; threads inspect the chunks."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ __all__ = ["ArrayCheck"]
 Index = tuple[int, ...]
 
 MOST_BITS = 1 << 32
-"""Chunks of a grid of which it is noted, a bit each, which are stored; of larger ones, only how many."""
+"""Maximum number of chunks for which stored chunks are recorded, one bit each. Larger grids are only counted."""
 
 
 class ArrayCheck:
-    """Checks one array. Its memory: a bit for each chunk, where the array is said to be full; no list of keys."""
+    """Checks one array. Its memory is one bit for each chunk if the array is declared full; it keeps no list of keys."""
 
     def __init__(self, run: Run, location: Location, meta: ArrayMetadata, usable: bool) -> None:
         self.run = run
@@ -50,7 +50,9 @@ class ArrayCheck:
         self.source: ChunkSource | None = None
         if usable:
             self.source = open_source(location.store, location.path, meta)
-        self.look = None if self.source is None else ChunkInspector(self.source, run.options.deep, self.full)
+        self.inspect = (
+            None if self.source is None else ChunkInspector(self.source, run.options.deep, self.full)
+        )
         self.stored = 0
         self._intents: list[Intent] | None = None
         self._seen: bytearray | None = None
@@ -58,18 +60,18 @@ class ArrayCheck:
             self._seen = bytearray(-(-meta.chunk_grid.nchunks // 8))
 
     def check(self) -> None:
-        """Look at everything below the array."""
+        """Check all keys below the array."""
         chunks = self.meta.chunk_grid.nchunks
         self.run.counter.start(chunks)
         pool.run(self._work, self._chunks(), chunks, self.run.options.workers)
         if self.full:
-            self._look_for_missing()
+            self._find_missing()
         self.run.counter.finish()
 
     # -- listing ---------------------------------------------------------------------
 
     def _chunks(self) -> Iterator[tuple[str, Index]]:
-        """Key and index of every stored chunk of the grid; whatever else is there is dealt with on the way."""
+        """Yield key and index of every stored chunk in the grid. Other entries are handled on the way."""
         meta, path = self.meta, self.location.path
         counts, decode, ndim = meta.chunk_grid.chunk_counts, meta.chunk_key_encoding.decode, meta.ndim
         skip = len(path) + 1 if path else 0
@@ -81,7 +83,7 @@ class ArrayCheck:
                 continue
             index = decode(entry.key[skip:], ndim)
             if index is None:
-                self._no_chunk(entry, skip)
+                self._other_key(entry, skip)
             elif all(map(int.__lt__, index, counts)):
                 if seen is not None:
                     number = sum(map(int.__mul__, index, strides))
@@ -92,7 +94,7 @@ class ArrayCheck:
                 self._outside(entry.key, index)
 
     def _entries(self) -> Iterator[Entry]:
-        """Everything below the array; the stored chunks of the grid where the store cannot list."""
+        """Yield all entries below the array; only the stored chunks of the grid if the store cannot list."""
         store, path = self.location.store, self.location.path
         try:
             yield from below(store, path)
@@ -101,17 +103,17 @@ class ArrayCheck:
             for key, _ in stored_indices(self.location, self.meta):
                 yield Entry(key, "value")
 
-    def _no_chunk(self, entry: Entry, skip: int) -> None:
+    def _other_key(self, entry: Entry, skip: int) -> None:
         parent, _, name = entry.key[skip:].rpartition("/")
         path = self.location.path
         if name in DOCUMENTS:
             if parent:
-                detail = f"the array at {path or '/'!r} has a document below it"
+                detail = f"there is a metadata document below the array {path or '/'!r}"
                 self._suspect_key(Finding("EXZ106", path, entry.key, detail))
         elif is_foreign_temporary(name):
-            self.run.left_over(path, entry.key)
+            self.run.leftover(path, entry.key)
         else:
-            self._suspect_key(Finding("EXZ403", path, entry.key, f"it is no chunk of {path or '/'!r}"))
+            self._suspect_key(Finding("EXZ403", path, entry.key, f"it is not a chunk of {path or '/'!r}"))
 
     def _suspect_key(self, finding: Finding) -> None:
         store = self.location.store
@@ -124,26 +126,26 @@ class ArrayCheck:
     # -- chunks ------------------------------------------------------------------------
 
     def _work(self, feed: pool.WorkFeed) -> None:
-        look = self.look
+        inspect = self.inspect
         grid = self.meta.chunk_grid
         nbytes = math.prod(grid.max_chunk_shape) * self.meta.data_type.dtype.itemsize
         while batch := feed.take():
-            if look is not None:
+            if inspect is not None:
                 for key, index in batch:
-                    found = look(key, index)
+                    found = inspect(key, index)
                     if found:
                         self.run.findings.suspect(found, partial(self._again, key, index))
             self.run.counter.advance(len(batch), len(batch) * nbytes)
 
     def _again(self, key: str, index: Index) -> tuple[Finding, ...]:
-        """Look at a chunk with nothing remembered; nothing is wrong with one that the array has no more."""
+        """Inspect a chunk again, with current metadata. A chunk that is no longer in the grid has no findings."""
         now = self._now()
         if now is None or not _inside(index, now):
             return ()
         return ChunkInspector(now, self.run.options.deep, self.full)(key, index)
 
     def _now(self) -> ChunkSource | None:
-        """The array as it is now; None where it is no more, or cannot be read (which is reported as that)."""
+        """Return the current array; None if it is gone or cannot be read (which is reported separately)."""
         location = self.location.direct
         try:
             meta = hierarchy.find(location, self.meta.zarr_format)
@@ -153,48 +155,48 @@ class ArrayCheck:
             pass
         return None
 
-    # -- outside of the grid ---------------------------------------------------------------
+    # -- outside the grid ------------------------------------------------------------------
 
     def _outside(self, key: str, index: Index) -> None:
-        """A chunk that the grid does not have: unless the array is just growing, or shrinking."""
+        """Note a chunk outside the grid, unless the array is currently growing or shrinking."""
         findings = self.run.findings
 
         def again() -> tuple[Finding, ...]:
-            # Before the document is read, and after: who is done in between has changed it.
+            # Before and after the document is read: a writer that finishes in between has changed the document.
             busy = self._is_being_resized(key)
-            meant = self._is_meant(index)
+            intended = self._is_intended(index)
             now = self._now()
-            if now is None or _inside(index, now) or not now.store.exists(key) or meant:
+            if now is None or _inside(index, now) or not now.store.exists(key) or intended:
                 return ()
             if busy or self._is_being_resized(key):
                 findings.leave_open(found)
                 return ()
             return (replace(found, mark=_mark(now.store, key)),)
 
-        detail = f"chunk {index} is stored, and the grid has {self.meta.chunk_grid.chunk_counts} chunks"
+        detail = f"chunk {index} is stored, but the grid has {self.meta.chunk_grid.chunk_counts} chunks"
         found = Finding(
             "EXZ401", self.location.path, key, detail, index, mark=_mark(self.location.store, key)
         )
         findings.suspect([found], again, changing=True)
 
-    def _is_meant(self, index: Index) -> bool:
-        """Whether somebody, dead or alive, has said that the array is to have this chunk, or had it."""
-        if self._intents is None:  # by now all keys are listed, so whoever stored one has said so before
+    def _is_intended(self, index: Index) -> bool:
+        """Return True if a write intent includes this chunk of the array."""
+        if self._intents is None:  # all keys are listed by now, so their writers have stored their intents
             self._intents = intents_in(self.location.store, folders_above(self.location.path))
         return any(intent.has_chunk(self.location.path, index) for intent in self._intents)
 
     def _is_being_resized(self, *keys: str) -> bool:
-        """Whether the array may be getting another shape just now.
+        """Return True if the array may be changing its shape.
 
-        Who appends stores chunks first, with the document locked, and then the document; others do it
-        the other way round, without a lock. Who shrinks an array deletes chunks before or after.
+        exzarr's append locks the document, and stores chunks first and the document last. Other software uses the
+        opposite order and no lock. Shrinking an array deletes chunks before or after the document changes.
         """
         document = self.location.key(DOCUMENTS[0] if self.meta.zarr_format == 3 else DOCUMENTS[1])
         return self.location.store.being_updated(document) or self.run.is_young(document, *keys)
 
     # -- missing -----------------------------------------------------------------------
 
-    def _look_for_missing(self) -> None:
+    def _find_missing(self) -> None:
         grid = self.meta.chunk_grid
         if self.stored == grid.nchunks:
             return
@@ -210,7 +212,7 @@ class ArrayCheck:
             key = join(path, self.meta.chunk_key_encoding.encode(index))
             finding = Finding("EXZ204", path, key, f"chunk {index} is not stored", index)
             self.run.findings.suspect([finding], partial(self._missing, finding))
-        # Of the others there may be very many.
+        # There may be very many more, so they are only counted.
         self.run.findings.count("EXZ204", path, grid.nchunks - self.stored - self.run.findings.limit)
 
     def _missing(self, finding: Finding) -> tuple[Finding, ...]:
@@ -240,7 +242,7 @@ def _mark(store: Store, key: str) -> str:
 
 
 def _zero_bits(bits: bytearray, count: int) -> Iterator[int]:
-    """Which of the first `count` bits are 0, in order."""
+    """Yield the positions of zeros among the first `count` bits, in order."""
     step = 1 << 16
     for first in range(0, len(bits), step):
         some: Any = np.frombuffer(bits, np.uint8, min(step, len(bits) - first), first)

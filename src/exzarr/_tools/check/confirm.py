@@ -1,10 +1,10 @@
-"""Every suspicion is looked at again before it becomes a finding.
+"""Inspect every suspicion again before it becomes a finding.
 
-Others may be writing while a store is checked: what is half of something now may be whole a moment later,
-a chunk may lie outside of a grid that is about to grow. So whatever looks wrong is noted as a `Suspicion`, which
-knows how to look again. It becomes a finding when the same value is found wrong in the same way twice, with a pause
-between where the value is new; three times, where it takes several steps to make it. What changes all the time
-is *unsettled*, and is reported as that.
+Other processes may write during a check. A value may be incomplete for a moment, or a chunk may be outside a grid that
+is about to grow. Each possible problem is therefore noted as a `Suspicion` with a function that inspects it again. It
+becomes a finding if the same value has the same problem twice, with a pause in between if the value is new. A value
+that is written in several steps must have the problem three times. A value that keeps changing is *unsettled*, and
+is reported as such.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from exzarr.stores.base import Store
 __all__ = ["Findings", "Suspicion"]
 
 PAUSE = 0.2
-"""Seconds between two looks at what is new: more than any writer takes from one step of a change to the next."""
+"""Seconds between two inspections of a new value: longer than any writer needs between two steps of a change."""
 
 NEW = 3.0
-"""Up to this age in seconds a value may be one that somebody is still writing (not every writer renames)."""
+"""Age in seconds up to which a value may be incomplete, because some writers do not write and rename."""
 
 ROUNDS = 4
 
@@ -33,19 +33,21 @@ Identity = tuple[str, str, int | None, str]
 
 @dataclass(slots=True)
 class Suspicion:
-    """Something that looks wrong.
+    """A possible problem with one key.
 
     Attributes
     ----------
     findings
-        What it would be reported as: all that is wrong with one key.
+        The findings to report if the problem is confirmed.
     again
-        Looks at it again, with nothing remembered, and says what is wrong now.
+        Inspects the key again, without cached state, and returns the current findings.
     changing
-        It is made in several steps, so that a look may have been between two of them: it has to be found
-        once more than other things.
+        The value is written in several steps, and may have been inspected between two of them. One more inspection is
+        required.
     done
-        Identities of what is decided.
+        Identities of the findings that are decided.
+    seen
+        Identities of the findings that were confirmed once (only if `changing`).
     """
 
     findings: tuple[Finding, ...]
@@ -56,9 +58,9 @@ class Suspicion:
 
 
 class Findings:
-    """What a check has found so far: suspicions, and what became of them. Used by many threads at once.
+    """The suspicions and findings of a check. Safe to use from several threads.
 
-    Of each code at most `limit` findings are kept for each node; `more` counts the others.
+    At most `limit` findings are kept for each code and node; `more` counts the others.
     """
 
     def __init__(self, store: Store, limit: int) -> None:
@@ -78,20 +80,20 @@ class Findings:
         *,
         changing: bool = False,
     ) -> None:
-        """Note that something looks wrong, unless there is so much of it already that it is only counted."""
+        """Note a suspicion. Findings over the limit are only counted."""
         with self._lock:
             kept = tuple([finding for finding in findings if self._has_room(finding)])
             if kept:
                 self._suspicions.append(Suspicion(kept, again, changing))
 
     def count(self, code: str, path: str, more: int) -> None:
-        """Count some findings (no fewer than none) that are too many to be looked at."""
+        """Count findings over the limit. A negative number counts as 0."""
         if more > 0:
             with self._lock:
                 self.more[path, code] = self.more.get((path, code), 0) + more
 
     def leave_open(self, finding: Finding) -> None:
-        """Note something that cannot be judged yet."""
+        """Note an unsettled finding."""
         with self._lock:
             if self._has_room(finding):
                 self.unsettled.append(finding)
@@ -104,7 +106,7 @@ class Findings:
         return count <= self.limit
 
     def settle(self, most: int = 0) -> None:
-        """Look at all suspicions again, and decide; only where there are more than `most`."""
+        """Inspect all suspicions again and decide them, if there are more than `most`."""
         if len(self._suspicions) <= most:
             return
         pending, self._suspicions = self._suspicions, []
@@ -121,7 +123,7 @@ class Findings:
         return old is not None and old < NEW
 
     def _is_open(self, suspicion: Suspicion) -> bool:
-        """Confirm or drop what can be; whether there is something left to be looked at once more."""
+        """Confirm or drop the findings of a suspicion. Return True if another inspection is required."""
         before = {_identity(finding) for finding in suspicion.findings}
         left = []
         for finding in suspicion.again():
@@ -131,7 +133,7 @@ class Findings:
             if identity in before and (identity in suspicion.seen or not suspicion.changing):
                 self.confirmed.append(finding)
                 suspicion.done.add(identity)
-            else:  # wrong in another way than before, which makes it another value; or not seen often enough
+            else:  # another problem than before, so the value has changed; or not seen often enough
                 left.append(finding)
                 if identity in before:
                     suspicion.seen.add(identity)

@@ -1,4 +1,4 @@
-"""Consolidated metadata against the documents themselves."""
+"""Compare consolidated metadata with the documents of the nodes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from exzarr.stores.base import Store
 
 __all__ = ["check_consolidated", "inspect_consolidated", "node_of"]
 
-LOOKS = 5
-"""How often consolidated metadata that is being changed is looked at in one go."""
+ATTEMPTS = 5
+"""Maximum number of attempts while the consolidated metadata is changing."""
 
 
 def check_consolidated(run: Run, nodes: Nodes) -> None:
-    """Note what consolidated metadata of every group says wrongly, or not at all."""
+    """Note entries in the consolidated metadata of every group that are wrong or missing."""
     for location, meta in nodes.groups:
         below = [path for path in nodes.paths if _is_below(path, location.path)]
         found = inspect_consolidated(run.store, location.path, meta.zarr_format, below)
@@ -39,7 +39,7 @@ def check_consolidated(run: Run, nodes: Nodes) -> None:
 
 
 def _again(run: Run, group: str, zarr_format: int, below: list[str]) -> tuple[Finding, ...]:
-    """Look again; what was written only now may be on its way into the consolidated metadata."""
+    """Inspect again. Leave findings open if the node was written recently and may still be consolidated."""
     findings = _undisturbed(run, group, zarr_format, below)
     if not findings:
         return ()
@@ -47,7 +47,7 @@ def _again(run: Run, group: str, zarr_format: int, below: list[str]) -> tuple[Fi
     for finding in findings:
         path = node_of(finding)
         keys = [join(path, name) for name in DOCUMENTS]
-        if finding.code == "EXZ604":  # when it went, the folder tells that it was in
+        if finding.code == "EXZ604":  # the age of the parent folder shows when the node was removed
             keys += [path, path.rpartition("/")[0]]
         ages = [age(run.store, key) for key in keys]
         if any(old is not None and old < min(NEW, run.options.grace) for old in ages):
@@ -58,15 +58,15 @@ def _again(run: Run, group: str, zarr_format: int, below: list[str]) -> tuple[Fi
 
 
 def _undisturbed(run: Run, group: str, zarr_format: int, below: list[str]) -> tuple[Finding, ...]:
-    """What is wrong, and nobody's work: each look is between two at the consolidated metadata, which are to agree.
+    """Return the findings that no change in progress explains.
 
-    Who changes a node leaves a note before, and takes it away after having recorded the change. So if there
-    is no note after the node was read, its change is recorded; and if what is recorded is still what was compared, it
-    is out of date.
+    A writer stores a write intent before it changes a node, and removes it after it has updated the consolidated metadata.
+    If there is no intent after the node was read, the consolidated metadata contains the node's last change. If the
+    consolidated metadata was also the same before and after the comparison, it is out of date.
     """
     key = join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
     findings: tuple[Finding, ...] = ()
-    for _ in range(LOOKS):
+    for _ in range(ATTEMPTS):
         before = run.store.get(key)
         findings = inspect_consolidated(run.store, group, zarr_format, below)
         nodes = [node_of(finding) for finding in findings]
@@ -74,7 +74,11 @@ def _undisturbed(run: Run, group: str, zarr_format: int, below: list[str]) -> tu
         if run.store.get(key) == before:
             concerned = [any(intent.concerns(node) for intent in intents) for node in nodes]
             return tuple(
-                [finding for finding, is_meant in zip(findings, concerned, strict=True) if not is_meant]
+                [
+                    finding
+                    for finding, is_explained in zip(findings, concerned, strict=True)
+                    if not is_explained
+                ]
             )
     for finding in findings:
         run.findings.leave_open(finding)
@@ -82,15 +86,15 @@ def _undisturbed(run: Run, group: str, zarr_format: int, below: list[str]) -> tu
 
 
 def node_of(finding: Finding) -> str:
-    """The path of the node that a finding about the consolidated metadata of a group is about."""
+    """Return the path of the node that a finding about consolidated metadata refers to."""
     node = finding.mark.rpartition(":")[0] if finding.code == "EXZ602" else finding.mark
     return join(finding.path, node) if node else finding.path
 
 
 def inspect_consolidated(store: Store, group: str, zarr_format: int, below: list[str]) -> tuple[Finding, ...]:
-    """What is wrong with the consolidated metadata of `group`, below which there are nodes at the paths `below`.
+    """Read the consolidated metadata of `group` and compare it with the nodes at the paths `below`.
 
-    Everything is read anew. Nothing is wrong where there is none.
+    Return the findings; none if there is no consolidated metadata.
     """
     name = v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA
     key = join(group, name)
@@ -101,22 +105,22 @@ def inspect_consolidated(store: Store, group: str, zarr_format: int, below: list
         consolidated = _parse(bytes(document), key, zarr_format)
     except MetadataError as error:
         if zarr_format == 3:
-            return ()  # it was found with the document itself
+            return ()  # reported together with the document itself
         return (Finding("EXZ601", group, key, str(error)),)
     except StoreError:
         return ()
     if consolidated is None:
         return ()
     findings = [
-        Finding("EXZ601", group, key, f"it holds {shorten(name)}, which is the document of no node")
+        Finding("EXZ601", group, key, f"it contains {shorten(name)}, which is not the document of a node")
         for name in consolidated.odd
     ]
     skip = len(group) + 1 if group else 0
-    told = {path for path in consolidated.documents if path or zarr_format == 2}
-    there = {path[skip:] if path != group else "" for path in below}
+    recorded = {path for path in consolidated.documents if path or zarr_format == 2}
+    stored = {path[skip:] if path != group else "" for path in below}
     if zarr_format == 2:
-        there.add("")
-    for path in sorted(told | there):
+        stored.add("")
+    for path in sorted(recorded | stored):
         finding = _compare(store, group, key, consolidated, path)
         if finding is not None:
             findings.append(finding)
@@ -131,29 +135,29 @@ def _parse(document: bytes, key: str, zarr_format: int) -> Consolidated | None:
 
 
 def _compare(store: Store, group: str, key: str, consolidated: Consolidated, path: str) -> Finding | None:
-    """What is wrong with what consolidated metadata says of the node at `path`, seen from the group."""
+    """Compare the consolidated metadata of the node at `path`, relative to the group, with its stored document."""
     full = join(group, path) if path else group
     what = f"{full or '/'!r}"
     try:
         stored = hierarchy.find(Location(store, full))
     except (MetadataError, StoreError):
-        return None  # which is a finding of its own
+        return None  # this is a separate finding
     if stored is not None and stored.zarr_format != consolidated.zarr_format:
-        stored = None  # nodes of the other version are none of its business
+        stored = None  # consolidated metadata does not cover nodes of the other version
         if path not in consolidated.documents:
             return None
     try:
-        told = consolidated_node(consolidated, path, below=False)
+        recorded = consolidated_node(consolidated, path, below=False)
     except MetadataError as error:
         return Finding("EXZ601", group, key, str(error), mark=path)
-    if stored is None and told is None:
+    if stored is None and recorded is None:
         return None
-    if told is None:
-        return Finding("EXZ603", group, key, f"it does not know {what}", mark=path)
+    if recorded is None:
+        return Finding("EXZ603", group, key, f"the entry for {what} is missing", mark=path)
     if stored is None:
-        return Finding("EXZ604", group, key, f"it tells of {what}, which is not there", mark=path)
+        return Finding("EXZ604", group, key, f"it has an entry for {what}, which does not exist", mark=path)
     try:
-        one, other = canonical(told), canonical(stored)
+        one, other = canonical(recorded), canonical(stored)
     except ExzarrError:
         return None
     if one == other:
@@ -162,7 +166,7 @@ def _compare(store: Store, group: str, key: str, consolidated: Consolidated, pat
         "EXZ602",
         group,
         key,
-        f"it is out of date about {what}",
+        f"the entry for {what} is out of date",
         mark=f"{path}:{crc32((one + other).encode())}",
     )
 

@@ -1,4 +1,4 @@
-"""Arrays of one group that share a dimension name, and should share its length."""
+"""Check that arrays of one group that share a dimension name also share its length."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from exzarr.stores.base import Store
 __all__ = ["check_dimensions"]
 
 MULTISCALE = ("multiscales", "ome")
-"""Attributes of groups whose arrays are one picture in several resolutions: lengths are meant to differ."""
+"""Attributes of groups whose arrays are one image in several resolutions. Their lengths differ on purpose."""
 
 
 def check_dimensions(run: Run, nodes: Nodes) -> None:
-    """Note dimensions of several lengths, group by group."""
+    """Note dimensions with several lengths in each group."""
     by_group: dict[str, list[str]] = {}
     for node in nodes.arrays:
         if node.meta.dimension_names and node.location.path:
@@ -38,7 +38,7 @@ def check_dimensions(run: Run, nodes: Nodes) -> None:
 
 def _again(run: Run, group: str, arrays: list[str]) -> tuple[Finding, ...]:
     findings = _differing(run.store, group, arrays)
-    # Who lets arrays grow one after the other is not done yet.
+    # A writer may be appending to the arrays one after the other.
     documents = [join(path, name) for path in arrays for name in DOCUMENTS[:2]]
     if findings and run.is_young(*documents):
         for finding in findings:
@@ -52,7 +52,7 @@ def _is_multiscale(meta: GroupMetadata) -> bool:
 
 
 def _differing(store: Store, group: str, arrays: list[str]) -> tuple[Finding, ...]:
-    """The dimensions that have several lengths now."""
+    """Return a finding for each dimension that currently has several lengths."""
     lengths: dict[str, dict[int, list[str]]] = {}
     intents = intents_in(store, folders_above(group))
     for path in arrays:
@@ -68,14 +68,14 @@ def _differing(store: Store, group: str, arrays: list[str]) -> tuple[Finding, ..
     findings = []
     for name, found in lengths.items():
         if len(found) > 1:
-            parts = [f"{n} in {', '.join(_few(who))}" for n, who in sorted(found.items())]
-            detail = f"dimension {name!r} has the length {' and '.join(parts)}"
+            parts = [f"{n} in {', '.join(_few(named))}" for n, named in sorted(found.items())]
+            detail = f"dimension {name!r} has the lengths {' and '.join(parts)}"
             findings.append(Finding("EXZ701", group, group, detail, mark=detail))
     return tuple(findings)
 
 
 def _is_ahead(intent: Intent, path: str, meta: ArrayMetadata) -> bool:
-    """Whether somebody who lets arrays grow together has done so with this one, and not with the last."""
+    """Return True if an unfinished append to several arrays has already changed this one."""
     meant = intent.array_at(path) if isinstance(intent.meta, GroupMetadata) else None
     return meant is not None and meant.shape == meta.shape
 

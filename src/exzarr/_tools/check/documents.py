@@ -1,4 +1,4 @@
-"""The metadata documents of one node, read and judged."""
+"""Read and check the metadata documents of one node."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Metadata = ArrayMetadata | GroupMetadata
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """What the documents at one path come to.
+    """The documents at one path.
 
     Attributes
     ----------
     path
         The node's path.
     found
-        Whether there is a document at all.
+        True if there is a document.
     meta
-        What readers see: v3 where there is both; None where it cannot be read, or there is none.
+        The metadata that readers see: v3 if there are both; None if there is no document or it cannot be read.
     findings
-        What is wrong.
+        Problems with the documents.
     usable
-        Whether an array's codecs are known, and fit its chunks.
+        True if an array's codecs are known and fit its chunks.
     """
 
     path: str
@@ -48,15 +48,15 @@ class Documents:
 
 
 def join(path: str, name: str) -> str:
-    """The key of `name` at the node at `path`."""
+    """Return the key of `name` at the node at `path`."""
     return f"{path}/{name}" if path else name
 
 
 def canonical(meta: Metadata) -> str:
-    """What the documents of a node say, in one way to say it: for comparing."""
+    """Return the metadata of a node in a canonical form, for comparison."""
     meta = without_appends(meta)
     if isinstance(meta, GroupMetadata):
-        # zarr-python adds one, empty, to groups that it consolidates: of v2, too.
+        # zarr-python adds an empty one to groups that it consolidates, also in v2.
         extra = {key: value for key, value in meta.extra.items() if key != "consolidated_metadata"}
         meta = meta.with_(consolidated=None, extra=extra, broken=None)
     if meta.zarr_format == 3:
@@ -66,7 +66,7 @@ def canonical(meta: Metadata) -> str:
 
 
 def inspect_documents(store: Store, path: str) -> Documents:
-    """Read the documents at `path`. StoreErrors are findings, too."""
+    """Read the documents at `path`. A StoreError becomes a finding."""
     values: dict[str, bytes] = {}
     findings: list[Finding] = []
     for name in DOCUMENTS:
@@ -130,7 +130,7 @@ def _parse(
 
 
 def mended(name: str, value: bytes, key: str) -> tuple[bytes, tuple[str, ...]]:
-    """The document called `name` as it should be stored, and what was wrong with it; MetadataError if it is no JSON."""
+    """Return the corrected document `name`, and the corrections. Raise MetadataError if it is not JSON."""
     document, notes = mending.mend(name, json_text.decode(value, key))
     if value.startswith(codecs.BOM_UTF8):
         notes = ("it begins with a byte order mark", *notes)
@@ -143,7 +143,7 @@ def _note_mending(path: str, values: dict[str, bytes], findings: list[Finding]) 
         try:
             _, notes = mended(name, value, key)
         except MetadataError:
-            continue  # which is a finding of its own
+            continue  # this is a separate finding
         if notes:
             findings.append(Finding("EXZ108", path, key, "; ".join(notes), mark=str(crc32(value))))
 
@@ -160,12 +160,12 @@ def _usable(store: Store, path: str, meta: ArrayMetadata, findings: list[Finding
 
 
 def _difference(third: Metadata, second: Metadata) -> str:
-    """What a v3 and a v2 document say differently of one node; empty where that is nothing of weight."""
+    """Describe the first important difference between the v3 and v2 documents of a node; empty if there is none."""
     if type(third) is not type(second):
-        return "zarr.json says that it is " + (
-            "an array, the v2 document that it is a group"
+        return (
+            "zarr.json describes an array, the v2 document a group"
             if isinstance(third, ArrayMetadata)
-            else "a group, the v2 document that it is an array"
+            else "zarr.json describes a group, the v2 document an array"
         )
     if not isinstance(third, ArrayMetadata) or not isinstance(second, ArrayMetadata):
         return ""
@@ -176,6 +176,6 @@ def _difference(third: Metadata, second: Metadata) -> str:
     ):
         if one != other:
             if what == "chunks":
-                return "zarr.json and .zarray cut the array into other chunks"
-            return f"zarr.json says {what} {one}, .zarray {other}"
+                return "zarr.json and .zarray have different chunks"
+            return f"zarr.json has {what} {one}, .zarray has {other}"
     return ""

@@ -1,7 +1,7 @@
-"""Everything that lies under a prefix, streamed: values, and what stores keep out of their listings.
+"""Stream all entries under a prefix, including entries that stores omit from their listings.
 
-In a folder there is more than keys: temporary and lock files, links that lead out, files that cannot be keys.
-One pass over the folder sees all of it. Other stores have keys and nothing else.
+A folder also contains temporary files, lock files, links to targets outside the store, and files whose names are not
+valid keys. One pass over the folder finds all of them. Other stores contain only keys.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from exzarr.stores.local.hidden import why_hidden
 __all__ = ["QUARANTINE", "Entry", "EntryKind", "age", "below", "directly"]
 
 EntryKind = Literal["value", "prefix", "own", "link", "hidden", "unreadable"]
-"""``own`` is exzarr's temporary or lock file, or a folder of that name; ``link`` leads out of the store (and
-comes beside the entry that it stands for); ``hidden`` is left out of listings (`stores.local_hidden`); ``unreadable``
-cannot be listed."""
+"""``own`` is a temporary or lock file of exzarr, or a folder with such a name. ``link`` has a target outside the store;
+the entry that it stands for is yielded as well. ``hidden`` is omitted from listings (`stores.local.hidden`).
+``unreadable`` cannot be listed."""
 
 
 _CHUNKY = re.compile(r"c|\d+")
 
 
 class Entry(NamedTuple):
-    """Something under a prefix; `key` is from the root of the store, `why` is told of what is ``hidden``."""
+    """An entry under a prefix. `key` starts at the root of the store; `why` is the reason for ``hidden``."""
 
     key: str
     kind: EntryKind
@@ -38,10 +38,10 @@ class Entry(NamedTuple):
 
 
 def below(store: Store, prefix: str) -> Iterator[Entry]:
-    """Everything under `prefix`, in no set order; what is in quarantine is one prefix. Nothing is kept.
+    """Yield all entries under `prefix`, in any order. A quarantine is one entry.
 
-    Behind a link to a folder only what may be part of a chunk's key is looked into: it may lead to
-    the root of the file system.
+    Below a link to a folder, only names that may be part of a chunk key are followed, because the target may be the
+    root of the file system.
     """
     if store.local_path("") is None:
         yield from _from_listing(store, prefix)
@@ -59,9 +59,9 @@ def below(store: Store, prefix: str) -> Iterator[Entry]:
 
 
 def directly(store: Store, prefix: str, *, linked: bool = False) -> Iterator[tuple[Entry, bool]]:
-    """What lies right under `prefix`, and whether it is reached through a link.
+    """Yield the entries directly under `prefix`, and True for those reached through a link.
 
-    Links inside of a folder that was itself reached through one (`linked`) are left out, as in listings.
+    With `linked`, the folder itself was reached through a link. Links inside it are omitted, as in listings.
     """
     if store.local_path("") is not None:
         yield from _scan(store, prefix, linked)
@@ -81,7 +81,7 @@ def directly(store: Store, prefix: str, *, linked: bool = False) -> Iterator[tup
 
 
 def age(store: Store, key: str) -> float | None:
-    """Seconds since the file at `key` was last written to; None where the store does not tell, or it is gone."""
+    """Return the seconds since the file at `key` was last written; None if unknown or the file is missing."""
     path = store.local_path("")
     if path is None:
         return None
@@ -127,7 +127,7 @@ def _scan(store: Store, folder: str, linked: bool) -> Iterator[tuple[Entry, bool
                     yield Entry(key, "link"), True
                 yield Entry(key, "prefix" if one.is_dir() else "value"), is_link
     except (FileNotFoundError, NotADirectoryError):
-        return  # somebody removed it meanwhile
+        return  # removed since it was listed
     except (OSError, UnicodeError):
         yield Entry(folder, "unreadable"), False
 

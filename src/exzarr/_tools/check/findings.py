@@ -1,7 +1,7 @@
-"""What can be wrong with a hierarchy: a table of kinds, each with a code that never changes its meaning.
+"""The kinds of findings, each with a code whose meaning never changes.
 
-``EXZ1..`` metadata, ``EXZ2..`` chunks, ``EXZ3..`` shards, ``EXZ4..`` keys, ``EXZ5..`` left-overs,
-``EXZ6..`` consolidated metadata, ``EXZ7..`` arrays that belong together.
+``EXZ1..`` metadata, ``EXZ2..`` chunks, ``EXZ3..`` shards, ``EXZ4..`` keys, ``EXZ5..`` leftover files,
+``EXZ6..`` consolidated metadata, ``EXZ7..`` arrays with shared dimensions.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Literal
 __all__ = ["KINDS", "Finding", "Kind", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
-"""``error``: data is lost, or reads as something that it is not. ``warning``: it may come to that, or
-could not be checked. ``note``: harmless, and worth tidying up."""
+"""``error``: data is lost, or reads as wrong values. ``warning``: this may happen later, or a check was not possible.
+``note``: harmless, but worth cleaning up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +23,31 @@ class Kind:
     Attributes
     ----------
     code
-        ``"EXZ201"``. What a code means never changes; codes of kinds that are given up are not used again.
+        The code, for example ``"EXZ201"``. Its meaning never changes. Codes of removed kinds are not reused.
     severity
         See `Severity`.
     title
-        What it is, in a few words.
+        A short description.
     meaning
-        What it means for readers.
+        The consequence for readers.
     repair
-        What `exzarr.repair` does about it.
+        What `exzarr.repair` does.
     on_request
-        Whether it does so only where it is asked to (``quarantine=True``): the data is moved out of sight.
+        True if the repair moves data out of readers' view and therefore requires ``quarantine=True``.
     """
 
     code: str
     severity: Severity
     title: str
     meaning: str
-    repair: str = "nothing: only a backup can tell what was there"
+    repair: str = "nothing: restore the data from a backup"
     on_request: bool = False
 
 
-_QUARANTINE = "moves it into the array's quarantine, so that it reads as missing"
-_RESCUE = "moves the shard into quarantine and makes a new one of the inner chunks that still decode"
+_QUARANTINE = "moves the chunk into the array's quarantine; the chunk then reads as missing"
+_RESCUE = "moves the shard into quarantine and writes a new shard with the inner chunks that can be decoded"
 _CONSOLIDATE = "consolidates the group's metadata again"
-_LEFT = "removes it"
+_LEFT = "removes the file"
 
 KINDS: dict[str, Kind] = {
     kind.code: kind
@@ -56,61 +56,61 @@ KINDS: dict[str, Kind] = {
             "EXZ101",
             "error",
             "metadata document that cannot be read",
-            "it is no JSON (cut short, or overwritten): the node cannot be opened",
+            "the document is not JSON (it may be truncated or overwritten): the node cannot be opened",
         ),
         Kind(
             "EXZ102",
             "error",
             "invalid metadata document",
-            "it is JSON, but not what the specification allows: the node cannot be opened",
+            "the document is JSON, but violates the specification: the node cannot be opened",
         ),
         Kind(
             "EXZ103",
             "warning",
             "metadata that this installation does not support",
-            "a codec, data type or extension is not known here: the array's chunks were not checked",
-            "nothing: install what is missing, and check again",
+            "a codec, data type or extension is unknown to this installation: the array's chunks were not checked",
+            "nothing: install the missing package and check again",
         ),
         Kind(
             "EXZ104",
             "warning",
-            "documents of both versions that do not say the same",
-            "readers of Zarr v3 see another node than readers of v2",
-            "nothing: which of the two is right is for you to say",
+            "v2 and v3 documents that differ",
+            "readers of Zarr v3 see a different node than readers of v2",
+            "nothing: decide which document is correct and remove the other",
         ),
         Kind(
             "EXZ105",
             "warning",
             "group without a document",
-            "there are nodes below it, but who lists the group above does not find them",
-            "nothing: exzarr.create_group makes one",
+            "there are nodes below this path, but listing the parent group does not show them",
+            "nothing: create the group with exzarr.create_group",
         ),
         Kind(
             "EXZ106",
             "warning",
             "node inside an array",
-            "arrays have no children: most readers never find it",
-            "nothing: move it to where it belongs",
+            "arrays have no children: most readers do not find this node",
+            "nothing: move the node out of the array",
         ),
         Kind(
             "EXZ107",
             "note",
             "node with a reserved name",
-            "exzarr reads it; other software may refuse it, or not list it",
-            "nothing: give the node another name (Group.move)",
+            "exzarr reads the node; other software may reject it or not list it",
+            "nothing: rename the node (Group.move)",
         ),
         Kind(
             "EXZ108",
             "warning",
             "invalid metadata document that can be read",
-            "older software wrote it; exzarr knows what it means, other software may refuse it",
-            "stores the document as the specification wants it",
+            "older software wrote the document; exzarr can interpret it, other software may reject it",
+            "replaces the document with a valid one of the same meaning",
         ),
         Kind(
             "EXZ201",
             "error",
-            "chunk that does not decode",
-            "reading it is an error",
+            "chunk that cannot be decoded",
+            "reading the chunk raises an error",
             _QUARANTINE,
             True,
         ),
@@ -118,15 +118,15 @@ KINDS: dict[str, Kind] = {
             "EXZ202",
             "error",
             "chunk of the wrong size",
-            "it was cut short, or written for other metadata: reading it is an error",
+            "the chunk is truncated, or was written with different metadata: reading it raises an error",
             _QUARANTINE,
             True,
         ),
         Kind(
             "EXZ203",
             "error",
-            "chunk whose checksum is wrong",
-            "it was damaged after it was written: reading it is an error",
+            "chunk with a wrong checksum",
+            "the chunk was damaged after it was written: reading it raises an error",
             _QUARANTINE,
             True,
         ),
@@ -134,43 +134,43 @@ KINDS: dict[str, Kind] = {
             "EXZ204",
             "error",
             "chunk that is missing from a full array",
-            "the array is said to be full, and reads as its fill value there",
+            "the array is declared full, but this chunk is not stored and reads as the fill value",
         ),
         Kind(
             "EXZ205",
             "error",
             "chunk that cannot be read",
-            "the store fails to give it",
-            "nothing: see to the file, its permissions, or the disk",
+            "the store fails to read the value",
+            "nothing: check the file, its permissions and the disk",
         ),
         Kind(
             "EXZ206",
             "warning",
             "chunk that is too large to be checked",
-            "it does not fit into this process's memory",
-            "nothing",
+            "the decoded chunk does not fit into this process's memory",
+            "nothing: check again on a machine with more memory",
         ),
         Kind(
             "EXZ301",
             "error",
             "shard without a readable index",
-            "it is torn (cut short while it was written) or its index is damaged: none of it can be read",
+            "the shard is truncated, or its index is damaged: none of its inner chunks can be read",
             _RESCUE,
             True,
         ),
         Kind(
             "EXZ302",
             "error",
-            "shard whose index is wrong",
-            "the index points past the shard's end, into itself, or to inner chunks that overlap",
+            "shard with a wrong index",
+            "the index points past the end of the shard, into itself, or to inner chunks that overlap",
             _RESCUE,
             True,
         ),
         Kind(
             "EXZ311",
             "error",
-            "inner chunk that does not decode",
-            "reading it is an error; the rest of the shard can be read",
+            "inner chunk that cannot be decoded",
+            "reading the inner chunk raises an error; the rest of the shard can be read",
             _RESCUE,
             True,
         ),
@@ -178,15 +178,15 @@ KINDS: dict[str, Kind] = {
             "EXZ312",
             "error",
             "inner chunk of the wrong size",
-            "it was written for other metadata: reading it is an error",
+            "the inner chunk was written with different metadata: reading it raises an error",
             _RESCUE,
             True,
         ),
         Kind(
             "EXZ313",
             "error",
-            "inner chunk whose checksum is wrong",
-            "it was damaged after it was written: reading it is an error",
+            "inner chunk with a wrong checksum",
+            "the inner chunk was damaged after it was written: reading it raises an error",
             _RESCUE,
             True,
         ),
@@ -194,98 +194,98 @@ KINDS: dict[str, Kind] = {
             "EXZ314",
             "error",
             "inner chunk that is missing from a full array",
-            "the array is said to be full, and reads as its fill value there",
+            "the array is declared full, but this inner chunk is not stored and reads as the fill value",
         ),
         Kind(
             "EXZ401",
             "warning",
-            "chunk outside of the grid",
-            "nobody reads it today; other software shows it as data when the array grows",
-            "moves it into the array's quarantine",
+            "chunk outside the grid",
+            "readers ignore the chunk now, but other software shows it as data if the array grows",
+            "moves the chunk into the array's quarantine",
         ),
         Kind(
             "EXZ402",
             "warning",
-            "chunks of no array",
-            "there is no metadata document to read them by: it was removed, or never written",
+            "chunks without an array",
+            "the metadata document was removed or never written: the chunks cannot be read",
         ),
         Kind(
             "EXZ403",
             "note",
             "key that belongs to no node",
-            "no reader of Zarr ever asks for it",
-            "nothing: it may be dear to somebody",
+            "Zarr readers ignore the key",
+            "nothing: the file may be needed by other software",
         ),
         Kind(
             "EXZ404",
             "warning",
-            "link that leads out of the store",
-            "it is read like a part of the store, and changes with what it points to",
+            "link to a target outside the store",
+            "the target is read as part of the store, and may change independently of it",
             "nothing",
         ),
         Kind(
             "EXZ405",
             "warning",
             "store that cannot list its keys",
-            "the nodes that consolidated metadata names were checked, and every chunk of their grids; other keys, and "
-            "nodes that it does not name, were not seen",
-            "nothing: check a copy in a folder, or through a store that lists",
+            "the check covers the nodes in the consolidated metadata and every chunk of their grids; other keys and "
+            "nodes were not checked",
+            "nothing: check a copy in a folder, or use a store that can list its keys",
         ),
         Kind(
             "EXZ406",
             "warning",
-            "entry that listings leave out",
-            "a link that is not followed, or a name that is no key: readers do not see it, and copies do not have it",
-            "nothing: replace it by what it should be, or remove it",
+            "entry that listings omit",
+            "the entry is a link that is not followed, or its name is not a valid key: readers and copies omit it",
+            "nothing: replace the entry with a regular file or folder, or remove it",
         ),
         Kind(
             "EXZ501",
             "note",
-            "temporary file of an exzarr that died",
-            "nobody reads it, nor what its writer had not finished, if it says what that was",
-            "removes it, and finishes or undoes what its writer had not finished",
+            "temporary file of an exzarr process that died",
+            "readers ignore the file and the unfinished write that it records",
+            "finishes or undoes the recorded write, and removes the file",
         ),
         Kind(
             "EXZ502",
             "note",
             "temporary file that other software left behind",
-            "zarr-python or TensorStore died while writing; it only takes up space",
+            "a zarr-python or TensorStore process died while it was writing; the file only uses space",
             _LEFT,
         ),
         Kind(
             "EXZ601",
             "error",
             "consolidated metadata that cannot be read",
-            "the group cannot be opened, but for those who do without consolidated metadata",
+            "the group can only be opened without consolidated metadata",
             _CONSOLIDATE,
         ),
         Kind(
             "EXZ602",
             "error",
             "stale consolidated metadata",
-            "it says something else of a node than the node's own document",
+            "the consolidated metadata of a node differs from the node's own document",
             _CONSOLIDATE,
         ),
         Kind(
             "EXZ603",
             "error",
-            "node that consolidated metadata does not know",
-            "who opens the group with consolidated metadata does not find it",
+            "node that is missing from consolidated metadata",
+            "readers that use the consolidated metadata do not find the node",
             _CONSOLIDATE,
         ),
         Kind(
             "EXZ604",
             "error",
-            "consolidated metadata of a node that is not there",
-            "who opens the group with consolidated metadata finds an array without chunks, or nothing",
+            "consolidated metadata of a missing node",
+            "readers that use the consolidated metadata find an empty array, or nothing",
             _CONSOLIDATE,
         ),
         Kind(
             "EXZ701",
             "warning",
-            "dimension of several lengths",
-            "arrays of one group share a dimension name, and not its length: xarray does not open the group",
-            "nothing: which length is right is for you to say",
+            "dimension with several lengths",
+            "arrays of one group share a dimension name but differ in its length: xarray cannot open the group",
+            "nothing: decide which length is correct and resize the other arrays",
         ),
     )
 }
@@ -294,7 +294,7 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, and where.
+    """One problem in a hierarchy, and its location.
 
     Attributes
     ----------
@@ -303,17 +303,16 @@ class Finding:
     path
         The node's path, from the root of the store; ``""`` is the root.
     key
-        The key that it is about (of a left-over file: its name in the store's folder).
+        The affected key. For a leftover file, its name in the store's folder.
     detail
-        What is wrong with this one.
+        What is wrong with this key.
     index
-        The chunk's index, where it is about a chunk (among all inner chunks of the array, where it is
-        about an inner chunk).
+        The index of the affected chunk, or None. For an inner chunk, the index among all inner chunks of the array.
     number
-        Which inner chunk of its shard, in C order.
+        The position of an inner chunk in its shard, in C order.
     mark
-        What the value was when it was looked at (its size and checksum, say), by which `exzarr.repair` knows
-        that it is still the same.
+        A fingerprint of the value that was checked, such as its size and checksum. `exzarr.repair` uses it to detect
+        that the value has changed.
     """
 
     code: str
@@ -337,7 +336,7 @@ class Finding:
         return self.kind.severity == "error"
 
     def asdict(self) -> dict[str, Any]:
-        """The finding with what its kind says of it, as a plain dict."""
+        """Return the finding and the texts of its kind as a plain dict."""
         kind = self.kind
         return {
             "code": self.code,

@@ -1,4 +1,4 @@
-"""One stored chunk, looked at: is it what the metadata says it should be?"""
+"""Inspect one stored chunk: does it match the array's metadata?"""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ChunkInspector:
-    """How the chunks of one array are looked at.
+    """Inspects the chunks of one array.
 
     Attributes
     ----------
     source
         The array.
     deep
-        Read and decode; else sizes and shard indexes have to do.
+        Read and decode chunks. Otherwise only sizes and shard indexes are checked.
     full
-        The array is said to be full: inner chunks that are not stored are findings.
+        The array is declared full: inner chunks that are not stored are findings.
     """
 
     source: ChunkSource
@@ -36,7 +36,7 @@ class ChunkInspector:
     full: bool
 
     def __call__(self, key: str, index: Index) -> tuple[Finding, ...]:
-        """What is wrong with the chunk (or shard) at `key`. Nothing, where it is not stored (any more)."""
+        """Return the findings for the chunk (or shard) at `key`; none if it is not stored."""
         source = self.source
         try:
             if source.sharded:
@@ -73,13 +73,13 @@ class ChunkInspector:
         except CodecError as error:
             return Finding("EXZ201", path, key, str(error), index, mark=mark)
         except MemoryError:
-            detail = f"its {value.size} bytes decode to more than there is memory for"
+            detail = f"its {value.size} bytes decode to more than the available memory"
             return Finding("EXZ206", path, key, detail, index, mark=mark)
         return None
 
 
 def _open(store: Store, key: str) -> ValueReader | None:
-    """The value at `key`, opened; in one request, where requests take their time."""
+    """Open the value at `key`; with one request on stores with high latency."""
     if not store.concurrency:
         return store.open_value(key)
     fetched = store.fetch(key)
@@ -89,9 +89,9 @@ def _open(store: Store, key: str) -> ValueReader | None:
 def _wrong_size(size: int, pipeline: BoundPipeline) -> str | None:
     wanted = pipeline.encoded_size
     if wanted is not None:
-        return None if size == wanted else f"it has {size} bytes, and should have {wanted}"
+        return None if size == wanted else f"it has {size} bytes instead of {wanted}"
     if size == 0:
         return "it is empty"
-    # What others encode may be somewhat larger than what exzarr would make of it.
+    # Other software may encode a chunk into more bytes than exzarr.
     most = max(2 * pipeline.max_encoded_size, PLAUSIBLE)
-    return f"it has {size} bytes, and no chunk of this array has more than {most}" if size > most else None
+    return f"it has {size} bytes, but chunks of this array have at most {most}" if size > most else None

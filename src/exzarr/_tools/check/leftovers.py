@@ -1,9 +1,10 @@
-"""Temporary files whose writer is no more.
+"""Find temporary files whose writer has died.
 
-exzarr's are called ``.<process>-<random>-<n>.exzarr-tmp``. One is left over where that process does not run
-on this machine any more (or its number belongs to one that started later), and the file has not been written
-to for a while: the process may run on another machine, or in another container, that shares the folder.
-zarr-python's and TensorStore's don't tell whose they are: only their age counts, which has to be greater.
+exzarr's temporary files are named ``.<process>-<random>-<n>.exzarr-tmp``. Such a file is a leftover if the process no
+longer runs on this machine (or its id belongs to a process that started later), and the file has not been written
+for some time. The age matters because the process may run on another machine or in another container that shares the
+folder. The temporary files of zarr-python and TensorStore do not name their process. They are judged by their age
+only, which must be greater.
 """
 
 from __future__ import annotations
@@ -25,48 +26,48 @@ from exzarr.stores.base import Store
 __all__ = ["FOREIGN_PATIENCE", "is_foreign_temporary", "inspect_leftover"]
 
 FOREIGN_PATIENCE = 60
-"""How many times longer other software's temporary files are waited for."""
+"""Factor by which the temporary files of other software must be older."""
 
 _ZARR_PYTHON = re.compile(r".*\.[0-9a-f]{32}(\..*)?\.partial")
 _TENSORSTORE = re.compile(r".+\.__lock")
 
 
 def is_foreign_temporary(key: str) -> bool:
-    """Whether `key` is called what zarr-python or TensorStore calls a file that is being written."""
+    """Return True if `key` is named like a temporary file of zarr-python or TensorStore."""
     name = key.rpartition("/")[2]
     return bool(_ZARR_PYTHON.fullmatch(name) or _TENSORSTORE.fullmatch(name))
 
 
 def inspect_leftover(store: Store, path: str, key: str, grace: float) -> tuple[Finding | None, bool]:
-    """What the temporary file `key` below the node at `path` comes to, and whether that is certain yet.
+    """Return the finding for the temporary file `key` below the node at `path`, and True if it is certain.
 
-    ``(None, True)``: it is somebody's who is at work, or none of ours. ``(finding, False)``: it is too young
-    to tell.
+    ``(None, True)`` means that the writer is still running, or that this is not a temporary file. ``(finding, False)``
+    means that the file is too young to decide.
     """
     name = key.rpartition("/")[2]
     old = age(store, key)
     ours = OURS.fullmatch(name)
     if ours is None:
-        gone = old is None and store.local_path("") is not None  # its writer took it away meanwhile
+        gone = old is None and store.local_path("") is not None  # its writer has removed it
         if gone or not is_foreign_temporary(name):
             return None, True
-        whose = "zarr-python" if name.endswith(".partial") else "TensorStore"
-        detail = f"{whose} was writing it{_when(old)}"
+        software = "zarr-python" if name.endswith(".partial") else "TensorStore"
+        detail = f"{software} wrote it{_when(old)}"
         finding = Finding("EXZ502", path, key, detail, mark=_mark(store, key))
         return finding, old is None or old >= grace * FOREIGN_PATIENCE
     process = int(ours[1])
     if old is None or _runs(process, old):
         return None, True
     intent = intent_in(store, key)
-    detail = f"process {process} was writing it{_when(old)}{_meant(intent)}"
+    detail = f"process {process} wrote it{_when(old)}{_described(intent)}"
     quiet = old >= grace and not _is_at_work(store, key, intent, grace)
     return Finding("EXZ501", path, key, detail, mark=_mark(store, key)), quiet
 
 
 def _is_at_work(store: Store, key: str, intent: Intent | None, grace: float) -> bool:
-    """Whether somebody, on another machine, may be at what a file tells of, which is older than `grace` itself.
+    """Return True if a process on another machine may still be working on the write of a file older than `grace`.
 
-    Who appends has the document locked. Who builds something stores one file after another.
+    An append holds the lock of the document. A process that stages a node stores one file after another.
     """
     if intent is not None and intent.meta is not None and not is_unfinished(store, intent):
         documents = [f"{intent.path}/{name}".lstrip("/") for name in DOCUMENTS[:3]]
@@ -87,19 +88,19 @@ def _touched(file: str) -> float:
         return 0.0
 
 
-def _meant(intent: Intent | None) -> str:
-    """What a left-over file says of what its writer meant to do."""
+def _described(intent: Intent | None) -> str:
+    """Describe the write that a leftover file records."""
     if intent is None:
         return ""
     if isinstance(intent.meta, ArrayMetadata):
         return (
-            f": the document of an array of shape {intent.meta.shape}; what chunks of it the array has not "
-            "go into quarantine when it is removed"
+            f": the document of an array of shape {intent.meta.shape}; the repair moves its chunks that are outside "
+            "the array into quarantine"
         )
     if intent.meta is not None:
-        return ": the document of a group; what is ahead of the group's own is set back when it is removed"
+        return ": the document of a group; the repair resets arrays that are ahead of the stored document"
     nodes = ", ".join(repr(node or "/") for node in intent.nodes)
-    return f": it was changing {nodes}; consolidated metadata is brought in step when it is removed"
+    return f" to change {nodes}; the repair updates the consolidated metadata"
 
 
 def _when(seconds: float | None) -> str:
@@ -124,28 +125,28 @@ def _mark(store: Store, key: str) -> str:
 
 
 def _runs(process: int, old: float) -> bool:
-    """Whether the process that wrote a file `old` seconds ago may still run on this machine."""
-    if os.name == "nt":  # where os.kill would do what it says
+    """Return True if the process that wrote a file `old` seconds ago may still run on this machine."""
+    if os.name == "nt":  # os.kill would end the process on Windows
         return old < FOREIGN_PATIENCE
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # somebody else's
+    except OSError:  # a process of another user
         pass
     running = _running_for(process)
-    # Clocks are read one after the other: a second does not count.
+    # The clocks are read one after the other, so allow one second.
     return running is None or running >= old - 1
 
 
 def _running_for(process: int) -> float | None:
-    """Seconds since a process started, -1 where it is dead; None where the system does not tell (it is no Linux)."""
+    """Return the seconds since a process started; -1 if it is dead, None if unknown (not on Linux)."""
     try:
-        # The name, field 2, may hold anything. Field 3 is the state, 22 the start, in ticks since the machine's.
+        # Field 2, the name, may contain anything. Field 3 is the state, field 22 the start in ticks since boot.
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
         state, *fields = text.rpartition(")")[2].split()
         uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
-        # Killed, and nobody has asked yet how it ended.
+        # A zombie: it has ended, but its parent has not waited for it.
         return -1 if state in "ZX" else uptime - int(fields[18]) / _ticks_per_second()
     except (OSError, ValueError, IndexError):
         return None

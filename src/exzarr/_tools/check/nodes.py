@@ -1,4 +1,4 @@
-"""The nodes of a hierarchy as they lie in the store, not as consolidated metadata has them."""
+"""Find the nodes of a hierarchy in the store itself, without consolidated metadata."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ArrayNode", "Nodes", "find_nodes", "looks_like_chunk"]
 
 @dataclass(frozen=True, slots=True)
 class ArrayNode:
-    """An array that can be opened; `usable` where its codecs are known, too."""
+    """An array whose metadata can be read. `usable` is True if its codecs are known, too."""
 
     location: Location
     meta: ArrayMetadata
@@ -33,7 +33,7 @@ class ArrayNode:
 
 @dataclass(slots=True)
 class Nodes:
-    """What was found: paths of all nodes, arrays and groups among them."""
+    """The nodes found: paths of all nodes, and the arrays and groups among them."""
 
     paths: list[str] = field(default_factory=list)
     arrays: list[ArrayNode] = field(default_factory=list)
@@ -41,10 +41,14 @@ class Nodes:
 
 
 def find_nodes(run: Run, root: Location) -> Nodes:
-    """Every node at or below `root`. What is wrong with documents, and keys of no node, are noted on the way.
+    """Find every node at or below `root`, and note problems with documents and keys that belong to no node.
 
-    Where the store cannot list, the nodes are those that consolidated metadata names; ListingUnsupportedError where
-    there is none.
+    If the store cannot list, the nodes come from consolidated metadata.
+
+    Raises
+    ------
+    ListingUnsupportedError
+        The store cannot list, and there is no consolidated metadata.
     """
     nodes = Nodes()
     known: Location | None = None
@@ -65,15 +69,15 @@ def find_nodes(run: Run, root: Location) -> Nodes:
         if isinstance(meta, GroupMetadata):
             nodes.groups.append((location, meta))
         elif not documents.found and (linked or known is not None):
-            continue  # a link to a folder that is no node: it may lead anywhere
+            continue  # a link to a folder that is not a node: its target may be outside the hierarchy
         elif not documents.found and path != root.path:
             if not _holds_node(run.store, path, linked):
                 _note_orphans(run, path)
                 continue
-            detail = f"there are nodes below {path!r}, and no document at it"
+            detail = f"there are nodes below {path!r}, but it has no metadata document"
             finding = Finding("EXZ105", path, path, detail)
             run.findings.suspect([finding], partial(_still_without_document, run, finding), changing=True)
-        # Below a node whose document cannot be read there may be nodes; its keys are nobody else's business.
+        # There may be nodes below a node whose document cannot be read. Its other keys are not reported.
         children: list[tuple[str, bool]] = []
         if known is None:
             try:
@@ -87,13 +91,13 @@ def find_nodes(run: Run, root: Location) -> Nodes:
             ]
         pending += sorted(children, reverse=True)
     for key in run.store.odd_keys(root.path):
-        finding = Finding("EXZ403", root.path, key, "it is no key: no path can name it")
+        finding = Finding("EXZ403", root.path, key, "it is not a valid key, so no path can refer to it")
         run.findings.suspect([finding], partial(_same, finding))
     return nodes
 
 
 def _note_name(run: Run, path: str, root: str, meta: ArrayMetadata | GroupMetadata | None) -> None:
-    """Note a node whose name the specification of its format reserves."""
+    """Note a node whose name is reserved by the specification of its format."""
     if meta is None or path == root:
         return
     why = reserved(path.rpartition("/")[2], meta.zarr_format)
@@ -107,33 +111,33 @@ def _again(store: Store, path: str) -> tuple[Finding, ...]:
 
 
 def _children(run: Run, path: str, linked: bool, *, broken: bool) -> Iterator[tuple[str, bool]]:
-    """Paths of what may be a node right below `path`."""
+    """Yield the paths directly below `path` that may be nodes, and True if they are reached through a link."""
     for entry, is_link in directly(run.store, path, linked=linked):
         name = entry.key.rpartition("/")[2]
         if entry.kind == "prefix" and is_node_name(name):
             if not broken or _holds_node(run.store, entry.key, linked or is_link):
                 yield entry.key, linked or is_link
         elif entry.kind == "prefix" and name != QUARANTINE:
-            detail = "what lies below it has keys that no path can name"
+            detail = "the keys below it are not valid, so no path can refer to them"
             finding = Finding("EXZ403", path, entry.key, detail)
             run.findings.suspect([finding], partial(_same, finding))
         elif entry.kind != "value":
             if not (broken and entry.kind == "prefix"):
                 run.odd_entry(path, entry)
         elif is_foreign_temporary(name):
-            run.left_over(path, entry.key)
+            run.leftover(path, entry.key)
         elif name not in DOCUMENTS and not broken:
-            finding = Finding("EXZ403", path, entry.key, f"it is no document of {path or '/'!r}")
+            finding = Finding("EXZ403", path, entry.key, f"it is not a metadata document of {path or '/'!r}")
             run.findings.suspect([finding], partial(_still_there, run.store, finding))
 
 
 def _holds_node(store: Store, path: str, linked: bool) -> bool:
-    """Whether there is a document at `path` or anywhere below it."""
+    """Return True if there is a document at `path` or below it."""
     return bool(_documents_below(store, path, linked, most=1))
 
 
 def _documents_below(store: Store, path: str, linked: bool = False, most: int = 100) -> list[str]:
-    """Keys of documents at `path` or anywhere below it, the first `most` that are found."""
+    """Return the keys of the first `most` documents found at `path` or below it."""
     found: list[str] = []
     pending = [(path, linked)]
     while pending and len(found) < most:
@@ -161,18 +165,18 @@ def _still_without_document(run: Run, finding: Finding) -> tuple[Finding, ...]:
     found = _documents_below(run.store, finding.path)
     if documents.found or not found or unfinished_node(run.store, finding.path):
         return ()
-    if run.is_young(*found):  # who copies a group makes its own document last
+    if run.is_young(*found):  # a copy of a group writes the group's own document last
         run.findings.leave_open(finding)
         return ()
     return (finding,)
 
 
-# -- keys below a prefix that is no node -----------------------------------------------
+# -- keys below a prefix that is not a node --------------------------------------------
 
 
 def _note_orphans(run: Run, path: str) -> None:
-    """One finding for all that lies below `path`, where there is no node."""
-    finding, _ = _orphans(run, path, tell=True)
+    """Note one finding for all keys below `path`, which is not a node."""
+    finding, _ = _orphans(run, path, note_leftovers=True)
     if finding is None:
         return
 
@@ -180,7 +184,7 @@ def _note_orphans(run: Run, path: str) -> None:
         if inspect_documents(run.store, path).found or unfinished_node(run.store, path):
             return ()
         found, newest = _orphans(run, path)
-        # Who copies or deletes an array has chunks without a document for a while.
+        # While an array is copied or deleted, there are chunks without a document.
         if found is not None and newest is not None and newest < run.options.grace:
             run.findings.leave_open(found)
             return ()
@@ -189,10 +193,10 @@ def _note_orphans(run: Run, path: str) -> None:
     run.findings.suspect([finding], again, changing=True)
 
 
-def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None, float | None]:
-    """The finding about keys below `path`, and how old the newest of the first few is.
+def _orphans(run: Run, path: str, *, note_leftovers: bool = False) -> tuple[Finding | None, float | None]:
+    """Return the finding about the keys below `path`, and the age of the newest among the first 100.
 
-    With `tell`, temporary files are noted on the way.
+    With `note_leftovers`, also note temporary files.
     """
     count = chunks = 0
     newest: float | None = None
@@ -200,8 +204,8 @@ def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None
     for entry in below(run.store, path):
         name = entry.key.rpartition("/")[2]
         if entry.kind != "value" or is_foreign_temporary(name):
-            if tell and entry.kind in ("own", "value"):
-                run.left_over(path, entry.key)
+            if note_leftovers and entry.kind in ("own", "value"):
+                run.leftover(path, entry.key)
             continue
         count += 1
         first = min(first, entry.key) if first else entry.key
@@ -217,5 +221,5 @@ def _orphans(run: Run, path: str, *, tell: bool = False) -> tuple[Finding | None
 
 
 def looks_like_chunk(name: str) -> bool:
-    """Whether the last part of a key is one that a chunk's may have."""
+    """Return True if a chunk key may end in `name`."""
     return name == "c" or name.removeprefix("c.").replace(".", "").isdigit()

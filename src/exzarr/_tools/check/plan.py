@@ -1,4 +1,4 @@
-"""What a repair would do: made from a check, printed, kept as JSON, and carried out as it stands."""
+"""Repair plans: made from a check, printed, stored as JSON, and carried out by `exzarr.repair`."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ _WHAT: dict[str, What] = {
     **dict.fromkeys(("EXZ601", "EXZ602", "EXZ603", "EXZ604"), "consolidate"),
 }
 
-_SAYS: dict[What, str] = {
-    "mend": "store the document as the specification wants it",
+_DESCRIPTIONS: dict[What, str] = {
+    "mend": "replace the document with a valid one",
     "consolidate": "consolidate the metadata of the group again",
     "remove": "remove the temporary file",
-    "quarantine": "move the chunk into quarantine, so that it reads as missing",
-    "rescue": "move the shard into quarantine, and make a new one of the inner chunks that decode",
+    "quarantine": "move the chunk into quarantine; it then reads as missing",
+    "rescue": "move the shard into quarantine and write a new one with the inner chunks that can be decoded",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do.
+    """One step of a repair.
 
     Attributes
     ----------
     what
-        ``"mend"`` a document, ``"consolidate"`` a group, ``"remove"`` a temporary file, move a chunk into ``"quarantine"``, or
-        ``"rescue"`` a shard.
+        ``"mend"`` a document, ``"consolidate"`` a group, ``"remove"`` a temporary file, move a chunk into
+        ``"quarantine"``, or ``"rescue"`` a shard.
     path, key
-        The node and the key that it is about, from the root of the store.
+        The affected node and key, from the root of the store.
     codes
-        Codes of the findings that it mends.
+        Codes of the findings that the action repairs.
     because
-        What was wrong with the first of them.
+        Detail of the first of these findings.
     index
-        The chunk's (shard's) index in the grid.
+        Index of the chunk (shard) in the grid.
     mark
-        What the value was when it was found wrong: another value is left alone.
+        Fingerprint of the value that was checked. The repair skips a value with another fingerprint.
     """
 
     what: What
@@ -68,21 +68,21 @@ class Action:
     mark: str = ""
 
     def __str__(self) -> str:
-        return f"{', '.join(self.codes)} {self.key or '/'}: {_SAYS[self.what]}"
+        return f"{', '.join(self.codes)} {self.key or '/'}: {_DESCRIPTIONS[self.what]}"
 
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
-    """What `exzarr.repair` would do. Printing it shows it.
+    """The actions that `exzarr.repair` carries out. Print it to see them.
 
     Attributes
     ----------
     place, path
-        What was checked, and its path in the store.
+        The checked node: its location, and its path in the store.
     actions
-        What to do, in this order.
+        The actions, in order.
     left
-        Findings that nothing is done about.
+        Findings that the plan does not repair.
     """
 
     place: str
@@ -91,46 +91,66 @@ class RepairPlan:
     left: tuple[Finding, ...] = ()
 
     def to_json(self) -> str:
-        """The plan as JSON; findings that nothing is done about are not part of it."""
+        """Return the plan as JSON, without the findings that it does not repair."""
         return json.dumps(
             {
                 "exzarr_repair_plan": VERSION,
                 "place": self.place,
                 "path": self.path,
-                "actions": [{"does": _SAYS[action.what], **asdict(action)} for action in self.actions],
+                "actions": [
+                    {"does": _DESCRIPTIONS[action.what], **asdict(action)} for action in self.actions
+                ],
             },
             indent=2,
         )
 
     @classmethod
     def from_json(cls, text: str) -> RepairPlan:
-        """The plan that `to_json` gave. ArgumentError where it is none."""
+        """Parse a plan that `to_json` returned.
+
+        Raises
+        ------
+        ArgumentError
+            The text is not a repair plan.
+        """
         try:
             json_ = json.loads(text)
             if not isinstance(json_, dict) or json_.get("exzarr_repair_plan") != VERSION:
-                raise ArgumentError(f"this is no repair plan: 'exzarr_repair_plan' should be {VERSION}")
+                raise ArgumentError(f"this is not a repair plan: 'exzarr_repair_plan' must be {VERSION}")
             actions = tuple([_action(item) for item in json_["actions"]])
             return cls(str(json_["place"]), str(json_["path"]), actions)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             if isinstance(error, ArgumentError):
                 raise
-            raise ArgumentError(f"this is no repair plan: {error!r}") from error
+            raise ArgumentError(f"this is not a repair plan: {error!r}") from error
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the plan to a file. One that is there must be a plan, too."""
+        """Write the plan to a file. An existing file is only replaced if it holds a plan.
+
+        Raises
+        ------
+        ArgumentError
+            The file exists and is not a repair plan.
+        """
         path = Path(file)
         if path.exists():
             try:
                 self.from_json(path.read_text(encoding="utf-8"))
             except (ArgumentError, UnicodeError):
                 raise ArgumentError(
-                    f"{path} is there already, and is no repair plan: choose another name"
+                    f"{path} already exists and is not a repair plan: choose another name"
                 ) from None
         path.write_text(self.to_json() + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> RepairPlan:
-        """The plan in a file."""
+        """Read a plan from a file.
+
+        Raises
+        ------
+        ArgumentError
+            The file is not a repair plan.
+        """
         try:
             return cls.from_json(Path(file).read_text(encoding="utf-8"))
         except (ArgumentError, UnicodeError) as error:
@@ -138,19 +158,19 @@ class RepairPlan:
 
     def __str__(self) -> str:
         if not self.actions:
-            lines = [f"{self.place}: there is nothing to repair"]
+            lines = [f"{self.place}: nothing to repair"]
         else:
             n = len(self.actions)
-            lines = [f"{self.place}: {n} thing{'' if n == 1 else 's'} to do"]
+            lines = [f"{self.place}: {n} action{'' if n == 1 else 's'}"]
         lines += [f"  {action}\n    because {action.because}" for action in self.actions]
         if self.left:
-            lines += ["left as it is:"]
+            lines += ["not repaired:"]
             lines += [f"  {f.code} {f.key or '/'}: {_why_left(f)}" for f in self.left]
         return "\n".join(lines)
 
 
 def make_plan(report: CheckReport, *, quarantine: bool) -> RepairPlan:
-    """The plan for what `report` found."""
+    """Plan the repair of the findings in `report`."""
     by_target: dict[tuple[What, str], list[Finding]] = {}
     left = []
     for finding in report.findings:
@@ -174,7 +194,7 @@ def make_plan(report: CheckReport, *, quarantine: bool) -> RepairPlan:
                 mark=first.mark if what != "consolidate" else "",
             )
         )
-    # First what others are read by, then what takes up space, then chunks, and last what tells of all.
+    # Documents first, because other values are read with them; consolidated metadata last, because it copies them.
     order = {"mend": 0, "remove": 1, "quarantine": 2, "rescue": 3, "consolidate": 4}
     actions.sort(key=lambda action: (order[action.what], action.key))
     return RepairPlan(report.place, report.path, tuple(actions), tuple(left))
@@ -183,19 +203,19 @@ def make_plan(report: CheckReport, *, quarantine: bool) -> RepairPlan:
 def _why_left(finding: Finding) -> str:
     kind = finding.kind
     if finding.code in _WHAT:
-        return f"{kind.title}; on request (quarantine) a repair {kind.repair}"
+        return f"{kind.title}; on request (quarantine), a repair {kind.repair}"
     return f"{kind.title}; {kind.repair}"
 
 
 def _action(json_: Mapping[str, Any]) -> Action:
     what, codes, index = json_["what"], json_["codes"], json_.get("index")
-    if what not in _SAYS or not isinstance(codes, list) or not all(code in KINDS for code in codes):
+    if what not in _DESCRIPTIONS or not isinstance(codes, list) or not all(code in KINDS for code in codes):
         raise ArgumentError(
-            f"this is no repair plan: {str(what)[:80]!r} for {str(codes)[:80]} is nothing to do"
+            f"this is not a repair plan: {str(what)[:80]!r} for {str(codes)[:80]} is not a known action"
         )
     texts = {name: json_.get(name, "") for name in ("path", "key", "because", "mark")}
     if not all(isinstance(text, str) for text in texts.values()):
-        raise ArgumentError("this is no repair plan: path, key, because and mark are strings")
+        raise ArgumentError("this is not a repair plan: path, key, because and mark must be strings")
     return Action(
         what=what, codes=tuple(codes), index=None if index is None else tuple(map(int, index)), **texts
     )

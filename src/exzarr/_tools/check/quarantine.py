@@ -1,7 +1,7 @@
-"""Moving a damaged value out of sight: copied to where no reader looks, and then replaced or removed.
+"""Move a damaged value into quarantine: copy it to a key that readers ignore, then replace or remove it.
 
-Both happen under the lock of its key, and only while the value is the one that was looked at
-(`Store.update`): what somebody writes meanwhile stays.
+Both steps happen under the lock of the key (`Store.update`), and only if the value is still the one that was checked.
+A value that another process has written since then is kept.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from exzarr.stores.base import KEEP, Buffer, Store, ValueReader
 __all__ = ["quarantine_key", "set_aside"]
 
 Replacement = Callable[[ValueReader], Sequence[Buffer] | None]
-"""The pieces of what takes the value's place; None for nothing."""
+"""Returns the parts of the replacement value, or None for no replacement."""
 
 
 def quarantine_key(path: str, key: str, stamp: str) -> str:
-    """Where the value at `key`, below the array at `path`, is kept by the repair called `stamp`."""
+    """Return the quarantine key for the value at `key` below the array at `path`, in the repair `stamp`."""
     head = f"{path}/" if path else ""
     return f"{head}{QUARANTINE}/{stamp}/{key[len(head) :]}"
 
 
 def set_aside(store: Store, key: str, target: str, mark: str, replacement: Replacement | None = None) -> bool:
-    """Move the value to the key `target`, and put what `replacement` makes of it in its place, if anything.
+    """Move the value to the key `target`, and put the result of `replacement` in its place.
 
-    False, and nothing is changed, where the value is not the one with the mark `mark` (any more).
+    Return False, without a change, if the fingerprint of the value is no longer `mark`.
     """
     moved = done = False
 
@@ -44,6 +44,6 @@ def set_aside(store: Store, key: str, target: str, mark: str, replacement: Repla
         store.update(key, change)
         done = moved
     finally:
-        if not done:  # there may be a copy of what was replaced at this very moment
+        if not done:  # remove the copy: the value was replaced concurrently
             store.delete(target)
     return done

@@ -1,9 +1,12 @@
-"""What a writer that died had not finished, finished or undone: the repair of a left-over file that says what it was.
+"""Finish or undo the unfinished write of a process that died, as recorded in its write intent.
 
-Chunks that are part of no array (past the end of one that was to grow, or had shrunk; of a node whose document is
-not there) are moved into quarantine. Documents of arrays that were to grow together, and are ahead of the group's, get
-back the shape that the group's says: there the ingestion goes on. Consolidated metadata is brought in step with
-what is stored now, whoever wrote it. So nothing that anybody committed since is lost.
+- Chunks that belong to no array are moved into quarantine: chunks beyond the end of an array that was growing or
+  shrinking, and chunks of a node without a document.
+- Arrays that grew together, and are ahead of the group's document, get the shape in the group's document. An ingestion
+  resumes from there.
+- Consolidated metadata is updated to match the stored nodes.
+
+Recovery uses the current state of the store, so later commits of other processes are not lost.
 """
 
 from __future__ import annotations
@@ -32,38 +35,38 @@ __all__ = ["finish"]
 
 
 def finish(store: Store, intent: Intent, stamp: str) -> str:
-    """Do what is left to do about `intent`; says what that was, or nothing. `stamp` names the quarantine."""
+    """Finish or undo the write that `intent` records. Return a description, or "". `stamp` names the quarantine."""
     did = []
     if isinstance(intent.meta, GroupMetadata):
-        back = sum(_set_back(store, intent, path) for path in intent.arrays())
-        if back:
-            did.append(f"{back} arrays have the shape again that the group's document says")
+        reset = sum(_reset_shape(store, intent, path) for path in intent.arrays())
+        if reset:
+            did.append(f"reset {reset} arrays to the shape in the group's document")
     moved = sum(_move_outside(store, intent, path, stamp) for path in intent.arrays())
     moved += _move_orphans(store, intent, stamp)
     if moved:
-        did.append(f"{moved} chunks that it left are in quarantine, {stamp}")
-    if sum(_bring_in_step(store, node) for node in intent.nodes):
-        did.append("consolidated metadata is brought in step")
+        did.append(f"moved {moved} chunks to quarantine {stamp}")
+    if sum(_update_consolidated(store, node) for node in intent.nodes):
+        did.append("updated consolidated metadata")
     return "; ".join(did)
 
 
-# -- arrays that were to grow together --------------------------------------------------
+# -- arrays that grow together ----------------------------------------------------------
 
 
-def _set_back(store: Store, intent: Intent, path: str) -> bool:
-    """Give the array at `path` the shape that its group says, where its document got ahead of that."""
+def _reset_shape(store: Store, intent: Intent, path: str) -> bool:
+    """Reset the array at `path` to the shape in its group's document, if the array is ahead of it."""
     group, below = Location(store, intent.path), path[len(intent.path) :].lstrip("/")
     meant = intent.array_at(path)
     done = False
 
-    def change(_: ValueReader | None) -> Sequence[Buffer]:  # under the group's lock, as who ingests
+    def change(_: ValueReader | None) -> Sequence[Buffer]:  # under the group's lock, like an ingestion
         nonlocal done
         found, now = hierarchy.find(group, 3), hierarchy.find(group.child(below), 3)
-        told = _told(found, below)
-        if told is None or meant is None or not isinstance(now, ArrayMetadata):
+        recorded = _recorded(found, below)
+        if recorded is None or meant is None or not isinstance(now, ArrayMetadata):
             return KEEP
-        if now.shape == meant.shape != told.shape:
-            transactions.change(group.child(below), now, partial(_with_shape, told.shape), record=False)
+        if now.shape == meant.shape != recorded.shape:
+            transactions.change(group.child(below), now, partial(_with_shape, recorded.shape), record=False)
             done = True
         return KEEP
 
@@ -71,8 +74,8 @@ def _set_back(store: Store, intent: Intent, path: str) -> bool:
     return done
 
 
-def _told(group: Any, below: str) -> ArrayMetadata | None:
-    """What the group's document says of the array `below` it."""
+def _recorded(group: Any, below: str) -> ArrayMetadata | None:
+    """Return the metadata of the array `below` in the group's document."""
     if not isinstance(group, GroupMetadata) or group.consolidated is None:
         return None
     found = consolidated_node(group.consolidated, below)
@@ -87,14 +90,16 @@ def _with_shape(shape: tuple[int, ...], meta: ArrayMetadata) -> ArrayMetadata:
 
 
 def _move_outside(store: Store, intent: Intent, path: str, stamp: str) -> int:
-    """Move the chunks of the array at `path` that the intent has, and the array has not; how many these were."""
+    """Move chunks of the intent that are outside the array at `path`. Return their number."""
     location = Location(store, path)
     found = hierarchy.find(location)
     if not isinstance(found, ArrayMetadata):
         return 0
     moved = 0
 
-    def change(_: ValueReader | None) -> Sequence[Buffer]:  # so nobody is making it grow
+    def change(
+        _: ValueReader | None,
+    ) -> Sequence[Buffer]:  # under the document's lock, so the array cannot grow
         nonlocal moved
         now = hierarchy.find(location, found.zarr_format)
         if not isinstance(now, ArrayMetadata):
@@ -113,17 +118,17 @@ def _move_outside(store: Store, intent: Intent, path: str, stamp: str) -> int:
 
 
 def _move_orphans(store: Store, intent: Intent, stamp: str) -> int:
-    """Move documents and chunks where a node was being made or removed, those of nodes below, too; how many there were.
+    """Move the documents and chunks of a node that was being created or removed, and of nodes below it.
 
-    What else lies there was there before, or is somebody's.
+    Return their number. Other files may belong to other software and are kept.
     """
     if intent.meta is None or not is_unfinished(store, intent):
         return 0
-    keys = [key for key in store.list(intent.path) if QUARANTINE not in key and _is_ours(key)]
+    keys = [key for key in store.list(intent.path) if QUARANTINE not in key and _is_zarr_key(key)]
     return sum(_move(store, key, quarantine_key(intent.path, key, stamp)) for key in keys)
 
 
-def _is_ours(key: str) -> bool:
+def _is_zarr_key(key: str) -> bool:
     name = key.rpartition("/")[2]
     return name in DOCUMENTS or looks_like_chunk(name)
 
@@ -142,21 +147,21 @@ def _move(store: Store, key: str, target: str) -> bool:
 # -- consolidated metadata ----------------------------------------------------------------
 
 
-def _bring_in_step(store: Store, node: str) -> bool:
-    """Have the consolidated metadata above `node` say what is stored of it, and of what lies below it."""
+def _update_consolidated(store: Store, node: str) -> bool:
+    """Update the consolidated metadata above `node` to match the stored documents of it and of the nodes below it."""
     try:
         normalize_path(node)
-    except InvalidKeyError:  # a file may say anything
+    except InvalidKeyError:  # the content of a file is not trusted
         return False
     done = False
     for path in folders_above(node):
         group = hierarchy.find(Location(store, path))
         if isinstance(group, GroupMetadata):
-            done |= _bring_one_in_step(store, path, group, node)
+            done |= _update_group(store, path, group, node)
     return done
 
 
-def _bring_one_in_step(store: Store, path: str, group: GroupMetadata, node: str) -> bool:
+def _update_group(store: Store, path: str, group: GroupMetadata, node: str) -> bool:
     location = Location(store, path)
     below = [location.key(found) for found, _ in hierarchy.nodes_below(location)]
     stale = [node_of(finding) for finding in inspect_consolidated(store, path, group.zarr_format, below)]

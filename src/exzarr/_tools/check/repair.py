@@ -1,4 +1,4 @@
-"""`exzarr.repair`: carries out a plan, each step only where what it was made for is still so."""
+"""`exzarr.repair`: carry out a plan. Each action checks again that its finding still holds."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ Result = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one action: ``"done"``, ``"skipped"`` (it is not as it was), or ``"failed"``; and how."""
+    """Result of one action: ``"done"``, ``"skipped"`` (the value has changed) or ``"failed"``, with details."""
 
     action: Action
     result: Result
@@ -70,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What a repair has done. Printing it shows it."""
+    """The result of `exzarr.repair`. Print it to see the outcome of each action."""
 
     place: str
     outcomes: tuple[Outcome, ...]
@@ -78,11 +78,11 @@ class RepairReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
+        """True if no action failed."""
         return all(outcome.result != "failed" for outcome in self.outcomes)
 
     def asdict(self) -> dict[str, Any]:
-        """The report as a plain dict."""
+        """Return the report as a plain dict."""
         return {
             "place": self.place,
             "ok": self.ok,
@@ -91,7 +91,7 @@ class RepairReport:
         }
 
     def to_json(self) -> str:
-        """The report as JSON."""
+        """Return the report as JSON."""
         return json.dumps(self.asdict(), indent=2)
 
     def __str__(self) -> str:
@@ -112,25 +112,30 @@ def repair(
 ) -> RepairReport:
     """Carry out a plan that `CheckReport.plan` made.
 
-    Before each step it is looked at again: what is not wrong any more, or is another value by now, is left
-    alone. Data is moved, never deleted: damaged chunks go to ``__exzarr_quarantine__`` below their array,
-    which no reader of Zarr looks into, and from where they can be moved back.
+    Each action first inspects its value again, and is skipped if the problem is gone or the value has changed. Data is
+    moved, never deleted: damaged chunks go to ``__exzarr_quarantine__`` below their array. Zarr readers ignore this
+    prefix, and you can move the chunks back.
 
     Parameters
     ----------
     target, path
-        What was checked.
+        The checked array or group; or a store (or a path, or URL), and a path in it.
     plan
-        The plan, or the file that it was saved in.
+        The plan, or the file in which it is saved.
     storage_options
-        For a URL: see `exzarr.open`.
+        Options for a URL: see `exzarr.open`.
+
+    Returns
+    -------
+    RepairReport
+        The outcome of each action.
 
     Raises
     ------
     ArgumentError
-        The plan was made for something else.
+        The plan was made for another node.
     ReadOnlyError
-        The store cannot be written.
+        The store is read-only.
     """
     if not isinstance(plan, RepairPlan):
         plan = RepairPlan.load(plan)
@@ -152,7 +157,7 @@ class _Repairer:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        # Sorts by time, and is nobody else's.
+        # Sorts by time, and is unique.
         self.stamp = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
         self._does: dict[str, Callable[[Action], tuple[Result, str]]] = {
             "mend": self._mend,
@@ -163,33 +168,33 @@ class _Repairer:
         }
 
     def carry_out(self, action: Action) -> Outcome:
-        """Do it, if there is still reason to."""
+        """Carry out one action, unless its finding no longer holds."""
         try:
             _check_names(action)
             return Outcome(action, *self._does[action.what](action))
         except ExzarrError as error:
             return Outcome(action, "failed", str(error))
 
-    # -- what it does ----------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------
 
     def _consolidate(self, action: Action) -> tuple[Result, str]:
         location = Location(self.store, action.path)
         documents = inspect_documents(self.store, action.path)
         if not isinstance(documents.meta, GroupMetadata):
-            return "skipped", "there is no such group any more"
+            return "skipped", "the group no longer exists"
         zarr_format = documents.meta.zarr_format
         broken = any(finding.code == "EXZ601" for finding in documents.findings)
         head = location.key("")
         below = [head + path for path, _ in hierarchy.nodes_below(location)]
         if not broken and not inspect_consolidated(self.store, action.path, zarr_format, below):
-            return "skipped", "nothing is wrong with it any more"
-        if broken:  # so that the group can be read at all
+            return "skipped", "the problem is gone"
+        if broken:  # otherwise the group could not be read
             self.store.put(action.key, v3.dumps(without_consolidated(documents.meta)))
         consolidate(location)
-        return "done", "its metadata is consolidated anew"
+        return "done", "consolidated the metadata"
 
     def _mend(self, action: Action) -> tuple[Result, str]:
-        result: tuple[Result, str] = "skipped", "it is gone"
+        result: tuple[Result, str] = "skipped", "the document no longer exists"
 
         def change(value: ValueReader | None) -> Sequence[Buffer]:
             nonlocal result
@@ -197,13 +202,13 @@ class _Repairer:
                 return KEEP
             stored = bytes(whole_value(value))
             if str(crc32(stored)) != action.mark:
-                result = "skipped", "it was written to since the check"
+                result = "skipped", "the document has changed since the check"
                 return KEEP
             made, notes = mended(action.key.rpartition("/")[2], stored, action.key)
             if not notes:
-                result = "skipped", "nothing is wrong with it any more"
+                result = "skipped", "the problem is gone"
                 return KEEP
-            result = "done", "it is stored as the specification wants it"
+            result = "done", "stored a valid document"
             return [made]
 
         self.store.update(action.key, change)
@@ -213,11 +218,11 @@ class _Repairer:
         finding, _ = inspect_leftover(self.store, action.path, action.key, 0.0)
         folder = self.store.local_path("")
         if finding is None or folder is None:
-            return "skipped", "it is somebody's who is at work, or gone"
+            return "skipped", "the file no longer exists, or its process is still running"
         if finding.mark != action.mark:
-            return "skipped", "it was written to since the check"
+            return "skipped", "the file has changed since the check"
         intent = intent_in(self.store, action.key)
-        # Before the file goes: it explains what is there until that is done.
+        # The file is removed last: until then it explains the unfinished write.
         did = "" if intent is None else finish(self.store, intent, self.stamp)
         file = Path(folder) / action.key
         if file.is_dir() and not file.is_symlink():
@@ -226,27 +231,27 @@ class _Repairer:
             shutil.rmtree(file, ignore_errors=True)
         else:
             file.unlink(missing_ok=True)
-        return "done", f"it is removed; {did}" if did else "it is removed"
+        return "done", f"removed; {did}" if did else "removed"
 
     def _quarantine(self, action: Action) -> tuple[Result, str]:
         source = self._source(action.path)
         if source is None or not self.store.exists(action.key):
-            return "skipped", "it is gone"
+            return "skipped", "the chunk no longer exists"
         index = source.index(action.key)
         if "EXZ401" in action.codes:
             counts = source.grid.chunk_counts
             if len(index) == len(counts) and all(map(int.__lt__, index, counts)):
-                return "skipped", "the array has grown, and it is part of it now"
+                return "skipped", "the array has grown and now contains the chunk"
         elif not any(
             finding.code in action.codes for finding in ChunkInspector(source, True, False)(action.key, index)
         ):
-            return "skipped", "nothing is wrong with it any more"
+            return "skipped", "the problem is gone"
         return self._set_aside(action, None)
 
     def _rescue(self, action: Action) -> tuple[Result, str]:
         source = self._source(action.path)
         if source is None or not source.sharded or not self.store.exists(action.key):
-            return "skipped", "it is gone"
+            return "skipped", "the shard no longer exists"
         layout = source.layout or source.layout_at(action.key)
         rescued = Rescued({}, ())
 
@@ -257,17 +262,17 @@ class _Repairer:
 
         result, detail = self._set_aside(action, replacement)
         if result == "done":
-            lost = f", lost are {', '.join(map(str, rescued.lost))}" if rescued.lost else ""
-            detail = f"{detail}; {len(rescued.chunks)} inner chunks are rescued{lost}"
+            lost = f", lost {', '.join(map(str, rescued.lost))}" if rescued.lost else ""
+            detail = f"{detail}; rescued {len(rescued.chunks)} inner chunks{lost}"
         return result, detail
 
     def _set_aside(self, action: Action, replacement: Replacement | None) -> tuple[Result, str]:
         target = quarantine_key(action.path, action.key, self.stamp)
         if set_aside(self.store, action.key, target, action.mark, replacement):
-            return "done", f"it is in {join(action.path, QUARANTINE)}/{self.stamp}"
-        return "skipped", "it is another value than the one that was checked"
+            return "done", f"moved to {join(action.path, QUARANTINE)}/{self.stamp}"
+        return "skipped", "the value has changed since the check"
 
-    # -- what is there now -----------------------------------------------------------------
+    # -- the stored array ------------------------------------------------------------------
 
     def _source(self, path: str) -> ChunkSource | None:
         meta = hierarchy.find(Location(self.store, path))
@@ -275,7 +280,7 @@ class _Repairer:
 
 
 def _check_names(action: Action) -> None:
-    """InvalidKeyError where an action would lead out of the store: a plan is a file, and may say anything."""
+    """Raise InvalidKeyError if a key leads out of the store: a plan comes from a file and is not trusted."""
     normalize_path(action.path)
     parent, _, name = action.key.rpartition("/")
     check_prefix(parent)

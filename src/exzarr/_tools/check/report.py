@@ -1,4 +1,4 @@
-"""What a check gives: findings, to print, to hand on, or to plan a repair from."""
+"""The result of a check: findings to print, export as JSON, or plan a repair from."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ __all__ = ["CheckReport"]
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was found. Printing it shows it.
+    """The result of `exzarr.check`. Print it to see all findings.
 
     Attributes
     ----------
     place, path
-        What was checked, and its path in the store.
+        The checked node: its location, and its path in the store.
     deep
-        Whether chunks were decoded.
+        True if chunks were decoded.
     findings
-        What is wrong: errors first, then warnings, then notes.
+        The problems found: errors first, then warnings, then notes.
     unsettled
-        What looked wrong and may be somebody's work in progress: check again later.
+        Possible problems that may be another process's work in progress. Check again later.
     more
-        ``(code, path of the node, number)`` of findings that were too many to be kept.
+        ``(code, path of the node, number)`` of findings over the limit, which were counted but not kept.
     arrays, groups
-        How many there are.
+        Number of arrays and groups.
     chunks
-        Stored chunks (shards, where there are shards).
+        Number of stored chunks (shards, if the array has shards).
     quarantines
-        Prefixes under which damaged chunks are kept since a repair.
+        Prefixes to which repairs have moved damaged chunks.
     seconds
-        How long it took.
+        Duration of the check.
     """
 
     place: str
@@ -55,30 +55,38 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether there are no errors; there may be warnings and notes."""
+        """True if there are no errors. There may be warnings and notes."""
         return not any(finding.is_error for finding in self.findings)
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of all findings, each once."""
+        """Codes of all findings, each once, sorted."""
         return tuple(sorted({finding.code for finding in self.findings}))
 
     def plan(self, *, quarantine: bool = False) -> RepairPlan:
-        """What `exzarr.repair` would do about it: printing it shows it, nothing is done.
+        """Plan a repair of the findings. Nothing is changed: print the plan, then pass it to `exzarr.repair`.
 
-        With `quarantine`, chunks that cannot be decoded are moved out of sight, too, so that they
-        read as missing; what can be rescued of their shards is.
+        Parameters
+        ----------
+        quarantine
+            Also move chunks that cannot be decoded into quarantine. They then read as missing. The inner chunks of
+            damaged shards are rescued if they can be decoded.
+
+        Returns
+        -------
+        RepairPlan
+            The actions, and the findings that are not repaired.
         """
         from exzarr._tools.check.plan import make_plan
 
         return make_plan(self, quarantine=quarantine)
 
     def to_json(self) -> str:
-        """The report as JSON."""
+        """Return the report as JSON."""
         return json.dumps(self.asdict(), indent=2)
 
     def asdict(self) -> dict[str, Any]:
-        """The report as a plain dict."""
+        """Return the report as a plain dict."""
         return {
             "place": self.place,
             "ok": self.ok,
@@ -94,7 +102,7 @@ class CheckReport:
         }
 
     def counts(self) -> dict[str, int]:
-        """How many findings there are of each severity, those that were not kept among them."""
+        """Count the findings of each severity, including those over the limit."""
         counts = Counter({"error": 0, "warning": 0, "note": 0})
         counts.update(finding.severity for finding in self.findings)
         for code, _, n in self.more:
@@ -102,22 +110,22 @@ class CheckReport:
         return dict(counts)
 
     def summary(self) -> str:
-        """One line about what was checked and found."""
+        """Return one line about what was checked and found."""
         nodes = f"{_count(self.arrays, 'array')}, {_count(self.groups, 'group')}"
         how = "decoded" if self.deep else "not decoded"
         checked = f"{nodes}, {_count(self.chunks, 'stored chunk')} ({how}) in {self.seconds:.3g} s"
         found = [_count(n, severity) for severity, n in self.counts().items() if n]
-        return f"{checked}: {', '.join(found) or 'nothing is wrong'}"
+        return f"{checked}: {', '.join(found) or 'no problems found'}"
 
     def by_code(self) -> dict[str, list[Finding]]:
-        """The findings, sorted by their code."""
+        """Group the findings by their code."""
         found: dict[str, list[Finding]] = {}
         for finding in self.findings:
             found.setdefault(finding.code, []).append(finding)
         return found
 
     def lines(self, code: str) -> list[str]:
-        """What there is to say about the findings of one code."""
+        """Return the lines that describe the findings of one code."""
         kind = KINDS[code]
         return [
             *[f"  {f.key or '/'}: {f.detail}" for f in self.findings if f.code == code],
@@ -127,13 +135,13 @@ class CheckReport:
         ]
 
     def tail(self) -> list[str]:
-        """What there is to say beside the findings."""
+        """Return the lines that follow the findings: unsettled ones, and quarantines."""
         lines = []
         if self.unsettled:
-            lines += ["", "not settled, as somebody may be at work there; check again later:"]
+            lines += ["", "unsettled, because another process may be writing; check again later:"]
             lines += [f"  {f.key or '/'}: {f.kind.title} ({f.detail})" for f in self.unsettled]
         if self.quarantines:
-            lines += ["", *[f"in quarantine since a repair: {key}" for key in self.quarantines]]
+            lines += ["", *[f"quarantine of an earlier repair: {key}" for key in self.quarantines]]
         return lines
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""One check while it runs: what was asked for, what was found, and how far it is."""
+"""State that the parts of one check share: options, findings and progress."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from exzarr.stores.base import Store
 __all__ = ["FULL", "Counter", "Options", "Run"]
 
 FULL = "exzarr_full"
-"""The attribute by which an array says that every chunk of it is stored, if it is true."""
+"""Attribute of arrays. If it is true, every chunk of the array must be stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for; see `exzarr.check`."""
+    """Options of a check; see `exzarr.check`."""
 
     deep: bool
     full: bool | Sequence[str]
@@ -33,7 +33,7 @@ class Options:
     grace: float
 
     def is_full(self, path: str, meta: ArrayMetadata) -> bool:
-        """Whether the array at `path` is said to be full: by the caller, or by its own attribute."""
+        """Return True if the caller or the array's attribute declares that the array is full."""
         if meta.attributes.get(FULL) is True or self.full is True:
             return True
         patterns = [] if self.full is False else self.full
@@ -41,7 +41,7 @@ class Options:
 
 
 class Counter:
-    """How far a check is, in chunks of all arrays; those that are not stored count as well."""
+    """Progress of a check, in chunks of all arrays. Chunks that are not stored count as well."""
 
     def __init__(self, meter: Meter | None) -> None:
         self._meter = meter
@@ -49,11 +49,11 @@ class Counter:
         self._left = 0
 
     def start(self, chunks: int) -> None:
-        """Now comes an array of so many chunks."""
+        """Start an array with this number of chunks."""
         self._left = chunks
 
     def advance(self, chunks: int, nbytes: int) -> None:
-        """Some chunks are done, of so many bytes of elements."""
+        """Count finished chunks, and the bytes of their elements."""
         if self._meter is not None:
             with self._lock:
                 chunks = min(chunks, self._left)
@@ -61,12 +61,12 @@ class Counter:
                 self._meter.add(chunks, nbytes)
 
     def finish(self) -> None:
-        """The array is done; what is not stored as well."""
+        """Finish the array. Chunks that are not stored count as done."""
         self.advance(self._left, 0)
 
 
 class Run:
-    """What the parts of a check share."""
+    """State that the parts of a check share."""
 
     def __init__(self, store: Store, options: Options, limit: int) -> None:
         self.store = store
@@ -77,39 +77,39 @@ class Run:
         self.unlisted = False
 
     def cannot_list(self, path: str, error: ListingUnsupportedError) -> None:
-        """Note, once, that the store does not list: what lies at and below `path` is looked at without that."""
+        """Report once that the store cannot list its keys."""
         if not self.unlisted:
             self.unlisted = True
             finding = Finding("EXZ405", path, path, str(error))
             self.findings.suspect([finding], lambda: (finding,))
 
     def is_young(self, *keys: str) -> bool:
-        """Whether one of the values was written so lately that somebody may still be at work there."""
+        """Return True if a value is younger than `grace`, so that another process may still be writing."""
         ages = [age(self.store, key) for key in keys]
         return any(old is not None and old < self.options.grace for old in ages)
 
     def odd_entry(self, path: str, entry: Entry) -> None:
-        """Deal with what lies below the node at `path` and is no value."""
+        """Handle an entry below the node at `path` that is not a value."""
         if entry.kind == "own":
-            self.left_over(path, entry.key)
+            self.leftover(path, entry.key)
         elif entry.kind == "prefix" and entry.key.endswith(QUARANTINE):
             self.quarantines.append(entry.key)
         elif entry.kind == "link":
-            finding = Finding("EXZ404", path, entry.key, "it is a symbolic link")
+            finding = Finding("EXZ404", path, entry.key, "the entry is a symbolic link")
             self.findings.suspect([finding], lambda: (finding,))
         elif entry.kind == "hidden":
             finding = Finding("EXZ406", path, _printable(entry.key), entry.why)
             self.findings.suspect([finding], lambda: (finding,))
         elif entry.kind == "unreadable":
-            finding = Finding("EXZ205", path, entry.key, "what lies below it cannot be listed")
+            finding = Finding("EXZ205", path, entry.key, "the entries below this path cannot be listed")
             self.findings.suspect([finding], partial(self._still_unreadable, finding))
 
     def _still_unreadable(self, finding: Finding) -> tuple[Finding, ...]:
         unreadable = any(entry.kind == "unreadable" for entry, _ in directly(self.store, finding.key))
         return (finding,) if unreadable else ()
 
-    def left_over(self, path: str, key: str) -> None:
-        """Deal with a temporary file below the node at `path`."""
+    def leftover(self, path: str, key: str) -> None:
+        """Handle a temporary file below the node at `path`."""
         grace = self.options.grace
 
         def again() -> tuple[Finding, ...]:
@@ -126,5 +126,5 @@ class Run:
 
 
 def _printable(key: str) -> str:
-    """A name that is no UTF-8, as it can be printed."""
+    """Return `key` with characters that are not valid UTF-8 escaped."""
     return key.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What can be rescued of a damaged shard: the inner chunks of which it is certain that they are what they were."""
+"""Rescue the inner chunks of a damaged shard that are certain to be intact."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["Rescued", "rescue"]
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """The encoded inner chunks by number, and numbers of those that are lost, as far as they are known."""
+    """Encoded inner chunks by number, and the known numbers of lost inner chunks."""
 
     chunks: dict[int, bytes]
     lost: tuple[int, ...]
 
     def parts(self, layout: ShardLayout) -> list[Buffer]:
-        """A new shard of what was rescued, in pieces."""
+        """Return the parts of a new shard with the rescued inner chunks."""
         return layout.shards.parts([self.chunks.get(number) for number in range(layout.shards.count)])
 
 
 def rescue(layout: ShardLayout, value: ValueReader) -> Rescued:
-    """The inner chunks of the shard `value` that still decode.
+    """Return the inner chunks of the shard `value` that can be decoded.
 
-    Where the index can be trusted, that is all it takes. Where it cannot (its checksum is wrong, or it points
-    outside), an inner chunk counts only if a checksum of its own says that it is one, and no other entry of the
-    index lays claim to the same bytes. An index at the end may moreover stand a few entries from where it
-    is looked for, as the end was cut off; so its first entry has to be right, or none of it counts.
+    If the index is sound, this is sufficient. If it is not (its checksum is wrong, or it points outside the shard), an
+    inner chunk also needs a correct checksum of its own, and no other index entry may point to the same bytes. An index
+    at the end may also be shifted by a few entries, because the end is missing. Its first entry must therefore be
+    correct, or nothing is rescued.
     """
     index = read_index(layout.shards, value)
     if not index.sound and not layout.inner.checks:
@@ -43,7 +43,7 @@ def rescue(layout: ShardLayout, value: ValueReader) -> Rescued:
     for i, (number, data) in enumerate(pieces(value, index)):
         wrong = judge(layout, data)
         if wrong is not None and wrong[0] == "EXZ206":
-            raise StoreError(f"inner chunk {number} cannot be decoded here: {wrong[1]}")
+            raise StoreError(f"inner chunk {number} cannot be decoded on this machine: {wrong[1]}")
         contested = not index.sound and claims[int(index.starts[i]), int(index.lengths[i])] > 1
         if wrong is not None or contested:
             lost.append(number)

@@ -1,4 +1,4 @@
-"""One stored shard, looked at: its index, and with `deep` every inner chunk."""
+"""Inspect one stored shard: its index, and with `deep` every inner chunk."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from exzarr.stores.base import ValueReader
 __all__ = ["ShardIndex", "judge", "inspect_shard", "pieces", "read_index"]
 
 READ = 4 * 1024 * 1024
-"""Bytes of a shard that are read at once (or one inner chunk, where that is larger)."""
+"""Maximum bytes of one read from a shard. A larger inner chunk is read with one read."""
 
 GAP = 4096
-"""Inner chunks that lie no further apart are read together."""
+"""Maximum bytes between two inner chunks that are read together."""
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardIndex:
-    """The index of a shard, as far as it can be made out.
+    """The readable part of the index of a shard.
 
     Attributes
     ----------
     numbers, starts, lengths
-        The inner chunks that are stored and lie inside the shard, in the order in which they lie there.
+        The stored inner chunks that are inside the shard, in the order of their bytes.
     code, reason
-        What is wrong with the index; ``""`` where nothing is.
+        The problem with the index; ``""`` if there is none.
     sound
-        Whether what the index says is what was once written: a checksum says so, or nothing is wrong with it.
+        True if the index entries are trusted: their checksum is correct, or they have no problem.
     """
 
     numbers: Integers
@@ -51,11 +51,11 @@ class ShardIndex:
 
 
 def read_index(shards: BoundShards, value: ValueReader) -> ShardIndex:
-    """The index of the shard that `value` is. Nothing else of it is read."""
+    """Read and check the index of a shard. Nothing else is read."""
     size, own = value.size, shards.index_size
     none = np.empty(0, np.int64)
     if size < own:
-        reason = f"the shard has {size} bytes, and its index alone takes {own}"
+        reason = f"the shard has {size} bytes, but its index alone needs {own}"
         return ShardIndex(none, none, none, "EXZ301", reason)
     data = bytearray(own)
     at_end = shards.index_location == "end"
@@ -65,13 +65,15 @@ def read_index(shards: BoundShards, value: ValueReader) -> ShardIndex:
         table = shards.decode_table(data)
     except CodecError as error:
         code, reason = "EXZ301", str(error)
-        if own != 16 * shards.count + 4:  # not the usual form: what the entries are, only the codecs know
+        if (
+            own != 16 * shards.count + 4
+        ):  # only the usual index codecs (bytes, crc32c) keep the entries readable
             return ShardIndex(none, none, none, code, reason)
         table = np.frombuffer(data, "<u8", 2 * shards.count).reshape(-1, 2)
     begin, end = (0, size - own) if at_end else (own, size)
     stored = np.flatnonzero((table != MISSING).any(axis=1))
     starts, lengths = table[stored, 0], table[stored, 1]
-    # Each compared by itself first: the sum may be too large for 64 bits.
+    # Compare start and length first: their sum may exceed 64 bits.
     inside = (starts >= begin) & (starts <= end) & (lengths <= end)
     inside &= np.where(inside, starts + lengths, MISSING) <= end
     if not inside.all() and not code:
@@ -79,8 +81,8 @@ def read_index(shards: BoundShards, value: ValueReader) -> ShardIndex:
         code, reason = (
             "EXZ302",
             (
-                f"inner chunk {stored[at]} is said to lie at byte {starts[at]} and to have {lengths[at]}; "
-                f"in this shard of {size} bytes inner chunks lie at bytes {begin} to {end}"
+                f"the index puts inner chunk {stored[at]} at byte {starts[at]} with {lengths[at]} bytes, "
+                f"but inner chunks of this shard of {size} bytes are at bytes {begin} to {end}"
             ),
         )
     numbers = stored[inside].astype(np.int64)
@@ -90,7 +92,7 @@ def read_index(shards: BoundShards, value: ValueReader) -> ShardIndex:
     overlap = _first_overlap(where, long)
     if overlap is not None and not code:
         code, reason = "EXZ302", f"inner chunks {numbers[overlap[0]]} and {numbers[overlap[1]]} overlap"
-    # Where the index stands at the end, and points outside, it is the beginning that is lost, and bytes have moved.
+    # If an index at the end points outside the shard, the beginning of the shard is missing and all bytes are shifted.
     sound = not code or (code == "EXZ302" and not at_end and overlap is None and shards.index_checks)
     return ShardIndex(numbers, where, long, code, reason, sound)
 
@@ -98,7 +100,7 @@ def read_index(shards: BoundShards, value: ValueReader) -> ShardIndex:
 def inspect_shard(
     source: ChunkSource, key: str, index: tuple[int, ...], *, deep: bool, full: bool
 ) -> tuple[Finding, ...]:
-    """What is wrong with the shard at `key`; nothing, where it is not stored."""
+    """Return the findings for the shard at `key`; none if it is not stored."""
     value = source.store.open_value(key)
     if value is None:
         return ()
@@ -131,10 +133,10 @@ def inspect_shard(
 
 
 def judge(layout: ShardLayout, data: memoryview) -> tuple[str, str] | None:
-    """Code and reason for an inner chunk that does not decode."""
+    """Return code and reason if an inner chunk cannot be decoded, else None."""
     wanted = layout.inner.encoded_size
     if wanted is not None and len(data) != wanted:
-        return "EXZ312", f"it has {len(data)} bytes, and should have {wanted}"
+        return "EXZ312", f"it has {len(data)} bytes instead of {wanted}"
     try:
         layout.inner.decode(data)
     except ChecksumError as error:
@@ -142,14 +144,14 @@ def judge(layout: ShardLayout, data: memoryview) -> tuple[str, str] | None:
     except CodecError as error:
         return "EXZ311", str(error)
     except MemoryError:
-        return "EXZ206", f"its {len(data)} bytes decode to more than there is memory for"
+        return "EXZ206", f"its {len(data)} bytes decode to more than the available memory"
     return None
 
 
 def pieces(value: ValueReader, index: ShardIndex) -> Iterator[tuple[int, memoryview]]:
-    """Number and bytes of every inner chunk, read together where they lie together.
+    """Yield number and bytes of every inner chunk. Neighbors are read together.
 
-    The bytes are valid until the next is asked for.
+    The bytes are valid until the next iteration.
     """
     buffer = bytearray()
     first, total = 0, len(index.numbers)
@@ -172,9 +174,9 @@ def pieces(value: ValueReader, index: ShardIndex) -> Iterator[tuple[int, memoryv
 
 
 def _first_overlap(starts: Integers, lengths: Integers) -> tuple[int, int] | None:
-    """Positions of two ranges, which are sorted, that share bytes without being the same; None if there are none.
+    """Return the positions of two overlapping ranges in sorted ranges; None if there are none.
 
-    Two inner chunks may be the same bytes: the specification does not forbid it.
+    Equal ranges do not count: the specification does not forbid inner chunks that share all their bytes.
     """
     ends = starts + lengths
     furthest = np.maximum.accumulate(ends)
@@ -187,7 +189,7 @@ def _first_overlap(starts: Integers, lengths: Integers) -> tuple[int, int] | Non
 
 
 def _missing(source: ChunkSource, key: str, layout: ShardLayout, found: ShardIndex) -> tuple[Any, int]:
-    """Numbers of the inner chunks that the array has in this shard and that are not stored; how many it has."""
+    """Return the numbers of the array's inner chunks in this shard that are not stored, and the number of all."""
     stored = np.zeros(layout.shards.count, bool)
     stored[found.numbers] = True
     extents = source.extents_at(key, layout)

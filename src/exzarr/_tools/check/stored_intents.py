@@ -1,10 +1,10 @@
-"""What writers have said they are doing: their temporary files, read as what they are (`format.intents`).
+"""Read the write intents that writers have stored in temporary files (`_format.write_intents`).
 
-What a dead writer had not finished is told by its left-over file alone, and a repair of that deals with all of it.
-What a living one is at is nobody's business. Either way it is no finding of its own.
+The leftover file of a dead writer is the only finding about its unfinished write, and repairing it handles all of it. The
+unfinished write of a living writer is not a finding.
 
-Files are read before what they may explain is looked at once more: who was at it either still has its file, or is
-done, and then there is nothing to explain.
+Intents are read before the values that they may explain are inspected again. At that time the writer either still has
+its file, or has finished.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from exzarr.stores.base import Store
 __all__ = ["OURS", "folders_above", "intent_in", "intents_in", "is_unfinished", "unfinished_node"]
 
 OURS = re.compile(r"\.(\d+)-[0-9a-f]{8}-\d+\.exzarr-tmp")
-"""What exzarr's temporary files are called: the process first."""
+"""Names of exzarr's temporary files, which begin with the process id."""
 
 
 def intents_in(store: Store, paths: Iterable[str]) -> list[Intent]:
-    """What is said in the folders of the nodes at `paths`: by the living, and by the dead."""
+    """Return the write intents in the folders of the nodes at `paths`, of living and dead writers."""
     found = []
     for path in paths:
         texts = [*store.write_intents(path)]
@@ -38,26 +38,26 @@ def intents_in(store: Store, paths: Iterable[str]) -> list[Intent]:
 
 
 def intent_in(store: Store, key: str) -> Intent | None:
-    """What the temporary file `key` says; None where it says nothing."""
+    """Return the write intent in the temporary file `key`, or None."""
     path = store.local_path("")
     text = b"" if path is None else _read(f"{path.rstrip('/')}/{key}")
     return parse(key.rpartition("/")[0], text)
 
 
 def unfinished_node(store: Store, path: str) -> bool:
-    """Whether what lies at `path` belongs to a node that somebody was making, or removing, when it died (or still is)."""
+    """Return True if a write intent says that a node at or above `path` is being created or removed."""
     intents = intents_in(store, folders_above(path))
     return any(intent.meta is not None and is_unfinished(store, intent) for intent in intents)
 
 
 def is_unfinished(store: Store, intent: Intent) -> bool:
-    """Whether there is no node where its document lies under a temporary name."""
+    """Return True if the node of the intent has no document yet (or no longer)."""
     names = [f"{intent.path}/{name}".lstrip("/") for name in DOCUMENTS[:3]]
     return not any(map(store.exists, names))
 
 
 def folders_above(path: str) -> list[str]:
-    """The path and all above it, the root of the store last."""
+    """Return the path and all paths above it; the root of the store is last."""
     parts = path.split("/") if path else []
     return ["/".join(parts[:n]) for n in range(len(parts), -1, -1)]
 
@@ -72,7 +72,7 @@ def _temporaries(folder: str) -> list[bytes]:
 
 
 def _read(file: str) -> bytes:
-    """The content of a file that begins like JSON, else nothing."""
+    """Return the content of a file if it begins like JSON, else nothing."""
     try:
         with Path(file).open("rb") as opened:
             start = opened.read(1)

@@ -1,4 +1,4 @@
-"""One stored value: its bytes, and what tells it from another one at the same key."""
+"""The bytes and the fingerprint of one stored value."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from exzarr.stores.base import ValueReader
 __all__ = ["PLAUSIBLE", "fingerprint_of", "read_all"]
 
 PLAUSIBLE = 64 * 1024 * 1024
-"""Values up to this size are read whatever the metadata say; larger ones only where they may be so large."""
+"""Bytes up to which a value is read in any case. Larger values are read only if the metadata allow that size."""
 
 
 def read_all(value: ValueReader) -> bytearray:
-    """All bytes of a value."""
+    """Read all bytes of a value."""
     data = bytearray(value.size)
     value.read_into(memoryview(data), 0)
     return data
 
 
 def fingerprint_of(value: ValueReader) -> str:
-    """What tells the value from another one: its version; of stores that have none, size and checksum."""
+    """Return the fingerprint of a value: its version, or its size and checksum if the store has no versions."""
     version: Hashable = value.version
     if version is None:
         return f"{value.size}:{crc32(read_all(value))}" if value.size <= PLAUSIBLE else str(value.size)

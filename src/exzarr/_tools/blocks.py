@@ -1,8 +1,8 @@
-"""In which blocks an array is read and written when its chunks change.
+"""Choose the blocks in which an array is read and written when its chunks change.
 
-A block is a box of whole destination chunks (shards), so that nothing has to be read back or locked
-in the destination, and small enough for memory. A source chunk that lies in several blocks is
-decoded for each of them, so blocks grow first where that saves most.
+A block is a box of whole destination chunks (shards), so nothing is read back or locked in the destination. It is small
+enough for memory. A source chunk that overlaps several blocks is decoded once for each of them. Therefore blocks grow
+first along the dimension where this saves most.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class BlockPlan:
     Attributes
     ----------
     cuts
-        For each dimension where blocks begin, and the array's length behind the last.
+        The starts of blocks along each dimension, followed by the array's length.
     amplification
-        How often an element of the source is decoded on average; 1.0 is best.
+        Average number of times that an element of the source is decoded; 1.0 is best.
     """
 
     cuts: tuple[Sequence[int], ...]
@@ -36,7 +36,7 @@ class BlockPlan:
 
     @property
     def count(self) -> int:
-        """How many blocks there are."""
+        """Number of blocks."""
         return math.prod(len(cuts) - 1 for cuts in self.cuts)
 
     def __iter__(self) -> Iterator[Region]:
@@ -47,32 +47,32 @@ class BlockPlan:
 def plan_blocks(
     shape: Sequence[int], source: Sequence[int], destination: ChunkGrid, itemsize: int, memory: int
 ) -> BlockPlan:
-    """Blocks for an array of `shape`.
+    """Plan the blocks for an array of `shape`.
 
     Parameters
     ----------
     shape
         In elements.
     source
-        Shape of the chunks that are decoded on their own (inner chunks, where there are shards).
+        Shape of the source chunks (inner chunks, if there are shards).
     destination
-        The grid of what is written as a whole: chunks, or shards.
+        The grid of the stored destination chunks: chunks or shards.
     itemsize
         Bytes of an element in memory.
     memory
-        Most bytes a block may have. One destination chunk is always a block.
+        Maximum bytes of a block. A block has at least one destination chunk.
     """
     units = [min(size, max(1, n)) for size, n in zip(destination.max_chunk_shape, shape, strict=True)]
     source = [min(size, max(1, n)) for size, n in zip(source, shape, strict=True)]
     lengths = list(units)
-    room = max(1, memory // max(1, itemsize))
-    # First what saves decoding anything twice, then what keeps all threads busy.
-    while best := _best_growth(lengths, units, source, shape, room):
+    capacity = max(1, memory // max(1, itemsize))
+    # First avoid decoding chunks twice, then keep all threads busy.
+    while best := _best_growth(lengths, units, source, shape, capacity):
         axis, length = best
         lengths[axis] = length
-    room = min(room, max(1, _BUSY // max(1, itemsize)))
+    capacity = min(capacity, max(1, _BUSY // max(1, itemsize)))
     for axis in reversed(range(len(shape))):
-        times = room // max(1, math.prod(lengths))
+        times = capacity // max(1, math.prod(lengths))
         lengths[axis] = min(lengths[axis] * max(1, times), max(lengths[axis], shape[axis]))
     cuts = tuple(
         [_cuts(dim, n, length) for dim, n, length in zip(destination.dims, shape, lengths, strict=True)]
@@ -81,17 +81,17 @@ def plan_blocks(
 
 
 _BUSY = 64 * 2**20
-"""Bytes in a block from which on more would not be faster."""
+"""Bytes of a block above which a larger block is not faster."""
 
 
 def _best_growth(
-    lengths: Sequence[int], units: Sequence[int], source: Sequence[int], shape: Sequence[int], room: int
+    lengths: Sequence[int], units: Sequence[int], source: Sequence[int], shape: Sequence[int], capacity: int
 ) -> tuple[int, int] | None:
-    """The axis along which blocks should grow, and to which length; None where nothing is saved."""
+    """Return the axis along which blocks should grow, and the new length; None if growing saves nothing."""
     best: tuple[float, int, int] | None = None
     for axis, (length, unit, chunk, extent) in enumerate(zip(lengths, units, source, shape, strict=True)):
         now = _repeats(length, chunk, extent)
-        most = room // max(1, math.prod(lengths) // length)
+        most = capacity // max(1, math.prod(lengths) // length)
         for candidate in _candidates(length, unit, chunk, extent, most):
             saved = (_repeats(candidate, chunk, extent) / now, candidate, axis)
             if saved[0] < 1.0 and (best is None or saved < best):
@@ -100,19 +100,19 @@ def _best_growth(
 
 
 def _candidates(length: int, unit: int, chunk: int, extent: int, most: int) -> list[int]:
-    """Greater lengths worth trying: those at which source chunks end too, twice as much, all that fits."""
+    """Return larger lengths to try: multiples of source chunks, the double, and the largest that fits."""
     both = math.lcm(unit, chunk)
     tries = ((length // both + 1) * both, most // both * both, 2 * length, most // unit * unit, extent)
     return sorted({min(n, extent) for n in tries if length < n <= most and length < extent})
 
 
 def _repeats(length: int, source: int, extent: int) -> float:
-    """How often source chunks of size `source` are decoded along a dimension cut every `length` elements."""
+    """Return how often source chunks of size `source` are decoded if blocks have `length` elements."""
     if length >= extent or length % source == 0:
         return 1.0
     blocks = -(-extent // length)
     touched = 0
-    # The pattern repeats after lcm / length blocks; a few hundred are enough to know.
+    # The pattern repeats after lcm / length blocks; 256 blocks are a sufficient sample.
     sample = min(blocks, math.lcm(length, source) // length, 256)
     for i in range(sample):
         begin, end = i * length, min((i + 1) * length, extent)
@@ -121,7 +121,7 @@ def _repeats(length: int, source: int, extent: int) -> float:
 
 
 def _cuts(dim: DimensionGrid, extent: int, length: int) -> Sequence[int]:
-    """Where blocks of about `length` elements begin: always where a destination chunk does."""
+    """Return the starts of blocks of about `length` elements. Each is the start of a destination chunk."""
     if extent == 0:
         return (0,)
     unit = dim.uniform

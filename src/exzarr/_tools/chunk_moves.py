@@ -1,4 +1,4 @@
-"""Stored chunks, moved from one array to another as they are."""
+"""Move stored chunks unchanged from one array to another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["move_chunks"]
 
 
 def move_chunks(node: NodePlan, tally: Tally) -> None:
-    """Put every stored chunk of the source array where the target keeps it. Memory: a chunk per worker."""
+    """Copy every stored chunk of the source array to its key in the target. Uses memory for one chunk per worker."""
     meta, target = node.array_meta, node.target
     get, put = instrument(node.source.store).get, instrument(target.store).put
     encode, prefix = node.target_array_meta.chunk_key_encoding.encode, target.key("")
@@ -29,7 +29,7 @@ def move_chunks(node: NodePlan, tally: Tally) -> None:
         while batch := feed.take():
             for key, index in batch:
                 value = get(key)
-                if value is not None:  # else it was deleted since it was listed, or is not stored
+                if value is not None:  # None: it was deleted since it was listed, or is not stored
                     put(prefix + encode(index), value)
                     tally.written(1, len(value))
                 tally.advance(nbytes)

@@ -1,8 +1,8 @@
-"""From Zarr v2 to v3 and back.
+"""Convert hierarchies from Zarr v2 to v3 and from v3 to v2.
 
-Where no chunk's bytes change, which is nearly always, converting in place writes metadata documents
-and nothing else (v3 can keep v2's chunk keys; the other way round chunks may need new keys).
-Otherwise a converted copy is made beside the folder and takes its place when it is complete.
+In nearly all cases the bytes of the chunks do not change. Converting in place then only writes metadata documents. (v3
+can keep v2's chunk keys; from v3 to v2, chunks may need new keys.) Otherwise a converted copy is staged next to the
+folder, and replaces it when the copy is complete.
 """
 
 from __future__ import annotations
@@ -56,35 +56,39 @@ def convert(
     storage_options: StorageOptions | None = None,
     destination_options: StorageOptions | None = None,
 ) -> CopyReport:
-    """Turn an array, or a group with everything below it, into the other version of the format.
+    """Convert an array, or a group with everything below it, to the other version of the format.
 
-    The values, attributes and dimension names stay; consolidated metadata is consolidated anew. Shards
-    become chunks on the way to v2, which has none.
+    Values, attributes and dimension names stay the same. Consolidated metadata is consolidated again. For v2, inner
+    chunks of shards become chunks, because v2 has no shards.
 
     Parameters
     ----------
     source, path
         An array, a group, or a store (or a path, or URL) and a path in it.
     zarr_format
-        The version to convert to.
+        The version to convert to, 2 or 3.
     destination
-        Where a converted copy goes; None converts in place. In place nobody else may write meanwhile.
+        The place for a converted copy. None converts in place; no other process may write during this time.
     overwrite
-        Replace what is at the destination.
+        Replace an existing node at the destination.
     remove_v2
-        In place, to v3: remove the v2 documents when the v3 ones are written. By default they
-        stay beside them (in v3 software, v3 counts), and v2 readers go on reading what
-        is there now; what is written through v3 later, they may not see.
+        For a conversion in place to v3: remove the v2 documents after the v3 documents are written. By default both
+        exist. v3 software then uses the v3 documents, and v2 readers can still read the current data, but may not
+        see later changes through v3.
     on_error
-        As for `exzarr.copy`. In place, what is skipped stays as it is.
+        As for `exzarr.copy`. In place, skipped nodes are not converted.
     progress, storage_options, destination_options
         As for `exzarr.copy`.
+
+    Returns
+    -------
+    CopyReport
+        What was converted, with the nodes that were skipped. Print it to see a summary.
 
     Raises
     ------
     ArgumentError
-        The other version cannot say it. The message names the array and what it is; nothing
-        was changed.
+        The other version cannot represent an array. The message names the array and the reason. Nothing was changed.
     """
     if destination is not None:
         return copy(
@@ -98,7 +102,7 @@ def convert(
             storage_options=storage_options,
             destination_options=destination_options,
         )
-    refuse_options(destination_options, "without a destination there is one place (storage_options)")
+    refuse_options(destination_options, "without a destination, only storage_options apply")
     with ExitStack() as opened:
         location = locate(source, path, "r+", opened, storage_options)
         plan = plan_copy(
@@ -109,8 +113,8 @@ def convert(
         lost = (*plan[0].left_out, *plan[0].foreign)
         if lost:
             raise ArgumentError(
-                f"converting {location} in place re-encodes chunks, and puts a new folder in place of the old one, which "
-                f"would lose what is not converted: {'; '.join(lost[:MOST_NAMED])}. Give a destination, or move it away"
+                f"converting {location} in place re-encodes chunks and replaces the folder, which would lose what is not "
+                f"converted: {'; '.join(lost[:MOST_NAMED])}. Pass a destination, or move these away first"
             )
         return _swap(location, zarr_format, progress)
 
@@ -122,7 +126,7 @@ def _in_place(
     remove_v2: bool,
     progress: Callable[[CopyProgress], object] | None,
 ) -> CopyReport:
-    """New metadata documents beside the old, from the leaves up; then the old ones go, from the root down."""
+    """Write the new metadata documents, leaves first, then remove the old ones, root first."""
     started = time.perf_counter()
     todo = [node for node in plan if node.meta.zarr_format != zarr_format]
     tally = Tally(sum(node.nbytes for node in todo), progress)
@@ -141,7 +145,7 @@ def _in_place(
             write(node.target.store, node.target.path, node.consolidated_v2)
     for node in todo:
         if zarr_format == 2:
-            # Where both versions lie side by side v3 counts, so its documents have to go.
+            # If both versions exist, readers use v3, so the v3 documents must be removed.
             _delete(node.source, (v3.DOCUMENT,))
             if node.is_array and _other_keys(node):
                 for key, _ in [*stored_indices(node.source, node.array_meta)]:
@@ -176,15 +180,15 @@ def _delete(location: Location, names: tuple[str, ...]) -> None:
 def _swap(
     location: Location, zarr_format: Literal[2, 3], progress: Callable[[CopyProgress], object] | None
 ) -> CopyReport:
-    """A converted copy beside the node's folder, which then takes the folder's place."""
+    """Stage a converted copy next to the node's folder, then replace the folder."""
     local = location.store.local_path(location.path)
     if local is None:
         raise ArgumentError(
-            f"the chunks of {location} must be re-encoded, and {location.store} has no folders that could "
-            "be exchanged: give a destination"
+            f"cannot convert {location} in place: its chunks must be re-encoded, and {location.store} has no folder "
+            "that can be replaced. Pass a destination"
         )
     folder = Path(local.rstrip("/"))
-    # Names that exzarr itself takes for no node, should anybody list the folder meanwhile
+    # Names that exzarr does not list as nodes
     new, old = [
         folder.with_name(f".{folder.name}.exzarr-convert-{os.getpid()}-{what}") for what in ("new", "old")
     ]

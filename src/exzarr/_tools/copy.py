@@ -1,8 +1,8 @@
-"""Copying arrays, groups and hierarchies from any store to any store.
+"""Copy arrays, groups and hierarchies between stores.
 
-Everything is planned before anything is written: whatever cannot be copied is an error that leaves
-the destination untouched. Where nothing about an array's encoding changes, its stored chunks are
-moved as they are; otherwise it is read and written block by block. Metadata documents come last.
+The whole copy is planned before anything is written, so a node that cannot be copied is an error that leaves the
+destination unchanged. If the encoding of an array does not change, its stored chunks are moved unchanged. Otherwise the
+array is read and written block by block. Metadata documents are written last.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["CopyProgress", "CopyReport", "copy"]
 
 MEMORY = 256 * 2**20
-"""Bytes of the array that are in memory at once where chunks are re-encoded."""
+"""Default bytes of array elements in memory while chunks are re-encoded."""
 
 
 @known_arguments
@@ -67,53 +67,57 @@ def copy(
 ) -> CopyReport:
     """Copy an array, or a group with everything below it.
 
-    What is not named stays as it is. Where an array's encoding stays, its stored chunks are moved byte
-    for byte; chunks that are not stored are not stored in the copy either. Attributes and dimension
-    names come along; where the source's metadata is consolidated, the copy's is.
+    Properties that you do not set stay the same. If the encoding of an array does not change, its stored chunks are
+    moved byte for byte. Chunks that are not stored in the source are not stored in the copy. Attributes and dimension
+    names are copied. If the metadata of the source is consolidated, so is the metadata of the copy.
 
     Parameters
     ----------
     source, source_path
-        What to copy: an array or a group; or a store (or a path, or URL) and a path in it.
+        The node to copy: an array or a group; or a store (or a path, or URL) and a path in it.
     destination, path
-        Where to: a store (or a path, or URL) and the path in it that the copy will have; or a group, and
-        the copy's path below it (by default the source's own name).
+        The place for the copy: a store (or a path, or URL) and a path in it; or a group and a path below it. Below a
+        group, the default is the name of the source.
     chunks, shards
-        One length for all dimensions, one for each, or a dict of lengths by dimension name; -1 is the
-        whole dimension. ``shards=None`` is for no shards.
+        One length for all dimensions, one for each dimension, or a dict of lengths by dimension name. -1 means the
+        whole dimension. ``shards=None`` creates no shards.
     filters, serializer, compressors, checksum
         As for `exzarr.create_array`. ``checksum=True`` adds a checksum to codecs that have none, ``checksum=False``
         removes it.
     dtype
-        Convert the elements.
+        Data type of the copy. Elements are converted.
     casting
-        Which conversions to `dtype` are allowed, as for `Array.set`.
+        Allowed conversions to `dtype`, as for `Array.set`.
     zarr_format
-        2 or 3.
+        Version of the Zarr format of the copy, 2 or 3.
     overwrite
-        Replace what is at the destination.
+        Replace an existing node at the destination.
     on_error
-        What to do about a node that can't be copied, and about links that are not followed: ``"raise"`` an error before
-        anything is written, or ``"skip"`` it and name it in the report.
+        Action for nodes that cannot be copied and for links that are not followed: ``"raise"`` an error before anything
+        is written, or ``"skip"`` them and name them in the report.
     memory
-        Most bytes of an array's elements that are in memory at once (one destination chunk, or shard, at
-        least), where chunks have to be re-encoded.
+        Maximum bytes of array elements in memory while chunks are re-encoded. At least one destination chunk (shard) is
+        always in memory.
     progress
-        Called with a `CopyProgress` after every few chunks.
+        Function that is called with a `CopyProgress` after every few chunks.
     storage_options
-        Options of stores that are given by URL, see `exzarr.open`: of `source`, of `destination`, or of both where
-        both are URLs.
+        Options for URLs, see `exzarr.open`. They apply to `source` and `destination`.
     destination_options
-        Options of `destination` alone; `storage_options` are then those of `source`.
+        Options for `destination` only. `storage_options` then apply to `source` only.
+
+    Returns
+    -------
+    CopyReport
+        What was copied, with the nodes that were skipped. Print it to see a summary.
 
     Raises
     ------
     NodeNotFoundError
-        There is nothing at the source.
+        There is no node at the source.
     NodeExistsError
-        There is something at the destination.
+        There is already a node at the destination.
     ArgumentError
-        What is asked for makes no sense, or cannot be said in `zarr_format`.
+        The arguments contradict each other, or `zarr_format` cannot represent the array.
     """
     recipe = Recipe(
         chunks,
@@ -145,12 +149,12 @@ def execute(
     progress: Callable[[CopyProgress], object] | None = None,
     casting: Casting = "same_kind",
 ) -> CopyReport:
-    """Carry out what `plan_copy` planned. Its first node is the root of what is copied."""
+    """Carry out a plan of `plan_copy`. The first node of the plan is the root of the copy."""
     started = time.perf_counter()
     root = plan[0]
     tally = Tally(sum(node.nbytes for node in plan), progress)
     with node_creation.built(root.target, root.target_meta, overwrite=overwrite) as place:
-        # From the leaves up: a group is there only when all of it is.
+        # From the leaves up: a group exists only when everything below it exists.
         for node in reversed(plan):
             below = node.target.path[len(root.target.path) :].lstrip("/")
             _copy_node(replace(node, target=place.child(below)), node.target.path, tally, memory, casting)
@@ -170,13 +174,13 @@ def execute(
 
 
 def notes_of(plan: list[NodePlan]) -> tuple[str, ...]:
-    """The notes of all nodes; foreign keys count as one."""
+    """Return the notes of all nodes, and one note about keys that belong to no node."""
     notes = [f"{node.target.path or '/'}: {note}" for node in plan for note in node.notes]
     return (*notes, *foreign_note(plan[0].foreign))
 
 
 def check_casts(plan: list[NodePlan], casting: Casting) -> None:
-    """ArgumentError, before anything is written, where an array's data type does not convert."""
+    """Raise ArgumentError, before anything is written, if an array cannot be converted to its data type."""
     check_casting(casting)
     for node in plan:
         if node.is_array:
@@ -208,13 +212,13 @@ def locate(
     opened: ExitStack,
     storage_options: StorageOptions | None = None,
 ) -> Location:
-    """Where `source` is. A store that is opened for it is put into `opened`.
+    """Return the location of `source`. If a store is opened for it, `opened` closes the store.
 
-    Tools look at what is stored, not at what consolidated metadata says of it. That which a group was opened with is
-    kept for stores that cannot list.
+    Tools read the stored documents, not consolidated metadata. The consolidated metadata of an open group is kept for
+    stores that cannot list.
     """
     if isinstance(source, Array | Group):
-        refuse_options(storage_options, f"{source.name!r} is open, and has its store already")
+        refuse_options(storage_options, f"{source.name!r} is already open, and has its store")
         return source._location.child(path)
     store, base_path = resolve_store(source, mode=mode, storage_options=storage_options)
     if not isinstance(source, Store):
@@ -232,24 +236,24 @@ def _target(
     overwrite: bool,
 ) -> Location:
     if isinstance(destination, Array):
-        raise ArgumentError("the destination is an array; give a group, a store or a path")
+        raise ArgumentError("the destination is an array; pass a group, a store or a path")
     if isinstance(destination, Group):
-        refuse_options(storage_options, f"{destination.name!r} is open, and has its store already")
+        refuse_options(storage_options, f"{destination.name!r} is already open, and has its store")
         name = path or source.path.rpartition("/")[2]
         if not name:
             raise ArgumentError(
-                "the source is the root of its store and has no name: say path=, the copy's name"
+                "the source is the root of its store and has no name: pass path=, the name of the copy"
             )
-        # The group's own location: consolidated metadata it was opened with is kept in step.
+        # The group's own location, so that the consolidated metadata it was opened with is updated.
         return destination._location.child(name)
     mode: Mode = "a"
     if isinstance(destination, str | os.PathLike) and os.fspath(destination).lower().endswith(".zip"):
         if not overwrite and Path(destination).is_file():
             raise NodeExistsError(
-                f"there is a zip file {os.fspath(destination)!r} already; overwrite=True replaces it"
+                f"the zip file {os.fspath(destination)!r} already exists; overwrite=True replaces it"
             )
         mode = "w"
     store, base_path = resolve_store(destination, mode=mode, storage_options=storage_options)
     if not isinstance(destination, Store):
-        opened.enter_context(store)  # a zip file is there when it is closed, and not where copying fails
+        opened.enter_context(store)  # a zip file appears when it is closed, and not if the copy fails
     return Location(store, base_path).child(path)

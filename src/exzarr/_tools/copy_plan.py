@@ -1,4 +1,4 @@
-"""Which nodes a copy comes to, and how each is done. Reads metadata, writes nothing."""
+"""Plan a copy: its nodes, and how each is copied. Planning reads metadata and writes nothing."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ class NodePlan:
     Attributes
     ----------
     source, target
-        Where it is and where it goes.
+        Its locations in the source and in the copy.
     meta, target_meta
-        Its metadata here and there.
+        Its metadata in the source and in the copy.
     same_bytes
-        Whether an array's chunks are moved as they are.
+        True if an array's chunks are moved unchanged.
     notes
-        What is different about the copy.
+        Differences between the source and the copy.
     consolidated_v2
-        The consolidated metadata that a v2 group will have beside its own documents.
+        The consolidated metadata of a v2 group, which is a separate document.
     left_out
-        Of the topmost node: what the copy leaves out, because ``on_error="skip"``.
+        For the root of the copy: the nodes that are skipped because of ``on_error="skip"``.
     foreign
-        Of the topmost node: keys that are no part of the hierarchy, and are not copied.
+        For the root of the copy: keys that belong to no node and are not copied.
     """
 
     source: Location
@@ -96,7 +96,7 @@ class NodePlan:
 
     @property
     def other_fill(self) -> bool:
-        """Whether what is not stored would read as something else in the copy, and so has to be stored."""
+        """True if the fill value changes, so that chunks that are not stored must be stored in the copy."""
         return self.is_array and not _same_fill(self.array_meta, self.target_array_meta)
 
     @property
@@ -112,7 +112,7 @@ def _same_fill(one: ArrayMetadata, other: ArrayMetadata) -> bool:
     if isinstance(b, np.generic):
         try:
             a = np.asarray(a).astype(b.dtype)[()]
-        except (TypeError, ValueError):  # strings that become numbers: "" is as good as 0
+        except (TypeError, ValueError):  # strings become numbers: "" is equivalent to 0
             return True
     return bool(a == b or (a != a and b != b))
 
@@ -125,10 +125,10 @@ def plan_copy(
     keep_keys: bool = False,
     on_error: OnError = "raise",
 ) -> list[NodePlan]:
-    """The nodes to copy, each group before what lies below it.
+    """Return the plan for each node, groups before the nodes below them.
 
-    With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys. Whatever can't be copied is an error, or is left
-    out, as `on_error` says: see `exzarr._nodes.survey`.
+    With `keep_keys`, v2 arrays that become v3 keep their v2 chunk keys. `on_error` decides whether a node that cannot be
+    copied raises an error or is skipped: see `exzarr._nodes.survey`.
     """
     check_on_error(on_error)
     walked = walk(source)
@@ -157,26 +157,26 @@ def plan_copy(
 
 
 def _name_notes(plan: NodePlan) -> tuple[str, ...]:
-    """What becomes of the name of a node that is converted. ArgumentError where the other format cannot have it."""
+    """Return notes on the name of a converted node. Raise ArgumentError if the other format cannot have the name."""
     name, zarr_format = plan.source.path.rpartition("/")[2], plan.target_meta.zarr_format
     if plan.meta.zarr_format == zarr_format:
         return ()
     if node_names.hides_document(name, zarr_format):
         raise ArgumentError(
-            f"node {plan.source.path!r}: in Zarr v{zarr_format} a group's own document is called {name!r}; "
-            "give the node another name first (Group.move)"
+            f"node {plan.source.path!r}: in Zarr v{zarr_format}, {name!r} is the name of a group's own document; "
+            "rename the node first (Group.move)"
         )
     why = node_names.reserved(name, zarr_format)
-    return () if why is None else (f"the name was kept, but other software may refuse it: {why}",)
+    return () if why is None else (f"the name was kept, but other software may reject it: {why}",)
 
 
 def _require_names(recipe: Recipe, arrays: list[ArrayMetadata]) -> None:
-    """ArgumentError where sizes are given for a dimension that no array has."""
+    """Raise ArgumentError if sizes are given for a dimension that no array has."""
     known = {name for meta in arrays for name in meta.dimension_names or () if name is not None}
     for what, sizes in (("chunks", recipe.chunks), ("shards", recipe.shards)):
         for name in sizes if isinstance(sizes, Mapping) else ():
             if name not in known:
-                there = ", ".join(map(repr, sorted(known))) or "none: dimensions have no names here"
+                there = ", ".join(map(repr, sorted(known))) or "none (the dimensions have no names)"
                 raise ArgumentError(
                     f"{what}: there is no dimension {name!r}"
                     + (did_you_mean(str(name), known) or f"; dimensions: {there}")
@@ -185,18 +185,18 @@ def _require_names(recipe: Recipe, arrays: list[ArrayMetadata]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """A node and all below it, each group before its members.
+    """A node and all nodes below it, each group before its members.
 
     Attributes
     ----------
     nodes
-        Their places and metadata.
+        Locations and metadata.
     notes
-        What restricts the walk: empty where the store has listed everything.
+        Restrictions of the walk; empty if the store has listed everything.
     obstacles
-        What could not be walked.
+        Nodes that cannot be read, and links that are not followed.
     foreign
-        Keys that are no part of the hierarchy.
+        Keys that belong to no node.
     """
 
     nodes: list[tuple[Location, Metadata]]
@@ -206,14 +206,14 @@ class Walked:
 
 
 def walk(location: Location) -> Walked:
-    """The node at `location` and all below it, as they are stored.
+    """Read the documents of the node at `location` and of all nodes below it.
 
-    Where the store cannot list, the names come from consolidated metadata, and the documents from the store.
+    If the store cannot list, the names come from consolidated metadata, and the documents from the store.
 
     Raises
     ------
     NodeNotFoundError
-        There is no node.
+        There is no node at `location`.
     ListingUnsupportedError
         The store cannot list, and the group has no consolidated metadata.
     """
@@ -229,7 +229,7 @@ def walk(location: Location) -> Walked:
 
 
 def _walk_consolidated(location: Location, group: GroupMetadata) -> Walked:
-    """What consolidated metadata names, with the documents that are stored."""
+    """Read the stored documents of the nodes that consolidated metadata names."""
     names = [path for path, _ in hierarchy.nodes_below(location)]
 
     def load(path: str) -> tuple[str, Metadata | Obstacle]:
@@ -241,8 +241,8 @@ def _walk_consolidated(location: Location, group: GroupMetadata) -> Walked:
         if meta is not None:
             return path, meta
         missing = NodeNotFoundError(
-            f"consolidated metadata of {location} names {path!r}, and there is no array or group at {node}: "
-            "consolidate it again where the store can be written, or give the nodes that there are one by one"
+            f"the consolidated metadata of {location} names {path!r}, but there is no array or group at {node}: "
+            "consolidate the metadata again, or pass the existing nodes one by one"
         )
         return path, Obstacle(node.path, missing)
 
@@ -275,7 +275,7 @@ def _plan_node(
         raise
     made = translation.metadata
     if made.zarr_format == 3 and meta.zarr_format == 2 and not keep_keys:
-        # New keys cost nothing here, and the default ones are what v3 software expects.
+        # The chunks are written anyway, and v3 software expects the default keys.
         from exzarr._format.chunk_keys import ChunkKeyEncoding
 
         made = made.with_(chunk_key_encoding=ChunkKeyEncoding())
@@ -283,7 +283,7 @@ def _plan_node(
 
 
 def _with_consolidated(plans: list[NodePlan]) -> list[NodePlan]:
-    """The plans, with new consolidated metadata for each group whose source has some."""
+    """Add new consolidated metadata to the plan of each group whose source has consolidated metadata."""
     made = []
     for plan in plans:
         if isinstance(plan.target_meta, GroupMetadata) and is_consolidated(plan.source, plan.meta):
@@ -312,22 +312,22 @@ def is_consolidated(location: Location, meta: Metadata) -> bool:
 
 
 def foreign_note(foreign: Sequence[str]) -> list[str]:
-    """A note on keys that are no part of the hierarchy; none where there are no such keys."""
+    """Return a note about keys that belong to no node, or no note if there are none."""
     if not foreign:
         return []
     named = ", ".join(repr(key) for key in foreign[:MOST_NAMED])
     more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
-    return [f"not copied, because no node has them: {named}{more}"]
+    return [f"not copied, because they belong to no node: {named}{more}"]
 
 
 def place_of(location: Location) -> str:
-    """Where a node is, for people: a plain path, where it is a folder."""
+    """Return the location of a node for display: the path of a folder, or a URL."""
     folder = location.store.local_path(location.path)
     return str(location) if folder is None else folder.rstrip("/") or "/"
 
 
 def refuse_overlap(source: Location, target: Location) -> None:
-    """ArgumentError where a copy would be written into its own source, or over what holds it."""
+    """Raise ArgumentError if the source and the target of a copy overlap."""
     here, there = _place(source), _place(target)
     if here is None or there is None:
         if source.store != target.store:
@@ -337,11 +337,11 @@ def refuse_overlap(source: Location, target: Location) -> None:
     shorter = min(len(here), len(there))
     if here[:shorter] == there[:shorter]:
         raise ArgumentError(
-            f"cannot copy {source} to {target}: one lies within the other; copy to another place"
+            f"cannot copy {source} to {target}: one is within the other; choose another destination"
         )
 
 
 def _place(location: Location) -> tuple[str, ...] | None:
-    """The parts of a local node's path, without links; None for other stores."""
+    """Return the parts of a local node's path with links resolved; None for other stores."""
     folder = location.store.local_path(location.path)
     return None if folder is None else Path(os.path.realpath(folder)).parts

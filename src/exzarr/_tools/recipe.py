@@ -1,4 +1,4 @@
-"""How a copy is to be stored: what the user asked to change, applied to what the source has."""
+"""The layout and codecs of a copy: the user's changes, applied to the metadata of the source."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = ["KEEP", "Keep", "Recipe", "apply"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a copy changes. Whatever is `KEEP` stays as it is in the source.
+    """The properties that a copy changes. Properties that are `KEEP` stay as in the source.
 
     Attributes
     ----------
     chunks
-        `Sizes` of the chunks (inner chunks, where there are shards). A dimension's entry may be a
-        list, the length of each of its chunks (v3, without shards).
+        `Sizes` of the chunks (inner chunks, if there are shards). The entry of a dimension may be a list with the length
+        of each chunk (v3, without shards).
     shards
         `Sizes` of the shards; None for no shards.
     filters, serializer, compressors, checksum
-        As for `exzarr.create_array`. ``checksum=False`` also removes checksums that the source's codecs have.
+        As for `exzarr.create_array`. ``checksum=False`` also removes the checksums of the source's codecs.
     dtype
         The new data type of the elements.
     zarr_format
@@ -56,18 +56,18 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.zarr_format not in (2, 3, KEEP):
-            raise ArgumentError(f"zarr_format is 2 or 3, not {self.zarr_format!r}")
+            raise ArgumentError(f"zarr_format must be 2 or 3, not {self.zarr_format!r}")
         if self.checksum is not KEEP:
             parse_checksum(self.checksum)
 
     @property
     def only_format(self) -> bool:
-        """Whether chunks, data type and codecs stay."""
+        """True if chunks, data type and codecs stay the same."""
         return all(getattr(self, field.name) is KEEP for field in fields(self) if field.name != "zarr_format")
 
 
 def apply(recipe: Recipe, meta: ArrayMetadata) -> Translation:
-    """The metadata of the copy; ArgumentError where it cannot be."""
+    """Return the metadata of the copy. Raise ArgumentError if the recipe cannot be applied to the array."""
     zarr_format = meta.zarr_format if recipe.zarr_format is KEEP else recipe.zarr_format
     if recipe.only_format:
         return translate(meta, zarr_format)
@@ -100,11 +100,11 @@ def apply(recipe: Recipe, meta: ArrayMetadata) -> Translation:
 
 
 _IMPLIED = ("bytes", "memory", "vlen-utf8", "vlen-bytes")
-"""array → bytes codecs that v2 arrays have without being told."""
+"""Array-to-bytes codecs that are implicit in v2 arrays."""
 
 
 class _Codecs:
-    """The source's codecs, with those replaced that the user names."""
+    """The codecs of the source, with the user's replacements."""
 
     def __init__(self, meta: ArrayMetadata, recipe: Recipe, zarr_format: int) -> None:
         chain = pipeline_for(_unsharded(meta) if meta.zarr_format == 3 else meta)
@@ -121,7 +121,7 @@ class _Codecs:
             rest = [registry.from_config(native_filter(config)) for config in configs]
         self.filters = rest if recipe.filters is KEEP else recipe.filters
         self.keeps_filters = recipe.filters is KEEP
-        # A new data type may need another serializer (strings), and has elements of another size.
+        # A new data type may need another serializer (strings), and changes the size of elements.
         kept: Any = (
             "auto" if recipe.dtype is not KEEP or chain.array_bytes.name == "memory" else chain.array_bytes
         )
@@ -147,7 +147,7 @@ class _Codecs:
     def v2(self) -> dict[str, Any]:
         filters = self.filters
         if self.keeps_filters and getattr(self.serializer, "name", "bytes") not in _IMPLIED:
-            filters = [*filters, self.serializer]  # in v2 a filter does its work
+            filters = [*filters, self.serializer]  # in v2, the serializer is a filter
         return {"filters": filters, "compressors": self.compressors, "checksum": self.checksum}
 
 
@@ -176,7 +176,7 @@ def _fill(meta: ArrayMetadata, data_type: DataType, zarr_format: int) -> Any:
 
 
 def _same_encoding(one: ArrayMetadata, other: ArrayMetadata) -> bool:
-    """Whether chunks of two arrays of one version are the same bytes."""
+    """Return True if two arrays of one version encode chunks to the same bytes."""
     if one.chunk_grid.to_v3() != other.chunk_grid.to_v3() or one.data_type != other.data_type:
         return False
     if one.zarr_format == 3:

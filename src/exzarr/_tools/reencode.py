@@ -1,4 +1,4 @@
-"""Arrays that are read and written anew, block by block, in bounded memory."""
+"""Re-encode arrays block by block, in bounded memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["reencode", "store_missing"]
 
 
 class _Counting(StoreWrapper):
-    """A store that reports every value put."""
+    """A store that counts every put in a tally."""
 
     def __init__(self, inner: Store, tally: Tally) -> None:
         super().__init__(inner)
@@ -42,7 +42,7 @@ class _Counting(StoreWrapper):
 
 
 def reencode(node: NodePlan, tally: Tally, memory: int, casting: Casting = "same_kind") -> None:
-    """Write the source array's elements in the target's chunks. Blocks of which nothing is stored are left out."""
+    """Write the elements of the source array into the target's chunks. Blocks without stored chunks are skipped."""
     meta, target_meta = node.array_meta, node.target_array_meta
     source = Array(node.source, meta, read_only=True)
     target = _target(node, tally)
@@ -59,7 +59,7 @@ def reencode(node: NodePlan, tally: Tally, memory: int, casting: Casting = "same
 
 
 def store_missing(node: NodePlan, tally: Tally) -> None:
-    """Store the chunks that the source array lacks, where they would read as another fill value in the copy."""
+    """Store the missing chunks of the source array, because the fill value of the copy is different."""
     grid = node.target_array_meta.chunk_grid
     stored = {index for _, index in stored_indices(node.source, node.array_meta)}
     target, fill = _target(node, tally), node.array_meta.fill_value
@@ -69,12 +69,12 @@ def store_missing(node: NodePlan, tally: Tally) -> None:
 
 
 def _target(node: NodePlan, tally: Tally) -> Array:
-    # No metadata document is there yet, and no other writer: nobody knows of the array.
+    # There is no metadata document yet, so no other process can find and write the array.
     return Array(Location(_Counting(node.target.store, tally), node.target.path), node.target_array_meta)
 
 
 def _touched(node: NodePlan, blocks: BlockPlan) -> set[int] | None:
-    """Numbers of the blocks in which some chunk of the source is stored; None where only reading them tells."""
+    """Return the numbers of blocks with a stored source chunk; None if the store cannot list its chunks."""
     stored = candidates(node.source, node.array_meta)
     if not stored.listed:
         return None

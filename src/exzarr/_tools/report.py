@@ -1,4 +1,4 @@
-"""What a copy tells while it runs, and when it is done."""
+"""Progress and report of a copy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["CopyProgress", "CopyReport", "Tally"]
 
 @dataclass(frozen=True, slots=True)
 class CopyProgress:
-    """How far a copy is.
+    """Progress of a copy.
 
     Attributes
     ----------
     path
         The array that is being copied.
     done, total
-        Bytes of array elements, of all arrays; chunks that are not stored count as well.
+        Bytes of elements of all arrays. Chunks that are not stored count as well.
     """
 
     path: str
@@ -31,29 +31,29 @@ class CopyProgress:
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What was copied. Printing it shows it.
+    """The result of `exzarr.copy` or `exzarr.convert`. Print it to see a summary.
 
     Attributes
     ----------
     source, destination
-        From where to where.
+        Locations of the source and of the copy.
     arrays, groups
-        How many of each.
+        Number of arrays and groups.
     arrays_moved
-        Arrays whose chunks were moved byte for byte; those of the others were decoded and encoded.
+        Number of arrays whose chunks were moved byte for byte. The chunks of the others were decoded and encoded.
     chunks
-        Stored chunks (shards, where there are shards) in the copy.
+        Number of stored chunks (shards, if the array has shards) in the copy.
     bytes_stored
-        Their bytes.
+        Bytes of these chunks.
     bytes_data
         Bytes of all elements in memory.
     seconds
-        How long it took.
+        Duration of the copy.
     notes
-        What of the source could not be said in the copy, and is of no consequence for the values; and keys beside the
-        nodes that were not copied.
+        Properties of the source that the copy cannot represent and that do not affect values, and keys that belong to
+        no node and were not copied.
     left_out
-        What was not copied, because ``on_error="skip"``: path and reason of each.
+        Nodes that were skipped because of ``on_error="skip"``: path and reason of each.
     """
 
     source: str
@@ -69,7 +69,7 @@ class CopyReport:
     left_out: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
-        """The figures as a plain dict."""
+        """Return the report as a plain dict."""
         return {
             **asdict(self),
             "seconds": round(self.seconds, 6),
@@ -116,14 +116,14 @@ class CopyReport:
 
 
 class Tally:
-    """Counts what a copy has done. Used by many threads at once.
+    """Counts the progress of a copy. Safe to use from several threads.
 
     Attributes
     ----------
     total
-        Bytes of elements there are to copy.
+        Bytes of elements to copy.
     chunks, stored
-        Chunks written, and their bytes.
+        Number of chunks written, and their bytes.
     """
 
     def __init__(self, total: int, progress: Callable[[CopyProgress], object] | None) -> None:
@@ -135,24 +135,24 @@ class Tally:
         self._done = self._end = 0
 
     def start(self, path: str, nbytes: int) -> None:
-        """Now comes the array at `path`, of `nbytes` bytes of elements."""
+        """Start the array at `path`, with `nbytes` bytes of elements."""
         self._path = path
         self._end = self._done + nbytes
 
     def written(self, chunks: int, stored: int) -> None:
-        """Some chunks were written."""
+        """Count written chunks and their bytes."""
         with self._lock:
             self.chunks += chunks
             self.stored += stored
 
     def advance(self, nbytes: int) -> None:
-        """Some elements are done."""
+        """Count bytes of finished elements."""
         if self._progress is not None:
             with self._lock:
                 self._done = min(self._end, self._done + nbytes)
                 self._progress(CopyProgress(self._path, self._done, self.total))
 
     def finish(self) -> None:
-        """The array is done; what was not stored as well."""
+        """Finish the array. Chunks that are not stored count as done."""
         self.advance(self._end - self._done)
         self._done = self._end

@@ -1,4 +1,4 @@
-"""How a copy is cut into chunks and shards: what the user asked for, over what the source has."""
+"""Chunks and shards of a copy: the user's sizes, with the sizes of the source as defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["KEEP", "Keep", "Sizes", "inner_chunks", "itemsize_of", "new_layout"]
 
 
 class Keep(enum.Enum):
-    """What stands for "as in the source", where None has a meaning of its own."""
+    """Sentinel for "as in the source", because None has its own meaning."""
 
     KEEP = "keep"
 
@@ -30,18 +30,18 @@ class Keep(enum.Enum):
 KEEP: Final = Keep.KEEP
 
 Sizes = int | bool | str | Sequence[Any] | Mapping[str, int]
-"""As `exzarr.create_array` takes chunks; or lengths by dimension name, the other dimensions staying as they are."""
+"""Chunks as for `exzarr.create_array`, or lengths by dimension name. Other dimensions stay the same."""
 
 
 def inner_chunks(meta: ArrayMetadata) -> tuple[int, ...]:
-    """Shape of the chunks that are encoded on their own; of the largest, where they vary."""
+    """Return the shape of the inner chunks (of the chunks, without shards); of the largest, if they vary."""
     if meta.zarr_format == 3 and meta.chunk_grid.regular:
         return innermost(meta)[0]
     return meta.chunk_grid.max_chunk_shape
 
 
 def itemsize_of(data_type: DataType) -> int:
-    """Bytes that an element is reckoned to need in memory."""
+    """Return the estimated bytes of an element in memory."""
     return VARIABLE_ITEMSIZE if data_type.variable_length else data_type.dtype.itemsize
 
 
@@ -52,7 +52,7 @@ def new_layout(
     data_type: DataType,
     zarr_format: int,
 ) -> Layout:
-    """Chunks and shards of the copy of an array; ArgumentError where they do not fit it, or each other."""
+    """Return chunks and shards of a copy. Raise ArgumentError if they do not fit the array or each other."""
     grid = meta.chunk_grid
     sharded = meta.zarr_format == 3 and grid.regular and innermost(meta)[2]
     old_chunks: list[Any] = [*inner_chunks(meta)]
@@ -73,8 +73,8 @@ def new_layout(
 
 
 def _by_name(sizes: Mapping[str, int], old: list[Any], meta: ArrayMetadata, what: str) -> list[Any]:
-    # A name that this array lacks may be another array's: hierarchies are copied with one set of sizes.
+    # A name that this array lacks may belong to another array: one set of sizes applies to the whole hierarchy.
     if not all(isinstance(name, str) for name in sizes):
-        raise ArgumentError(f"{what}={dict(sizes)}: a dict of lengths goes by dimension name")
+        raise ArgumentError(f"{what}={dict(sizes)}: the keys of a dict of lengths must be dimension names")
     names = meta.dimension_names or (None,) * len(old)
     return [size if name is None else sizes.get(name, size) for name, size in zip(names, old, strict=True)]

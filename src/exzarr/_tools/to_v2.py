@@ -1,8 +1,7 @@
-"""Zarr v3 arrays as Zarr v2 says them.
+"""Translate the metadata of Zarr v3 arrays to Zarr v2.
 
-v2 has neither shards nor chunks of varying shape, and its readers know numcodecs' codecs only.
-Inner chunks of shards become chunks. What would change the values, or cannot be said at all, is
-an ArgumentError.
+v2 has neither shards nor chunks of varying shape, and its readers support only the codecs of numcodecs. Inner chunks of
+shards become chunks. An array that v2 cannot represent without changing its values is an ArgumentError.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["innermost", "to_v2", "v2_members"]
 
 _SERIALIZERS = ("bytes", "vlen-utf8", "vlen-bytes")
-_REMEDY = "copy the array with other filters (filters=None, compressors='zstd') to leave it out"
+_REMEDY = "copy the array with other filters (filters=None, compressors='zstd') to remove the codec"
 
 
 class _Chain:
-    """A v3 chain, as v2 names its parts."""
+    """The parts of a v3 codec chain, with their v2 names."""
 
     def __init__(self, codecs: Sequence[CodecConfig], spec: ChunkSpec) -> None:
         self.order = "C"
@@ -45,7 +44,7 @@ class _Chain:
         self.notes: list[str] = []
         serial: list[dict[str, Any]] = []
         compressors: list[dict[str, Any]] = []
-        # Evolved: v2 filters must say the data types that v3 ones may take from the array.
+        # Evolved, because v2 filters must name the data types that v3 filters may take from the array.
         for codec in ChunkPipeline([registry.from_config(config) for config in codecs]).evolve(spec).codecs:
             if codec.name == "transpose":
                 self._transpose(codec.axes(len(spec.shape)), first=not serial)
@@ -54,7 +53,7 @@ class _Chain:
             elif codec.name == "crc32c":
                 self.same_bytes = False
                 self.notes.append(
-                    "the crc32c checksum of each chunk was left out: readers of Zarr v2 do not know it"
+                    "the crc32c checksum of each chunk was left out: Zarr v2 does not support it"
                 )
             elif codec.kind == "array_array":
                 serial.append(_numcodec(codec))
@@ -69,7 +68,7 @@ class _Chain:
             return
         if axes == plain[::-1] and first and self.order == "C":
             self.order = "F"
-        else:  # only how a chunk's elements are arranged: they can be arranged anew
+        else:  # this is only the order of a chunk's elements, which re-encoding can change
             self.same_bytes = False
 
     def _serializer(self, codec: Any) -> list[dict[str, Any]]:
@@ -82,34 +81,34 @@ class _Chain:
 
 
 def to_v2(meta: ArrayMetadata) -> Translation:
-    """The v3 array of `meta` in v2; ArgumentError where v2 cannot say it."""
+    """Translate a v3 array to v2. Raise ArgumentError if v2 cannot represent it."""
     if not meta.chunk_grid.regular:
         raise ArgumentError(
-            "Zarr v2 has only chunks of one shape, and this array's vary: copy it with chunks=(...) of your choice"
+            "Zarr v2 does not support chunks of varying shape: copy the array with chunks=(...) of one shape"
         )
     chunks, codecs, sharded = innermost(meta)
     chain = _Chain(codecs, ChunkSpec(chunks, meta.data_type, meta.fill_value))
     data_type = _data_type(meta.data_type, chain)
     members, notes = v2_members(meta, data_type)
     if sharded:
-        shards = (f"shards became single chunks of shape {chunks}: Zarr v2 has no shards",)
+        shards = (f"shards became separate chunks of shape {chunks}: Zarr v2 has no shards",)
         notes, members["chunk_grid"] = shards + notes, ChunkGrid.from_regular(meta.shape, chunks)
     members.update(order=chain.order, filters=chain.filters, compressor=chain.compressor)
     return Translation(meta.with_(**members), chain.same_bytes and not sharded, (*chain.notes, *notes))
 
 
 def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What of a v3 array's metadata is said differently in v2, the encoding excepted; and notes."""
+    """Return the members of a v3 array's metadata that differ in v2, except the encoding, and notes."""
     attributes, names = dict(meta.attributes), meta.dimension_names
     notes = [
-        f"{key!r} of the zarr.json has no place in v2 and was left out"
+        f"{key!r} of the zarr.json was left out: v2 does not support it"
         for key in meta.extra
         if key != CONVERTED
     ]
     if names is not None and None in names:
         if any(names):
             notes.append(
-                f"dimension names {[*names]} were left out: in Zarr v2 all dimensions have one or none has"
+                f"dimension names {[*names]} were left out: in Zarr v2, either all dimensions have a name or none"
             )
         names = None
     if names is not None:
@@ -136,10 +135,10 @@ def v2_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
 
 
 def _marking_fill(fill: Any, attributes: dict[str, Any], data_type: DataType) -> Any:
-    """The fill value of a v2 array that xarray is to read; takes the mark of missing data out of `attributes`.
+    """Return the fill value for a v2 array, and remove the marker of missing data from `attributes`.
 
-    There xarray takes it for that mark, where v3 arrays have the attribute ``_FillValue``, and a fill
-    value (zero, by default) that marks nothing.
+    In v2, xarray uses the fill value as the marker of missing data. v3 arrays have the attribute ``_FillValue`` for this,
+    and their fill value (zero by default) marks nothing.
     """
     mark = from_attribute(attributes.get(FILL_ATTRIBUTE), data_type.dtype)
     if mark is not None:
@@ -150,34 +149,34 @@ def _marking_fill(fill: Any, attributes: dict[str, Any], data_type: DataType) ->
         and FILL_ATTRIBUTE not in attributes
         and fill == fill_values.default(data_type)
     ):
-        return None  # reads as zero, too
+        return None  # also reads as zero
     return fill
 
 
 def innermost(meta: ArrayMetadata) -> tuple[tuple[int, ...], tuple[CodecConfig, ...], bool]:
-    """Shape and codecs of the chunks that are encoded on their own, and whether they lie in shards."""
+    """Return shape and codecs of the innermost chunks, and True if they are in shards."""
     chunks, codecs, sharded = meta.chunk_grid.chunk_shape, meta.codecs, False
     while True:
         shard = next((codec for codec in codecs if codec.name == "sharding_indexed"), None)
         if shard is None:
             return chunks, codecs, sharded
-        if codecs[0] is not shard:  # transposed shards: the inner chunks are in another order of dimensions
+        if codecs[0] is not shard:  # transposed shards: the inner chunks have another order of dimensions
             raise ArgumentError(
-                f"shards that are encoded after {codecs[0].name!r} cannot be taken apart; {_REMEDY}"
+                f"shards that are encoded after {codecs[0].name!r} cannot be split into chunks; {_REMEDY}"
             )
         sharded = True
-        registry.from_config(shard)  # MetadataError where it is not what it should be
+        registry.from_config(shard)  # raises MetadataError if it is invalid
         chunks = tuple(shard.configuration["chunk_shape"])
         codecs = tuple([v3.parse_codec(json) for json in shard.configuration["codecs"]])
 
 
 def _data_type(data_type: DataType, chain: _Chain) -> DataType:
-    """The v2 data type, in the byte order of the ``bytes`` codec."""
+    """Return the v2 data type, in the byte order of the ``bytes`` codec."""
     made = dtypes.from_numpy(data_type, 2)
     if made.kind != "fixed" or chain.endian != "big":
         return made
     if made.dtype.names is not None or chain.filters:
-        chain.same_bytes = False  # see to_v3: these are written in native order
+        chain.same_bytes = False  # written in native order; see to_v3
         return made
     swapped = made.dtype.newbyteorder(">")
     return made if swapped == made.dtype else dtypes.from_numpy(swapped, 2)
@@ -186,7 +185,7 @@ def _data_type(data_type: DataType, chain: _Chain) -> DataType:
 def _compressor(codec: Any) -> dict[str, Any]:
     config = _numcodec(codec)
     if config["id"] == "zstd":
-        # TensorStore refuses to read the key, and a frame says itself whether it has a checksum.
+        # TensorStore rejects this key, and each zstd frame records whether it has a checksum.
         config.pop("checksum", None)
     return config
 

@@ -1,8 +1,7 @@
-"""Zarr v2 arrays as Zarr v3 says them.
+"""Translate the metadata of Zarr v2 arrays to Zarr v3.
 
-The chain of codecs comes from `codecs.v2.v2_pipeline`, which has the form of a v3 chain already;
-here each codec gets its v3 name. numcodecs' codecs that are no part of v3 are written as
-``numcodecs.*``, as zarr-python does.
+The codec chain comes from `codecs.v2.v2_pipeline`, which already has the form of a v3 chain. This module gives each codec
+its v3 name. Codecs of numcodecs that are not part of v3 are written as ``numcodecs.*``, as zarr-python does.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["to_v3", "v3_members"]
 
-# v2 codecs that no other v3 software knows, by any name
+# v2 codecs that no v3 software supports under any name
 _V2_ONLY = (OBJECT_CODECS - {"vlen-utf8", "vlen-bytes"}) | {"base64"}
 
 
 def to_v3(meta: ArrayMetadata) -> Translation:
-    """The v2 array of `meta` in v3; ArgumentError where v3 cannot say it."""
+    """Translate a v2 array to v3. Raise ArgumentError if v3 cannot represent it."""
     from exzarr.codecs.v2 import v2_pipeline
 
     for codec in (*meta.filters, *([meta.compressor] if meta.compressor else [])):
@@ -47,8 +46,8 @@ def to_v3(meta: ArrayMetadata) -> Translation:
     endian, uniform = _byte_order(meta.data_type.dtype)
     filtered = any(codec.name.startswith(PREFIX) for codec in chain.array_array)
     swapped = endian is not None and endian != sys.byteorder
-    # A filter's own data types are in its configuration, where v3's arrays are always native; and the
-    # byte order of structured types is read differently by different software.
+    # Filters have data types in their configuration, and v3 arrays are always native there. Also, different software
+    # interprets the byte order of structured types differently.
     same_bytes = uniform and not (swapped and (filtered or meta.data_type.dtype.names is not None))
     codecs = []
     for codec in chain.codecs:
@@ -59,13 +58,13 @@ def to_v3(meta: ArrayMetadata) -> Translation:
 
 
 def v3_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What of a v2 array's metadata is said differently in v3, the codecs excepted; and notes."""
+    """Return the members of a v2 array's metadata that differ in v3, except codecs, and notes."""
     attributes, names = dict(meta.attributes), meta.dimension_names
     if names is not None:
         attributes.pop(ARRAY_DIMENSIONS, None)
     extra = {key: value for key, value in meta.extra.items() if _may_stay(value) and key != CONVERTED}
     notes = [
-        f"{key!r} of the .zarray has no place in v3 and was left out"
+        f"{key!r} of the .zarray was left out: v3 does not support it"
         for key in meta.extra
         if key not in extra and key != CONVERTED
     ]
@@ -73,7 +72,7 @@ def v3_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
         if from_attribute(attributes[FILL_ATTRIBUTE], data_type.dtype) is not None:
             extra.update(converted("kept"))
     elif names is not None and meta.fill_value is not None and not was(meta.extra, "absent"):
-        # xarray takes the fill value of v2 arrays for the mark of missing data, in v3 only this attribute
+        # In v2, xarray uses the fill value as the marker of missing data; in v3, only this attribute.
         mark = as_attribute(meta.fill_value, data_type.dtype)
         if mark is not None:
             attributes[FILL_ATTRIBUTE] = mark
@@ -92,23 +91,23 @@ def v3_members(meta: ArrayMetadata, data_type: DataType) -> tuple[dict[str, Any]
 
 
 def _codec(codec: Any, spec: ChunkSpec, endian: str | None) -> CodecConfig:
-    """One codec of a v2 chain as v3 has it."""
+    """Translate one codec of a v2 chain to v3."""
     if codec.name == "memory":
         return CodecConfig("bytes", {"endian": endian} if endian else {})
     if codec.name == "transpose":
         return CodecConfig("transpose", {"order": list(codec.axes(len(spec.shape)))})
     codec = v3_codec(codec)
     if codec.name == "blosc":
-        codec = codec.evolve(spec)  # v3 always says the size of the elements
+        codec = codec.evolve(spec)  # v3 always stores the size of the elements
     elif codec.name not in registry.BUILTIN and codec.name not in NAMES:
         raise UnsupportedError(f"Zarr v3 has no codec {codec.name!r}")
-    # numcodecs leaves out what is None.
+    # numcodecs omits members that are None.
     config = {key: value for key, value in codec.to_config().items() if value is not None}
     return CodecConfig(codec.name, config)
 
 
 def _byte_order(dtype: np.dtype[Any]) -> tuple[str | None, bool]:
-    """``"little"``, ``"big"`` or None, and whether all fields of a structured type have it."""
+    """Return ``"little"``, ``"big"`` or None, and True if all fields of a structured type have this byte order."""
     orders = {_ORDERS[leaf.byteorder] for leaf in _leaves(dtype)} - {None}
     if len(orders) > 1:
         return sys.byteorder, False

@@ -1,8 +1,8 @@
-"""An array's metadata said in the other version of the format.
+"""Translate the metadata of an array to the other version of the format.
 
-Most chunks are the same bytes in both versions: a v2 chunk is the memory of its elements, filtered
-and compressed, and v3 has codecs for each of these steps. `translate` says whether they are, for
-the array at hand; what moves or re-encodes chunks goes by its answer.
+Most chunks have the same bytes in both versions: a v2 chunk is the memory of its elements, filtered and compressed, and
+v3 has codecs for each of these steps. `translate` determines whether this holds for an array. The caller then moves or
+re-encodes its chunks.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["Translation", "translate", "translate_group"]
 
 @dataclass(frozen=True)
 class Translation:
-    """What an array is in the version that was asked for.
+    """An array in the requested version of the format.
 
     Attributes
     ----------
     metadata
-        Its metadata there. Chunk keys stay as they are where that version can name them so.
+        Its metadata in that version. Chunk keys stay the same if that version allows them.
     same_bytes
-        Whether every stored chunk is right as it is, byte for byte (under its new key, where
-        that differs). Otherwise chunks must be decoded and encoded.
+        True if every stored chunk is valid byte for byte, possibly under a new key. Otherwise chunks must be decoded
+        and encoded.
     notes
-        What differs that a user would want to know: sentences, few.
+        Differences that users should know, one sentence each.
     """
 
     metadata: ArrayMetadata
@@ -40,15 +40,15 @@ class Translation:
 
 
 def translate(metadata: ArrayMetadata, zarr_format: Literal[2, 3]) -> Translation:
-    """`metadata` in `zarr_format`.
+    """Translate `metadata` to `zarr_format`.
 
     Raises
     ------
     ArgumentError
-        That version cannot say it: it lacks the data type, a codec, or chunks that vary in shape.
+        That version lacks the data type, a codec, or chunks of varying shape.
     """
     if zarr_format not in (2, 3):
-        raise ArgumentError(f"zarr_format is 2 or 3, not {zarr_format!r}")
+        raise ArgumentError(f"zarr_format must be 2 or 3, not {zarr_format!r}")
     if metadata.zarr_format == zarr_format:
         return Translation(metadata)
     if zarr_format == 3:
@@ -61,7 +61,7 @@ def translate(metadata: ArrayMetadata, zarr_format: Literal[2, 3]) -> Translatio
 
 
 def translate_group(metadata: GroupMetadata, zarr_format: Literal[2, 3]) -> GroupMetadata:
-    """A group's metadata in `zarr_format`, without what is consolidated in it."""
+    """Translate a group's metadata to `zarr_format`, without consolidated metadata."""
     if metadata.zarr_format == zarr_format:
         return without_consolidated(metadata)
     return metadata.with_(zarr_format=zarr_format, consolidated=None, extra={})

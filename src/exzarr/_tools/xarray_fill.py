@@ -1,8 +1,8 @@
-"""The attribute ``_FillValue``, in which xarray keeps the mark of missing data of Zarr v3 arrays.
+"""The attribute ``_FillValue``, which marks missing data for xarray in Zarr v3 arrays.
 
-In Zarr v2 xarray takes the array's fill value for it. In v3, where the fill value is only what was
-never written, it looks at this attribute, and wants floating-point numbers as base64 of their
-eight bytes (``xarray.backends.zarr.FillValueCoder``).
+In Zarr v2, xarray uses the array's fill value as this marker. In v3, the fill value only describes elements that were
+never written, and xarray uses this attribute. It stores floating-point numbers as base64 of their eight bytes
+(``xarray.backends.zarr.FillValueCoder``).
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ __all__ = ["CONVERTED", "FILL_ATTRIBUTE", "as_attribute", "converted", "from_att
 FILL_ATTRIBUTE = "_FillValue"
 
 CONVERTED = "exzarr_converted"
-"""A member of the documents of converted arrays, which says how to convert them back. Other software ignores it."""
+"""A member of the documents of converted arrays, used to convert them back. Other software ignores it."""
 
 
 def converted(attribute: str) -> dict[str, Any]:
-    """The value of `CONVERTED`: ``"absent"`` where the v3 array had no ``_FillValue`` and its fill value marks nothing,
-    ``"kept"`` where the v2 array had an attribute of that name beside its fill value.
+    """Return the member `CONVERTED` for a document.
+
+    `attribute` is ``"absent"`` if the v3 array had no ``_FillValue``, so that its fill value does not mark missing data. It
+    is ``"kept"`` if the v2 array had an attribute of that name in addition to its fill value.
     """
     return {CONVERTED: {"must_understand": False, FILL_ATTRIBUTE: attribute}}
 
 
 def was(extra: dict[str, Any], attribute: str) -> bool:
-    """Whether the unknown members of a document say so."""
+    """Return True if the unknown members of a document contain this value of `CONVERTED`."""
     return bool(extra.get(CONVERTED) == converted(attribute)[CONVERTED])
 
 
 def as_attribute(value: Any, dtype: np.dtype[Any]) -> Any:
-    """`value`, a fill value of `dtype`, as the attribute holds it; None for data types that have no such mark."""
+    """Return a fill value in the form of the attribute; None for data types without such a marker."""
     if dtype.kind in "iu":
         return int(value)
     if dtype.kind == "f" and dtype.itemsize <= 8:
@@ -43,7 +45,7 @@ def as_attribute(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def from_attribute(attribute: Any, dtype: np.dtype[Any]) -> Any:
-    """The scalar of `dtype` that the attribute stands for; None where it is no such mark."""
+    """Return the scalar of `dtype` that the attribute encodes; None if it is not such a marker."""
     try:
         if dtype.kind in "iu" and type(attribute) is int:
             return dtype.type(attribute)

@@ -1,6 +1,6 @@
-"""One digest of what a hierarchy holds: `exzarr.checksum`.
+"""Compute one digest of the content of a hierarchy: `exzarr.checksum`.
 
-`canonical`  the form in which everything is digested: data types, elements, attributes
-`tree`       the elements of one array: blocks that depend on shape and data type only, read as is best
-`digest`     a node, a hierarchy
+`canonical`  the canonical form of data types, elements and attributes
+`tree`       the digest of the elements of one array, in blocks that depend only on shape and data type
+`digest`     the digest of a node and of a hierarchy
 """

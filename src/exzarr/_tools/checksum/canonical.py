@@ -1,4 +1,4 @@
-"""The canonical form: how a data type is called, and what bytes elements are, whatever they are stored as."""
+"""The canonical form of data types and elements, independent of how they are stored."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from exzarr.errors import UnsupportedError
 __all__ = ["Encoder", "attributes_of", "block_shape", "canonical_json", "dimension_names_of"]
 
 BLOCK_NBYTES = 1 << 20
-"""Most bytes of elements in a block."""
+"""Maximum bytes of elements in a block."""
 VARIABLE_ITEMSIZE = 16
-"""What an element of variable length counts for in that."""
+"""Bytes that an element of variable length counts as."""
 
 AnyArray = npt.NDArray[Any]
 
 
 def canonical_json(value: Any) -> str:
-    """JSON in one way: keys sorted, no blanks, ASCII, numbers as Python writes them, ``NaN`` and ``Infinity`` as such."""
+    """Return canonical JSON: sorted keys, no blanks, ASCII, Python's form of numbers, bare ``NaN`` and ``Infinity``."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def dimension_names_of(meta: ArrayMetadata) -> list[str | None] | None:
-    """The dimension names; None where no dimension has one."""
+    """Return the dimension names, or None if no dimension has a name."""
     names = meta.dimension_names
     return [*names] if names is not None and any(name is not None for name in names) else None
 
 
 def attributes_of(meta: ArrayMetadata) -> dict[str, Any]:
-    """The attributes, but for the one in which v2 keeps the dimension names."""
+    """Return the attributes without the one that holds the dimension names in v2."""
     names = dimension_names_of(meta)
     if names is not None and meta.attributes.get(ARRAY_DIMENSIONS) == names:
         return {key: value for key, value in meta.attributes.items() if key != ARRAY_DIMENSIONS}
@@ -43,10 +43,10 @@ def attributes_of(meta: ArrayMetadata) -> dict[str, Any]:
 
 
 def block_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
-    """The shape of the blocks that an array is digested in.
+    """Return the shape of the blocks in which an array is digested.
 
-    All lengths start at 1. As long as a block has at most half of `BLOCK_NBYTES`, the shortest length that
-    does not reach the array's yet is doubled (of several, the last).
+    All lengths start at 1. While a block has at most half of `BLOCK_NBYTES`, the shortest length that is less than the
+    array's is doubled. If several lengths are the shortest, the last one is doubled.
     """
     lengths = [1] * len(shape)
     nbytes = max(1, itemsize)
@@ -61,14 +61,14 @@ def block_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
 
 
 class Encoder:
-    """The canonical name of a data type, and the bytes of arrays of it.
+    """The canonical name of a data type, and the canonical bytes of its elements.
 
     Attributes
     ----------
     name
-        ``"float32"``, ``"datetime64[1s]"``, ``"string"``; of a structured type a list of its fields.
+        ``"float32"``, ``"datetime64[1s]"``, ``"string"``; for a structured type, a list of its fields.
     itemsize
-        Bytes of an element; `VARIABLE_ITEMSIZE`, where they vary.
+        Bytes of an element; `VARIABLE_ITEMSIZE` if the length varies.
     """
 
     def __init__(self, data_type: DataType) -> None:
@@ -80,9 +80,9 @@ class Encoder:
             self.name, self.itemsize = data_type.kind, VARIABLE_ITEMSIZE
 
     def encode(self, block: AnyArray) -> bytes:
-        """The elements of `block` in C order, little-endian and packed.
+        """Return the elements of `block` in C order, little-endian and packed.
 
-        A string is its length in bytes (8 bytes) and its UTF-8; a byte string is its length and itself.
+        A string becomes its length in bytes (8 bytes) and its UTF-8; a byte string its length and its bytes.
         """
         if self._kind == "fixed":
             return _stored(block, self._dtype).tobytes()
@@ -98,7 +98,7 @@ class Encoder:
 
 
 def _plain(item: Any) -> Any:
-    """A Python object as JSON has it. UnsupportedError for what is none."""
+    """Return a Python object as JSON values. Raise UnsupportedError for other types."""
     if isinstance(item, np.ndarray):
         return {"dtype": str(item.dtype.newbyteorder("=")), "items": item.tolist(), "shape": [*item.shape]}
     if isinstance(item, np.generic):
@@ -110,12 +110,12 @@ def _plain(item: Any) -> Any:
     if item is None or isinstance(item, bool | int | float | str):
         return item
     raise UnsupportedError(
-        f"an object of type {type(item).__name__} has no canonical form to make a checksum of"
+        f"cannot compute a checksum: an object of type {type(item).__name__} has no canonical form"
     )
 
 
 def _fixed(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
-    """Name, and the dtype of the canonical bytes: packed, little-endian."""
+    """Return the canonical name, and the dtype of the canonical bytes: packed, little-endian."""
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         name, stored = _fixed(base)
@@ -124,7 +124,7 @@ def _fixed(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
         fields = [(field, *_fixed(dtype[field])) for field in dtype.names]
         return [[field, name] for field, name, _ in fields], np.dtype([(f, s) for f, _, s in fields])
     if is_ml(dtype):
-        if "int" in dtype.name:  # of two or four bits: what is in the others does not count
+        if "int" in dtype.name:  # types of two or four bits: the other bits do not count
             return dtype.name, np.dtype("i1" if dtype.name[0] == "i" else "u1")
         return dtype.name, np.dtype(f"<u{dtype.itemsize}")
     if dtype.kind in "mM":
@@ -139,7 +139,7 @@ def _fixed(dtype: np.dtype[Any]) -> tuple[Any, np.dtype[Any]]:
 
 
 def _stored(block: AnyArray, stored: np.dtype[Any]) -> AnyArray:
-    """`block` in the dtype of its canonical bytes; NaNs keep what they carry."""
+    """Convert `block` to the dtype of its canonical bytes. NaNs keep their payload."""
     dtype = block.dtype
     if dtype.names is not None:
         made: AnyArray = np.empty(block.shape, stored)
@@ -153,5 +153,7 @@ def _stored(block: AnyArray, stored: np.dtype[Any]) -> AnyArray:
     if dtype.kind in "mM":
         return np.ascontiguousarray(block).view(dtype.str[0] + "i8").astype(stored)
     if dtype.kind in "fc" and not dtype.isnative:
-        return np.ascontiguousarray(block).byteswap().view(stored)  # converting might quiet a NaN
+        return (
+            np.ascontiguousarray(block).byteswap().view(stored)
+        )  # a conversion could change a signaling NaN
     return np.ascontiguousarray(block, stored)

@@ -1,4 +1,4 @@
-"""`exzarr.checksum`: one digest of what an array, or a hierarchy, holds."""
+"""`exzarr.checksum`: compute one digest of the content of an array or a hierarchy."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ HEADER = "exzarr checksum 1"
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """The checksum of a hierarchy. Printing it shows its 64 hexadecimal digits.
+    """The checksum of a hierarchy. Print it to see its 64 hexadecimal digits.
 
     Attributes
     ----------
     hexdigest
-        SHA-256 of all there is.
+        SHA-256 of the whole hierarchy.
     nodes
-        SHA-256 of each node, by its path from where the checksum was made; ``""`` is the top.
+        SHA-256 of each node, by path relative to the top node; ``""`` is the top node.
     data
-        SHA-256 of the elements of each array, whatever its attributes are, by the same paths.
+        SHA-256 of the elements of each array, without attributes, by the same paths.
     place
-        What it is the checksum of.
+        Location of the top node.
     notes
-        What restricts it: empty where the store has listed everything.
+        Restrictions; empty if the store has listed everything.
     left_out
-        What it does not cover, because ``on_error="skip"``: path and reason of each. The paths count: such a checksum
-        never equals one of everything.
+        Nodes that were skipped because of ``on_error="skip"``: path and reason of each. The checksum includes their
+        paths, so it never equals the checksum of the complete hierarchy.
     """
 
     hexdigest: str
@@ -59,7 +59,7 @@ class Checksum:
     left_out: tuple[str, ...] = ()
 
     def asdict(self) -> dict[str, Any]:
-        """The checksum as a plain dict."""
+        """Return the checksum as a plain dict."""
         nodes = [
             {"path": "/" + path, "sha256": digest, "data": self.data.get(path)}
             for path, digest in self.nodes.items()
@@ -86,64 +86,73 @@ def checksum(
     progress: Progress = False,
     storage_options: StorageOptions | None = None,
 ) -> Checksum:
-    """A digest of what an array, or a group with everything below it, holds.
+    """Compute a digest of the content of an array, or of a group with everything below it.
 
-    It is the same for the same content: whatever the chunks, shards, codecs, fill values, the store, and the
-    version of the format. Every node counts, with its path, kind, attributes, and dimension names; and of
-    arrays the data type, the shape, and each element, to the bit. What is not stored counts as the fill
-    value that it reads as; the fill value itself, and consolidated metadata, do not count.
-
-    Exactly: SHA-256 of lines that are joined by line feeds. The first is ``exzarr checksum 1``; then comes one for
-    each node, sorted by path (as UTF-8), in JSON with sorted keys, no blanks, and ASCII only, of an object with
-
-    ``path``
-        relative to where the checksum is made, parts separated by ``/``, ``""`` for the top;
-    ``kind``
-        ``"array"`` or ``"group"``;
-    ``attributes``
-        as stored; without ``_ARRAY_DIMENSIONS`` where that says what the dimension names are;
-
-    and of arrays also
-
-    ``dimension_names``
-        a list of names and nulls; null where no dimension has a name;
-    ``data_type``
-        NumPy's name for numbers and booleans, ``ml_dtypes``' for its own; ``datetime64[1ns]``,
-        ``timedelta64[10s]``; ``bytes[n]``, ``utf32[n]``, ``raw[n]`` for elements of n bytes or characters;
-        ``string``, ``bytes``, ``object`` for elements of any length; for structured types a list of
-        ``[name, data type]``;
-    ``shape``
-        in elements;
-    ``elements``
-        SHA-256 of the joined SHA-256s (32 bytes each) of blocks of elements, in C order of the blocks.
-
-    Blocks have one shape, which depends on the array's shape and the bytes of an element: all lengths start
-    at 1, and as long as a block has at most 512 KiB, the shortest length that is less than the array's is doubled
-    (of several, the last). Blocks at the edges are cropped. A block is its elements in C order, little-endian
-    and packed. Elements of any length count for 16 bytes; a string is its length in bytes (8 bytes,
-    little-endian) and its UTF-8, a byte string its length and itself, another object its JSON likewise. Datetimes
-    are 8-byte integers; integers of 2 and 4 bits have a byte; NaNs are what they are.
+    Equal content has equal checksums. Chunks, shards, codecs, fill values, the store and the version of the format make
+    no difference. The checksum covers the path, kind, attributes and dimension names of every node, and the data type,
+    the shape and every bit of the elements of every array. Chunks that are not stored count as the fill value. The fill
+    value itself and consolidated metadata are not covered.
 
     Parameters
     ----------
     target, path
         An array or a group; or a store (or a path, or URL), and a path in it.
     on_error
-        What to do about a node that can't be read, and about links that are not followed: ``"raise"`` an error, or
-        ``"skip"`` it and name it in ``left_out``. Of a skipped node only the path counts, with the kind ``"left out"``.
+        Action for nodes that cannot be read and for links that are not followed: ``"raise"`` an error, or ``"skip"``
+        them and name them in ``left_out``. For a skipped node, only the path counts, with the kind ``"left out"``.
     memory
-        Most bytes of elements that are in memory at once (one chunk at least).
+        Maximum bytes of elements in memory. At least one chunk is always in memory.
     progress
-        True for a bar; a callable gets ``(done, total)``, in bytes of elements.
+        True for a progress bar, or a callable that gets ``(done, total)``, in bytes of elements.
     storage_options
-        For a URL: see `exzarr.open`.
+        Options for a URL: see `exzarr.open`.
+
+    Returns
+    -------
+    Checksum
+        The digest of the hierarchy, and the digests of its nodes.
 
     Raises
     ------
     NodeNotFoundError
-        There is nothing there.
+        There is no array or group at `target`.
     ChunkCorruptError
         A chunk cannot be decoded.
+
+    Notes
+    -----
+    The checksum is the SHA-256 of lines that are joined by line feeds. The first line is ``exzarr checksum 1``. One line
+    for each node follows, sorted by path (as UTF-8). The line is a JSON object with sorted keys, no blanks, and ASCII
+    characters only. It has these members:
+
+    ``path``
+        relative to the top node, parts separated by ``/``; ``""`` for the top node;
+    ``kind``
+        ``"array"`` or ``"group"``;
+    ``attributes``
+        as stored; without ``_ARRAY_DIMENSIONS`` if it equals the dimension names.
+
+    Arrays have these members as well:
+
+    ``dimension_names``
+        a list of names and nulls; null if no dimension has a name;
+    ``data_type``
+        NumPy's name for numbers and booleans, the name in ``ml_dtypes`` for its types; ``datetime64[1ns]``,
+        ``timedelta64[10s]``; ``bytes[n]``, ``utf32[n]``, ``raw[n]`` for elements of n bytes or characters;
+        ``string``, ``bytes``, ``object`` for elements of variable length; for structured types a list of
+        ``[name, data type]``;
+    ``shape``
+        in elements;
+    ``elements``
+        SHA-256 of the joined SHA-256s (32 bytes each) of blocks of elements, in C order of the blocks.
+
+    All blocks of an array have one shape, which depends on the array's shape and the bytes of an element. All lengths
+    start at 1. While a block has at most 512 KiB, the shortest length that is less than the array's is doubled. If
+    several lengths are the shortest, the last one is doubled. Blocks at the edges are cropped. A block consists of its
+    elements in C order, little-endian and packed. An element of variable length counts as 16 bytes. A string is its
+    length in bytes (8 bytes, little-endian) and its UTF-8; a byte string is its length and its bytes; another object
+    is the length and the text of its JSON. Datetimes are 8-byte integers; integers of 2 and 4 bits have one byte; NaNs
+    keep their bits.
     """
     with ExitStack() as opened:
         location = locate(target, path, "r", opened, storage_options)
@@ -163,14 +172,14 @@ def checksum(
 def _sorted(
     location: Location, nodes: list[tuple[Location, Metadata]]
 ) -> list[tuple[str, Location, Metadata]]:
-    """Paths from `location`, places and metadata, sorted by path."""
+    """Return relative paths, locations and metadata, sorted by path."""
     skip = len(location.path) + 1 if location.path else 0
     found = [(place.path[skip:], place, meta) for place, meta in nodes]
     return sorted(found, key=lambda node: node[0].encode())
 
 
 def _nbytes(meta: Metadata) -> int:
-    """Bytes of all elements."""
+    """Return the bytes of all elements."""
     return math.prod(meta.shape) * Encoder(meta.data_type).itemsize if isinstance(meta, ArrayMetadata) else 0
 
 
@@ -196,7 +205,7 @@ def _checksum(
 
             try:
                 data[path] = digest_elements(Array(place, meta, read_only=True), encoder, memory, advance)
-            except (ChunkError, MetadataError) as error:  # damaged, or of a codec that is not known
+            except (ChunkError, MetadataError) as error:  # damaged, or an unknown codec
                 if on_error == "raise":
                     raise
                 obstacles.append(Obstacle(place.path, error))

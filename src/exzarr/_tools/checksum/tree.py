@@ -1,4 +1,4 @@
-"""The digest of an array's elements: a hash of the hashes of blocks."""
+"""Digest the elements of an array: a hash of the hashes of blocks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SIZE = 32
 
 
 def digest_elements(array: Array, encoder: Encoder, memory: int, advance: Callable[[int], object]) -> str:
-    """SHA-256 of the SHA-256s of all blocks, in C order of the blocks; as hexadecimal digits.
+    """Return the SHA-256 of the SHA-256s of all blocks, in C order of the blocks, as hexadecimal digits.
 
-    Blocks (`canonical.block_shape`) depend on shape and data type only. They are read many at once, in
-    pieces that suit the chunks and have at most `memory` bytes. What is kept of a block is its hash, and
-    that only until all of those that begin at the same place along the first dimension are there.
+    Blocks (`canonical.block_shape`) depend only on shape and data type. Many blocks are read together, in pieces that fit
+    the chunks and have at most `memory` bytes. Only the hash of a block is kept, until all blocks with the same start
+    along the first dimension are hashed.
     """
     meta = array.metadata
     whole = hashlib.sha256()
@@ -40,29 +40,29 @@ def digest_elements(array: Array, encoder: Encoder, memory: int, advance: Callab
     chunks = inner_chunks(meta) or meta.chunk_grid.max_chunk_shape
     plan = plan_blocks(meta.shape, chunks, grid, itemsize_of(meta.data_type), memory)
     counts = grid.chunk_counts
-    band: Any = None
+    hashes: Any = None
     rows: tuple[int, int] | None = None
     for region in plan:
         first = (0, 1)
         if region:
             first = (region[0].start // lengths[0], -(-region[0].stop // lengths[0]))
         if first != rows:
-            if band is not None:
-                whole.update(band.tobytes())
+            if hashes is not None:
+                whole.update(hashes.tobytes())
             rows = first
-            band = np.empty((first[1] - first[0], *counts[1:], SIZE) if region else (SIZE,), np.uint8)
+            hashes = np.empty((first[1] - first[0], *counts[1:], SIZE) if region else (SIZE,), np.uint8)
         piece = np.asarray(array[region])
-        _digest_piece(piece, region, lengths, first[0], band, encoder)
+        _digest_piece(piece, region, lengths, first[0], hashes, encoder)
         advance(piece.size)
         del piece  # before the next one is read
-    whole.update(band.tobytes())
+    whole.update(hashes.tobytes())
     return whole.hexdigest()
 
 
 def _digest_piece(
-    piece: Any, region: tuple[slice, ...], lengths: tuple[int, ...], top: int, band: Any, encoder: Encoder
+    piece: Any, region: tuple[slice, ...], lengths: tuple[int, ...], top: int, hashes: Any, encoder: Encoder
 ) -> None:
-    """Put the hashes of the blocks in `piece` to their places in `band`, whose first row is row `top`."""
+    """Store the hashes of the blocks in `piece` into `hashes`, whose first row is row `top`."""
     starts = [part.start // n for part, n in zip(region, lengths, strict=True)]
     counts = [-(-size // n) for size, n in zip(piece.shape, lengths, strict=True)]
 
@@ -73,7 +73,7 @@ def _digest_piece(
                 digest = hashlib.sha256(encoder.encode(piece[inside])).digest()
                 place = tuple([start + i for start, i in zip(starts, index, strict=True)])
                 row = (place[0] - top, *place[1:]) if place else ()
-                band[row] = np.frombuffer(digest, np.uint8)
+                hashes[row] = np.frombuffer(digest, np.uint8)
 
     indices: Iterator[tuple[int, ...]] = np.ndindex(*counts)
     pool.run(work, indices, math.prod(counts), config.get().workers)

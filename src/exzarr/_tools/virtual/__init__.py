@@ -1,1 +1,1 @@
-"""HDF5 and NetCDF4 files as Zarr, where they lie: `exzarr.virtualize`."""
+"""Read HDF5 and NetCDF files as Zarr without copying them: `exzarr.virtualize`."""

@@ -1,4 +1,4 @@
-"""What `virtualize` returns: a group, and what its references do not have."""
+"""The group that `virtualize` returns, with the list of what is missing from its references."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["VirtualGroup", "virtual_group"]
 
 
 class VirtualGroup(Group):
-    """A group whose chunks are parts of files. It reads like any other."""
+    """A read-only group whose chunks are parts of files."""
 
     __slots__ = ()
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
-        """What the files hold at this path and below that the references do not have, by name."""
+        """Objects of the files at this path and below that are missing from the references."""
         store = self.store
         assert isinstance(store, _VirtualStore)
         return tuple(
@@ -33,7 +33,7 @@ class VirtualGroup(Group):
 
 
 class _VirtualStore(ReferenceStore):
-    """References that know what they do not have."""
+    """A `ReferenceStore` with the list of what is missing from its references."""
 
     def __init__(self, references: Any, left_out: Sequence[LeftOut], **options: Any) -> None:
         super().__init__(references, **options)
@@ -41,7 +41,7 @@ class _VirtualStore(ReferenceStore):
 
 
 def virtual_group(found: VirtualFile, places: Iterable[Place]) -> VirtualGroup:
-    """What was found, to read in."""
+    """Open the references for reading."""
     store = _VirtualStore(json_form(found), found.left_out, **reference_options(places))
     location = Location(store, "")
     return VirtualGroup(location, hierarchy.load_group(location))

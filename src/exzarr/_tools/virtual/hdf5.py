@@ -1,7 +1,7 @@
-"""One HDF5 or NetCDF4 file: where its chunks are, by way of h5py.
+"""Find the chunks of one HDF5 or NetCDF4 file with h5py.
 
 The structure is read through h5py: links (`hdf5_links`), dimensions (`netcdf4`), data sets (`hdf5_arrays`) and
-attributes (`hdf5_attributes`). In the end some elements of each array are read both ways.
+attributes (`hdf5_attributes`). Finally, some elements of each array are read with h5py and with exzarr and compared.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from exzarr.stores.base import check_key
 __all__ = ["read_hdf5"]
 
 _SAMPLE = 1000
-"""Elements that are read both ways."""
+"""Number of elements that are compared."""
 
 
 def read_hdf5(place: Place, *, exclude: Collection[str], inline: int, skip: bool) -> VirtualFile:
-    """Where the chunks of a file are.
+    """Find the chunks of a file.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def read_hdf5(place: Place, *, exclude: Collection[str], inline: int, skip: bool
     exclude
         Paths of data sets, groups and links to leave out.
     inline
-        Chunks of fewer bytes than this become part of the references.
+        Chunks of fewer bytes than this are stored in the references.
     skip
-        Leave out what no reference can express, and list it; otherwise that is an error.
+        Leave out and list objects that references cannot express. Otherwise they are an error.
     """
     h5py = _library()
     try:
@@ -106,7 +106,9 @@ class _Reading:
                 if self._named("group", path):
                     self._found.groups[path] = self._attributes(node, path)
             elif not isinstance(node.item, self._h5py.Dataset):
-                self._left_out("type", path, "", "a named type; data sets that have it are read without it")
+                self._left_out(
+                    "type", path, "", "it is a named type; data sets of this type are read without the name"
+                )
             elif not is_phantom(node.item) and self._named("dataset", path):
                 self._add(node, path, dimensions, arrays)
         return self._found
@@ -116,7 +118,7 @@ class _Reading:
     def _add(
         self, node: Found, path: str, dimensions: Dimensions, arrays: dict[Any, VirtualArray | None]
     ) -> None:
-        """The data set of `node`, or the same chunks again where it has another name already."""
+        """Add the data set of `node`. A second name of a data set gets the same chunks."""
         known = arrays.get(node.identity)
         if known is not None:
             self._found.arrays[path] = replace(known)
@@ -145,11 +147,11 @@ class _Reading:
             if len(dataset.dims[number]) > 1:
                 self._left_out(
                     "attribute", path, "DIMENSION_LIST",
-                    f"dimension {number} has several scales; only {axes[number].name!r} names it",
+                    f"dimension {number} has several scales; only the name {axes[number].name!r} is kept",
                 )  # fmt: skip
         labels = _enumeration(h5py, dataset)
         if labels:
-            self._left_out("type", path, "", f"the names of its values are not carried: {labels}")
+            self._left_out("type", path, "", f"the names of its values are left out: {labels}")
         if node.place not in self._places:
             self._places.append(node.place)
         array = padded(array, dataset, dimensions.shape(node), self._opened)
@@ -166,7 +168,7 @@ class _Reading:
             self._h5py, node.item, lambda name, reason: self._left_out("attribute", path, name, reason)
         )
 
-    # -- what is left out --------------------------------------------------------
+    # -- objects that are left out -----------------------------------------------
 
     def _excluded(self, path: str) -> bool:
         plain = plain_name(path)
@@ -177,7 +179,7 @@ class _Reading:
         return False
 
     def _named(self, kind: Any, path: str) -> bool:
-        """Whether Zarr can have a node of this name. What it cannot have is reported."""
+        """Return True if Zarr allows a node of this name. Otherwise report it."""
         try:
             path.encode()
             if path:
@@ -193,7 +195,7 @@ class _Reading:
         self._found.left_out.append(LeftOut(self._place.name, kind, path, name, reason))
 
     def _report(self, kind: Any, path: str, error: Exception) -> None:
-        """Raise the error that names `path`, or list it as left out."""
+        """Raise an error that names `path`, or list the object as left out."""
         if self._excluded(path):
             return
         if isinstance(error, ExzarrError) and not isinstance(error, UnreferencedError):
@@ -204,23 +206,23 @@ class _Reading:
             return
         raise (UnsupportedError if isinstance(error, UnreferencedError) else StoreError)(
             f"{self._place.name}: {path!r} cannot be referenced: {reason}; exclude=[{path!r}] (--exclude {path}) "
-            "leaves it out, and on_unsupported='skip' (--on-unsupported skip) everything that cannot be referenced"
+            "leaves it out, on_unsupported='skip' (--on-unsupported skip) leaves out everything that cannot be referenced"
         ) from error
 
 
 def _enumeration(h5py: ModuleType, dataset: Any) -> str:
-    """The names that an enumeration gives to its values, in short; ``""`` where there are none."""
+    """Return the first names of an enumeration's values; ``""`` if it is not an enumeration."""
     names = None if dataset.dtype.kind == "b" else h5py.check_enum_dtype(dataset.dtype)
     if not names:
         return ""
-    told = ", ".join(
+    labels = ", ".join(
         f"{name}={value}" for name, value in sorted(names.items(), key=lambda item: item[1])[:10]
     )
-    return told + (", ..." if len(names) > 10 else "")
+    return labels + (", ..." if len(names) > 10 else "")
 
 
 def _compare(ours: Array, array: VirtualArray, dataset: Any) -> None:
-    """Some elements of a stored chunk, read by h5py and by exzarr. UnreferencedError where they differ."""
+    """Compare some elements of a stored chunk, read by h5py and by exzarr. Raise UnreferencedError if they differ."""
     if not dataset.size:
         return
     grid = [-(-length // chunk) for length, chunk in zip(dataset.shape, array.chunk_shape, strict=True)]
@@ -234,7 +236,7 @@ def _compare(ours: Array, array: VirtualArray, dataset: Any) -> None:
     try:
         mine = np.asarray(ours[region])
     except ExzarrError as error:
-        raise UnreferencedError(f"what was found cannot be read: {error}") from error
+        raise UnreferencedError(f"exzarr cannot read its chunks: {error}") from error
     if dataset.dtype.kind == "O":
         same = bool(np.all(mine.astype(object) == np.asarray(dataset.asstr()[region], object)))
     else:

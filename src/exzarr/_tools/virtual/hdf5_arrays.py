@@ -1,7 +1,7 @@
-"""One HDF5 data set as a Zarr v2 array whose chunks are parts of the file.
+"""Describe one HDF5 data set as a Zarr v2 array whose chunks are parts of the file.
 
-What no reference can express raises UnreferencedError, except for small data sets: their elements become part of the
-references.
+A data set that references cannot express raises UnreferencedError. The elements of small data sets are stored in the
+references instead.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ __all__ = ["array_of", "taken_in"]
 
 _MOST_TEXTS = 1 << 22
 _TEXT_NBYTES = 12
-"""What HDF5 stores at least for a text that is elsewhere: its length, and where it is."""
+"""Minimum bytes that HDF5 stores for a text of variable length: its length and its address."""
 _MOST_ENCODED = 1 << 20
-"""Bytes of chunks that are encoded again."""
+"""Maximum bytes of chunks that are encoded again."""
 _MOST_COMPACT = 1 << 16
-"""Elements that HDF5 keeps in a header: 64 KiB."""
+"""Maximum number of elements that HDF5 keeps in a header: 64 KiB."""
 
 
 def array_of(h5py: ModuleType, dataset: Any, target: str, *, small: int) -> VirtualArray:
-    """The array, without attributes.
+    """Return the array of a data set, without attributes.
 
     Parameters
     ----------
     target
-        What references call the file.
+        The name of the file in references.
     small
-        Data sets of fewer bytes become part of the references where nothing can refer to them.
+        Data sets of fewer bytes are stored in the references if references cannot express them.
     """
     _refuse(h5py, dataset)
     plist = dataset.id.get_create_plist()
     text = dataset.dtype.kind == "O"
     if text or plist.get_layout() == h5py.h5d.COMPACT or not dataset.size:
-        # Text is anywhere in the file, and compact data is in the header of the data set.
+        # Text is scattered in the file, and compact data is in the header of the data set.
         if dataset.size > (_MOST_TEXTS if text else _MOST_COMPACT):
             raise UnreferencedError(
-                f"its {dataset.size} elements are too many to become part of the references"
+                f"its {dataset.size} elements are too many to be stored in the references"
             )
         stored = dataset.id.get_storage_size()
         most = min(stored, dataset.file.id.get_filesize())
         if text and dataset.chunks is None and stored and most < dataset.size * _TEXT_NBYTES:
-            raise UnreferencedError(f"{stored} bytes are stored of its {dataset.size} elements")
+            raise UnreferencedError(f"only {stored} bytes are stored for its {dataset.size} elements")
         return taken_in(dataset)
     filters = filters_of(dataset)
     try:
@@ -73,9 +73,9 @@ def array_of(h5py: ModuleType, dataset: Any, target: str, *, small: int) -> Virt
 
 
 def taken_in(dataset: Any, *, shape: tuple[int, ...] | None = None, fill: Any = None) -> VirtualArray:
-    """An array whose elements are part of the references.
+    """Return an array whose elements are stored in the references.
 
-    With a `shape` that is larger than the data set's, what is beyond its end is `fill`.
+    If `shape` is larger than the data set's shape, the rest is filled with `fill`.
     """
     document = _document(dataset, dataset.shape)
     array = VirtualArray(document, {}, unwritten=document.pop("fill_value"))
@@ -92,7 +92,7 @@ def taken_in(dataset: Any, *, shape: tuple[int, ...] | None = None, fill: Any = 
 
 
 def _elements(dataset: Any) -> np.ndarray:
-    """All elements; text as objects."""
+    """Read all elements; text as objects."""
     if dataset.dtype.kind != "O":
         return np.asarray(dataset[()])
     try:
@@ -102,31 +102,31 @@ def _elements(dataset: Any) -> np.ndarray:
 
 
 def _refuse(h5py: ModuleType, dataset: Any) -> None:
-    """UnreferencedError for what would be read wrongly."""
+    """Raise UnreferencedError for a data set that would be read incorrectly."""
     dtype = dataset.dtype
     reason = None
     if dataset.shape is None:
-        reason = "it holds nothing, not even a shape"
+        reason = "it has no elements and no shape (a null dataspace)"
     elif dataset.is_virtual:
-        reason = "it is a virtual dataset, made of others"
+        reason = "it is a virtual dataset, composed of other datasets"
     elif dataset.external:
-        reason = "its data are in another file, as raw bytes"
+        reason = "its data is in an external file"
     elif h5py.check_ref_dtype(dtype) is not None:
         reason = "its elements refer to other objects of the file"
     elif dtype.kind == "O" and h5py.check_string_dtype(dtype) is None:
         reason = "its elements are arrays of different lengths"
     elif dtype.hasobject and dtype.names:
-        reason = "its elements are records that hold strings, references or arrays of different lengths"
+        reason = "its elements are records with strings, references or arrays of different lengths"
     elif dtype.subdtype is not None:
         reason = "its elements are arrays"
     elif not _native(h5py, dataset.id.get_type()):
-        reason = "its numbers have a format that NumPy lacks"
+        reason = "its numbers have a format that NumPy does not support"
     if reason is not None:
         raise UnreferencedError(reason)
 
 
 def _native(h5py: ModuleType, kind: Any) -> bool:
-    """Whether elements in the file are what NumPy takes them for, without any conversion."""
+    """Return True if NumPy can interpret the elements in the file without conversion."""
     h5t = h5py.h5t
     code = kind.get_class()
     if code in (h5t.INTEGER, h5t.FLOAT):
@@ -167,7 +167,7 @@ def _document(dataset: Any, chunks: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _padded(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """A data type without h5py's notes on it, and with padding between fields as fields: Zarr knows no offsets."""
+    """Return a data type without h5py's metadata, with padding as explicit fields, because Zarr has no offsets."""
     if dtype.names is None:
         if dtype.subdtype is None:
             return np.dtype(dtype.str)
@@ -189,14 +189,14 @@ def _padded(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _chunks(dataset: Any, target: str) -> tuple[dict[Index, Reference], int, list[Index]]:
-    """Where the stored chunks are; the filters that most were written without; the chunks that differ in that."""
+    """Return the references of stored chunks, the most common filter mask, and the chunks with another mask."""
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
         if offset is None:
             return {}, 0, []
         size = dataset.id.get_storage_size()
         if size != dataset.nbytes:
-            raise UnreferencedError(f"{size} of its {dataset.nbytes} bytes are stored")
+            raise UnreferencedError(f"only {size} of its {dataset.nbytes} bytes are stored")
         return {(0,) * dataset.ndim: (target, offset, size)}, 0, []
     chunks: dict[Index, Reference] = {}
     by_mask: dict[int, list[Index]] = {}
@@ -217,15 +217,15 @@ def _chunks(dataset: Any, target: str) -> tuple[dict[Index, Reference], int, lis
 
 
 def _with_encoded(array: VirtualArray, dataset: Any, indexes: list[Index]) -> VirtualArray:
-    """The array with some chunks encoded like the others, as part of the references.
+    """Encode some chunks like the others, and store them in the references.
 
-    HDF5 skips a filter for single chunks that it would not make smaller.
+    HDF5 skips a filter for chunks that the filter would not make smaller.
     """
     nbytes = len(indexes) * math.prod(array.chunk_shape) * dataset.dtype.itemsize
     if nbytes > _MOST_ENCODED:
         raise UnreferencedError(
             f"{len(indexes)} of its {len(array.chunks)} chunks were written with other filters, and their {nbytes} "
-            f"bytes are more than the {_MOST_ENCODED} that may become part of the references"
+            f"bytes exceed the limit of {_MOST_ENCODED} for chunks in the references"
         )
     store = MemoryStore()
     store.put(".zarray", json_text.encode({**array.document, "fill_value": array.unwritten}))

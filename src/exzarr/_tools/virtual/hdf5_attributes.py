@@ -1,4 +1,4 @@
-"""Attributes of HDF5 objects as JSON, and the names of those that JSON cannot express."""
+"""Convert attributes of HDF5 objects to JSON, and report those that JSON cannot express."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from exzarr.errors import ExzarrError
 __all__ = ["NETCDF", "attribute", "attributes_of"]
 
 NETCDF = frozenset({"_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"})
-"""What the netCDF library stores for itself."""
+"""Internal attributes of the netCDF library."""
 _SCALE = frozenset({"CLASS", "NAME", "REFERENCE_LIST"})
-"""What makes a data set a dimension scale."""
+"""Attributes that make a data set a dimension scale."""
 _DIMENSIONS = "_ARRAY_DIMENSIONS"
 
 
 def attributes_of(
     h5py: ModuleType, item: Any, left_out: Callable[[str, str], None], hidden: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The attributes of a group or data set, without those that say where its dimensions are.
+    """Return the attributes of a group or data set, without those that define its dimensions.
 
-    `left_out` gets the name of each attribute that cannot be carried, and the reason.
+    `left_out` gets the name of each attribute that JSON cannot express, and the reason.
     """
     try:
         names = [*item.attrs]
@@ -41,7 +41,7 @@ def attributes_of(
         if name in structure:
             continue
         if name == _DIMENSIONS:
-            left_out(name, "Zarr keeps the names of dimensions there")
+            left_out(name, "Zarr stores the dimension names in this attribute")
             continue
         try:
             name.encode()
@@ -58,7 +58,7 @@ def attributes_of(
 
 
 def attribute(item: Any, name: str) -> Any:
-    """The attribute `name`; None where there is none, or it cannot be read."""
+    """Return the attribute `name`; None if it is missing or cannot be read."""
     try:
         return item.attrs.get(name)
     except DAMAGE as error:

@@ -1,4 +1,4 @@
-"""Filters of HDF5 data sets as codecs of Zarr v2.
+"""Translate the filters of HDF5 data sets to codecs of Zarr v2.
 
 Numbers of filters: https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md
 """
@@ -14,20 +14,20 @@ from exzarr._tools.virtual.model import UnreferencedError
 __all__ = ["Filter", "codecs_of", "filters_of", "readable"]
 
 Filter = tuple[int, int, Sequence[int], str]
-"""Number, flags, parameters and name, as h5py has them."""
+"""Number, flags, parameters and name, as in h5py."""
 
 
 def filters_of(dataset: Any) -> list[Filter]:
-    """The filters of a data set, in the order of writing."""
+    """Return the filters of a data set, in the order of writing."""
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(number) for number in range(plist.get_nfilters())]
     return [(code, flags, values, name.decode("ascii", "replace")) for code, flags, values, name in filters]
 
 
 def codecs_of(filters: Sequence[Filter], mask: int) -> list[dict[str, Any]]:
-    """The codecs that decode chunks written by `filters`, without those that `mask` says were skipped.
+    """Return the codecs for chunks that were written with `filters`, except the filters skipped according to `mask`.
 
-    UnreferencedError names a filter that Zarr has no codec for.
+    Raise UnreferencedError if Zarr has no codec for a filter.
     """
     return [
         _codec(code, values, name)
@@ -37,7 +37,7 @@ def codecs_of(filters: Sequence[Filter], mask: int) -> list[dict[str, Any]]:
 
 
 def readable(h5py: ModuleType, filters: Sequence[Filter]) -> bool:
-    """Whether the HDF5 library has all these filters, so that h5py can decode the chunks as well."""
+    """Return True if the HDF5 library has all these filters, so that h5py can decode the chunks."""
     return all(h5py.h5z.filter_avail(code) for code, *_ in filters)
 
 
@@ -48,7 +48,9 @@ def _codec(code: int, values: Sequence[int], name: str) -> dict[str, Any]:
     try:
         return known(values)
     except (IndexError, KeyError):
-        raise UnreferencedError(f"its filter {name or code!s} has the odd parameters {[*values]}") from None
+        raise UnreferencedError(
+            f"its filter {name or code!s} has unexpected parameters {[*values]}"
+        ) from None
 
 
 def _blosc(values: Sequence[int]) -> dict[str, Any]:

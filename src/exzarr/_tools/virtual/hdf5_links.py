@@ -1,7 +1,7 @@
-"""All groups and data sets of an HDF5 file, by every name: hard, soft and external links are followed.
+"""Find all groups and data sets of an HDF5 file by every name: hard, soft and external links.
 
-What HDF5 would follow by itself is followed here, step by step, because a file is not trusted: an external link opens
-no file outside the folder of the first one, and links that lead in circles end.
+Links are followed here step by step, and not by HDF5, because files are not trusted. External links cannot open files
+outside the folder of the first file, and circular links end.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from exzarr.stores.urls import is_url
 __all__ = ["DanglingError", "Found", "Links"]
 
 _HOPS = 40
-"""Links that are followed for one name."""
+"""Maximum number of links that are followed for one name."""
 _DEPTH = 500
-"""Groups within groups."""
+"""Maximum nesting of groups."""
 _SECOND_NAMES = 100_000
-"""Nodes that may be reached by more than one name: links of links multiply."""
+"""Maximum number of second names, because links to links multiply."""
 _FILES = 1000
-"""Files that external links may open."""
+"""Maximum number of files that external links may open."""
 
 Identity = tuple[str, int]
 """A file, and the address of an object's header in it."""
 
 
 class DanglingError(UnreferencedError):
-    """A link that leads to nothing: nothing is lost without it."""
+    """A link to a missing target. No data is lost if it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Found:
     Attributes
     ----------
     path
-        The name it was found by.
+        The name by which it was found.
     item
-        What h5py has of it.
+        The object of h5py.
     place
-        The file it is in.
+        Its file.
     identity
-        The same for all names of one object.
+        Equal for all names of one object.
     """
 
     path: str
@@ -63,11 +63,11 @@ class Found:
 
 
 Report = Callable[[str, str, Exception], None]
-"""Gets a kind, a path and a reason: the caller raises or records it."""
+"""Receives a kind, a path and a reason. Raises or records the problem."""
 
 
 class Links:
-    """Walks a file. Files that external links lead to are opened, and closed with this object."""
+    """Walks a file. Opens the files of external links, and closes them in `close`."""
 
     def __init__(self, h5py: ModuleType, file: Any, place: Place) -> None:
         self._h5py = h5py
@@ -80,7 +80,7 @@ class Links:
         self._stack.close()
 
     def walk(self, excluded: Callable[[str], bool], report: Report) -> Iterator[Found]:
-        """Groups before what is in them, the root first; names in their order in the file."""
+        """Yield all objects: the root first, each group before its members, names in the order of the file."""
         file, place = self._opened[self._first.target]
         root = Found("", file["/"], place, self.identity(file["/"], place))
         seen: set[Identity] = set()
@@ -110,7 +110,7 @@ class Links:
                     identity = self.identity(item, where)
                     loop = next((up for one, up in above if one == identity), None)
                     if loop is not None:
-                        raise DanglingError(f"it leads back to the group {'/' + loop!r} that it is in")
+                        raise DanglingError(f"it leads back to the group {'/' + loop!r}, which contains it")
                 except (*DAMAGE, UnreferencedError) as error:
                     report("link", path, error)
                     continue
@@ -126,11 +126,11 @@ class Links:
             pending += reversed(below)
 
     def identity(self, item: Any, place: Place) -> Identity:
-        """What all names of an object have in common."""
+        """Return the identity of an object, which is equal for all its names."""
         return place.target, int(self._h5py.h5o.get_info(item.id).addr)
 
     def _follow(self, group: Any, place: Place, name: str, hops: int) -> tuple[Any, Place]:
-        """What is called `name` in a group. DanglingError where that is nothing."""
+        """Return the object `name` of a group. Raise DanglingError if it is missing."""
         link = group.get(name, getlink=True)
         if link is None:
             raise DanglingError(f"there is no {name!r} in {group.name!r}")
@@ -142,21 +142,21 @@ class Links:
         return group[name], place
 
     def _along(self, group: Any, place: Place, path: str, hops: int) -> tuple[Any, Place]:
-        """What a path leads to."""
+        """Return the object at a path."""
         item = group.file["/"] if path.startswith("/") else group
         for part in path.split("/"):
             if part in ("", "."):
                 continue
             if hops <= 0:
-                raise DanglingError(f"links lead to links more than {_HOPS} times, or in a circle")
+                raise DanglingError(f"it is circular, or leads to more than {_HOPS} further links")
             if not isinstance(item, self._h5py.Group):
-                raise DanglingError(f"it leads to {path!r}, and {item.name!r} is not a group")
+                raise DanglingError(f"it leads to {path!r}, but {item.name!r} is not a group")
             hops -= 1
             item, place = self._follow(item, place, part, hops)
         return item, place
 
     def _external(self, place: Place, filename: str) -> tuple[Any, Place]:
-        """The file that an external link names. DanglingError where it is missing, UnreferencedError outside the folder."""
+        """Open the file of an external link. Raise DanglingError if it is missing, UnreferencedError outside the folder."""
         target = self._beside(place, filename)
         if target not in self._opened:
             if len(self._opened) > _FILES:
@@ -173,11 +173,13 @@ class Links:
             except ExzarrError:
                 raise
             except OSError as error:
-                raise UnreferencedError(f"it leads to {filename!r}, which is not HDF5: {error}") from None
+                raise UnreferencedError(
+                    f"it leads to {filename!r}, which is not an HDF5 file: {error}"
+                ) from None
         return self._opened[target]
 
     def _beside(self, place: Place, filename: str) -> str:
-        """The path or URL of a file named in `place`."""
+        """Return the path or URL of a file that is named in `place`."""
         outside = UnreferencedError(
             f"it leads to {filename!r}, outside the folder of {self._first.name}, and is not followed"
         )
@@ -191,7 +193,7 @@ class Links:
         path = Path(place.target).parent / filename
         if not path.exists():
             raise DanglingError(f"it leads to the file {filename!r}, which is missing")
-        # Symbolic links are resolved before it is decided where they lead.
+        # Resolve symbolic links before checking the folder.
         path = path.resolve()
         if not path.is_relative_to(Path(self._first.folder).resolve()) or not path.is_file():
             raise outside

@@ -1,4 +1,4 @@
-"""Something that h5py can open: a path, or a value of a store as a file."""
+"""Sources that h5py can open: a path, or a value of a store as a file object."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BUFFER = 1 << 19
 
 
 def source_of(place: Place) -> Any:
-    """What `h5py.File` opens to read the file at `place`. FileNotFoundError where it is missing."""
+    """Return the argument for `h5py.File` to read the file at `place`. Raise FileNotFoundError if it is missing."""
     path = place.store.local_path(place.key)
     if path is not None:
         return path
@@ -25,7 +25,7 @@ def source_of(place: Place) -> Any:
 
 
 class _StoreFile(io.RawIOBase):
-    """A value of a store as a file for reading."""
+    """A value of a store as a read-only file object."""
 
     def __init__(self, store: Store, key: str, size: int) -> None:
         self._store, self._key, self._size = store, key, size

@@ -1,8 +1,8 @@
-"""Several files as one hierarchy, joined along a dimension. Chunks stay where they are; only their places change.
+"""Join several files to one hierarchy along a dimension. Chunks stay in their files; only their chunk indices change.
 
-Arrays without the dimension must be the same in all files. Of the others, a file's chunks come behind those of the file
-before it, which needs chunks of one shape that end where the file ends. Where they don't, there are two ways out: raw
-chunks are cut along the first dimension, and small arrays become part of the references.
+Arrays without the dimension must be equal in all files. For the other arrays, the chunks of a file follow the chunks of
+the previous file. This requires chunks of one shape that end where the file ends. Otherwise there are two solutions:
+raw chunks are split along the first dimension, and small arrays are stored in the references.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from exzarr.stores.references.json_set import Reference
 __all__ = ["join"]
 
 SMALL = 1 << 20
-"""Bytes of an array that may become part of the references, where it can't be referred to."""
+"""Maximum bytes of an array that is stored in the references because they cannot express it."""
 _PIECE = 4096
-"""Bytes below which raw chunks are not cut: each piece is a request."""
+"""Minimum bytes of the pieces of a raw chunk: each piece is a request."""
 _MEANING = (
     "units", "calendar", "scale_factor", "add_offset", "missing_value", "_FillValue", "_Unsigned",
 )  # fmt: skip
-"""Attributes that say what the elements mean; of the others, the first file's are taken."""
+"""Attributes that define the meaning of elements. Other attributes come from the first file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class _Part:
 
 
 def join(files: Sequence[VirtualFile], places: Sequence[Place], dimension: str) -> VirtualFile:
-    """The files one behind the other along `dimension`.
+    """Join files along `dimension`.
 
     Raises
     ------
     ArgumentError
-        The files do not hold the same arrays, or arrays that differ in more than their length along it.
+        The files have different arrays, or arrays that differ in more than their length along the dimension.
     UnsupportedError
-        Chunks that can't stand in one grid.
+        The chunks do not form one grid.
     """
     first = files[0]
     for file in files[1:]:
@@ -58,14 +58,14 @@ def join(files: Sequence[VirtualFile], places: Sequence[Place], dimension: str) 
     known = sorted({name for array in first.arrays.values() for name in array.dimensions})
     if dimension not in known:
         raise ArgumentError(
-            f"{first.name}: no array has the dimension {dimension!r}; there are {', '.join(known)}"
+            f"{first.name}: no array has the dimension {dimension!r}; dimensions: {', '.join(known)}"
         )
     joined = VirtualFile(f"{len(files)} files joined along {dimension!r}", dict(first.groups))
     for file in files:
         joined.left_out += file.left_out
     for path in first.arrays:
         parts = [_Part(file, [place], file.arrays[path]) for file, place in zip(files, places, strict=True)]
-        # A part without elements says nothing about how elements are stored.
+        # A part without elements does not define how elements are stored.
         first_filled = next((part for part in parts if 0 not in part.array.shape), parts[0])
         for part in parts:
             _same_kind(path, first_filled, part)
@@ -83,12 +83,12 @@ def _same_nodes(first: VirtualFile, other: VirtualFile) -> None:
         if odd:
             here, there = (first, other) if odd[0] in mine else (other, first)
             raise ArgumentError(
-                f"{there.name} has no {odd[0]!r}, which is in {here.name}; exclude=[{odd[0]!r}] leaves it out"
+                f"{there.name} has no {odd[0]!r}, but {here.name} has; exclude=[{odd[0]!r}] leaves it out"
             )
 
 
 def _same_kind(path: str, first: _Part, other: _Part) -> None:
-    """ArgumentError where two parts' elements do not mean the same, or are not stored alike."""
+    """Raise ArgumentError if the elements of two parts differ in meaning or encoding."""
     empty = 0 in first.array.shape or 0 in other.array.shape
     pairs: list[tuple[str, Any, Any]] = [("dimensions", first.array.dimensions, other.array.dimensions)]
     for name in ("dtype",) if empty else ("dtype", "order", "compressor", "filters"):
@@ -110,7 +110,7 @@ def _differ(mine: Any, theirs: Any) -> bool:
 
 
 def _encoding(codec: Any) -> Any:
-    """A codec without its level, which decoding does not ask for."""
+    """Return a codec without its level, which does not affect decoding."""
     if isinstance(codec, list):
         return [_encoding(one) for one in codec]
     if isinstance(codec, dict):
@@ -119,14 +119,14 @@ def _encoding(codec: Any) -> Any:
 
 
 def _shared(path: str, parts: Sequence[_Part], dimension: str) -> VirtualArray:
-    """An array that all files have alike."""
+    """Return an array without the dimension. Raise ArgumentError if it differs between the files."""
     first = parts[0]
     mine = opened_array(first.array, first.places)
     for part in parts[1:]:
         theirs = opened_array(part.array, part.places)
         if mine.shape != theirs.shape or not _same_elements(mine, theirs):
             raise ArgumentError(
-                f"{path!r} has no dimension {dimension!r}, and differs between {first.file.name} and "
+                f"{path!r} has no dimension {dimension!r}, but differs between {first.file.name} and "
                 f"{part.file.name}; exclude=[{path!r}] leaves it out"
             )
     return first.array
@@ -164,8 +164,8 @@ def _joined(path: str, parts: Sequence[_Part], axis: int) -> VirtualArray:
         if small is not None:
             return small
         raise UnsupportedError(
-            f"{path!r} cannot be joined by references: chunks that are not stored are {unwritten[0]!r} in one file "
-            f"and another value in another; exclude=[{path!r}] leaves it out"
+            f"{path!r} cannot be joined by references: chunks that are not stored read as {unwritten[0]!r} in one file "
+            f"and as another value in another file; exclude=[{path!r}] leaves it out"
         )
     joined = _by_references(path, filled, arrays, axis)
     return replace(joined, unwritten=unwritten[0]) if unwritten else joined
@@ -184,14 +184,14 @@ def _by_references(
     small = _inlined(filled, axis)
     if small is not None:
         return small
-    told = ", ".join(
+    lengths_found = ", ".join(
         f"{part.array.shape[axis]} in chunks of {part.array.chunk_shape} ({part.file.name})"
         for part in filled[:3]
     )
     raise UnsupportedError(
         f"{path!r} cannot be joined by references: chunks must have one shape, and end where a file ends. "
-        f"Lengths are {told}{', ...' if len(filled) > 3 else ''}. exclude=[{path!r}] leaves it out; exzarr.copy "
-        "makes one array of what each file is virtualized to"
+        f"Lengths are {lengths_found}{', ...' if len(filled) > 3 else ''}. exclude=[{path!r}] leaves it out; exzarr.copy "
+        "can combine the virtualized files into one array"
     )
 
 
@@ -200,7 +200,7 @@ def _but(shape: Sequence[int], axis: int) -> tuple[int, ...]:
 
 
 def _behind(arrays: Sequence[VirtualArray], axis: int) -> VirtualArray:
-    """Chunks of one shape, one array's behind the other's."""
+    """Concatenate arrays with chunks of one shape."""
     chunk = arrays[0].chunk_shape[axis]
     chunks: dict[Index, Reference] = {}
     length = 0
@@ -221,7 +221,7 @@ def _longer(
 
 
 def _cut_length(arrays: Sequence[VirtualArray], axis: int) -> int:
-    """To which length along the axis all chunks can be cut; 0 where they can't, or would become very small."""
+    """Return the length along the axis to which all chunks can be split; 0 if impossible or too small."""
     if any(not array.raw or math.prod(array.chunk_shape[:axis]) != 1 for array in arrays):
         return 0
     if len({_but(array.chunk_shape, axis) for array in arrays}) > 1:
@@ -244,7 +244,7 @@ def _row_nbytes(array: VirtualArray, axis: int) -> int:
 
 
 def _cut(array: VirtualArray, axis: int, length: int) -> VirtualArray:
-    """Raw chunks in pieces of `length`, which lie one behind the other in them."""
+    """Split raw chunks into consecutive pieces of `length` along the axis."""
     nbytes = length * _row_nbytes(array, axis)
     pieces = array.chunk_shape[axis] // length
     most = -(-array.shape[axis] // length)
@@ -263,7 +263,7 @@ def _cut(array: VirtualArray, axis: int, length: int) -> VirtualArray:
 
 
 def _inlined(parts: Sequence[_Part], axis: int) -> VirtualArray | None:
-    """All elements as one chunk that is part of the references; None where that is too much."""
+    """Return an array with all elements in one inlined chunk; None if that is too large."""
     arrays = [opened_array(part.array, part.places) for part in parts]
     if sum(array.nbytes for array in arrays) > SMALL or arrays[0].dtype.kind in "OT":
         return None

@@ -1,4 +1,4 @@
-"""What is known of a file: documents, where its chunks are, and what was left out."""
+"""The model of a virtualized file: documents, chunk references, and what was left out."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something in a file that its references do not have.
+    """Something in a file that is missing from its references.
 
     Attributes
     ----------
     file
         The file, as it was given.
     kind
-        What it is: ``"attribute"``, ``"dataset"``, ``"group"``, ``"link"`` or ``"type"``.
+        ``"attribute"``, ``"dataset"``, ``"group"``, ``"link"`` or ``"type"``.
     path
-        Its path in the file; of an attribute, the path of the object it belongs to (``""`` is the root).
+        Its path in the file. For an attribute, the path of its object (``""`` is the root).
     name
-        The attribute's name; ``""`` for everything else.
+        The attribute's name; ``""`` for other kinds.
     reason
-        Why it was left out.
+        The reason for leaving it out.
     """
 
     file: str
@@ -50,11 +50,11 @@ DAMAGE = (
     AttributeError, IndexError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError, RuntimeError,
     SystemError, TypeError, ValueError,
 )  # fmt: skip
-"""What h5py raises for files that are damaged, or hold what it does not know."""
+"""Exceptions that h5py raises for files that are damaged or contain unknown objects."""
 
 
 class UnreferencedError(ExzarrError):
-    """References cannot express something. Internal: the reader adds the file and the name, or leaves it out."""
+    """References cannot express an object. Internal: the reader adds file and name, or leaves the object out."""
 
 
 @dataclass(slots=True)
@@ -68,12 +68,12 @@ class VirtualArray:
     attributes
         Its ``.zattrs``, with the names of its dimensions.
     chunks
-        The stored ones, by their place in the grid.
+        References to the stored chunks, by chunk index.
     unwritten
-        What elements of chunks that are not stored are, as JSON of the document.
+        The value of elements in chunks that are not stored, as JSON of the document.
     masked
-        The attribute ``_FillValue`` as JSON of the document; None where there is none. Readers of Zarr v2 such as
-        xarray take the fill value of the document for it.
+        The attribute ``_FillValue`` as JSON of the document, or None. Readers of Zarr v2 such as xarray use the fill value
+        of the document instead of this attribute.
     """
 
     document: dict[str, Any]
@@ -92,12 +92,12 @@ class VirtualArray:
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """How many chunks there are in each dimension."""
+        """Number of chunks along each dimension."""
         return tuple(-(-length // chunk) for length, chunk in zip(self.shape, self.chunk_shape, strict=True))
 
     @property
     def complete(self) -> bool:
-        """Whether every chunk is stored."""
+        """True if every chunk is stored."""
         count = 1
         for length in self.grid:
             count *= length
@@ -109,33 +109,33 @@ class VirtualArray:
 
     @property
     def raw(self) -> bool:
-        """Whether its chunks are nothing but the elements, in C order."""
+        """True if chunks are the unencoded elements in C order."""
         document = self.document
         return not document["filters"] and not document["compressor"] and document["order"] == "C"
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The ``.zarray`` and the ``.zattrs``."""
+        """Return the ``.zarray`` and the ``.zattrs``."""
         fill = self.masked if self.complete else self.unwritten
         attributes = self.attributes
         if self.masked is not None and fill == self.masked and self.document["dtype"] != "|O":
-            # The document says it. For text, and beside another fill value, the attribute stays as well.
+            # The fill value replaces the attribute. Text, and arrays with another fill value, keep the attribute.
             attributes = {name: value for name, value in attributes.items() if name != "_FillValue"}
         return {**self.document, "fill_value": fill}, attributes
 
 
 @dataclass(slots=True)
 class VirtualFile:
-    """A file, or several joined: groups' attributes and arrays, by their paths (the root's is ``""``)."""
+    """A file, or several joined files: attributes of groups, and arrays, by path (the root is ``""``)."""
 
     name: str
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     arrays: dict[str, VirtualArray] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     excluded: set[str] = field(default_factory=set)
-    """The paths that the caller wanted left out, and that were found."""
+    """The paths in `exclude` that were found."""
 
     def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Keys and content of all metadata documents."""
+        """Yield keys and contents of all metadata documents."""
         for path, attributes in self.groups.items():
             start = path and path + "/"
             yield start + ".zgroup", {"zarr_format": 2}
@@ -147,7 +147,7 @@ class VirtualFile:
             yield f"{path}/.zattrs", attributes
 
     def references(self) -> Mapping[str, Any]:
-        """All of it in the JSON form, except that values are bytes."""
+        """Return all references in the JSON form, except that inlined values are bytes."""
         found: dict[str, Any] = {
             key: json_text.encode(document, indent=None).decode() for key, document in self.documents()
         }
@@ -158,5 +158,5 @@ class VirtualFile:
 
 
 def chunk_key(path: str, index: Index) -> str:
-    """The key of a chunk."""
+    """Return the key of a chunk."""
     return f"{path}/{'.'.join(map(str, index)) or '0'}"

@@ -1,6 +1,6 @@
-"""One NetCDF3 file: where its variables are. The header is read here; no library is needed.
+"""Find the variables of one NetCDF3 file. This module reads the header; no library is needed.
 
-The classic format, the one with 64-bit offsets, and CDF-5:
+It supports the classic format, the 64-bit offset format, and CDF-5:
 https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html
 """
 
@@ -39,12 +39,12 @@ _DTYPES = {
 _CHAR = 2
 _DIMENSION, _VARIABLE, _ATTRIBUTE = 10, 11, 12
 _MOST_HEADER = 1 << 28
-"""Bytes of a header; more is an error."""
+"""Maximum bytes of a header; more is an error."""
 _AT_A_TIME = 1 << 16
 _WINDOW = 1 << 23
-"""Bytes that are read at once where records of a few bytes are collected."""
+"""Bytes of one read while short records are collected."""
 SMALL = 1 << 20
-"""Bytes of a variable with short records that become part of the references together."""
+"""Maximum bytes of a variable with short records that is stored in the references as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class _Variable:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """Dimensions are names and lengths; a length of 0 is the record dimension, whose length is `records`."""
+    """The header. Dimensions are names and lengths; the record dimension has length 0 here, and `records` records."""
 
     records: int | None
     dimensions: tuple[tuple[str, int], ...]
@@ -67,7 +67,7 @@ class _Header:
 
 
 def read_netcdf3(place: Place, *, exclude: Collection[str], inline: int, skip: bool) -> VirtualFile:
-    """Where the variables of a file are. Parameters are those of `read_hdf5`."""
+    """Find the variables of a file. The parameters are those of `read_hdf5`."""
     size = place.store.size(place.key)
     if size is None:
         raise StoreError(f"there is no file {place.name!r}")
@@ -89,8 +89,8 @@ def read_netcdf3(place: Place, *, exclude: Collection[str], inline: int, skip: b
                 continue
             raise UnsupportedError(
                 f"{place.name}: {variable.name!r} cannot be referenced: {error}; exclude=[{variable.name!r}] "
-                f"(--exclude {variable.name}) leaves it out, and on_unsupported='skip' (--on-unsupported skip) "
-                "everything that cannot be referenced"
+                f"(--exclude {variable.name}) leaves it out, on_unsupported='skip' (--on-unsupported skip) "
+                "leaves out everything that cannot be referenced"
             ) from error
         attributes = _attributes(found, variable.name, variable.attributes)
         array.attributes = {
@@ -121,14 +121,14 @@ def _attributes(found: VirtualFile, path: str, attributes: Sequence[tuple[str, A
     for name, value in attributes:
         try:
             if name == "_ARRAY_DIMENSIONS":
-                raise UnreferencedError("Zarr keeps the names of dimensions there")
+                raise UnreferencedError("Zarr stores the dimension names in this attribute")
             carried[name] = json_value(value)
         except UnreferencedError as error:
             found.left_out.append(LeftOut(found.name, "attribute", path, name, str(error)))
     return carried
 
 
-# -- where variables are -----------------------------------------------------------
+# -- positions of variables --------------------------------------------------------
 
 
 def _is_record(variable: _Variable, header: _Header) -> bool:
@@ -136,19 +136,19 @@ def _is_record(variable: _Variable, header: _Header) -> bool:
 
 
 def _row_nbytes(variable: _Variable, header: _Header) -> int:
-    """Bytes of a record, or of the whole variable where it has no records."""
+    """Return the bytes of a record, or of the whole variable if it has no records."""
     lengths = [header.dimensions[number][1] for number in variable.dimensions]
     return math.prod(lengths[1:] if _is_record(variable, header) else lengths) * variable.dtype.itemsize
 
 
 def _stride(header: _Header) -> int:
-    """Bytes from one record to the next: of all record variables, each padded to four, except for a single one."""
+    """Return the bytes from one record to the next. Each variable is padded to four bytes, unless it is the only one."""
     sizes = [_row_nbytes(variable, header) for variable in header.variables if _is_record(variable, header)]
     return sizes[0] if len(sizes) == 1 else sum(-(-size // 4) * 4 for size in sizes)
 
 
 def _records(header: _Header, stride: int, size: int) -> int:
-    """How many records there are; what a file that was written as a stream does not say."""
+    """Return the number of records. A file that was written as a stream does not store it, so compute it."""
     if header.records is not None:
         return header.records
     begins = [variable.begin for variable in header.variables if _is_record(variable, header)]
@@ -171,7 +171,7 @@ def _array(
     chunks = [1, *lengths[1:]] if record else lengths
     end = variable.begin + (stride * (records - 1) if record and records else 0) + nbytes
     if end > size and 0 not in shape:
-        raise UnreferencedError(f"the file ends at byte {size}, and its elements at {end}")
+        raise UnreferencedError(f"the file ends at byte {size}, but its elements end at {end}")
     document = {
         "zarr_format": 2,
         "shape": shape,
@@ -192,7 +192,7 @@ def _array(
     if not record:
         target = {(0,) * len(shape): (place.target, variable.begin, nbytes)}
     elif records and stride == nbytes:
-        # Nothing is between the records.
+        # The records are contiguous.
         document["chunks"] = shape
         target = {(0, *rest): (place.target, variable.begin, records * nbytes)}
     elif records and nbytes < inline and records * nbytes <= SMALL:
@@ -208,7 +208,7 @@ def _array(
 
 
 def _collected(place: Place, begin: int, stride: int, nbytes: int, records: int) -> bytes:
-    """The records of a variable one behind the other."""
+    """Read the records of a variable and concatenate them."""
     parts = []
     step = max(1, _WINDOW // stride)
     for first in range(0, records, step):
@@ -226,19 +226,21 @@ def _collected(place: Place, begin: int, stride: int, nbytes: int, records: int)
 
 
 class _Bytes:
-    """The beginning of a file, read as far as it is needed."""
+    """The beginning of a file, read as needed."""
 
     def __init__(self, place: Place, size: int) -> None:
         self._place, self.size = place, size
         self._data = bytearray()
         self._at = 0
         self.wide = False
-        """Whether counts have eight bytes."""
+        """True if counts have eight bytes."""
 
     def take(self, length: int) -> bytes:
         end = self._at + length
         if end > min(self.size, _MOST_HEADER):
-            raise self.bad(f"it ends at byte {self.size}, and {length} more are expected after {self._at}")
+            raise self.bad(
+                f"it ends at byte {self.size}, but {length} more bytes are expected after byte {self._at}"
+            )
         while len(self._data) < end:
             more = min(max(end - len(self._data), _AT_A_TIME, len(self._data)), self.size - len(self._data))
             data = self._place.store.get(self._place.key, (len(self._data), more))
@@ -253,10 +255,10 @@ class _Bytes:
         return int.from_bytes(self.take(length), "big")
 
     def count(self, each: int = 1) -> int:
-        """A number of things that take `each` bytes or more in the header."""
+        """Read a number of entries with at least `each` bytes in the header."""
         number = self.number(8 if self.wide else 4)
         if number * each > self.size - self._at:
-            raise self.bad(f"{number} entries are said to follow byte {self._at}")
+            raise self.bad(f"it announces {number} entries after byte {self._at}, more than it can contain")
         return number
 
     def text(self) -> str:
@@ -272,11 +274,11 @@ class _Bytes:
         return data
 
     def tag(self, wanted: int, each: int) -> int:
-        """The length of a list; 0 where it is absent."""
+        """Read the length of a list; 0 if the list is absent."""
         tag = self.number()
         count = self.count(each)
         if tag != wanted and (tag or count):
-            raise self.bad(f"the tag {tag} is where {wanted} belongs")
+            raise self.bad(f"it has the tag {tag} instead of {wanted}")
         return count
 
     def bad(self, reason: str) -> StoreError:
@@ -301,12 +303,12 @@ def _read_header(data: _Bytes) -> _Header:
         name = data.text()
         numbers = tuple(data.number(wide) for _ in range(data.count(wide)))
         if any(number >= len(dimensions) for number in numbers):
-            raise data.bad(f"variable {name!r} has a dimension that there is not")
+            raise data.bad(f"variable {name!r} has a dimension that does not exist")
         if any(not dimensions[number][1] for number in numbers[1:]):
-            raise data.bad(f"variable {name!r} has the record dimension behind another")
+            raise data.bad(f"the record dimension of variable {name!r} is not its first")
         own = _read_attributes(data)
         dtype = _dtype(data)
-        data.take(wide)  # its size, which may be too large for the field: it follows from the rest
+        data.take(wide)  # its size, which may exceed the field and is computed instead
         variables.append(_Variable(name, numbers, own, dtype, data.number(offset)))
     for what, names in (
         ("dimensions", [name for name, _ in dimensions]),

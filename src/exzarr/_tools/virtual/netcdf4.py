@@ -1,4 +1,4 @@
-"""What HDF5 files of the netCDF library mean: names, dimensions, and variables that are shorter than their dimension.
+"""Conventions of the netCDF library in HDF5 files: names, dimensions, and variables shorter than a dimension.
 
 https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html#netcdf_4_spec
 """
@@ -30,25 +30,25 @@ _DEFAULT_FILL = {
     "i8": -9223372036854775806, "u8": 18446744073709551614, "f4": float(np.float32(9.9692099683868690e36)),
     "f8": 9.9692099683868690e36, "S1": b"\0",
 }  # fmt: skip
-"""NC_FILL_BYTE and the others of netcdf.h."""
+"""NC_FILL_BYTE and the other default fill values of netcdf.h."""
 SMALL = 1 << 20
-"""Bytes of a padded variable that may become part of the references, where it cannot be referred to."""
+"""Maximum bytes of a padded variable that is stored in the references because they cannot express it."""
 
 
 def plain_name(path: str) -> str:
-    """The path that netCDF shows: a variable called like a dimension that it is no coordinate of has a prefix."""
+    """Return the path in netCDF, without the prefix of variables that are named like a foreign dimension."""
     return "/".join(part.removeprefix(_NON_COORD) for part in path.split("/"))
 
 
 def is_phantom(dataset: Any) -> bool:
-    """Whether a data set is only there as a dimension, without a variable."""
+    """Return True if a data set is only a dimension without a variable."""
     name = attribute(dataset, "NAME")
     return isinstance(name, bytes) and name.startswith(_NO_VARIABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One dimension of a data set: what it is (the same for all that share it), and its name."""
+    """One dimension of a data set: its key (equal for all data sets that share it), and its name."""
 
     key: Any
     name: str
@@ -81,14 +81,14 @@ class Dimensions:
                 self._longest[axis.key] = max(length, self._longest.get(axis.key, 0))
 
     def axes(self, found: Found) -> Sequence[Axis]:
-        """The dimensions of a data set. Raises what h5py raises where they cannot be read."""
+        """Return the dimensions of a data set. h5py raises an error if they cannot be read."""
         axes = self._axes.get(found.identity)
         if axes is None:
             axes = self._axes[found.identity] = [*self._read(found)]
         return axes
 
     def shape(self, found: Found) -> tuple[int, ...]:
-        """The shape of a data set with unlimited dimensions as long as the longest variable that has them."""
+        """Return the shape, with unlimited dimensions as long as the longest variable that has them."""
         shape: tuple[int, ...] = found.item.shape
         return tuple(
             max(length, self._longest.get(axis.key, 0)) if axis.key in self._unlimited else length
@@ -131,7 +131,7 @@ def padded(
     shape: tuple[int, ...],
     reader: Callable[[VirtualArray], Array],
 ) -> VirtualArray:
-    """An array of the larger `shape`, filled as netCDF fills it. UnreferencedError where no reference can be right."""
+    """Pad an array to `shape` with netCDF's fill value. Raise UnreferencedError if references cannot express it."""
     if shape == dataset.shape:
         return array
     if array.document["dtype"] == "|O":
@@ -146,7 +146,7 @@ def padded(
 
 
 def _fill(dataset: Any, array: VirtualArray) -> Any:
-    """What netCDF pads with, as JSON."""
+    """Return the value with which netCDF pads, as JSON."""
     if dataset.id.get_create_plist().fill_value_defined() == _USER_DEFINED:
         return array.unwritten
     if array.masked is not None:
@@ -154,13 +154,13 @@ def _fill(dataset: Any, array: VirtualArray) -> Any:
     default = _DEFAULT_FILL.get(dataset.dtype.str[1:])
     if default is None:
         raise UnreferencedError(
-            f"it is shorter than its unlimited dimension, and netCDF has no fill value for {dataset.dtype}"
+            f"it is shorter than its unlimited dimension, but netCDF has no fill value for {dataset.dtype}"
         )
     return fill_json(array, default)
 
 
 def _element(array: VirtualArray, fill: Any) -> Any:
-    """A fill value of a document as an element."""
+    """Convert a fill value of a document to an element."""
     return v2.parse_array({**array.document, "fill_value": fill}).fill_value
 
 
@@ -171,7 +171,7 @@ _USER_DEFINED = 2
 def _edges_are_filled(
     longer: VirtualArray, shape: tuple[int, ...], reader: Callable[[VirtualArray], Array]
 ) -> bool:
-    """Whether stored chunks hold the fill value beyond the end of the variable, where HDF5 does not look."""
+    """Return True if stored chunks have the fill value beyond the end of the variable, which HDF5 ignores."""
     ours: Array | None = None
     filled = _element(longer, longer.unwritten)
     for index in longer.chunks:
@@ -193,10 +193,10 @@ def _edges_are_filled(
 
 
 def _whole(array: VirtualArray, dataset: Any, shape: tuple[int, ...], fill: Any) -> VirtualArray:
-    """All elements and the padding as part of the references."""
+    """Store all elements and the padding in the references."""
     if math.prod(shape) * dataset.dtype.itemsize > SMALL:
         raise UnreferencedError(
-            f"it has the shape {dataset.shape} where its unlimited dimension makes it {shape}, its chunks hold other "
+            f"it has the shape {dataset.shape}, but its unlimited dimension requires {shape}; its chunks have other "
             f"values there than netCDF reads, and it is larger than {SMALL} bytes"
         )
     whole = taken_in(dataset, shape=shape, fill=fill)

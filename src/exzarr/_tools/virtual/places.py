@@ -1,4 +1,4 @@
-"""Where files lie: the store and the key for a path or URL, and references as something to read."""
+"""Locate files (store and key for a path or URL), and open references as arrays."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ __all__ = ["Place", "json_form", "opened_array", "place_of", "reference_options"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file.
+    """The location of a file.
 
     Attributes
     ----------
     name
-        As it was given, for messages.
+        The name as it was given, for messages.
     target
-        What references call it: a URL, or an absolute path.
+        The name in references: a URL, or an absolute path.
     folder
-        The URL or path it lies in, without a slash.
+        The URL or path of its folder, without a slash at the end.
     store, key
-        What reads it.
+        The store and key to read it with.
     """
 
     name: str
@@ -52,7 +52,7 @@ def place_of(
     stores: Mapping[str, Store],
     storage_options: StorageOptions | None = None,
 ) -> Place:
-    """Where a file is. StoreError where it is not there. `storage_options` are for a URL."""
+    """Locate a file. Raise StoreError if it is missing. `storage_options` apply to a URL."""
     name = os.fspath(file)
     if is_url(name):
         target = plain(name)
@@ -71,7 +71,7 @@ def place_of(
 
 
 def json_form(found: VirtualFile) -> dict[str, Any]:
-    """References as kerchunk's JSON has them."""
+    """Return references in the form of kerchunk's JSON."""
     refs: dict[str, Any] = {}
     for key, value in found.references().items():
         if isinstance(value, bytes):
@@ -82,20 +82,20 @@ def json_form(found: VirtualFile) -> dict[str, Any]:
 
 
 def reference_options(places: Iterable[Place]) -> dict[str, Any]:
-    """What allows a `ReferenceStore` to read these files' folders, and no others."""
+    """Return the options that allow a `ReferenceStore` to read only the folders of these files."""
     places = [*places]
     stores = {encoded(place.folder): place.store for place in places if is_url(place.target)}
     return {"allow": [*dict.fromkeys(encoded(place.folder) + "/" for place in places)], "stores": stores}
 
 
 def opened_array(array: VirtualArray, places: Iterable[Place]) -> Array:
-    """One array, to read in."""
+    """Open one virtual array for reading."""
     only = VirtualFile("", {"": {}}, {"array": array})
     return open_array(ReferenceStore(json_form(only), **reference_options(places)), path="array", mode="r")
 
 
 def taken_in_chunks(array: VirtualArray, place: Place, most: int) -> VirtualArray:
-    """An array with chunks of fewer than `most` bytes as part of the references: a request costs more than they do."""
+    """Inline chunks of fewer than `most` bytes, because a request costs more than their bytes in the references."""
     chunks = dict(array.chunks)
     for index, reference in array.chunks.items():
         if not isinstance(reference, bytes) and reference[2] is not None and reference[2] < most:

@@ -1,4 +1,4 @@
-"""Attributes and fill values of files as JSON."""
+"""Convert attributes and fill values of files to JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["fill_json", "json_value"]
 
 
 def fill_json(array: VirtualArray, value: Any) -> Any:
-    """A fill value as a v2 document has it. UnreferencedError where the array cannot have it."""
+    """Return a fill value as JSON of a v2 document. Raise UnreferencedError if the array cannot have it."""
     if array.document["dtype"] == "|O":
         return value.decode("utf-8", "strict") if isinstance(value, bytes) else str(value)
     data_type = v2.parse_array({**array.document, "fill_value": None}).data_type
@@ -25,13 +25,14 @@ def fill_json(array: VirtualArray, value: Any) -> Any:
         )
         return v2.array_json(metadata)[0]["fill_value"]
     except (ExzarrError, ValueError, TypeError, OverflowError) as error:
-        raise UnreferencedError(f"{value!r} is no fill value of {data_type.dtype}: {error}") from None
+        raise UnreferencedError(f"{value!r} is not a fill value of {data_type.dtype}: {error}") from None
 
 
 def json_value(value: Any) -> Any:
-    """The value of an attribute as text, numbers or lists of them. UnreferencedError says why there is none.
+    """Return the value of an attribute as text, a number, or a list of these.
 
-    Arrays of one element become that element, as netCDF has it.
+    Arrays of one element become that element, as in netCDF. Raise UnreferencedError with the reason if JSON cannot
+    express the value.
     """
     if isinstance(value, (str, bytes)):
         return _text(value)

@@ -1,4 +1,4 @@
-"""`exzarr.virtualize`: HDF5 and NetCDF files read as Zarr in place."""
+"""`exzarr.virtualize`: read HDF5 and NetCDF files as Zarr without copying them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["references_of", "virtualize"]
 OnUnsupported = Literal["raise", "skip"]
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 INLINE = 500
-"""kerchunk's default."""
+"""Default size limit of inlined chunks, the same as kerchunk's."""
 
 
 @known_arguments
@@ -46,57 +46,57 @@ def virtualize(
     stores: Mapping[str, Store] | None = None,
     storage_options: StorageOptions | None = None,
 ) -> VirtualGroup:
-    """HDF5 and NetCDF files as a Zarr hierarchy whose chunks stay where they are.
+    """Read HDF5 and NetCDF files as a Zarr hierarchy whose chunks stay in the files.
 
-    No elements are copied except those of small chunks: references say where in which file each chunk is. HDF5 and
-    NetCDF4 files are read with h5py (the extra ``virtual``); NetCDF3 files need no library.
+    Only small chunks are copied. For all other chunks, references store the file, offset and length. HDF5 and NetCDF4
+    files are read with h5py (the extra ``virtual``). NetCDF3 files need no library.
 
     Parameters
     ----------
     files
         A path or URL, or several, which are joined in this order.
     output
-        Where the references are written: a file that ends in ``.json``, or a folder that ends in ``.parq``, which
-        suits millions of chunks, for it is read by and by. Both are kerchunk's formats, and open with `exzarr.open`
-        and with fsspec. Default: nowhere.
+        A place to write the references to: a file that ends in ``.json``, or a folder that ends in ``.parq``. The
+        folder is read in parts and is suitable for millions of chunks. Both are kerchunk's formats, and can be opened
+        with `exzarr.open` and with fsspec. By default the references are not written.
     concat_dim
-        The dimension along which several files are joined. What does not have it must be the same in all of them.
+        The dimension along which several files are joined. Arrays without it must be equal in all files.
     exclude
         Paths of datasets, groups and links to leave out.
     inline
-        Chunks of fewer bytes than this become part of the references, and so do datasets of fewer bytes that
-        nothing can refer to (those with filters that Zarr lacks).
+        Chunks of fewer bytes than this are stored in the references. So are datasets of fewer bytes that references
+        cannot express, such as datasets with filters that Zarr does not have.
     relative
-        Name files by their place beside `output`, so that both can be moved together. fsspec takes such names as
-        relative to the current folder, so the default is whole paths.
+        Store file names relative to `output`, so that you can move both together. fsspec interprets such names relative
+        to the current folder. The default is absolute paths.
     overwrite
-        Replace what is at `output`.
+        Replace existing references at `output`.
     on_unsupported
-        ``"raise"``: a dataset, group or link that no reference can express is an error. ``"skip"`` leaves it out
-        and lists it in the group's ``left_out``. Attributes that JSON cannot express, and links that lead to
-        nothing, are listed there in both cases.
+        ``"raise"``: a dataset, group or link that references cannot express is an error. ``"skip"`` leaves it out and
+        lists it in the group's ``left_out``. Attributes that JSON cannot express, and links to missing targets, are
+        listed there in both cases.
     stores
-        Stores to read URLs with, by their beginning: ``{"s3://bucket": ObjectStore(...)}``. Others are made by
-        `storage_options` and the environment say.
+        Stores for URLs, by the beginning of the URL: ``{"s3://bucket": ObjectStore(...)}``. For other URLs, stores are
+        created from `storage_options` and the environment.
     storage_options
-        For the URLs among `files`, and `output` where that is one: see `exzarr.open`.
+        Options for URLs in `files` and `output`: see `exzarr.open`.
 
     Returns
     -------
     VirtualGroup
-        The hierarchy, for reading; a `Group` with ``left_out``, the list of everything in the files that the
-        references do not have.
+        The read-only hierarchy: a `Group` with ``left_out``, the list of everything in the files that is missing from
+        the references.
 
     Raises
     ------
     UnsupportedError
-        What no reference can express: filters that Zarr lacks, ragged or virtual datasets, links that lead outside
-        the file's folder, chunks that do not fit into one grid when joined. The message names the dataset.
+        References cannot express a dataset: it has filters that Zarr does not have, it is ragged or virtual, a link
+        leads outside the file's folder, or the joined chunks do not form one grid. The message names the dataset.
     StoreError
-        A file that is missing, damaged or in another format. The message names what cannot be read.
+        A file is missing, damaged or in another format. The message names the object that cannot be read.
     ArgumentError
-        Files that can't be joined: arrays that only one has, that are stored differently or differ in what their
-        numbers mean. Names in `exclude` that no file has.
+        The files cannot be joined, because an array is missing from one, is stored differently, or has another
+        meaning (units, scale). Or `exclude` has a name that is in no file.
     """
     if storage_options and not any(is_url(os.fspath(one)) for one in [*_several(files), output or ""]):
         refuse_options(storage_options, "neither the files nor the output are URLs")
@@ -118,9 +118,9 @@ def references_of(
     stores: Mapping[str, Store] | None = None,
     storage_options: StorageOptions | None = None,
 ) -> tuple[dict[str, Any], Sequence[LeftOut]]:
-    """The references that `virtualize` makes, in kerchunk's JSON form, and what they do not have."""
+    """Return the references of `virtualize` in kerchunk's JSON form, and what is missing from them."""
     if storage_options and not any(is_url(os.fspath(one)) for one in _several(files)):
-        refuse_options(storage_options, "the files are no URLs")
+        refuse_options(storage_options, "the files are not URLs")
     found, _ = _found(files, concat_dim, exclude, inline, on_unsupported, stores or {}, storage_options)
     return json_form(found), found.left_out
 
@@ -142,12 +142,12 @@ def _found(
     if isinstance(exclude, str):
         exclude = [exclude]
     if on_unsupported not in ("raise", "skip"):
-        raise ArgumentError(f"on_unsupported is 'raise' or 'skip', not {on_unsupported!r}")
+        raise ArgumentError(f"on_unsupported must be 'raise' or 'skip', not {on_unsupported!r}")
     if not files:
-        raise ArgumentError("there is no file to virtualize")
+        raise ArgumentError("no file to virtualize was given")
     if len(files) > 1 and concat_dim is None:
         raise ArgumentError(
-            f"{len(files)} files are joined along a dimension: concat_dim='time' (--concat-dim time)"
+            f"joining {len(files)} files requires a dimension: concat_dim='time' (--concat-dim time)"
         )
     places = [place_of(file, stores, storage_options) for file in files]
     exclude = [path.strip("/") for path in exclude]
@@ -155,13 +155,13 @@ def _found(
     unknown = [path for path in exclude if not any(path in file.excluded for file in found)]
     if unknown:
         raise ArgumentError(
-            f"exclude names {unknown[0]!r}, which {'no file' if len(files) > 1 else files[0]} has"
+            f"exclude names {unknown[0]!r}, which is not in {'any of the files' if len(files) > 1 else files[0]}"
         )
     return (found[0] if concat_dim is None else join(found, places, concat_dim)), places
 
 
 def _read(place: Place, exclude: Collection[str], inline: int, skip: bool) -> VirtualFile:
-    """Where the chunks of a file are, whatever its format."""
+    """Find the chunks of a file in any supported format."""
     start = place.store.get(place.key, (0, 4))
     if start is None:
         raise StoreError(f"there is no {place.name!r}")
@@ -170,7 +170,7 @@ def _read(place: Place, exclude: Collection[str], inline: int, skip: bool) -> Vi
 
 
 def _relative(found: VirtualFile, output: str | os.PathLike[str]) -> VirtualFile:
-    """References by paths from where they are written to."""
+    """Make file names relative to the folder of `output`."""
     if is_url(os.fspath(output)):
         raise ArgumentError("relative references are written to a file or folder, not to a URL")
     base = Path(output).expanduser().resolve().parent

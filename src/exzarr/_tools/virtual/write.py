@@ -1,4 +1,4 @@
-"""References written down, as kerchunk's JSON or as its Parquet."""
+"""Write references as kerchunk's JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["write_references"]
 
 RECORD_SIZE = 10_000
-"""References in a Parquet file; fsspec's default."""
+"""Number of references in a Parquet file, the same as fsspec's default."""
 
 
 def write_references(
@@ -32,7 +32,7 @@ def write_references(
     overwrite: bool,
     storage_options: StorageOptions | None = None,
 ) -> str:
-    """Write `found` to a ``.json`` file or a ``.parq`` folder; its path or URL comes back."""
+    """Write `found` to a ``.json`` file or a ``.parq`` folder. Return its path or URL."""
     place = os.fspath(output)
     if not is_url(place):
         place = str(Path(local_path(place)).expanduser().resolve())
@@ -42,7 +42,7 @@ def write_references(
     elif name.endswith((".parq", ".parquet")):
         _write_parquet(found, place, overwrite, storage_options)
     else:
-        raise ArgumentError(f"references go to a name that ends in .json or .parq, not to {name!r}")
+        raise ArgumentError(f"the name of the output must end in .json or .parq, not {name!r}")
     return place
 
 
@@ -55,7 +55,7 @@ def _write_json(
     if overwrite:
         store.put(name, value)
     elif not store.put_if_absent(name, value):
-        raise _there_is(place)
+        raise _exists(place)
 
 
 def _write_parquet(
@@ -71,8 +71,8 @@ def _write_parquet(
     store = folder_store(place, read_only=False, storage_options=storage_options)
     if store.exists(".zmetadata"):
         if not overwrite:
-            raise _there_is(place)
-        # First what makes it a set: nobody reads old documents with new partitions.
+            raise _exists(place)
+        # Delete the documents first, so that no reader combines old documents with new partitions.
         store.delete(".zmetadata")
         store.delete_prefix("")
     for path, array in found.arrays.items():
@@ -97,13 +97,13 @@ _NONE: _Row = (None, 0, 0, None)
 
 
 def _partitions(array: VirtualArray) -> Iterator[tuple[int, Sequence[_Row]]]:
-    """Partitions that hold anything, and their rows."""
+    """Yield the numbers of partitions that have references, and their rows."""
     grid = [-(-length // chunk) for length, chunk in zip(array.shape, array.chunk_shape, strict=True)]
     by_number: Mapping[int, Reference] = {_number(index, grid): ref for index, ref in array.chunks.items()}
     count = math.prod(grid)
     for record in sorted({number // RECORD_SIZE for number in by_number}):
         start = record * RECORD_SIZE
-        # fsspec expects all rows, also those behind the last chunk.
+        # fsspec expects all rows, also those after the last chunk.
         yield (
             record,
             [_row(by_number.get(n)) if n < count else _NONE for n in range(start, start + RECORD_SIZE)],
@@ -125,5 +125,5 @@ def _number(index: Index, grid: Sequence[int]) -> int:
     return number
 
 
-def _there_is(place: str) -> NodeExistsError:
-    return NodeExistsError(f"{place!r} is there already; overwrite=True replaces it")
+def _exists(place: str) -> NodeExistsError:
+    return NodeExistsError(f"{place!r} already exists; overwrite=True replaces it")

@@ -197,7 +197,7 @@ def test_an_append_that_fails_leaves_no_temporary_file(path: Path) -> None:
             raise exzarr.StoreError("there is no room")
 
     with pytest.raises(exzarr.StoreError, match="no room"):
-        exzarr.open_array(Full(path), path="a", mode="r+").append(np.ones((9, 8)))
+        exzarr.open_array(Full(path), path="a", mode="r+").append(np.ones((9, 8), "i4"))
     assert not [*path.rglob("*.exzarr-tmp")]
     assert read(path).shape == (10, 8)
 
@@ -372,7 +372,7 @@ def test_an_ingestion_that_was_killed_between_its_members(
     assert set(codes(cube)) == {"EXZ501"}
     if repair:
         did = repaired(cube)
-        assert ("have the shape again" in did) == (members > 0)
+        assert ("to the shape in the group's document" in did) == (members > 0)
         assert exzarr.open_array(cube, path="time").shape == (3 * (commit - 1),)
         assert exzarr.open_array(cube, path="deep/t").shape == (3 * (commit - 1), 2)
     assert exzarr.ingest_position(exzarr.open_group(cube), "k") == (commit - 1 or None)

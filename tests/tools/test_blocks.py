@@ -1,4 +1,4 @@
-"""The blocks that re-encoding goes by."""
+"""The blocks in which arrays are re-encoded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cases(draw):
 
 @settings(max_examples=150)
 @given(cases())
-def test_blocks_cover_every_element_once_and_hold_whole_destination_chunks(case):
+def test_blocks_cover_every_element_once_and_contain_whole_destination_chunks(case):
     shape, source, grid, memory = case
     blocks = plan_blocks(shape, source, grid, 4, memory)
     seen = np.zeros(shape, int)
@@ -49,7 +49,7 @@ def test_blocks_cover_every_element_once_and_hold_whole_destination_chunks(case)
 
 @settings(max_examples=100)
 @given(cases())
-def test_a_block_fits_the_memory_unless_one_destination_chunk_does_not(case):
+def test_blocks_fit_into_memory_unless_one_destination_chunk_does_not(case):
     shape, source, grid, memory = case
     largest = 4 * math.prod(min(c, max(1, n)) for c, n in zip(grid.max_chunk_shape, shape, strict=True))
     for region in plan_blocks(shape, source, grid, 4, memory):
@@ -57,20 +57,20 @@ def test_a_block_fits_the_memory_unless_one_destination_chunk_does_not(case):
         assert nbytes <= max(memory, largest)
 
 
-def test_with_memory_for_it_no_source_chunk_is_decoded_twice():
+def test_no_source_chunk_is_decoded_twice_with_enough_memory():
     blocks = plan_blocks((100, 100), (1, 100), ChunkGrid.from_regular((100, 100), (100, 1)), 8, 80_000)
     assert blocks.amplification == 1.0
     assert blocks.count == 1
 
 
-def test_with_less_memory_source_chunks_are_decoded_as_rarely_as_can_be():
+def test_repeated_decoding_is_minimal_with_less_memory():
     # 8 columns of 100 elements fit: each row chunk is decoded for 13 blocks
     blocks = plan_blocks((100, 100), (1, 100), ChunkGrid.from_regular((100, 100), (100, 1)), 8, 8 * 800)
     assert blocks.count == 13
     assert blocks.amplification == pytest.approx(13)
 
 
-def test_blocks_end_where_source_and_destination_chunks_end_where_that_fits():
+def test_blocks_end_at_common_chunk_boundaries_if_they_fit():
     blocks = plan_blocks((120,), (6,), ChunkGrid.from_regular((120,), (4,)), 1, 13)
     assert blocks.cuts == ([0, 12, 24, 36, 48, 60, 72, 84, 96, 108, 120],)
     assert blocks.amplification == 1.0

@@ -1,4 +1,4 @@
-"""`exzarr.convert`: what zarr-python and TensorStore read before and after is the same."""
+"""`exzarr.convert`: zarr-python and TensorStore read the same values before and after."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ IN_TENSORSTORE_V3 = {"raw", "zstd", "blosc", "gzip"}
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "|u1", "<i8", "|b1", "<c8", "<M8[ns]", "|S4", "<U3"])
-def test_in_place_no_chunk_is_touched_and_all_read_the_same(tmp_path, dtype, compressor, order, separator):
+def test_conversion_in_place_keeps_chunks_and_values(tmp_path, dtype, compressor, order, separator):
     data, path = values(dtype), tmp_path / "a"
     options = {"chunks": (4, 3), "order": order, "compressors": COMPRESSORS[compressor]}
     make_v2(path, data, **options, chunk_key_encoding={"name": "v2", "separator": separator})
@@ -125,7 +125,7 @@ def test_filters_keep_their_bytes(tmp_path, name, order):
     np.testing.assert_array_equal(with_zarr(path, 2)[...], wanted)
 
 
-def test_filters_of_big_endian_numbers_are_encoded_anew(tmp_path):
+def test_filters_of_big_endian_numbers_are_re_encoded(tmp_path):
     data, path = values(">i4"), tmp_path / "a"
     make_v2(path, data, chunks=(4, 3), filters=[numcodecs.Delta(">i4")], compressors=None)
     assert convert(path, 3).arrays_moved == 0
@@ -140,7 +140,7 @@ def test_structured_types(tmp_path, big):
     make_v2(tmp_path / "a", data, chunks=(3,), compressors=None)
     report = convert(tmp_path / "a", 3, remove_v2=True)
     assert report.arrays_moved == (0 if big else 1)
-    # Not all versions of zarr-python know a v3 structured type, and none of TensorStore's: NumPy does.
+    # Not all versions of zarr-python support structured types in v3, and TensorStore does not. NumPy does.
     (stored,) = chunks_of(tmp_path / "a").values()
     np.testing.assert_array_equal(np.frombuffer(stored, dtype.newbyteorder("<")), data)
     convert(tmp_path / "a", 2)
@@ -189,7 +189,7 @@ def test_v3_chunks_get_v2_keys(tmp_path, separator):
         {"filters": [zarr.codecs.TransposeCodec(order=(1, 0, 2))]},
     ],
 )
-def test_what_v2_lacks_is_encoded_anew(tmp_path, options):
+def test_features_missing_in_v2_are_re_encoded(tmp_path, options):
     data = values("<f4", (7, 10, 2))
     options = {**options, "shards": (*options["shards"], 2)} if "shards" in options else options
     array = zarr.create_array(tmp_path / "a", shape=data.shape, dtype=data.dtype, chunks=(4, 3, 2), **options)
@@ -216,7 +216,7 @@ def tree(tmp_path):
     return path
 
 
-def test_groups_attributes_names_and_consolidated_metadata_come_along(tree):
+def test_groups_attributes_names_and_consolidated_metadata_are_converted(tree):
     report = convert(tree, 3)
     assert (report.arrays, report.groups) == (1, 3)
     with warnings.catch_warnings():
@@ -231,7 +231,7 @@ def test_groups_attributes_names_and_consolidated_metadata_come_along(tree):
         np.testing.assert_array_equal(array[...], values("<i2"))
 
 
-def test_v2_documents_stay_unless_told_otherwise(tree):
+def test_v2_documents_stay_by_default(tree):
     before = documents_of(tree)
     convert(tree, 3)
     assert documents_of(tree) > before
@@ -243,7 +243,7 @@ def test_v2_documents_can_be_removed(tree):
     assert {name.rpartition("/")[2] for name in documents_of(tree)} == {"zarr.json"}
 
 
-def test_there_and_back_again(tree):
+def test_round_trip_restores_chunks_and_attributes(tree):
     attributes = {**zarr.open_group(tree, mode="r", zarr_format=2)["g/x"].attrs}
     before = chunks_of(tree)
     convert(tree, 3, remove_v2=True)
@@ -261,7 +261,7 @@ def test_converting_twice_changes_nothing(tree):
     assert (report.arrays, report.groups) == (0, 0)
 
 
-def test_to_another_place_the_source_stays(tmp_path, tree):
+def test_conversion_to_a_destination_keeps_the_source(tmp_path, tree):
     before = documents_of(tree), chunks_of(tree)
     report = convert(tree, 3, destination=tmp_path / "new")
     assert (documents_of(tree), chunks_of(tree)) == before
@@ -271,7 +271,7 @@ def test_to_another_place_the_source_stays(tmp_path, tree):
     np.testing.assert_array_equal(with_zarr(tmp_path / "new" / "g" / "x", 3)[...], values("<i2"))
 
 
-def test_the_mark_of_missing_values_stays_what_xarray_takes_it_for(tmp_path):
+def test_marker_of_missing_values_keeps_its_meaning_in_xarray(tmp_path):
     # xarray: the fill value in v2, base64 of a double in the attribute _FillValue in v3
     array = make_v2(tmp_path / "a", np.array([1, 2, 1e20], "f4"), fill_value=1e20)
     array.attrs["_ARRAY_DIMENSIONS"] = ["x"]
@@ -285,8 +285,8 @@ def test_the_mark_of_missing_values_stays_what_xarray_takes_it_for(tmp_path):
 
 
 @pytest.mark.parametrize("shards", [None, (4,)])
-def test_in_v2_the_fill_value_is_the_mark_and_what_was_not_stored_is(tmp_path, shards):
-    # As xarray writes v3: zeros that were never stored, and NaN for what is missing
+def test_v2_fill_value_is_the_marker_and_missing_chunks_are_stored(tmp_path, shards):
+    # xarray's form of v3: zeros that were never stored, and NaN for missing values
     mark = base64.b64encode(struct.pack("<d", np.nan)).decode()
     array = zarr.create_array(
         tmp_path / "a",
@@ -305,8 +305,8 @@ def test_in_v2_the_fill_value_is_the_mark_and_what_was_not_stored_is(tmp_path, s
     np.testing.assert_array_equal(back[...], np.array([1, np.nan, 0, 0, 0, 0, 0], "f4"))
 
 
-def test_a_fill_value_that_marks_nothing_is_null_in_v2(tmp_path):
-    # xarray would take 0 for missing
+def test_fill_value_that_is_not_a_marker_is_null_in_v2(tmp_path):
+    # xarray would read 0 as missing
     zarr.create_array(tmp_path / "a", data=np.arange(3), dimension_names=("x",))
     convert(tmp_path / "a", 2)
     assert json.loads((tmp_path / "a" / ".zarray").read_text())["fill_value"] is None
@@ -314,10 +314,10 @@ def test_a_fill_value_that_marks_nothing_is_null_in_v2(tmp_path):
     assert with_zarr(tmp_path / "a", 3).attrs.asdict() == {}
 
 
-# -- what cannot be --------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------
 
 
-def test_what_v3_cannot_say_is_named_and_nothing_changes(tree):
+def test_v3_limits_raise_errors_without_changes(tree):
     objects = zarr.open_group(tree, zarr_format=2)
     objects.create_array("g/y", data=values("<i2"), chunks=(4, 3))
     path = tree / "g" / "y" / ".zarray"
@@ -329,7 +329,7 @@ def test_what_v3_cannot_say_is_named_and_nothing_changes(tree):
     assert documents_of(tree) == before
 
 
-def test_what_v2_cannot_say_is_named_and_nothing_changes(tmp_path):
+def test_v2_limits_raise_errors_without_changes(tmp_path):
     zarr.create_array(
         tmp_path / "a",
         shape=(4,),
@@ -347,7 +347,7 @@ def test_what_v2_cannot_say_is_named_and_nothing_changes(tmp_path):
     assert with_zarr(tmp_path / "b", 2).filters in (None, [], ())
 
 
-def test_without_folders_re_encoding_in_place_asks_for_a_destination(tmp_path):
+def test_re_encoding_in_place_without_folders_requires_a_destination(tmp_path):
     zarr.create_array(tmp_path / "a", data=values("<f4"), chunks=(4, 3), shards=(8, 6))
     memory = MemoryStore()
     copy(tmp_path / "a", memory)
@@ -365,7 +365,7 @@ def test_without_folders_re_encoding_in_place_asks_for_a_destination(tmp_path):
     ("dtype", "fill_value"), [("i4", 0), ("i4", 5), ("f4", np.nan), ("f8", 1.5), (">i2", 7), ("bool", True)]
 )
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_there_and_back_is_equal(
+def test_round_trip_is_equal(
     zarr_format: Any, dtype: str, fill_value: Any, names: Any, attributes: dict[str, Any]
 ) -> None:
     store = exzarr.MemoryStore()

@@ -1,4 +1,4 @@
-"""`exzarr.copy`: moved or re-encoded, the values are those that zarr-python and NumPy have."""
+"""`exzarr.copy`: moved and re-encoded copies have the values of zarr-python and NumPy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exzarr.stores.zip.store import ZipStore
 
 
 def keys(folder):
-    """Every file below `folder` with its content."""
+    """Return every file below `folder` with its content."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
@@ -36,7 +36,7 @@ def data():
     return np.random.default_rng(0).normal(size=(20, 30)).astype("f4")
 
 
-# -- moved as they are -----------------------------------------------------------------
+# -- moved unchanged ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -65,7 +65,7 @@ def test_chunks_that_are_not_stored_are_not_stored_in_the_copy(tmp_path):
     assert keys(tmp_path / "b").keys() == {"zarr.json", "c/3/9"}
 
 
-def test_what_lies_outside_the_grid_is_not_copied(tmp_path):
+def test_chunks_outside_the_grid_are_not_copied(tmp_path):
     array = make(tmp_path / "a", np.arange(10), chunks=(2,))
     stray = tmp_path / "a" / "c" / "5"
     stray.write_bytes(b"left over")
@@ -76,7 +76,7 @@ def test_what_lies_outside_the_grid_is_not_copied(tmp_path):
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "b")[...], array[...])
 
 
-def test_shards_move_as_they_are(tmp_path, data):
+def test_shards_are_moved_unchanged(tmp_path, data):
     make(tmp_path / "a", data, chunks=(2, 5), shards=(4, 10))
     report = copy(tmp_path / "a", tmp_path / "b")
     assert (report.arrays_moved, report.chunks) == (1, 15)
@@ -85,7 +85,7 @@ def test_shards_move_as_they_are(tmp_path, data):
     np.testing.assert_array_equal(copied[...], data)
 
 
-def test_asking_for_what_is_there_already_still_moves(tmp_path, data):
+def test_arguments_equal_to_the_source_still_move_chunks(tmp_path, data):
     make(tmp_path / "a", data, chunks=(7, 8))
     report = copy(tmp_path / "a", tmp_path / "b", chunks=(7, 8))
     assert report.arrays_moved == 1
@@ -100,7 +100,7 @@ def layouts(draw):
 
     def chunks_and_shards():
         chunks = tuple([draw(st.integers(1, 6)) for _ in shape])
-        # zarr-python cannot write shards of no dimensions
+        # zarr-python cannot write shards with zero dimensions
         sharded = bool(shape) and draw(st.booleans())
         return chunks, tuple([c * draw(st.integers(1, 3)) for c in chunks]) if sharded else None
 
@@ -109,7 +109,7 @@ def layouts(draw):
 
 @settings(max_examples=60)
 @given(layouts(), st.sampled_from(["f8", ">i4", "u1", "M8[s]"]), st.sampled_from([1, 300, 1 << 20]))
-def test_any_chunks_and_shards_to_any_others(layout, dtype, memory):
+def test_all_combinations_of_chunks_and_shards(layout, dtype, memory):
     shape, chunks, shards, new, new_shards = layout
     data = np.random.default_rng(1).integers(0, 9, shape).astype(dtype)
     theirs = {}
@@ -144,7 +144,7 @@ def test_compressors_and_filters_can_change(tmp_path, data):
     np.testing.assert_array_equal(copied[...], data)
 
 
-def test_shards_can_be_added_and_taken_away(tmp_path, data):
+def test_shards_can_be_added_and_removed(tmp_path, data):
     make(tmp_path / "a", data, chunks=(5, 5))
     copy(tmp_path / "a", tmp_path / "b", shards=(10, 30))
     sharded = zarr.open_array(tmp_path / "b")
@@ -157,7 +157,7 @@ def test_shards_can_be_added_and_taken_away(tmp_path, data):
 
 
 @pytest.mark.parametrize("options", [{"chunks": (7, 8)}, {"chunks": (2, 5), "shards": (6, 20)}])
-def test_the_report_counts_what_lies_in_the_copy(tmp_path, data, options):
+def test_report_counts_the_chunks_of_the_copy(tmp_path, data, options):
     make(tmp_path / "a", data, chunks=(5, 5))
     report = copy(tmp_path / "a", tmp_path / "b", **options)
     stored = [path for path in (tmp_path / "b" / "c").rglob("*") if path.is_file()]
@@ -190,7 +190,7 @@ def test_strings_are_rechunked(tmp_path):
     assert copied[...].tolist() == values.tolist()
 
 
-def test_where_nothing_is_stored_nothing_is_read_or_written(tmp_path):
+def test_missing_chunks_are_neither_read_nor_written(tmp_path):
     # 8 TiB of fill value, and one chunk
     shape = (2**20, 2**20)
     array = zarr.create_array(tmp_path / "a", shape=shape, chunks=(2**10, 2**10), dtype="f8", fill_value=5)
@@ -201,7 +201,7 @@ def test_where_nothing_is_stored_nothing_is_read_or_written(tmp_path):
     assert (copied[-1, -1], copied[0, 0], copied[-1, -2]) == (1, 5, 5)
 
 
-def test_a_damaged_chunk_stops_a_rechunking_and_leaves_nothing(tmp_path, data):
+def test_damaged_chunk_stops_rechunking_without_a_partial_copy(tmp_path, data):
     make(tmp_path / "a", data, chunks=(7, 8))
     (tmp_path / "a" / "c" / "1" / "2").write_bytes(b"rubbish")
     with pytest.raises(ChunkCorruptError, match=r"\(1, 2\)"):
@@ -238,14 +238,14 @@ def same_members(path, other):
             np.testing.assert_array_equal(node[...], right[name][...])
 
 
-def test_a_hierarchy_comes_along_whole(tmp_path, tree):
+def test_hierarchy_is_copied_completely(tmp_path, tree):
     report = copy(tree, tmp_path / "copy")
     assert (report.arrays, report.groups) == (2, 4)
     same_members(tree, tmp_path / "copy")
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_what_was_consolidated_is_consolidated(tmp_path, zarr_format):
+def test_copy_of_consolidated_group_is_consolidated(tmp_path, zarr_format):
     path = tmp_path / "a"
     root = zarr.create_group(path, zarr_format=zarr_format)
     root.create_array("g/x", data=np.arange(6), chunks=(2,))
@@ -258,7 +258,7 @@ def test_what_was_consolidated_is_consolidated(tmp_path, zarr_format):
         np.testing.assert_array_equal(copied["g/x"][...], np.arange(6))
 
 
-def test_without_consolidated_metadata_there_is_none_in_the_copy(tmp_path, tree):
+def test_copy_of_unconsolidated_group_is_not_consolidated(tmp_path, tree):
     copy(tree, tmp_path / "copy")
     document = json.loads((tmp_path / "copy" / "zarr.json").read_text())
     assert "consolidated_metadata" not in document
@@ -284,7 +284,7 @@ def test_a_part_of_a_hierarchy_can_be_copied_into_another(tmp_path, tree):
     assert dict(other["new/place/b"].attrs) == {"n": 1}
 
 
-def test_nodes_can_be_given_in_place_of_paths(tmp_path, tree):
+def test_open_nodes_are_accepted_instead_of_paths(tmp_path, tree):
     root = exzarr.open_group(tree, mode="r+")
     copy(root["a/b/x"], tmp_path / "x", chunks=(20, 30))
     assert zarr.open_array(tmp_path / "x").chunks == (20, 30)
@@ -299,7 +299,7 @@ def test_nodes_can_be_given_in_place_of_paths(tmp_path, tree):
         copy(root, root["a/b/x"])
 
 
-def test_the_consolidated_metadata_of_the_group_it_goes_into_is_kept_in_step(tmp_path, tree):
+def test_consolidated_metadata_of_the_destination_group_is_updated(tmp_path, tree):
     target = exzarr.consolidate_metadata(exzarr.open_group(tmp_path / "target", mode="w"))
     copy(tree / "a", target, path="new")
     assert target["new/b/x"].shape == (20, 30)
@@ -309,7 +309,7 @@ def test_the_consolidated_metadata_of_the_group_it_goes_into_is_kept_in_step(tmp
     assert {name for name, _ in theirs.members(max_depth=None)} == {"new", "new/b", "new/b/x"}
 
 
-def test_progress_goes_from_nothing_to_all(tree, tmp_path):
+def test_progress_goes_from_zero_to_total(tree, tmp_path):
     events = []
     copy(tree, tmp_path / "copy", progress=events.append)
     assert [e.done for e in events] == sorted(e.done for e in events)
@@ -319,7 +319,7 @@ def test_progress_goes_from_nothing_to_all(tree, tmp_path):
 # -- refused ---------------------------------------------------------------------------
 
 
-def test_what_is_there_is_not_replaced_unasked(tmp_path, tree, data):
+def test_existing_nodes_are_not_replaced_by_default(tmp_path, tree, data):
     make(tmp_path / "there", data)
     before = keys(tmp_path / "there")
     with pytest.raises(NodeExistsError):
@@ -329,14 +329,14 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path, tree, data):
     same_members(tree, tmp_path / "there")
 
 
-def test_nothing_there_to_copy(tmp_path):
+def test_missing_source_raises_error(tmp_path):
     with pytest.raises(NodeNotFoundError):
         copy(tmp_path / "nowhere", tmp_path / "b")
     assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(("source", "target"), [("tree", "tree"), ("tree", "tree/a/new"), ("tree/a", "tree")])
-def test_a_copy_cannot_be_made_into_itself(tmp_path, tree, source, target):
+def test_copy_into_itself_is_refused(tmp_path, tree, source, target):
     before = keys(tree)
     with pytest.raises(ArgumentError, match="is within the other"):
         copy(tmp_path / source, tmp_path / target, overwrite=True)
@@ -345,7 +345,7 @@ def test_a_copy_cannot_be_made_into_itself(tmp_path, tree, source, target):
     assert keys(tree) == before
 
 
-def test_whatever_cannot_be_is_said_before_anything_is_written(tmp_path, tree):
+def test_invalid_arguments_raise_errors_before_anything_is_written(tmp_path, tree):
     for options in (
         {"chunks": (3,)},
         {"chunks": (0, 3)},

@@ -1,4 +1,4 @@
-"""What tools do about what they can't take along: the table in docs/guides/check-and-repair.md, row by row."""
+"""How tools handle nodes that they cannot process: the table in docs/guides/check-and-repair.md, row by row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ links = pytest.mark.skipif(sys.platform == "win32", reason="needs links and name
 
 @dataclass
 class Case:
-    """A store with a group `top` that holds `good`, `deep/inner`, and one obstacle."""
+    """A store with a group `top` that contains `good`, `deep/inner`, and one obstacle."""
 
     store: Any
     zarr_format: Any
@@ -92,7 +92,7 @@ def loop(one: Case) -> str:
 
 
 def behind(one: Case) -> str:
-    """A link to a group, in which there is a link to another."""
+    """Make a link to a group that contains a link to another group."""
     exzarr.create_group(one.folder / "aside", zarr_format=one.zarr_format)
     exzarr.create_group(one.folder / "aside2", zarr_format=one.zarr_format)
     (one.folder / "aside" / "second").symlink_to(one.folder / "aside2")
@@ -135,7 +135,7 @@ def other_version(one: Case) -> str:
 
 
 class Refusing(MemoryStore):
-    """A store that does not list what lies below one prefix."""
+    """A store that refuses to list one prefix."""
 
     refused = "top/deep"
 
@@ -197,7 +197,7 @@ def converted_in_place(one: Case, **options: Any) -> str:
 
 
 def told(call: Callable[[], Any]) -> str:
-    """What is in the LeftOutWarning of a call."""
+    """Return the text of the LeftOutWarning of a call."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", LeftOutWarning)
         call()
@@ -234,7 +234,7 @@ TOOLS: dict[str, Callable[..., str]] = {
 
 
 def table() -> dict[tuple[str, str], str]:
-    """The guide's table: what each tool does about each obstacle."""
+    """Return the guide's table: the behavior of each tool for each obstacle."""
     section = (
         GUIDE.read_text(encoding="utf-8").partition("## What tools leave out\n")[2].partition("\n## ")[0]
     )
@@ -274,7 +274,7 @@ def contents(store: Any) -> dict[str, bytes]:
     return found
 
 
-def test_the_table_has_all_of_them() -> None:
+def test_table_covers_all_obstacles_and_tools() -> None:
     assert {row for row, _ in TABLE} == {*OBSTACLES}
     assert {column for _, column in TABLE} == {*TOOLS, "tree", "check"}
 
@@ -282,7 +282,7 @@ def test_the_table_has_all_of_them() -> None:
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 @pytest.mark.parametrize("tool", TOOLS)
-def test_tools_do_what_the_table_says(tool: str, obstacle: str, zarr_format: int, tmp_path: Path) -> None:
+def test_tools_match_the_table(tool: str, obstacle: str, zarr_format: int, tmp_path: Path) -> None:
     one, run, what = prepared(tmp_path, obstacle, zarr_format), TOOLS[tool], TABLE[obstacle, tool]
     before = contents(one.store)
     if what in ("error", "always an error"):
@@ -311,7 +311,7 @@ def test_tools_do_what_the_table_says(tool: str, obstacle: str, zarr_format: int
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("obstacle", OBSTACLES)
-def test_trees_and_checks_show_what_the_table_says(obstacle: str, zarr_format: int, tmp_path: Path) -> None:
+def test_tree_and_check_match_the_table(obstacle: str, zarr_format: int, tmp_path: Path) -> None:
     one = prepared(tmp_path, obstacle, zarr_format)
     tree = str(exzarr.open_group(one.store, mode="r", path="top").tree())
     lines = [line for line in tree.splitlines() if one.name in line and "unreadable" in line]
@@ -319,12 +319,12 @@ def test_trees_and_checks_show_what_the_table_says(obstacle: str, zarr_format: i
     report = exzarr.check(one.store, path="top", deep=True, grace=0)
     code = TABLE[obstacle, "check"].strip("`")
     if (obstacle, zarr_format) == ("unknown data type", 2):
-        code = "EXZ102"  # in format 2 all types are NumPy's: another one is no type
+        code = "EXZ102"  # format 2 only has NumPy's types, so an unknown type is invalid
     found = {finding.code for finding in report.findings if one.name in str(finding)}
     assert found == ({code} if code else set()), report
 
 
-def test_a_type_that_the_other_version_does_not_have(tmp_path: Path) -> None:
+def test_type_missing_in_the_other_version(tmp_path: Path) -> None:
     group = exzarr.create_group(tmp_path / "a.zarr")
     group.create_array("good", data=DATA)
     group.create_array("special", shape=(4,), dtype="i4", chunks=[[1, 3]])
@@ -342,7 +342,7 @@ def test_a_type_that_the_other_version_does_not_have(tmp_path: Path) -> None:
         assert report.asdict()["left_out"] == [*report.left_out]
 
 
-def test_what_a_conversion_would_lose_by_swapping_folders_stops_it(tmp_path: Path) -> None:
+def test_conversion_that_would_lose_files_is_refused(tmp_path: Path) -> None:
     group = exzarr.create_group(tmp_path / "a.zarr")
     group.create_array("x", data=DATA, chunks=2, shards=4)  # shards are re-encoded for format 2
     (tmp_path / "a.zarr" / "README.txt").write_text("read me")
@@ -355,7 +355,7 @@ def test_what_a_conversion_would_lose_by_swapping_folders_stops_it(tmp_path: Pat
     np.testing.assert_array_equal(exzarr.open_array(tmp_path / "a.zarr" / "x")[...], DATA)
 
 
-def test_a_checksum_that_left_something_out_equals_no_other(tmp_path: Path) -> None:
+def test_incomplete_checksum_differs_from_complete_one(tmp_path: Path) -> None:
     one = case(tmp_path, 3)
     whole = exzarr.checksum(one.store)
     invalid(one)
@@ -394,7 +394,7 @@ def command(*arguments: Any) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_commands_skip_on_request_and_their_status_says_so(tmp_path: Path) -> None:
+def test_commands_skip_on_request_and_exit_with_status_1(tmp_path: Path) -> None:
     one = case(tmp_path, 3)
     invalid(one)
     source = one.path("top")

@@ -1,4 +1,4 @@
-"""Tools on stores that cannot list their keys: plain web servers, and buckets that deny it."""
+"""Tools on stores that cannot list their keys: web servers, and buckets that deny listing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATA = np.arange(24, dtype="i4").reshape(4, 6)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Hierarchies made by zarr-python: consolidated or not, v2 and v3; one chunk of `a` is not stored."""
+    """Hierarchies of zarr-python: consolidated or not, v2 and v3. One chunk of `a` is not stored."""
     top = tmp_path_factory.mktemp("web")
     for version in (2, 3):
         for consolidated in (False, True):
@@ -73,7 +73,7 @@ def same_files(one: Path, other: Path) -> bool:
 
 @pytest.mark.parametrize("index", [False, True])
 @pytest.mark.parametrize("version", [2, 3])
-def test_an_array_is_copied_chunk_by_chunk_of_its_grid(folder, make, version, index, tmp_path):
+def test_copy_of_array_requests_every_chunk_of_the_grid(folder, make, version, index, tmp_path):
     with web_server(folder, index=index) as web:
         report = exzarr.copy(make(f"{web.url}/p{version}.zarr/g/a"), tmp_path / "a.zarr")
     assert report.chunks == 3
@@ -82,13 +82,13 @@ def test_an_array_is_copied_chunk_by_chunk_of_its_grid(folder, make, version, in
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_an_array_is_copied_into_other_chunks(web, make, version, tmp_path):
+def test_copy_of_array_with_other_chunks(web, make, version, tmp_path):
     exzarr.copy(make(f"{web.url}/p{version}.zarr/g/a"), tmp_path / "a.zarr", chunks=(3, 2))
     assert (zarr.open_array(tmp_path / "a.zarr", mode="r")[...] == WANTED).all()
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_consolidated_group_is_copied_as_a_whole_and_the_report_says_what_its_names_came_from(
+def test_copy_of_consolidated_group_is_complete_and_report_names_the_source_of_names(
     web, make, version, folder, tmp_path
 ):
     report = exzarr.copy(make(f"{web.url}/c{version}.zarr"), tmp_path / "c.zarr")
@@ -101,7 +101,7 @@ def test_a_consolidated_group_is_copied_as_a_whole_and_the_report_says_what_its_
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_group_below_a_consolidated_one_is_found_through_it(web, make, version, tmp_path):
+def test_group_below_consolidated_group_is_found(web, make, version, tmp_path):
     report = exzarr.copy(make(f"{web.url}/c{version}.zarr"), tmp_path / "g.zarr", source_path="g")
     assert report.arrays == 1
     group = exzarr.open(make(f"{web.url}/c{version}.zarr"))["g"]
@@ -110,7 +110,7 @@ def test_a_group_below_a_consolidated_one_is_found_through_it(web, make, version
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_group_without_consolidated_metadata_is_an_error_that_names_it(web, make, version, tmp_path):
+def test_group_without_consolidated_metadata_raises_error_with_its_name(web, make, version, tmp_path):
     store = make(f"{web.url}/p{version}.zarr")
     for act in (
         lambda: exzarr.copy(store, tmp_path / "no.zarr"),
@@ -132,8 +132,8 @@ def test_a_group_without_consolidated_metadata_is_an_error_that_names_it(web, ma
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_documents_count_more_than_what_consolidated_metadata_says_of_them(make, version, tmp_path):
-    """It may be out of date: names are taken from it, and nothing else."""
+def test_stored_documents_override_consolidated_metadata(make, version, tmp_path):
+    """Consolidated metadata may be out of date: only the names are used."""
     root = zarr.create_group(tmp_path / "x.zarr", zarr_format=version)
     a = root.create_array("a", data=np.arange(4), chunks=(2,))
     zarr.consolidate_metadata(tmp_path / "x.zarr", zarr_format=version)
@@ -156,7 +156,7 @@ def test_stored_chunks_are_counted(web, make, version):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_check_looks_at_every_chunk_of_the_grid_and_says_what_it_could_not_see(web, make, version):
+def test_check_inspects_every_chunk_of_the_grid_and_reports_its_limits(web, make, version):
     for deep in (False, True):
         report = exzarr.check(make(f"{web.url}/c{version}.zarr"), deep=deep)
         assert (report.arrays, report.groups) == (3 if version == 3 else 2, 2)
@@ -170,7 +170,7 @@ def test_a_check_looks_at_every_chunk_of_the_grid_and_says_what_it_could_not_see
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_check_finds_damage(make, version, folder, tmp_path):
+def test_check_finds_damage(make, version, folder, tmp_path):
     shutil.copytree(folder / f"c{version}.zarr", tmp_path / "x.zarr")
     chunk = next(p for p in (tmp_path / "x.zarr/s").rglob("*") if p.is_file() and p.name in "012")
     chunk.write_bytes(b"damaged")
@@ -181,9 +181,7 @@ def test_a_check_finds_damage(make, version, folder, tmp_path):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_node_that_consolidated_metadata_names_and_that_is_gone_is_no_success(
-    make, version, folder, tmp_path
-):
+def test_missing_node_of_consolidated_metadata_is_an_error(make, version, folder, tmp_path):
     shutil.copytree(folder / f"c{version}.zarr", tmp_path / "x.zarr")
     shutil.rmtree(tmp_path / "x.zarr/s")
     with web_server(tmp_path) as web:
@@ -199,7 +197,7 @@ def test_a_node_that_consolidated_metadata_names_and_that_is_gone_is_no_success(
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_checksums_are_those_of_the_folder(web, make, version, folder):
+def test_checksums_equal_those_of_the_folder(web, make, version, folder):
     place = f"c{version}.zarr"
     here, there = exzarr.checksum(folder / place), exzarr.checksum(make(f"{web.url}/{place}"))
     assert str(here) == str(there)
@@ -218,8 +216,8 @@ def test_a_consolidated_group_is_listed_and_loaded(web, make, version):
     assert len(loaded) == len(names)
 
 
-def test_a_page_that_lists_a_folder_is_believed_on_request(folder):
-    """Such pages are for people: what they leave out, nobody knows."""
+def test_html_listing_is_used_on_request(folder):
+    """HTML listings may be incomplete, so they are only used on request."""
     with web_server(folder, index=True) as web:
         store = FsspecStore(f"{web.url}/p3.zarr", lists=True)
         assert store.lists
@@ -238,7 +236,7 @@ def test_a_page_that_lists_a_folder_is_believed_on_request(folder):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 501])
-def test_servers_refuse_to_list_in_many_ways(folder, status):
+def test_all_refusals_to_list_are_recognized(folder, status):
     with web_server(folder, propfind=status) as web:
         store = ObjectStore(f"{web.url}/c3.zarr")
         for _ in range(2):
@@ -252,7 +250,7 @@ def test_servers_refuse_to_list_in_many_ways(folder, status):
         assert exzarr.open(store)["g/a"].nchunks_initialized == 3
 
 
-def test_wrappers_say_what_their_store_says(folder):
+def test_wrappers_forward_the_listing_trait(folder):
     with web_server(folder) as web:
         inner = FsspecStore(f"{web.url}/c3.zarr")
         for store in (
@@ -270,10 +268,8 @@ def test_wrappers_say_what_their_store_says(folder):
     assert issubclass(ListingUnsupportedError, StoreError)
 
 
-def test_a_bucket_that_denies_listing_is_copied_through_its_consolidated_metadata(
-    s3_server, folder, tmp_path
-):
-    """As public data sets often are: objects can be read, and not listed."""
+def test_bucket_that_denies_listing_is_copied_through_consolidated_metadata(s3_server, folder, tmp_path):
+    """Many public data sets allow reading but not listing."""
     from tests.faulty_proxy import faulty_proxy
 
     straight = s3_server.store("x")
@@ -290,7 +286,7 @@ def test_a_bucket_that_denies_listing_is_copied_through_its_consolidated_metadat
     )
 
 
-def test_grids_that_are_too_large_to_ask_for_every_chunk_are_refused(tmp_path):
+def test_too_large_grids_are_refused(tmp_path):
     zarr.create_array(tmp_path / "huge.zarr", shape=(2**40,), chunks=(1,), dtype="u1")
     with web_server(tmp_path) as web:
         store = FsspecStore(f"{web.url}/huge.zarr")
@@ -306,7 +302,7 @@ def test_grids_that_are_too_large_to_ask_for_every_chunk_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_page_of_a_folder_is_not_taken_for_a_listing(folder, make, version, tmp_path):
+def test_html_listing_is_not_used_by_default(folder, make, version, tmp_path):
     with web_server(folder, index=True) as web:
         report = exzarr.copy(make(f"{web.url}/c{version}.zarr"), tmp_path / "x.zarr")
         assert report.arrays == (3 if version == 3 else 2)
@@ -356,7 +352,7 @@ def test_commands_work_from_the_metadata(web, version, capsys, tmp_path):
     assert "consolidated metadata" in err
 
 
-def test_commands_say_that_they_cannot_see_what_lies_below_a_group(web, capsys, tmp_path):
+def test_commands_report_that_they_cannot_list_a_group(web, capsys, tmp_path):
     for args in (["tree"], ["info"], ["check"], ["checksum"]):
         code, _, err = run([*args, f"{web.url}/p3.zarr"], capsys)
         assert code
@@ -368,7 +364,7 @@ def test_commands_say_that_they_cannot_see_what_lies_below_a_group(web, capsys, 
     assert not (tmp_path / "x.zarr").exists()
 
 
-def test_tree_does_not_ask_for_millions_of_chunks(tmp_path, capsys):
+def test_tree_does_not_request_millions_of_chunks(tmp_path, capsys):
     zarr.create_array(tmp_path / "huge.zarr", shape=(2**40,), chunks=(1,), dtype="u1")
     with web_server(tmp_path) as web:
         code, out, _ = run(["tree", f"{web.url}/huge.zarr", "--json"], capsys)

@@ -7,5 +7,5 @@ from exzarr._tools.check import confirm
 
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody writes to these stores: there is nothing to wait for."""
+    """No process writes to these stores, so use short pauses."""
     monkeypatch.setattr(confirm, "PAUSE", 0.001)

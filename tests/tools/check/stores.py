@@ -1,4 +1,4 @@
-"""Hierarchies written by exzarr, zarr-python and TensorStore, and ways to damage them."""
+"""Write hierarchies with exzarr, zarr-python and TensorStore, and damage them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Json = Any
 
 @dataclass(frozen=True)
 class Layout:
-    """How the array `a` below the root group is stored."""
+    """Storage layout of the array `a` below the root group."""
 
     zarr_format: Any
     codec: str = "zstd"
     shards: str | None = None
-    """Where shards have their index; None: no shards."""
+    """Location of the shard index; None means no shards."""
     separator: Any = "/"
 
     def __str__(self) -> str:
@@ -38,11 +38,11 @@ class Layout:
 
     @property
     def checked(self) -> bool:
-        """Whether each chunk has a checksum."""
+        """True if each chunk has a checksum."""
         return self.codec in ("zstd", "crc32c", "gzip")
 
     def key(self, *index: int) -> str:
-        """The key of a chunk (shard), below the array."""
+        """Return the key of a chunk (shard), relative to the array."""
         joined = self.separator.join(map(str, index))
         return joined if self.zarr_format == 2 else f"c{self.separator}{joined}"
 
@@ -60,12 +60,12 @@ LAYOUTS = [
 
 
 def values() -> np.ndarray:
-    """What is in the array; no chunk holds nothing but the fill value."""
+    """Return the values of the array. Every chunk has other values than the fill value."""
     return np.arange(600, dtype="f4").reshape(SHAPE) + 1
 
 
 def write(path: Path, layout: Layout, writer: str) -> None:
-    """A root group with an array ``a`` in it, of `values`."""
+    """Write a root group with an array ``a`` of `values`."""
     exzarr.open_group(path, mode="w", zarr_format=layout.zarr_format)
     WRITERS[writer](path / "a", layout)
     make_old(path)
@@ -166,7 +166,7 @@ WRITERS: dict[str, Callable[[Path, Layout], None]] = {
 
 
 def make_old(path: Path, seconds: float = 86_400) -> None:
-    """Let everything below `path` have been written long ago: no writer can still be at work."""
+    """Make all files below `path` old, so that they cannot be in progress."""
     for folder, _, names in os.walk(path, topdown=False):
         for file in (*[Path(folder, name) for name in names], Path(folder)):
             then = file.lstat().st_mtime - seconds
@@ -174,7 +174,7 @@ def make_old(path: Path, seconds: float = 86_400) -> None:
 
 
 def flip(file: Path, at: int, bit: int = 0) -> None:
-    """Flip one bit; a negative place counts from the end."""
+    """Flip one bit; a negative position counts from the end."""
     data = bytearray(file.read_bytes())
     data[at] ^= 1 << bit
     file.write_bytes(data)

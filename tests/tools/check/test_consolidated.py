@@ -1,4 +1,4 @@
-"""Consolidated metadata that does not say what the documents say, and dimensions that do not fit."""
+"""Consolidated metadata that differs from the documents, and shared dimensions with several lengths."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def found(store: Path) -> set[tuple[str, str, str]]:
 
 
 def repaired(store: Path) -> None:
-    """A repair mends all of it, and zarr-python agrees."""
+    """Repair everything, and verify the result with zarr-python."""
     report = exzarr.check(store)
     outcome = exzarr.repair(store, report.plan())
     assert outcome.ok
@@ -64,11 +64,11 @@ def repaired(store: Path) -> None:
     assert len(there) >= 3
 
 
-def test_nothing_is_wrong(store: Path) -> None:
+def test_consistent_metadata_has_no_findings(store: Path) -> None:
     assert found(store) == set()
 
 
-def test_an_array_that_changed(store: Path) -> None:
+def test_changed_array_is_stale(store: Path) -> None:
     name = ".zarray" if zarr_format(store) == 2 else "zarr.json"
     rewrite(store / "g" / "a" / name, lambda document: document.update(shape=[6]))
     key, inner = holder(store).name, f"g/{holder(store).name}"
@@ -80,7 +80,7 @@ def test_an_array_that_changed(store: Path) -> None:
     repaired(store)
 
 
-def test_attributes_that_changed(store: Path) -> None:
+def test_changed_attributes_are_stale(store: Path) -> None:
     if zarr_format(store) == 3:
         rewrite(store / "x" / "zarr.json", lambda document: document["attributes"].update(u="km"))
     else:
@@ -89,7 +89,7 @@ def test_attributes_that_changed(store: Path) -> None:
     repaired(store)
 
 
-def test_an_order_of_attributes_is_no_change(store: Path) -> None:
+def test_order_of_attributes_does_not_matter(store: Path) -> None:
     name = "zarr.json" if zarr_format(store) == 3 else ".zattrs"
     for node in ("x", "g", "g/a"):
         file = store / node / name
@@ -98,7 +98,7 @@ def test_an_order_of_attributes_is_no_change(store: Path) -> None:
     assert found(store) == set()
 
 
-def test_an_array_that_it_does_not_know(store: Path) -> None:
+def test_missing_entry_is_found(store: Path) -> None:
     shutil.copytree(store / "x", store / "g" / "new")
     inner = f"g/{holder(store).name}"
     assert found(store) == {
@@ -108,7 +108,7 @@ def test_an_array_that_it_does_not_know(store: Path) -> None:
     repaired(store)
 
 
-def test_an_array_that_is_gone(store: Path) -> None:
+def test_entry_of_missing_array_is_found(store: Path) -> None:
     shutil.rmtree(store / "g" / "b")
     inner = f"g/{holder(store).name}"
     assert found(store) == {
@@ -118,7 +118,7 @@ def test_an_array_that_is_gone(store: Path) -> None:
     repaired(store)
 
 
-def test_what_cannot_be_read(store: Path) -> None:
+def test_unreadable_consolidated_metadata_is_found(store: Path) -> None:
     def change(document: Any) -> None:
         if zarr_format(store) == 3:
             document["consolidated_metadata"]["metadata"] = "gone"
@@ -131,7 +131,7 @@ def test_what_cannot_be_read(store: Path) -> None:
     repaired(store)
 
 
-def test_a_node_in_it_that_cannot_be_read(store: Path) -> None:
+def test_unreadable_entry_is_found(store: Path) -> None:
     def change(document: Any) -> None:
         if zarr_format(store) == 3:
             document["consolidated_metadata"]["metadata"]["g/a"]["shape"] = "long"
@@ -143,15 +143,15 @@ def test_a_node_in_it_that_cannot_be_read(store: Path) -> None:
     repaired(store)
 
 
-def test_a_zmetadata_that_is_no_json(store: Path) -> None:
-    if zarr_format(store) == 3:  # then it is in the document of the group
+def test_zmetadata_that_is_not_json_is_found(store: Path) -> None:
+    if zarr_format(store) == 3:  # the group's own document contains it
         return
     holder(store).write_bytes(holder(store).read_bytes()[:-5])
     assert [(code, key) for code, key, _ in found(store)] == [("EXZ601", ".zmetadata")]
     repaired(store)
 
 
-def test_a_repair_of_what_was_mended_meanwhile_does_nothing(store: Path) -> None:
+def test_repair_skips_what_is_already_repaired(store: Path) -> None:
     shutil.copytree(store / "x", store / "new")
     plan = exzarr.check(store).plan()
     exzarr.consolidate_metadata(str(store))
@@ -164,7 +164,7 @@ def test_a_repair_of_what_was_mended_meanwhile_does_nothing(store: Path) -> None
 
 
 @pytest.mark.parametrize("zarr_format", FORMATS)
-def test_a_shared_dimension_of_two_lengths(tmp_path: Path, zarr_format: Any) -> None:
+def test_shared_dimension_with_two_lengths_is_found(tmp_path: Path, zarr_format: Any) -> None:
     root = exzarr.open_group(tmp_path / "s.zarr", mode="w", zarr_format=zarr_format)
     for name, shape, names in (
         ("time", (10,), ("time",)),
@@ -174,7 +174,7 @@ def test_a_shared_dimension_of_two_lengths(tmp_path: Path, zarr_format: Any) -> 
     ):
         root.create_array(name, shape=shape, dtype="f4", dimension_names=names)
     report = exzarr.check(tmp_path / "s.zarr")
-    assert report.findings == ()  # somebody may be at it, who lets one grow after the other
+    assert report.findings == ()  # a process may be appending to the arrays one after the other
     assert [f.code for f in report.unsettled] == ["EXZ701"]
     make_old(tmp_path / "s.zarr")
     report = exzarr.check(tmp_path / "s.zarr")
@@ -186,14 +186,14 @@ def test_a_shared_dimension_of_two_lengths(tmp_path: Path, zarr_format: Any) -> 
     assert exzarr.check(tmp_path / "s.zarr").findings == ()
 
 
-def test_a_picture_in_several_resolutions_is_meant_so(tmp_path: Path) -> None:
+def test_multiscale_images_have_no_findings(tmp_path: Path) -> None:
     root = exzarr.open_group(tmp_path / "s.zarr", mode="w", attributes={"ome": {"multiscales": []}})
     for level, n in enumerate((8, 4, 2)):
         root.create_array(str(level), shape=(n, n), dtype="u1", dimension_names=("y", "x"))
     assert exzarr.check(tmp_path / "s.zarr").findings == ()
 
 
-def test_documents_of_both_versions(tmp_path: Path) -> None:
+def test_documents_of_both_versions_are_compared(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
     exzarr.create_array(path, shape=(4,), chunks=(2,), dtype="i4", zarr_format=2)[...] = 1
     exzarr.convert(path, 3)
@@ -206,7 +206,7 @@ def test_documents_of_both_versions(tmp_path: Path) -> None:
     assert finding.detail == "zarr.json has shape (4,), .zarray has (6,)"
 
 
-def test_nodes_below_a_folder_without_a_document(tmp_path: Path) -> None:
+def test_nodes_below_folder_without_document_are_found(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
     root = exzarr.open_group(path, mode="w")
     root.create_array("a/b/c", shape=(4,), dtype="i4")

@@ -1,4 +1,4 @@
-"""Real stores of three libraries, each damaged in one way: that is found by its code, and nothing else is."""
+"""Stores of three libraries, each damaged in one way: the check finds exactly this damage."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.tools.check.stores import LAYOUTS, SHARDS, WRITERS, Layout, flip, mak
 pytestmark = pytest.mark.usefixtures("brisk")
 
 INDEX = 16 * 4 + 4
-"""Bytes of a shard's index: four inner chunks, and a checksum."""
+"""Bytes of a shard's index: four inner chunks and a checksum."""
 
 EVERY = [(layout, writer) for layout in LAYOUTS for writer in WRITERS]
 SHARDED = [(layout, writer) for layout, writer in EVERY if layout.shards]
 SOME = EVERY[::7]
-"""For what has nothing to do with chunks."""
+"""Layouts for tests that do not depend on chunks."""
 
 
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Layout, str], Path]:
-    """Stores that are written once, to be copied."""
+    """Stores that are written once and copied by the tests."""
     folder = tmp_path_factory.mktemp("originals")
 
     def original(layout: Layout, writer: str) -> Path:
@@ -40,7 +40,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Layout, str
 
 @pytest.fixture
 def layout(request: pytest.FixtureRequest) -> Layout:
-    """How the store under test is written; see `of`."""
+    """Layout of the store under test; see `of`."""
     found: Layout = request.param[0]
     return found
 
@@ -53,16 +53,16 @@ def store(request: pytest.FixtureRequest, originals: Callable[[Layout, str], Pat
 
 
 def of(stores: list[tuple[Layout, str]]) -> pytest.MarkDecorator:
-    """The test is for all of these."""
+    """Parametrize a test over these layouts."""
     return pytest.mark.parametrize("layout", stores, ids=lambda s: f"{s[0]}-{s[1]}", indirect=True)
 
 
 DEEP = {"EXZ201", "EXZ203", "EXZ311", "EXZ313"}
-"""What only decoding tells."""
+"""Codes that only a deep check finds."""
 
 
 def found(path: Path, **options: Any) -> CheckReport:
-    """What a deep check finds; a quick one finds the same, but for what only decoding tells."""
+    """Return the findings of a deep check. The default check must find the same, except `DEEP` codes."""
     make_old(path)
     report = exzarr.check(path, deep=True, **options)
     quick = exzarr.check(path, **options)
@@ -77,11 +77,11 @@ def codes(report: CheckReport) -> list[tuple[str, str]]:
     return [(finding.code, finding.key) for finding in report.findings]
 
 
-# -- nothing is wrong --------------------------------------------------------------------
+# -- no damage ---------------------------------------------------------------------------
 
 
 @of(EVERY)
-def test_nothing_is_found_where_nothing_is_wrong(store: Path, layout: Layout) -> None:
+def test_intact_store_has_no_findings(store: Path, layout: Layout) -> None:
     report = found(store, full=True)
     assert codes(report) == []
     assert report.ok
@@ -93,7 +93,7 @@ def test_nothing_is_found_where_nothing_is_wrong(store: Path, layout: Layout) ->
 
 
 @of(EVERY)
-def test_a_chunk_that_was_cut_short(store: Path, layout: Layout) -> None:
+def test_truncated_chunk(store: Path, layout: Layout) -> None:
     key = layout.key(1, 1)
     file = store / "a" / key
     file.write_bytes(file.read_bytes()[:-20])
@@ -109,7 +109,7 @@ def test_a_chunk_that_was_cut_short(store: Path, layout: Layout) -> None:
 
 
 @of(EVERY)
-def test_a_chunk_that_is_empty(store: Path, layout: Layout) -> None:
+def test_empty_chunk(store: Path, layout: Layout) -> None:
     key = layout.key(0, 0)
     (store / "a" / key).write_bytes(b"")
     expected = "EXZ301" if layout.shards else "EXZ202"
@@ -117,13 +117,13 @@ def test_a_chunk_that_is_empty(store: Path, layout: Layout) -> None:
 
 
 @of(EVERY)
-def test_a_chunk_that_is_too_long(store: Path, layout: Layout) -> None:
+def test_too_long_chunk(store: Path, layout: Layout) -> None:
     key = layout.key(1, 1)
     with (store / "a" / key).open("ab") as file:
         file.write(b"\1" * 7)
     report = found(store)
     if layout.shards == "start":
-        assert codes(report) == []  # room that nobody uses
+        assert codes(report) == []  # unused bytes
     elif layout.shards:
         assert codes(report) == [("EXZ301", f"a/{key}")]
     else:
@@ -131,10 +131,10 @@ def test_a_chunk_that_is_too_long(store: Path, layout: Layout) -> None:
 
 
 @of(EVERY)
-def test_a_flipped_bit_in_the_data(store: Path, layout: Layout) -> None:
-    """Where there is a checksum. Without one there is no telling, which is why new arrays have one."""
+def test_flipped_bit_in_the_data(store: Path, layout: Layout) -> None:
+    """Only a checksum detects flipped bits, which is why new arrays have one."""
     key = layout.key(0, 1)
-    at = {"zstd": -4, "crc32c": 30, "gzip": -8, "raw": 30}[layout.codec]  # of zstd and gzip, in the checksum
+    at = {"zstd": -4, "crc32c": 30, "gzip": -8, "raw": 30}[layout.codec]  # for zstd and gzip: in the checksum
     file = store / "a" / key
     if layout.shards:  # the end of the first inner chunk, or its middle
         table = exzarr.open_array(store / "a")._bound.layout
@@ -155,7 +155,7 @@ def test_a_flipped_bit_in_the_data(store: Path, layout: Layout) -> None:
 
 
 @of(EVERY)
-def test_garbage_in_place_of_a_chunk(store: Path, layout: Layout) -> None:
+def test_random_bytes_instead_of_a_chunk(store: Path, layout: Layout) -> None:
     key = layout.key(1, 0)
     file = store / "a" / key
     file.write_bytes(b"\xa5" * (file.stat().st_size + 1))
@@ -169,7 +169,7 @@ def test_garbage_in_place_of_a_chunk(store: Path, layout: Layout) -> None:
 
 
 @of(EVERY)
-def test_a_chunk_that_is_missing_from_a_full_array(store: Path, layout: Layout) -> None:
+def test_chunk_missing_from_a_full_array(store: Path, layout: Layout) -> None:
     for index in ((0, 0), (1, 2)):
         (store / "a" / layout.key(*index)).unlink()
     assert codes(found(store)) == []
@@ -182,7 +182,7 @@ def test_a_chunk_that_is_missing_from_a_full_array(store: Path, layout: Layout) 
 
 
 @of(EVERY)
-def test_chunks_outside_of_the_grid(store: Path, layout: Layout) -> None:
+def test_chunks_outside_the_grid(store: Path, layout: Layout) -> None:
     outside = [layout.key(0, 9), layout.key(7, 0)]
     for key in outside:
         (store / "a" / key).parent.mkdir(exist_ok=True)
@@ -194,14 +194,14 @@ def test_chunks_outside_of_the_grid(store: Path, layout: Layout) -> None:
 
 
 @of(SHARDED)
-def test_a_flipped_bit_in_the_index_of_a_shard(store: Path, layout: Layout) -> None:
+def test_flipped_bit_in_the_index_of_a_shard(store: Path, layout: Layout) -> None:
     key = layout.key(1, 1)
     flip(store / "a" / key, 20 if layout.shards == "start" else -INDEX + 20)
     assert codes(found(store)) == [("EXZ301", f"a/{key}")]
 
 
 @of(SHARDED)
-def test_a_shard_that_lost_its_beginning(store: Path, layout: Layout) -> None:
+def test_shard_without_its_beginning(store: Path, layout: Layout) -> None:
     key = layout.key(1, 1)
     file = store / "a" / key
     file.write_bytes(file.read_bytes()[9:])
@@ -209,7 +209,7 @@ def test_a_shard_that_lost_its_beginning(store: Path, layout: Layout) -> None:
 
 
 @of(SHARDED)
-def test_an_inner_chunk_that_is_missing_from_a_full_array(store: Path, layout: Layout) -> None:
+def test_inner_chunk_missing_from_a_full_array(store: Path, layout: Layout) -> None:
     exzarr.open_array(store / "a")[0:5, 0:6] = 0  # the fill value: it is not stored
     assert codes(found(store)) == []
     report = found(store, full=True)
@@ -227,20 +227,20 @@ def document(store: Path, layout: Layout, node: str = "a") -> Path:
 
 
 @of(SOME)
-def test_a_document_that_was_cut_short(store: Path, layout: Layout) -> None:
+def test_truncated_document(store: Path, layout: Layout) -> None:
     file = document(store, layout)
     file.write_bytes(file.read_bytes()[:-10])
     assert codes(found(store)) == [("EXZ101", f"a/{file.name}")]
 
 
 @of(SOME)
-def test_a_document_that_is_wrong(store: Path, layout: Layout) -> None:
+def test_invalid_document(store: Path, layout: Layout) -> None:
     rewrite(document(store, layout), lambda json: json.update(shape=[-1, 30]))
     assert codes(found(store)) == [("EXZ102", f"a/{document(store, layout).name}")]
 
 
 @of(SHARDED[::4])
-def test_a_codec_that_does_not_fit_the_chunks(store: Path, layout: Layout) -> None:
+def test_codec_that_does_not_fit_the_chunks(store: Path, layout: Layout) -> None:
     rewrite(
         document(store, layout),
         lambda json: json["chunk_grid"]["configuration"].update(chunk_shape=[SHARDS[0], SHARDS[1] + 1]),
@@ -249,7 +249,7 @@ def test_a_codec_that_does_not_fit_the_chunks(store: Path, layout: Layout) -> No
 
 
 @of(SOME)
-def test_a_codec_that_is_not_known(store: Path, layout: Layout) -> None:
+def test_unknown_codec(store: Path, layout: Layout) -> None:
     def change(json: dict) -> None:
         if layout.zarr_format == 3:
             json["codecs"].append({"name": "of-the-future"})
@@ -263,15 +263,15 @@ def test_a_codec_that_is_not_known(store: Path, layout: Layout) -> None:
 
 
 @of(SOME)
-def test_a_document_that_is_gone(store: Path, layout: Layout) -> None:
+def test_missing_document(store: Path, layout: Layout) -> None:
     document(store, layout).unlink()
     (store / "a" / ".zattrs").unlink(missing_ok=True)
     assert codes(found(store)) == [("EXZ402", "a")]
 
 
 @of(SOME)
-def test_a_root_document_that_is_gone(store: Path, layout: Layout) -> None:
-    """Arrays are found all the same, as readers do that are told their paths."""
+def test_missing_root_document(store: Path, layout: Layout) -> None:
+    """The arrays are still found."""
     document(store, layout, "").unlink()
     (store / ".zattrs").unlink(missing_ok=True)
     report = found(store)
@@ -296,7 +296,7 @@ def test_keys_that_belong_to_no_node(store: Path, layout: Layout) -> None:
 
 
 @of(SOME)
-def test_a_link_that_leads_out_of_the_store(store: Path, layout: Layout, tmp_path: Path) -> None:
+def test_link_to_a_target_outside_the_store(store: Path, layout: Layout, tmp_path: Path) -> None:
     inside = store / "a" / layout.key(0, 0)
     outside = tmp_path / "elsewhere"
     inside.rename(outside)
@@ -310,9 +310,9 @@ def test_a_link_that_leads_out_of_the_store(store: Path, layout: Layout, tmp_pat
 
 
 @of(SOME)
-def test_a_node_inside_an_array(store: Path, layout: Layout) -> None:
+def test_node_inside_an_array(store: Path, layout: Layout) -> None:
     shutil.copytree(store / "a", store / "a" / "inner")
     report = found(store)
     name = document(store, layout).name
     assert ("EXZ106", f"a/inner/{name}") in codes(report)
-    assert {code for code, _ in codes(report)} == {"EXZ106", "EXZ403"}  # and its chunks are no chunks of a
+    assert {code for code, _ in codes(report)} == {"EXZ106", "EXZ403"}  # its chunks do not belong to `a`

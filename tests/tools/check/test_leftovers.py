@@ -1,4 +1,4 @@
-"""Temporary files: those of the dead are found, those of the living are nobody's business."""
+"""Temporary files of dead processes are found; those of running processes are ignored."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def run(source: str, path: Path, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, **options)  # type: ignore[call-overload,no-any-return]
 
 
-def test_a_killed_writer_leaves_what_check_finds_and_repair_removes(path: Path) -> None:
+def test_file_of_a_killed_writer_is_found_and_removed(path: Path) -> None:
     done = run(KILLED, path)
     done.wait()
     assert done.returncode == -9
     (left,) = temporaries(path)
     young = exzarr.check(path)
-    assert young.findings == ()  # it might be somebody's on another machine
+    assert young.findings == ()  # the process may run on another machine
     assert [(f.code, f.key) for f in young.unsettled] == [("EXZ501", left)]
     report = exzarr.check(path, deep=True, grace=0)
     assert [(f.code, f.key) for f in report.findings] == [("EXZ501", left)]
@@ -93,8 +93,8 @@ def test_a_killed_writer_leaves_what_check_finds_and_repair_removes(path: Path) 
     assert zarr.open_array(path / "g" / "a")[...].tolist() == list(range(30))
 
 
-def test_a_writer_that_waits_to_be_reaped_is_dead(path: Path) -> None:
-    """Killed, and its parent has not asked yet: a zombie still has its number."""
+def test_zombie_writer_counts_as_dead(path: Path) -> None:
+    """A killed process whose parent has not waited for it still has its id."""
     process = run(KILLED, path)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert [f.code for f in exzarr.check(path, grace=0).findings] == ["EXZ501"]
@@ -102,14 +102,14 @@ def test_a_writer_that_waits_to_be_reaped_is_dead(path: Path) -> None:
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_a_writer_at_work_is_no_finding(path: Path, old: bool) -> None:
+def test_running_writer_has_no_findings(path: Path, old: bool) -> None:
     process = run(WAITING, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
     assert len(temporaries(path)) == 1
     report = exzarr.check(path, deep=True, grace=0)
     assert (report.findings, report.unsettled) == ((), ())
-    if old:  # older than the process: its number belonged to another one before
+    if old:  # older than the process, so another process with this id wrote it
         make_old(path)
         assert [f.code for f in exzarr.check(path).findings] == ["EXZ501"]
     process.communicate("")
@@ -117,8 +117,8 @@ def test_a_writer_at_work_is_no_finding(path: Path, old: bool) -> None:
 
 
 @pytest.mark.parametrize("where", ["", "g", "g/a", "g/a/c"])
-def test_they_are_found_wherever_they_lie(path: Path, where: str) -> None:
-    name = temporary_name().replace(str(os.getpid()), "4194305")  # more than there are processes
+def test_files_are_found_in_all_folders(path: Path, where: str) -> None:
+    name = temporary_name().replace(str(os.getpid()), "4194305")  # larger than any process id
     file = path / where / name
     file.write_bytes(b"half a chu")
     make_old(path)
@@ -126,7 +126,7 @@ def test_they_are_found_wherever_they_lie(path: Path, where: str) -> None:
     assert [(f.code, f.key) for f in report.findings] == [("EXZ501", f"{where}/{name}".strip("/"))]
 
 
-def test_a_folder_that_somebody_died_deleting(path: Path) -> None:
+def test_folder_of_a_killed_deletion_is_found_and_removed(path: Path) -> None:
     aside = path / "g" / temporary_name().replace(str(os.getpid()), "4194305")
     (aside / "c").mkdir(parents=True)
     (aside / "c" / "0").write_bytes(b"1")
@@ -138,8 +138,8 @@ def test_a_folder_that_somebody_died_deleting(path: Path) -> None:
     assert not aside.exists()
 
 
-def test_a_folder_that_somebody_may_be_filling_elsewhere(path: Path) -> None:
-    """The folder itself is not touched while files are put into folders below it."""
+def test_folder_that_another_machine_may_be_filling_is_unsettled(path: Path) -> None:
+    """Files are written into folders below it, so its own time does not change."""
     aside = path / "g" / temporary_name().replace(str(os.getpid()), "4194305")
     (aside / "c").mkdir(parents=True)
     (aside / "c" / "0").write_bytes(b"1")
@@ -151,8 +151,8 @@ def test_a_folder_that_somebody_may_be_filling_elsewhere(path: Path) -> None:
     assert [f.code for f in exzarr.check(path).findings] == ["EXZ501"]
 
 
-def test_a_document_of_an_append_that_goes_on_elsewhere(path: Path) -> None:
-    """Whoever has the document locked is at work, though his process does not run here."""
+def test_document_of_an_append_on_another_machine_is_unsettled(path: Path) -> None:
+    """A process that holds the document lock is running, even if not on this machine."""
     document = path / "g" / "a" / "zarr.json"
     left = document.with_name(temporary_name().replace(str(os.getpid()), "4194305"))
     left.write_bytes(document.read_bytes())
@@ -170,12 +170,12 @@ def test_a_document_of_an_append_that_goes_on_elsewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["0.0123456789abcdef0123456789abcdef.partial", "zarr.json.__lock"])
 @pytest.mark.parametrize("where", ["", "g/a", "g/a/c"])
-def test_what_other_software_left(path: Path, where: str, name: str) -> None:
+def test_files_of_other_software_are_found_after_an_hour(path: Path, where: str, name: str) -> None:
     file = path / where / name
     file.write_bytes(b"half a chu")
     assert [f.code for f in exzarr.check(path).unsettled] == ["EXZ502"]
     make_old(path, 30 * 60)
-    assert [f.code for f in exzarr.check(path).unsettled] == ["EXZ502"]  # an hour is waited for
+    assert [f.code for f in exzarr.check(path).unsettled] == ["EXZ502"]  # one hour must have passed
     make_old(path)
     report = exzarr.check(path)
     assert [(f.code, f.key) for f in report.findings] == [("EXZ502", f"{where}/{name}".strip("/"))]
@@ -184,7 +184,7 @@ def test_what_other_software_left(path: Path, where: str, name: str) -> None:
     assert not file.exists()
 
 
-def test_zarr_python_calls_its_temporary_files_what_we_think(path: Path) -> None:
+def test_temporary_file_of_zarr_python_is_recognized(path: Path) -> None:
     process = run(KILLED_ZARR_PYTHON, path)
     assert process.wait() == -9
     make_old(path)
@@ -193,7 +193,7 @@ def test_zarr_python_calls_its_temporary_files_what_we_think(path: Path) -> None
     assert "zarr-python" in report.findings[0].detail
 
 
-def test_a_file_that_was_written_to_again_is_not_removed(path: Path) -> None:
+def test_file_written_since_the_check_is_not_removed(path: Path) -> None:
     file = path / "g" / temporary_name().replace(str(os.getpid()), "4194305")
     file.write_bytes(b"1")
     make_old(path)
@@ -204,7 +204,7 @@ def test_a_file_that_was_written_to_again_is_not_removed(path: Path) -> None:
     assert file.exists()
 
 
-def test_lock_files_are_no_findings(path: Path) -> None:
+def test_lock_files_have_no_findings(path: Path) -> None:
     (path / ".exzarr-lock").touch()
     (path / "g" / "a" / ".exzarr-lock").touch()
     make_old(path)

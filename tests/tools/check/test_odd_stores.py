@@ -37,7 +37,7 @@ def fill(store: Store, keys: dict[str, Any]) -> Store:
 
 @pytest.fixture(params=["memory", "local", "zip"])
 def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Makes a store of a case."""
+    """Return a function that makes the store of a case."""
 
     def make(keys: dict[str, Any]) -> Store:
         store: Store
@@ -73,7 +73,7 @@ def assert_right(root: Any, case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("use_consolidated", [None, False])
-def test_is_read(odd: Any, file: Path, use_consolidated: bool | None) -> None:
+def test_store_is_read(odd: Any, file: Path, use_consolidated: bool | None) -> None:
     case = case_of(file)
     root = exzarr.open(odd(case["keys"]), mode="r", use_consolidated=use_consolidated)
     assert_right(root, case)
@@ -86,14 +86,14 @@ def test_is_read(odd: Any, file: Path, use_consolidated: bool | None) -> None:
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_check_says_what_is_wrong(odd: Any, file: Path) -> None:
+def test_check_reports_the_problems(odd: Any, file: Path) -> None:
     case = case_of(file)
     report = exzarr.check(odd(case["keys"]), grace=0)
     assert sorted(f"{finding.code} {finding.key}" for finding in report.findings) == sorted(case["finds"])
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_repair_mends_it_for_zarr_python(tmp_path: Path, file: Path) -> None:
+def test_repaired_store_is_readable_by_zarr_python(tmp_path: Path, file: Path) -> None:
     case = case_of(file)
     store = fill(LocalStore(tmp_path / "odd"), case["keys"])
     report = exzarr.repair(store, exzarr.check(store, grace=0).plan())
@@ -109,13 +109,13 @@ def test_repair_mends_it_for_zarr_python(tmp_path: Path, file: Path) -> None:
             theirs: Any = zarr.open_array(tmp_path / "odd" / path, mode="r")
         except ValueError as error:
             if "ectilinear" in str(error) or "chunk grid" in str(error):
-                continue  # a version without these
+                continue  # a version without these codecs
             raise
         np.testing.assert_array_equal(theirs[...], array_of(right), err_msg=path)
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_copies_and_conversions_hold_all_of_it(odd: Any, file: Path) -> None:
+def test_copies_and_conversions_are_complete(odd: Any, file: Path) -> None:
     case = case_of(file)
     if case["refused"]:
         case["keys"] = {k: v for k, v in case["keys"].items() if k.rpartition("/")[0] not in case["refused"]}
@@ -126,7 +126,7 @@ def test_copies_and_conversions_hold_all_of_it(odd: Any, file: Path) -> None:
     assert_right(exzarr.open(copy), case)
     assert exzarr.checksum(copy).hexdigest == exzarr.checksum(source).hexdigest
     other: Literal[2, 3] = 2 if root.metadata.zarr_format == 3 else 3
-    if file.stem != "documents_v3":  # chunks that vary, which v2 has not
+    if file.stem != "documents_v3":  # varying chunks, which v2 does not support
         converted = MemoryStore()
         exzarr.copy(source, converted, zarr_format=other)
         assert_right(exzarr.open(converted), case)

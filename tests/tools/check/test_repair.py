@@ -1,4 +1,4 @@
-"""A repair does what its plan says and nothing else; what comes of it is read by zarr-python."""
+"""A repair carries out exactly its plan, and zarr-python reads the result."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SHARDED = [(layout, writer) for layout in LAYOUTS for writer in WRITERS if layou
 
 
 def of(stores: list[tuple[Layout, str]]) -> pytest.MarkDecorator:
-    """The test is for all of these."""
+    """Parametrize a test over these layouts."""
     return pytest.mark.parametrize("written", stores, ids=lambda s: f"{s[0]}-{s[1]}", indirect=True)
 
 
 def read_by_others(store: Path, layout: Layout) -> np.ndarray:
-    """The array as zarr-python and TensorStore read it."""
+    """Read the array with zarr-python and TensorStore."""
     array = zarr.open_group(store, mode="r")["a"]
     assert isinstance(array, zarr.Array)
     ours: Any = array[...]
@@ -49,7 +49,7 @@ def read_by_others(store: Path, layout: Layout) -> np.ndarray:
 
 
 def quarantined(store: Path) -> dict[str, bytes]:
-    """What is in quarantine, by the key that it had."""
+    """Return the values in quarantine by their original keys."""
     found = {}
     for file in (store / "a" / QUARANTINE).rglob("*"):
         if file.is_file():
@@ -59,7 +59,7 @@ def quarantined(store: Path) -> dict[str, bytes]:
 
 
 def without(chunks: set[tuple[int, int]], shape: tuple[int, int]) -> np.ndarray:
-    """The values, with the fill value in some chunks of `shape`."""
+    """Return the values, with the fill value in some chunks of `shape`."""
     left = values()
     for y, x in chunks:
         left[y * shape[0] : (y + 1) * shape[0], x * shape[1] : (x + 1) * shape[1]] = 0
@@ -77,7 +77,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Layou
 
 
 @of(PLAIN)
-def test_corrupt_chunks_go_into_quarantine_on_request_and_read_as_missing(
+def test_corrupt_chunks_move_to_quarantine_on_request_and_read_as_missing(
     written: tuple[Path, Layout],
 ) -> None:
     store, layout = written
@@ -101,7 +101,7 @@ def test_corrupt_chunks_go_into_quarantine_on_request_and_read_as_missing(
 
 
 @of(PLAIN + SHARDED)
-def test_chunks_outside_of_the_grid_go_into_quarantine(written: tuple[Path, Layout]) -> None:
+def test_chunks_outside_the_grid_move_to_quarantine(written: tuple[Path, Layout]) -> None:
     store, layout = written
     outside = layout.key(9, 0)
     (store / "a" / outside).parent.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def test_chunks_outside_of_the_grid_go_into_quarantine(written: tuple[Path, Layo
 
 
 def inner_ranges(store: Path, key: str) -> tuple[list[int], list[int]]:
-    """Start and length of every inner chunk, as the index says."""
+    """Return start and length of every inner chunk in the index."""
     source = exzarr.open_array(store / "a")._bound
     value = LocalStore(store).open_value(f"a/{key}")
     assert source.layout is not None
@@ -128,7 +128,7 @@ def inner_ranges(store: Path, key: str) -> tuple[list[int], list[int]]:
 
 @of(SHARDED)
 @pytest.mark.parametrize("damage", ["a byte of one inner chunk", "its end", "its beginning", "its index"])
-def test_what_still_decodes_of_a_shard_is_rescued(written: tuple[Path, Layout], damage: str) -> None:
+def test_decodable_inner_chunks_are_rescued(written: tuple[Path, Layout], damage: str) -> None:
     store, layout = written
     key = layout.key(1, 1)
     file = store / "a" / key
@@ -140,18 +140,18 @@ def test_what_still_decodes_of_a_shard_is_rescued(written: tuple[Path, Layout], 
     if damage == "a byte of one inner chunk":
         data[starts[last] + lengths[last] - 2] ^= 8
         lost = {last} if layout.checked else set()
-    elif damage == "its end":  # where the index is at the end, nothing can be located any more
+    elif damage == "its end":  # with the index at the end, no inner chunk can be located
         del data[-3:]
         lost = {last} if layout.shards == "start" else {0, 1, 2, 3}
     elif damage == "its beginning":
         del data[:3]
         lost = {0, 1, 2, 3}
-    else:  # one bit of where an inner chunk begins: the others are told by their own checksums
+    else:  # one bit of the start of an inner chunk: the checksums of the others are correct
         data[index_at + 16 * 2] ^= 1
         lost = {2} if layout.checked else {0, 1, 2, 3}
     file.write_bytes(data)
     if not lost:
-        assert exzarr.check(store, deep=True).ok  # nobody can tell
+        assert exzarr.check(store, deep=True).ok  # cannot be detected
         return
     report = exzarr.check(store, deep=True)
     (action,) = report.plan(quarantine=True).actions
@@ -166,8 +166,8 @@ def test_what_still_decodes_of_a_shard_is_rescued(written: tuple[Path, Layout], 
     assert exzarr.check(store, deep=True).findings == ()
 
 
-def test_bytes_that_two_inner_chunks_lay_claim_to_are_not_rescued(tmp_path: Path) -> None:
-    """Whose they are, nobody knows, where the checksum of the index does not hold."""
+def test_bytes_with_two_index_entries_are_not_rescued(tmp_path: Path) -> None:
+    """If the checksum of the index is wrong, their owner is unknown."""
     store, layout = tmp_path / "s.zarr", Layout(3, "zstd", "end")
     write(store, layout, "exzarr")
     key = layout.key(0, 0)
@@ -184,10 +184,8 @@ def test_bytes_that_two_inner_chunks_lay_claim_to_are_not_rescued(tmp_path: Path
 
 @pytest.mark.parametrize("entries", [1, 2, 3])
 @pytest.mark.parametrize("codec", ["zstd", "crc32c"])
-def test_an_index_that_lost_its_end_puts_no_chunk_in_another_s_place(
-    tmp_path: Path, codec: str, entries: int
-) -> None:
-    """Cut off by whole entries, what is taken for the index is one entry, or several, too early."""
+def test_truncated_index_never_misplaces_inner_chunks(tmp_path: Path, codec: str, entries: int) -> None:
+    """If whole entries are missing at the end, the index is read one or more entries too early."""
     store, layout = tmp_path / "s.zarr", Layout(3, codec, "end")
     write(store, layout, "exzarr")
     file = store / "a" / layout.key(0, 0)
@@ -198,12 +196,12 @@ def test_an_index_that_lost_its_end_puts_no_chunk_in_another_s_place(
     np.testing.assert_array_equal(read_by_others(store, layout), without({(0, 0)}, SHARDS))
 
 
-# -- a plan is exactly what is done ----------------------------------------------------------
+# -- a repair carries out exactly its plan----------------------------------------------------
 
 
 @pytest.fixture(params=["folder", "memory"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A store with an array in it: one chunk is damaged, one lies outside of the grid."""
+    """A store with an array: one chunk is damaged, one is outside the grid."""
     made = LocalStore(tmp_path / "s.zarr") if request.param == "folder" else MemoryStore()
     array = exzarr.create_array(made, name="g/a", shape=(30,), chunks=(10,), dtype="i4")
     array[...] = np.arange(30)
@@ -222,7 +220,7 @@ def results(store: Store, plan: RepairPlan) -> list[tuple[str, str]]:
     return [(outcome.action.key, outcome.result) for outcome in exzarr.repair(store, plan).outcomes]
 
 
-def test_a_plan_is_carried_out(place: Store, tmp_path: Path) -> None:
+def test_plan_is_carried_out(place: Store, tmp_path: Path) -> None:
     plan = plan_of(place)
     before = contents(place)
     plan.save(tmp_path / "plan.json")
@@ -239,19 +237,19 @@ def test_a_plan_is_carried_out(place: Store, tmp_path: Path) -> None:
     assert exzarr.open_array(place, path="g/a")[...].tolist() == wanted
     array = exzarr.open_array(place, path="g/a", mode="r+")
     array.resize((80,))
-    assert array[30:].tolist() == [0] * 50  # what lay outside has not come back
+    assert array[30:].tolist() == [0] * 50  # the chunk outside the grid has not returned
     assert exzarr.check(place, deep=True, grace=0).findings == ()
     assert results(place, plan) == [("g/a/c/1", "skipped"), ("g/a/c/7", "skipped")]
 
 
-def test_a_chunk_that_was_written_meanwhile_is_left_alone(place: Store) -> None:
+def test_chunk_written_since_the_check_is_skipped(place: Store) -> None:
     plan = plan_of(place)
     exzarr.open_array(place, path="g/a", mode="r+")[10:20] = 5
     assert results(place, plan) == [("g/a/c/1", "skipped"), ("g/a/c/7", "done")]
     assert exzarr.open_array(place, path="g/a")[10:20].tolist() == [5] * 10
 
 
-def test_a_chunk_that_is_bad_in_another_way_is_left_alone(place: Store) -> None:
+def test_chunk_with_another_problem_is_skipped(place: Store) -> None:
     plan = plan_of(place)
     place.put("g/a/c/1", b"bad, too")
     place.put("g/a/c/7", b"another")
@@ -259,7 +257,7 @@ def test_a_chunk_that_is_bad_in_another_way_is_left_alone(place: Store) -> None:
     assert place.get("g/a/c/1") == b"bad, too"
 
 
-def test_an_array_that_grew_meanwhile_keeps_the_chunk_that_is_inside_now(place: Store) -> None:
+def test_chunk_inside_a_grown_array_is_kept(place: Store) -> None:
     plan = plan_of(place)
     document = json.loads(bytes(place.get("g/a/zarr.json") or b""))
     document["shape"] = [80]
@@ -268,7 +266,7 @@ def test_an_array_that_grew_meanwhile_keeps_the_chunk_that_is_inside_now(place: 
     assert place.get("g/a/c/7") == b"old"
 
 
-def test_an_array_that_is_gone_is_left_alone(place: Store) -> None:
+def test_missing_array_is_skipped(place: Store) -> None:
     plan = plan_of(place)
     place.delete("g/a/zarr.json")
     before = contents(place)
@@ -276,10 +274,8 @@ def test_an_array_that_is_gone_is_left_alone(place: Store) -> None:
     assert contents(place) == before
 
 
-def test_a_chunk_that_is_written_in_the_very_moment_stays(
-    place: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After the last look, and before it is taken away: whole chunks are written without a lock."""
+def test_chunk_written_during_the_repair_is_kept(place: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the last inspection and the removal: whole chunks are written without a lock."""
     from exzarr._tools.check import quarantine
 
     plan = plan_of(place)
@@ -296,7 +292,7 @@ def test_a_chunk_that_is_written_in_the_very_moment_stays(
 
 
 @pytest.mark.parametrize("kind", ["folder", "memory"])
-def test_a_shard_that_is_written_while_the_old_one_is_rescued_stays(
+def test_shard_written_during_a_rescue_is_kept(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from exzarr._tools.check import quarantine
@@ -320,14 +316,14 @@ def test_a_shard_that_is_written_while_the_old_one_is_rescued_stays(
     assert not any(QUARANTINE in key for key in store.list())
 
 
-def test_plans_are_for_one_place(place: Store, tmp_path: Path) -> None:
+def test_plan_is_valid_for_one_place(place: Store, tmp_path: Path) -> None:
     plan = plan_of(place)
     other = exzarr.create_array(tmp_path / "other.zarr", shape=(3,), dtype="i4")
     with pytest.raises(ArgumentError, match=r"was made for .*, not for .*other\.zarr"):
         exzarr.repair(other, plan)
 
 
-def test_what_is_read_only_is_not_repaired(place: Store) -> None:
+def test_read_only_store_is_not_repaired(place: Store) -> None:
     plan = plan_of(place)
     before = contents(place)
     with pytest.raises(ReadOnlyError):
@@ -348,7 +344,7 @@ def test_what_is_read_only_is_not_repaired(place: Store) -> None:
         '{"exzarr_repair_plan": 1, "place": "x", "path": "", "actions": [{"what": "remove", "codes": [], "key": 3}]}',
     ],
 )
-def test_what_is_no_plan(text: str, tmp_path: Path) -> None:
+def test_invalid_plan_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(ArgumentError, match="not a repair plan"):
         RepairPlan.load(tmp_path / "plan.json")
@@ -360,8 +356,8 @@ def test_what_is_no_plan(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["../../outside", "/etc/passwd", "g/a/../../x", "g\0a"])
 @pytest.mark.parametrize("what", ["remove", "quarantine", "rescue", "consolidate"])
-def test_a_plan_leads_nowhere_else(tmp_path: Path, what: Any, key: str) -> None:
-    """A plan is a file like any other: what it names must not leave the store."""
+def test_plan_cannot_leave_the_store(tmp_path: Path, what: Any, key: str) -> None:
+    """A plan is an untrusted file: its keys must not leave the store."""
     store = tmp_path / "in" / "s.zarr"
     exzarr.create_array(store, name="g/a", shape=(3,), dtype="i4")
     (tmp_path / "outside").write_text("mine")
@@ -376,7 +372,7 @@ def test_a_plan_leads_nowhere_else(tmp_path: Path, what: Any, key: str) -> None:
     assert (tmp_path / "outside").read_text() == "mine"
 
 
-# -- whatever is damaged -------------------------------------------------------------------
+# -- any damage ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -398,8 +394,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Layout], Pat
 
 @given(st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_repaired_store_is_read_by_zarr_python(pristine: Any, data: Any) -> None:
-    """Any damage to chunks: a repair with quarantine leaves an array that decodes, right wherever it is not missing."""
+def test_repaired_store_is_readable_by_zarr_python(pristine: Any, data: Any) -> None:
+    """After a repair with quarantine, every chunk decodes to correct values or is missing."""
     layout = data.draw(st.sampled_from([layout for layout in LAYOUTS if layout.checked]))
     store = pristine(layout)
     files = sorted(file for file in (store / "a").rglob("*") if file.is_file() and file.name[-1].isdigit())

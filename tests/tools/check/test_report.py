@@ -1,4 +1,4 @@
-"""What is printed of a check, for people and for programs, in Python and on the command line."""
+"""Output of a check as text and JSON, in Python and on the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("brisk")
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "check-and-repair.md"
 
 
-def test_the_guide_has_every_code_and_says_the_same() -> None:
+def test_guide_lists_every_code() -> None:
     rows = re.findall(
         r"^\| `(EXZ\d+)` \| (\w+) \| (.+) \| (.+) \|$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -45,7 +45,7 @@ def test_the_guide_has_every_code_and_says_the_same() -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A chunk is cut short, one lies outside."""
+    """A store with a truncated chunk and a chunk outside the grid."""
     root = exzarr.open_group(tmp_path / "s.zarr", mode="w")
     array = root.create_array("g/a", shape=(30,), chunks=(10,), dtype="i4")
     array[...] = np.arange(30)
@@ -56,7 +56,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "s.zarr"
 
 
-def test_a_report_can_be_printed_and_handed_on(path: Path) -> None:
+def test_report_can_be_printed_and_exported(path: Path) -> None:
     report = exzarr.check(path, deep=True)
     assert (report.ok, report.codes, report.arrays, report.groups, report.chunks) == (
         False,
@@ -88,7 +88,7 @@ def test_a_report_can_be_printed_and_handed_on(path: Path) -> None:
     assert str(report.findings[0]).startswith("EXZ201 error: chunk that cannot be decoded: g/a/c/1: zstd")
 
 
-def test_progress_is_told(path: Path) -> None:
+def test_progress_is_reported(path: Path) -> None:
     told: list[tuple[int, int]] = []
     exzarr.check(path, deep=True, progress=lambda *at: told.append(at))
     assert told[-1] == (3, 3)
@@ -96,7 +96,7 @@ def test_progress_is_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"grace": -1}, {"limit": 0}, {"workers": 0}])
-def test_options_that_make_no_sense(path: Path, options: Any) -> None:
+def test_invalid_options_raise_errors(path: Path, options: Any) -> None:
     with pytest.raises(ArgumentError, match="at least 1"):
         exzarr.check(path, **options)
 
@@ -109,10 +109,10 @@ def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
-def test_the_command_finds_plans_and_repairs(path: Path) -> None:
+def test_command_checks_plans_and_repairs(path: Path) -> None:
     folder = path.parent
     quick = run("s.zarr", cwd=folder)
-    assert quick.returncode == 0  # a warning is no error
+    assert quick.returncode == 0  # a warning is not an error
     assert "EXZ401 warning" in quick.stdout
     deep = run("s.zarr", "--deep", cwd=folder)
     assert deep.returncode == 1
@@ -153,7 +153,7 @@ def test_the_command_finds_plans_and_repairs(path: Path) -> None:
         (["nowhere.zarr"], "there is no array or group"),
     ],
 )
-def test_mistakes_are_said_in_one_line(path: Path, words: list[str], message: str) -> None:
+def test_command_errors_have_one_line(path: Path, words: list[str], message: str) -> None:
     done = run(*words, cwd=path.parent)
     assert done.returncode == (3 if "No such file" in message or "no array" in message else 2)
     assert message in done.stderr

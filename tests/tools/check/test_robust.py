@@ -1,4 +1,4 @@
-"""Whatever lies in a folder, a check comes to its end, says something, and holds little memory."""
+"""A check of any folder ends, reports something, and uses little memory."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ DOCUMENTS = {"zarr.json", ".zgroup", ".zarray"}
 
 
 def roots() -> list[Path]:
-    """The topmost nodes of the fixtures, and zips."""
-    # What others wrote wrongly is in tests/corpus/odd, too, with what a check says of it.
+    """Return the topmost nodes of the fixtures, and zip files."""
+    # Invalid stores of other software are in tests/corpus/odd, with their findings.
     field = FIXTURES / "field"
     nodes = sorted(
         {
@@ -51,7 +51,7 @@ def roots() -> list[Path]:
 
 @pytest.mark.skipif(not roots(), reason="the fixtures are not here")
 @pytest.mark.parametrize("path", roots(), ids=lambda path: str(path.relative_to(FIXTURES)))
-def test_nothing_is_wrong_with_the_fixtures(path: Path) -> None:
+def test_fixtures_have_no_findings(path: Path) -> None:
     report = exzarr.check(path, deep=True)
     assert (report.findings, report.unsettled) == ((), ())
     assert report.arrays >= 30
@@ -61,7 +61,7 @@ def test_nothing_is_wrong_with_the_fixtures(path: Path) -> None:
 
 
 class FiveMethods(Store):
-    """A store that somebody else wrote: no versions, no sizes, no folders."""
+    """A minimal third-party store: no versions, no sizes, no folders."""
 
     def __init__(self, values: dict[str, bytes]) -> None:
         self.values = values
@@ -110,7 +110,7 @@ def fallback(values: dict[str, bytes], tmp_path: Path) -> Store:
 
 @pytest.mark.parametrize("make", [memory, zipped, fallback])
 @pytest.mark.parametrize("layout", LAYOUTS[::3], ids=str)
-def test_stores_of_every_kind_are_checked_alike(
+def test_all_kinds_of_stores_are_checked_the_same(
     tmp_path: Path, layout: Any, make: Callable[..., Store]
 ) -> None:
     write(tmp_path / "s.zarr", layout, "exzarr")
@@ -136,7 +136,7 @@ def test_stores_of_every_kind_are_checked_alike(
     assert len(report.findings) == 4
 
 
-def test_an_array_or_a_group_can_be_checked_by_itself(tmp_path: Path) -> None:
+def test_single_array_or_group_can_be_checked(tmp_path: Path) -> None:
     root = exzarr.open_group(tmp_path / "s.zarr", mode="w")
     root["g/a"] = np.arange(10)
     root["b"] = np.arange(10)
@@ -148,12 +148,12 @@ def test_an_array_or_a_group_can_be_checked_by_itself(tmp_path: Path) -> None:
         exzarr.check(tmp_path / "nowhere")
 
 
-# -- anything at all -----------------------------------------------------------------------
+# -- any damage ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Path]:
-    """A fresh copy of one of several stores, each written by another library in another layout."""
+    """Return a new copy of one of several stores, written by different libraries in different layouts."""
     folder = tmp_path_factory.mktemp("any")
     kinds = [(layout, writer) for layout, writer in zip(LAYOUTS, [*WRITERS] * 3, strict=False)]
     for layout, writer in kinds:
@@ -223,7 +223,7 @@ def damage(path: Path, data: Any) -> None:
 
 
 def _change_json(file: Path, data: Any) -> None:
-    """Replace or remove something in it, at any depth."""
+    """Replace or remove a member at any depth."""
     try:
         root = json.loads(file.read_bytes())
     except ValueError:
@@ -245,7 +245,7 @@ def _change_json(file: Path, data: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_damage_makes_a_check_fail_and_no_repair_makes_it_worse(damaged: Any, data: Any) -> None:
+def test_check_never_fails_and_repair_never_increases_damage(damaged: Any, data: Any) -> None:
     path = damaged(data)
     for _ in range(data.draw(st.integers(1, 4))):
         damage(path, data)
@@ -254,7 +254,7 @@ def test_no_damage_makes_a_check_fail_and_no_repair_makes_it_worse(damaged: Any,
     json.loads(report.to_json())
     assert str(quick)
     before = {(finding.code, finding.key) for finding in report.findings}
-    # Whatever can be read today can be read after a repair, and reads the same.
+    # Arrays that were readable before the repair have the same values after it.
     ours = _arrays(path)
     repaired = exzarr.repair(path, report.plan(quarantine=True))
     assert str(repaired)
@@ -273,8 +273,8 @@ def _arrays(path: Path) -> dict[str, Any]:
         return {}
 
 
-def test_links_that_go_in_circles_end(tmp_path: Path) -> None:
-    """Two links to the folder they are in make 2^40 paths, until the system has enough of them."""
+def test_circular_links_end(tmp_path: Path) -> None:
+    """Two links to their own folder make 2^40 paths, up to the limit of the system."""
     path = tmp_path / "s.zarr"
     exzarr.create_array(path, name="g/a", shape=(4,), dtype="i4")[...] = 1
     for name in ("one", "two"):
@@ -283,7 +283,7 @@ def test_links_that_go_in_circles_end(tmp_path: Path) -> None:
     report = exzarr.check(path, deep=True)
     loops = {f"{at}{name}" for at in ("g/", "one/", "two/") for name in ("one", "two")}
     assert {(finding.code, finding.key) for finding in report.findings} == {("EXZ406", key) for key in loops}
-    assert report.arrays == 3  # itself, and behind each link that leads down
+    assert report.arrays == 3  # itself, and once for each link to a folder below
 
 
 # -- memory ------------------------------------------------------------------------------
@@ -324,8 +324,8 @@ print(peak)
 """
 
 
-def test_a_million_chunks_take_a_bit_each() -> None:
-    """Nothing is kept for a chunk, but for the bit that tells whether it is there."""
+def test_check_uses_one_bit_for_each_chunk() -> None:
+    """The check keeps only one bit for each chunk: whether it is stored."""
     done = subprocess.run(
         [sys.executable, "-c", "import sys; sys.path.insert(0, '.')\n" + MILLION],
         capture_output=True,
@@ -337,7 +337,7 @@ def test_a_million_chunks_take_a_bit_each() -> None:
     assert int(done.stdout) < 8 * 2**20
 
 
-def test_of_very_many_findings_some_are_kept_and_all_are_counted(tmp_path: Path) -> None:
+def test_findings_over_the_limit_are_counted(tmp_path: Path) -> None:
     array = exzarr.create_array(tmp_path / "s.zarr", shape=(50,), chunks=(1,), dtype="i4", compressors=None)
     array[...] = np.arange(50) + 1
     for file in (tmp_path / "s.zarr" / "c").iterdir():
@@ -350,11 +350,11 @@ def test_of_very_many_findings_some_are_kept_and_all_are_counted(tmp_path: Path)
     assert len(report.plan(quarantine=True).actions) == 10
     full = exzarr.create_array(tmp_path / "t.zarr", shape=(10**12,), chunks=(10,), dtype="i1")
     full[:10] = 1
-    (finding,) = exzarr.check(tmp_path / "t.zarr", full=True).findings  # no bit for each of these
+    (finding,) = exzarr.check(tmp_path / "t.zarr", full=True).findings  # too many for one bit each
     assert finding.detail == "99999999999 of 100000000000 chunks are not stored"
 
 
-def test_stores_that_take_their_time_get_one_request_for_a_chunk() -> None:
+def test_stores_with_high_latency_get_one_request_for_each_chunk() -> None:
     store = MemoryStore()
     exzarr.create_array(store, shape=(400,), chunks=(10,), dtype="i4")[...] = np.arange(400)
     bad = bytearray(store.get("c/7") or b"")
@@ -363,7 +363,7 @@ def test_stores_that_take_their_time_get_one_request_for_a_chunk() -> None:
     counted = CountingStore(LatencyStore(store, 0.001, concurrency=8))
     report = exzarr.check(counted, deep=True)
     assert [finding.key for finding in report.findings] == ["c/7"]
-    # For the documents, five keys; and once more for what is looked at again.
+    # Five keys for the documents, and once more for the second inspection.
     assert counted.requests["get"] <= 40 + 2 * 7
     assert counted.requests["size"] == counted.requests["range"] == 0
     assert counted.requests["list"] == 1

@@ -1,4 +1,4 @@
-"""What a writer that was killed had not finished is told by its left-over file, and dealt with by the repair of that."""
+"""The leftover file of a killed writer describes its unfinished write, and the repair of the file handles it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def start(source: str, path: Path, where: str, when: str, nth: int = 1) -> subpr
 
 
 def killed(source: str, path: Path, where: str, when: str, nth: int = 1) -> None:
-    """Run it in a process of its own, which is killed before or after the nth call of the function `where`."""
+    """Run `source` in a process that is killed before or after the nth call of the function `where`."""
     process = start(source, path, where, when, nth)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -82,7 +82,7 @@ def codes(path: Path) -> list[str]:
 
 
 def repaired(path: Path) -> str:
-    """Repair all that is found; nothing is found then. What was done."""
+    """Repair all findings, verify that none remain, and return the report."""
     report = exzarr.repair(path, exzarr.check(path, grace=0).plan())
     assert report.outcomes
     assert {outcome.result for outcome in report.outcomes} == {"done"}
@@ -102,7 +102,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def read(path: Path, name: str = "a") -> Any:
-    """The array as zarr-python has it through consolidated metadata; as exzarr has it without, too."""
+    """Read the array with zarr-python (consolidated) and with exzarr (not consolidated), and compare."""
     theirs = np.asarray(zarr.open_group(path, mode="r")[name][...])  # type: ignore[index]
     np.testing.assert_array_equal(exzarr.open_array(path, path=name)[...], theirs)
     return theirs
@@ -112,7 +112,7 @@ def read(path: Path, name: str = "a") -> Any:
 
 
 @pytest.mark.parametrize("nth", [0, 1])
-def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(path: Path, nth: int) -> None:
+def test_killed_append_leaves_a_document_that_explains_its_chunks(path: Path, nth: int) -> None:
     killed(
         APPEND,
         path,
@@ -123,7 +123,7 @@ def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(pa
     assert [finding.code for finding in report.findings] == [
         "EXZ501",
         "EXZ501",
-    ]  # and the note on consolidated metadata
+    ]  # one for the append, one for consolidated metadata
     assert any("of shape (19, 8)" in finding.detail for finding in report.findings)
     assert report.ok
     assert (read(path) == 5).all()
@@ -144,7 +144,7 @@ def test_an_append_that_was_killed_leaves_a_document_that_explains_its_chunks(pa
 def test_other_chunks_outside_of_the_grid_are_still_found(path: Path) -> None:
     killed(APPEND, path, "exzarr._nodes.resize:store_rows", "after")
     encode = exzarr.open_array(path, path="a").metadata.chunk_key_encoding.encode
-    for outside in ((4, 0), (5, 0), (0, 1)):  # 19 rows are five chunks
+    for outside in ((4, 0), (5, 0), (0, 1)):  # 19 rows need five chunks
         file = path / "a" / encode(outside)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes((path / "a" / encode((0, 0))).read_bytes())
@@ -152,7 +152,7 @@ def test_other_chunks_outside_of_the_grid_are_still_found(path: Path) -> None:
     assert found == {(5, 0), (0, 1)}
 
 
-def test_whoever_is_appending_is_no_finding(path: Path) -> None:
+def test_append_in_progress_has_no_findings(path: Path) -> None:
     process = start(APPEND, path, "exzarr._nodes.resize:store_rows", "wait after")
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
@@ -165,7 +165,7 @@ def test_whoever_is_appending_is_no_finding(path: Path) -> None:
     assert not [*path.rglob("*.exzarr-tmp")]
 
 
-def test_what_others_append_after_the_kill_is_kept(path: Path) -> None:
+def test_appends_of_other_processes_after_the_kill_are_kept(path: Path) -> None:
     killed(APPEND, path, "exzarr._nodes.resize:store_rows", "after")
     exzarr.open_array(path, path="a", mode="r+").append(np.full((4, 8), 9))  # into two of the chunks
     assert set(codes(path)) == {"EXZ501"}
@@ -176,9 +176,7 @@ def test_what_others_append_after_the_kill_is_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 8), (14, 3)])
-def test_a_resize_that_was_killed_before_it_cleared_what_was_cut_off(
-    path: Path, shape: tuple[int, int]
-) -> None:
+def test_killed_resize_before_it_cleared_the_removed_chunks(path: Path, shape: tuple[int, int]) -> None:
     shrink = f"exzarr.open_array(path, path='a', mode='r+').resize({shape})"
     killed(shrink, path, "exzarr._nodes.resize:_clear_outside", "before", 2)
     assert set(codes(path)) == {"EXZ501"}
@@ -191,7 +189,7 @@ def test_a_resize_that_was_killed_before_it_cleared_what_was_cut_off(
     np.testing.assert_array_equal(read(path), kept)
 
 
-def test_an_append_that_fails_leaves_no_temporary_file(path: Path) -> None:
+def test_failed_append_leaves_no_temporary_file(path: Path) -> None:
     class Full(exzarr.LocalStore):
         def put(self, key: str, value: Any) -> None:
             raise exzarr.StoreError("there is no room")
@@ -246,9 +244,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_who_is_killed_before_consolidated_metadata_is_in_step(path: Path, change: str) -> None:
+def test_killed_writer_before_it_updated_consolidated_metadata(path: Path, change: str) -> None:
     if change.endswith("v2") and not (path / ".zgroup").exists():
-        return  # v3 has but one document
+        return  # v3 has only one document
     killed(CHANGES[change][0], path, *CHANGES[change][1:])
     assert set(codes(path)) == {"EXZ501"}
     repaired(path)
@@ -263,13 +261,13 @@ def test_a_later_change_of_the_same_node_is_kept(path: Path) -> None:
     document = path / "a" / ("zarr.json" if v3 else ".zattrs")
     rewrite(
         document, lambda json_: (json_["attributes"] if v3 else json_).update(x=2)
-    )  # whoever takes no note of it
+    )  # a writer that stores no intent
     assert set(codes(path)) == {"EXZ501"}
     repaired(path)
     assert dict(zarr.open_group(path, mode="r")["a"].attrs) == {"x": 2}
 
 
-def test_consolidated_metadata_that_nobody_was_changing_is_stale(path: Path) -> None:
+def test_stale_consolidated_metadata_without_an_intent_is_found(path: Path) -> None:
     killed(*CHANGES["attributes"][:1], path, *CHANGES["attributes"][1:])  # type: ignore[arg-type]
     exzarr.open_group(path, mode="r+").create_array("b", shape=(3,), dtype="i1")
     name = "zarr.json" if (path / "zarr.json").exists() else ".zarray"
@@ -277,7 +275,7 @@ def test_consolidated_metadata_that_nobody_was_changing_is_stale(path: Path) -> 
     assert set(codes(path)) == {"EXZ501", "EXZ602"}
 
 
-def test_notes_of_threads_are_seen_in_memory() -> None:
+def test_write_intents_in_memory_are_seen() -> None:
     store = MemoryStore()
     exzarr.create_group(store)
     exzarr.open_group(store, mode="r+").create_array("a", shape=3, dtype="i1")
@@ -306,7 +304,7 @@ def test_a_copy_that_was_killed_is_not_there(path: Path) -> None:
     assert (read(there) == 5).all(), "what was to be overwritten is there until the copy is whole"
 
 
-def test_a_copy_into_a_group_that_was_killed_leaves_the_old_one(path: Path) -> None:
+def test_killed_copy_into_a_group_leaves_the_old_node(path: Path) -> None:
     copy = "root = exzarr.open_group(path, mode='r+'); exzarr.copy(root['a'], root, path='to/b', chunks=5, overwrite=True)"
     killed(copy, path, "exzarr._tools.copy:_copy_node", "after")
     assert set(codes(path)) == {"EXZ501"}
@@ -314,7 +312,7 @@ def test_a_copy_into_a_group_that_was_killed_leaves_the_old_one(path: Path) -> N
     repaired(path)
 
 
-def test_a_copy_into_a_folder_that_holds_something(path: Path) -> None:
+def test_copy_into_a_folder_with_other_files(path: Path) -> None:
     there = path.parent / "copy.zarr"
     there.mkdir()
     (there / "README").write_text("mine")
@@ -328,9 +326,7 @@ def test_a_copy_into_a_folder_that_holds_something(path: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_overwriting_a_whole_store_that_was_killed_leaves_the_old_one_or_the_new_one(
-    path: Path, when: str
-) -> None:
+def test_killed_overwrite_of_a_store_leaves_old_or_new(path: Path, when: str) -> None:
     overwrite = "exzarr.create_array(path, data=[1, 2, 3], overwrite=True)"
     killed(overwrite, path, "exzarr.stores.local.staging:exchange", when)
     assert set(codes(path.parent)) == {"EXZ501"}
@@ -342,7 +338,7 @@ def test_overwriting_a_whole_store_that_was_killed_leaves_the_old_one_or_the_new
     assert isinstance(exzarr.open(path), exzarr.Group if when == "before" else exzarr.Array)
 
 
-# -- growing together --------------------------------------------------------------------
+# -- ingestion ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -358,10 +354,8 @@ def cube(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("members", [0, 1, 2])
 @pytest.mark.parametrize("commit", [1, 3])
 @pytest.mark.parametrize("repair", [False, True])
-def test_an_ingestion_that_was_killed_between_its_members(
-    cube: Path, members: int, commit: int, repair: bool
-) -> None:
-    """Documents of some members are ahead of the group's: a repair takes them back, and the ingestion goes on."""
+def test_ingestion_killed_between_its_members(cube: Path, members: int, commit: int, repair: bool) -> None:
+    """Some members are ahead of the group's document. The repair resets them, and the ingestion resumes."""
     killed(
         INGEST,
         cube,
@@ -382,7 +376,7 @@ def test_an_ingestion_that_was_killed_between_its_members(
     assert set(codes(cube)) <= {"EXZ501"}
 
 
-# -- what such a file may say ---------------------------------------------------------------
+# -- untrusted content of files -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -398,7 +392,7 @@ def test_an_ingestion_that_was_killed_between_its_members(
         "{\xff",
     ],
 )
-def test_a_file_that_says_nonsense_is_removed_and_no_more(path: Path, text: str) -> None:
+def test_file_with_invalid_intent_is_only_removed(path: Path, text: str) -> None:
     before = {file: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()}
     name = temporary_name().replace(str(os.getpid()), "4194305")
     for folder in (path, path / "a"):
@@ -409,7 +403,7 @@ def test_a_file_that_says_nonsense_is_removed_and_no_more(path: Path, text: str)
     assert after == before
 
 
-def test_a_shape_that_is_too_large_to_be_listed_is_only_compared(path: Path) -> None:
+def test_huge_shape_in_an_intent_is_not_listed(path: Path) -> None:
     name = temporary_name().replace(str(os.getpid()), "4194305")
     v3 = (path / "zarr.json").exists()
     document = json.loads((path / "a" / ("zarr.json" if v3 else ".zarray")).read_text())

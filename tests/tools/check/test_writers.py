@@ -1,4 +1,4 @@
-"""A check while others write gives no false alarm. Real processes, of three libraries."""
+"""No false alarms while processes of three libraries write."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ while True:
 """
 KINDS = ["whole", "part", "append", "resize", "attributes", "nodes", "copy", "zarr_python", "tensorstore"]
 ONLY_UNSETTLED = {"EXZ105", "EXZ401", "EXZ402", "EXZ403", "EXZ501", "EXZ502", "EXZ602", "EXZ603", "EXZ604"}
-"""What may have to be left open for a while: it is made in several steps. Never a chunk, a shard, a document."""
+"""Codes that may be unsettled, because several steps are involved. Chunks, shards and documents never are."""
 
 
 def hierarchy(store: Any) -> None:
@@ -105,7 +105,7 @@ def hierarchy(store: Any) -> None:
 
 @pytest.fixture
 def writers(tmp_path: Path) -> Iterator[Path]:
-    """A hierarchy that one process of each kind writes to."""
+    """A hierarchy with one writing process of each kind."""
     path = tmp_path / "s.zarr"
     hierarchy(path)
     make_old(path)
@@ -140,7 +140,7 @@ def test_no_false_alarm_while_nine_processes_write(writers: Path) -> None:
     assert chunks > 12 * 20
 
 
-def test_real_damage_is_found_while_others_write(writers: Path) -> None:
+def test_damage_is_found_while_other_processes_write(writers: Path) -> None:
     key = "still/c/1"
     still = exzarr.create_array(writers, name="still", shape=(20,), chunks=(10,), dtype="i4")
     still[...] = np.arange(20)
@@ -151,7 +151,7 @@ def test_real_damage_is_found_while_others_write(writers: Path) -> None:
         assert [(finding.code, finding.key) for finding in report.findings] == [("EXZ201", key)]
 
 
-def test_threads_that_write_to_memory_give_no_false_alarm() -> None:
+def test_no_false_alarm_while_threads_write_to_memory() -> None:
     store = MemoryStore()
     hierarchy(store)
     root = exzarr.open_group(store, mode="r+")
@@ -191,7 +191,7 @@ def test_threads_that_write_to_memory_give_no_false_alarm() -> None:
 
 
 class Pausing(MemoryStore):
-    """Whoever changes the value at `key` stands still afterwards until it is told to go on."""
+    """A writer of the value at `key` pauses afterwards until it may continue."""
 
     def __init__(self, key: str) -> None:
         super().__init__()
@@ -217,9 +217,7 @@ class Pausing(MemoryStore):
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("what", ["attributes", "resize", "create", "delete"])
-def test_a_thread_between_a_document_and_consolidated_metadata_is_no_finding(
-    what: str, zarr_format: Any
-) -> None:
+def test_no_false_alarm_between_document_and_consolidated_metadata(what: str, zarr_format: Any) -> None:
     name = "zarr.json" if zarr_format == 3 else ".zarray"
     store = Pausing(f"{'b' if what == 'create' else 'a'}/{name}")
     root = exzarr.create_group(store, zarr_format=zarr_format)

@@ -1,4 +1,4 @@
-"""One digest for equal content, another for any other; by a second implementation, written from the definition."""
+"""Equal content has equal checksums. A second implementation of the definition verifies them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from exzarr.stores.memory import MemoryStore
 
 FORMATS: Any = [2, 3]
 
-# -- the definition once more, in NumPy ---------------------------------------------------------
+# -- a second implementation in NumPy -----------------------------------------------------------
 
 
 def blocks_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ def elements(values: np.ndarray, itemsize: int, encode: Any) -> str:
 
 
 def by_definition(values: np.ndarray, data_type: Any, itemsize: int, encode: Any, **more: Any) -> str:
-    """The checksum of a root array."""
+    """Compute the checksum of a root array."""
     record = {
         "path": "",
         "kind": "array",
@@ -129,7 +129,7 @@ def test_other_data_types(dtype: Any, name: Any, itemsize: int, encode: Any) -> 
     assert exzarr.checksum(array).hexdigest == by_definition(values, name, itemsize, encode)
 
 
-def test_nans_keep_what_they_carry() -> None:
+def test_nans_keep_their_payload() -> None:
     bits = np.array([0x7FC00000, 0x7FC00001, 0xFFC00000, 0x7F800001, 0x80000000, 0], "u4")
     values = bits.view("f4")
     wanted = by_definition(values, "float32", 4, lambda v: v.view("u4").astype("<u4").tobytes())
@@ -152,7 +152,7 @@ def test_nans_keep_what_they_carry() -> None:
 )
 @pytest.mark.parametrize("dtype", ["u1", "f8"])
 def test_shapes(shape: tuple[int, ...], dtype: str) -> None:
-    """Of one block and of many."""
+    """Arrays of one block and of many blocks."""
     values = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
     array = exzarr.array(values)
     assert block_shape(shape, values.itemsize) == blocks_of(shape, values.itemsize)
@@ -161,7 +161,7 @@ def test_shapes(shape: tuple[int, ...], dtype: str) -> None:
     )
 
 
-def test_a_hierarchy_by_its_definition(tmp_path: Path) -> None:
+def test_hierarchy_matches_the_definition(tmp_path: Path) -> None:
     root = exzarr.open_group(tmp_path / "s.zarr", mode="w", attributes={"b": [1, 2.5], "a": {"é": None}})
     root.create_array("g/x", shape=(3,), dtype="i2", dimension_names=("t",), attributes={"u": float("nan")})
     root.create_group("g-1")
@@ -220,7 +220,7 @@ def test_chunks_codecs_stores_and_versions_do_not_matter(data: Any) -> None:
     assert exzarr.checksum(made(), memory=memory).hexdigest == exzarr.checksum(made()).hexdigest
 
 
-def test_copies_and_conversions_have_the_same(tmp_path: Path) -> None:
+def test_copies_and_conversions_have_equal_checksums(tmp_path: Path) -> None:
     root = exzarr.open_group(tmp_path / "a.zarr", mode="w", attributes={"title": "x"})
     for name, dtype in (("f", "f4"), ("s", "string"), ("t", "M8[s]")):
         array = root.create_array(
@@ -240,7 +240,7 @@ def test_copies_and_conversions_have_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zarr_format", FORMATS)
-def test_what_zarr_python_writes_has_the_same(tmp_path: Path, zarr_format: Any) -> None:
+def test_hierarchies_of_zarr_python_have_equal_checksums(tmp_path: Path, zarr_format: Any) -> None:
     values = np.arange(300, dtype="i4").reshape(20, 15)
     theirs = zarr.create_array(
         tmp_path / "z", shape=(20, 15), chunks=(6, 4), dtype="i4", zarr_format=zarr_format
@@ -251,7 +251,7 @@ def test_what_zarr_python_writes_has_the_same(tmp_path: Path, zarr_format: Any) 
     assert exzarr.checksum(tmp_path / "z").hexdigest == exzarr.checksum(ours).hexdigest
 
 
-def test_absent_chunks_count_as_what_they_read_as() -> None:
+def test_missing_chunks_count_as_fill_value() -> None:
     plain = exzarr.array(np.full((10, 10), 7, "i4"), fill_value=0)
     filled = exzarr.full((10, 10), 7, chunks=(3, 3), dtype="i4")
     assert exzarr.checksum(plain).hexdigest == exzarr.checksum(filled).hexdigest
@@ -260,7 +260,7 @@ def test_absent_chunks_count_as_what_they_read_as() -> None:
 # -- other content --------------------------------------------------------------------------
 
 
-def test_whatever_changes_changes_it(tmp_path: Path) -> None:
+def test_every_change_of_content_changes_the_checksum(tmp_path: Path) -> None:
     def fresh() -> exzarr.Group:
         root = exzarr.open_group(None, mode="w", attributes={"a": 1})
         array = root.create_array(
@@ -307,7 +307,7 @@ def test_whatever_changes_changes_it(tmp_path: Path) -> None:
     assert exzarr.checksum(same).data["g/x"] != digests[0]
 
 
-def test_a_chunk_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+def test_unreadable_chunk_raises_error(tmp_path: Path) -> None:
     exzarr.array(np.arange(10), store=tmp_path / "a.zarr", chunks=(5,))
     file = tmp_path / "a.zarr" / "c" / "1"
     file.write_bytes(file.read_bytes()[:-1])
@@ -318,11 +318,11 @@ def test_a_chunk_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunks", [(4096, 1), (1, 4096), (64, 64)])
-def test_memory_is_bounded_whatever_the_chunks(chunks: tuple[int, int]) -> None:
-    """64 MiB of elements, of which 4 MiB may be in memory; blocks and workers have some of their own."""
+def test_memory_is_bounded_for_all_chunk_shapes(chunks: tuple[int, int]) -> None:
+    """64 MiB of elements, 4 MiB in memory at a time. Blocks and workers need some more."""
     array = exzarr.create_array(None, shape=(4096, 4096), chunks=chunks, dtype="f4", fill_value=1.0)
     array[7, 7] = 2.0
-    exzarr.checksum(array, memory=4 << 20)  # imports what there is to import, and makes scratch memory
+    exzarr.checksum(array, memory=4 << 20)  # warm up: imports, and scratch memory
     tracemalloc.start()
     try:
         exzarr.checksum(array, memory=4 << 20)
@@ -331,7 +331,7 @@ def test_memory_is_bounded_whatever_the_chunks(chunks: tuple[int, int]) -> None:
         tracemalloc.stop()
 
 
-def test_progress_is_told() -> None:
+def test_progress_is_reported() -> None:
     told: list[tuple[int, int]] = []
     exzarr.checksum(exzarr.zeros((100, 100), chunks=(10, 10)), progress=lambda *at: told.append(at))
     assert told[-1] == (80_000, 80_000)  # bytes of elements

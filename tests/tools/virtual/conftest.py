@@ -1,3 +1,3 @@
-"""hdf5plugin registers its filters only where netCDF4 was not imported before it."""
+"""Import hdf5plugin first: it registers its filters only if netCDF4 is not imported yet."""
 
 import hdf5plugin  # noqa: F401

@@ -1,4 +1,4 @@
-"""HDF5 files as others write them: links, filters, attributes and damage. h5py and hdf5plugin say what is right."""
+"""HDF5 files with links, filters, attributes and damage. h5py and hdf5plugin are the reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def left_out(group):
 
 
 def references(group, *names):
-    """What the chunks of some arrays refer to."""
+    """Return the references of the chunks of some arrays."""
     refs = group.store._set
     return [[refs.get(f"{name}/{at}") for at in range(10)] for name in names]
 
@@ -77,7 +77,7 @@ def test_second_names_refer_to_the_same_chunks(tmp_path):
     assert not group.left_out
 
 
-def test_circles_and_links_to_nothing_end_and_are_named(tmp_path):
+def test_circular_and_dangling_links_are_named(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = DATA
         file["a"] = h5py.SoftLink("/b")
@@ -95,7 +95,7 @@ def test_circles_and_links_to_nothing_end_and_are_named(tmp_path):
     assert not exzarr.virtualize(tmp_path / "a.h5", exclude=[name for _, name, _ in wanted]).left_out
 
 
-def test_links_that_multiply_end(tmp_path, monkeypatch):
+def test_multiplying_links_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("exzarr._tools.virtual.hdf5_links._SECOND_NAMES", 500)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         above = file.create_group("0")
@@ -107,7 +107,7 @@ def test_links_that_multiply_end(tmp_path, monkeypatch):
         exzarr.virtualize(tmp_path / "a.h5")
 
 
-def test_external_links_lead_to_files_in_the_same_folder(tmp_path):
+def test_external_links_to_files_in_the_same_folder_are_followed(tmp_path):
     (tmp_path / "sub").mkdir()
     with h5py.File(tmp_path / "sub" / "other.h5", "w") as file:
         file.create_dataset("y", data=DATA, chunks=(100,))
@@ -142,7 +142,7 @@ def far_below(store):
 
 
 @pytest.mark.parametrize("how", ["..", "absolute", "symlink"])
-def test_external_links_open_no_file_outside_the_folder(tmp_path, how):
+def test_external_links_cannot_open_files_outside_the_folder(tmp_path, how):
     (tmp_path / "data").mkdir()
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["y"] = DATA
@@ -224,7 +224,7 @@ def test_filters_that_all_chunks_skipped_are_left_out(tmp_path, mask):
     assert (group["x"][...] == DATA).all()
 
 
-def test_single_chunks_that_skipped_filters_are_encoded_like_the_others(tmp_path, monkeypatch):
+def test_chunks_that_skipped_filters_are_encoded_like_the_others(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         made = file.create_dataset(
             "x", data=DATA.astype(">i4"), chunks=(70,), compression="gzip", shuffle=True
@@ -241,7 +241,7 @@ def test_single_chunks_that_skipped_filters_are_encoded_like_the_others(tmp_path
         exzarr.virtualize(tmp_path / "a.h5")
 
 
-def test_small_data_sets_with_filters_that_zarr_lacks_are_taken_in(tmp_path):
+def test_small_data_sets_with_unsupported_filters_are_inlined(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=DATA[:50], chunks=(10,), compression="lzf")
     assert (exzarr.virtualize(tmp_path / "a.h5")["x"][...] == DATA[:50]).all()
@@ -249,7 +249,7 @@ def test_small_data_sets_with_filters_that_zarr_lacks_are_taken_in(tmp_path):
         exzarr.virtualize(tmp_path / "a.h5", inline=0)
 
 
-def test_a_block_of_the_user_before_the_file_is_counted(tmp_path):
+def test_user_block_shifts_the_references(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w", userblock_size=1024) as file:
         file.create_dataset("chunked", data=DATA, chunks=(100,))
         file.create_dataset("contiguous", data=DATA)
@@ -278,7 +278,7 @@ def test_records_with_padding_are_read(tmp_path):
         assert (read["b"] == data["b"]).all()
 
 
-def test_numbers_that_numpy_lacks_are_refused(tmp_path):
+def test_number_formats_unknown_to_numpy_are_refused(tmp_path):
     kind = h5py.h5t.STD_I32LE.copy()
     kind.set_precision(20)
     kind.set_offset(4)
@@ -304,7 +304,7 @@ def test_names_of_enumerations_and_named_types_are_listed(tmp_path):
 # -- attributes --------------------------------------------------------------------
 
 
-def test_attributes_of_the_corpus_that_json_lacks_are_named():
+def test_corpus_attributes_that_json_cannot_express_are_named():
     group = exzarr.virtualize(CORPUS / "odd_attributes.h5")
     assert group["v"][...].tolist() == [0, 1, 2, 3]
     assert group["v"].attrs["fine"] == 3
@@ -317,7 +317,7 @@ def test_attributes_of_the_corpus_that_json_lacks_are_named():
     assert str(group.left_out[0]).endswith("attribute 'opaque' of '/': it is opaque data of 2 bytes")
 
 
-def test_attributes_are_carried_where_json_can(tmp_path):
+def test_attributes_that_json_can_express_are_kept(tmp_path):
     good = {
         "text": "h\u00e9llo", "bytes": np.bytes_(b"abc"), "texts": ["a", "b\u00fc"], "fixed": np.array([b"ab", b"c"]),
         "one": np.array([3]), "many": np.arange(3.0), "grid": np.arange(4).reshape(2, 2), "flag": True,
@@ -352,7 +352,7 @@ def test_attributes_are_carried_where_json_can(tmp_path):
 # -- damage ------------------------------------------------------------------------
 
 
-def test_damaged_heaps_lose_what_they_hold_and_nothing_else(tmp_path):
+def test_damaged_heaps_lose_only_their_own_data(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("good", data=DATA)
         file.create_dataset("texts", data=["some text"] * 20, dtype=h5py.string_dtype())
@@ -369,8 +369,8 @@ def test_damaged_heaps_lose_what_they_hold_and_nothing_else(tmp_path):
     assert left_out(group) == {("dataset", "texts", ""), ("attribute", "good", "note")}
 
 
-def test_files_that_were_cut_short_are_exzarr_errors(tmp_path):
-    # No bytes at random: the HDF5 library itself crashes or never returns on some.
+def test_truncated_files_raise_exzarr_errors(tmp_path):
+    # No random bytes: the HDF5 library crashes or hangs on some of them.
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("g/x", data=DATA, chunks=(100,), compression="gzip").attrs["a"] = "text"
         file.create_dataset("t", data=["some", "text"], dtype=h5py.string_dtype())

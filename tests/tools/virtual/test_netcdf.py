@@ -1,4 +1,4 @@
-"""NetCDF files as the netCDF library writes them, in all its formats. netCDF4-python says what is right."""
+"""NetCDF files of the netCDF library, in all its formats. netCDF4-python is the reference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMATS = [*CLASSIC, "NETCDF4", "NETCDF4_CLASSIC"]
 
 
 def same_as_netcdf(group, path):
-    """Every variable: values, dimensions, attributes."""
+    """Return values, dimensions and attributes of every variable."""
     with netCDF4.Dataset(path) as file:
         file.set_auto_mask(False)
         file.set_auto_scale(False)
@@ -59,7 +59,7 @@ def test_short_variables_of_the_corpus_are_padded():
 
 
 def short(path, rows=10, **options):
-    """Variables of all lengths below `rows`, with and without a fill value of their own."""
+    """Write variables of all lengths below `rows`, with and without their own fill value."""
     with netCDF4.Dataset(path, "w") as file:
         file.createDimension("t", None)
         file.createDimension("x", 3)
@@ -78,13 +78,13 @@ def short(path, rows=10, **options):
     "options", [{}, {"zlib": True, "shuffle": True, "fletcher32": True}], ids=["raw", "zlib"]
 )
 @pytest.mark.parametrize("output", ["refs.json", "refs.parq"])
-def test_short_variables_are_padded_as_netcdf_pads_them(tmp_path, options, output):
+def test_short_variables_are_padded_like_netcdf(tmp_path, options, output):
     path = short(tmp_path / "a.nc", **options)
     same_as_netcdf(exzarr.virtualize(path, tmp_path / output, inline=0), path)
     same_as_netcdf(exzarr.open(tmp_path / output), path)
 
 
-def test_short_variables_that_are_never_filled_are_padded_or_refused(tmp_path):
+def test_short_variables_without_fill_are_padded_or_refused(tmp_path):
     def made(name, rows):
         with netCDF4.Dataset(tmp_path / name, "w") as file:
             file.createDimension("t", None)
@@ -100,7 +100,7 @@ def test_short_variables_that_are_never_filled_are_padded_or_refused(tmp_path):
     assert [one.path for one in group.left_out] == ["a"]
 
 
-def test_stored_chunks_hold_other_values_beyond_the_end(tmp_path):
+def test_other_values_beyond_the_end_of_stored_chunks_are_detected(tmp_path):
     with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
         file.createDimension("t", None)
         file.createVariable("t", "i4", ("t",))[:] = np.arange(6)
@@ -121,13 +121,13 @@ def test_plain_hdf5_is_not_padded(tmp_path):
     assert group["a"].dimension_names == ("t",)
 
 
-def test_names_dimensions_and_fill_values_are_those_of_netcdf(tmp_path):
+def test_names_dimensions_and_fill_values_equal_netcdf(tmp_path):
     with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
         file.createDimension("x", 3)
         file.createDimension("y", 2)
         file.createDimension("chars", 4)
-        file.createVariable("x", "f4", ("y",))[:] = [1, 2]  # no coordinate: its dimension is another
-        file.createVariable("y", "f4", ("y", "x"))[:] = np.arange(6).reshape(2, 3)  # of two dimensions
+        file.createVariable("x", "f4", ("y",))[:] = [1, 2]  # not a coordinate: it has another dimension
+        file.createVariable("y", "f4", ("y", "x"))[:] = np.arange(6).reshape(2, 3)  # two dimensions
         file.createVariable("text", str, ("x",), fill_value="N/A")[:2] = np.array(["a", "N/A"], object)
         file.createVariable("letters", "S1", ("x", "chars"))[:] = np.full((3, 4), b"z")
         file.createVariable("square", "i4", ("x", "x"))[:] = np.arange(9).reshape(3, 3)
@@ -228,7 +228,7 @@ def test_classic_files_are_read_by_ranges(tmp_path, form):
     assert group["a"].chunks == (1, 100_000)
 
 
-def test_a_file_that_was_written_as_a_stream_tells_its_records_by_its_size(tmp_path):
+def test_streamed_file_gets_its_records_from_its_size(tmp_path):
     path = classic(tmp_path / "a.nc", "NETCDF3_CLASSIC")
     data = bytearray(path.read_bytes())
     data[4:8] = b"\xff" * 4
@@ -251,7 +251,7 @@ def test_classic_text_that_is_not_utf8_is_named(tmp_path):
     assert [(one.path, one.name) for one in group.left_out] == [("a", "units")]
 
 
-def test_classic_files_that_end_early_name_the_variable(tmp_path):
+def test_truncated_classic_files_name_the_variable(tmp_path):
     path = classic(tmp_path / "a.nc", "NETCDF3_CLASSIC")
     path.write_bytes(path.read_bytes()[:-400])
     with pytest.raises(UnsupportedError, match=r"a\.nc: .*the file ends at byte"):
@@ -264,7 +264,7 @@ def test_classic_files_that_end_early_name_the_variable(tmp_path):
         exzarr.virtualize(path, on_unsupported="skip")
 
 
-def test_damaged_headers_are_exzarr_errors(tmp_path):
+def test_damaged_headers_raise_exzarr_errors(tmp_path):
     data = classic(tmp_path / "a.nc", "NETCDF3_64BIT_DATA").read_bytes()
     told = []
     rng = np.random.default_rng(0)
@@ -311,7 +311,7 @@ def joined_by_netcdf(files, name):
 
 @pytest.mark.parametrize("form", ["NETCDF3_CLASSIC", "NETCDF4"])
 @pytest.mark.parametrize("fill", [None, -9.0])
-def test_short_and_never_written_variables_and_empty_files_are_joined(tmp_path, form, fill):
+def test_short_and_unwritten_variables_and_empty_files_are_joined(tmp_path, form, fill):
     rows = [10, 0, 10, 7]
     files = [
         month(tmp_path / f"{n}.nc", 100 * n, count, form, written=n != 2, fill=fill)
@@ -324,7 +324,7 @@ def test_short_and_never_written_variables_and_empty_files_are_joined(tmp_path, 
         assert group["full"].attrs["units"] == "K"
 
 
-def test_a_file_whose_chunks_were_never_written_joins_files_without_a_fill_value(tmp_path):
+def test_unwritten_file_joins_files_without_fill_value(tmp_path):
     files = []
     for number, written in enumerate((True, False, True)):
         with h5py.File(tmp_path / f"{number}.h5", "w") as file:
@@ -336,7 +336,7 @@ def test_a_file_whose_chunks_were_never_written_joins_files_without_a_fill_value
     assert (group["a"][...] == np.concatenate([np.arange(100) + 1, np.zeros(100), np.arange(100) + 1])).all()
 
 
-def test_files_that_are_filled_differently_where_nothing_is_written_are_joined_if_small(tmp_path):
+def test_small_files_with_different_fill_values_are_joined(tmp_path):
     def made(rows):
         files = []
         for number, fill in enumerate((3, 4)):
@@ -351,7 +351,7 @@ def test_files_that_are_filled_differently_where_nothing_is_written_are_joined_i
         exzarr.virtualize(made(200_000), concat_dim="phony_dim_0")
 
 
-def test_what_each_file_lacks_is_listed_for_a_join(tmp_path):
+def test_join_lists_the_left_out_objects_of_each_file(tmp_path):
     files = [month(tmp_path / f"{n}.nc", 10 * n, 10) for n in range(2)]
     for path in files:
         with h5py.File(path, "r+") as file:

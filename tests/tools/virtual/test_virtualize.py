@@ -1,4 +1,4 @@
-"""HDF5 and NetCDF4 files as Zarr: what h5py, h5netcdf and xarray read in them, exzarr reads by references."""
+"""HDF5 and NetCDF4 files as Zarr: exzarr reads the same as h5py, h5netcdf and xarray."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def same(ours, theirs):
 
 
 def compare(group, file):
-    """Every dataset, and nothing else."""
+    """Return every dataset."""
     with h5py.File(file) as h5:
         names = []
 
@@ -59,12 +59,12 @@ def compare(group, file):
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_files_read_as_h5py_reads_them(name):
+def test_real_files_read_the_same_with_h5py_and_exzarr(name):
     compare(exzarr.virtualize(Path(samples, name)), Path(samples, name))
 
 
 def netcdf(path, **variables):
-    """Of each variable: dimensions, data and what h5netcdf is told."""
+    """Return dimensions, data and arguments for h5netcdf, for each variable."""
     with h5netcdf.File(path, "w") as file:
         file.attrs["title"] = "test"
         for dimensions, data, _ in variables.values():
@@ -108,7 +108,7 @@ def day(path, start=0, rows=8, seed=0, **more):
     )
 
 
-def test_files_of_h5netcdf_read_as_it_reads_them(tmp_path):
+def test_files_of_h5netcdf_read_the_same_with_exzarr(tmp_path):
     file = day(tmp_path / "a.nc")
     group = exzarr.virtualize(file)
     compare(group, file)
@@ -122,7 +122,7 @@ def test_files_of_h5netcdf_read_as_it_reads_them(tmp_path):
 
 
 @pytest.mark.parametrize("output", ["refs.json", "refs.parq"])
-def test_what_is_written_opens_with_exzarr_and_with_fsspec(tmp_path, output):
+def test_written_references_open_with_exzarr_and_fsspec(tmp_path, output):
     file = day(tmp_path / "a.nc")
     exzarr.virtualize(file, tmp_path / output)
     compare(exzarr.open(tmp_path / output), file)
@@ -148,7 +148,7 @@ def test_relative_references_move_with_their_files(tmp_path):
     compare(exzarr.open(tmp_path / "moved" / "refs.json"), tmp_path / "moved" / "a" / "x.nc")
 
 
-def test_references_lead_to_other_folders_only_when_they_are_allowed_to(tmp_path):
+def test_references_to_other_folders_need_permission(tmp_path):
     for name in ("data", "refs"):
         (tmp_path / name).mkdir()
     file = day(tmp_path / "data" / "a.nc")
@@ -158,7 +158,7 @@ def test_references_lead_to_other_folders_only_when_they_are_allowed_to(tmp_path
     compare(exzarr.open(ReferenceStore(tmp_path / "refs" / "refs.json", allow=[tmp_path / "data"])), file)
 
 
-def test_small_chunks_are_taken_in_and_large_ones_are_not(tmp_path):
+def test_only_small_chunks_are_inlined(tmp_path):
     file = day(tmp_path / "a.nc")
     exzarr.virtualize(file, tmp_path / "all.json", inline=0)
     exzarr.virtualize(file, tmp_path / "none.json", inline=10_000)
@@ -182,7 +182,7 @@ def test_files_in_stores_are_read_by_ranges(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["refs.json", "refs.parq"])
-def test_references_and_files_may_both_lie_behind_urls(tmp_path, name):
+def test_references_and_files_may_both_be_urls(tmp_path, name):
     file = day(tmp_path / "a.nc")
     far = MemoryStore(f"virtual-{name}")
     far.put("data/a.nc", file.read_bytes())
@@ -225,7 +225,7 @@ def test_data_sets_of_all_layouts_are_read(tmp_path):
     compare(exzarr.virtualize(tmp_path / "a.h5"), tmp_path / "a.h5")
 
 
-def test_what_cannot_be_referenced_is_named_and_can_be_left_out(tmp_path):
+def test_unsupported_objects_are_named_and_can_be_skipped(tmp_path):
     def made(name, build):
         path = tmp_path / f"{name}.h5"
         with h5py.File(path, "w") as file:
@@ -265,7 +265,7 @@ def test_what_cannot_be_referenced_is_named_and_can_be_left_out(tmp_path):
     made("virtual", virtual)
 
 
-def test_what_is_no_hdf5_file_is_an_error(tmp_path):
+def test_files_of_other_formats_raise_errors(tmp_path):
     (tmp_path / "x.nc").write_bytes(b"CDX\x01" + bytes(100))
     with pytest.raises(StoreError, match=r"x\.nc.*HDF5"):
         exzarr.virtualize(tmp_path / "x.nc")
@@ -299,7 +299,7 @@ def compare_joined(group, files, dimension):
 
 
 @pytest.mark.parametrize("output", ["refs.json", "refs.parq"])
-def test_files_are_joined_as_xarray_joins_them(tmp_path, output):
+def test_joined_files_equal_xarray(tmp_path, output):
     files = [day(tmp_path / f"{i}.nc", start=8 * i, rows=8 if i < 2 else 5, seed=i) for i in range(3)]
     group = exzarr.virtualize(files, tmp_path / output, concat_dim="time")
     compare_joined(group, files, "time")
@@ -324,7 +324,7 @@ def test_any_lengths_are_joined_or_refused(tmp_path_factory, lengths, chunk, pac
     files, parts = [], []
     for number, length in enumerate(lengths):
         shape = (length, 300) if axis == 0 else (300, length)
-        # Incompressible, and more than may be taken in.
+        # Incompressible, and too large to be inlined.
         part = rng(number).integers(0, 1 << 62, (*shape, 64))
         with h5py.File(folder / f"{number}.h5", "w") as file:
             options = {"compression": "gzip"} if packed and chunk else {}
@@ -351,7 +351,7 @@ def test_any_lengths_are_joined_or_refused(tmp_path_factory, lengths, chunk, pac
     assert (exzarr.virtualize(files, concat_dim=dimension)["a"][...] == expected).all()
 
 
-def test_contiguous_arrays_of_different_lengths_are_cut(tmp_path):
+def test_contiguous_arrays_of_different_lengths_are_split(tmp_path):
     files, parts = [], []
     for number, length in enumerate((31, 28, 31)):
         parts.append(rng(number).normal(size=(length, 40, 50)))
@@ -361,7 +361,7 @@ def test_contiguous_arrays_of_different_lengths_are_cut(tmp_path):
     assert (group["a"][...] == np.concatenate(parts)).all()
 
 
-def test_small_arrays_that_fit_no_grid_are_taken_in(tmp_path):
+def test_small_arrays_that_fit_no_grid_are_inlined(tmp_path):
     files = []
     for number, length in enumerate((31, 28)):
         times = np.arange(length) + 31 * number
@@ -392,7 +392,7 @@ def test_small_arrays_that_fit_no_grid_are_taken_in(tmp_path):
     ],
     ids=range(6),
 )
-def test_files_that_do_not_fit_together_are_refused_by_name(tmp_path, change, message):
+def test_incompatible_files_are_refused_by_name(tmp_path, change, message):
     only = (("time",), np.arange(8.0), {"chunks": (8,), "attrs": {"units": "m"}})
     first = day(tmp_path / "first.nc", only=only)
     with h5py.File(first) as file:
@@ -410,12 +410,12 @@ def test_files_that_do_not_fit_together_are_refused_by_name(tmp_path, change, me
     assert "exclude" in str(raised.value)
 
 
-def test_a_dimension_that_nothing_has_is_an_error_that_names_those_there_are(tmp_path):
+def test_unknown_dimension_raises_error_with_existing_dimensions(tmp_path):
     with pytest.raises(ArgumentError, match="lat, lon, time"):
         exzarr.virtualize([day(tmp_path / "a.nc"), day(tmp_path / "b.nc")], concat_dim="step")
 
 
-def test_a_file_that_changed_afterwards_is_noticed_where_it_became_shorter(tmp_path):
+def test_truncated_file_is_detected_after_virtualizing(tmp_path):
     file = day(tmp_path / "a.nc")
     exzarr.virtualize(file, tmp_path / "refs.json", inline=0)
     file.write_bytes(file.read_bytes()[:2000])

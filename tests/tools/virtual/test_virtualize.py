@@ -377,7 +377,7 @@ def test_small_arrays_that_fit_no_grid_are_inlined(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lat": (("lat",), np.arange(6.0), {})}, "'lat' has no dimension 'time', and differs"),
+        ({"lat": (("lat",), np.arange(6.0), {})}, "'lat' has no dimension 'time', but differs"),
         ({"extra": (("lat",), np.arange(6.0), {})}, "'extra'"),
         (
             {"only": (("time",), np.arange(8.0), {"chunks": (8,), "attrs": {"units": "K"}})},

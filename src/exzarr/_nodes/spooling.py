@@ -28,7 +28,7 @@ class Spool:
         self._to = location
         self._keeps = False
         self.store = HiddenFolder(tempfile.mkdtemp(prefix="exzarr-spool-"), durability="rename")
-        self.store.goes_to = location.store.url
+        self.store.destination_url = location.store.url
 
     def swap_in(self, *, replace: bool) -> bool:
         """Replace the node, as `Aside` describes. The caller holds the locks of the documents."""

@@ -45,8 +45,8 @@ class Aside(Protocol):
 class HiddenFolder(LocalStore):
     """Hidden folder to build in. Messages and profiles name the destination."""
 
-    goes_to = ""
+    destination_url = ""
 
     @property
     def url(self) -> str:
-        return self.goes_to or super().url
+        return self.destination_url or super().url

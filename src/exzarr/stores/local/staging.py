@@ -46,7 +46,7 @@ class FolderAside:
         while not above.exists() and above != above.parent:
             above = above.parent
         self.store = HiddenFolder(above / temporary_name(), durability=store.durability)
-        self.store.goes_to = store.url
+        self.store.destination_url = store.url
         self._built = Path(self.store.local_path(prefix))
 
     @property

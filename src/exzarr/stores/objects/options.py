@@ -330,7 +330,7 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
             shared["client_options"]["allow_http"] = True
         root = f"{scheme}://{host}"
         _check_endpoint(root, "the URL")
-        client = _made(stores.HTTPStore.from_url, root, options, shared)
+        client = _create_client(stores.HTTPStore.from_url, root, options, shared)
         web = Web(root, options.headers or {}, options.timeout)
         return Connection(client, unquote(parts.path).strip("/"), root, web, secrets)
     if _UNFIT.search(parts.netloc):
@@ -350,7 +350,7 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
     endpoint = "" if options.endpoint else _endpoint_in(os.environ)
     if endpoint:
         _check_endpoint(endpoint, "the endpoint in the environment")
-    made = _made(client_of, bucket, options, {"config": config, **shared})
+    made = _create_client(client_of, bucket, options, {"config": config, **shared})
     return Connection(made, path.strip("/"), f"{scheme}://{bucket}")
 
 
@@ -415,7 +415,9 @@ def environment_secrets() -> Iterator[str]:
             yield value
 
 
-def _made(client_of: Callable[..., Any], where: str, options: ObjectOptions, more: dict[str, Any]) -> Any:
+def _create_client(
+    client_of: Callable[..., Any], where: str, options: ObjectOptions, more: dict[str, Any]
+) -> Any:
     try:
         return client_of(where, **more)
     except BaseException as error:  # the options are invalid, even if obstore panics

@@ -228,11 +228,11 @@ class ObjectStore(Store):
 
     def _head(self, key: str) -> Fetched | None:
         try:
-            return self._ask("size", key, self._headed, self._path(key))
+            return self._ask("size", key, self._request_head, self._path(key))
         except FileNotFoundError:
             return None
 
-    def _headed(self, client: Any, path: str) -> Fetched:
+    def _request_head(self, client: Any, path: str) -> Fetched:
         if self._web is None:
             meta = self._obs.head(client, path)
             return Fetched(b"", meta["size"], version_of(meta))
@@ -368,7 +368,7 @@ class ObjectStore(Store):
                 self._lists = False
             raise
 
-    def _believe(self, prefix: str, found: object) -> None:
+    def _check_listing(self, prefix: str, found: object) -> None:
         """Raise ListingUnsupportedError for an empty listing if the server has never listed a key."""
         if found:
             self._lists = True
@@ -399,16 +399,16 @@ class ObjectStore(Store):
 
         while (page := self._listing(prefix, more)) is not None:
             if page:
-                self._believe(prefix, page)
+                self._check_listing(prefix, page)
                 last = page[-1]
                 yield page
-        self._believe(prefix, last)
+        self._check_listing(prefix, last)
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         check_prefix(prefix)
         under = (self._base + prefix).rstrip("/")
         found = self._listing(prefix, self._obs.list_with_delimiter, under or None)
-        self._believe(prefix, found["objects"] or found["common_prefixes"])
+        self._check_listing(prefix, found["objects"] or found["common_prefixes"])
         skip = len(under) + 1 if under else 0
         keys = [meta["path"][skip:] for meta in found["objects"] if meta["path"] != under]
         return sorted(keys), sorted(path.rstrip("/")[skip:] for path in found["common_prefixes"])

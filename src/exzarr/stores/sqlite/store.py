@@ -382,11 +382,11 @@ class _Value:
 class _Hidden(SQLiteStore):
     """Store that a `_SQLiteAside` builds in. Its messages name the destination."""
 
-    goes_to = ""
+    destination_url = ""
 
     @property
     def url(self) -> str:
-        return self.goes_to or super().url
+        return self.destination_url or super().url
 
 
 class _SQLiteAside:
@@ -398,7 +398,7 @@ class _SQLiteAside:
         self._to = to
         self._prefix = prefix
         self.store = _Hidden(os.path.join(os.path.dirname(to.path), temporary_name()))
-        self.store.goes_to = to.url
+        self.store.destination_url = to.url
 
     def swap_in(self, *, replace: bool) -> bool:
         self.store.close()  # writes the log to the file

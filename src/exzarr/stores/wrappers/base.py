@@ -42,7 +42,7 @@ class StoreWrapper(Store):
         if own & {"get", "open_value", "put", "put_parts", "delete"} and "update" not in own:
             cls.update = _update_by_other_methods  # type: ignore[method-assign, assignment]
         if own & {"put", "put_parts"} and "put_if_absent" not in own:
-            cls.put_if_absent = _put_new_by_other_methods  # type: ignore[method-assign, assignment]
+            cls.put_if_absent = _put_if_absent_by_other_methods  # type: ignore[method-assign, assignment]
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
@@ -160,7 +160,7 @@ def _update_by_other_methods(store: StoreWrapper, key: str, change: Change) -> N
     store.inner.update(key, do)
 
 
-def _put_new_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> bool:
+def _put_if_absent_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> bool:
     made = False
 
     def do(_: ValueReader | None) -> Sequence[Buffer]:
@@ -199,7 +199,15 @@ class ReadOnlyStore(StoreWrapper):
 
 
 class PrefixStore(StoreWrapper):
-    """The keys under `prefix` of another store, as a store."""
+    """Store of the keys under a prefix of another store.
+
+    Parameters
+    ----------
+    inner
+        The other store.
+    prefix
+        The prefix, without a slash at its end. ``""`` shows all keys.
+    """
 
     def __init__(self, inner: Store, prefix: str) -> None:
         super().__init__(inner)

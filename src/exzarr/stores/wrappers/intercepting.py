@@ -69,7 +69,7 @@ class InterceptingStore(StoreWrapper):
 
     def open_value(self, key: str) -> ValueReader | None:
         value = self.around("size", key, 0, self.inner.open_value, key)
-        return None if value is None else _AroundValue(self, key, value)
+        return None if value is None else _InterceptedValue(self, key, value)
 
     def size(self, key: str) -> int | None:
         return self.around("size", key, 0, self.inner.size, key)
@@ -128,7 +128,7 @@ class Into:
         self.room = room
 
 
-class _AroundValue:
+class _InterceptedValue:
     """An opened value whose reads are requests."""
 
     __slots__ = ("_key", "_store", "_value", "size", "version")

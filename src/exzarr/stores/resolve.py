@@ -99,7 +99,9 @@ def resolve_store(
     if store_like is None:
         raise ArgumentError(f"no path was given; give {_SUPPORTED}")
     if not isinstance(store_like, str):
-        raise ArgumentError(f"a {type(store_like).__name__} is no store and no path; give {_SUPPORTED}")
+        raise ArgumentError(
+            f"cannot open a store from an object of type {type(store_like).__name__}; give {_SUPPORTED}"
+        )
     match = _URL.match(store_like)
     if match is None:
         if store_like.startswith("file:/"):

@@ -1,4 +1,4 @@
-"""Arrays of every kind that streams and maps go through, and what is in them."""
+"""Arrays of every kind for tests of streams and maps, and their contents."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def numbers(shape: tuple[int, ...] = (23, 17)) -> np.ndarray:
 
 
 def stored(kind: str, layout: str, folder: Path, dtype: Any = "i8") -> tuple[exzarr.Array, np.ndarray]:
-    """An array with edges and chunks that are not stored, in a store of that kind, and what is in it."""
+    """Return an array with edge chunks and missing chunks in a store of that kind, and its contents."""
     data = numbers().astype(dtype)
-    # Whole chunks of each layout, and parts of others.
+    # Write whole chunks of each layout, and parts of others.
     for gap in ((slice(7, 16), slice(10)), (slice(12, 18), slice(None)), (slice(3), slice(4, 5))):
         data[gap] = -1
     options = {"shape": data.shape, "dtype": dtype, "fill_value": -1, **LAYOUTS[layout]}
@@ -48,7 +48,7 @@ def stored(kind: str, layout: str, folder: Path, dtype: Any = "i8") -> tuple[exz
 
 
 def blocks(layout: str, shape: tuple[int, ...] = (23, 17)) -> Iterator[tuple[Index, tuple[slice, ...]]]:
-    """Index and region of every chunk, in C order: reckoned by hand."""
+    """Return index and region of every chunk in C order, computed by hand."""
     sides = []
     for size, length in zip(LAYOUTS[layout]["chunks"], shape, strict=True):
         sizes = size if isinstance(size, list) else [size] * -(-length // size)

@@ -1,4 +1,4 @@
-"""What a stream should give, by NumPy."""
+"""Expected results of streams, computed with NumPy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Expected = tuple[tuple[int, ...], tuple[slice, ...], np.ndarray]
 
 
 def chunk_edges(array: Array) -> list[list[tuple[int, int]]]:
-    """For each dimension where each chunk starts and stops, in the array."""
+    """Return, for each dimension, the start and stop of each chunk."""
     try:
         shapes = [[size] * (-(-n // size)) for size, n in zip(array.chunks, array.shape, strict=True)]
     except ArgumentError:  # chunks of varying length
@@ -35,7 +35,7 @@ def expected_chunks(
     region: tuple[slice, ...] | None = None,
     wanted: Callable[[tuple[int, ...]], bool] = lambda index: True,
 ) -> Iterator[Expected]:
-    """Index, region and data of each chunk, in C order."""
+    """Return index, region and data of each chunk, in C order."""
     edges = chunk_edges(array)
     bounds = [(0, n) for n in array.shape]
     if region is not None:
@@ -55,7 +55,7 @@ def expected_chunks(
 
 @st.composite
 def regions(draw: Any, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
-    """A region, given in one of the ways in which it may be."""
+    """Generate a region in one of its spellings."""
     if draw(st.booleans()):
         return None
     parts = []
@@ -72,7 +72,7 @@ def regions(draw: Any, shape: tuple[int, ...]) -> tuple[slice, ...] | None:
 
 @st.composite
 def wheres(draw: Any, counts: tuple[int, ...]) -> tuple[Any, Callable[[tuple[int, ...]], bool]]:
-    """What to give as `where`, and which indices that picks."""
+    """Generate a `where` argument and the indices that it selects."""
     kind = draw(st.sampled_from(["all", "predicate", "indices", "mask"]))
     if kind == "all":
         return None, lambda index: True

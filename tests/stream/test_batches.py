@@ -1,4 +1,4 @@
-"""`exzarr.batches` gives what NumPy gives for the same samples, in every mode, for every kind of array."""
+"""`exzarr.batches` equals NumPy for the same samples, in every mode, for every kind of array."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHUFFLES: Any = [False, "chunks", "window", "full"]
 
 @st.composite
 def loaders(draw: Any, formats: str = "mapping") -> tuple[Any, Any, int, dict[str, Any]]:
-    """Arrays, the same as NumPy arrays, a batch size, and options."""
+    """Generate arrays, equal NumPy arrays, a batch size, and options."""
     axis = draw(st.integers(0, 3))
     samples = draw(st.integers(0 if draw(st.integers(0, 9)) == 0 else 1, 40))
     given_: dict[str, Any] = {}
@@ -57,7 +57,7 @@ def loaders(draw: Any, formats: str = "mapping") -> tuple[Any, Any, int, dict[st
 
 
 @given(loaders(), st.integers(1, 3))
-def test_batches_are_those_of_numpy(loader: Any, world_size: int) -> None:
+def test_batches_equal_numpy(loader: Any, world_size: int) -> None:
     arrays, data, size, options = loader
     axis, samples = options["axis"], next(iter(data.values())).shape[options["axis"]]
     seen: list[int] = []
@@ -84,7 +84,7 @@ def test_batches_are_those_of_numpy(loader: Any, world_size: int) -> None:
 
 
 @given(loaders())
-def test_the_order_does_not_depend_on_who_reads_nor_how(loader: Any) -> None:
+def test_order_is_independent_of_workers_and_prefetch(loader: Any) -> None:
     arrays, _, size, options = loader
     rows = [some.tolist() for some in exzarr.batches(arrays, size, **options).indices()]
     again = exzarr.batches(arrays, size, **{**options, "prefetch": 7, "workers": 2})
@@ -94,7 +94,7 @@ def test_the_order_does_not_depend_on_who_reads_nor_how(loader: Any) -> None:
 
 
 @given(loaders(), st.integers(1, 4), st.booleans())
-def test_parts_share_the_batches(loader: Any, count: int, interleaved: bool) -> None:
+def test_parts_partition_the_batches(loader: Any, count: int, interleaved: bool) -> None:
     arrays, _, size, options = loader
     whole = exzarr.batches(arrays, size, **options)
     parts = [whole.part(index, count, interleaved=interleaved) for index in range(count)]
@@ -107,10 +107,10 @@ def test_parts_share_the_batches(loader: Any, count: int, interleaved: bool) -> 
         assert [*chain(*read)] == expected
 
 
-# -- what comes out ---------------------------------------------------------------------------
+# -- results ----------------------------------------------------------------------------------
 
 
-def test_batches_have_the_form_of_what_was_given() -> None:
+def test_batches_have_the_form_of_the_argument() -> None:
     a, data = stored((10, 2), chunks=(4, 2))
     labels = np.arange(10)
     assert_same(next(iter(exzarr.batches(a, 4))), data[:4])
@@ -200,7 +200,7 @@ def test_every_pass_is_another_epoch(shuffle: Any) -> None:
     assert np.concatenate([*exzarr.batches(a, 16, shuffle=shuffle, seed=6)]).tolist() != first.tolist()
 
 
-def test_a_pass_that_is_left_is_begun_anew() -> None:
+def test_next_pass_after_a_break_starts_at_the_beginning() -> None:
     a, _ = stored((64,), "i8", chunks=(4,))
     loader = exzarr.batches(a, 16, shuffle="window")
     first = next(iter(loader))
@@ -208,7 +208,7 @@ def test_a_pass_that_is_left_is_begun_anew() -> None:
     assert_same(next(iter(loader)), first)
 
 
-def test_two_passes_at_once_do_not_disturb_each_other() -> None:
+def test_concurrent_passes_are_independent() -> None:
     a, _ = stored((64,), "i8", chunks=(4,))
     loader = exzarr.batches(a, 16, shuffle="window")
     pairs = [*zip(loader, loader, strict=True)]
@@ -219,7 +219,7 @@ def test_two_passes_at_once_do_not_disturb_each_other() -> None:
 # -- errors -----------------------------------------------------------------------------------
 
 
-def test_a_damaged_chunk_is_raised_in_its_place() -> None:
+def test_damaged_chunk_raises_in_its_place() -> None:
     a, data = stored((40, 2), chunks=(4, 2))
     a.store.put("c/6/0", b"damaged")
     for prefetch in (0, 3):
@@ -228,7 +228,7 @@ def test_a_damaged_chunk_is_raised_in_its_place() -> None:
         with config.override(inline_bytes=0), pytest.raises(ChunkCorruptError) as caught:
             got.extend(loader)
         assert caught.value.index == (6, 0)
-        # Blocks are read a few at once, so it may be raised a little before its own batch.
+        # A few blocks are read together, so the error may be raised a little before its own batch.
         assert all(np.array_equal(batch, data[4 * i : 4 * i + 4]) for i, batch in enumerate(got))
         assert loader.state_dict()["batches"] == len(got)
         assert not stream_threads()
@@ -259,7 +259,7 @@ def test_a_damaged_chunk_is_raised_in_its_place() -> None:
         ({"arrays": {"a": np.zeros((3, 2)), "b": np.zeros(3)}, "axis": -1}, "a negative axis is ambiguous"),
     ],
 )
-def test_arguments_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_rejected(wrong: dict[str, Any], message: str) -> None:
     given_: dict[str, Any] = {"arrays": make((10, 2), chunks=(5, 2)), "batch_size": 4, **wrong}
     with pytest.raises(ArgumentError, match=message):
         exzarr.batches(**given_)
@@ -278,7 +278,7 @@ def test_an_array_that_was_resized_is_refused() -> None:
 
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
 @pytest.mark.parametrize("shuffle", SHUFFLES)
-def test_no_more_batches_are_made_ahead_than_asked_for(prefetch: int, shuffle: Any) -> None:
+def test_prefetch_bounds_the_batches_made_ahead(prefetch: int, shuffle: Any) -> None:
     a, _ = stored((40, 2), chunks=(1, 2))
     chunks: list[str] = []
     hooked = Array(Location(Hook(a.store, lambda what, key: chunks.append(key)), ""), a.metadata)
@@ -310,7 +310,7 @@ def test_without_prefetch_no_thread_is_started() -> None:
         assert threading.active_count() == before
 
 
-def test_what_it_is_can_be_seen() -> None:
+def test_repr_and_explain_show_the_settings() -> None:
     a, _ = stored((40, 2), chunks=(4, 2))
     loader = exzarr.batches(a, 6, shuffle="window", window=3, rank=1, world_size=2, epoch=4)
     assert repr(loader) == "<exzarr.Batches of 6 of 20 samples, shuffle='window' of 3, epoch 4, rank 1 of 2>"
@@ -318,7 +318,7 @@ def test_what_it_is_can_be_seen() -> None:
 
 
 @pytest.mark.parametrize("shuffle", SHUFFLES)
-def test_who_listens_hears_of_reads_and_of_progress(shuffle: Any) -> None:
+def test_hooks_get_read_and_progress_events(shuffle: Any) -> None:
     a, _ = stored((40, 2), "i4", chunks=(4, 2))
     events: list[Any] = []
     with telemetry.listening(events.append):

@@ -45,7 +45,7 @@ small = exzarr.batches(exzarr.ones((100, 4), chunks=(10, 4)), 10, **options)
 sum(len(batch) for batch in small)  # everything is imported
 loader = exzarr.batches(array, int(batch_size), **options)
 bound = loader.explain().memory
-Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak
 before = status("VmRSS:")
 samples = 0
 for batch in loader:

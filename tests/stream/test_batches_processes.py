@@ -31,7 +31,7 @@ def loader(tmp_path: Path, request: pytest.FixtureRequest) -> Batches:
 
 
 def labels_of(batches: Any) -> list[list[int]]:
-    """The labels of each batch, after a look at what belongs to them."""
+    """Return the labels of each batch, after a check of the data that belongs to them."""
     result = []
     for batch in batches:
         np.testing.assert_array_equal(batch["x"], numbered((300, 5))[batch["y"]])
@@ -40,7 +40,7 @@ def labels_of(batches: Any) -> list[list[int]]:
 
 
 def in_a_fork(work: Any) -> None:
-    """Run ``work()`` in a forked child; fails where that fails."""
+    """Run ``work()`` in a forked child; fail if it fails."""
     child = os.fork()
     if not child:
         try:
@@ -71,7 +71,7 @@ def test_a_loader_works_in_a_forked_child(loader: Batches) -> None:
 
 
 @pytest.mark.parametrize("loader", SHUFFLES, indirect=True)
-def test_a_pass_goes_on_in_a_forked_child_and_in_its_parent(loader: Batches) -> None:
+def test_pass_continues_in_a_forked_child_and_in_its_parent(loader: Batches) -> None:
     expected = [rows.tolist() for rows in loader.indices()]
     some = iter(loader)
     begun = [next(some)["y"].tolist() for _ in range(3)]

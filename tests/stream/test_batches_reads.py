@@ -1,4 +1,4 @@
-"""How often each chunk is read, and each shard opened, in an epoch of batches; what `explain` says of it."""
+"""Number of reads per chunk and opens per shard in an epoch of batches, and what `explain` says about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCKWISE: Any = [False, "chunks", "window"]
 
 
 class Opens(Spy):
-    """Counts how often each value is opened, too."""
+    """Count how often each value is opened, too."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -104,7 +104,7 @@ def test_each_rank_reads_its_own_chunks(shuffle: Any) -> None:
         assert set(spy.chunk_reads.values()) == {1}
         counts += spy.chunk_reads
     assert len(counts) == 48
-    # Where one rank's stretch ends within a chunk, the next one reads it, too.
+    # If a rank's part ends within a chunk, the next rank reads the chunk, too.
     assert sum(counts.values()) - len(counts) <= 4
 
 
@@ -129,17 +129,17 @@ def test_shards_are_opened_few_times(shuffle: Any) -> None:
     loader = exzarr.batches(seen, 128, shuffle=shuffle)
     for rows, batch in zip(loader.indices(), loader, strict=True):
         np.testing.assert_array_equal(batch, data[rows])
-    # Of full batches each takes from all of the 8 shards, as long as there is something left to read.
+    # Each full batch takes samples from all 8 shards, as long as there is something left to read.
     assert len(spy.opened) <= (8 if shuffle != "full" else 8 * len(loader))
 
 
-def test_pieces_of_large_shards_are_shuffled_by_themselves() -> None:
+def test_pieces_of_large_shards_are_shuffled_separately() -> None:
     array, _ = stored((64, 64 * 1024), "i4", chunks=(1, 64 * 1024), shards=(32, 64 * 1024), compressors=None)
     explained = exzarr.batches(array, 4, shuffle="chunks").explain()
     assert (explained.blocks, explained.block) == (16, 4)  # 1 MiB each
 
 
-def test_rows_of_raw_chunks_are_read_by_themselves_where_the_array_is_not_kept() -> None:
+def test_rows_of_raw_chunks_are_read_alone_if_the_array_is_not_kept() -> None:
     array, data = stored((1000, 64), "i4", chunks=(250, 64), compressors=None)
     seen, spy = watched(array)
     loader = exzarr.batches(seen, 2, shuffle="full", cache_bytes=1000, prefetch=0)
@@ -149,10 +149,10 @@ def test_rows_of_raw_chunks_are_read_by_themselves_where_the_array_is_not_kept()
     assert [n for _, n in spy.reads] == [256, 256]
 
 
-def test_chunks_that_are_larger_than_the_cache_are_read_for_several_batches_at_once() -> None:
+def test_chunks_larger_than_the_cache_are_read_for_several_batches_together() -> None:
     array, data = stored((2000, 16), "i4", chunks=(100, 16), compressors="zstd")
     seen, spy = watched(array)
-    # Of 128,000 bytes there is room for 5 of 20 chunks, and for 12 batches at once.
+    # 128,000 bytes have room for 5 of 20 chunks, and for 12 batches together.
     loader = exzarr.batches(seen, 20, shuffle="full", cache_bytes=64_000, prefetch=0)
     explained = loader.explain()
     for rows, batch in zip(loader.indices(), loader, strict=True):
@@ -174,7 +174,7 @@ def test_an_array_whose_chunks_do_not_fit_is_kept_or_cut() -> None:
         assert max(spy.chunk_reads.values()) == most, how
 
 
-def test_what_is_explained() -> None:
+def test_explain_reports_reads_and_memory() -> None:
     array, _ = stored((1000, 4), "i4", chunks=(50, 4))
     told = {
         shuffle: exzarr.batches(array, 100, shuffle=shuffle, seed=1).explain()
@@ -192,7 +192,7 @@ def test_what_is_explained() -> None:
 
 
 @pytest.mark.parametrize("shuffle", ["chunks", "window", "full"])
-def test_the_spread_is_what_is_found(shuffle: Any) -> None:
+def test_explained_spread_equals_the_measured_one(shuffle: Any) -> None:
     array, _ = stored((4000,), "i2", chunks=(50,))
     loader = exzarr.batches(array, 100, shuffle=shuffle)
     apart = []

@@ -1,4 +1,4 @@
-"""An epoch can be taken up again where it was left, at any batch, and goes on exactly as it would have."""
+"""An interrupted epoch resumes at any batch with the same batches as without the interruption."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def contents(batch: dict[str, np.ndarray]) -> dict[str, bytes]:
 
 
 @given(loaders(), st.data())
-def test_at_every_batch(loader: Any, data: st.DataObject) -> None:
+def test_resume_at_every_batch(loader: Any, data: st.DataObject) -> None:
     arrays, _, size, options = loader
     if data.draw(st.booleans()):
         options |= {"rank": 1, "world_size": 2}
@@ -44,7 +44,7 @@ def test_at_every_batch(loader: Any, data: st.DataObject) -> None:
         assert [contents(batch) for batch in again] == second
 
 
-def test_what_was_made_ahead_does_not_count() -> None:
+def test_state_ignores_batches_made_ahead() -> None:
     a, data = stored((60,), "i8", chunks=(4,))
     loader = exzarr.batches(a, 5, prefetch=4)
     some = iter(loader)
@@ -92,12 +92,12 @@ def test_a_state_for_other_chunks_is_refused() -> None:
     state = exzarr.batches(one, 4, shuffle="chunks").state_dict()
     with pytest.raises(ArgumentError, match=r"blocks: \[15, 4\], here \[12, 5\]"):
         exzarr.batches(other, 4, shuffle="chunks").load_state_dict(state)
-    # Samples that come as they are stored come in the same order all the same.
+    # Samples in stored order have the same order with other chunks.
     exzarr.batches(other, 4).load_state_dict(exzarr.batches(one, 4).state_dict())
 
 
 @pytest.mark.parametrize("state", [{}, {"epoch": 1}, {"epoch": 1, "batches": 2, "of": 3}, []])
-def test_what_is_no_state_is_refused(state: Any) -> None:
+def test_load_state_dict_rejects_other_objects(state: Any) -> None:
     with pytest.raises(ArgumentError, match="not the state of exzarr"):
         exzarr.batches(stored((6,))[0], 4).load_state_dict(state)
 

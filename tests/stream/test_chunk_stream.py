@@ -1,4 +1,4 @@
-"""`Array.chunk_stream` gives every chunk once, as NumPy would cut it, in grid order, from a bounded window."""
+"""`Array.chunk_stream` yields every chunk once, as NumPy would cut it, in grid order, from a bounded window."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def assert_chunks(got: list[Chunk], wanted: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=250)
-def test_any_array_in_any_way(data: Any) -> None:
+def test_any_array_with_any_options(data: Any) -> None:
     array = data.draw(arrays())
     model = blank(array)
     if data.draw(st.booleans()) and model.size:
@@ -119,7 +119,7 @@ def test_every_kind_of_store(
     made.close()
 
 
-def test_chunks_are_frozen_and_their_data_is_the_consumers() -> None:
+def test_chunks_are_frozen_and_own_their_data() -> None:
     for options in ({"compressors": None}, {"compressors": "zstd"}, {"chunks": (3, 2), "shards": (6, 2)}):
         array = make((6, 4), chunks=options.pop("chunks", (3, 2)), **options)
         array[...] = numbered((6, 4))
@@ -147,7 +147,7 @@ def test_a_million_chunks_are_walked_and_not_listed() -> None:
     "region",
     [(slice(0, 4), 2), (slice(0, 4, 2),), (slice(None),) * 3, "x", (slice("a"),), (slice(None, None, -1),)],
 )
-def test_what_is_no_region(region: Any) -> None:
+def test_invalid_regions_are_rejected(region: Any) -> None:
     with pytest.raises(SelectionError):
         raw((6, 4)).chunk_stream(region)
 
@@ -155,7 +155,7 @@ def test_what_is_no_region(region: Any) -> None:
 @pytest.mark.parametrize(
     "where", [[(0, 9)], [(-1, 0)], [0], (0, 1), [(0.5, 1)], np.zeros((3, 3), bool), [(0, 0, 0)], [["a", "b"]]]
 )
-def test_what_are_no_chunk_indices(where: Any) -> None:
+def test_invalid_chunk_indices_are_rejected(where: Any) -> None:
     with pytest.raises(SelectionError):
         raw((6, 4), chunks=(3, 2)).chunk_stream(where=where)
 
@@ -184,7 +184,7 @@ def test_arguments_are_checked_before_anything_is_read(options: dict[str, Any]) 
         raw((6, 4)).chunk_stream(**options)
 
 
-# -- what is not stored --------------------------------------------------------------------------
+# -- missing chunks ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shards", [None, (4, 4)])
@@ -218,7 +218,7 @@ def test_missing_chunks(shards: Any, compressors: Any) -> None:
     assert (stream.stats.failed, stream.stats.chunks) == (14, 2)
 
 
-# -- what fails ----------------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------------------
 
 ONE_BAD: list[dict[str, Any]] = [
     {"compressors": None},
@@ -228,7 +228,7 @@ ONE_BAD: list[dict[str, Any]] = [
 
 
 def damaged(options: dict[str, Any]) -> tuple[Any, np.ndarray]:
-    """3 × 3 chunks, of which (1, 2) is damaged."""
+    """Return an array of 3 × 3 chunks with chunk (1, 2) damaged."""
     store = MemoryStore()
     array = make((12, 12), "i4", store=store, **{"chunks": (4, 4), **options})
     model = numbered((12, 12))
@@ -287,7 +287,7 @@ def test_damage_in_a_shard_costs_only_the_inner_chunks_it_hits(ordered: bool) ->
 
 
 def flaky(failures: int, keys: set[str], error: Exception) -> tuple[Any, list[str]]:
-    """An array whose store fails `failures` times for each of `keys`; and what was asked for."""
+    """Return an array whose store fails `failures` times for each of `keys`, and the list of requests."""
     inner = MemoryStore()
     model = numbered((12, 12))
     raw((12, 12), store=inner, chunks=(4, 4))[...] = model
@@ -308,7 +308,7 @@ AT_ONCE = Retry(attempts=3, wait_initial=0.0, wait_jitter=0.0)
 
 @pytest.mark.parametrize("timeout", [None, 100.0])
 @pytest.mark.parametrize("prefetch", [None, 0])
-def test_what_the_store_failed_at_is_read_again(timeout: float | None, prefetch: int | None) -> None:
+def test_store_failures_are_retried(timeout: float | None, prefetch: int | None) -> None:
     keys = {"c/0/1", "c/2/2"}
     array, asked = flaky(2, keys, StoreError("503"))
     stream = array.chunk_stream(retries=AT_ONCE, timeout=timeout, prefetch=prefetch)
@@ -337,7 +337,7 @@ def test_retries_come_to_an_end(timeout: float | None) -> None:
     assert (stream.stats.retries, stream.stats.failed) == (2, 1)
 
 
-def test_a_chunk_that_takes_too_long_is_given_up() -> None:
+def test_overdue_chunk_fails_with_a_timeout() -> None:
     gate = threading.Event()
     inner = MemoryStore()
     raw((12, 12), store=inner, chunks=(4, 4))[...] = numbered((12, 12))
@@ -358,7 +358,7 @@ def test_a_chunk_that_takes_too_long_is_given_up() -> None:
     gate.set()
 
 
-def test_a_store_that_stops_early_is_asked_again() -> None:
+def test_short_reads_are_retried() -> None:
     inner = MemoryStore()
     for options in ({"compressors": None}, {"compressors": "zstd"}):
         make((12, 12), store=inner, chunks=(4, 4), **options)[...] = numbered((12, 12))
@@ -366,7 +366,7 @@ def test_a_store_that_stops_early_is_asked_again() -> None:
         assert_chunks([*array.chunk_stream()], expected_chunks(array, numbered((12, 12))))
 
 
-# -- what is asked of the store ------------------------------------------------------------------
+# -- requests to the store -----------------------------------------------------------------------
 
 
 def test_each_chunk_is_read_once() -> None:
@@ -436,11 +436,11 @@ def test_a_small_region_of_a_large_raw_chunk_reads_only_its_bytes() -> None:
     assert [n for _, n in spy.reads] == [200, 200]
 
 
-# -- how far ahead, and the end ------------------------------------------------------------------
+# -- bounds, and the end -------------------------------------------------------------------------
 
 
 class Gate:
-    """A store's reads wait until they are let through, one by one."""
+    """Hold the reads of a store and release them one by one."""
 
     def __init__(self, shape: tuple[int, ...] = (40, 4), **options: Any) -> None:
         inner = MemoryStore()
@@ -463,7 +463,7 @@ def test_a_slow_consumer_never_lets_the_readers_run_ahead(workers: int, prefetch
     bound = workers + prefetch
     with gate.array.chunk_stream(workers=workers, prefetch=prefetch) as stream:
         for handed_out, _ in enumerate(stream, 1):
-            # The consumer takes its time: everything that may be read is read, and no more.
+            # While the consumer waits, everything that may be read is read, and no more.
             ahead = min(20, handed_out - 1 + bound)
             assert eventually(lambda: len(gate.asked) >= ahead)  # noqa: B023
             assert len(gate.asked) == ahead
@@ -537,7 +537,7 @@ try:
 except KeyboardInterrupt:
     pass
 else:
-    raise SystemExit("nobody was interrupted")
+    raise SystemExit("not interrupted")
 assert len(stream_threads()) == 2  # the store has not answered yet
 assert [*stream] == []
 gate.closed.set()
@@ -546,13 +546,13 @@ print("gone on")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals as POSIX has them")
-def test_ctrl_c_waits_for_no_thread(run_python: Callable[..., Any]) -> None:
+def test_ctrl_c_does_not_wait_for_threads(run_python: Callable[..., Any]) -> None:
     done = run_python(INTERRUPTED, PYTHONPATH=os.pathsep.join(sys.path))
     assert done.stdout == "gone on\n", done.stderr
     assert done.returncode == 0, done.stderr
 
 
-def test_a_stream_that_nobody_holds_is_gone_at_once() -> None:
+def test_dropped_stream_is_freed_immediately() -> None:
     gate = Gate()
     gate.closed.set()
     stream = gate.array.chunk_stream(workers=2, prefetch=2)
@@ -636,14 +636,14 @@ def test_a_forked_child_opens_its_own() -> None:
     assert len([*stream]) == 19
 
 
-def test_the_readers_have_the_settings_of_whoever_asked() -> None:
+def test_reader_threads_use_the_callers_settings() -> None:
     array = make((8, 8), chunks=(2, 2), shards=(4, 4))
     with config.override(shard_index_cache=0):
         stream = array.chunk_stream()
     assert len([*stream]) == 16
 
 
-def test_who_listens_hears_of_every_chunk() -> None:
+def test_hooks_get_an_event_for_every_chunk() -> None:
     array = raw((40, 4), chunks=(2, 4))
     array[...] = numbered((40, 4))
     array[4:6] = 0
@@ -658,7 +658,7 @@ def test_who_listens_hears_of_every_chunk() -> None:
     assert_chunks(got, expected_chunks(array, model, (slice(1, 40), slice(0, 4))))
 
 
-def test_retries_are_told() -> None:
+def test_retries_emit_events() -> None:
     array, _ = flaky(1, {"c/0/1"}, StoreError("503"))
     events: list[Any] = []
     with exzarr.telemetry.listening(events.append, only=exzarr.telemetry.Retried):

@@ -1,4 +1,4 @@
-"""What happens in worker processes is heard in the process that has the map done."""
+"""Telemetry events of worker processes reach the hooks of the process that runs the map."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def executors() -> list[Any]:
 
 
 @pytest.mark.parametrize(("make", "elsewhere"), executors())
-def test_what_workers_read_and_write_is_heard(
+def test_events_of_workers_are_forwarded(
     array: exzarr.Array, tmp_path: Path, make: Any, elsewhere: bool
 ) -> None:
     out = exzarr.create_array(str(tmp_path / "out.zarr"), shape=(32, 32), chunks=(8, 8), dtype="i8")
@@ -62,7 +62,7 @@ def test_what_workers_read_and_write_is_heard(
         assert sizes[key] == array.store.size(key)
 
 
-def test_the_results_are_the_same_as_while_nobody_listens(array: exzarr.Array) -> None:
+def test_results_are_the_same_with_and_without_hooks(array: exzarr.Array) -> None:
     plain = [*array.parallel_chunk_map(np.sum, workers=2, executor="processes")]
     with exzarr.profile() as report:
         told = [*array.parallel_chunk_map(np.sum, workers=2, executor="processes")]
@@ -70,7 +70,7 @@ def test_the_results_are_the_same_as_while_nobody_listens(array: exzarr.Array) -
     assert report.total("read").chunks == 16
 
 
-def test_what_fails_elsewhere_fails_as_ever(array: exzarr.Array) -> None:
+def test_errors_in_workers_are_the_same_with_hooks(array: exzarr.Array) -> None:
     def fails(data: Any) -> Any:
         raise ValueError("no such luck")
 

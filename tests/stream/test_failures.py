@@ -1,4 +1,4 @@
-"""What becomes of a chunk that failed, and how its error names it."""
+"""Policies for chunks that fail, and how errors name their chunk."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_callable_gets_the_error_and_may_raise() -> None:
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip", lambda error: None])
-def test_what_is_no_exception_is_raised_in_any_case(on_error: Any) -> None:
+def test_base_exceptions_are_always_raised(on_error: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         Failures(on_error)(KeyboardInterrupt())
 
@@ -83,14 +83,14 @@ def test_an_error_names_its_chunk_and_keeps_its_cause(error: Exception, kind: ty
     assert (type(again), str(again)) == (type(made), str(made))
 
 
-def test_what_names_a_chunk_already_stays_as_it_is() -> None:
+def test_error_that_names_a_chunk_is_unchanged() -> None:
     error = ChunkCorruptError("a", (0,), "a/c/0", "why")
     assert chunk_error("a", (9,), "a/c/9", error) is error
     stop = KeyboardInterrupt()
     assert chunk_error("a", (9,), "a/c/9", stop) is stop
 
 
-def test_the_systems_number_is_kept() -> None:
+def test_errno_is_kept() -> None:
     made = chunk_error("a", (0,), "a/c/0", OSError(errno.EIO, "input/output error"))
     assert isinstance(made, OSError)
     assert made.errno == errno.EIO

@@ -1,4 +1,4 @@
-"""A store that takes long gets as many requests in flight as it wants, whoever works on it."""
+"""A slow store gets as many requests in flight as it wants, in every operation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def far(inner: Any, hook: Callable[[str, str], Any]) -> Hook:
 
 
 def together(kind: str) -> Callable[[str, str], Any]:
-    """No request of `kind` for a chunk ends before there are as many as the store wants: or all of them fail."""
+    """Make every request of `kind` for a chunk wait until there are as many as the store wants, or fail all of them."""
     barrier = threading.Barrier(WANTED)
     return lambda what, key: what != kind or not key.startswith("c/") or barrier.wait(PATIENCE)
 
@@ -52,7 +52,7 @@ def test_slices(options: dict[str, Any]) -> None:
     assert one.index == 2 * WANTED - 1
 
 
-def test_no_more_slices_than_there_is_room_for() -> None:
+def test_slices_in_flight_are_bounded() -> None:
     asked: list[str] = []
     closed = threading.Event()
 
@@ -76,7 +76,7 @@ def test_a_map() -> None:
     assert source.parallel_chunk_map(lambda data: int(data.sum()), reduce=int.__add__) == VALUES.sum()
 
 
-def test_a_map_into_an_array_that_is_far_away() -> None:
+def test_map_into_a_slow_store() -> None:
     target = array(far(MemoryStore(), together("put")))
     exzarr.open_array(filled()).parallel_chunk_map(lambda data: data + 1, out=target)
     np.testing.assert_array_equal(target[...], VALUES + 1)
@@ -104,12 +104,12 @@ def test_an_ingestion_commits_as_many_chunks_as_are_put_at_a_time() -> None:
     slow = far(inner, lambda what, _: what != "put" or all_there.wait(PATIENCE))
     target = exzarr.open_array(slow, mode="r+")
     report = exzarr.ingest(target, source(), key="k", max_pending=2 * WANTED)
-    # What was there when the first commit began, and all that came while it was waiting.
+    # The blocks that were ready when the first commit began, and all that arrived during that commit.
     assert report.commits <= 2
     np.testing.assert_array_equal(target.refresh()[...], VALUES)
 
 
-def test_large_chunks_are_not_all_in_memory_at_once() -> None:
+def test_requests_for_large_chunks_are_bounded() -> None:
     store = MemoryStore()
     with config.override(workers=2, requests=64, fetch_bytes=256 << 20):
         assert in_flight(store, 1 << 10) == 2

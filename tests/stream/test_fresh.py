@@ -1,4 +1,4 @@
-"""Memory for chunks: large pieces are their own, and go back at once."""
+"""Memory for chunks: large pieces are mapped separately and returned immediately."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_large_window_is_mapped_from_smaller_chunks_on() -> None:
     assert mapped_from(1000 * MIB) == SMALL_NBYTES
 
 
-def test_arrays_outlive_what_they_were_made_with_and_pickle() -> None:
+def test_arrays_outlive_their_buffer_and_pickle() -> None:
     array = fresh_array((MAPPED_NBYTES,), np.dtype("u1"))
     array[...] = 3
     view = array[5:9]
@@ -54,7 +54,7 @@ def test_arrays_outlive_what_they_were_made_with_and_pickle() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-def test_large_memory_goes_back_at_once() -> None:
+def test_large_memory_is_returned_immediately() -> None:
     def resident() -> int:
         text = Path("/proc/self/status").read_text()
         return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS"))

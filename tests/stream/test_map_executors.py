@@ -1,4 +1,4 @@
-"""`parallel_chunk_map` by other people's executors, and on a dask cluster of worker processes."""
+"""`parallel_chunk_map` with executors of the caller, and on a dask cluster of worker processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUICK = Retry(attempts=3, wait_initial=0, wait_jitter=0)
 
 
 class AtOnce(Executor):
-    """Calls in the thread that submits, and remembers how often."""
+    """Call in the submitting thread, and count the calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -55,7 +55,7 @@ def processes() -> Iterator[Executor]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """A cluster of two worker processes on this machine."""
+    """Start a cluster of two worker processes on this machine."""
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
@@ -73,13 +73,13 @@ def executor(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def array(tmp_path: Path) -> exzarr.Array:
-    """12 chunks of 3."""
+    """Return an array with 12 chunks of 3."""
     made = exzarr.create_array(tmp_path / "a.zarr", shape=(36,), dtype="i8", chunks=(3,))
     made[...] = np.arange(36)
     return made
 
 
-# -- the same for all --------------------------------------------------------------------
+# -- all executors ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -99,7 +99,7 @@ def test_results_come_in_grid_order(executor: Any, layout: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("target", ["v2", "shards"])
-def test_results_are_written_whatever_chunks_they_go_to(executor: Any, target: str, tmp_path: Path) -> None:
+def test_results_are_written_to_any_chunk_grid(executor: Any, target: str, tmp_path: Path) -> None:
     array, data = stored("local", "v2", tmp_path)
     out = exzarr.create_array(
         tmp_path / "out.zarr", shape=data.shape, dtype="f8", fill_value=-1, **LAYOUTS[target]
@@ -108,7 +108,7 @@ def test_results_are_written_whatever_chunks_they_go_to(executor: Any, target: s
     np.testing.assert_array_equal(out[...], data / 2)
 
 
-def test_failures_are_told_and_tried_again(executor: Any, array: exzarr.Array, tmp_path: Path) -> None:
+def test_failures_are_reported_and_retried(executor: Any, array: exzarr.Array, tmp_path: Path) -> None:
     def fails(data: np.ndarray) -> int:
         if data[0] == 6:
             raise KeyError("never")
@@ -136,7 +136,7 @@ def test_executors_are_left_running(executor: Any, array: exzarr.Array) -> None:
     assert eventually(lambda: not stream_threads())
 
 
-# -- how many ----------------------------------------------------------------------------
+# -- number of workers -------------------------------------------------------------------
 
 
 def test_as_many_chunks_are_in_flight_as_the_executor_has_workers(array: exzarr.Array) -> None:
@@ -159,7 +159,7 @@ def test_as_many_chunks_are_in_flight_as_the_executor_has_workers(array: exzarr.
         inner.shutdown()
 
 
-def test_any_executor_will_do(array: exzarr.Array) -> None:
+def test_any_executor_is_accepted(array: exzarr.Array) -> None:
     executor = AtOnce()
     lock = threading.Lock()  # what cannot be pickled need not be
     results = list(array.parallel_chunk_map(lambda d: (lock, int(d[0]))[1], executor=executor))
@@ -167,15 +167,15 @@ def test_any_executor_will_do(array: exzarr.Array) -> None:
     assert executor.calls == 12
 
 
-def test_memory_is_within_reach_of_threads(threads: Executor) -> None:
+def test_thread_executor_can_use_a_memory_store(threads: Executor) -> None:
     array, data = stored("memory", "v3", Path())
     assert array.parallel_chunk_map(np.sum, executor=threads, reduce=operator.add) == data.sum()
 
 
-# -- what goes wrong ---------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------
 
 
-def test_an_executor_that_was_shut_down_ends_the_map(array: exzarr.Array) -> None:
+def test_executor_after_shutdown_ends_the_map(array: exzarr.Array) -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     with pytest.raises(StreamError, match="the executor takes no more work: cannot schedule new futures"):
@@ -183,7 +183,7 @@ def test_an_executor_that_was_shut_down_ends_the_map(array: exzarr.Array) -> Non
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_executor_that_breaks_ends_the_map_and_not_only_a_chunk(array: exzarr.Array) -> None:
+def test_broken_executor_ends_the_map(array: exzarr.Array) -> None:
     with (
         ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as executor,
         pytest.raises(
@@ -197,7 +197,7 @@ def test_an_executor_that_breaks_ends_the_map_and_not_only_a_chunk(array: exzarr
         )
 
 
-def test_what_is_overdue_is_no_longer_waited_for(array: exzarr.Array, threads: Executor) -> None:
+def test_overdue_chunk_is_not_waited_for(array: exzarr.Array, threads: Executor) -> None:
     release = threading.Event()
 
     def slow(data: np.ndarray) -> int:
@@ -216,7 +216,7 @@ def test_what_is_overdue_is_no_longer_waited_for(array: exzarr.Array, threads: E
     assert all(isinstance(error, TimeoutError) for error in told)
 
 
-def test_closing_cancels_what_the_executor_has_not_begun(array: exzarr.Array) -> None:
+def test_close_cancels_pending_tasks(array: exzarr.Array) -> None:
     release, begun = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as executor:
         blocker = executor.submit(release.wait)
@@ -242,13 +242,13 @@ def test_a_cluster_runs_it_in_its_processes(client: Any, array: exzarr.Array) ->
         array.parallel_chunk_map(lambda _: os.getpid(), executor=client, where=lambda index: index[0] < 6)
     )
     assert os.getpid() not in pids
-    # Not pure: the same chunk, asked for again, is done again.
+    # pure=False: the same chunk, requested again, is computed again.
     stamps = [*array.parallel_chunk_map(lambda _: time.monotonic_ns(), executor=client, where=[(0,)])] * 2
     again = [*array.parallel_chunk_map(lambda _: time.monotonic_ns(), executor=client, where=[(0,)])]
     assert stamps != again
 
 
-def test_what_a_cluster_cannot_be_given_is_told_at_once(client: Any, array: exzarr.Array) -> None:
+def test_unpicklable_task_for_a_cluster_raises_immediately(client: Any, array: exzarr.Array) -> None:
     lock = threading.Lock()
     with pytest.raises(ArgumentError, match="cannot pickle '_thread.lock'"):
         array.parallel_chunk_map(lambda _: lock, executor=client)

@@ -1,4 +1,4 @@
-"""Whatever befalls the chunks of a map, each is done as often as was said, and all that can be done are."""
+"""Each chunk of a map is retried as often as specified, and all chunks that can complete do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exzarr.errors import WorkerDiedError
 
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 
-# What each comes to: (how often it fails, whether that may pass, with which error).
+# Outcomes of chunks: (number of failures, whether they are temporary, error).
 FATES: dict[str, tuple[float, bool, type[Exception]]] = {
     "fine": (0, True, Exception),
     "wrong": (np.inf, False, ValueError),
@@ -33,7 +33,7 @@ FATAL = ("exits once", "killed twice", "exits")
 
 
 def fate_of(fates: list[str], notes: Path) -> Callable[[np.ndarray], int]:
-    """A function that has each chunk meet its fate, and notes each call."""
+    """Return a function that gives each chunk its outcome and records each call."""
 
     def fn(data: np.ndarray) -> int:
         number = int(data[0])
@@ -57,7 +57,7 @@ def fate_of(fates: list[str], notes: Path) -> Callable[[np.ndarray], int]:
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @settings(max_examples=100 if SOAK else 6, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.data())
-def test_chunks_meet_their_fates(drawn: st.DataObject) -> None:
+def test_chunks_are_retried_as_specified(drawn: st.DataObject) -> None:
     executor = drawn.draw(st.sampled_from(["processes", "processes", "threads"]), label="executor")
     kinds = [fate for fate in FATES if executor == "processes" or fate not in FATAL]
     fates = drawn.draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=9), label="fates")

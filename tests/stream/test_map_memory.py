@@ -34,15 +34,15 @@ def status(name):
     text = Path("/proc/self/status").read_text()
     return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith(name))
 
-def start_anew():
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+def reset_peak():
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     return status("VmRSS:")
 
 def with_peak(data):
     # In a worker process: its own peak since its first chunk.
     import __main__
     if not hasattr(__main__, "before"):
-        __main__.before = start_anew()
+        __main__.before = reset_peak()
     data += 0
     return data, status("VmHWM:") - __main__.before
 
@@ -50,7 +50,7 @@ path, how, executor = sys.argv[1:]
 options = {"executor": executor, "workers": 2, "prefetch": 2}
 array = exzarr.open_array(path)
 list(array.parallel_chunk_map(np.sum, where=[(0, 0)], executor=executor, workers=2))  # everything is imported
-before = start_anew()
+before = reset_peak()
 worker = 0
 if how == "reduce":
     total = array.parallel_chunk_map(lambda data: int(data.sum()), reduce=operator.add, **options)
@@ -102,8 +102,8 @@ def test_peak_memory_of_a_map(
     if total >= 0:
         assert total == 8192 * (rows * (rows - 1) // 2)
     chunk = 8 * CHUNKS[0] * CHUNKS[1]
-    # Where results share chunks of `out`, two threads each patch one: stored, decoded, encoded, on the way.
+    # If results share chunks of `out`, two threads each update one: stored, decoded, encoded, in transit.
     patched = 2 * 4 * 8 * 300 * 4000 if how == "300,4000" else 0
     assert peak <= (2 + 2) * chunk + patched + 32 * MIB
-    # A worker has one chunk, and what comes out of it.
+    # A worker has one chunk and its result.
     assert worker <= 2 * chunk + 32 * MIB

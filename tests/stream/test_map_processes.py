@@ -1,4 +1,4 @@
-"""`parallel_chunk_map` in worker processes that die, hang and are killed, and still no chunk is lost."""
+"""`parallel_chunk_map` in worker processes that die, hang and are killed loses no chunk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def children() -> list[psutil.Process]:
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_left() -> Iterator[None]:
+def no_process_is_left() -> Iterator[None]:
     gc.collect()
     before = set(children())
     yield
@@ -46,14 +46,14 @@ def nobody_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def array(tmp_path: Path) -> exzarr.Array:
-    """12 chunks of 3."""
+    """Return an array with 12 chunks of 3."""
     made = exzarr.create_array(tmp_path / "a.zarr", shape=(36,), dtype="i8", chunks=(3,))
     made[...] = np.arange(36)
     return made
 
 
 def dies_on(how: str, *firsts: int, once: Path | None = None) -> Callable[[np.ndarray], tuple[int, int]]:
-    """What ends its process on the chunks that begin with `firsts`: every time, or once."""
+    """Return a function that ends its process on the chunks that begin with `firsts`: every time, or once."""
 
     def fn(data: np.ndarray) -> tuple[int, int]:
         first = int(data[0])
@@ -76,7 +76,7 @@ def firsts(results: Any) -> list[int]:
     return [first for first, _ in results]
 
 
-# -- all goes well -----------------------------------------------------------------------
+# -- no failures --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -99,7 +99,7 @@ def test_results_come_from_other_processes_in_grid_order(layout: str, tmp_path: 
 
 
 @pytest.mark.parametrize("target", ["v2", "shards"])
-def test_results_are_written_whatever_chunks_they_go_to(target: str, tmp_path: Path) -> None:
+def test_results_are_written_to_any_chunk_grid(target: str, tmp_path: Path) -> None:
     array, data = stored("local", "v2", tmp_path)
     out = exzarr.create_array(
         tmp_path / "out.zarr", shape=data.shape, dtype="f8", fill_value=-1, **LAYOUTS[target]
@@ -110,13 +110,13 @@ def test_results_are_written_whatever_chunks_they_go_to(target: str, tmp_path: P
 
 
 class Remote(StoreWrapper):
-    """A folder that does not say so: nobody can lock what is in it."""
+    """A folder without a local path: its values cannot be locked."""
 
     def local_path(self, key: str) -> None:
         return None
 
 
-def test_where_processes_cannot_be_kept_apart_one_writes(tmp_path: Path) -> None:
+def test_without_locks_one_process_writes(tmp_path: Path) -> None:
     array, data = stored("local", "v2", tmp_path)
     store = Remote(exzarr.LocalStore(tmp_path / "out.zarr"))
     out = exzarr.create_array(store, shape=data.shape, dtype="f8", fill_value=-1, **LAYOUTS["shards"])
@@ -127,7 +127,7 @@ def test_where_processes_cannot_be_kept_apart_one_writes(tmp_path: Path) -> None
         array.parallel_chunk_map(lambda _: None, executor="processes", workers=1, out=out)
 
 
-def test_what_is_not_stored_and_what_is_not_wanted(tmp_path: Path) -> None:
+def test_missing_and_unselected_chunks(tmp_path: Path) -> None:
     array, data = stored("local", "v3", tmp_path)
     stream = array.parallel_chunk_map(
         np.sum, executor="processes", workers=2, missing="skip", where=lambda index: index[0] < 3
@@ -152,11 +152,11 @@ def test_no_process_is_started_for_no_chunk(array: exzarr.Array) -> None:
     assert list(stream) == []
 
 
-# -- they die ----------------------------------------------------------------------------
+# -- processes that die --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["exit", "kill"])
-def test_a_chunk_that_kills_once_is_tried_again(how: str, array: exzarr.Array, tmp_path: Path) -> None:
+def test_chunk_that_kills_its_process_once_is_retried(how: str, array: exzarr.Array, tmp_path: Path) -> None:
     fn = dies_on(how, 6, 21, 33, once=tmp_path)
     stream = array.parallel_chunk_map(fn, executor="processes", workers=2, retries=QUICK)
     assert firsts(stream) == [*range(0, 36, 3)]
@@ -178,7 +178,7 @@ def test_a_chunk_that_always_kills_is_named_and_the_rest_completes(array: exzarr
     assert "SIGKILL" in str(told[0])
 
 
-def test_a_chunk_that_kills_ends_the_map_where_nothing_else_was_said(array: exzarr.Array) -> None:
+def test_chunk_that_kills_its_process_ends_the_map_by_default(array: exzarr.Array) -> None:
     with pytest.raises(ChunkError, match=r"chunk \(2,\) of .* ended with exit status 3") as caught:
         array.parallel_chunk_map(
             lambda d: dies_on("exit", 6)(d)[0], executor="processes", workers=2, reduce=operator.add
@@ -187,13 +187,13 @@ def test_a_chunk_that_kills_ends_the_map_where_nothing_else_was_said(array: exza
     assert isinstance(caught.value.__cause__, ChildProcessError)
 
 
-def test_every_chunk_may_kill(array: exzarr.Array) -> None:
+def test_every_chunk_may_kill_its_process(array: exzarr.Array) -> None:
     stream = array.parallel_chunk_map(lambda _: os._exit(1), executor="processes", workers=2, on_error="skip")
     assert list(stream) == []
     assert stream.stats.failed == 12
 
 
-def test_nothing_is_lost_of_what_is_written(array: exzarr.Array, tmp_path: Path) -> None:
+def test_no_written_result_is_lost(array: exzarr.Array, tmp_path: Path) -> None:
     out = exzarr.create_array(tmp_path / "out.zarr", shape=(36,), dtype="i8", chunks=(3,))
     fn = dies_on("kill", 0, 6, 9, 30, once=tmp_path)
 
@@ -205,10 +205,10 @@ def test_nothing_is_lost_of_what_is_written(array: exzarr.Array, tmp_path: Path)
     np.testing.assert_array_equal(out[...], -np.arange(36))
 
 
-# -- they take too long ------------------------------------------------------------------
+# -- processes that are overdue -------------------------------------------------------------
 
 
-def test_what_takes_too_long_is_killed_and_tried_again(array: exzarr.Array, tmp_path: Path) -> None:
+def test_overdue_process_is_killed_and_its_chunk_retried(array: exzarr.Array, tmp_path: Path) -> None:
     stream = array.parallel_chunk_map(
         dies_on("sleep", 9, once=tmp_path), executor="processes", workers=2, timeout=2, retries=QUICK
     )
@@ -216,22 +216,22 @@ def test_what_takes_too_long_is_killed_and_tried_again(array: exzarr.Array, tmp_
     assert stream.stats.retries == 1
 
 
-def test_what_always_takes_too_long_is_a_timeout(array: exzarr.Array) -> None:
+def test_chunk_that_is_always_overdue_raises_a_timeout(array: exzarr.Array) -> None:
     told: list[Any] = []
     stream = array.parallel_chunk_map(
         dies_on("sleep", 9), executor="processes", workers=2, timeout=1, on_error=told.append
     )
     found, late = firsts(stream), [error.index for error in told]
-    assert (3,) in late  # on a busy machine others may take as long
+    assert (3,) in late  # on a busy machine other chunks may take as long
     assert found == [3 * i for i in range(12) if (i,) not in late]
     assert all(isinstance(error, TimeoutError) for error in told)
     assert "longer than 1 s: its worker process was killed" in str(told[0])
 
 
-# -- they fail ---------------------------------------------------------------------------
+# -- errors of the function ----------------------------------------------------------------
 
 
-def test_what_the_function_raises_is_the_cause(array: exzarr.Array) -> None:
+def test_error_of_the_function_is_the_cause(array: exzarr.Array) -> None:
     class OwnError(Exception):
         pass
 
@@ -255,7 +255,7 @@ def test_what_the_function_raises_is_the_cause(array: exzarr.Array) -> None:
     assert list(skipping) == [n for n in range(0, 36, 3) if n != 6]
 
 
-def test_damage_and_what_is_missing_are_told_as_ever(array: exzarr.Array) -> None:
+def test_damaged_and_missing_chunks_raise_as_in_threads(array: exzarr.Array) -> None:
     array.store.put("c/1", b"not what it was")
     array.store.delete("c/2")
     told: list[Any] = []
@@ -267,7 +267,7 @@ def test_damage_and_what_is_missing_are_told_as_ever(array: exzarr.Array) -> Non
     ]
 
 
-def test_what_processes_cannot_be_given_is_told_at_once(array: exzarr.Array) -> None:
+def test_unpicklable_task_raises_immediately(array: exzarr.Array) -> None:
     lock = threading.Lock()
     with pytest.raises(ArgumentError, match="cannot be: cannot pickle '_thread.lock'"):
         array.parallel_chunk_map(lambda _: lock, executor="processes")
@@ -280,7 +280,7 @@ def test_what_processes_cannot_be_given_is_told_at_once(array: exzarr.Array) -> 
 
 
 @pytest.mark.parametrize("how", ["close", "with", "drop", "exception"])
-def test_leaving_early_kills_and_waits_for_all_of_them(how: str, array: exzarr.Array) -> None:
+def test_leaving_early_kills_all_processes(how: str, array: exzarr.Array) -> None:
     before = set(children())
 
     def works(data: np.ndarray) -> int:
@@ -322,7 +322,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_program_that_is_interrupted_leaves_nobody(
+def test_interrupted_program_leaves_no_processes(
     sign: signal.Signals, array: exzarr.Array, tmp_path: Path
 ) -> None:
     notes = tmp_path / "notes"

@@ -1,4 +1,4 @@
-"""`parallel_chunk_map` in threads: what it gives, for which chunks, in which order, and what it does with it."""
+"""`parallel_chunk_map` in threads: results, chunk selection, order, reduction and output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_function_can_have_the_chunk(layout: str) -> None:
         np.testing.assert_array_equal(chunk.data, data[chunk.region])
 
 
-def test_the_data_is_the_functions_own(layout: str) -> None:
+def test_function_may_change_its_data(layout: str) -> None:
     array, data = stored("memory", layout, Path())
 
     def doubles(values: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_a_function_may_return_exceptions_and_nothing() -> None:
     assert isinstance(first, ValueError)
 
 
-# -- which chunks ------------------------------------------------------------------------
+# -- selection of chunks -----------------------------------------------------------------
 
 
 def test_a_region_crops_its_chunks(layout: str) -> None:
@@ -102,7 +102,7 @@ def test_a_region_crops_its_chunks(layout: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["predicate", "indices", "mask"])
-def test_where_picks_chunks(layout: str, how: str) -> None:
+def test_where_selects_chunks(layout: str, how: str) -> None:
     array, data = stored("memory", layout, Path())
     picked = [(index, region) for index, region in blocks(layout) if sum(index) % 2]
     mask = np.zeros(array.cdata_shape if layout != "rectilinear" else (2, 3), bool)
@@ -187,7 +187,7 @@ def test_results_are_reduced(layout: str) -> None:
     np.testing.assert_array_equal(histogram, np.histogram(data, bins=5, range=(-1, 400))[0])
 
 
-def test_the_brackets_are_the_same_with_any_number_of_workers() -> None:
+def test_reduction_order_is_independent_of_workers() -> None:
     array = memory(np.arange(40), chunks=(3,))
     wanted = None
     for workers in (1, 2, 5):
@@ -213,7 +213,7 @@ def test_nothing_to_reduce() -> None:
 
 
 @pytest.mark.parametrize("target", LAYOUTS)
-def test_results_are_written_whatever_chunks_they_go_to(layout: str, target: str, tmp_path: Path) -> None:
+def test_results_are_written_to_any_chunk_grid(layout: str, target: str, tmp_path: Path) -> None:
     array, data = stored("memory", layout, tmp_path)
     out, _ = stored("local", target, tmp_path)
     stats = array.parallel_chunk_map(lambda d: d * 2 + 1, out=out, workers=4)
@@ -252,7 +252,7 @@ def test_each_shard_is_written_once(where: Any) -> None:
     assert store.requests["put"] == 6
 
 
-def test_only_what_was_mapped_is_written() -> None:
+def test_only_mapped_regions_are_written() -> None:
     array, out = memory(range(10)), memory(np.full(10, -5.0), chunks=(4,))
     array.parallel_chunk_map(np.sqrt, out=out, region=slice(2, 8), where=lambda index: index != (1,))
     wanted = np.full(10, -5.0)
@@ -261,7 +261,7 @@ def test_only_what_was_mapped_is_written() -> None:
 
 
 @pytest.mark.parametrize("chunks", [(3,), (4,)], ids=["direct", "across"])
-def test_a_result_of_another_shape_is_not_written(chunks: tuple[int, ...]) -> None:
+def test_result_of_wrong_shape_is_an_error(chunks: tuple[int, ...]) -> None:
     array, out = memory(range(6)), memory(np.zeros(6), chunks=chunks)
     with pytest.raises(ChunkError, match=r"fn returned a result of shape \(\) for a region of shape \(3,\)"):
         array.parallel_chunk_map(np.sum, out=out)
@@ -272,7 +272,7 @@ def test_a_result_of_another_shape_is_not_written(chunks: tuple[int, ...]) -> No
     np.testing.assert_array_equal(out[...], [0, 1, 2, 0, 0, 0])
 
 
-def test_what_out_may_not_be(tmp_path: Path) -> None:
+def test_invalid_out_is_rejected(tmp_path: Path) -> None:
     array, _ = stored("local", "v3", tmp_path)
     with pytest.raises(ArgumentError, match="would be mapped twice"):
         array.parallel_chunk_map(np.negative, out=exzarr.open_array(tmp_path / "a.zarr"))
@@ -313,7 +313,7 @@ def test_a_failure_names_the_chunk_and_has_what_was_raised_as_its_cause(timeout:
 
 
 @pytest.mark.parametrize("timeout", [None, 60])
-def test_failures_can_be_skipped_or_handed_to_somebody(timeout: float | None) -> None:
+def test_failures_can_be_skipped_or_passed_to_a_callable(timeout: float | None) -> None:
     array = memory(range(12))
     stream = array.parallel_chunk_map(fails_at(3, 9), on_error="skip", timeout=timeout)
     assert list(stream) == [0, 6]
@@ -334,7 +334,7 @@ def test_failures_can_be_skipped_or_handed_to_somebody(timeout: float | None) ->
 
 @pytest.mark.parametrize("timeout", [None, 60])
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_what_fails_is_tried_again_as_often_as_was_said(timeout: float | None, times: int) -> None:
+def test_failures_are_retried_as_often_as_specified(timeout: float | None, times: int) -> None:
     array, calls, lock = memory(range(12)), [0] * 12, threading.Lock()
 
     def fails(data: np.ndarray) -> int:
@@ -352,7 +352,7 @@ def test_what_fails_is_tried_again_as_often_as_was_said(timeout: float | None, t
     assert stream.stats.retries == min(2, times)
 
 
-def test_errors_that_last_are_not_tried_again() -> None:
+def test_permanent_errors_are_not_retried() -> None:
     calls: list[int] = []
 
     def fails(data: np.ndarray) -> None:
@@ -384,7 +384,7 @@ def test_damage_is_reported_as_damage(layout: str, tmp_path: Path) -> None:
 # -- a lazy stream -----------------------------------------------------------------------
 
 
-def test_no_more_than_workers_and_prefetch_are_worked_on_before_they_are_asked_for() -> None:
+def test_workers_and_prefetch_bound_the_work_ahead() -> None:
     started: list[int] = []
     array = memory(range(300))
     with array.parallel_chunk_map(lambda d: started.append(d[0]), workers=2, prefetch=3) as stream:
@@ -416,7 +416,7 @@ def test_leaving_early_ends_the_threads(how: str) -> None:
     assert eventually(lambda: not stream_threads())
 
 
-def test_a_thread_that_takes_too_long_is_left_alone() -> None:
+def test_overdue_thread_is_abandoned() -> None:
     release = threading.Event()
     array = memory(range(12))
 
@@ -427,7 +427,7 @@ def test_a_thread_that_takes_too_long_is_left_alone() -> None:
 
     told: list[Any] = []
     try:
-        # On a busy machine others may take as long.
+        # On a busy machine other chunks may take as long.
         results = list(array.parallel_chunk_map(slow, timeout=0.3, on_error=told.append, workers=2))
         late = [error.index for error in told]
         assert (1,) in late
@@ -476,14 +476,14 @@ def test_stats_and_progress_count_everything_and_end_at_total() -> None:
         ({"progress": 3}, "progress is True, False, or something to call"),
     ],
 )
-def test_arguments_that_make_no_sense(options: dict[str, Any], told: str) -> None:
+def test_invalid_arguments_are_rejected(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ArgumentError, match=told):
         memory(range(6)).parallel_chunk_map(np.sum, **options)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("where", ["in next", "in the loop"])
-def test_who_presses_ctrl_c_waits_for_nothing(where: str) -> None:
+def test_ctrl_c_does_not_wait_for_threads(where: str) -> None:
     array = memory(range(12))
     begun, release, main = threading.Event(), threading.Event(), threading.get_ident()
 
@@ -511,7 +511,7 @@ def test_who_presses_ctrl_c_waits_for_nothing(where: str) -> None:
     assert eventually(lambda: not stream_threads())
 
 
-def test_what_is_in_work_when_a_stream_is_closed_is_not_gone_on_with() -> None:
+def test_close_stops_a_piece_in_progress() -> None:
     seen: list[int] = []
     begun, release = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Peak memory of streams over arrays that are larger, in a process of its own: the window, and 32 MiB."""
+"""Peak memory of streams over large arrays, in a separate process: the window, and 32 MiB."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def status(name):
 
 array = open_array(LocalStore(sys.argv[1]))
 WORK
-Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak
 before = status("VmRSS:")
 work(slice(None))
 print(status("VmHWM:") - before)
@@ -78,12 +78,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def large(path: Path, **options: Any) -> Any:
-    """An array of which only the first chunk (shard) is there, and under all other keys as well."""
+    """Return an array whose first chunk (shard) is stored under all other keys as well."""
     store = LocalStore(path)
     array = make((LENGTH, 256, 256), "i4", store=store, **options)
     unit = array.shards or array.chunks
     first = tuple([slice(0, size) for size in unit])
-    # What hardly compresses takes as much memory encoded as decoded.
+    # Data that hardly compresses takes as much memory encoded as decoded.
     array[first] = np.random.default_rng(0).integers(1, 1 << 30, unit, dtype="i4")
     stored = path / "c/0/0/0"
     counts = [-(-n // size) for n, size in zip(array.shape, unit, strict=True)]
@@ -93,7 +93,7 @@ def large(path: Path, **options: Any) -> Any:
             key.parent.mkdir(parents=True, exist_ok=True)
             try:
                 key.hardlink_to(stored)
-            except OSError:  # a file may have so many names, and no more
+            except OSError:  # the limit on the number of names of a file
                 stored = Path(shutil.copy(stored, key))
     return array
 

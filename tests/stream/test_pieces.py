@@ -1,4 +1,4 @@
-"""Small chunks are read many at a time, and yet come, fail and are kept one by one."""
+"""Small chunks are read several at a time, but are returned, fail and are kept one by one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shards(request: pytest.FixtureRequest) -> Any:
 
 
 def small(store: Store, kind: str, shards: Any, shape: tuple[int, ...] = (128, 128), **more: Any) -> Array:
-    """An array of 8 × 8 chunks."""
+    """Return an array of 8 × 8 chunks."""
     options = {**KINDS[kind], **more, **({"shards": shards} if shards else {})}
     array = make(shape, "i4", store=store, chunks=(8, 8), **options)
     array[...] = numbered(shape)
@@ -39,14 +39,14 @@ def small(store: Store, kind: str, shards: Any, shape: tuple[int, ...] = (128, 1
 
 
 def owner(array: Any) -> Any:
-    """Whose memory it is."""
+    """Return the object that owns the memory."""
     while isinstance(array, np.ndarray) and array.base is not None:
         array = array.base
     return array
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_who_keeps_a_chunk_keeps_no_other(kind: str, shards: Any, tmp_path: Path) -> None:
+def test_keeping_a_chunk_keeps_no_other_memory(kind: str, shards: Any, tmp_path: Path) -> None:
     array = small(LocalStore(tmp_path / "a"), kind, shards, (130, 125))
     memory = [owner(chunk.data) for chunk in array.chunk_stream()]
     assert len({id(each) for each in memory}) == 17 * 16
@@ -103,7 +103,7 @@ def test_a_chunk_that_cannot_be_read_among_many_fails_alone(kind: str, tmp_path:
     array = small(LocalStore(tmp_path / "a"), kind, None)
     bad = tmp_path / "a/c/8/3"
     bad.unlink()
-    bad.symlink_to("/proc/self/mem")  # whose first page nobody may read
+    bad.symlink_to("/proc/self/mem")  # its first page is unreadable
     missing = tmp_path / "a/c/8/5"
     missing.unlink()
     errors: list[ChunkError] = []
@@ -142,7 +142,7 @@ def test_parts_that_lie_in_a_row_are_read_by_one_call(
 
 
 @pytest.mark.parametrize("kind", [LocalStore, MemoryStore])
-def test_of_several_keys_each_fails_by_itself(kind: Any, tmp_path: Path) -> None:
+def test_each_key_fails_separately(kind: Any, tmp_path: Path) -> None:
     store = LocalStore(tmp_path) if kind is LocalStore else MemoryStore()
     store.put("a", b"123")
     store.put("b", b"45678")

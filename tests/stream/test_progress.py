@@ -1,4 +1,4 @@
-"""Progress comes to whoever asked for it, and ends at its total."""
+"""Progress reports reach bars and callables, and end at the total."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from exzarr._stream.progress.terminal_bar import TerminalBar
 from exzarr.errors import ArgumentError
 
 
-def test_nobody_listens() -> None:
+def test_no_progress_needs_no_meter() -> None:
     assert open_meter(False, 10) is None
 
 
-def test_a_callable_gets_what_is_done_and_the_total() -> None:
+def test_callable_gets_done_and_total() -> None:
     seen: list[tuple[int, int]] = []
     meter = open_meter(lambda *now: seen.append(now), 4)
     assert meter is not None
@@ -37,7 +37,7 @@ def test_a_callable_gets_what_is_done_and_the_total() -> None:
     assert len(seen) == 3
 
 
-def test_the_end_is_told_once() -> None:
+def test_end_is_reported_once() -> None:
     for total in (0, 1):
         seen: list[tuple[int, int]] = []
         meter = open_meter(lambda *now: seen.append(now), total)  # noqa: B023
@@ -48,7 +48,7 @@ def test_the_end_is_told_once() -> None:
         assert seen == [(total, total)]
 
 
-def test_a_stream_that_is_left_early_ends_where_it_is() -> None:
+def test_stream_left_early_reports_its_last_state() -> None:
     seen: list[tuple[int, int]] = []
     meter = open_meter(lambda *now: seen.append(now), 4)
     assert meter is not None
@@ -57,12 +57,12 @@ def test_a_stream_that_is_left_early_ends_where_it_is() -> None:
     assert seen == [(1, 4)]
 
 
-def test_other_things_are_refused() -> None:
+def test_invalid_progress_is_rejected() -> None:
     with pytest.raises(ArgumentError, match="progress"):
         open_meter(1, 4)  # type: ignore[arg-type]
 
 
-def test_what_stands_beside_a_bar() -> None:
+def test_text_next_to_a_bar() -> None:
     assert State(3, 12, 0, 30 * 2**20, 10.0).words == "3/12 · 3 MiB/s · 0:30 left"
     assert State(12, 12, 2, 7200 * 2**20, 7200.0).words == "12/12 · 2 failed · 1 MiB/s · in 2:00:00"
     assert State(0, 12, 0, 0, 0.0).words == "0/12 · 0 B/s"
@@ -92,7 +92,7 @@ def test_a_bar_in_a_terminal() -> None:
     assert end.count("\x1b[?25l") == end.count("\x1b[?25h") == 1  # the cursor is back
 
 
-def test_a_bar_that_nobody_holds_gives_the_terminal_back() -> None:
+def test_dropped_bar_restores_the_terminal() -> None:
     console, text = on_a_terminal()
     meter = Meter(3, TerminalBar("reading", console), 0.0)
     meter.add()
@@ -101,7 +101,7 @@ def test_a_bar_that_nobody_holds_gives_the_terminal_back() -> None:
     assert text.getvalue().count("\x1b[?25h") == 1
 
 
-def test_a_bar_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bar_is_updated_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[State] = []
 
     class Display:
@@ -172,7 +172,7 @@ def test_without_rich_the_error_names_the_extra(
     assert "exzarr[cli]" in done.stdout
 
 
-def test_progress_that_nobody_asked_for_imports_nothing(
+def test_without_progress_nothing_is_imported(
     run_python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     done = run_python(

@@ -1,4 +1,4 @@
-"""What hooks hear of streams: what the store saw, and that streams do the same whether anybody listens or not."""
+"""Hooks get the events of streams, and streams behave the same with and without hooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def of(heard: list[Event], kind: type) -> list[Any]:
 
 
 @given(st.data())
-def test_a_stream_asks_for_the_same_whether_anybody_listens_or_not(data: Any) -> None:
+def test_hooks_do_not_change_the_requests(data: Any) -> None:
     array = data.draw(arrays())
     pick = data.draw(picks(array))
     pick.write(array, data.draw(values_for(array, np.shape(pick.expect(np.zeros(array.shape, array.dtype))))))
@@ -55,7 +55,7 @@ def test_a_stream_asks_for_the_same_whether_anybody_listens_or_not(data: Any) ->
     read = of(heard, ChunkRead)
     everywhere, _ = spied(array)
     grid = Counter(chunk.index for chunk in everywhere.chunk_stream(workers=1))
-    assert Counter(event.index for event in read) == grid  # those that are not stored, too
+    assert Counter(event.index for event in read) == grid  # missing chunks, too
     if missing == "skip":
         assert {event.index for event in read if event.stored} == {chunk.index for chunk in chunks}
     wanted = sum(event.bytes for event in of(heard, SelectionRead))
@@ -64,7 +64,7 @@ def test_a_stream_asks_for_the_same_whether_anybody_listens_or_not(data: Any) ->
 
 @pytest.mark.parametrize("shards", [None, (32, 32)])
 @pytest.mark.parametrize("scope", ["process", "context"])
-def test_the_chunks_of_a_stream_by_many_threads_are_told_once_each(shards: Any, scope: Any) -> None:
+def test_threads_emit_one_event_per_chunk(shards: Any, scope: Any) -> None:
     array, spy = spied(make((128, 128), chunks=(8, 8), shards=shards, compressors="gzip"))
     array[...] = numbered((128, 128))
     heard: list[Event] = []
@@ -78,7 +78,7 @@ def test_the_chunks_of_a_stream_by_many_threads_are_told_once_each(shards: Any, 
     assert not [event.error for event in of(heard, SelectionRead) if event.error]
 
 
-def test_missing_chunks_are_told_and_are_no_failures() -> None:
+def test_missing_chunks_emit_events_without_failure() -> None:
     for shards in (None, (16, 16)):
         array = make((32, 32), chunks=(8, 8), shards=shards)
         array[:8] = 1
@@ -119,7 +119,7 @@ def test_a_chunk_that_fails_is_a_read_that_failed() -> None:
         [*array.chunk_stream(workers=1)]
 
 
-def test_whoever_begins_to_listen_in_the_middle_hears_the_rest() -> None:
+def test_hook_registered_midway_gets_the_remaining_events() -> None:
     array = make((64,), chunks=(1,), compressors="zstd")
     array[...] = numbered((64,))
     heard: list[Event] = []

@@ -1,4 +1,4 @@
-"""Results are combined in a tree: in their order, in the same brackets every time, with few held at once."""
+"""Results are combined in a tree: in order, with the same structure every time, with few partial results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def reduced(values: list, combine=operator.add, initial=None):
 
 
 @given(st.lists(st.text(max_size=3), min_size=1), st.none() | st.text(min_size=1, max_size=2))
-def test_it_is_functools_reduce_for_what_is_associative(words, initial):
+def test_equals_functools_reduce_if_associative(words, initial):
     wanted = functools.reduce(operator.add, words if initial is None else [initial, *words])
     assert reduced(words, initial=initial) == wanted
 
@@ -35,7 +35,7 @@ def test_neighbours_are_combined_first_then_pairs_of_pairs(n, brackets):
     assert reduced([*map(str, range(n))], lambda a, b: f"({a}{b})") == brackets
 
 
-def test_initial_comes_before_all_the_rest():
+def test_initial_comes_first():
     assert reduced(["1", "2", "3"], lambda a, b: f"({a}{b})", "i") == "(i((12)3))"
 
 

@@ -1,4 +1,4 @@
-"""`Array.slice_stream` gives what iterating NumPy along an axis gives, and reads each stored chunk once."""
+"""`Array.slice_stream` equals iteration over a NumPy axis, and reads each stored chunk once."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_axis_may_be_named() -> None:
         array.slice_stream("y")
 
 
-def test_slices_are_frozen_and_their_data_is_the_consumers() -> None:
+def test_slices_are_frozen_and_their_data_is_writable() -> None:
     array = make((4, 6), chunks=(2, 3))
     array[...] = numbered((4, 6))
     for axis in (0, 1):
@@ -116,7 +116,7 @@ def test_arguments_are_checked(arguments: dict[str, Any], error: type[Exception]
         make((4, 6)).slice_stream(**arguments)
 
 
-def test_no_axis_no_slices() -> None:
+def test_scalar_array_has_no_slices() -> None:
     with pytest.raises(SelectionError):
         make(()).slice_stream()
 
@@ -137,7 +137,7 @@ def test_a_damaged_slab_can_be_left_out() -> None:
     assert (stream.stats.chunks, stream.stats.failed) == (6, 2)
 
 
-def test_what_the_store_failed_at_is_read_again() -> None:
+def test_store_failures_are_retried() -> None:
     inner = MemoryStore()
     make((8, 4), store=inner, chunks=(2, 4))[...] = numbered((8, 4))
     asked: list[str] = []
@@ -153,7 +153,7 @@ def test_what_the_store_failed_at_is_read_again() -> None:
     assert stream.stats.retries == 2
 
 
-def test_no_more_slabs_are_read_than_were_asked_for() -> None:
+def test_prefetch_bounds_the_slabs_read_ahead() -> None:
     inner = MemoryStore()
     make((40, 4), store=inner, chunks=(4, 4))[...] = 1
     spy = Spy(inner)

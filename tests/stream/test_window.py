@@ -1,4 +1,4 @@
-"""A window maps in threads, in order or not, never further ahead than it is wide, and leaves nothing behind."""
+"""A window maps items in threads, ordered or not, within its bounds, and leaves no threads behind."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def values(window: Window[Any, Any]) -> list[Any]:
     return [outcome.value for outcome in window]
 
 
-# -- what comes out ------------------------------------------------------------------------------
+# -- outcomes ------------------------------------------------------------------------------------
 
 
 @given(
@@ -43,7 +43,7 @@ def values(window: Window[Any, Any]) -> list[Any]:
     ordered=st.booleans(),
     bad=st.sets(st.integers(0, 60)),
 )
-def test_every_item_comes_out_once_with_its_value_or_its_error(
+def test_every_item_has_one_outcome(
     count: int, workers: int, prefetch: int, ordered: bool, bad: set[int]
 ) -> None:
     def fn(n: int) -> int:
@@ -62,7 +62,7 @@ def test_every_item_comes_out_once_with_its_value_or_its_error(
             assert outcome == Outcome(outcome.item, -outcome.item)
 
 
-def test_ordered_means_the_order_of_items_whatever_is_ready_first() -> None:
+def test_ordered_outcomes_follow_the_items() -> None:
     second = threading.Event()
 
     def fn(n: int) -> int:
@@ -75,7 +75,7 @@ def test_ordered_means_the_order_of_items_whatever_is_ready_first() -> None:
     assert values(Window(fn, range(10), workers=2, prefetch=2)) == [*range(10)]
 
 
-def test_unordered_hands_out_what_is_ready_first() -> None:
+def test_unordered_outcomes_come_as_they_are_ready() -> None:
     gate = threading.Event()
 
     def fn(n: int) -> int:
@@ -138,11 +138,11 @@ def test_arguments_are_checked(arguments: dict[str, Any]) -> None:
         Window(str, [], **{"workers": 1, "prefetch": 1, **arguments})
 
 
-# -- how far ahead -------------------------------------------------------------------------------
+# -- bounds --------------------------------------------------------------------------------------
 
 
 class Thing:
-    """Something whose lives are counted."""
+    """An object whose instances are counted."""
 
     alive: ClassVar[weakref.WeakSet[Thing]] = weakref.WeakSet()
 
@@ -152,7 +152,7 @@ class Thing:
 
 @pytest.mark.parametrize(("workers", "prefetch"), [(1, 0), (1, 1), (2, 0), (2, 3), (4, 8)])
 @pytest.mark.parametrize("ordered", [True, False])
-def test_no_more_items_are_taken_than_the_window_is_wide(workers: int, prefetch: int, ordered: bool) -> None:
+def test_items_taken_never_exceed_the_window(workers: int, prefetch: int, ordered: bool) -> None:
     taken = 0
     bound = max(2, workers + prefetch)
 
@@ -165,7 +165,7 @@ def test_no_more_items_are_taken_than_the_window_is_wide(workers: int, prefetch:
     with Window(str, items(), workers=workers, prefetch=prefetch, ordered=ordered) as window:
         assert taken == 0  # nothing before it is asked for
         for handed_out, _ in enumerate(window, 1):
-            # With the one in hands. Nothing changes while the consumer thinks: only `next` takes items.
+            # Including the one that the consumer holds. Only `next` takes items.
             assert taken - (handed_out - 1) <= bound
             if handed_out < 40 and workers + prefetch > 1:
                 assert taken - (handed_out - 1) == bound  # and it does go as far
@@ -188,16 +188,16 @@ def test_values_alive_never_exceed_the_window(ordered: bool) -> None:
     assert len(Thing.alive) == 0
 
 
-def test_idle_threads_hold_nothing() -> None:
+def test_idle_threads_hold_no_item() -> None:
     with Window(lambda n: Thing(), range(2), workers=2, prefetch=2) as window:
         assert next(window).value is not None
         assert next(window).value is not None
         assert eventually(lambda: len(Thing.alive) == 0)
 
 
-def test_an_error_is_in_no_cycle_that_only_the_collector_could_end() -> None:
+def test_errors_are_in_no_reference_cycle() -> None:
     def fail(n: int) -> None:
-        thing = Thing()  # held by the frame that the error's traceback holds
+        thing = Thing()  # referenced by the frame in the error's traceback
         raise ValueError(thing)
 
     gc.collect()
@@ -215,7 +215,7 @@ def test_an_error_is_in_no_cycle_that_only_the_collector_could_end() -> None:
 
 
 class Blocker:
-    """A function that blocks until it is let go."""
+    """A function that blocks until it is released."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -236,7 +236,7 @@ def test_threads_end_with_the_items() -> None:
     assert [*window] == []
 
 
-def test_close_waits_for_what_is_in_work_and_drops_the_rest() -> None:
+def test_close_waits_for_items_in_progress_and_drops_the_rest() -> None:
     blocker = Blocker()
     window = Window(lambda n: n if n == 0 else blocker(n), range(100), workers=2, prefetch=10)
     assert next(window).value == 0
@@ -260,7 +260,7 @@ def test_leaving_a_with_block_closes() -> None:
     assert stream_threads() == set()
 
 
-def test_a_window_that_nobody_holds_ends_its_threads() -> None:
+def test_dropped_window_ends_its_threads() -> None:
     blocker = Blocker()
     window = Window(lambda n: n if n == 0 else blocker(n), range(100), workers=2, prefetch=10)
     next(window)
@@ -349,7 +349,7 @@ def test_a_program_that_forgets_its_window_ends(
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
-def test_where_no_thread_can_be_started_the_caller_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_threads_the_caller_works(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -399,7 +399,7 @@ def test_every_thread_that_hangs_is_replaced() -> None:
     assert [o.value for o in outcomes] == [0, None, 2, None, 4, None, 6, None, 8, None]
 
 
-def test_an_item_that_took_too_long_is_tried_again_if_that_is_worth_it() -> None:
+def test_overdue_item_is_retried_if_the_policy_allows() -> None:
     gate = threading.Event()
     calls: list[int] = []
 
@@ -420,7 +420,7 @@ def test_an_item_that_took_too_long_is_tried_again_if_that_is_worth_it() -> None
     ]
 
 
-def test_what_fails_in_a_way_that_is_worth_it_is_tried_again() -> None:
+def test_temporary_failures_are_retried() -> None:
     calls: list[int] = []
 
     def fn(n: int) -> int:
@@ -438,7 +438,7 @@ def test_what_fails_in_a_way_that_is_worth_it_is_tried_again() -> None:
     assert [type(outcome.error) for outcome in outcomes] == [type(None), type(None), ValueError, KeyError]
 
 
-def test_closing_ends_a_wait_for_the_next_attempt() -> None:
+def test_close_ends_the_wait_before_a_retry() -> None:
     waiting = threading.Event()
 
     def fn(n: int) -> int:

@@ -1,4 +1,4 @@
-"""`Array.write_stream` stores what assigning one item after the other stores, from a bounded number of items."""
+"""`Array.write_stream` stores the same as assigning one item after the other, from a bounded number of items."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 @st.composite
 def item_lists(draw: Any, array: Array) -> tuple[list[Any], np.ndarray]:
-    """Items that may overlap, and what assigning them one after the other gives."""
+    """Generate items that may overlap, and the result of assigning them one after the other."""
     edges = chunk_edges(array)
     model = blank(array)
     items = []
@@ -130,7 +130,7 @@ def test_data_broadcasts_and_converts() -> None:
     assert_same(array[...], wanted)
 
 
-def test_a_producer_may_use_its_memory_again() -> None:
+def test_producer_may_reuse_its_buffer() -> None:
     array = raw((400, 100), chunks=(10, 100))
     buffer = np.empty((10, 100), "i4")
 
@@ -173,7 +173,7 @@ def test_rows_that_make_chunks_are_written_once_and_nothing_is_read() -> None:
     assert_same(array[...], model)
 
 
-def test_parts_that_make_no_whole_are_written_together() -> None:
+def test_parts_of_an_incomplete_chunk_are_written_together() -> None:
     array, spy = spied(chunks=(2, 2), shards=(8, 8))
     model = numbered((16, 16))
     items = [((i, j), model[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]) for i in range(3) for j in range(4)]
@@ -184,7 +184,7 @@ def test_parts_that_make_no_whole_are_written_together() -> None:
     assert_same(array[...], wanted)
 
 
-def test_too_little_room_for_a_whole_costs_writes_and_loses_nothing() -> None:
+def test_small_limits_cause_extra_writes_but_no_loss() -> None:
     array, spy = spied(chunks=(2, 2), shards=(8, 8))
     model = numbered((16, 16))
     items = [((i, j), model[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]) for i in range(8) for j in range(8)]
@@ -251,7 +251,7 @@ def test_a_store_that_wants_many_requests_in_flight_gets_them() -> None:
 
 
 @pytest.mark.parametrize(("workers", "max_pending"), [(1, 1), (2, 3), (3, 8)])
-def test_a_slow_store_never_lets_items_pile_up(workers: int, max_pending: int) -> None:
+def test_slow_store_bounds_the_pending_items(workers: int, max_pending: int) -> None:
     inner = MemoryStore()
     raw((60, 4), store=inner, chunks=(2, 4))
     turns = threading.Semaphore(0)
@@ -277,7 +277,7 @@ def test_a_slow_store_never_lets_items_pile_up(workers: int, max_pending: int) -
     )
     runner.start()
     for done in range(30):
-        # All that may be taken is taken, and no more, however long the store takes.
+        # All that may be taken is taken, and no more, however slow the store is.
         wanted = min(30, done + max_pending)
         assert eventually(lambda: len(taken) >= wanted)  # noqa: B023
         assert len(taken) == wanted
@@ -288,7 +288,7 @@ def test_a_slow_store_never_lets_items_pile_up(workers: int, max_pending: int) -
     assert_same(open_array(inner)[...], np.repeat(np.arange(30, dtype="i4"), 8).reshape(60, 4))
 
 
-def test_pending_bytes_are_bounded_where_nobody_says_how_many_items(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_bytes_are_bounded_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exzarr._stream.writing.write_stream.PENDING_NBYTES", 10 * 32)
     inner = MemoryStore()
     raw((60, 4), store=inner, chunks=(2, 4))
@@ -310,7 +310,7 @@ def test_pending_bytes_are_bounded_where_nobody_says_how_many_items(monkeypatch:
     assert len(taken) == 30
 
 
-# -- what fails ----------------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------------------
 
 
 def failing(keys: set[str], failures: int = 10**9, **options: Any) -> tuple[Array, Counter[str]]:
@@ -365,7 +365,7 @@ def test_an_item_fails_with_any_part_of_it_and_other_items_do_not() -> None:
     assert isinstance(report.failed[0].error, ChunkError)
 
 
-def test_what_the_store_failed_at_is_written_again() -> None:
+def test_failed_writes_are_retried() -> None:
     array, tries = failing({"c/1/1"}, failures=2)
     report = array.write_stream(CHUNKS, retries=Retry(attempts=3, wait_initial=0, wait_jitter=0))
     assert report.written == 9
@@ -387,7 +387,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("item", "error"), BAD)
-def test_items_that_make_no_sense(item: Any, error: type[Exception]) -> None:
+def test_invalid_items_are_reported(item: Any, error: type[Exception]) -> None:
     array = raw((12, 12), chunks=(4, 4))
     with pytest.raises(error):
         array.write_stream([item])
@@ -415,7 +415,7 @@ def test_a_read_only_array_takes_nothing() -> None:
     assert len([*items]) == 9
 
 
-def test_what_was_taken_before_the_producer_failed_is_written() -> None:
+def test_items_before_an_error_of_the_producer_are_written() -> None:
     array, spy = spied(chunks=(2, 2), shards=(8, 8))
 
     def items() -> Iterator[Any]:
@@ -434,7 +434,7 @@ def test_what_was_taken_before_the_producer_failed_is_written() -> None:
 # -- checkpoints ---------------------------------------------------------------------------------
 
 
-def test_a_callable_checkpoint_gets_what_is_in_the_store() -> None:
+def test_callable_checkpoint_gets_stored_regions() -> None:
     array = raw((12, 12), chunks=(4, 4))
     noted: list[Any] = []
 
@@ -482,7 +482,7 @@ def test_items_that_failed_are_tried_by_the_next_run(tmp_path: Path) -> None:
     assert tries["c/1/1"] == 2
 
 
-def test_of_items_with_one_region_as_many_are_left_out_as_were_written(tmp_path: Path) -> None:
+def test_items_with_equal_regions_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     array = raw((12, 12), chunks=(4, 4))
     array.write_stream([((0, 0), 1), ((0, 0), 2)], checkpoint=path, max_pending=1)
@@ -504,7 +504,7 @@ def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["no JSON\n", "[]\n", '{"exzarr": "write_stream"}\n[[0]]\n', "{}\n"])
-def test_other_files_are_no_checkpoints(content: str, tmp_path: Path) -> None:
+def test_other_files_are_rejected_as_checkpoints(content: str, tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     path.write_text(content)
     with pytest.raises(ArgumentError, match="checkpoint"):
@@ -519,7 +519,7 @@ def test_a_checkpoint_is_of_one_array(tmp_path: Path) -> None:
         raw((12, 12), chunks=(4, 4), path="b").write_stream(CHUNKS, checkpoint=path)
 
 
-def test_a_checkpoint_that_cannot_be_kept_is_an_error_at_once(tmp_path: Path) -> None:
+def test_unwritable_checkpoint_raises_before_writing(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="checkpoint"):
         raw((12, 12), chunks=(4, 4)).write_stream(CHUNKS, checkpoint=tmp_path)
 

@@ -1,4 +1,4 @@
-"""What the tests of streams share."""
+"""Helpers for tests of streams."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 __all__ = ["PATIENCE", "eventually", "stream_threads"]
 
 PATIENCE = 60.0
-"""Seconds after which something that should have happened has not. Never waited for when all is well."""
+"""Seconds after which a missing event is a failure. A test that passes never waits that long."""
 
 
 def stream_threads() -> set[threading.Thread]:
-    """The threads of streams that are alive."""
+    """Return the living threads of streams."""
     return {thread for thread in threading.enumerate() if thread.name.startswith("exzarr-stream")}
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether `condition` becomes true; returns as soon as it does."""
+    """Wait until `condition` is true; return False if it stays false."""
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:

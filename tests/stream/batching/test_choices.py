@@ -1,4 +1,4 @@
-"""How arrays are read: which blocks, which arrays are kept, and what that is in bytes."""
+"""How arrays are read: blocks, arrays that are kept, and their bytes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_even_and_uneven_chunks_have_blocks_in_common(samples: int, sizes: list[
         assert ends(blocks) == sorted(both)
 
 
-def test_what_does_not_fit_is_kept_or_cut() -> None:
+def test_arrays_that_do_not_fit_are_kept_or_cut() -> None:
     images = rows_of(100_000, 16, 10_000)
     labels = rows_of(100_000, 100_000, 8)
     odd = rows_of(100_000, 999, 4000)
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_kept_or_cut() -> None:
     assert (blocks.longest, kept, cut) == (16, {0}, {2})
     blocks, kept, cut = common_blocks([labels, images], 0)
     assert (kept, cut) == (set(), {0})
-    # Where it can be neither kept nor made to fit, blocks become longer, within limits.
+    # Arrays that can be neither kept nor aligned make blocks longer, within limits.
     blocks, kept, cut = common_blocks([rows_of(1000, 1000, 8), rows_of(1000, 16, 1000)], 0)
     assert blocks is not None
     assert (blocks.longest, kept, cut) == (1000, set(), set())

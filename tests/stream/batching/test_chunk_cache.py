@@ -1,4 +1,4 @@
-"""Samples by way of kept chunks: those that NumPy gives, no chunk read twice for them, no more kept than may be."""
+"""Samples from cached chunks equal NumPy; no chunk is read twice per call, and the cache stays within its limit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_samples_are_those_of_numpy(case: Any) -> None:
 
 
 class Noted:
-    """Samples that note which bands are read."""
+    """Samples that record which bands are read."""
 
     def __init__(self, samples: Samples, bands: Blocks) -> None:
         self.axis, self.empty = samples.axis, samples.empty

@@ -1,4 +1,4 @@
-"""An epoch's order: every sample once, blocks and windows together, stages that can be read one by one."""
+"""The order of an epoch: every sample once, windows of blocks, and stages that can be read one by one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ranges(parts: Blocks) -> list[range]:
 
 
 def in_plain_python(parts: Blocks, window: int, seed: int, epoch: int, start: int, stop: int) -> list[int]:
-    """The order as it is documented: sequences and sorting, nothing else."""
+    """Compute the documented order with sequences and sorting only."""
     key = key_for(seed, epoch, orders.BLOCKS) if window else None
     sequence = [ranges(parts)[i] for i in permutation(parts.count, key).at(np.arange(parts.count)).tolist()]
     mine: list[list[int]] = []
@@ -88,7 +88,7 @@ def test_stages_follow_one_another(
         assert set(stage.samples(0, stage.size).tolist()) == {
             s for lo, hi in zip(stage.starts, stage.stops, strict=True) for s in range(lo, hi)
         }
-    # Nothing is read but for windows of which something is wanted.
+    # Only windows with wanted samples are read.
     wanted = set(order.samples(position, until).tolist())
     cells = (
         [read[at : at + max(1, window)] for at in range(0, len(read), max(1, window))]
@@ -137,14 +137,14 @@ def test_blocks_in_order_are_found_by_position(parts: Blocks, key: int) -> None:
     ]
 
 
-def test_blocks_of_one_length_are_reckoned_like_listed_ones() -> None:
+def test_even_blocks_equal_listed_blocks() -> None:
     even, listed = EvenBlocks(23, 5), UnevenBlocks([5, 10, 15, 20, 23])
     for window in (0, 1, 2):
         orders_ = [BlockOrder(parts, window, 5, 6, 2, 21).samples(0, 19).tolist() for parts in (even, listed)]
         assert orders_[0] == orders_[1]
 
 
-def test_more_windows_than_one_sort_tells_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_windows_than_one_sort_can_distinguish(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = EvenBlocks(300, 3)
     plain = BlockOrder(parts, 2, 1, 1, 0, 300).samples(0, 300)
     stage = next(BlockOrder(parts, 2, 1, 1, 0, 300).stages(0, 300, 300, 300))

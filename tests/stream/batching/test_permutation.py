@@ -1,4 +1,4 @@
-"""Random orders are permutations, the same everywhere and for ever, and random."""
+"""Random orders are permutations, the same on every machine and in every version, and random."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ keys = st.integers(0, 2**64 - 1)
 
 
 def test_draws_are_those_of_splitmix64() -> None:
-    """The first outputs for the seed 1234567, as published with https://prng.di.unimi.it/splitmix64.c."""
+    """Compare with the first outputs for the seed 1234567, published with https://prng.di.unimi.it/splitmix64.c."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
     assert draws(1234567, np.arange(4)).tolist() == published
 
@@ -35,8 +35,8 @@ def test_draws_depend_on_key_and_counter_alone(key: int, counters: list[int]) ->
     assert draws(key, np.array(counters, np.int64)).tolist() == [splitmix64(key, i) for i in counters]
 
 
-def test_keys_stay_what_they_are() -> None:
-    """Another key, and every order that somebody has noted down by seed and epoch is another one."""
+def test_keys_are_stable() -> None:
+    """Check fixed keys: with other keys, every order that a user recorded by seed and epoch would change."""
     assert key_for(0, 0, 1) == 4881901421217228719
     assert key_for(2**63, 2**40, 3) == 15371870996022764529
 
@@ -52,7 +52,7 @@ def test_keys_differ_by_seed_epoch_and_purpose() -> None:
 
 
 @given(st.integers(1, 3000), keys)
-def test_every_number_stands_somewhere_once(length: int, key: int) -> None:
+def test_permutation_has_every_number_once(length: int, key: int) -> None:
     for made in (SortedPermutation(length, key), FeistelPermutation(length, key)):
         order = made.at(np.arange(length))
         assert sorted(order.tolist()) == [*range(length)]
@@ -72,7 +72,7 @@ def test_a_position_is_found_without_the_others(length: int, key: int, data: st.
 
 
 def in_plain_python(length: int, key: int, position: int) -> int:
-    """The network as it is documented, in Python's own integers."""
+    """Compute the documented network with Python's own integers."""
     a = math.isqrt(length - 1) + 1
     b = -(-length // a)
     number = position
@@ -97,7 +97,7 @@ def test_long_orders_are_the_documented_ones(length: int, key: int, data: st.Dat
     ]
 
 
-def test_orders_stay_what_they_are() -> None:
+def test_orders_are_stable() -> None:
     assert permutation(10, 7).at(np.arange(10)).tolist() == [1, 8, 5, 7, 0, 9, 4, 6, 3, 2]
     assert permutation(10**12, 7).at(np.arange(3)).tolist() == [26385052241, 909089239908, 578672499186]
 
@@ -128,7 +128,7 @@ def test_long_orders_are_well_mixed(length: int) -> None:
     start = length // 3
     numbers = permutation(length, key_for(1, 2, 3)).at(np.arange(start, start + count))
     scaled = numbers / length
-    # As the mean of uniform numbers, of their products with their neighbours, of their distances.
+    # The statistics of uniform numbers: mean, products with their neighbours, distances.
     assert abs(scaled.mean() - 1 / 2) < 5 / math.sqrt(12 * count)
     assert abs(np.corrcoef(scaled[1:], scaled[:-1])[0, 1]) < 5 / math.sqrt(count)
     assert abs(np.abs(np.diff(scaled)).mean() - 1 / 3) < 5 / math.sqrt(count)

@@ -1,4 +1,4 @@
-"""What the tests of batches share: plain Python in place of what is tested."""
+"""Helpers for tests of batches: plain Python implementations to compare with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MASK = 2**64 - 1
 
 
 def splitmix64(seed: int, i: int) -> int:
-    """Output `i` of the generator, in Python's own integers."""
+    """Return output `i` of the generator, computed with Python's own integers."""
     z = (seed + (i + 1) * 0x9E3779B97F4A7C15) & _MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -35,7 +35,7 @@ def blocks(draw: Any) -> Blocks:
 
 @st.composite
 def layouts(draw: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Options of an array: every kind of grid, both formats."""
+    """Generate options of an array: every kind of grid, both formats."""
     kind = draw(st.sampled_from(["plain", "plain", "v2", "shards", "rectilinear"]))
     chunks = tuple([draw(st.integers(1, n + 1)) for n in shape])
     options: dict[str, Any] = {"chunks": chunks, "compressors": draw(st.sampled_from([None, "zstd"]))}
@@ -52,7 +52,7 @@ def layouts(draw: Any, shape: tuple[int, ...]) -> dict[str, Any]:
 def stored(
     shape: tuple[int, ...], dtype: Any = "i4", seed: int = 0, **options: Any
 ) -> tuple[Array, np.ndarray]:
-    """An array of data, in memory where no store is given, and the data."""
+    """Return an array with data, in memory unless a store is given, and the data."""
     array = make(shape, dtype, **options)
     data = data_for(array, seed)
     array[...] = data

@@ -1,4 +1,4 @@
-"""Arrays of a group grow together, or not at all."""
+"""All arrays of a group grow together, or none does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def step(first: int, rows: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("consolidated", [False, True])
-def test_all_of_them_grow_and_are_found_through_the_group(consolidated: bool, tmp_path: Path) -> None:
+def test_all_arrays_grow_and_are_read_through_the_group(consolidated: bool, tmp_path: Path) -> None:
     group = cube(tmp_path / "c.zarr")
     if consolidated:
         group.consolidate_metadata()
@@ -48,7 +48,7 @@ WRONG: list[tuple[Any, str]] = [
     (np.zeros(3), "a mapping from names of its arrays"),
     ({}, "a mapping from names of its arrays"),
     ({"time": [1]}, "'a/sst' has dimension 'time', too, and would stay behind"),
-    ({**step(0, 1), "nobody": [1]}, "there is no array 'nobody'"),
+    ({**step(0, 1), "missing": [1]}, "there is no array 'missing'"),
     ({**step(0, 1), "a": [1]}, "'a' in group '/' is a group"),
     ({**step(0, 1), "x": [1]}, "array 'x': there is no dimension 'time'"),
     ({"time": [1, 2], "a/sst": np.zeros((1, 2), "f4")}, "grow by the same number of rows"),
@@ -58,7 +58,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("block", "why"), WRONG, ids=[why[:20] for _, why in WRONG])
-def test_a_block_that_does_not_fit_changes_none_of_them(block: Any, why: str) -> None:
+def test_block_that_does_not_fit_changes_no_array(block: Any, why: str) -> None:
     group = cube()
     with pytest.raises(IngestError, match=why):
         exzarr.ingest(group, [step(0, 2), block, step(2, 1)], key="k", axis="time")
@@ -68,7 +68,7 @@ def test_a_block_that_does_not_fit_changes_none_of_them(block: Any, why: str) ->
     assert exzarr.ingest_position(group, "k") == 1
 
 
-def test_arrays_that_are_not_of_one_length_take_nothing() -> None:
+def test_arrays_of_different_length_are_rejected() -> None:
     group = cube()
     exzarr.ingest(group, [step(0, 2)], key="k", axis="time")
     exzarr.open_group(group.store, mode="r+").get_array("time").append([7])

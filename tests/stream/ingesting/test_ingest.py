@@ -1,4 +1,4 @@
-"""Blocks go into an array in their order, each exactly once, whatever happens in between."""
+"""Blocks are appended in order, each exactly once, despite failures and interruptions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make(store: Any = None, **options: Any) -> exzarr.Array:
 
 
 def blocks(lengths: list[int], width: int = 3) -> list[np.ndarray]:
-    """Blocks of the given lengths whose rows are numbered through."""
+    """Return blocks of the given lengths with numbered rows."""
     rows = np.arange(sum(lengths) * width, dtype="i4").reshape(-1, width)
     return np.split(rows, np.cumsum(lengths)[:-1]) if lengths else []
 
@@ -56,7 +56,7 @@ def joined(parts: list[np.ndarray], width: int = 3) -> np.ndarray:
     batch=st.one_of(st.none(), st.integers(1, 12)),
     pending=st.integers(1, 4),
 )
-def test_what_was_given_is_there_and_running_again_adds_only_what_is_new(
+def test_second_run_adds_only_new_blocks(
     lengths: list[int], again: list[int], options: dict[str, Any], batch: int | None, pending: int
 ) -> None:
     array, parts = make(**options), blocks(lengths + again)
@@ -78,7 +78,7 @@ def test_zarr_python_reads_what_was_ingested(tmp_path: Path) -> None:
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=10), data=st.data())
-def test_a_source_that_breaks_is_gone_on_with(lengths: list[int], data: st.DataObject) -> None:
+def test_run_resumes_after_an_error_of_the_source(lengths: list[int], data: st.DataObject) -> None:
     array, parts = make(), blocks(lengths)
     runs = 0
     while True:
@@ -94,7 +94,7 @@ def test_a_source_that_breaks_is_gone_on_with(lengths: list[int], data: st.DataO
         try:
             exzarr.ingest(array, source, key="k", retry=None)
         except ConnectionError:
-            # What came before the error is there.
+            # The blocks before the error are stored.
             np.testing.assert_array_equal(
                 array[...], joined(parts[: exzarr.ingest_position(array, "k") or 0])
             )
@@ -104,7 +104,7 @@ def test_a_source_that_breaks_is_gone_on_with(lengths: list[int], data: st.DataO
     np.testing.assert_array_equal(array[...], joined(parts))
 
 
-def test_a_function_is_called_again_after_an_error_that_may_pass() -> None:
+def test_function_is_called_again_after_a_temporary_error() -> None:
     array, parts, calls = make(), blocks([2] * 6), []
 
     def source(position: Any) -> Iterator[np.ndarray]:
@@ -115,11 +115,11 @@ def test_a_function_is_called_again_after_an_error_that_may_pass() -> None:
             yield parts[number]
 
     exzarr.ingest(array, source, key="k", retry=exzarr.Retry(attempts=2, wait_initial=0, wait_jitter=0))
-    assert calls == [None, 2, 4]  # each got on, so that the attempts start anew
+    assert calls == [None, 2, 4]  # each call made progress, so the number of attempts is reset
     np.testing.assert_array_equal(array[...], joined(parts))
 
 
-def test_positions_in_the_words_of_the_source() -> None:
+def test_source_can_name_its_positions() -> None:
     array, parts = make(), blocks([2, 3, 4])
     offsets = {None: 0, "b": 1, "c": 2, "end": 3}
     names = ["b", "c", "end"]
@@ -180,7 +180,7 @@ def test_several_sources_feed_one_array_from_threads() -> None:
         assert exzarr.ingest_position(array, f"s{number}") == 20
 
 
-def test_two_that_use_one_key_are_told() -> None:
+def test_two_runs_with_one_key_conflict() -> None:
     array = make()
     other = exzarr.open_array(array.store, mode="r+")
 
@@ -232,7 +232,7 @@ def test_a_bad_block_goes_to_the_dead_letters(bad: Any, tmp_path: Path) -> None:
     assert (again.blocks, again.already) == (0, 4)
 
 
-def test_a_callable_hears_of_bad_blocks_and_may_stop_the_run() -> None:
+def test_callable_gets_bad_blocks_and_may_stop_the_run() -> None:
     array = make()
     heard: list[Exception] = []
     exzarr.ingest(array, [BAD[0], *blocks([1])], key="k", on_error=heard.append)
@@ -250,7 +250,7 @@ def test_a_callable_hears_of_bad_blocks_and_may_stop_the_run() -> None:
 
 
 class Moody(MemoryStore):
-    """Writes that fail when told to: before they take effect, or after."""
+    """A store whose writes fail on demand: before they take effect, or after."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -318,7 +318,7 @@ def test_a_function_that_fails_before_its_first_block_is_called_again() -> None:
     def source(position: Any) -> list[np.ndarray]:
         calls.append(position)
         if len(calls) < 3:
-            raise ConnectionError("nobody answers")
+            raise ConnectionError("no answer")
         return parts
 
     exzarr.ingest(array, source, key="k", retry=exzarr.Retry(attempts=3, wait_initial=0, wait_jitter=0))
@@ -326,7 +326,7 @@ def test_a_function_that_fails_before_its_first_block_is_called_again() -> None:
     np.testing.assert_array_equal(array[...], joined(parts))
 
 
-def test_regions_of_an_array_that_somebody_else_made_longer() -> None:
+def test_regions_of_an_array_that_another_process_extended() -> None:
     array = make(shape=(2, 3))
     exzarr.open_array(array.store, mode="r+").append(np.zeros((4, 3), "i4"))
     exzarr.ingest(array, [(np.s_[4:6], np.full((2, 3), 8, "i4"))], key="k")
@@ -337,7 +337,7 @@ def test_regions_of_an_array_that_somebody_else_made_longer() -> None:
 
 
 class Slow(MemoryStore):
-    """Nothing is written before `go_on` is set."""
+    """A store that writes nothing before `go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -356,7 +356,7 @@ class Slow(MemoryStore):
         assert self.go_on.wait(60)
 
 
-def test_the_source_is_not_asked_for_more_than_may_wait() -> None:
+def test_max_pending_bounds_the_blocks_taken() -> None:
     store = Slow()
     store.go_on.set()
     array = make(store)
@@ -374,7 +374,7 @@ def test_the_source_is_not_asked_for_more_than_may_wait() -> None:
     )
     thread.start()
     assert store.asked.wait(60)
-    # At most two are being stored and three wait, one of them in the hands of the thread that asks.
+    # At most two blocks are being stored and three wait, one of them held by the prefetcher's thread.
     pumps = [t for t in threading.enumerate() if t.name == "exzarr-ingest"]
     while len(given) < 3 and pumps[0].is_alive():
         pumps[0].join(0.01)
@@ -395,10 +395,10 @@ def test_no_thread_is_left_behind() -> None:
     assert left == []
 
 
-# -- what is not ingested into -----------------------------------------------------------
+# -- invalid targets and arguments --------------------------------------------------------
 
 
-def test_what_can_t_be() -> None:
+def test_invalid_targets_and_arguments_are_rejected() -> None:
     store = MemoryStore()
     old = exzarr.create_array(store, shape=(0, 3), chunks=(4, 3), dtype="i4", zarr_format=2)
     with pytest.raises(UnsupportedError, match="format 3"):
@@ -420,7 +420,7 @@ def test_what_can_t_be() -> None:
         exzarr.ingest("a.zarr", [], key="k")  # type: ignore[arg-type]
 
 
-def test_progress_counts_what_was_left_out_too(tmp_path: Path) -> None:
+def test_progress_counts_left_out_blocks(tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     array = make()
     exzarr.ingest(

@@ -1,4 +1,4 @@
-"""Processes that ingest are killed, again and again: no row is lost, and none is there twice."""
+"""Processes that ingest are killed repeatedly: no row is lost, and none is stored twice."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print("done", flush=True)
 
 
 def run_and_kill(script: str, path: Path, batch: int, chance: random.Random) -> bool:
-    """Run it, kill it at some moment; whether it came to its end before."""
+    """Run a program and kill it at some moment; return True if it ended before."""
     child = subprocess.Popen(
         [sys.executable, "-c", script, str(path), str(batch)], stdout=subprocess.PIPE, text=True
     )
@@ -60,7 +60,7 @@ def run_and_kill(script: str, path: Path, batch: int, chance: random.Random) -> 
         if not last or last == "done\n":
             break
     if last and last != "done\n":
-        # Any moment of the commits that go on now; where exactly is up to the scheduler.
+        # Kill it at any moment of its commits; the scheduler decides where exactly.
         try:
             child.wait(chance.random() * 0.004)
         except subprocess.TimeoutExpired:
@@ -97,7 +97,7 @@ def test_an_array(options: dict[str, tuple[int, ...]], tmp_path: Path) -> None:
         done = run_and_kill(ARRAY, path, 40, random.Random(10**6))
     assert exzarr.ingest_position(exzarr.open_array(path), "k") == 60
     np.testing.assert_array_equal(exzarr.open_array(path)[:, 0], expected(60, rows))
-    # Nothing that was left behind by the dead comes back when the array grows.
+    # Chunks that a killed process left behind do not reappear when the array grows.
     array = exzarr.open_array(path, mode="r+")
     end = array.shape[0]
     array.resize((end + 50, 4))
@@ -123,7 +123,7 @@ def test_a_group_whose_arrays_grow_together(tmp_path: Path) -> None:
 
 
 def check_group(path: Path, rows: list[int]) -> int:
-    """All arrays have the same time steps: those of the blocks that are committed."""
+    """Check that all arrays have the same time steps: those of the committed blocks."""
     group = exzarr.open_group(path, mode="r")
     position = exzarr.ingest_position(group, "k") or 0
     want = expected(position, rows)

@@ -1,4 +1,4 @@
-"""A resumed run compares the blocks that it drops with those that are stored."""
+"""A resumed run compares the blocks that it drops with the stored ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make(store: Any, kind: str = "array") -> Any:
 
 
 def blocks(start: int, stop: int, kind: str = "array") -> list[Any]:
-    """Blocks of two rows each, all of them different."""
+    """Return different blocks of two rows each."""
     rows = [np.full((2, 3), number, "i4") for number in range(start, stop)]
     if kind == "array":
         return rows
@@ -52,7 +52,7 @@ def blocks(start: int, stop: int, kind: str = "array") -> list[Any]:
 
 
 def stored(target: Any) -> list[int]:
-    """The number of each stored block, twice."""
+    """Return the number of each stored block, twice."""
     if isinstance(target, exzarr.Array):
         return [int(n) for n in target.refresh()[:, 0]]
     group = exzarr.open_group(target.store)
@@ -81,14 +81,14 @@ def test_an_iterable_that_starts_at_the_position_is_refused_and_nothing_is_lost(
     report = exzarr.ingest(target, iter(blocks(at, 9, kind)), key="k", continues=True)
     assert (report.blocks, report.already) == (6, 3)
     assert stored(target) == twice(0, 9)
-    # And a run with all blocks still recognises them.
+    # A run with all blocks still recognizes them.
     again = exzarr.ingest(target, blocks(0, 10, kind), key="k")
     assert (again.blocks, again.already) == (1, 9)
     assert stored(target) == twice(0, 10)
 
 
 def test_the_last_dropped_block_must_be_the_last_committed_one() -> None:
-    """The first block is the right one, a later one is missing: everything after it would shift."""
+    """Drop a block in the middle: the first block is right, but everything after the gap would shift."""
     array = make(MemoryStore())
     exzarr.ingest(array, blocks(0, 4), key="k")
     given = blocks(0, 8)
@@ -99,7 +99,7 @@ def test_the_last_dropped_block_must_be_the_last_committed_one() -> None:
 
 
 def test_an_iterable_that_ends_before_the_position_is_refused() -> None:
-    """Equal data can't be told apart by a digest; the count still shows that these are not all blocks."""
+    """Use equal data, which has equal digests: the count still shows that blocks are missing."""
     array = make(MemoryStore())
     same = [np.zeros((2, 3), "i4")] * 5
     exzarr.ingest(array, same, key="k")
@@ -115,7 +115,7 @@ def test_an_iterable_without_blocks_adds_nothing() -> None:
     assert (report.blocks, report.already) == (0, 2)
 
 
-def test_positions_in_the_words_of_the_source_tell_equal_data_apart() -> None:
+def test_positions_of_the_source_distinguish_equal_data() -> None:
     array = make(MemoryStore())
     day = [exzarr.Block(np.zeros((2, 3), "i4"), position=f"day {n}") for n in range(12)]
     exzarr.ingest(array, day[:4], key="k")
@@ -126,7 +126,7 @@ def test_positions_in_the_words_of_the_source_tell_equal_data_apart() -> None:
 
 @pytest.mark.parametrize("say", [lambda n: (n, "day"), np.int64, lambda n: {n: float("nan")}])
 def test_positions_that_json_changes_are_no_conflict(say: Callable[[int], Any]) -> None:
-    """A tuple comes back from the document as a list; two commits of one run differed by that."""
+    """Use a tuple: it comes back from the document as a list, which made two commits of one run differ."""
     array = make(MemoryStore())
     given = [exzarr.Block(block, position=say(n)) for n, block in enumerate(blocks(0, 5))]
     assert exzarr.ingest(array, given[:3], key="k", batch=1).commits == 3
@@ -135,7 +135,7 @@ def test_positions_that_json_changes_are_no_conflict(say: Callable[[int], Any]) 
 
 
 def test_the_same_rows_in_another_form_are_the_same_block() -> None:
-    """Lists, other byte orders and other memory layouts hold the same values."""
+    """Use lists, other byte orders and other memory layouts with the same values."""
     array = make(MemoryStore())
     exzarr.ingest(array, [np.arange(6, dtype="i8").reshape(2, 3)], key="k")
     for first in (
@@ -179,7 +179,7 @@ def test_blocks_that_were_left_out_count_as_dropped() -> None:
 
 
 def test_positions_without_digests_are_resumed_and_the_report_says_so() -> None:
-    """Positions that were stored before digests were kept."""
+    """Use positions that were stored before digests were kept."""
     array = make(MemoryStore())
     array.append(np.concatenate(blocks(0, 3)))
     old = {"blocks": 3, "rows": 6, "failed": 0, "position": 3, "by": "5f"}
@@ -214,7 +214,7 @@ except exzarr.IngestConflictError as error:
 """
 
 
-def test_another_process_that_resumes_by_hand_is_told(tmp_path: Path) -> None:
+def test_concurrent_manual_resume_is_refused(tmp_path: Path) -> None:
     array = make(tmp_path / "a.zarr")
     exzarr.ingest(array, blocks(0, 2), key="k")
 

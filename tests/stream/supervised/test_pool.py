@@ -1,4 +1,4 @@
-"""Worker processes: they answer, they die, they are replaced, and none is left."""
+"""Worker processes answer, are replaced when they die, and all end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
 def running() -> set[int]:
-    """The processes that this one has started and not seen the end of; zombies too."""
+    """Return the child processes that have not been waited for, zombies included."""
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
@@ -70,7 +70,7 @@ def test_the_task_runs_in_another_process(pools: Pools) -> None:
     assert pool.call(3) == (3, pid)
 
 
-def test_as_many_processes_as_workers_are_at_work_at_once(pools: Pools, tmp_path: Path) -> None:
+def test_workers_run_concurrently(pools: Pools, tmp_path: Path) -> None:
     def meet(name: str) -> int:
         (tmp_path / name).touch()
         while len(list(tmp_path.iterdir())) < 2:
@@ -117,16 +117,16 @@ def test_workers_have_the_programs_arguments_and_search_path(pools: Pools) -> No
     assert pools(lambda _: (sys.argv, sys.path)).call(0) == (sys.argv, sys.path)
 
 
-def test_the_settings_in_force_hold_in_the_workers_but_for_their_own_threads(pools: Pools) -> None:
+def test_workers_inherit_the_settings_except_threads(pools: Pools) -> None:
     with config.override(coalesce_gap=4711, workers=7):
         pool = pools(lambda _: (config.get().coalesce_gap, config.get().workers))
     assert pool.call(0) == (4711, 1)
 
 
-# -- what goes wrong in the task ---------------------------------------------------------
+# -- errors of the task -------------------------------------------------------------------
 
 
-def test_an_exception_of_the_task_is_raised_with_where_it_comes_from(pools: Pools) -> None:
+def test_exception_of_the_task_has_the_workers_traceback(pools: Pools) -> None:
     def fails(_: Any) -> None:
         raise KeyError("no such thing")
 
@@ -136,7 +136,7 @@ def test_an_exception_of_the_task_is_raised_with_where_it_comes_from(pools: Pool
     assert "in fails" in caught.value.__notes__[0]
 
 
-def test_an_exception_that_cannot_be_pickled_is_told_in_words(pools: Pools) -> None:
+def test_unpicklable_exception_becomes_a_runtime_error(pools: Pools) -> None:
     def fails(_: Any) -> None:
         class OddError(Exception):
             def __init__(self, one: int, two: int) -> None:
@@ -148,7 +148,7 @@ def test_an_exception_that_cannot_be_pickled_is_told_in_words(pools: Pools) -> N
         pools(fails).call(0)
 
 
-def test_a_result_that_cannot_be_pickled_is_an_error_and_not_the_end(pools: Pools) -> None:
+def test_unpicklable_result_is_an_error(pools: Pools) -> None:
     pool = pools(lambda item: threading.Lock() if item else "fine")
     with pytest.raises(TypeError, match="of type lock, cannot be pickled"):
         pool.call(1)
@@ -165,23 +165,23 @@ def test_classes_of_the_callers_come_back_as_the_same_class(pools: Pools) -> Non
     assert found.x == 5
 
 
-# -- what cannot travel ------------------------------------------------------------------
+# -- pickling -----------------------------------------------------------------------------
 
 
-def test_a_task_that_cannot_be_pickled_says_so() -> None:
+def test_unpicklable_task_raises() -> None:
     lock = threading.Lock()
     with pytest.raises(ArgumentError, match="cannot be: cannot pickle '_thread.lock' object"):
         ProcessPool(lambda _: lock, 1)
 
 
-def test_a_task_that_cannot_be_unpickled_there_says_so() -> None:
+def test_task_that_cannot_be_unpickled_raises() -> None:
     store = MemoryStore()
     with pytest.raises(ArgumentError, match="MemoryStore lives in the process that made it") as caught:
         ProcessPool(lambda key: store.get(key), 2)
     assert isinstance(caught.value.__cause__, StoreError)
 
 
-def test_without_cloudpickle_functions_of_modules_travel_and_lambdas_do_not(
+def test_without_cloudpickle_only_module_functions_work(
     monkeypatch: pytest.MonkeyPatch, pools: Pools
 ) -> None:
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
@@ -190,7 +190,7 @@ def test_without_cloudpickle_functions_of_modules_travel_and_lambdas_do_not(
         ProcessPool(lambda x: x, 1)
 
 
-# -- dying -------------------------------------------------------------------------------
+# -- dead processes -----------------------------------------------------------------------
 
 
 def dies(item: Any) -> Any:
@@ -214,7 +214,7 @@ def dies(item: Any) -> Any:
         ("sys.exit", "exit status 3"),
     ],
 )
-def test_a_process_that_dies_is_told_from_and_replaced(pools: Pools, how: str, told: str) -> None:
+def test_dead_process_is_reported_and_replaced(pools: Pools, how: str, told: str) -> None:
     copy = pickle.loads(pickle.dumps(dies))
     pool = pools(copy)
     before = running()
@@ -225,7 +225,7 @@ def test_a_process_that_dies_is_told_from_and_replaced(pools: Pools, how: str, t
     assert running() != before
 
 
-def test_a_process_that_died_between_two_items_is_told_from_too(pools: Pools) -> None:
+def test_process_that_died_between_items_is_reported(pools: Pools) -> None:
     pool = pools(lambda _: os.getpid())
     victim = psutil.Process(pool.call(0))
     victim.kill()
@@ -234,7 +234,7 @@ def test_a_process_that_died_between_two_items_is_told_from_too(pools: Pools) ->
     assert pool.call(0) != victim.pid
 
 
-def test_a_child_of_the_worker_that_lives_on_hides_nothing(pools: Pools, tmp_path: Path) -> None:
+def test_surviving_child_of_a_worker_does_not_hide_its_death(pools: Pools, tmp_path: Path) -> None:
     def forks_and_dies(path: str) -> None:
         pid = os.fork()
         if pid == 0:
@@ -249,7 +249,7 @@ def test_a_child_of_the_worker_that_lives_on_hides_nothing(pools: Pools, tmp_pat
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
-def test_what_takes_too_long_is_killed(pools: Pools) -> None:
+def test_overdue_process_is_killed(pools: Pools) -> None:
     def sleeps(seconds: float) -> int:
         time.sleep(seconds)
         return os.getpid()
@@ -266,7 +266,7 @@ def test_what_takes_too_long_is_killed(pools: Pools) -> None:
 
 
 def in_work(pool: ProcessPool, item: Any) -> tuple[threading.Thread, list[BaseException]]:
-    """A thread that waits for a call, and what that raised."""
+    """Start a thread that waits for a call; return it and the list of errors."""
     raised: list[BaseException] = []
 
     def call() -> None:
@@ -285,7 +285,7 @@ def sleeps_after_saying_so(path: str) -> None:
     signal.pause()
 
 
-def test_closing_ends_what_is_in_work_and_who_waits_for_it(pools: Pools, tmp_path: Path) -> None:
+def test_close_ends_running_and_waiting_calls(pools: Pools, tmp_path: Path) -> None:
     pool = pools(pickle.loads(pickle.dumps(sleeps_after_saying_so)))
     working, raised = in_work(pool, str(tmp_path / "begun"))
     waiting, also_raised = in_work(pool, str(tmp_path / "never"))  # for the one process
@@ -298,7 +298,7 @@ def test_closing_ends_what_is_in_work_and_who_waits_for_it(pools: Pools, tmp_pat
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_pool_that_nobody_holds_is_closed() -> None:
+def test_dropped_pool_is_closed() -> None:
     before = running()
     pool = ProcessPool(len, 2)
     assert len(running()) == len(before) + 2
@@ -307,7 +307,7 @@ def test_a_pool_that_nobody_holds_is_closed() -> None:
     assert running() == before
 
 
-def test_workers_that_are_idle_end_as_programs_do(tmp_path: Path) -> None:
+def test_idle_workers_exit_normally(tmp_path: Path) -> None:
     def leaves_a_note(path: str) -> None:
         import atexit
 
@@ -319,7 +319,7 @@ def test_workers_that_are_idle_end_as_programs_do(tmp_path: Path) -> None:
     assert (tmp_path / "note").exists()
 
 
-def test_a_fork_of_the_parent_closes_nothing(pools: Pools) -> None:
+def test_fork_of_the_parent_does_not_close_the_pool(pools: Pools) -> None:
     pool = pools(lambda _: os.getpid())
     worker = pool.call(0)
     pid = os.fork()
@@ -342,7 +342,7 @@ def work(path):
     Path(path).write_text(str(os.getpid()))
     time.sleep(1000)
 
-pool = ProcessPool(work, 2)  # one is at work, the other waits
+pool = ProcessPool(work, 2)  # one is busy, the other waits
 pool.call(sys.argv[1])
 """
 

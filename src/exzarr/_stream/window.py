@@ -117,7 +117,7 @@ class Window(Generic[I, V]):
         self._timeout = timeout
         self._name = name
         self._room = max(1, workers + prefetch - 1)
-        self._beside = workers + prefetch - 1
+        self._ahead = workers + prefetch - 1
         self._pending: deque[Task] = deque()  # in the order of items; if unordered, in any order
         self._context = copy_context()
         self._shared = Shared(fn, retry, timeout is not None, stop or Stop())
@@ -157,7 +157,7 @@ class Window(Generic[I, V]):
             assert received is not None
             task = received
             pending.remove(task)
-        self._fill(self._beside)
+        self._fill(self._ahead)
         return Outcome(task.item, task.value, task.error, task.attempt)
 
     # -- without an iterator ----------------------------------------------------------

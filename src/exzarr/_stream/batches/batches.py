@@ -241,7 +241,7 @@ class Batches:
         settings = replace(self._settings, part=(index, count), interleaved=interleaved)
         return Batches(self._arrays, settings, self._position.epoch)
 
-    # -- what it is --------------------------------------------------------------------
+    # -- explanation --------------------------------------------------------------------
 
     def explain(self) -> BatchesExplanation:
         """Return what an epoch reads, its memory, and how well it is shuffled, without reading data."""

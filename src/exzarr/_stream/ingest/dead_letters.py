@@ -48,10 +48,10 @@ class DeadLetter:
 
     def data(self) -> Any:
         """Return the block: an array, or a dict of arrays. Raise IngestError if its data was not kept."""
-        beside = self.path.with_suffix(".npz")
-        if not beside.exists():
+        data_file = self.path.with_suffix(".npz")
+        if not data_file.exists():
             raise IngestError(f"{self.path} has no data file: NumPy could not store the block")
-        with np.load(beside, allow_pickle=False) as found:
+        with np.load(data_file, allow_pickle=False) as found:
             arrays = {name.removeprefix("="): found[name] for name in found.files}
         return arrays.get("") if [*arrays] == [""] else arrays
 

@@ -305,7 +305,7 @@ class _Run:
         )
 
 
-class _SourceFailed(Exception):  # noqa: N818 - it leaves this module as what it holds
+class _SourceFailed(Exception):  # noqa: N818 - never leaves this module
     """The source raised `error`. Everything it yielded before is committed."""
 
     def __init__(self, error: BaseException) -> None:

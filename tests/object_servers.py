@@ -46,11 +46,11 @@ _numbers = count()
 OPEN = """
 import json, sys
 import exzarr, exzarr.stores
-def open_store(told=sys.argv[1]):
-    url, kind, options = json.loads(told)
+def open_store(description=sys.argv[1]):
+    url, kind, options = json.loads(description)
     return exzarr.stores.ObjectStore(url, options=getattr(exzarr.stores, kind)(**options))
 """
-"""First lines of a program that opens the store described by its first argument (see `ObjectServer.told`)."""
+"""First lines of a program that opens the store described by its first argument (see `ObjectServer.describe`)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class ObjectServer:
 
         return ObjectStore(f"{self.scheme}://{self.make_bucket()}/{path}", options=self.options(), **more)
 
-    def told(self, store: Any) -> str:
+    def describe(self, store: Any) -> str:
         """Describe `store` for another process, which opens it with `OPEN`."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class S3Server(ObjectServer):
 
         return S3Options(**{**self._access(), **more})
 
-    def told(self, store: Any) -> str:
+    def describe(self, store: Any) -> str:
         return json.dumps([store.url, "S3Options", self._access()])
 
 
@@ -137,7 +137,7 @@ class AzureServer(ObjectServer):
 
         return AzureOptions(**{**self._access(more.pop("endpoint", None)), **more})
 
-    def told(self, store: Any) -> str:
+    def describe(self, store: Any) -> str:
         return json.dumps([store.url, "AzureOptions", self._access()])
 
 

@@ -242,9 +242,9 @@ def test_names_in_the_migration_guide_exist() -> None:
     page = (ROOT / "docs" / "guides" / "migrating.md").read_text(encoding="utf-8")
     ours = "".join(line.split(" | ")[1] for line in page.splitlines() if line.startswith("| "))
     kinds = {"a": exzarr.Array, "g": exzarr.Group}
-    told = set(re.findall(r"`([ag])\.(\w+)", ours))
-    assert len(told) > 10
-    assert [f"{kind}.{name}" for kind, name in sorted(told) if not hasattr(kinds[kind], name)] == []
+    documented = set(re.findall(r"`([ag])\.(\w+)", ours))
+    assert len(documented) > 10
+    assert [f"{kind}.{name}" for kind, name in sorted(documented) if not hasattr(kinds[kind], name)] == []
 
 
 def test_names_listed_as_equal_to_zarr_python_are_equal() -> None:

@@ -155,7 +155,7 @@ def test_concurrent_processes_get_one_node(request, kind, tmp_path):
     if kind == "s3":
         server = request.getfixturevalue("s3_server")
         store = server.store("s.zarr")
-        opened, told = OPEN + "\nstore = open_store()\n", server.told(store)
+        opened, told = OPEN + "\nstore = open_store()\n", server.describe(store)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", opened + PROCESS, told, str(number), str(rounds)],

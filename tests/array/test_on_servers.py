@@ -124,7 +124,7 @@ def test_a_hundred_appends_by_eight_processes_with_partial_writes_attributes_and
     root.create_array("chunk", shape=80, chunks=80, dtype="i4")
     root.create_array("shard", shape=80, chunks=10, shards=80, dtype="i4")
     times = [13, 12] * 4
-    processes = [start(WORK, object_server.told(store), me, n) for me, n in enumerate(times)]
+    processes = [start(WORK, object_server.describe(store), me, n) for me, n in enumerate(times)]
     stop = threading.Event()
     failures: list[BaseException] = []
     seen: set[int] = set()
@@ -184,7 +184,7 @@ def test_paused_resumed_and_killed_appenders_lose_nothing(object_server, monkeyp
     rng = random.Random(os.environ.get("EXZARR_TEST_SEED", "1"))
     store = object_server.store()
     exzarr.create_array(store, shape=(0, 3), chunks=(7, 3), dtype="i4", fill_value=-1)
-    processes = [start(APPEND, object_server.told(store), me, 12 if me < 3 else 10**6) for me in range(4)]
+    processes = [start(APPEND, object_server.describe(store), me, 12 if me < 3 else 10**6) for me in range(4)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for _ in range(4):

@@ -85,7 +85,7 @@ def test_info_of_an_array(tree):
     assert "units  K" in text
 
 
-def test_info_no_scan_omits_stored_sizes(tree):
+def test_info_with_no_scan_omits_sizes(tree):
     assert "nbytes_stored" not in parsed("info", tree / "ocean/sst", "--no-scan")
     assert "stored" not in invoke("info", tree, "--no-scan").stdout
 

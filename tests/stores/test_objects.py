@@ -321,7 +321,7 @@ print(bytes(store.get("k")))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_children_of_a_process_that_has_only_opened_a_store_can_use_it(s3_server, run_python):
     store = s3_server.store()
-    done = run_python(FORK, s3_server.told(store))
+    done = run_python(FORK, s3_server.describe(store))
     assert (done.stdout, done.returncode) == ("b'child'\n", 0), done.stderr
 
 

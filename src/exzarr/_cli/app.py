@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from exzarr._cli import check, checksum, convert, copy, gallery, head, info, lab, profile, tree, virtualize
 from exzarr._cli.demo import command as demo
 from exzarr._cli.failures import BROKEN_PIPE, INTERRUPTED, message_of, status_of
-from exzarr._cli.output import drawable
+from exzarr._cli.output import replace_unencodable
 
 __all__ = ["app"]
 
@@ -35,8 +35,8 @@ class _Commands(TyperGroup):
         run = partial(super().main, given, prog_name, complete_var, False, windows_expand_args, **extra)
         if not standalone_mode:
             return run()
-        drawable(sys.stdout)
-        drawable(sys.stderr)
+        replace_unencodable(sys.stdout)
+        replace_unencodable(sys.stderr)
         try:
             code = run()
             sys.stdout.flush()

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-MOST = 1_000_000
+MAX_ELEMENTS = 1_000_000
 """Maximum number of elements to print. Use the Python API to export more."""
-ROWS, COLUMNS = 60, 24
+MAX_ROWS, MAX_COLUMNS = 60, 24
 """Maximum number of rows and columns in a table; the middle of a longer table is omitted."""
 
 
@@ -66,9 +66,9 @@ def head(
     array = array_at(location, meta)
     selection = corner(array.shape, rows, columns) if region is None else parse_region(region)
     wanted = math.prod(indexing.basic(selection, array.shape).result_shape)
-    if wanted > MOST:
+    if wanted > MAX_ELEMENTS:
         raise ArgumentError(
-            f"the region has {wanted:,} elements, and head prints at most {MOST:,}: narrow the --region"
+            f"the region has {wanted:,} elements, and head prints at most {MAX_ELEMENTS:,}: narrow the --region"
         )
     values = np.asarray(array[selection])
     if array.dtype.kind == "T" and not values.ndim:
@@ -158,15 +158,15 @@ def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
         out.print("[dim]no elements[/dim]")
         return
     if values.ndim == 1:
-        if values.dtype.kind in "biufc" and values.size <= COLUMNS:
+        if values.dtype.kind in "biufc" and values.size <= MAX_COLUMNS:
             _table(out, values.reshape(1, -1), [None], axes[0])
         else:
             _table(out, values[:, None], axes[0], [None])
         return
     leading = values.shape[:-2]
     for number, index in enumerate(np.ndindex(leading)):
-        if number == ROWS:
-            out.print(f"[dim]… and {math.prod(leading) - ROWS:,} more[/dim]")
+        if number == MAX_ROWS:
+            out.print(f"[dim]… and {math.prod(leading) - MAX_ROWS:,} more[/dim]")
             break
         if leading:
             place = ", ".join(str(axis[i]) for axis, i in zip(axes, index, strict=False))
@@ -181,7 +181,7 @@ def _table(
     from rich.table import Table
     from rich.text import Text
 
-    at_rows, at_columns = _cut(len(rows), ROWS), _cut(len(columns), COLUMNS)
+    at_rows, at_columns = _cut(len(rows), MAX_ROWS), _cut(len(columns), MAX_COLUMNS)
     digits = _digits(values)
     named = any(column is not None for column in columns)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=named)

@@ -90,11 +90,11 @@ def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
         "attributes": meta.attributes,
     }
     if scan:
-        there = stored(location, meta)
-        found["stored_objects"] = None if there is None else there.chunks
-        found["nbytes_stored"] = None if there is None else there.nbytes
+        found_chunks = stored(location, meta)
+        found["stored_objects"] = None if found_chunks is None else found_chunks.chunks
+        found["nbytes_stored"] = None if found_chunks is None else found_chunks.nbytes
         found["compression_ratio"] = (
-            round(layout.nbytes / there.nbytes, 4) if there and there.nbytes else None
+            round(layout.nbytes / found_chunks.nbytes, 4) if found_chunks and found_chunks.nbytes else None
         )
     return found
 

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = ["fitting", "parse_access", "register"]
 
-SPARE = ("speed", "written", "stored", "checksum", "memory", "encode", "decode", "requests", "files")
+DROPPED_COLUMNS = (
+    "speed",
+    "written",
+    "stored",
+    "checksum",
+    "memory",
+    "encode",
+    "decode",
+    "requests",
+    "files",
+)
 """Columns to drop in a narrow terminal, in this order."""
 
 _ACCESS = re.compile(r"(?:(?P<name>[^=:*]+)=)?(?P<kind>[a-z]+)(?::(?P<how>[^*]*))?(?:\*(?P<weight>[0-9.]+))?")
@@ -284,7 +294,7 @@ def fitting(table: Table, width: int) -> Table:
     from exzarr.telemetry.show import Table as Plain
 
     keep = [*range(len(table.header))]
-    for name in SPARE:
+    for name in DROPPED_COLUMNS:
         lengths = [max(len(row[i]) for row in (table.header, *table.rows)) for i in keep]
         if sum(lengths) + 2 * len(keep) <= width:
             break

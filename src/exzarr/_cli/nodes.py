@@ -108,20 +108,20 @@ class Stored:
     nbytes: int
 
 
-MOST_PROBES = 10_000
+MAX_PROBES = 10_000
 """Maximum number of chunks to request one by one if the store cannot list. More would take minutes."""
 
 
 def stored(location: Location, meta: ArrayMetadata) -> Stored | None:
     """Return the number and size of the stored chunks of an array.
 
-    The result is None if the store cannot list and the array has more than `MOST_PROBES` chunks.
+    The result is None if the store cannot list and the array has more than `MAX_PROBES` chunks.
     """
     try:
         found = candidates(location, meta)
     except ListingUnsupportedError:
         return None
-    if not found.listed and meta.chunk_grid.nchunks > MOST_PROBES:
+    if not found.listed and meta.chunk_grid.nchunks > MAX_PROBES:
         return None
     chunks = nbytes = 0
     for _, _, size in sizes(location.store, found.keys):

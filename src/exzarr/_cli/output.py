@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "drawable", "facts", "human_bytes", "plain_json", "print_json", "ratio", "times"]
+__all__ = [
+    "console",
+    "replace_unencodable",
+    "facts",
+    "human_bytes",
+    "plain_json",
+    "print_json",
+    "ratio",
+    "times",
+]
 
 WIDE = 10_000
 """Width of a pipe, large enough that no line is cut or wrapped."""
@@ -48,7 +57,7 @@ _PLAIN = str.maketrans(
 """ASCII replacements for the characters of tables, trees and bars, for encodings that lack them."""
 
 
-def drawable(stream: Any) -> None:
+def replace_unencodable(stream: Any) -> None:
     """Make a text stream replace characters that its encoding lacks, instead of raising an error."""
     if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
         codecs.register_error("exzarr.plain", _plain)

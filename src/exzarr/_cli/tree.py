@@ -134,10 +134,10 @@ def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[st
         "nbytes": layout.nbytes,
     }
     if scan:
-        there = stored(place, meta)
+        found_chunks = stored(place, meta)
         facts |= {
-            "stored_objects": None if there is None else there.chunks,
-            "nbytes_stored": None if there is None else there.nbytes,
+            "stored_objects": None if found_chunks is None else found_chunks.chunks,
+            "nbytes_stored": None if found_chunks is None else found_chunks.nbytes,
         }
     return facts
 
@@ -145,24 +145,24 @@ def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[st
 def tree_table(rows: list[dict[str, Any]], out: Console, indent: int = 0) -> Table:
     """Return a table with one line per node. The first column is the tree, and `out` sets the width."""
     width = out.width - indent
-    for left_out in range(len(_LESS) + 1):
-        columns = _columns(rows, _LESS[:left_out])
+    for left_out in range(len(_DROPPED) + 1):
+        columns = _columns(rows, _DROPPED[:left_out])
         lines = [_cells(row, columns) for row in rows]
         widths = [
             max(cell_len(line[i]) for line in [["", *columns], *lines]) for i in range(len(columns) + 1)
         ]
-        room = width - sum(widths[1:]) - GAP * len(columns)
-        if widths[0] <= room:
+        name_width = width - sum(widths[1:]) - GAP * len(columns)
+        if widths[0] <= name_width:
             break
-    return _table(rows, columns, lines, max(room, LEAST_NAME))
+    return _table(rows, columns, lines, max(name_width, MIN_NAME_WIDTH))
 
 
 GAP = 2
 """Number of blanks between two columns."""
-LEAST_NAME = 16
+MIN_NAME_WIDTH = 16
 """Minimum number of characters shown of a name and the tree before it."""
 _COLUMNS = ("names", "shape", "type", "chunks", "shards", "in memory", "stored")
-_LESS = ("names", "in memory", "shards", "stored", "chunks")
+_DROPPED = ("names", "in memory", "shards", "stored", "chunks")
 """Columns to drop in a narrow terminal, in this order. Names that are still too wide are cut."""
 
 
@@ -188,7 +188,9 @@ def _cells(row: dict[str, Any], columns: Sequence[str]) -> list[str]:
     return [row["guide"] + row["name"], *shown]
 
 
-def _table(rows: list[dict[str, Any]], columns: Sequence[str], lines: list[list[str]], room: int) -> Table:
+def _table(
+    rows: list[dict[str, Any]], columns: Sequence[str], lines: list[list[str]], name_width: int
+) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -199,7 +201,7 @@ def _table(rows: list[dict[str, Any]], columns: Sequence[str], lines: list[list[
         table.add_column(title.removeprefix("named "), justify="right" if right else "left", no_wrap=True)
     for row, line in zip(rows, lines, strict=True):
         name = Text.assemble((row["guide"], "dim"), (row["name"], _STYLES[row["node_type"]]))
-        name.truncate(room, overflow="ellipsis")
+        name.truncate(name_width, overflow="ellipsis")
         table.add_row(name, *map(Text, line[1:]))
     return table
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-MOST_LISTED = 50
+MAX_LISTED = 50
 """Maximum number of omitted objects to print; the others are counted."""
 
 
@@ -126,12 +126,10 @@ def _print_left_out(left_out: Sequence[LeftOut], *, stderr: bool) -> None:
         return
     out = console(stderr=stderr)
     out.print(f"  left out ({len(left_out)}):", markup=False)
-    for one in left_out[:MOST_LISTED]:
+    for one in left_out[:MAX_LISTED]:
         out.print(f"    {one}", markup=False)
-    if len(left_out) > MOST_LISTED:
-        out.print(
-            f"    and {len(left_out) - MOST_LISTED} more: exzarr.virtualize(...).left_out", markup=False
-        )
+    if len(left_out) > MAX_LISTED:
+        out.print(f"    and {len(left_out) - MAX_LISTED} more: exzarr.virtualize(...).left_out", markup=False)
 
 
 def _count(number: int, what: str) -> str:

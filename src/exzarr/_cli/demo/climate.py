@@ -28,7 +28,7 @@ KELVIN = 273.15
 """0 °C in K."""
 
 NINO_34 = (190.0, 240.0)
-"""Longitudes (degrees east) of the Niño 3.4 region, which lies between 5° S and 5° N."""
+"""Longitudes (degrees east) of the Niño 3.4 region, between 5° S and 5° N."""
 
 
 def months_of(time: AnyArray) -> npt.NDArray[np.datetime64]:

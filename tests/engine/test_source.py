@@ -21,10 +21,10 @@ def test_resized_array_shares_bound_pipelines() -> None:
     grown = array.metadata.with_(shape=(12, 8))
     one = open_source(array.store, "", array.metadata)
     other = open_source(array.store, "", grown)
-    assert other.unit is one.unit
+    assert other.inner_pipeline is one.inner_pipeline
     assert (one.shape, other.shape) == ((8, 8), (12, 8))
     filled = array.metadata.with_(fill_value=np.int32(7))
-    assert open_source(array.store, "", filled).unit.spec.fill_value == 7
+    assert open_source(array.store, "", filled).inner_pipeline.spec.fill_value == 7
 
 
 def test_newly_registered_codec_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_newly_registered_codec_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
     registry.register("zstd", Loud)
     out = open_source(array.store, "", array.metadata)
-    out.unit.decode(array.store.get("c/0"))  # type: ignore[arg-type]  # it is stored
+    out.inner_pipeline.decode(array.store.get("c/0"))  # type: ignore[arg-type]  # it is stored
     assert decoded
 
 

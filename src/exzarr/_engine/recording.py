@@ -103,7 +103,7 @@ class Locator:
     @classmethod
     def of(cls, source: ChunkSource) -> Locator:
         """Return the locator of an array."""
-        inner = source.unit.spec.shape if source.sharded else None
+        inner = source.inner_pipeline.spec.shape if source.sharded else None
         return cls(source._prefix, source._encoding, tuple(source.dims), inner)
 
     def __call__(self, key: str, number: int | None) -> tuple[int, ...]:

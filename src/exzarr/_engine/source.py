@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["ChunkSource", "open_source"]
 
 
-CHUNK_LOAD = 4096
+CHUNK_COST = 4096
 """Fixed cost of a chunk of any size, in bytes of a compressed chunk that could be decoded in the same time."""
 
-VARIABLE_ROOM = 64 * 1024
+VARIABLE_BUFFER = 64 * 1024
 """Buffer size for chunks of unknown size. Larger chunks cost a second request to the store."""
 
-MAX_ROOM = 64 * 1024 * 1024
+MAX_BUFFER = 64 * 1024 * 1024
 """Maximum buffer size that metadata can cause. Only existing chunks cause larger buffers."""
 
-LIGHT_NBYTES = 48 * 1024
+SERIAL_NBYTES = 48 * 1024
 """Up to this size, chunks of quick codecs are read by one thread. For other codecs the limit is a sixth of it.
 
 Each system call and each codec releases the interpreter lock and must acquire it again. With such short calls, threads
@@ -72,16 +72,16 @@ class ChunkSource:
         Chunks are shards whose inner chunks can be read one by one.
     nbytes
         Bytes of a decoded chunk, or inner chunk if there are shards. In a grid that is not regular, of the largest.
-    room
+    buffer_size
         Bytes of a buffer for an encoded chunk. Few chunks are larger.
     slots
         How many neighboring chunks to move together (`run_buffer`).
-    unit
+    inner_pipeline
         The bound pipeline of a chunk, or inner chunk if there are shards. In a grid that is not regular, of the
         largest.
-    load
+    chunk_cost
         The cost of reading one chunk, in bytes of a compressed chunk.
-    light, light_to_write
+    prefer_serial, prefer_serial_write
         Decoding, or encoding, a chunk hardly takes longer than the calls around it. One thread does it.
     recorder
         Measures each chunk while a hook is registered (`recording`); else None.
@@ -100,20 +100,20 @@ class ChunkSource:
         "join",
         "labels",
         "layout",
-        "light",
-        "light_to_write",
-        "load",
+        "prefer_serial",
+        "prefer_serial_write",
+        "chunk_cost",
         "missing_error",
         "nbytes",
         "path",
         "pipeline",
         "recorder",
-        "room",
+        "buffer_size",
         "sharded",
         "slots",
         "shape",
         "store",
-        "unit",
+        "inner_pipeline",
     )
 
     def __init__(
@@ -146,14 +146,18 @@ class ChunkSource:
         self._spec = ChunkSpec(largest, meta.data_type, fill)
         bound = self._bind(largest)
         self.sharded = bound.shards is not None
-        self.unit = unit = bound.shards.inner if bound.shards else bound
+        self.inner_pipeline = unit = bound.shards.inner if bound.shards else bound
         self.nbytes = unit.spec.nbytes
         self.slots = slots_for(unit.spec)
-        self.room = min(unit.max_encoded_size, VARIABLE_ROOM if meta.data_type.variable_length else MAX_ROOM)
+        self.buffer_size = min(
+            unit.max_encoded_size, VARIABLE_BUFFER if meta.data_type.variable_length else MAX_BUFFER
+        )
         weight = 64 if unit.raw else 2 if unit.quick else 1
-        self.load = CHUNK_LOAD + self.nbytes // weight
-        self.light = self.nbytes <= (LIGHT_NBYTES if unit.quick and not unit.raw else LIGHT_NBYTES // 6)
-        self.light_to_write = self.nbytes <= (LIGHT_NBYTES if unit.quick else LIGHT_NBYTES // 6)
+        self.chunk_cost = CHUNK_COST + self.nbytes // weight
+        self.prefer_serial = self.nbytes <= (
+            SERIAL_NBYTES if unit.quick and not unit.raw else SERIAL_NBYTES // 6
+        )
+        self.prefer_serial_write = self.nbytes <= (SERIAL_NBYTES if unit.quick else SERIAL_NBYTES // 6)
         self.layout = self._layout_for(largest) if self.sharded and regular else None
         self.pipeline = bound if regular and not self.sharded else None
 
@@ -222,7 +226,7 @@ class ChunkSource:
         new.layout = self.layout and new._layout_for(self.layout.shape)
         new.pipeline = self.pipeline and new._bind(self.pipeline.spec.shape)
         inner = new.layout.inner if new.layout is not None else new.pipeline
-        new.unit = inner or recorder.timed(self.unit)
+        new.inner_pipeline = inner or recorder.timed(self.inner_pipeline)
         return new
 
     def strict(self) -> ChunkSource:

@@ -26,11 +26,11 @@ __all__ = ["FirstRequest", "Method", "ShardRequests", "coalesce", "method_of", "
 AnyArray = npt.NDArray[Any]
 
 
-Method = Literal["shards", "bands", "windows", "runs", "chunks"]
+Method = Literal["shards", "rows", "windows", "runs", "chunks"]
 """The method of a read:
 
 ``shards``   read inner chunks of shards
-``bands``    read contiguous rows: the selection takes whole rows of the chunks; raw chunks are read only in these rows
+``rows``     read contiguous rows: the selection takes whole rows of the chunks; raw chunks are read only in these rows
 ``windows``  read raw chunks only from the first to the last selected byte
 ``runs``     read whole chunks, neighbors together
 ``chunks``   read whole chunks, one by one
@@ -63,7 +63,7 @@ def method_of(
             and pipeline.plain
             and (work is None or (work.ndim and work.flags.c_contiguous))
         ):
-            return "bands"
+            return "rows"
         if pipeline.raw and plan.sliced and 2 * nbytes < chunks * source.nbytes:
             return "windows"
     return "chunks" if remote or source.nbytes > HUGE_NBYTES else "runs"

@@ -85,7 +85,7 @@ def _mappable(array: Array) -> bool:
     return (
         isinstance(array.store, LocalStore)
         and source.pipeline is not None  # a regular grid without shards
-        and source.unit.raw
+        and source.inner_pipeline.raw
         and not telemetry.hooks()
     )
 

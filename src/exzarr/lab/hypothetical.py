@@ -75,7 +75,9 @@ def hypothetical_array(meta: ArrayMetadata, ratio: float, concurrency: int) -> A
     array = Array(Location(_HypotheticalStore(0, b"", concurrency), ""), meta, read_only=True)
     source = array._bound
     nbytes = (
-        max(1, round(source.nbytes / ratio)) if source.unit.encoded_size is None else source.unit.encoded_size
+        max(1, round(source.nbytes / ratio))
+        if source.inner_pipeline.encoded_size is None
+        else source.inner_pipeline.encoded_size
     )
     if source.layout is None:
         return Array(Location(_HypotheticalStore(nbytes, b"", concurrency), ""), meta, read_only=True)

@@ -112,7 +112,7 @@ def explain(source: ChunkSource, plan: Plan) -> Explanation:
     if source.sharded:
         return _explain_shards(source, plan, wanted)
     method = method_of(source, plan, plan.chunks, wanted)
-    partly = method == "windows" or (method == "bands" and source.unit.raw and plan.sliced)
+    partly = method == "windows" or (method == "rows" and source.inner_pipeline.raw and plan.sliced)
     touched = found = fetch = decode = 0
 
     def ask(item: Any) -> tuple[Any, int | None]:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from exzarr.stores.base import Buffer
 
-__all__ = ["AT_ONCE_LEAST", "AT_ONCE_NBYTES", "DecodeEach", "decode_batch"]
+__all__ = ["BATCH_LEAST", "BATCH_NBYTES", "DecodeEach", "decode_batch"]
 
 DecodeEach = Callable[[Sequence[Buffer]], Sequence[Buffer] | None]
 
-AT_ONCE_LEAST = 8
+BATCH_LEAST = 8
 """Minimum number of chunks in a batch. The set-up of a batch costs libraries as much as some chunks."""
 
-AT_ONCE_NBYTES = 512 * 1024
+BATCH_NBYTES = 512 * 1024
 """Maximum decoded bytes of a batch, because they are in new memory."""
 
 
@@ -25,6 +25,6 @@ def decode_batch(
     Return None if a chunk is missing, did not fit into its buffer of `room` bytes, or cannot be decoded. The caller
     then decodes them one by one.
     """
-    if len(sizes) < AT_ONCE_LEAST or min(sizes) < 0 or max(sizes) > room:
+    if len(sizes) < BATCH_LEAST or min(sizes) < 0 or max(sizes) > room:
         return None
     return decode_each([buffer[:got] for buffer, got in zip(buffers, sizes, strict=False)])

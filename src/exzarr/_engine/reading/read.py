@@ -53,7 +53,11 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     settings = config.get()
     # Sharing out little work would cost more than it saves. With shards, count inner chunks.
     pieces = max(chunks, work.nbytes // source.nbytes) if source.sharded and source.nbytes else chunks
-    workers = settings.workers if pieces * source.load >= settings.inline_bytes and not source.light else 1
+    workers = (
+        settings.workers
+        if pieces * source.chunk_cost >= settings.inline_bytes and not source.prefer_serial
+        else 1
+    )
     if source.store.concurrency:
         from exzarr._engine.remote.read import read_remote
 
@@ -67,14 +71,16 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         if workers > 1 and source.layout is not None:
             items, chunks = split_shards(items, chunks, source.layout, workers)
         job = partial(read_shards, source, plan, work)
-    elif method == "bands":
+    elif method == "rows":
         items, job = source.items(plan), partial(read_contiguous_rows, source, work)
     elif method == "windows":
         items, job = source.items(plan), partial(read_raw_windows, source, work)
     elif method == "chunks":
         items, job = source.items(plan), partial(_one_by_one, source, plan, work)
     else:
-        read_runs = read_raw_runs if source.unit.raw and work.dtype == source.dtype else read_encoded_runs
+        read_runs = (
+            read_raw_runs if source.inner_pipeline.raw and work.dtype == source.dtype else read_encoded_runs
+        )
         items, job = source.runs(plan, slots), partial(read_runs, source, plan, work)
     job = partial(with_scratch, job)
     run(job if recorder is None else partial(recorder.work, job), items, chunks, workers)

@@ -24,7 +24,7 @@ from exzarr.errors import CodecError
 __all__ = ["read_contiguous_rows"]
 
 AnyArray = npt.NDArray[Any]
-Band = tuple[str, slice, slice]
+Rows = tuple[str, slice, slice]
 """Contiguous rows: (key, rows of the chunk, rows of the result)."""
 
 BUFFER_NBYTES = 256 * 1024
@@ -42,11 +42,11 @@ def read_contiguous_rows(source: ChunkSource, work: AnyArray, feed: WorkFeed) ->
     read = _raw if pipeline.raw else _encoded
     batch = feed.take()
     while batch:
-        bands: list[Band] = []
+        contiguous: list[Rows] = []
         for key, chunk_index, work_index in batch:
             here, there = chunk_index[0], work_index[0]
             if type(here) is slice and here.step == 1:
-                bands.append((key, here, there))
+                contiguous.append((key, here, there))
                 continue
             data = source.store.get(key)
             try:
@@ -54,21 +54,21 @@ def read_contiguous_rows(source: ChunkSource, work: AnyArray, feed: WorkFeed) ->
             except CodecError as error:
                 raise source.corrupt(key, error) from error
             work[there] = rows
-        if bands:
-            read(source, bands, work, target)
+        if contiguous:
+            read(source, contiguous, work, target)
         batch = feed.take()
 
 
-def _raw(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryview) -> None:
+def _raw(source: ChunkSource, contiguous: list[Rows], work: AnyArray, target: memoryview) -> None:
     nbytes = source.nbytes
     row = nbytes // source.dims[0].size(0)
-    places = [target[there.start * row : there.stop * row] for _, _, there in bands]
-    starts = [here.start * row for _, here, _ in bands]
-    keys = [key for key, _, _ in bands]
+    places = [target[there.start * row : there.stop * row] for _, _, there in contiguous]
+    starts = [here.start * row for _, here, _ in contiguous]
+    keys = [key for key, _, _ in contiguous]
     sizes = source.store.read_each(keys, places, starts)
     if source.recorder is not None:
         source.recorder.timer().read_raw(keys, sizes, map(len, places))
-    for (key, _, there), place, start, got in zip(bands, places, starts, sizes, strict=True):
+    for (key, _, there), place, start, got in zip(contiguous, places, starts, sizes, strict=True):
         length = len(place)
         if got != length:
             if 0 <= got < length:
@@ -79,17 +79,17 @@ def _raw(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryv
                 raise source.corrupt(key, wrong_size(start + got, nbytes))
 
 
-def _encoded(source: ChunkSource, bands: list[Band], work: AnyArray, target: memoryview) -> None:
+def _encoded(source: ChunkSource, contiguous: list[Rows], work: AnyArray, target: memoryview) -> None:
     pipeline = source.pipeline
     assert pipeline is not None
     read_each, decode_bytes, decode_each = source.store.read_each, pipeline.decode_bytes, pipeline.decode_each
-    nbytes, room = source.nbytes, source.room
+    nbytes, room = source.nbytes, source.buffer_size
     row = nbytes // source.dims[0].size(0)
-    count = min(len(bands), max(1, BUFFER_NBYTES // room))
+    count = min(len(contiguous), max(1, BUFFER_NBYTES // room))
     buffers = pieces(count, room)
     timer = None if source.recorder is None else source.recorder.timer()
-    for first in range(0, len(bands), count):
-        part = bands[first : first + count]
+    for first in range(0, len(contiguous), count):
+        part = contiguous[first : first + count]
         keys = [key for key, _, _ in part]
         sizes = read_each(keys, buffers)
         found = decode_batch(decode_each, buffers, sizes, room) if decode_each is not None else None

@@ -94,7 +94,7 @@ def read_encoded_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: Wor
     store, read_into, read_each = source.store, source.store.read_into, source.store.read_each
     decode_into, decode_each = pipeline.decode_into, pipeline.decode_each
     permutation = plan.permutation
-    room = source.room
+    room = source.buffer_size
     buffers: list[memoryview] = []
     run_buffer = RunBuffer(pipeline.spec, plan) if source.slots else None
     large = source.nbytes >= LARGE_NBYTES

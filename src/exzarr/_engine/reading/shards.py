@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.pool import WorkFeed
-from exzarr._engine.reading.batch_decode import AT_ONCE_LEAST, AT_ONCE_NBYTES
+from exzarr._engine.reading.batch_decode import BATCH_LEAST, BATCH_NBYTES
 from exzarr._engine.run_buffer import HUGE_NBYTES, LARGE_NBYTES, RunBuffer, joined, neighbours
 from exzarr._engine.scratch import scratch
 from exzarr._engine.shards import Index, ShardLayout
@@ -153,11 +153,11 @@ class ShardReader:
         inner, target, buffer = layout.inner, self._target, self._buffer
         assert target is not None
         decode_bytes, row = inner.decode_bytes, inner.spec.nbytes // inner.spec.shape[0]
-        at_once = AT_ONCE_NBYTES // inner.spec.nbytes
+        at_once = BATCH_NBYTES // inner.spec.nbytes
         for first in range(0, len(group), at_once):
             part = group[first : first + at_once]
             found: Sequence[Buffer] | None = None
-            if len(part) >= AT_ONCE_LEAST and inner.decode_each is not None:
+            if len(part) >= BATCH_LEAST and inner.decode_each is not None:
                 found = self._found(inner, part, begin)
             for i, (start, length, number, chunk_index, work_index) in enumerate(part):
                 self._number = number
@@ -202,10 +202,7 @@ class ShardReader:
     ) -> None:
         """Decode neighbors into the slots of the run buffer."""
         chunks, buffer = run_buffer.reserve(len(group)), self._buffer
-        if (
-            inner.decode_each is not None
-            and AT_ONCE_LEAST <= len(group) <= AT_ONCE_NBYTES // inner.spec.nbytes
-        ):
+        if inner.decode_each is not None and BATCH_LEAST <= len(group) <= BATCH_NBYTES // inner.spec.nbytes:
             found = self._found(inner, group, begin)
             if found is not None:
                 for slot, decoded in zip(run_buffer.buffers, found, strict=False):

@@ -75,7 +75,7 @@ def _decode_all(requests: Any, decoder: Any, feed: WorkFeed) -> None:
 
 
 def _chunks(source: ChunkSource, plan: Plan) -> Iterator[Item]:
-    room = source.room
+    room = source.buffer_size
     return ((room, item) for item in source.items(plan))
 
 

@@ -117,7 +117,7 @@ def write(
     settings = config.get()
     # Most of a chunk's cost is its file. Threads pay off from the second chunk on, except for little data.
     few = work.nbytes < settings.inline_bytes // 8 and chunks < 8
-    workers = 1 if few or source.light_to_write else settings.workers
+    workers = 1 if few or source.prefer_serial_write else settings.workers
     values = _Values(source, plan, work, field, write_empty or settings.write_empty_chunks)
     if not source.sharded:
         job = partial(with_scratch, partial(_chunks, values))

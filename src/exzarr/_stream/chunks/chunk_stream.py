@@ -180,7 +180,7 @@ def default_workers(source: ChunkSource) -> int:
     if source.store.concurrency:
         return in_flight(source.store, source.nbytes)
     # The consumer's thread must acquire the interpreter lock, too.
-    small = source.light or (source.unit.raw and source.nbytes <= SMALL_RAW_NBYTES)
+    small = source.prefer_serial or (source.inner_pipeline.raw and source.nbytes <= SMALL_RAW_NBYTES)
     return 1 if small else config.get().workers
 
 

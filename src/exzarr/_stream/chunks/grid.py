@@ -57,7 +57,7 @@ class StreamGrid:
         self.dims: Sequence[Dimension] = source.dims
         if source.sharded:
             # Shards consist of whole inner chunks, so inner chunks form a regular grid for any grid of shards.
-            self.dims = [RegularDimension(size) for size in source.unit.spec.shape]
+            self.dims = [RegularDimension(size) for size in source.inner_pipeline.spec.shape]
         self.counts = tuple([dim.count(n) for dim, n in zip(self.dims, self.shape, strict=True)])
 
     # -- one chunk -------------------------------------------------------------------

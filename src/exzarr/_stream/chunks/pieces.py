@@ -17,7 +17,7 @@ import numpy.typing as npt
 from exzarr import config
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.selections import SliceIndex
-from exzarr._engine.reading.batch_decode import AT_ONCE_NBYTES, decode_batch
+from exzarr._engine.reading.batch_decode import BATCH_NBYTES, decode_batch
 from exzarr._engine.reading.read import read
 from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
 from exzarr._engine.scratch import pieces
@@ -56,7 +56,7 @@ class PieceReader:
     def __init__(self, source: ChunkSource, mapped: int) -> None:
         self._source = source
         self._mapped = mapped
-        self._shape = source.unit.spec.shape
+        self._shape = source.inner_pipeline.spec.shape
         self._whole = tuple([slice(0, size, 1) for size in self._shape])
         self._dtype = source.dtype
 
@@ -157,10 +157,10 @@ class EncodedPieces(PieceReader):
     """Reads chunks that must be decoded."""
 
     def read(self, values: list[Any], piece: Piece) -> None:
-        source, unit = self._source, self._source.unit
-        room, decode_each, try_each = source.room, unit.decode_each, source.store.try_each
+        source, unit = self._source, self._source.inner_pipeline
+        room, decode_each, try_each = source.buffer_size, unit.decode_each, source.store.try_each
         # No more chunks than the codec decodes together: the bytes read are then still in the core's cache.
-        count = min(len(piece), max(1, AT_ONCE_NBYTES // max(1, source.nbytes)))
+        count = min(len(piece), max(1, BATCH_NBYTES // max(1, source.nbytes)))
         buffers = pieces(count, room)
         timer = None if source.recorder is None else source.recorder.timer()
         for first in range(0, len(piece), count):
@@ -196,9 +196,9 @@ class EncodedPieces(PieceReader):
             try:
                 if within == self._whole:
                     chunk = fresh_array(self._shape, self._dtype, self._mapped)
-                    source.unit.decode_into(data, chunk)
+                    source.inner_pipeline.decode_into(data, chunk)
                     return chunk
-                return copied(source.unit.decode(data)[within], self._mapped)
+                return copied(source.inner_pipeline.decode(data)[within], self._mapped)
             except CodecError as error:
                 return copied(decode_again(source, key, len(data), error)[within], self._mapped)
         except Exception as error:  # noqa: BLE001 - reported in place of the chunk
@@ -227,7 +227,7 @@ def piece_reader(source: ChunkSource, mapped: int, share: int) -> PieceReader:
         return ShardPieces(source, mapped, share)
     if source.pipeline is None:
         return VariedPieces(source, mapped)
-    return (RawPieces if source.unit.raw else EncodedPieces)(source, mapped)
+    return (RawPieces if source.inner_pipeline.raw else EncodedPieces)(source, mapped)
 
 
 def lengths(entry: Entry) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from exzarr import config
-from exzarr._engine.reading.batch_decode import AT_ONCE_LEAST, AT_ONCE_NBYTES
+from exzarr._engine.reading.batch_decode import BATCH_LEAST, BATCH_NBYTES
 from exzarr._engine.scratch import scratch
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
@@ -133,12 +133,12 @@ class ShardPieces(PieceReader):
         """Decode inner chunks from `buffer`, which holds the shard's bytes from `begin` on."""
         inner, whole, shape, dtype = layout.inner, self._whole, self._shape, self._dtype
         recorder = self._source.recorder
-        count = max(1, AT_ONCE_NBYTES // max(1, inner.spec.nbytes))
+        count = max(1, BATCH_NBYTES // max(1, inner.spec.nbytes))
         for first in range(0, len(group), count):
             part = group[first : first + count]
             datas = [buffer[start - begin : start - begin + length] for start, length, _, _ in part]
             found = None
-            if inner.decode_each is not None and len(part) >= AT_ONCE_LEAST:
+            if inner.decode_each is not None and len(part) >= BATCH_LEAST:
                 found = inner.decode_each(datas)
             chunks: Iterable[Wanted] = part
             if recorder is not None:

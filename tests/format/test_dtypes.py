@@ -139,7 +139,7 @@ def test_v2_objects_are_what_their_codec_says(codec: str, kind: str) -> None:
 
 
 def test_v2_objects_without_a_codec_are_refused() -> None:
-    with pytest.raises(MetadataError, match="needs a filter"):
+    with pytest.raises(MetadataError, match="requires a filter"):
         dtypes.parse_v2("|O")
 
 

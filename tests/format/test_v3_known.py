@@ -132,9 +132,9 @@ def test_what_is_invalid_is_invalid_each_time() -> None:
 
 
 def test_no_more_than_some_are_kept() -> None:
-    for i in range(3 * v3_known.MOST):
+    for i in range(3 * v3_known.MAX_ENTRIES):
         v3.dumps(v3.loads(document([i], {"i": i})).with_(shape=(i + 1,)))  # type: ignore[arg-type]
-        v3.loads(document([i], {"long": "x" * v3_known.MOST_NBYTES}))
-    assert len(v3_known._documents) <= v3_known.MOST
-    assert len(v3_known._kinds) <= v3_known.MOST
-    assert max(map(len, v3_known._documents)) <= v3_known.MOST_NBYTES
+        v3.loads(document([i], {"long": "x" * v3_known.MAX_NBYTES}))
+    assert len(v3_known._documents) <= v3_known.MAX_ENTRIES
+    assert len(v3_known._kinds) <= v3_known.MAX_ENTRIES
+    assert max(map(len, v3_known._documents)) <= v3_known.MAX_NBYTES

@@ -1,1 +1,1 @@
-"""What the bytes in a store mean: metadata documents, data types, grids, keys. Pure: no I/O, no threads."""
+"""The Zarr format: metadata documents, data types, chunk grids, keys. Pure functions without I/O or threads."""

@@ -1,9 +1,9 @@
-"""The turn of whoever makes an array longer, kept in its metadata document: where stores have no locks.
+"""The writer lease of appends in a metadata document, for stores without locks.
 
-A member ``exzarr_appends`` of the document (``zarr.json``, ``.zarray``), which says ``"must_understand": false``
-and which other software therefore passes over and keeps
-(https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#extension-points). What it is for is in
-``docs/design/006-appends-without-locks.md``; who uses it, in `exzarr._nodes.leases`.
+The lease is the member ``exzarr_appends`` of the document (``zarr.json``, ``.zarray``). It contains
+``"must_understand": false``, so other software ignores and keeps it
+(https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#extension-points). The design is in
+``docs/design/006-appends-without-locks.md``; `exzarr._nodes.leases` uses the lease.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ __all__ = ["MEMBER", "Appends", "Reach", "appends_of", "reach_of", "with_appends
 
 M = TypeVar("M", bound=ArrayMetadata | GroupMetadata)
 Reach = Mapping[str, tuple[int, ...]]
-"""Path of an array, relative to the node, to the shape that it is to have."""
+"""Intended shapes of arrays, by path relative to the node."""
 
 MEMBER = "exzarr_appends"
 REMEMBERED = 16
-"""How many commits back can be told of."""
+"""Number of recent commits whose ids the document keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Appends:
-    """Whose turn it is.
+    """The state of the writer lease.
 
     Attributes
     ----------
     holder
-        An id of the one whose turn it is; ``""`` where it is nobody's.
+        Id of the writer that holds the lease; ``""`` if the lease is free.
     beat
-        Goes up for as long as the holder is alive.
+        Counter that the holder increments while it is alive.
     reach
-        The shapes up to which chunks may have been written by those whose turn it is or was, and who
-        did not get so far as to make them part of an array.
+        Shapes up to which current and earlier holders may have written chunks that no commit made
+        part of an array.
     count, done
-        How many have committed, and the ids of the last of them.
+        Number of commits, and the ids of the most recent ones.
     """
 
     holder: str = ""
@@ -51,33 +51,36 @@ class Appends:
     done: tuple[str, ...] = ()
 
     def taken(self, holder: str, reach: Reach) -> Appends:
-        """It is `holder`'s turn now. What others have left is kept in mind."""
-        return replace(self, holder=holder, beat=0, reach=_joined(self.reach, reach))
+        """Return the lease held by `holder`. The reach includes chunks that earlier holders left."""
+        return replace(self, holder=holder, beat=0, reach=_join_reach(self.reach, reach))
 
     def alive(self) -> Appends:
-        """Its holder is."""
+        """Return the renewed lease: its holder is alive."""
         return replace(self, beat=self.beat + 1)
 
     def committed(self) -> Appends:
-        """Its holder has done what it wanted to."""
+        """Return the free lease after a commit of its holder."""
         done = (*self.done, self.holder)[-REMEMBERED:]
         return Appends(count=self.count + 1, done=done)
 
     def given_back(self, reach: Reach) -> Appends:
-        """Its holder goes without having changed anything, and leaves chunks as far as `reach`."""
+        """Return the free lease after its holder gave up without a commit. Its chunks extend to `reach`."""
         return replace(self, holder="", beat=0, reach=reach)
 
     def has_committed(self, holder: str, count: int) -> bool | None:
-        """Whether `holder`, whose turn began when `count` had committed, has; None where it can't be told."""
+        """Return True if `holder` has committed since its lease began, after `count` commits.
+
+        Return None if too many later commits make the answer unknown.
+        """
         if holder in self.done:
             return True
         return False if count <= self.count <= count + REMEMBERED else None
 
 
-NOBODY = Appends()
+FREE = Appends()
 
 
-def _joined(one: Reach, other: Reach) -> Reach:
+def _join_reach(one: Reach, other: Reach) -> Reach:
     joined = {**one}
     for path, shape in other.items():
         known = joined.get(path, ())
@@ -86,7 +89,7 @@ def _joined(one: Reach, other: Reach) -> Reach:
 
 
 def reach_of(old: ArrayMetadata | GroupMetadata, new: ArrayMetadata | GroupMetadata) -> Reach:
-    """Which arrays `new` makes longer than `old` had them, and how long."""
+    """Return the new shapes of the arrays that are longer in `new` than in `old`."""
     if isinstance(new, ArrayMetadata):
         return (
             {"": new.shape} if not isinstance(old, ArrayMetadata) or _is_longer(new.shape, old.shape) else {}
@@ -106,10 +109,10 @@ def _is_longer(new: tuple[int, ...], old: tuple[int, ...]) -> bool:
 
 
 def appends_of(meta: ArrayMetadata | GroupMetadata) -> Appends:
-    """What the document says; `Appends()` where it says nothing."""
+    """Return the lease in the document, or a free lease if it has none."""
     json = meta.extra.get(MEMBER)
     if json is None:
-        return NOBODY
+        return FREE
     try:
         found = Appends(
             json.get("holder", ""),
@@ -120,15 +123,15 @@ def appends_of(meta: ArrayMetadata | GroupMetadata) -> Appends:
         )
     except (TypeError, AttributeError, ValueError):
         found = None
-    if found is None or not _makes_sense(found):
+    if found is None or not _is_valid(found):
         raise MetadataError(
-            f"the member {MEMBER!r} is not as exzarr writes it: {shorten(json)}. It may be deleted while nobody "
-            "appends"
+            f"the member {MEMBER!r} is invalid: {shorten(json)}. You can delete it while no process appends "
+            "to this node"
         )
     return found
 
 
-def _makes_sense(found: Appends) -> bool:
+def _is_valid(found: Appends) -> bool:
     return (
         all(type(number) is int and number >= 0 for number in (found.beat, found.count))
         and all(type(text) is str for text in (found.holder, *found.done, *found.reach))
@@ -137,8 +140,8 @@ def _makes_sense(found: Appends) -> bool:
 
 
 def with_appends(meta: M, appends: Appends) -> M:
-    """`meta`, whose document says `appends`."""
-    if appends == NOBODY:
+    """Return `meta` with the lease `appends` in its document."""
+    if appends == FREE:
         return without_appends(meta)
     json: dict[str, Any] = {"must_understand": False}
     if appends.holder:
@@ -151,7 +154,7 @@ def with_appends(meta: M, appends: Appends) -> M:
 
 
 def without_appends(meta: M) -> M:
-    """`meta` as it is to stand elsewhere: in a copy, or in consolidated metadata."""
+    """Return `meta` without a lease, for a copy or for consolidated metadata."""
     if MEMBER not in meta.extra:
         return meta
     return cast("M", meta.with_(extra={key: value for key, value in meta.extra.items() if key != MEMBER}))

@@ -1,4 +1,4 @@
-"""Chunk grids: which chunk an element lies in, and which elements a chunk holds.
+"""Chunk grids: the assignment of elements to chunks.
 
 ``regular``: https://zarr-specs.readthedocs.io/en/latest/v3/chunk-grids/regular-grid/index.html.
 ``rectilinear``: https://github.com/zarr-developers/zarr-extensions/tree/main/chunk-grids/rectilinear.
@@ -32,7 +32,7 @@ class ChunkGrid:
     chunk_counts
         Chunks per dimension that overlap the array; 0 along a dimension of length 0.
     regular
-        Whether all chunks have one shape.
+        True if all chunks have the same shape.
     """
 
     dims: tuple[DimensionGrid, ...]
@@ -51,16 +51,16 @@ class ChunkGrid:
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
-        """The shape of every chunk; ArgumentError where sizes vary (see `regular`)."""
+        """The shape of every chunk. Raises ArgumentError if sizes vary (see `regular`)."""
         if not self.regular:
             raise ArgumentError(
-                "the chunks of this array vary in shape: see its write_chunk_sizes, or chunk_shape_at(index) of its grid"
+                "the chunks of this array vary in shape; use write_chunk_sizes, or chunk_shape_at(index) of its grid"
             )
-        return self._sizes  # type: ignore[return-value]  # no None: it is regular
+        return self._sizes  # type: ignore[return-value]  # not None, because the grid is regular
 
     @property
     def nchunks(self) -> int:
-        """Chunks that overlap the array; 1 for a 0-dimensional array."""
+        """Number of chunks that overlap the array; 1 for a 0-dimensional array."""
         n = 1
         for count in self.chunk_counts:
             n *= count
@@ -68,15 +68,15 @@ class ChunkGrid:
 
     @property
     def max_chunk_shape(self) -> tuple[int, ...]:
-        """The largest chunk size along each dimension among the chunks that overlap the array."""
+        """Largest chunk size along each dimension, of the chunks that overlap the array."""
         return tuple(map(_largest, self.dims, self.chunk_counts))
 
     def chunk_shape_at(self, index: Sequence[int]) -> tuple[int, ...]:
-        """The shape of chunk `index` as codecs see it: not cropped at the array's edge."""
+        """Return the encoded shape of chunk `index`, which is not cropped at the array's edge."""
         return tuple([dim.size(i) for dim, i in zip(self.dims, index, strict=True)])
 
     def region(self, index: Sequence[int]) -> tuple[slice, ...]:
-        """The elements of the array that chunk `index` holds."""
+        """Return the region of the array that chunk `index` holds."""
         slices = []
         for dim, i, extent in zip(self.dims, index, self.shape, strict=True):
             start = dim.offset(i)
@@ -84,19 +84,21 @@ class ChunkGrid:
         return tuple(slices)
 
     def with_shape(self, shape: Sequence[int]) -> ChunkGrid:
-        """The grid when the array is resized to `shape`.
+        """Return the grid of the array after a resize to `shape`.
 
-        Chunks stay where they are. A rectilinear dimension that the array outgrows gets
-        one more chunk for the rest.
+        Existing chunks do not move. A rectilinear dimension that is too short gets one more chunk
+        for the remaining elements.
         """
         if len(shape) != len(self.shape):
-            raise ArgumentError(f"the array has {len(self.shape)} dimensions, the new shape {len(shape)}")
+            raise ArgumentError(
+                f"the array has {len(self.shape)} dimensions, but the new shape has {len(shape)}"
+            )
         dims = tuple([dim.grown(extent) for dim, extent in zip(self.dims, shape, strict=True)])
         return ChunkGrid(dims, tuple(shape), self.name)
 
     @classmethod
     def from_regular(cls, shape: Sequence[int], chunks: Sequence[int]) -> Self:
-        """Chunks of the shape `chunks`. ArgumentError where lengths differ or a size is below 1."""
+        """Return a grid of chunks of shape `chunks`; raise ArgumentError if lengths differ or a size is below 1."""
         if len(shape) != len(chunks):
             raise ArgumentError(f"shape {tuple(shape)} and chunks {tuple(chunks)} differ in length")
         for size in chunks:
@@ -108,10 +110,20 @@ class ChunkGrid:
     def from_rectilinear(
         cls, shape: Sequence[int], chunks: Sequence[int | Iterable[int | tuple[int, int]]]
     ) -> Self:
-        """Chunks of varying sizes: per dimension one size for all, or the sizes one by one.
+        """Return a grid of chunks of varying sizes.
 
-        A size may also be a pair ``(size, count)``. ArgumentError where sizes do not reach the
-        end of the array.
+        Parameters
+        ----------
+        shape
+            The array's shape, in elements.
+        chunks
+            Per dimension, one size for all chunks or a list of sizes. An item of the list may
+            be a pair ``(size, count)``.
+
+        Raises
+        ------
+        ArgumentError
+            The sizes do not cover the array.
         """
         if len(shape) != len(chunks):
             raise ArgumentError(f"shape {tuple(shape)} and chunks differ in length ({len(chunks)})")
@@ -125,13 +137,13 @@ class ChunkGrid:
             dim = RectilinearDimension(spec)
             if dim.total < extent:
                 raise ArgumentError(
-                    f"the chunk sizes of dimension {axis} add up to {dim.total}, its length is {extent}"
+                    f"the chunk sizes of dimension {axis} add up to {dim.total}, but its length is {extent}"
                 )
             dims.append(dim)
         return cls(tuple(dims), tuple(shape), "rectilinear")
 
     def to_v3(self) -> dict[str, Any]:
-        """The ``chunk_grid`` of a v3 document."""
+        """Return the ``chunk_grid`` of a v3 document."""
         sizes = [dim.to_json() for dim in self.dims]
         if self.name == "regular":
             return {"name": "regular", "configuration": {"chunk_shape": sizes}}
@@ -145,9 +157,9 @@ def _largest(dim: DimensionGrid, count: int) -> int:
 
 
 def parse_v3(json: Any, shape: tuple[int, ...], *, zero_sizes: Sequence[int] | None = None) -> ChunkGrid:
-    """The ``chunk_grid`` of a v3 document, for an array of `shape`.
+    """Parse the ``chunk_grid`` of a v3 document for an array of `shape`.
 
-    `zero_sizes` says what a stored chunk size of 0 stands for; see `regular_sizes`.
+    `zero_sizes` replaces stored chunk sizes of 0; see `regular_sizes`.
     """
     name, configuration = named_config(json, "chunk_grid")
     if name == "regular":
@@ -157,27 +169,29 @@ def parse_v3(json: Any, shape: tuple[int, ...], *, zero_sizes: Sequence[int] | N
         return ChunkGrid(tuple([RegularDimension(size) for size in sizes]), shape)
     if name == "rectilinear":
         return ChunkGrid(_rectilinear(configuration, shape), shape, "rectilinear")
-    raise UnsupportedError(f"chunk_grid {shorten(name)} is not known; exzarr has 'regular' and 'rectilinear'")
+    raise UnsupportedError(
+        f"chunk_grid {shorten(name)} is not known; exzarr supports 'regular' and 'rectilinear'"
+    )
 
 
 def regular_sizes(
     json: Any, shape: tuple[int, ...], what: str, zero_sizes: Sequence[int] | None = None
 ) -> tuple[int, ...]:
-    """A stored chunk shape, for an array of `shape`.
+    """Return a stored chunk shape for an array of `shape`, with sizes of 0 replaced.
 
-    Older software stored a chunk size of 0 along a dimension of length 0, where no chunk
-    can be. It reads as 1, the smallest size there is, or as the entry of `zero_sizes`
-    (the shape of inner chunks, where there are shards), as in zarr-python.
+    Older software stored a chunk size of 0 along a dimension of length 0, which has no chunks.
+    As in zarr-python, 0 reads as the smallest size: 1, or the entry of `zero_sizes` (the
+    shape of inner chunks, if the array has shards).
     """
     sizes = shape_of(json, what)
     if len(sizes) != len(shape):
-        raise MetadataError(f"{what} has {len(sizes)} entries, the shape {len(shape)}")
+        raise MetadataError(f"{what} has {len(sizes)} entries, but the shape has {len(shape)}")
     if 0 not in sizes:
         return sizes
     for axis, size in enumerate(sizes):
         if size == 0 and shape[axis] != 0:
             raise MetadataError(
-                f"{what}: a chunk size of 0 in dimension {axis}, whose length is {shape[axis]}"
+                f"{what}: the chunk size of dimension {axis} is 0, which is invalid for its length {shape[axis]}"
             )
     smallest = zero_sizes if zero_sizes is not None else (1,) * len(shape)
     return tuple([size or unit for size, unit in zip(sizes, smallest, strict=True)])
@@ -188,7 +202,7 @@ def _rectilinear(configuration: dict[str, Any], shape: tuple[int, ...]) -> tuple
     if kind != "inline":
         if type(kind) is str:
             raise UnsupportedError(
-                f"chunk_grid 'rectilinear': kind {shorten(kind)} is not known, only 'inline'"
+                f"chunk_grid 'rectilinear': kind {shorten(kind)} is not known; exzarr supports 'inline'"
             )
         raise MetadataError(f"chunk_grid 'rectilinear': 'kind' must be 'inline', not {shorten(kind)}")
     specs = configuration.get("chunk_shapes")
@@ -205,14 +219,18 @@ def _dimension(spec: Any, axis: int, extent: int) -> DimensionGrid:
     if is_int(spec) and spec > 0:
         return RegularDimension(spec)
     if not isinstance(spec, list) or not spec:
-        raise MetadataError(f"{where}: chunk sizes are an integer or a non-empty array, not {shorten(spec)}")
+        raise MetadataError(
+            f"{where}: chunk sizes must be an integer or a non-empty array, not {shorten(spec)}"
+        )
     runs: list[tuple[int, int]] = []
     for item in spec:
         size, count = item if isinstance(item, list) and len(item) == 2 else (item, 1)
         if not (is_int(size) and is_int(count) and size and count):
-            raise MetadataError(f"{where}: {shorten(item)} is neither a positive integer nor [size, count]")
+            raise MetadataError(
+                f"{where}: a chunk size must be a positive integer or [size, count], not {shorten(item)}"
+            )
         runs.append((size, count))
     dim = RectilinearDimension(runs)
     if dim.total < extent:
-        raise MetadataError(f"{where}: the sizes add up to {dim.total}, the array's length is {extent}")
+        raise MetadataError(f"{where}: the sizes add up to {dim.total}, but the array's length is {extent}")
     return dim

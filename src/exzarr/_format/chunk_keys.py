@@ -1,4 +1,4 @@
-"""Chunk key encodings: a chunk's index to its key, relative to the array, and back.
+"""Chunk key encodings: conversion between chunk indexes and keys relative to the array.
 
 ``default``: https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/default/index.html.
 ``v2``: https://zarr-specs.readthedocs.io/en/latest/v3/chunk-key-encodings/v2/index.html.
@@ -18,16 +18,16 @@ __all__ = ["ChunkKeyEncoding", "parse_v3"]
 
 @dataclass(frozen=True, slots=True)
 class ChunkKeyEncoding:
-    """How chunk indices become keys.
+    """A conversion between chunk indexes and keys.
 
     Attributes
     ----------
     name
-        ``"default"`` (``c/0/1``) or ``"v2"`` (``0.1``, also what v2 arrays use).
+        ``"default"`` (``c/0/1``) or ``"v2"`` (``0.1``, also the encoding of v2 arrays).
     separator
         ``"/"`` or ``"."``.
     prefix
-        What stands before the first number: ``"c/"`` or ``"c."`` or nothing.
+        Text before the first number: ``"c/"``, ``"c."`` or ``""``.
     """
 
     name: str = "default"
@@ -44,16 +44,16 @@ class ChunkKeyEncoding:
         object.__setattr__(self, "prefix", "c" + self.separator if self.name == "default" else "")
 
     def encode(self, index: Sequence[int]) -> str:
-        """The key of chunk `index`: ``c/0/1``, ``0.1``; ``c`` or ``0`` for a 0-dimensional array."""
+        """Return the key of chunk `index`: ``c/0/1``, ``0.1``; ``c`` or ``0`` for a 0-dimensional array."""
         if not index:
             return "c" if self.prefix else "0"
         return self.prefix + self.separator.join(map(str, index))
 
     def decode(self, key: str, ndim: int | None = None) -> tuple[int, ...] | None:
-        """The index of the chunk whose key is `key`; None where `key` is no chunk's key.
+        """Return the index of the chunk with this key, or None if `key` is not a chunk key.
 
-        With `ndim`, only keys of arrays with so many dimensions count. Without it, ``0`` of
-        the ``v2`` encoding is taken for the first chunk of a 1-dimensional array.
+        With `ndim`, only keys of arrays with that many dimensions are chunk keys. Without it, ``0``
+        in the ``v2`` encoding is the first chunk of a 1-dimensional array.
         """
         if ndim == 0:
             return () if key == self.encode(()) else None
@@ -61,33 +61,33 @@ class ChunkKeyEncoding:
             return () if ndim is None and key == "c" and self.prefix else None
         index: list[int] = []
         for part in key[len(self.prefix) :].split(self.separator):
-            # Only what `encode` writes: ASCII digits, no sign, no leading zero.
+            # Accept only what `encode` writes: ASCII digits, no sign, no leading zero.
             if not (part.isascii() and part.isdigit()) or len(part) > 19 or (part[0] == "0" and part != "0"):
                 return None
             index.append(int(part))
         return tuple(index) if ndim is None or len(index) == ndim else None
 
     def to_v3(self) -> dict[str, Any]:
-        """The ``chunk_key_encoding`` of a v3 document."""
+        """Return the ``chunk_key_encoding`` of a v3 document."""
         return {"name": self.name, "configuration": {"separator": self.separator}}
 
 
 _DEFAULT_SEPARATOR = {"default": "/", "v2": "."}
-# All there are; an array looks its own up.
+# All encodings, so that arrays share the objects.
 _ENCODINGS = {(name, sep): ChunkKeyEncoding(name, sep) for name in _DEFAULT_SEPARATOR for sep in "/."}
 
 
 def parse_v3(json: Any) -> ChunkKeyEncoding:
-    """The ``chunk_key_encoding`` of a v3 document."""
+    """Parse the ``chunk_key_encoding`` of a v3 document."""
     name, configuration = named_config(json, "chunk_key_encoding")
     if name not in _DEFAULT_SEPARATOR:
         raise UnsupportedError(
-            f"chunk_key_encoding {shorten(name)} is not known; exzarr has 'default' and 'v2'"
+            f"chunk_key_encoding {shorten(name)} is not known; exzarr supports 'default' and 'v2'"
         )
     separator = configuration.get("separator", _DEFAULT_SEPARATOR[name])
     if len(configuration) > ("separator" in configuration):
         raise MetadataError(
-            f"chunk_key_encoding {name!r} takes only 'separator', got {shorten(configuration)}"
+            f"chunk_key_encoding {name!r} accepts only 'separator', got {shorten(configuration)}"
         )
     encoding = _ENCODINGS.get((name, separator)) if type(separator) is str else None
     if encoding is None:

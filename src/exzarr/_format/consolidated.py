@@ -1,9 +1,9 @@
-"""Consolidated metadata: the documents of all nodes below a group, in one.
+"""Consolidated metadata: the documents of all nodes below a group, in one document.
 
-v2 keeps them in ``.zmetadata``, v3 in ``consolidated_metadata`` of the group's ``zarr.json``
-(as zarr-python writes it; https://github.com/zarr-developers/zarr-specs/pull/309). Documents
-are kept as they are and parsed when a node is opened (`nodes.consolidated_node`): opening a
-hierarchy of thousands of arrays costs one JSON parse.
+v2 stores them in ``.zmetadata``, v3 in ``consolidated_metadata`` of the group's ``zarr.json``
+(as zarr-python writes it; https://github.com/zarr-developers/zarr-specs/pull/309). A document is
+parsed when its node is opened (`nodes.consolidated_node`). Opening a hierarchy of thousands of
+arrays therefore costs one JSON parse.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Consolidated:
     zarr_format
         2 or 3.
     documents
-        Path (``"a/b"``) to what is stored there. v3: the ``zarr.json``. v2: a dict of the documents
+        Documents by path (``"a/b"``). v3: the ``zarr.json``. v2: a dict of the documents
         by name (``.zarray``, ``.zgroup``, ``.zattrs``); the path ``""`` is the group itself.
     extra
-        Members beside the documents that exzarr does not know, kept for a rewrite.
+        Unknown members besides the documents, kept for a rewrite.
     odd
-        Members among the documents that belong to no node below the group (``"../x"``, ``"a//b"``), kept for a
-        rewrite. Nothing is opened by them.
+        Documents under paths of no node below the group (``"../x"``, ``"a//b"``), kept for a
+        rewrite. They cannot be opened.
     """
 
     zarr_format: Literal[2, 3]
@@ -46,7 +46,7 @@ class Consolidated:
     odd: dict[str, Any] = field(default_factory=dict)
 
     def kind(self, path: str) -> Literal["array", "group"] | None:
-        """What lies at `path`; None where nothing does."""
+        """Return the kind of the node at `path`, or None if there is no node."""
         if path not in self.documents:
             return None
         document = self.documents[path]
@@ -57,7 +57,7 @@ class Consolidated:
 
     @cached_property
     def _names(self) -> dict[str, list[str]]:
-        """Names of nodes by the path of the group they lie in."""
+        """Names of nodes by the path of their group."""
         names: dict[str, list[str]] = {}
         for path in self.documents:
             if path and self.kind(path):
@@ -66,11 +66,11 @@ class Consolidated:
         return names
 
     def children(self, path: str = "") -> tuple[str, ...]:
-        """Names of the nodes right below `path`, in the order of the documents."""
+        """Return the names of the children of `path`, in the order of the documents."""
         return tuple(self._names.get(path, ()))
 
     def below(self, path: str) -> Consolidated:
-        """The same, seen from the group at `path`."""
+        """Return the consolidated metadata of the group at `path`."""
         if not path:
             return self
         prefix = path + "/"
@@ -83,14 +83,16 @@ class Consolidated:
 
 
 def from_v2(json: Any) -> Consolidated:
-    """A parsed ``.zmetadata`` document."""
+    """Convert a parsed ``.zmetadata`` document."""
     if not isinstance(json, Mapping):
         raise MetadataError(f"consolidated metadata must be an object, not {shorten(json)}")
     version = json.get("zarr_consolidated_format")
     if type(version) is not int:
         raise MetadataError(f"'zarr_consolidated_format' must be 1, not {shorten(version)}")
     if version != 1:
-        raise UnsupportedError(f"'zarr_consolidated_format' {shorten(version)} is not known, only 1")
+        raise UnsupportedError(
+            f"'zarr_consolidated_format' {shorten(version)} is not known; exzarr supports 1"
+        )
     documents: dict[str, dict[str, Any]] = {}
     odd: dict[str, Any] = {}
     for key, document in _members(json).items():
@@ -104,7 +106,7 @@ def from_v2(json: Any) -> Consolidated:
 
 
 def to_v2(consolidated: Consolidated) -> dict[str, Any]:
-    """The ``.zmetadata`` document, keys sorted as zarr-python sorts them."""
+    """Return the ``.zmetadata`` document, with keys in zarr-python's order."""
     members = {
         f"{path}/{name}" if path else name: strict_fill(document)
         for path, documents in consolidated.documents.items()
@@ -115,7 +117,7 @@ def to_v2(consolidated: Consolidated) -> dict[str, Any]:
 
 
 def from_v3(json: Any) -> Consolidated | None:
-    """The ``consolidated_metadata`` of a group; None where there is none of a kind exzarr reads."""
+    """Convert the ``consolidated_metadata`` of a group; return None if it is missing or of an optional unknown kind."""
     # Early versions of zarr-python wrote null, other software an empty object.
     if json is None or (not json and isinstance(json, dict | list | str)):
         return None
@@ -124,8 +126,10 @@ def from_v3(json: Any) -> Consolidated | None:
     kind = json.get("kind")
     if kind != "inline":
         if json.get("must_understand") is False and type(kind) is str:
-            return None  # a kind of the future: the documents themselves are still there
-        raise UnsupportedError(f"'consolidated_metadata': kind {shorten(kind)} is not known, only 'inline'")
+            return None  # an unknown kind: read the nodes' own documents
+        raise UnsupportedError(
+            f"'consolidated_metadata': kind {shorten(kind)} is not known; exzarr supports 'inline'"
+        )
     documents: dict[str, dict[str, Any]] = {}
     odd: dict[str, Any] = {}
     for path, document in _members(json).items():
@@ -135,7 +139,7 @@ def from_v3(json: Any) -> Consolidated | None:
 
 
 def to_v3(consolidated: Consolidated) -> dict[str, Any]:
-    """The ``consolidated_metadata`` member, nodes in the order of their paths, parents first."""
+    """Return the ``consolidated_metadata`` member, with nodes sorted by path and parents first."""
     documents = consolidated.documents
     ordered = {path: strict_fill(documents[path]) for path in sorted(documents, key=_by_depth)}
     return {
@@ -158,5 +162,5 @@ def _members(json: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_path(path: str) -> bool:
-    """Whether `path` is the group's own (``""``), or that of a node below it."""
+    """Return True if `path` is the path of the group (``""``) or of a node below it."""
     return not path or {"", ".", ".."}.isdisjoint(path.split("/"))

@@ -1,4 +1,4 @@
-"""The data type of an array: what its elements are in memory and in both kinds of documents.
+"""Data types: the form of elements in memory and their names in documents of both formats.
 
 Zarr v3: https://zarr-specs.readthedocs.io/en/latest/v3/data-types/index.html and
 https://github.com/zarr-developers/zarr-extensions/tree/main/data-types. Zarr v2:
@@ -27,16 +27,16 @@ __all__ = [
 ]
 
 MAX_DEPTH = 32
-"""Levels of structured types inside structured types; more is no data type but an attack."""
+"""Maximum depth of nested structured types. Deeper nesting is treated as an attack."""
 
 MAX_ITEMSIZE = 2**26
-"""Bytes of one element. NumPy takes up to 2**31; but a fill value is one, and no document makes us allocate that."""
+"""Maximum bytes per element. NumPy allows 2**31, but a document must not cause a large allocation for its fill value."""
 
 BYTES: np.dtype[Any] = np.dtype("O", metadata={"vlen": bytes})
-"""Objects that are byte strings, marked as h5py marks them: so the dtype of an array says what its elements are."""
+"""The dtype of byte strings of any length: objects, marked as in h5py, so that the dtype identifies the elements."""
 
 NAT = -(2**63)
-"""How NumPy stores "not a time"."""
+"""NumPy's stored value of "not a time"."""
 
 ML_BITS: dict[str, int] = {
     "bfloat16": 16,
@@ -56,27 +56,27 @@ ML_BITS: dict[str, int] = {
     "float8_e5m2fnuz": 8,
     "float8_e8m0fnu": 8,
 }
-"""Data types that NumPy has only through ``ml_dtypes``: Zarr's name (theirs, too) to significant bits."""
+"""Significant bits of the data types from ``ml_dtypes``, by the name that both Zarr and ``ml_dtypes`` use."""
 
 
 @dataclass(frozen=True, slots=True, eq=True)
 class DataType:
-    """A Zarr data type. Two are equal where their elements are the same in memory.
+    """A Zarr data type. Two data types are equal if their elements are the same in memory.
 
     Attributes
     ----------
     dtype
-        The NumPy dtype of chunk arrays. Zarr v3: native byte order (the order of stored
-        bytes is the ``bytes`` codec's business). Zarr v2: exactly the stored byte order.
+        The NumPy dtype of chunk arrays. Zarr v3: native byte order (the codec ``bytes`` sets the
+        stored order). Zarr v2: the stored byte order.
     v3
-        Its JSON in a v3 document: a name, or ``{"name": ..., "configuration": ...}``, spelled
-        as the document spells it. None where v3 has no name for it.
+        Its JSON in a v3 document: a name, or ``{"name": ..., "configuration": ...}``, in the
+        form of the document. None if v3 has no name for it.
     kind
         ``"fixed"``: every element has ``dtype.itemsize`` bytes. ``"string"``: Unicode strings of
         any length (``dtype`` is ``numpy.dtypes.StringDType()``). ``"bytes"``: byte strings of any
-        length (``dtype`` is `BYTES`, of objects). ``"object"``: v2 ``|O`` with some other object codec.
+        length (``dtype`` is `BYTES`, of objects). ``"object"``: v2 ``|O`` with another object codec.
     v2
-        Its JSON in a v2 document: ``"<f4"``, a list of fields, ``"|O"``; None where v2 cannot say it.
+        Its JSON in a v2 document: ``"<f4"``, a list of fields, ``"|O"``. None if v2 cannot store it.
     """
 
     dtype: np.dtype[Any]
@@ -86,19 +86,19 @@ class DataType:
 
     @property
     def variable_length(self) -> bool:
-        """Whether elements differ in their number of stored bytes."""
+        """True if the number of stored bytes varies between elements."""
         return self.kind != "fixed"
 
     @property
     def bits(self) -> int:
-        """Significant bits of an element, which is what the ``packbits`` codec stores."""
+        """Significant bits of an element. The codec ``packbits`` stores only these."""
         if self.dtype.kind == "b":
             return 1
         return ML_BITS.get(self.dtype.name) or 8 * self.dtype.itemsize
 
     @property
     def name(self) -> str:
-        """A short name for messages: ``float32``, ``datetime64[ns]``, ``string``."""
+        """Short name for messages: ``float32``, ``datetime64[ns]``, ``string``."""
         if self.kind == "string":
             return "string"
         if self.kind == "bytes":
@@ -107,28 +107,28 @@ class DataType:
 
 
 def type_name(json: Any) -> str:
-    """The name in a v3 data type's JSON, for messages."""
+    """Return the name in a v3 data type's JSON, for messages."""
     return str(json.get("name")) if isinstance(json, dict) else str(json)
 
 
 def is_ml(dtype: np.dtype[Any]) -> bool:
-    """Whether NumPy knows `dtype` only through ``ml_dtypes``."""
-    # Its dtypes have the kind of raw bytes (or "f"), so only the name and the itemsize tell.
+    """Return True if `dtype` comes from ``ml_dtypes``."""
+    # Its dtypes have the kind of raw bytes (or "f"), so only the name and the itemsize identify them.
     return dtype.itemsize <= 2 and dtype.name in ML_BITS
 
 
 def ml_dtype(name: str) -> np.dtype[Any]:
-    """The dtype of one of `ML_BITS`; UnsupportedError where ``ml_dtypes`` is missing or too old."""
+    """Return the dtype of a name in `ML_BITS`; raise UnsupportedError if ``ml_dtypes`` is missing or too old."""
     try:
         import ml_dtypes
     except ImportError as error:
         raise UnsupportedError(
-            f"data type {name!r} needs the package ml_dtypes: pip install ml_dtypes"
+            f"data type {name!r} requires the package ml_dtypes: pip install ml_dtypes"
         ) from error
     try:
         dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     except AttributeError as error:
         raise UnsupportedError(
-            f"data type {name!r} needs a newer ml_dtypes: pip install -U ml_dtypes"
+            f"data type {name!r} requires a newer ml_dtypes: pip install -U ml_dtypes"
         ) from error
     return dtype

@@ -1,8 +1,8 @@
-"""How the chunks of one dimension lie: all of one size, or of sizes that vary.
+"""The chunks along one dimension, of one size or of varying sizes.
 
-Neither keeps anything per chunk. A dimension of varying sizes is kept as *runs*, `count`
-chunks of `size` elements each, which is also how documents spell it, so no document makes
-it large: ``[[1, 1000000000]]`` is one run.
+Neither class stores anything per chunk. Varying sizes are stored as *runs* of `count` chunks with `size`
+elements each, as in documents. A small document therefore never needs much memory:
+``[[1, 1000000000]]`` is one run.
 """
 
 from __future__ import annotations
@@ -25,44 +25,44 @@ IndexArray = npt.NDArray[np.int64]
 
 
 class DimensionGrid(Protocol):
-    """The chunks along one dimension. Positions are in elements from the start of the array."""
+    """The chunks along one dimension. Positions count elements from the start of the array."""
 
     @property
     def uniform(self) -> int | None:
-        """The size of every chunk; None where sizes vary."""
+        """The size of every chunk, or None if sizes vary."""
         ...
 
     def count(self, extent: int) -> int:
-        """How many chunks overlap the first `extent` elements."""
+        """Return the number of chunks that overlap the first `extent` elements."""
         ...
 
     def offset(self, index: int) -> int:
-        """Where chunk `index` starts."""
+        """Return the position of the first element of chunk `index`."""
         ...
 
     def size(self, index: int) -> int:
-        """How many elements chunk `index` has, also where it reaches past the array."""
+        """Return the number of elements of chunk `index`, including those past the array's end."""
         ...
 
     def index_of(self, position: int) -> int:
-        """The chunk that holds `position`, which lies in the array."""
+        """Return the index of the chunk that holds `position`, which must be in the array."""
         ...
 
     def indices_of(self, positions: npt.NDArray[Any]) -> IndexArray:
-        """`index_of` for many positions at once."""
+        """Return `index_of` for an array of positions."""
         ...
 
     def grown(self, extent: int) -> DimensionGrid:
-        """The dimension when the array has `extent` elements along it."""
+        """Return the dimension of an array that is resized to `extent` elements."""
         ...
 
     def to_json(self) -> int | list[Any]:
-        """As the ``rectilinear`` grid spells it: a size, or a list of sizes and ``[size, count]``."""
+        """Return the JSON of a ``rectilinear`` grid: a size, or a list of sizes and ``[size, count]``."""
         ...
 
 
 class RegularDimension:
-    """Chunks of `uniform` elements each, however long the array is."""
+    """Chunks of `uniform` elements each, for any length of the array."""
 
     __slots__ = ("uniform",)
     uniform: int
@@ -102,17 +102,17 @@ class RegularDimension:
 
 
 class RectilinearDimension:
-    """Chunks of given sizes, which together may reach past the array.
+    """Chunks of given sizes. Their sum may exceed the array's length.
 
     Parameters
     ----------
     edges
-        Sizes, and ``(size, count)`` for `count` chunks of one size.
+        Sizes, or pairs ``(size, count)`` for `count` chunks of one size.
     """
 
     __slots__ = ("_first", "_sizes", "_starts", "runs", "total")
     runs: tuple[tuple[int, int], ...]
-    """``(size, count)``; neighbours differ in size."""
+    """Runs as ``(size, count)``. Neighbouring runs differ in size."""
     total: int
     """The sum of all sizes."""
 
@@ -129,7 +129,7 @@ class RectilinearDimension:
             else:
                 runs.append((size, count))
         if not runs:
-            raise ArgumentError("a dimension needs at least one chunk size")
+            raise ArgumentError("a dimension requires at least one chunk size")
         starts: list[int] = []
         first: list[int] = []
         position = chunk = 0
@@ -140,8 +140,8 @@ class RectilinearDimension:
             chunk += count
         self.runs = tuple(runs)
         self.total = position
-        self._starts = starts  # where each run starts
-        self._first = first  # the index of its first chunk
+        self._starts = starts  # the first position of each run
+        self._first = first  # the index of each run's first chunk
         self._sizes = [size for size, _ in runs]
 
     @property
@@ -150,11 +150,11 @@ class RectilinearDimension:
 
     @property
     def edges(self) -> tuple[int, ...]:
-        """All sizes, one by one: as many entries as there are chunks."""
+        """The size of each chunk, with one entry per chunk."""
         return tuple(size for size, count in self.runs for size in repeat(size, count))
 
     def run_starts(self) -> Iterable[tuple[int, int]]:
-        """Of each run the size and the index of its first chunk."""
+        """Yield the size and the index of the first chunk of each run."""
         return zip(self._sizes, self._first, strict=True)
 
     def count(self, extent: int) -> int:
@@ -173,7 +173,7 @@ class RectilinearDimension:
 
     def indices_of(self, positions: npt.NDArray[Any]) -> IndexArray:
         where = np.asarray(positions, np.int64)
-        # Runs that start past every possible position are left out: they may not fit an int64.
+        # Ignore runs that start past every possible position: they may not fit an int64.
         used = bisect_right(self._starts, INT_LIMIT - 1)
         starts = np.array(self._starts[:used], np.int64)
         first = np.array(self._first[:used], np.int64)
@@ -183,7 +183,7 @@ class RectilinearDimension:
         return found
 
     def grown(self, extent: int) -> RectilinearDimension:
-        """One more chunk where the array outgrows the sizes; else the same, as when it shrinks."""
+        """Return the dimension with one more chunk if the sizes do not cover `extent`, else unchanged."""
         if extent <= self.total:
             return self
         return RectilinearDimension((*self.runs, (extent - self.total, 1)))

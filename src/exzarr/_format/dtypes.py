@@ -1,7 +1,6 @@
-"""Data types: what documents name, and what users pass.
+"""Conversions to `DataType`.
 
-`parse_v3` and `parse_v2` read documents, `from_numpy` takes whatever stands for a
-data type in Python. All give a `DataType`.
+`parse_v3` and `parse_v2` convert data types in documents. `from_numpy` converts the argument ``dtype=``.
 """
 
 from __future__ import annotations
@@ -19,21 +18,25 @@ __all__ = ["DataType", "from_numpy", "parse_v2", "parse_v3"]
 
 
 def from_numpy(dtype_like: Any, zarr_format: int = 3) -> DataType:
-    """The Zarr data type for what a user passes as ``dtype=``.
+    """Return the Zarr data type for a user's ``dtype=``.
 
     Parameters
     ----------
     dtype_like
-        Anything NumPy takes (``"f4"``, ``np.float32``, ``">i2"``, ``"datetime64[ns]"``, a structured
-        dtype), a v3 name (``"float32"``, ``"bfloat16"``, ``"string"``, ``"r16"``) or its JSON object, a
+        Anything that NumPy accepts (``"f4"``, ``np.float32``, ``">i2"``, ``"datetime64[ns]"``, a structured
+        dtype), a v3 name (``"float32"``, ``"bfloat16"``, ``"string"``, ``"r16"``) or its JSON object, or a
         `DataType`. Bare ``str`` and ``bytes`` are strings and byte strings of any length; ``"S5"`` and
         ``"U5"`` have a fixed length.
     zarr_format
         3: the dtype is made native (v3 keeps the byte order in a codec) and fields are packed.
-        2: the byte order stays as it is.
+        2: the byte order does not change.
 
-    Raises ArgumentError where it is no data type or has no Zarr name, UnsupportedError where
-    a library is missing.
+    Raises
+    ------
+    ArgumentError
+        `dtype_like` is not a data type, or Zarr has no name for it.
+    UnsupportedError
+        A required library is missing.
     """
     if isinstance(dtype_like, DataType):
         return _convert(dtype_like, zarr_format)
@@ -48,7 +51,7 @@ def from_numpy(dtype_like: Any, zarr_format: int = 3) -> DataType:
     return _from_dtype(_numpy_dtype(dtype_like), zarr_format)
 
 
-# Names that NumPy does not know, or takes for something else ("bytes" is "S0" to it).
+# Names that NumPy does not know, or uses for another type ("bytes" is "S0").
 _V3_FIRST: dict[str, str] = {
     "string": "string",
     "str": "string",
@@ -73,7 +76,7 @@ def _from_json(json: Any, zarr_format: int) -> DataType:
 
 
 def _convert(data_type: DataType, zarr_format: int) -> DataType:
-    """`data_type` as an array of `zarr_format` has it."""
+    """Return `data_type` in the form of an array of `zarr_format`."""
     if zarr_format == 2:
         if data_type.v2 is None:
             raise ArgumentError(f"data type {data_type.name} cannot be stored in Zarr format 2")
@@ -88,14 +91,14 @@ def _convert(data_type: DataType, zarr_format: int) -> DataType:
 
 def _numpy_dtype(dtype_like: Any) -> np.dtype[Any]:
     if dtype_like is None:
-        raise ArgumentError("dtype=None names no data type")  # NumPy would take it for float64
+        raise ArgumentError("dtype must be a data type, got None")  # for NumPy, None means float64
     if isinstance(dtype_like, list):
-        # The fields of a v2 document are lists of lists, NumPy's are lists of tuples.
+        # A v2 document has a list of lists, NumPy requires a list of tuples.
         dtype_like = [tuple(item) if isinstance(item, list) else item for item in dtype_like]
     try:
         dtype: np.dtype[Any] = np.dtype(dtype_like)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"dtype={dtype_like!r} is no data type: {error}") from error
+        raise ArgumentError(f"dtype={dtype_like!r} is not a data type: {error}") from error
     return dtype
 
 
@@ -105,18 +108,18 @@ def _from_dtype(dtype: np.dtype[Any], zarr_format: int) -> DataType:
     if dtype.kind == "S" and dtype.itemsize == 0:
         return _from_json("variable_length_bytes", zarr_format)
     of_objects = dtype.metadata.get("vlen") if dtype.kind == "O" and dtype.metadata else None
-    if of_objects in (str, bytes):  # as exzarr and h5py mark them
+    if of_objects in (str, bytes):  # marked by exzarr or h5py
         return _from_json("string" if of_objects is str else "variable_length_bytes", zarr_format)
     if dtype.hasobject:
         raise ArgumentError(
-            f"dtype {dtype} says nothing about what the objects are: use dtype=str for strings or "
+            f"dtype {dtype} does not define the type of its objects; use dtype=str for strings or "
             "dtype=bytes for byte strings"
         )
     if dtype.itemsize == 0:
-        raise ArgumentError(f"dtype {dtype} has no size; give it one, such as 'V4'")
+        raise ArgumentError(f"dtype {dtype} has no size; use a type with a size, such as 'V4'")
     if dtype.subdtype is not None:
         raise ArgumentError(
-            f"dtype {dtype} is an array of its own: put its shape {dtype.shape} into the shape"
+            f"dtype {dtype} is a subarray type; append its shape {dtype.shape} to the array's shape"
         )
     dtype = _packed(dtype, zarr_format == 3, 0)
     v3 = v3_json(dtype)
@@ -126,12 +129,12 @@ def _from_dtype(dtype: np.dtype[Any], zarr_format: int) -> DataType:
 
 
 def _packed(dtype: np.dtype[Any], native: bool, depth: int) -> np.dtype[Any]:
-    """`dtype` without padding and titles, which Zarr cannot store; in native byte order if asked."""
+    """Return `dtype` without padding and titles, which Zarr cannot store; with `native`, in native byte order."""
     if dtype.names is None:
         if dtype.subdtype is not None:
             base, shape = dtype.subdtype
             return np.dtype((_packed(base, native, depth), shape))
-        # The dtypes of ml_dtypes are native, and have no other order to be put into.
+        # The dtypes of ml_dtypes exist only in native byte order.
         return dtype if not native or dtype.isnative or is_ml(dtype) else dtype.newbyteorder("=")
     if depth >= MAX_DEPTH:
         raise ArgumentError(f"dtype: fields are nested more than {MAX_DEPTH} levels deep")

@@ -16,7 +16,7 @@ from exzarr.errors import MetadataError, UnsupportedError
 
 __all__ = ["parse_v2"]
 
-# What may follow the byte order: the letter, and the sizes NumPy has for it (None: any).
+# The type letters and the sizes that NumPy has for them (None: any size).
 _SIZES: dict[str, tuple[int, ...] | None] = {
     "b": (1,),
     "i": (1, 2, 4, 8),
@@ -34,12 +34,22 @@ _KNOWN: dict[str, DataType] = {}
 
 
 def parse_v2(json: Any, *, object_codec: str | None = None) -> DataType:
-    """The data type that a v2 document names.
+    """Return the data type in a v2 document.
 
-    `object_codec` is the id of the codec that turns Python objects into bytes (a filter),
-    for ``|O``: ``vlen-utf8`` makes it strings, ``vlen-bytes`` byte strings, any other objects.
-    Raises MetadataError where `json` is no data type, UnsupportedError where it is one that
-    exzarr (or NumPy on this machine) does not have.
+    Parameters
+    ----------
+    json
+        The member ``dtype``.
+    object_codec
+        For ``|O``, the id of the filter that encodes Python objects. ``vlen-utf8`` means strings,
+        ``vlen-bytes`` byte strings, any other id objects.
+
+    Raises
+    ------
+    MetadataError
+        `json` is not a data type.
+    UnsupportedError
+        exzarr, or NumPy on this machine, does not have the data type.
     """
     if type(json) is str:
         known = _KNOWN.get(json)
@@ -61,7 +71,7 @@ def _object(object_codec: str | None) -> DataType:
         return DataType(BYTES, "variable_length_bytes", "bytes", "|O")
     if object_codec is None:
         raise MetadataError(
-            "dtype '|O' needs a filter that encodes objects, such as vlen-utf8; the document names none"
+            "dtype '|O' requires a filter that encodes objects, such as vlen-utf8, but the document has none"
         )
     return DataType(np.dtype("O"), None, "object", "|O")
 
@@ -78,12 +88,12 @@ def _dtype(json: Any, depth: int) -> np.dtype[Any]:
     for item in json:
         if not isinstance(item, list) or not 2 <= len(item) <= 3 or type(item[0]) is not str:
             raise MetadataError(
-                f"dtype: a field is [name, dtype] or [name, dtype, shape], not {shorten(item)}"
+                f"dtype: a field must be [name, dtype] or [name, dtype, shape], not {shorten(item)}"
             )
         of_field = _dtype(item[1], depth + 1)
         shape = item[2] if len(item) == 3 else []
         if not isinstance(shape, list) or len(shape) > 32 or not all(map(is_int, shape)):
-            raise MetadataError(f"dtype: the shape of field {shorten(item[0])} is {shorten(shape)}")
+            raise MetadataError(f"dtype: the shape {shorten(shape)} of field {shorten(item[0])} is invalid")
         size = of_field.itemsize
         for length in shape:
             size *= length
@@ -93,19 +103,19 @@ def _dtype(json: Any, depth: int) -> np.dtype[Any]:
         fields.append((item[0], of_field, tuple(shape)) if shape else (item[0], of_field))
     try:
         return np.dtype(fields)
-    except (ValueError, TypeError) as error:  # names used twice, or shapes NumPy refuses
+    except (ValueError, TypeError) as error:  # repeated names, or shapes that NumPy rejects
         raise MetadataError(f"dtype {shorten(json)}: {error}") from error
 
 
 def _simple(text: str) -> np.dtype[Any]:
-    if text in ML_BITS:  # how TensorStore names them in v2
+    if text in ML_BITS:  # TensorStore's names in v2
         return ml_dtype(text)
     order, letter, rest = text[:1], text[1:2], text[2:]
     if order not in ("<", ">", "|") or letter not in _SIZES:
         if text[1:] == "O":
             raise UnsupportedError("dtype: Python objects inside structured types are not supported")
         raise MetadataError(
-            f"dtype {shorten(text)} is no type string; one looks like '<f4', '|u1', '>M8[ns]' or '|S10'"
+            f"dtype {shorten(text)} is not a type string, such as '<f4', '|u1', '>M8[ns]' or '|S10'"
         )
     digits, bracket, unit = rest.partition("[")
     sizes = _SIZES[letter]
@@ -114,17 +124,19 @@ def _simple(text: str) -> np.dtype[Any]:
     if not 0 < size <= limit or (sizes is not None and size not in sizes):
         raise MetadataError(f"dtype {shorten(text)}: {letter!r} has no size {shorten(digits)}")
     if order == "|" and size > 1 and letter not in "SV":
-        raise MetadataError(f"dtype {shorten(text)}: a byte order ('<' or '>') is missing")
+        raise MetadataError(f"dtype {shorten(text)}: the byte order ('<' or '>') is missing")
     if bracket and (letter not in "mM" or not _is_unit(unit)):
-        raise MetadataError(f"dtype {shorten(text)}: {shorten(bracket + unit)} is no unit of time")
+        raise MetadataError(f"dtype {shorten(text)}: {shorten(bracket + unit)} is not a unit of time")
     try:
         return np.dtype(text)
     except TypeError as error:
-        raise UnsupportedError(f"dtype {text!r}: NumPy does not have it on this machine ({error})") from error
+        raise UnsupportedError(
+            f"dtype {text!r}: NumPy does not support it on this machine ({error})"
+        ) from error
 
 
 def _is_unit(text: str) -> bool:
-    """Whether `text` is ``ns]`` or ``10ns]``: what stands behind the opening bracket."""
+    """Return True if `text` is a valid unit after the opening bracket, such as ``ns]`` or ``10ns]``."""
     if not text.endswith("]"):
         return False
     letters = text[:-1].lstrip("0123456789")

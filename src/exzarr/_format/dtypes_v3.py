@@ -1,4 +1,4 @@
-"""Data types in v3 documents: their JSON to a `DataType`, and the JSON that a NumPy dtype gets.
+"""Data types in v3 documents: JSON to `DataType`, and NumPy dtype to JSON.
 
 Core names and raw bits: https://zarr-specs.readthedocs.io/en/latest/v3/data-types/index.html.
 Everything else: https://github.com/zarr-developers/zarr-extensions/tree/main/data-types.
@@ -17,7 +17,7 @@ from exzarr.errors import MetadataError, UnsupportedError
 
 __all__ = ["DATETIME_UNITS", "parse_v3", "v2_json", "v3_json"]
 
-# zarr-python's configuration-less names, and the zarr-extensions' aliases of the core's complex types.
+# Names without configuration from zarr-python, and aliases of complex types from zarr-extensions.
 _CORE: dict[str, str] = {
     "bool": "?",
     "int8": "i1",
@@ -49,15 +49,19 @@ _CONFIGURED = (
 )
 DATETIME_UNITS = frozenset("Y M W D h m s ms us μs ns ps fs as generic".split())
 
-# Names without configuration, made once: opening an array is mostly looking its type up here.
+# Data types without configuration, made once, because every opened array needs one.
 _KNOWN: dict[str, DataType] = {}
 
 
 def parse_v3(json: Any) -> DataType:
-    """The data type that a v3 document names.
+    """Return the data type in a v3 document.
 
-    Raises MetadataError where `json` is no data type, UnsupportedError where it is one
-    that exzarr does not have.
+    Raises
+    ------
+    MetadataError
+        `json` is not a data type.
+    UnsupportedError
+        exzarr does not have the data type.
     """
     if type(json) is str:
         known = _KNOWN.get(json)
@@ -77,26 +81,26 @@ def _parse(json: Any, depth: int) -> DataType:
             raise UnsupportedError(f"data_type {shorten(name)} is not supported: {why}")
         names = ", ".join([*_CORE, *_STRING_NAMES[:1], *_BYTES_NAMES, *_CONFIGURED, "r<bits>"])
         raise UnsupportedError(
-            f"data_type {shorten(name)} is not known; exzarr reads {names}, and with ml_dtypes "
+            f"data_type {shorten(name)} is not known; exzarr supports {names}, and with ml_dtypes "
             f"{', '.join(ML_BITS)}"
         )
     if configuration:
-        raise MetadataError(f"data_type {name!r} takes no configuration, got {shorten(configuration)}")
-    # The cache holds the bare name; a document may have spelled it as an object.
+        raise MetadataError(f"data_type {name!r} accepts no configuration, got {shorten(configuration)}")
+    # The cache holds the bare name, but the document may use an object.
     return found if json is name else DataType(found.dtype, json, found.kind, found.v2)
 
 
 def _without_numpy(name: str) -> str:
-    """Why there can be no NumPy array of the data type `name`; empty where that is not known."""
+    """Return the reason why NumPy has no data type `name`, or an empty string."""
     if name.rpartition(".")[2] == "optional":
-        return "its elements may be missing, for which NumPy has no data type"
+        return "NumPy has no data type for elements that may be missing"
     if name.startswith("complex"):
-        return "NumPy has complex numbers of two float32 or float64 only (complex64, complex128)"
+        return "NumPy has only complex64 and complex128"
     return ""
 
 
 def _by_name(name: str) -> DataType | None:
-    """A data type that has no configuration, made and remembered; None for an unknown name."""
+    """Return the cached data type for a name without configuration, or None for an unknown name."""
     if name in _CORE:
         dtype: np.dtype[Any] = np.dtype(_CORE[name])
         made = DataType(dtype, name, "fixed", dtype.str)
@@ -118,14 +122,16 @@ def _raw_bits(name: str) -> DataType:
     digits = name[1:]
     bits = int(digits) if len(digits) <= 12 else 0
     if bits == 0 or bits % 8 or digits[0] == "0" or bits // 8 > MAX_ITEMSIZE:
-        raise MetadataError(f"data_type {shorten(name)}: raw bits need a positive multiple of 8 bits")
+        raise MetadataError(
+            f"data_type {shorten(name)}: the number of raw bits must be a positive multiple of 8"
+        )
     return DataType(np.dtype(f"V{bits // 8}"), name, "fixed", f"|V{bits // 8}")
 
 
 def _configured(
     name: str, configuration: Mapping[str, Any], json: Any, depth: int
 ) -> tuple[np.dtype[Any], Any, str, Any]:
-    """The fields of a DataType with a configuration."""
+    """Return the fields of a DataType with a configuration."""
     if name in ("struct", "structured"):
         dtype = _struct(name, configuration, depth)
         return dtype, json, "fixed", v2_json(dtype)
@@ -166,7 +172,7 @@ def _time(name: str, configuration: Mapping[str, Any]) -> np.dtype[Any]:
 
 
 def _struct(name: str, configuration: Mapping[str, Any], depth: int) -> np.dtype[Any]:
-    """Fields as objects (``struct``) or pairs (``structured``): either name takes either."""
+    """Return the dtype of a list of fields: objects (``struct``) or pairs (``structured``), for both names."""
     fields = configuration.get("fields")
     if not isinstance(fields, list) or not fields:
         raise MetadataError(f"data_type {name!r}: 'fields' must be a non-empty array, not {shorten(fields)}")
@@ -181,11 +187,11 @@ def _struct(name: str, configuration: Mapping[str, Any], depth: int) -> np.dtype
             label, json = item
         else:
             raise MetadataError(
-                f"data_type {name!r}: a field is an object with 'name' and 'data_type', not {shorten(item)}"
+                f"data_type {name!r}: a field must be an object with 'name' and 'data_type', not {shorten(item)}"
             )
         if type(label) is not str or not label or label in made:
             raise MetadataError(
-                f"data_type {name!r}: field names must be distinct non-empty strings; {shorten(label)} is not"
+                f"data_type {name!r}: field names must be distinct non-empty strings, got {shorten(label)}"
             )
         of_field = _parse(json, depth + 1)
         if of_field.variable_length:
@@ -200,12 +206,12 @@ def _only(name: str, configuration: Mapping[str, Any], keys: tuple[str, ...]) ->
     for key in configuration:
         if key not in keys:
             raise MetadataError(
-                f"data_type {name!r}: configuration {shorten(key)} is not known, only {', '.join(keys)}"
+                f"data_type {name!r}: configuration key {shorten(key)} is not known; valid keys: {', '.join(keys)}"
             )
 
 
 def v3_json(dtype: np.dtype[Any]) -> Any:
-    """The v3 JSON for a NumPy dtype, the one that zarr-python writes; None where there is none."""
+    """Return the v3 JSON for a NumPy dtype, as zarr-python writes it, or None if v3 has none."""
     if is_ml(dtype):
         return dtype.name
     kind = dtype.kind
@@ -230,7 +236,7 @@ def v3_json(dtype: np.dtype[Any]) -> Any:
 
 
 def v2_json(dtype: np.dtype[Any]) -> Any:
-    """The v2 JSON for a fixed-size NumPy dtype: its ``str``, or a list of fields."""
+    """Return the v2 JSON for a NumPy dtype of fixed size: its ``str``, or a list of fields."""
     if is_ml(dtype):
         return dtype.name  # as TensorStore writes it
     if dtype.names is None:

@@ -1,6 +1,6 @@
-"""What a user passes as ``fill_value=``, as an element of the array's data type.
+"""Conversion of a user's ``fill_value=`` to an element of the array's data type.
 
-Nothing is changed on the way: 300 for uint8 or 1.5 for int32 is an error. Only floats
+The conversion never changes the value: 300 for uint8 or 1.5 for int32 is an error. Only floats
 are rounded to the precision of their type.
 """
 
@@ -20,12 +20,26 @@ __all__ = ["cast"]
 
 
 def cast(value: Any, data_type: DataType) -> Any:
-    """`value` as a scalar of `data_type`.
+    """Convert `value` to a scalar of `data_type`.
 
-    Returns a NumPy scalar; a ``str``, ``bytes`` or object for types of variable length.
-    Floats may also be ``"NaN"``, ``"Infinity"`` or their bits (``"0x7fc00001"``), dates ISO strings
-    or counts since 1970, structured values tuples, dicts by field, or 0 for all zero.
-    Raises ArgumentError where the value does not fit.
+    Parameters
+    ----------
+    value
+        Any scalar that the data type can hold. Floats may also be ``"NaN"``, ``"Infinity"`` or their
+        bits (``"0x7fc00001"``); dates may be ISO strings or counts since 1970; structured values may
+        be tuples, dicts by field, or 0 for all zeros.
+    data_type
+        The array's data type.
+
+    Returns
+    -------
+    object
+        A NumPy scalar, or a ``str``, ``bytes`` or object for types of variable length.
+
+    Raises
+    ------
+    ArgumentError
+        The data type cannot hold the value.
     """
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
@@ -73,14 +87,14 @@ def _fixed(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> Any:
-    """`value` as a Python number; ArgumentError where it is none."""
+    """Convert `value` to a Python number; raise ArgumentError if it is not a number."""
     if isinstance(value, np.datetime64 | np.timedelta64):
-        raise _misfit(value, dtype.name, "a number")  # its item() may be a count of nanoseconds
-    # The scalars of ml_dtypes are floats or integers that NumPy has no class for.
+        raise _misfit(value, dtype.name, "a number")  # item() of a date may be a count of nanoseconds
+    # NumPy has no scalar classes for the floats and integers of ml_dtypes.
     number = value.item() if isinstance(value, np.generic) else value
     if isinstance(number, bool | int | float | complex):
         return number
-    # Other numbers: Fraction, Decimal, and np.longdouble, whose item() is itself.
+    # Other numbers: Fraction, Decimal, and np.longdouble, whose item() returns itself.
     try:
         return int(number) if int(number) == number else float(number)
     except (TypeError, ValueError, OverflowError, ArithmeticError):
@@ -105,7 +119,7 @@ def _float(value: Any, dtype: np.dtype[Any]) -> Any:
         except MetadataError as error:
             raise ArgumentError(str(error)) from None
     if isinstance(value, np.generic) and value.dtype == dtype:
-        return value.astype(_native(dtype))  # with all its bits: it may be a NaN of its own
+        return value.astype(_native(dtype))  # keeps all bits, also those of a NaN
     number = _number(value, dtype)
     if isinstance(number, complex):
         if number.imag != 0:
@@ -118,7 +132,7 @@ def _float(value: Any, dtype: np.dtype[Any]) -> Any:
             scalar = dtype.type(float(number))
     except OverflowError:
         raise _misfit(value, dtype.name, "a number that it can hold") from None
-    if number != number or number - number != 0:  # NaN or infinite, which not every type has
+    if number != number or number - number != 0:  # NaN or infinity, which some types lack
         fits = str(float(scalar)) == str(float(number))
     else:
         fits = _close(float(scalar), float(number), dtype)
@@ -128,12 +142,12 @@ def _float(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _close(got: float, wanted: float, dtype: np.dtype[Any]) -> bool:
-    """Whether `got` is `wanted` rounded, not clipped at the end of the type's range."""
+    """Return True if `got` is `wanted` rounded, and not clipped to the type's range."""
     if got - got != 0:
         return False
     if not is_ml(dtype) or got == wanted:
         return True
-    # Small types saturate instead of overflowing; none has steps wider than a power of two.
+    # Small types saturate instead of overflowing. No type has steps wider than a power of two.
     return abs(got - wanted) <= max(abs(got), abs(wanted)) / 2 or abs(wanted) < 1
 
 
@@ -157,10 +171,10 @@ def _complex(value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _time(value: Any, dtype: np.dtype[Any]) -> Any:
-    """A date or duration, or the count of units that stands for it."""
+    """Convert a date or duration, or a count of its units."""
     native = _native(dtype)
     count: int | None = None
-    # NumPy counts durations among its integers.
+    # For NumPy, a duration is an integer.
     if isinstance(value, int) or (isinstance(value, np.integer) and value.dtype.kind in "iu"):
         count = int(value)
     elif isinstance(value, np.datetime64 | np.timedelta64):
@@ -175,10 +189,10 @@ def _time(value: Any, dtype: np.dtype[Any]) -> Any:
         raise _misfit(value, str(dtype), wanted)
     try:
         if isinstance(value, str):
-            return np.array(value, native)[()]  # NumPy refuses what is too fine for the unit
+            return np.array(value, native)[()]  # NumPy rejects values that are too fine for the unit
         given = np.array(value, f"{dtype.kind}8")
         scalar = given.astype(native)
-        # A value too fine for the unit was cut, one too far away wrapped around: then it does not come back.
+        # NumPy truncates values that are too fine for the unit, and wraps distant ones. Converting back detects both.
         if given.shape == () and scalar.astype(given.dtype) == given:
             return scalar[()]
     except (TypeError, ValueError, OverflowError):
@@ -231,4 +245,6 @@ def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _misfit(value: Any, name: str, wanted: str) -> ArgumentError:
-    return ArgumentError(f"fill_value={shorten(value)} does not fit data type {name}, which takes {wanted}")
+    return ArgumentError(
+        f"fill_value={shorten(value)} does not fit data type {name}, which requires {wanted}"
+    )

@@ -1,7 +1,7 @@
-"""Fill values that are numbers: integers, floats of every kind, complex numbers.
+"""Numeric fill values: integers, floats of every kind, complex numbers.
 
-Floats: a JSON number, ``"NaN"``, ``"Infinity"``, ``"-Infinity"``, or in v3 the bits as
-``"0x7fc00001"``, which is the only way to say any other NaN than the common one
+A float is a JSON number, ``"NaN"``, ``"Infinity"``, ``"-Infinity"``, or in v3 its bits, as in
+``"0x7fc00001"``. Only the bits can express NaNs with another payload than the default
 (https://zarr-specs.readthedocs.io/en/latest/v3/data-types/index.html, "Fill value list").
 """
 
@@ -23,7 +23,7 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 
 def int_range(dtype: np.dtype[Any]) -> tuple[int, int]:
-    """The least and the greatest integer of an integer dtype, also of those of ``ml_dtypes``."""
+    """Return the smallest and the largest value of an integer dtype of NumPy or ``ml_dtypes``."""
     if is_ml(dtype):
         bits, signed = ML_BITS[dtype.name], dtype.name[0] == "i"
     else:
@@ -32,7 +32,7 @@ def int_range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def int_of(json: Any, dtype: np.dtype[Any]) -> Any:
-    """An integer; ``1.0`` is read as one, as by zarr-python."""
+    """Convert JSON to an integer. As in zarr-python, ``1.0`` is an integer."""
     value = json
     if type(json) is float and json.is_integer():
         value = int(json)
@@ -45,7 +45,7 @@ def int_of(json: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def float_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
-    """A float of `dtype` (native byte order whatever `dtype` has). `version` is Zarr's."""
+    """Convert JSON to a float of `dtype`, in native byte order. `version` is the Zarr format."""
     if type(json) is float or type(json) is int:
         try:
             number = float(json)
@@ -53,12 +53,12 @@ def float_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
             raise _bad(json, dtype) from None
         if number - number == 0:
             return _rounded(number if number == json else json, dtype)
-        # NaN and Infinity are no JSON, but have been written in documents of both formats.
+        # NaN and Infinity are not JSON, but documents of both formats contain them.
         json = "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
     if type(json) is str:
         if json in _SPECIAL:
             value = dtype.type(_SPECIAL[json])
-            # Not every small float has them: a saturated value would be a silent change.
+            # Some small floats lack them, and a saturated value would be a silent change.
             if str(float(value)) == str(_SPECIAL[json]):
                 return value
         elif version == 3 and json[:2] == "0x":
@@ -67,17 +67,17 @@ def float_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
 
 
 def _rounded(number: float, dtype: np.dtype[Any]) -> Any:
-    """The nearest value of `dtype`, of two that are equally near the even one (v3, "Fill value list")."""
+    """Round to the nearest value of `dtype`, ties to even (v3, "Fill value list")."""
     if is_ml(dtype) or type(number) is int:
         return _nearest(number, dtype)
     if abs(number) <= 65504.0 or dtype.itemsize == 8:
         return dtype.type(number)
-    with np.errstate(over="ignore"):  # becomes infinite, as in zarr-python
+    with np.errstate(over="ignore"):  # overflow gives infinity, as in zarr-python
         return dtype.type(number)
 
 
 def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
-    """`number` rounded once: types that round through another one on the way are put right."""
+    """Round `number` once; correct types whose conversion rounds twice, through another type."""
     with np.errstate(over="ignore"):
         guess = dtype.type(float(number))
     if not np.isfinite(np.float64(guess)):
@@ -111,13 +111,13 @@ def _from_hex(text: str, dtype: np.dtype[Any]) -> Any:
 
 
 def float_bits(value: Any, dtype: np.dtype[Any]) -> int:
-    """The bits of a float of `dtype`, the first bit of the sign the highest."""
+    """Return the bits of a float of `dtype` as an integer, with the sign as the highest bit."""
     native = dtype if is_ml(dtype) else dtype.newbyteorder("=")
     return int(np.array(value, native).view(f"u{dtype.itemsize}"))
 
 
 def float_to(value: Any, dtype: np.dtype[Any]) -> float | str:
-    """The JSON of a float."""
+    """Convert a float to JSON."""
     number = float(value)
     if number - number == 0:
         return number
@@ -130,7 +130,7 @@ def float_to(value: Any, dtype: np.dtype[Any]) -> float | str:
 
 
 def complex_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
-    """A complex number, written as ``[real, imaginary]``."""
+    """Convert JSON ``[real, imaginary]`` to a complex number."""
     part = np.dtype(f"f{dtype.itemsize // 2}")
     if version == 2 and type(json) in (int, float, str):
         json = [json, 0.0]
@@ -145,13 +145,13 @@ def complex_of(json: Any, dtype: np.dtype[Any], version: int) -> Any:
 
 
 def complex_to(value: Any, dtype: np.dtype[Any]) -> list[float | str]:
-    """The JSON of a complex number."""
+    """Convert a complex number to JSON."""
     part = np.dtype(f"f{dtype.itemsize // 2}")
     return [float_to(value.real, part), float_to(value.imag, part)]
 
 
 def _bad(json: Any, dtype: np.dtype[Any]) -> MetadataError:
     return MetadataError(
-        f"'fill_value' of data type {dtype.name} must be a number it can hold, 'NaN', 'Infinity', '-Infinity', "
+        f"'fill_value' of data type {dtype.name} must be a number in its range, 'NaN', 'Infinity', '-Infinity', "
         f"or in Zarr format 3 its bits in hexadecimal, not {shorten(json)}"
     )

@@ -1,8 +1,8 @@
-"""Fill values: from and to the JSON of documents.
+"""Conversion of fill values from and to the JSON of documents.
 
 v3: https://zarr-specs.readthedocs.io/en/latest/v3/data-types/index.html, "Fill value list", and
 each type's page in zarr-extensions. v2: https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html,
-"Fill value encoding". A user's value becomes a fill value in `fill_casts.cast`.
+"Fill value encoding". `fill_casts.cast` converts a user's value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["cast", "default", "parse_v2", "parse_v3", "to_v2", "to_v3"]
 
 
 def parse_v3(json: Any, data_type: DataType) -> Any:
-    """The fill value in a v3 document: a NumPy scalar, ``str`` or ``bytes``; MetadataError if it is none."""
+    """Return the fill value of a v3 document, a NumPy scalar, ``str`` or ``bytes``; raise MetadataError if invalid."""
     if data_type.kind == "fixed":
         return _fixed(json, data_type.dtype, 3)
     if data_type.kind == "string" and type(json) is str and is_utf8(json):
@@ -32,9 +32,9 @@ def parse_v3(json: Any, data_type: DataType) -> Any:
 
 
 def parse_v2(json: Any, data_type: DataType) -> Any:
-    """The fill value in a v2 document; None for ``null``, which leaves it undefined.
+    """Return the fill value of a v2 document, or None for ``null``, which means undefined.
 
-    The value of an array of objects is whatever JSON stands there.
+    For an array of objects, the fill value is any JSON.
     """
     if json is None:
         return None
@@ -44,7 +44,7 @@ def parse_v2(json: Any, data_type: DataType) -> Any:
     if kind == "string":
         if type(json) is str and is_utf8(json):
             return json
-        if type(json) in (int, float):  # zarr-python 2 wrote 0 for strings too, and reads "0"
+        if type(json) in (int, float):  # zarr-python 2 wrote 0 for strings, and reads "0"
             return str(json)
         raise _bad(json, data_type.name, "a string")
     if kind == "bytes":
@@ -53,14 +53,14 @@ def parse_v2(json: Any, data_type: DataType) -> Any:
 
 
 def to_v3(value: Any, data_type: DataType) -> Any:
-    """The JSON of fill value `value` in a v3 document."""
+    """Return the JSON of the fill value `value` in a v3 document."""
     if data_type.kind == "fixed":
         return _fixed_to_v3(value, data_type.dtype, data_type.v3)
     return str(value) if data_type.kind == "string" else _base64(bytes(value))
 
 
 def to_v2(value: Any, data_type: DataType) -> Any:
-    """The JSON of fill value `value` in a v2 document; ``null`` for None."""
+    """Return the JSON of the fill value `value` in a v2 document; ``null`` for None."""
     if value is None or data_type.kind == "object":
         return value
     if data_type.kind == "string":
@@ -71,7 +71,7 @@ def to_v2(value: Any, data_type: DataType) -> Any:
     if dtype.kind in "SV" and not is_ml(dtype):
         return _base64(np.array(value, dtype).tobytes() if dtype.kind == "V" else bytes(value))
     json = _fixed_to_v3(value, dtype, None)
-    # v2 has no hexadecimal NaNs.
+    # v2 has no hexadecimal form of NaN.
     if isinstance(json, str) and json[:2] == "0x" and dtype.kind != "U":
         return "NaN"
     if isinstance(json, list):
@@ -80,7 +80,7 @@ def to_v2(value: Any, data_type: DataType) -> Any:
 
 
 def default(data_type: DataType) -> Any:
-    """What elements are where no fill value was given: zero, empty, not-a-time, as in zarr-python."""
+    """Return the default fill value: zero, empty or not-a-time, as in zarr-python."""
     if data_type.kind == "fixed":
         dtype = data_type.dtype
         return _time(NAT, dtype) if dtype.kind in "mM" else np.zeros((), _native(dtype))[()]
@@ -88,7 +88,7 @@ def default(data_type: DataType) -> Any:
 
 
 def _fixed(json: Any, dtype: np.dtype[Any], version: int) -> Any:
-    """The value of a type of fixed size."""
+    """Convert JSON to a value of a fixed-size type."""
     kind = dtype.kind
     if is_ml(dtype):
         kind = "i" if "int" in dtype.name else "f"
@@ -121,21 +121,21 @@ def _fixed(json: Any, dtype: np.dtype[Any], version: int) -> Any:
         return _struct(json, dtype, version)
     data = _bytes(json, str(dtype))
     if dtype.names is None:
-        data = data.ljust(dtype.itemsize, b"\0")  # as zarr-python reads short ones
+        data = data.ljust(dtype.itemsize, b"\0")  # zarr-python pads short values, too
     if len(data) != dtype.itemsize:
         raise _bad(json, str(dtype), f"{dtype.itemsize} bytes")
     if dtype.names is None:
         return np.void(data)
-    # v3 says nothing about the byte order; zarr-python takes it for little-endian.
+    # v3 does not define the byte order; zarr-python reads it as little-endian.
     stored = dtype.newbyteorder("<") if version == 3 else dtype
     return np.frombuffer(data, stored).astype(dtype)[0]
 
 
 def _struct(json: dict[str, Any], dtype: np.dtype[Any], version: int) -> Any:
     if json.keys() != set(dtype.names or ()):
-        raise _bad(json, str(dtype), "a value for every field and for nothing else")
+        raise _bad(json, str(dtype), "an object with exactly one value per field")
     if any(dtype[label].subdtype for label in json):
-        raise _bad(json, str(dtype), "base64, as it has fields that are arrays")
+        raise _bad(json, str(dtype), "base64, because it has fields that are arrays")
     out = np.zeros((), dtype)
     for label, part in json.items():
         out[label] = _fixed(part, dtype[label], version)
@@ -143,7 +143,7 @@ def _struct(json: dict[str, Any], dtype: np.dtype[Any], version: int) -> Any:
 
 
 def _bytes(json: Any, name: str) -> bytes:
-    """Bytes as base64 (what all write) or as an array of integers (the specification of ``r*``)."""
+    """Convert base64 (as all software writes) or an array of integers (the specification of ``r*``) to bytes."""
     if type(json) is str:
         import binascii
 
@@ -171,7 +171,7 @@ def _time(count: int, dtype: np.dtype[Any]) -> Any:
 
 
 def _fixed_to_v3(value: Any, dtype: np.dtype[Any], v3: Any) -> Any:
-    """The JSON of a value of fixed size; `v3` is the JSON of its data type (None: in v2)."""
+    """Return the JSON of a fixed-size value; `v3` is the JSON of its data type, or None in v2."""
     kind = dtype.kind
     if is_ml(dtype):
         kind = "i" if "int" in dtype.name else "f"
@@ -190,10 +190,10 @@ def _fixed_to_v3(value: Any, dtype: np.dtype[Any], v3: Any) -> Any:
     if kind == "S":
         return _base64(bytes(value))
     if dtype.names is None:
-        # The specification spells raw bits as an array of integers. TensorStore and zarrs, which
-        # are all that have them, read base64, and the former nothing else.
+        # The specification has raw bits as an array of integers. Only TensorStore and zarrs support
+        # raw bits. Both read base64, and TensorStore reads nothing else.
         return _base64(np.array(value, dtype).tobytes())
-    if v3["name"] == "structured":  # the name that older zarr-python reads, and then only this
+    if v3["name"] == "structured":  # older zarr-python reads only this name
         return _base64(np.array(value, dtype).astype(dtype.newbyteorder("<")).tobytes())
     fields = v3["configuration"]["fields"]
     inner = [item["data_type"] if isinstance(item, dict) else item[1] for item in fields]

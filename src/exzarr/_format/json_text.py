@@ -1,7 +1,7 @@
-"""JSON documents as bytes: strict where it matters, and bounded.
+"""Conversion of JSON documents from and to bytes.
 
-RFC 8259 with liberties that documents in the wild take: the tokens ``NaN`` and ``Infinity`` are read, in
-whatever spelling C and Java print them, and a byte order mark is skipped. Attributes that hold NaN are written so.
+The reader implements RFC 8259 with two extensions that existing documents need. It accepts ``NaN`` and
+``Infinity`` in all spellings of C and Java, and skips a byte order mark. The writer writes NaN in attributes as ``NaN``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise MetadataError(f"the key {twice[:80]!r} occurs twice in one object")
+        raise MetadataError(f"the key {twice[:80]!r} occurs more than once in one object")
     return members
 
 
@@ -31,16 +31,16 @@ _QUICK = json.JSONDecoder()
 _string = json.encoder.encode_basestring_ascii
 
 STRICT_NBYTES = 1 << 16
-"""Larger documents (consolidated metadata, which programs write) are not searched for keys that occur twice."""
+"""Larger documents (consolidated metadata, written by programs) are not checked for repeated keys."""
 
 
 BYTE_ORDER_MARK = "\ufeff"
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[+-]?\b(?:nan|inf(?:inity)?)\b', re.ASCII | re.IGNORECASE)
-"""Strings, which stay as they are, and what is printed for numbers that JSON does not have."""
+"""Matches strings, which do not change, and spellings of numbers that JSON lacks."""
 
 
-def _respelled(found: re.Match[str]) -> str:
+def _standard_token(found: re.Match[str]) -> str:
     text = found[0]
     if text[0] == '"':
         return text
@@ -50,14 +50,14 @@ def _respelled(found: re.Match[str]) -> str:
 
 
 def decode(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
-    """The object in a JSON document; MetadataError naming `where` if there is none."""
+    """Return the object in a JSON document; raise MetadataError with `where` in its message if invalid."""
     decoder = _DECODER if len(data) <= STRICT_NBYTES else _QUICK
     try:
         text = str(data, "utf-8").removeprefix(BYTE_ORDER_MARK)
         try:
             value = decoder.decode(text)
         except json.JSONDecodeError:
-            respelled = _TOKENS.sub(_respelled, text)
+            respelled = _TOKENS.sub(_standard_token, text)
             if respelled == text:
                 raise
             value = decoder.decode(respelled)
@@ -67,17 +67,17 @@ def decode(data: bytes | bytearray | memoryview, where: str) -> dict[str, Any]:
         raise MetadataError(f"{where}: not UTF-8 at byte {error.start}") from None
     except RecursionError:
         raise MetadataError(f"{where}: nested too deeply") from None
-    except ValueError as error:  # syntax, and integers of more digits than Python reads
+    except ValueError as error:  # invalid syntax, or an integer with more digits than Python reads
         raise MetadataError(f"{where}: not valid JSON: {error}") from None
     if type(value) is not dict:
-        raise MetadataError(f"{where}: a metadata document is a JSON object")
+        raise MetadataError(f"{where}: a metadata document must be a JSON object")
     return value
 
 
 def encode(document: Any, *, indent: int | None = 2) -> bytes:
-    """A document as UTF-8 JSON. NumPy scalars and arrays (in attributes) become numbers and lists.
+    """Return a document as UTF-8 JSON. NumPy scalars and arrays become numbers and lists.
 
-    ArgumentError where something in it is no JSON.
+    Raises ArgumentError if a value is not JSON.
     """
     try:
         text = _COMPACT.encode(document) if indent is None else _indented(document, "\n", " " * indent)
@@ -91,7 +91,7 @@ def encode(document: Any, *, indent: int | None = 2) -> bytes:
 
 
 def _indented(value: Any, margin: str, step: str) -> str:
-    """What ``json.dumps(value, indent=...)`` gives, in a third of the time: that one is made of generators."""
+    """Return ``json.dumps(value, indent=...)`` in a third of the time; `json` uses slow generators."""
     kind = type(value)
     if kind is str:
         return _string(value)
@@ -106,7 +106,7 @@ def _indented(value: Any, margin: str, step: str) -> str:
             return "[]"
         inner = margin + step
         return f"[{inner}{f',{inner}'.join([_indented(item, inner, step) for item in value])}{margin}]"
-    if isinstance(value, dict):  # a class derived from it
+    if isinstance(value, dict):  # a derived class
         return _indented({**value}, margin, step)
     if isinstance(value, list | tuple):
         return _indented([*value], margin, step)
@@ -116,7 +116,7 @@ def _indented(value: Any, margin: str, step: str) -> str:
 
 
 def _key(key: Any) -> str:
-    # Keys that are no strings become strings, as json has them: 1 and None are "1" and "null".
+    # As in json, keys that are not strings become strings: 1 and None are "1" and "null".
     return _string(key) if type(key) is str else _COMPACT.encode({key: 0})[1:-4]
 
 
@@ -126,11 +126,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.floating):
         number = float(value)  # item() of a long double is a long double
         if number != value and value == value:
-            raise TypeError(f"{value!r} has more digits than JSON's readers keep: convert it, float(...)")
+            raise TypeError(f"{value!r} has more digits than JSON readers keep; convert it with float(...)")
         return number
-    if isinstance(value, np.ndarray) and value.dtype.kind not in "mM":  # whose items may be integers
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "mM":  # items of dates may be integers
         return value.tolist()
-    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored")
+    raise TypeError(f"{value!r} of type {type(value).__name__} cannot be stored as JSON")
 
 
 _COMPACT = json.JSONEncoder(default=_plain)

@@ -1,4 +1,4 @@
-"""The metadata of a node, whatever version of the format it is stored in."""
+"""The metadata of a node, for both versions of the format."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from exzarr.errors import MetadataError
 __all__ = ["ARRAY_DIMENSIONS", "ArrayMetadata", "CodecConfig", "GroupMetadata", "v2_dimension_names"]
 
 ARRAY_DIMENSIONS = "_ARRAY_DIMENSIONS"
-"""The attribute in which xarray (and all others after it) keep the dimension names of v2 arrays."""
+"""The attribute with the dimension names of v2 arrays, introduced by xarray."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecConfig:
-    """One codec as a v3 document names it.
+    """One codec of a v3 document.
 
     Attributes
     ----------
     name
-        Its name, such as ``"zstd"``.
+        The codec's name, such as ``"zstd"``.
     configuration
-        What stands under ``configuration``; empty where there is none.
+        The member ``configuration``; empty if it is missing.
     extra
-        Whatever else stands beside it (``must_understand``), kept for a rewrite.
+        All other members (``must_understand``), kept for a rewrite.
     """
 
     name: str
@@ -39,9 +39,9 @@ class CodecConfig:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The codec as a document names it; without ``configuration`` where that is empty.
+        """Return the codec's entry in a document, without an empty ``configuration``.
 
-        Only numcodecs' codecs keep an empty one: zarr-python does not read them without.
+        numcodecs' codecs keep an empty one, because zarr-python requires it for them.
         """
         json: dict[str, Any] = {"name": self.name}
         if self.configuration or self.name.startswith("numcodecs."):
@@ -51,7 +51,7 @@ class CodecConfig:
 
 @dataclass(frozen=True, eq=False)
 class ArrayMetadata:
-    """Everything a store says about an array.
+    """All metadata of an array.
 
     Attributes
     ----------
@@ -60,16 +60,16 @@ class ArrayMetadata:
     shape
         Lengths in elements.
     data_type, chunk_grid, chunk_key_encoding
-        What elements are, how they are cut into chunks, and how chunks are named.
+        The type of the elements, their division into chunks, and the keys of chunks.
     fill_value
-        What elements are that were never written: a NumPy scalar of ``data_type.dtype``, a ``str``,
-        ``bytes`` or other object. None only in v2 (``null``: it does not matter what they are).
+        The value of elements that were never written: a NumPy scalar of ``data_type.dtype``, a ``str``,
+        ``bytes`` or another object. None only in v2 (``null``: undefined).
     codecs
-        v3: the chain as the document has it, array → array first. Empty in v2.
+        v3: the codec chain of the document, in order of encoding. Empty in v2.
     order, filters, compressor
-        v2: the order of elements in a chunk, ``"C"`` or ``"F"``, and numcodecs' configurations.
+        v2: the memory order of chunks, ``"C"`` or ``"F"``, and numcodecs' configurations.
     dimension_names
-        One name (or None) per dimension. v2: what the attribute ``_ARRAY_DIMENSIONS`` says.
+        One name (or None) per dimension. v2: from the attribute ``_ARRAY_DIMENSIONS``.
     attributes
         The user's attributes, as stored.
     extra
@@ -95,7 +95,7 @@ class ArrayMetadata:
         return len(self.shape)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same; NaN is like the same NaN as a fill value."""
+        """Return True if both are the same metadata. As fill values, NaNs with the same bits are equal."""
         if not isinstance(other, ArrayMetadata):
             return NotImplemented
         return _same(self.fill_value, other.fill_value) and all(
@@ -107,10 +107,10 @@ class ArrayMetadata:
     __hash__ = None  # type: ignore[assignment]  # attributes are a dict
 
     def with_(self, **changes: Any) -> ArrayMetadata:
-        """A copy in which `changes` differ.
+        """Return a copy with `changes`.
 
-        A new ``shape`` takes the chunk grid with it, and new attributes of a v2 array the
-        dimension names, unless those are given too.
+        A new ``shape`` also changes the chunk grid. New attributes of a v2 array also change the
+        dimension names. Pass the grid or the names to set them explicitly.
         """
         if "shape" in changes:
             changes["shape"] = tuple(changes["shape"])
@@ -122,14 +122,14 @@ class ArrayMetadata:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two fill values are the same to the bit."""
+    """Return True if two fill values have the same bits."""
     if isinstance(a, np.generic) and isinstance(b, np.generic):
         return type(a) is type(b) and a.tobytes() == b.tobytes()
     return bool(a == b)
 
 
 def v2_dimension_names(attributes: Mapping[str, Any], ndim: int) -> tuple[str, ...] | None:
-    """The dimension names in a v2 array's attributes; None where there are none that fit."""
+    """Return the dimension names in a v2 array's attributes, or None if they are missing or do not fit."""
     names = attributes.get(ARRAY_DIMENSIONS)
     if isinstance(names, list | tuple) and len(names) == ndim and all(type(name) is str for name in names):
         return tuple(names)
@@ -138,7 +138,7 @@ def v2_dimension_names(attributes: Mapping[str, Any], ndim: int) -> tuple[str, .
 
 @dataclass(frozen=True)
 class GroupMetadata:
-    """Everything a store says about a group.
+    """All metadata of a group.
 
     Attributes
     ----------
@@ -147,11 +147,11 @@ class GroupMetadata:
     attributes
         The user's attributes, as stored.
     consolidated
-        The documents of the nodes below, where they are kept with the group's own.
+        The documents of the nodes below, if the group has consolidated metadata.
     extra
         Members of the document that exzarr does not know, kept for a rewrite.
     broken
-        Why the consolidated metadata in the group's own document cannot be read; None where it can.
+        The error in the consolidated metadata of the group's own document, or None.
     """
 
     zarr_format: Literal[2, 3]
@@ -161,5 +161,5 @@ class GroupMetadata:
     broken: MetadataError | None = field(default=None, compare=False, repr=False)
 
     def with_(self, **changes: Any) -> GroupMetadata:
-        """A copy in which `changes` differ."""
+        """Return a copy with `changes`."""
         return replace(self, **changes)

@@ -1,4 +1,4 @@
-"""Named configurations, and the small checks that every parser shares.
+"""Named configurations, and small checks that all parsers share.
 
 An extension point of a v3 document holds ``{"name": ..., "configuration": {...},
 "must_understand": ...}`` or the bare name (Zarr v3 core, "Extension definitions",
@@ -15,14 +15,14 @@ from exzarr.errors import MetadataError
 __all__ = ["INT_LIMIT", "is_int", "is_utf8", "json_type", "named_config", "shape_of", "shorten"]
 
 INT_LIMIT = 2**63
-"""Lengths, sizes and offsets stay below this."""
+"""Exclusive upper bound of lengths, sizes and offsets."""
 
 MAX_NDIM = 64
-"""NumPy's limit."""
+"""NumPy's limit of dimensions."""
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """`value` as it goes into a message: never long, whatever it is."""
+    """Return `value` as text of bounded length, for messages."""
     if isinstance(value, str):
         return repr(value) if len(value) <= limit else f"{value[:limit]!r}..."
     try:
@@ -34,13 +34,13 @@ def shorten(value: object, limit: int = 80) -> str:
             text = brief.repr(value)
         else:
             text = repr(value)
-    except (ValueError, RecursionError):  # among them integers of more digits than Python writes
+    except (ValueError, RecursionError):  # for example integers with more digits than Python writes
         return f"a very large {json_type(value)}"
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def json_type(value: object) -> str:
-    """JSON's word for the type of `value`."""
+    """Return the JSON name of the type of `value`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -57,12 +57,12 @@ def json_type(value: object) -> str:
 
 
 def is_int(value: object) -> bool:
-    """Whether `value` is a JSON integer (`true` is none) from 0 up to `INT_LIMIT`."""
+    """Return True if `value` is a JSON integer (not `true`) from 0 up to `INT_LIMIT`."""
     return type(value) is int and 0 <= value < INT_LIMIT
 
 
 def is_utf8(text: str) -> bool:
-    """Whether `text` can be stored as UTF-8: JSON may hold half a surrogate pair, which cannot."""
+    """Return True if `text` can be stored as UTF-8. JSON may hold half a surrogate pair, which cannot."""
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
@@ -70,7 +70,7 @@ def is_utf8(text: str) -> bool:
 
 
 def shape_of(value: object, what: str) -> tuple[int, ...]:
-    """A list of lengths as a tuple; MetadataError naming `what` where it is none."""
+    """Return a list of lengths as a tuple; raise MetadataError with `what` in its message if invalid."""
     if type(value) is not list and type(value) is not tuple:
         raise MetadataError(f"{what} must be an array of integers, not {shorten(value)}")
     if len(value) > MAX_NDIM:
@@ -82,7 +82,7 @@ def shape_of(value: object, what: str) -> tuple[int, ...]:
 
 
 def named_config(value: object, what: str) -> tuple[str, dict[str, Any]]:
-    """The name and configuration of an extension point; `what` names it in messages."""
+    """Return the name and configuration of an extension point; `what` is its name in messages."""
     if type(value) is str:
         name: object = value
         configuration: object = {}

@@ -1,7 +1,8 @@
-"""Names of nodes: which ones the specifications reserve, and for whom.
+"""Reserved names of nodes.
 
 v3: https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#node-names. v2 reserves no names. Both formats
-store a group's documents beside its children, so a child that is called like a document hides it, or is hidden.
+store a group's documents next to its children. A child with the name of a document would hide the document, or be
+hidden by it.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ __all__ = ["DOCUMENT_NAMES", "QUARANTINE", "hides_document", "reserved"]
 
 V2_DOCUMENTS = (".zarray", ".zgroup", ".zattrs", ".zmetadata")
 DOCUMENT_NAMES = frozenset(("zarr.json", *V2_DOCUMENTS))
-"""Names of all metadata documents, of both formats."""
+"""Names of the metadata documents of both formats."""
 
 QUARANTINE = "__exzarr_quarantine__"
 """The folder below an array to which `exzarr.repair` moves damaged chunks. It is never a node."""
 
 
 def reserved(name: str, zarr_format: int) -> str | None:
-    """Why a new node must not have this name; None where it may.
+    """Return the reason why a new node must not have this name, or None if it may.
 
-    Existing nodes with such names are read, listed, copied and converted all the same.
+    Existing nodes with such names can be read, listed, copied and converted.
     """
     if name in DOCUMENT_NAMES:
         return "it is the name of a metadata document"
     if name == QUARANTINE:
-        return "exzarr.repair keeps damaged chunks under it"
+        return "exzarr.repair moves damaged chunks there"
     if "\\" in name:
         return "zarr-python reads a backslash as a slash"
     if zarr_format == 3:
@@ -33,10 +34,10 @@ def reserved(name: str, zarr_format: int) -> str | None:
         if name.lower() == "zarr.json":
             return "Zarr v3 reserves 'zarr.json' in any case"
         if not name.strip("."):
-            return "Zarr v3 has no names of periods alone"
+            return "Zarr v3 reserves names that consist of periods only"
     return None
 
 
 def hides_document(name: str, zarr_format: int) -> bool:
-    """Whether a node of this name stands where a group of `zarr_format` has a document of its own."""
+    """Return True if the name is the name of a group's own document in `zarr_format`."""
     return name == "zarr.json" if zarr_format == 3 else name in V2_DOCUMENTS

@@ -1,4 +1,4 @@
-"""The metadata of a node out of consolidated metadata: parsed when it is asked for."""
+"""Metadata of single nodes from consolidated metadata, parsed on request."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["consolidate", "consolidated_node", "without_consolidated"]
 def consolidated_node(
     consolidated: Consolidated, path: str, *, below: bool = True
 ) -> ArrayMetadata | GroupMetadata | None:
-    """The metadata of the node at `path`; None where there is none.
+    """Return the metadata of the node at `path`, or None if there is no node.
 
-    With `below`, a group's has what the documents say of the nodes below it.
-    Raises MetadataError, naming the path, where the document is invalid.
+    With `below`, the metadata of a group includes the consolidated metadata of the nodes below it.
+    Raises MetadataError with the path in its message if the document is invalid.
     """
     kind = consolidated.kind(path)
     if kind is None:
@@ -27,7 +27,7 @@ def consolidated_node(
     try:
         if consolidated.zarr_format == 3:
             if not isinstance(document, dict):
-                raise MetadataError(f"a metadata document is a JSON object, not {shorten(document)}")
+                raise MetadataError(f"a metadata document must be a JSON object, not {shorten(document)}")
             node = v3.parse({key: value for key, value in document.items() if key != "consolidated_metadata"})
         elif kind == "array":
             return v2.parse_array(document[v2.ZARRAY], document.get(v2.ZATTRS))
@@ -44,7 +44,7 @@ def consolidated_node(
 
 
 def without_consolidated(group: GroupMetadata) -> GroupMetadata:
-    """A group without consolidated metadata in its own document, also where that cannot be read."""
+    """Return the group without consolidated metadata in its own document, even if that is unreadable."""
     if group.broken is None:
         return group.with_(consolidated=None)
     extra = {key: value for key, value in group.extra.items() if key != "consolidated_metadata"}
@@ -52,9 +52,9 @@ def without_consolidated(group: GroupMetadata) -> GroupMetadata:
 
 
 def consolidate(nodes: dict[str, ArrayMetadata | GroupMetadata], zarr_format: int) -> Consolidated:
-    """Consolidated metadata of `nodes`, by path relative to the group that will hold it.
+    """Return the consolidated metadata of `nodes`, given by path relative to their group.
 
-    In v2 the group itself is among them, under ``""``. All nodes are of one version.
+    In v2, `nodes` includes the group itself under ``""``. All nodes must have the same format.
     """
     documents = {}
     for path, node in nodes.items():

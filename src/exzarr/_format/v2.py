@@ -51,7 +51,7 @@ _ARRAY_KEYS = frozenset(
 OBJECT_CODECS = frozenset(
     ("vlen-utf8", "vlen-bytes", "vlen-array", "pickle", "json", "json2", "msgpack", "msgpack2", "categorize")
 )
-"""numcodecs' codecs that take arrays of Python objects."""
+"""Codecs of numcodecs that encode arrays of Python objects."""
 
 
 def loads(
@@ -61,16 +61,16 @@ def loads(
     kind: Literal["array", "group"],
     where: str = "",
 ) -> ArrayMetadata | GroupMetadata:
-    """The metadata in the bytes of a node's documents.
+    """Parse the bytes of a node's documents.
 
     Parameters
     ----------
     node
-        The ``.zarray`` or ``.zgroup``.
+        The document ``.zarray`` or ``.zgroup``.
     attributes
-        The ``.zattrs``; None where there is none.
+        The document ``.zattrs``, or None if there is none.
     kind
-        Which of the two `node` is.
+        The kind of `node`.
     where
         The node's path, for messages.
     """
@@ -85,7 +85,7 @@ def loads(
 
 
 def parse_array(zarray: Mapping[str, Any], zattrs: Mapping[str, Any] | None = None) -> ArrayMetadata:
-    """The metadata in the parsed documents of an array; of invalid ones, what `mending` makes of them."""
+    """Convert the parsed documents of an array. `mending` corrects invalid ones."""
     try:
         return _parse_array(zarray, zattrs)
     except MetadataError:
@@ -134,14 +134,14 @@ def _parse_array(zarray: Mapping[str, Any], zattrs: Mapping[str, Any] | None) ->
 
 
 def parse_group(zgroup: Mapping[str, Any], zattrs: Mapping[str, Any] | None = None) -> GroupMetadata:
-    """The metadata in the parsed documents of a group."""
+    """Convert the parsed documents of a group."""
     _check_format(zgroup)
     extra = {key: value for key, value in zgroup.items() if key != "zarr_format"}
     return GroupMetadata(2, _attributes(zattrs), None, extra)
 
 
 def object_codec(filters: tuple[dict[str, Any], ...], compressor: dict[str, Any] | None) -> str | None:
-    """The id of the codec that takes Python objects, for dtype ``|O``; None where there is none."""
+    """Return the id of the codec that encodes Python objects, for dtype ``|O``, or None."""
     for codec in filters:
         if codec["id"] in OBJECT_CODECS:
             return str(codec["id"])
@@ -149,13 +149,15 @@ def object_codec(filters: tuple[dict[str, Any], ...], compressor: dict[str, Any]
 
 
 def array_json(metadata: ArrayMetadata) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The ``.zarray`` and the ``.zattrs`` of an array.
+    """Return the ``.zarray`` and the ``.zattrs`` of an array.
 
-    Dimension names that the attributes do not have yet go into ``_ARRAY_DIMENSIONS``.
-    ArgumentError where the metadata cannot be said in v2.
+    Dimension names are added to the attributes as ``_ARRAY_DIMENSIONS`` if missing.
+    Raises ArgumentError if v2 cannot store the metadata.
     """
     if not metadata.chunk_grid.regular:
-        raise ArgumentError("Zarr format 2 has only chunks of one shape; this array's vary")
+        raise ArgumentError(
+            "Zarr format 2 requires chunks of one shape, but this array's chunks vary in shape"
+        )
     if metadata.data_type.v2 is None:
         raise ArgumentError(f"data type {metadata.data_type.name} cannot be stored in Zarr format 2")
     zarray: dict[str, Any] = {
@@ -166,7 +168,7 @@ def array_json(metadata: ArrayMetadata) -> tuple[dict[str, Any], dict[str, Any]]
         "compressor": metadata.compressor,
         "fill_value": fill_values.to_v2(metadata.fill_value, metadata.data_type),
         "order": metadata.order,
-        # The specification: null, or a list that is not empty.
+        # The specification requires null or a non-empty list.
         "filters": list(metadata.filters) or None,
         "dimension_separator": metadata.chunk_key_encoding.separator,
     }
@@ -174,35 +176,35 @@ def array_json(metadata: ArrayMetadata) -> tuple[dict[str, Any], dict[str, Any]]
     names = metadata.dimension_names
     if names is not None and v2_dimension_names(attributes, metadata.ndim) != names:
         if any(name is None for name in names):
-            raise ArgumentError(f"in Zarr format 2 every dimension has a name or none has: {names}")
+            raise ArgumentError(f"Zarr format 2 requires names for all dimensions or for none, got {names}")
         attributes = {**attributes, ARRAY_DIMENSIONS: list(names)}
     return {**metadata.extra, **zarray} if metadata.extra else zarray, attributes
 
 
 def array_documents(metadata: ArrayMetadata) -> dict[str, bytes]:
-    """The bytes of an array's documents by name. ``.zattrs`` is there even where it is empty."""
+    """Return the bytes of an array's documents by name. They include an empty ``.zattrs``."""
     zarray, zattrs = array_json(metadata)
     return {ZARRAY: json_text.encode(zarray), ZATTRS: json_text.encode(zattrs)}
 
 
 def group_json(metadata: GroupMetadata) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The ``.zgroup`` and the ``.zattrs`` of a group."""
+    """Return the ``.zgroup`` and the ``.zattrs`` of a group."""
     return {"zarr_format": 2, **metadata.extra}, metadata.attributes
 
 
 def group_documents(metadata: GroupMetadata) -> dict[str, bytes]:
-    """The bytes of a group's documents by name. ``.zattrs`` is there even where it is empty."""
+    """Return the bytes of a group's documents by name. They include an empty ``.zattrs``."""
     zgroup, zattrs = group_json(metadata)
     return {ZGROUP: json_text.encode(zgroup), ZATTRS: json_text.encode(zattrs)}
 
 
 def _check_format(document: Mapping[str, Any]) -> None:
     if not isinstance(document, Mapping):
-        raise MetadataError(f"a metadata document is a JSON object, not {shorten(document)}")
+        raise MetadataError(f"a metadata document must be a JSON object, not {shorten(document)}")
     version = document.get("zarr_format")
     if type(version) is not int or version != 2:
         if version == 1:
-            raise UnsupportedError("Zarr format 1 is not supported; zarr-python 2 can convert it")
+            raise UnsupportedError("Zarr format 1 is not supported; convert the data with zarr-python 2")
         raise MetadataError(f"'zarr_format' must be 2, not {shorten(version)}")
 
 
@@ -224,5 +226,5 @@ def _filters(json: Any) -> tuple[dict[str, Any], ...]:
 
 def _codec(json: Any, what: str) -> dict[str, Any]:
     if not isinstance(json, dict) or type(json.get("id")) is not str:
-        raise MetadataError(f"{what}: a codec is an object with an 'id', not {shorten(json)}")
+        raise MetadataError(f"{what}: a codec must be an object with an 'id', not {shorten(json)}")
     return json

@@ -38,10 +38,21 @@ _GROUP_KEYS = frozenset(("zarr_format", "node_type", "attributes", "consolidated
 
 
 def loads(data: bytes | bytearray | memoryview, where: str = DOCUMENT) -> ArrayMetadata | GroupMetadata:
-    """The metadata in a document's bytes. `where` is its key, for messages.
+    """Parse the bytes of a document.
 
-    Raises MetadataError where the document is invalid, UnsupportedError where it asks for
-    something that exzarr does not have.
+    Parameters
+    ----------
+    data
+        The bytes.
+    where
+        The document's key, for messages.
+
+    Raises
+    ------
+    MetadataError
+        The document is invalid.
+    UnsupportedError
+        The document requires a feature that exzarr does not have.
     """
     known = v3_known.find(data)
     if known is not None:
@@ -52,23 +63,23 @@ def loads(data: bytes | bytearray | memoryview, where: str = DOCUMENT) -> ArrayM
     except MetadataError as error:
         raise type(error)(f"{where}: {error}") from error
     if isinstance(found, ArrayMetadata):
-        v3_known.note(data, found)
+        v3_known.remember_parsed(data, found)
     return found
 
 
 def dumps(metadata: ArrayMetadata | GroupMetadata) -> bytes:
-    """The bytes of the document; ArgumentError where attributes are no JSON."""
+    """Return the bytes of the document; raise ArgumentError if attributes are not JSON."""
     if isinstance(metadata, GroupMetadata):
         return json_text.encode(to_json(metadata))
-    data = v3_known.respelled(metadata)
+    data = v3_known.known_document(metadata)
     if data is None:
         data = json_text.encode(to_json(metadata))
-        v3_known.spelled(metadata, data)
+        v3_known.remember_document(metadata, data)
     return data
 
 
 def parse(document: Mapping[str, Any]) -> ArrayMetadata | GroupMetadata:
-    """The metadata in a parsed document."""
+    """Convert a parsed document."""
     kind = document.get("node_type") if isinstance(document, Mapping) else None
     if kind == "array":
         return parse_array(document)
@@ -78,7 +89,7 @@ def parse(document: Mapping[str, Any]) -> ArrayMetadata | GroupMetadata:
 
 
 def parse_array(document: Mapping[str, Any]) -> ArrayMetadata:
-    """The metadata in the document of an array; of an invalid one, what `mending` makes of it."""
+    """Convert the parsed document of an array. `mending` corrects invalid ones."""
     try:
         return _parse_array(document)
     except MetadataError:
@@ -119,7 +130,7 @@ def _parse_array(document: Mapping[str, Any]) -> ArrayMetadata:
 
 
 def parse_group(document: Mapping[str, Any]) -> GroupMetadata:
-    """The metadata in the document of a group."""
+    """Convert the parsed document of a group."""
     _check_format(document, "group")
     extra = _extra(document, _GROUP_KEYS)
     inline = document.get("consolidated_metadata")
@@ -127,21 +138,21 @@ def parse_group(document: Mapping[str, Any]) -> GroupMetadata:
     try:
         below = consolidated.from_v3(inline)
     except MetadataError as error:
-        broken = error  # of no importance to those who do without it
+        broken = error  # raised only when the consolidated metadata is used
     if below is None and inline is not None:
         extra["consolidated_metadata"] = inline
     return GroupMetadata(3, _attributes(document), below, extra, broken)
 
 
 def to_json(metadata: ArrayMetadata | GroupMetadata) -> dict[str, Any]:
-    """The document, its members in one order, always; ArgumentError where v3 cannot say it."""
+    """Return the document with members in a fixed order; raise ArgumentError if v3 cannot store the metadata."""
     if isinstance(metadata, GroupMetadata):
         group: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": metadata.attributes}
         if metadata.consolidated is not None:
             group["consolidated_metadata"] = consolidated.to_v3(metadata.consolidated)
         return _with_extra(group, metadata.extra)
     if metadata.fill_value is None:
-        raise ArgumentError("every array of Zarr format 3 has a fill value; this one's is None")
+        raise ArgumentError("Zarr format 3 requires a fill value, but this array's fill value is None")
     if metadata.data_type.v3 is None:
         raise ArgumentError(f"data type {metadata.data_type.name} cannot be stored in Zarr format 3")
     array: dict[str, Any] = {
@@ -161,7 +172,7 @@ def to_json(metadata: ArrayMetadata | GroupMetadata) -> dict[str, Any]:
 
 
 def parse_codec(json: Any) -> CodecConfig:
-    """One entry of ``codecs``, also of those inside a shard."""
+    """Convert one entry of ``codecs``, of an array or of a shard."""
     name, configuration = named_config(json, "codec")
     if type(json) is str or json.keys() <= {"name", "configuration"}:
         return CodecConfig(name, configuration)
@@ -170,7 +181,7 @@ def parse_codec(json: Any) -> CodecConfig:
 
 
 def _with_extra(document: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """`document` and behind it the members of `extra`, none of which replaces one that is there."""
+    """Return `document` followed by the members of `extra` that it does not have."""
     return {**document, **{key: value for key, value in extra.items() if key not in document}}
 
 
@@ -181,7 +192,7 @@ def _codecs(json: Any) -> tuple[CodecConfig, ...]:
 
 
 def _inner_chunks(codecs: tuple[CodecConfig, ...], ndim: int) -> tuple[int, ...] | None:
-    """The shape of inner chunks, where the chunks are shards and it is a usable one."""
+    """Return the shape of inner chunks if the array has shards and the shape is valid, else None."""
     for codec in codecs:
         if codec.name == "sharding_indexed":
             inner = codec.configuration.get("chunk_shape")
@@ -196,7 +207,7 @@ def _inner_chunks(codecs: tuple[CodecConfig, ...], ndim: int) -> tuple[int, ...]
 
 def _check_format(document: Mapping[str, Any], kind: str) -> None:
     if not isinstance(document, Mapping):
-        raise MetadataError(f"a metadata document is a JSON object, not {shorten(document)}")
+        raise MetadataError(f"a metadata document must be a JSON object, not {shorten(document)}")
     version = document.get("zarr_format")
     if type(version) is not int or version != 3:
         raise MetadataError(f"'zarr_format' must be 3, not {shorten(version)}")
@@ -223,14 +234,14 @@ def _dimension_names(json: Any, ndim: int) -> tuple[str | None, ...]:
 
 
 def _extra(document: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """Members of the document that exzarr does not know and that say they need not be known."""
+    """Return the unknown members of the document; raise UnsupportedError if one must be understood."""
     if known.issuperset(document):
         return {}
     extra = {key: value for key, value in document.items() if key not in known}
     for key, value in extra.items():
         if not isinstance(value, dict) or value.get("must_understand") is not False:
             raise UnsupportedError(
-                f'the member {shorten(key)} is not known, and does not say "must_understand": false; '
-                "the data may mean something else than it seems"
+                f'the member {shorten(key)} is not known and lacks "must_understand": false; '
+                "exzarr cannot read the data correctly without it"
             )
     return extra

@@ -1,11 +1,10 @@
-"""Array documents that this process read or made lately, so that it need not parse, or spell out, each of them again.
+"""A cache of recently parsed and written array documents.
 
-Who appends reads a document, changes its shape and nothing else, and stores it; and the next one reads what was stored.
-To parse such a document and to write it anew, member by member, would be most of what an append of a few rows costs.
-What was parsed is known by the document's bytes; and of an array that has the very same parts but another shape the
-document is the same, but for that.
+An append reads a document, changes only its shape, and stores it. The next append reads the stored document.
+Parsing and writing all members would be most of the cost of an append of a few rows. The cache finds parsed
+metadata by the document's bytes. If only the shape of an array changes, it replaces the shape in the known document.
 
-Whoever gets metadata from here gets attributes of his own: they are a plain dict, which he may change.
+Each returned metadata object has its own copy of the attributes, because they are a dict that callers may change.
 """
 
 from __future__ import annotations
@@ -15,67 +14,67 @@ from typing import Any
 
 from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["find", "note", "respelled", "spelled"]
+__all__ = ["find", "known_document", "remember_document", "remember_parsed"]
 
-MOST = 32
-"""How many documents, and how many kinds of array, are known at once."""
+MAX_ENTRIES = 32
+"""Maximum number of cached documents, and of cached kinds of arrays."""
 
-MOST_NBYTES = 16 * 1024
-"""Larger documents are not kept."""
+MAX_NBYTES = 16 * 1024
+"""Larger documents are not cached."""
 
 _HEAD = b'{\n  "zarr_format": 3,\n  "node_type": "array",\n  "shape": '
 
 _PARTS = ("codecs", "data_type", "fill_value", "chunk_key_encoding", "dimension_names", "extra")
-"""What has to be the very same object for two arrays to differ in nothing but shape and attributes."""
+"""Parts that must be the same objects for two arrays to differ only in shape and attributes."""
 
 _Known = tuple[ArrayMetadata, bytes]
-"""Metadata without its attributes, and those, pickled; ``b""`` where there are none."""
+"""Metadata without attributes, and the pickled attributes; ``b""`` if there are none."""
 
 _documents: dict[bytes, _Known] = {}
 _kinds: dict[int, tuple[_Known, bytes | None]] = {}
-"""By the identity of their codecs: what was parsed, and what follows the shape in its document, once that was spelled."""
+"""By the identity of the codecs: the parsed metadata, and the part of the document after the shape, once it was written."""
 
 
 def find(data: bytes | bytearray | memoryview) -> ArrayMetadata | None:
-    """The metadata in a document; None where it is not known."""
-    if len(data) > MOST_NBYTES:
+    """Return the metadata of a document, or None if it is not in the cache."""
+    if len(data) > MAX_NBYTES:
         return None
     found = _documents.get(bytes(data))
     if found is None:
         return None
     meta, attributes = found
-    return _with_attributes(meta, pickle.loads(attributes) if attributes else {})  # noqa: S301 - our own
+    return _with_attributes(meta, pickle.loads(attributes) if attributes else {})  # noqa: S301 - pickled by this module
 
 
-def note(data: bytes | bytearray | memoryview, meta: ArrayMetadata) -> None:
-    """A document was parsed."""
-    if len(data) <= MOST_NBYTES:
+def remember_parsed(data: bytes | bytearray | memoryview, meta: ArrayMetadata) -> None:
+    """Add a parsed document to the cache."""
+    if len(data) <= MAX_NBYTES:
         known = _with_attributes(meta, {}), _pickled(meta.attributes)
         _keep(_documents, bytes(data), known)
         _keep(_kinds, id(meta.codecs), (known, None))
 
 
-def respelled(meta: ArrayMetadata) -> bytes | None:
-    """The document of `meta`, where that of the same array with another shape is known; else None."""
+def known_document(meta: ArrayMetadata) -> bytes | None:
+    """Return the document of `meta` if the same array with another shape is in the cache, else None."""
     kind = _kind_of(meta)
     if kind is None or kind[1] is None:
         return None
-    data = _HEAD + _spell(meta.shape) + kind[1]
+    data = _HEAD + _shape_json(meta.shape) + kind[1]
     _keep(_documents, data, (_with_attributes(meta, {}), kind[0][1]))
     return data
 
 
-def spelled(meta: ArrayMetadata, data: bytes) -> None:
-    """`data` is the document of `meta`."""
+def remember_document(meta: ArrayMetadata, data: bytes) -> None:
+    """Add `data`, the written document of `meta`, to the cache."""
     kind = _kind_of(meta)
-    head = _HEAD + _spell(meta.shape)
-    if kind is not None and len(data) <= MOST_NBYTES and data.startswith(head):
+    head = _HEAD + _shape_json(meta.shape)
+    if kind is not None and len(data) <= MAX_NBYTES and data.startswith(head):
         _keep(_kinds, id(meta.codecs), (kind[0], data[len(head) :]))
         _keep(_documents, data, (_with_attributes(meta, {}), kind[0][1]))
 
 
 def _kind_of(meta: ArrayMetadata) -> tuple[_Known, bytes | None] | None:
-    """What is known of an array like it; None where it differs in more than its shape."""
+    """Return the cache entry of an array that differs from `meta` only in shape, or None."""
     kind = _kinds.get(id(meta.codecs))
     if kind is None or meta.chunk_grid.name != "regular":
         return None
@@ -89,7 +88,7 @@ def _kind_of(meta: ArrayMetadata) -> tuple[_Known, bytes | None] | None:
 
 
 def _with_attributes(meta: ArrayMetadata, attributes: dict[str, Any]) -> ArrayMetadata:
-    """A copy: like `with_`, which has more to look after."""
+    """Return a copy with `attributes`, faster than `with_`."""
     made = object.__new__(ArrayMetadata)
     made.__dict__.update(meta.__dict__, attributes=attributes)
     return made
@@ -99,14 +98,14 @@ def _pickled(attributes: dict[str, Any]) -> bytes:
     return pickle.dumps(attributes) if attributes else b""
 
 
-def _spell(shape: tuple[int, ...]) -> bytes:
-    """As `json_text.encode` does."""
+def _shape_json(shape: tuple[int, ...]) -> bytes:
+    """Return the JSON of a shape as `json_text.encode` writes it."""
     if not shape:
         return b"[]"
     return b"[\n    " + b",\n    ".join([b"%d" % length for length in shape]) + b"\n  ]"
 
 
 def _keep(known: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(known) >= MOST:
-        known.clear()  # rather than a search for the oldest, which threads would have to take turns at
+    if len(known) >= MAX_ENTRIES:
+        known.clear()  # cheaper than removing the oldest entry, which would need a lock
     known[key] = value

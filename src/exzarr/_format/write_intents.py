@@ -1,8 +1,8 @@
-"""What a left-over temporary file says of what its writer meant to do. Pure: bytes in, an `Intent` out.
+"""Write intents: records that writers of several steps store in temporary files. Pure parsing, no I/O.
 
-There are two kinds. A *metadata document* under a temporary name: the array or group was about to become what it
-says, or had been that just before. A *note*: ``{"exzarr_note": 1, "nodes": ["a"]}``, nodes about which
-consolidated metadata may be out of date, seen from the folder that the note lies in (``""``: that folder's own node).
+There are two kinds. A *metadata document* under a temporary name is the next or the previous state of the array
+or group. A *note*, ``{"exzarr_note": 1, "nodes": ["a"]}``, lists nodes whose consolidated metadata may be out
+of date. Its paths are relative to the folder of the note; ``""`` is the node of that folder.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from exzarr.errors import ExzarrError
 __all__ = ["MOST", "Intent", "about_nodes", "parse"]
 
 MOST = 64 * 1024 * 1024
-"""Bytes that a document or a note has at most."""
+"""Maximum bytes of a document or a note."""
 
 VERSION = 1
 
 
 def about_nodes(*names: str) -> bytes:
-    """A note that the nodes called so are being changed, made or removed."""
+    """Return a note for nodes that are about to be changed, created or deleted."""
     return json.dumps({"exzarr_note": VERSION, "nodes": names}).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What was meant to be done.
+    """A write intent.
 
     Attributes
     ----------
     path
-        The node in whose folder it was found.
+        Path of the node whose folder contains the intent.
     meta
-        The document that it is; None for a note.
+        The metadata document; None for a note.
     nodes
-        Paths, from the root of the store, of the nodes that a note names.
+        Paths of the nodes in a note, from the root of the store.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Intent:
     nodes: tuple[str, ...] = ()
 
     def array_at(self, path: str) -> ArrayMetadata | None:
-        """The array at `path`, as it was to be, or had been; None where nothing is said of it."""
+        """Return the intended or previous metadata of the array at `path`, or None if unknown."""
         if isinstance(self.meta, ArrayMetadata):
             return self.meta if path == self.path else None
         below = _below(path, self.path)
@@ -60,7 +60,7 @@ class Intent:
         return found if isinstance(found, ArrayMetadata) else None
 
     def arrays(self) -> dict[str, ArrayMetadata]:
-        """All arrays of which it says what they were to be, by path."""
+        """Return the intended or previous metadata of all arrays, by path."""
         if isinstance(self.meta, ArrayMetadata):
             return {self.path: self.meta}
         if self.meta is None or self.meta.consolidated is None:
@@ -70,21 +70,21 @@ class Intent:
         return {path: meta for path, meta in found.items() if meta is not None}
 
     def has_chunk(self, path: str, index: tuple[int, ...]) -> bool:
-        """Whether it says that the array at `path` has a chunk at `index`."""
+        """Return True if, by this intent, the array at `path` has a chunk at `index`."""
         meta = self.array_at(path)
         if meta is None or meta.ndim != len(index):
             return False
         return all(map(int.__lt__, index, meta.chunk_grid.chunk_counts))
 
     def concerns(self, path: str) -> bool:
-        """Whether the node at `path` may differ from what consolidated metadata says of it."""
+        """Return True if the node at `path` may differ from its consolidated metadata."""
         if any(path == node or _below(path, node) is not None for node in self.nodes):
             return True
         return isinstance(self.meta, GroupMetadata) and self.array_at(path) is not None
 
 
 def parse(path: str, text: bytes) -> Intent | None:
-    """The intent that was found in the folder of the node at `path`; None where it is none."""
+    """Parse a temporary file in the folder of the node at `path`; return None if it is not an intent."""
     try:
         parsed = json_text.decode(text, "note")
         if "exzarr_note" in parsed:
@@ -109,6 +109,6 @@ def _note(path: str, parsed: dict[str, object]) -> Intent | None:
 
 
 def _below(path: str, group: str) -> str | None:
-    """`path` as seen from `group`; None where it is not below it."""
+    """Return `path` relative to `group`, or None if it is not below it."""
     head = f"{group}/" if group else ""
     return path[len(head) :] if path.startswith(head) and path != group else None

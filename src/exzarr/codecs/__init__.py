@@ -1,6 +1,6 @@
-"""array ↔ bytes: codecs, their registry, and the pipeline that runs a chain of them.
+"""Codecs, their registry, and the pipeline that runs a chain of codecs.
 
-The codecs a user may hold are imported when they are first asked for.
+The public codec classes are imported on first use.
 """
 
 from exzarr._lazy import exports

@@ -1,7 +1,7 @@
-"""Reading a codec's configuration: one function for its keys, a few for its values.
+"""Validation of codec configurations: `build` checks the keys, the other functions check values.
 
-A constructor that a user calls raises ArgumentError; the same fault in a metadata
-document is a MetadataError. `build` makes the second out of the first.
+A constructor that a user calls raises ArgumentError. The same error in a metadata
+document is a MetadataError; `build` converts the first into the second.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ def build(
     required: Iterable[str] = (),
     optional: Iterable[str] = (),
 ) -> T:
-    """``cls(**configuration)``, with the keys checked and faults raised as MetadataError."""
+    """Check the keys and return ``cls(**configuration)``; raise MetadataError if anything is invalid."""
     name = getattr(cls, "name", cls.__name__)
     required = tuple(required)
     known = {*required, *optional}
     for key in required:
         if key not in configuration:
-            raise MetadataError(f"codec {name!r}: its configuration lacks {key!r}")
+            raise MetadataError(f"codec {name!r}: the configuration has no {key!r}, which is required")
     for key in configuration:
         if key not in known:
-            what = f"it knows {sorted(known)}" if known else "it takes none"
-            raise MetadataError(f"codec {name!r}: unknown key {key!r} in its configuration ({what})")
+            allowed = f"valid keys: {sorted(known)}" if known else "the codec takes no configuration"
+            raise MetadataError(f"codec {name!r}: unknown key {key!r} in the configuration ({allowed})")
     try:
         return cls(**configuration)
     except ArgumentError as exc:
@@ -40,7 +40,7 @@ def build(
 
 
 def integer(codec: str, key: str, value: object, low: int, high: int) -> int:
-    """`value`, an integer of ``low..high``; ArgumentError otherwise."""
+    """Return `value` as an int; raise ArgumentError unless it is an integer from `low` to `high`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise ArgumentError(f"codec {codec!r}: {key} must be an integer, got {value!r}")
     number: int = value.__index__()
@@ -50,14 +50,14 @@ def integer(codec: str, key: str, value: object, low: int, high: int) -> int:
 
 
 def boolean(codec: str, key: str, value: object) -> bool:
-    """`value`, a bool; ArgumentError otherwise."""
+    """Return `value`; raise ArgumentError unless it is a bool."""
     if not isinstance(value, bool):
         raise ArgumentError(f"codec {codec!r}: {key} must be true or false, got {value!r}")
     return value
 
 
 def choice(codec: str, key: str, value: object, choices: Iterable[str]) -> str:
-    """`value`, one of `choices`; ArgumentError otherwise."""
+    """Return `value`; raise ArgumentError unless it is one of `choices`."""
     choices = tuple(choices)
     if not isinstance(value, str) or value not in choices:
         raise ArgumentError(f"codec {codec!r}: {key} must be one of {list(choices)}, got {value!r}")

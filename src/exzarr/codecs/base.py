@@ -1,19 +1,19 @@
-"""What a codec is.
+"""The codec protocols.
 
 A codec belongs to one of three kinds (Zarr v3 core, "Codecs",
 https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#codecs): *array → array*,
-*array → bytes*, *bytes → bytes*. A codec is a small frozen object, made from its
-configuration by `from_config` and turned back by `to_config`. It keeps no state
-that belongs to a chunk, so any number of threads may use it at once.
+*array → bytes*, *bytes → bytes*. A codec is a small frozen object. `from_config` makes it from
+its configuration; `to_config` returns the configuration. A codec keeps no state between
+chunks, so any number of threads may use it concurrently.
 
-A codec never sees a store. What it is to work on is told by a `ChunkSpec`, which is
-the same for all chunks of an array (of a regular grid), so everything that can be
-computed from it is computed once, when `codecs.pipeline` binds the chain.
+A codec never sees a store. A `ChunkSpec` describes its input. The spec is the same for all
+chunks of a regular grid. Everything that depends only on the spec is therefore
+computed once, when `codecs.pipeline` binds the chain.
 
-A codec is written by deriving from one of the three protocols below; what has a body
-there is a default. Every codec may raise `CodecError` for data it cannot work on and
-`MetadataError` from `from_config` and `resolve`; whatever else a compiled library
-raises is turned into a `CodecError` by the pipeline.
+To write a codec, derive from one of the three protocols below. Methods with a body are
+defaults. Every codec may raise `CodecError` for invalid data, and `MetadataError` from
+`from_config` and `resolve`. The pipeline converts all other exceptions of compiled libraries
+to `CodecError`.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ __all__ = [
 
 AnyArray = npt.NDArray[Any]
 Buffer = bytes | bytearray | memoryview
-"""Bytes a codec takes and gives: C-contiguous, one-dimensional, format ``B``."""
+"""Bytes that codecs accept and return: C-contiguous, one-dimensional, format ``B``."""
 
 VARIABLE_LIMIT = 1 << 30
-"""The most bytes one chunk may decode to where its metadata does not tell (strings, JSON)."""
+"""Maximum decoded size of a chunk whose metadata does not determine it (strings, JSON), in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSpec:
-    """One chunk as a codec sees it.
+    """Shape, data type and fill value of a chunk.
 
     Attributes
     ----------
     shape
-        Shape of the chunk array, always the whole chunk, also at the array's edge.
+        Shape of the whole chunk, also for chunks at the array's edge.
     data_type
         The Zarr data type; ``data_type.dtype`` is the NumPy dtype of the chunk array.
     fill_value
-        A NumPy scalar (or ``str``, ``bytes``, object) of that dtype; never ``None``.
+        A NumPy scalar (or ``str``, ``bytes``, object) of that dtype. Never ``None``.
     """
 
     shape: tuple[int, ...]
@@ -79,7 +79,7 @@ class ChunkSpec:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the chunk array in memory (pointers, for variable-length types)."""
+        """Bytes of the chunk array in memory; for variable-length types, bytes of the pointers."""
         return self.size * self.dtype.itemsize
 
     def with_(self, **changes: Any) -> ChunkSpec:
@@ -88,7 +88,7 @@ class ChunkSpec:
 
 @runtime_checkable
 class Codec(Protocol):
-    """Common to all kinds."""
+    """Members that all kinds of codecs have."""
 
     name: ClassVar[str]
     """The name in the metadata document."""
@@ -97,33 +97,33 @@ class Codec(Protocol):
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        """Make the codec from its ``configuration``; MetadataError where that is invalid."""
+        """Make the codec from its `configuration`; raise MetadataError if that is invalid."""
         ...
 
     def to_config(self) -> dict[str, Any]:
-        """The canonical ``configuration``; empty where there is none."""
+        """Return the canonical configuration, an empty dict if the codec has none."""
         ...
 
 
 class ArrayArrayCodec(Codec, Protocol):
-    """array → array: transposes, filters, casts."""
+    """An array → array codec: a transpose, a filter, a cast."""
 
     kind: ClassVar[str] = "array_array"
 
     def evolve(self, spec: ChunkSpec) -> Self:
-        """The codec with what the user left open settled for chunks of `spec`."""
+        """Return the codec with all unset parameters chosen for chunks of `spec`."""
         return self
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
-        """The spec of what `encode` gives for a chunk of `spec`; MetadataError if it cannot be."""
+        """Return the spec of an encoded chunk; raise MetadataError if chunks of `spec` cannot be encoded."""
         return spec
 
     def permutation(self, ndim: int) -> tuple[int, ...] | None:
-        """The order it puts `ndim` dimensions into, where it does nothing else; None otherwise."""
+        """Return the new order of `ndim` dimensions, or None if the codec does more than reorder them."""
         return None
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
-        """`array` is a chunk of `spec`, of any strides. May return a view of it."""
+        """Encode `array`, a chunk of `spec` with any strides. May return a view of it."""
         ...
 
     def decode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
@@ -132,59 +132,59 @@ class ArrayArrayCodec(Codec, Protocol):
 
 
 class ArrayBytesCodec(Codec, Protocol):
-    """array → bytes: exactly one in each chain."""
+    """An array → bytes codec. Each chain has exactly one."""
 
     kind: ClassVar[str] = "array_bytes"
 
     def evolve(self, spec: ChunkSpec) -> Self:
-        """The codec with what the user left open settled for chunks of `spec`."""
+        """Return the codec with all unset parameters chosen for chunks of `spec`."""
         return self
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
-        """The exact number of bytes of an encoded chunk; None where it varies."""
+        """Return the exact number of bytes of an encoded chunk, or None if it varies."""
         return None
 
     def max_encoded_size(self, spec: ChunkSpec) -> int:
-        """The most bytes an encoded chunk may have."""
+        """Return the maximum number of bytes of an encoded chunk."""
         size = self.encoded_size(spec)
         return VARIABLE_LIMIT if size is None else size
 
     def stored_dtype(self, spec: ChunkSpec) -> np.dtype[Any] | None:
-        """The dtype of which the encoded bytes are the C-contiguous memory; None where they are not."""
+        """Return the dtype of the encoded bytes if they are a C-contiguous array, else None."""
         return None
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
-        """`array` may have any strides. The result may be a view of its memory."""
+        """Encode `array`, which may have any strides. The result may share its memory."""
         ...
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
-        """An array of ``spec.shape``, often a read-only view of `data`. CodecError if it cannot be."""
+        """Return an array of ``spec.shape``, often a read-only view of `data`; raise CodecError if `data` is invalid."""
         ...
 
 
 class BytesBytesCodec(Codec, Protocol):
-    """bytes → bytes: compressors and checksums."""
+    """A bytes → bytes codec: a compressor or a checksum."""
 
     kind: ClassVar[str] = "bytes_bytes"
 
     @property
     def quick(self) -> bool:
-        """Whether decoding runs at about the speed of copying."""
+        """True if decoding is about as fast as copying."""
         return False
 
     checks: ClassVar[bool] = False
-    """Whether decoding notices any flipped bit (a checksum is part of the encoding)."""
+    """True if decoding detects any flipped bit (the encoding contains a checksum)."""
 
     def evolve(self, spec: ChunkSpec) -> Self:
-        """The codec with what the user left open settled for the array that was turned into bytes."""
+        """Return the codec with all unset parameters chosen for bytes that were a chunk of `spec`."""
         return self
 
     def encoded_size(self, size: int | None) -> int | None:
-        """The exact encoded size of `size` bytes; None where it varies."""
+        """Return the exact encoded size of `size` bytes, or None if it varies."""
         return None
 
     def max_encoded_size(self, size: int) -> int:
-        """An upper bound of what `encode` gives for `size` bytes."""
+        """Return an upper bound of the encoded size of `size` bytes."""
         return size + size // 64 + 1024
 
     def encode(self, data: Buffer) -> Buffer: ...
@@ -192,30 +192,39 @@ class BytesBytesCodec(Codec, Protocol):
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         """Undo `encode`.
 
-        `size` is the exact number of bytes that must come out, None where it is not known;
-        `limit` is the most that may be allocated. CodecError where either is not met: no
-        input makes a codec allocate more.
+        Parameters
+        ----------
+        data
+            The encoded bytes.
+        size
+            Exact number of decoded bytes, or None if unknown.
+        limit
+            Maximum number of bytes to allocate, whatever the input.
+
+        Raises
+        ------
+        CodecError
+            `data` is invalid, or its decoded size contradicts `size` or `limit`.
         """
         ...
 
     def decode_each(self, datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | None:
-        """Undo `encode` for several at once, each of `size` bytes decoded, and each small.
+        """Undo `encode` for several small chunks, each of `size` decoded bytes, in one library call.
 
-        For codecs whose library does that in one call: where chunks are small, letting go of the
-        interpreter lock and winning it back costs about as much as decoding one of them. None where
-        the codec has no such call, or where one of `datas` is not what it should be: then
-        `decode` says what is wrong with which.
+        Releasing and reacquiring the interpreter lock costs about as much as decoding one small
+        chunk. The default returns None: the codec has no such call. A codec also returns None if one
+        of `datas` is invalid. The caller then uses `decode`, which raises the error for that chunk.
         """
         return None
 
     def decode_into(self, data: Buffer, out: memoryview | AnyArray) -> None:
-        """Like `decode`, with the result of exactly ``out.nbytes`` bytes put into `out`.
+        """Decode exactly ``out.nbytes`` bytes into `out`.
 
-        `out` is writable and C-contiguous, and exports its buffer (no datetime64 array).
+        `out` is writable, C-contiguous, and exports its buffer (a datetime64 array does not).
         """
         size = out.nbytes
         decoded = self.decode(data, size, size)
         if len(decoded) != size:
-            raise CodecError(f"codec {self.name!r} gave {len(decoded)} bytes, {size} were expected")
+            raise CodecError(f"codec {self.name!r} decoded to {len(decoded)} bytes, expected {size}")
         if size:
             memoryview(out).cast("B")[:] = decoded

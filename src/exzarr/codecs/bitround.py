@@ -1,4 +1,4 @@
-"""bitround: numbers with fewer significant bits, which compress better.
+"""The codec bitround: rounds numbers to fewer significant bits, so that they compress better.
 
 https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/bitround; Klöwer et al. 2021,
 https://www.nature.com/articles/s43588-021-00156-2
@@ -23,10 +23,10 @@ _MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52, "comple
 
 @dataclass(frozen=True)
 class BitRound(ArrayArrayCodec):
-    """Rounds to `keepbits` significant bits, ties to even; decoding does nothing.
+    """Rounding to `keepbits` significant bits, ties to even; decoding does nothing.
 
-    Of floats these are bits of the mantissa (both parts of a complex number have one); of
-    integers (and datetimes) they start at the highest bit that is set.
+    In floats, these are bits of the mantissa (of both parts of a complex number). In integers
+    and datetimes, they start at the highest set bit.
     """
 
     name: ClassVar[str] = "bitround"
@@ -45,17 +45,19 @@ class BitRound(ArrayArrayCodec):
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         dtype = spec.dtype
         if dtype.name not in _MANTISSA and (dtype.kind not in "iumM" or dtype.itemsize > 8):
-            raise MetadataError(f"codec {self.name!r} rounds numbers, the array has {spec.data_type.v3!r}")
+            raise MetadataError(
+                f"codec {self.name!r} rounds numbers; the array has data type {spec.data_type.v3!r}"
+            )
         if self.keepbits > _MANTISSA.get(dtype.name, 64):
             raise MetadataError(
-                f"codec {self.name!r}: keepbits is {self.keepbits}, {dtype} has {_MANTISSA[dtype.name]} to keep"
+                f"codec {self.name!r}: keepbits is {self.keepbits}, but {dtype} has only {_MANTISSA[dtype.name]} bits"
             )
-        # Missing chunks read as the fill value: it stays as it is.
+        # Missing chunks read as the fill value, so it is not rounded.
         return spec
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
         dtype = spec.dtype
-        flat = np.array(array, dtype.newbyteorder("="), order="C").reshape(-1)  # a copy, worked on in place
+        flat = np.array(array, dtype.newbyteorder("="), order="C").reshape(-1)  # a copy, changed in place
         width = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
         words = flat.view(f"u{width}")
         if dtype.name in _MANTISSA:
@@ -79,7 +81,7 @@ def _round_floats(words: AnyArray, drop: int) -> None:
 
 
 def _round_integers(words: AnyArray, keep: int) -> AnyArray:
-    """Each with its own number of bits to drop: those below its `keep` highest."""
+    """Round each integer to its `keep` highest bits."""
     kind = words.dtype.type
     top = np.iinfo(words.dtype).max
     length = np.zeros(words.shape, np.uint8)
@@ -91,7 +93,7 @@ def _round_integers(words: AnyArray, keep: int) -> AnyArray:
     rounds = drop > 0
     shift = np.maximum(drop, 1).astype(words.dtype)
     bits = words.dtype.itemsize * 8
-    # A shift by all bits is not defined: those words become 0 or the largest power of two
+    # A shift by all bits is undefined: those words become 0 or the largest power of two.
     safe = np.minimum(shift, kind(bits - 1))
     odd = np.where(shift >= bits, kind(0), (words >> safe) & kind(1))
     add = odd + ((kind(1) << (shift - kind(1))) - kind(1))

@@ -1,6 +1,6 @@
-"""blosc: Blosc 1, a shuffle and a fast compressor, block by block.
+"""The codec blosc: Blosc 1, a shuffle followed by a fast compressor, in blocks.
 
-https://zarr-specs.readthedocs.io/en/latest/v3/codecs/blosc/index.html; the chunk
+https://zarr-specs.readthedocs.io/en/latest/v3/codecs/blosc/index.html. The chunk
 format is https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst.
 """
 
@@ -15,7 +15,7 @@ from numcodecs import blosc as _blosc
 
 from exzarr.codecs._config import build, choice, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec, ChunkSpec
-from exzarr.codecs.expansion import ANYWAY, BLOSC, impossible
+from exzarr.codecs.expansion import ALWAYS_ALLOWED, BLOSC, size_error
 from exzarr.errors import CodecError
 
 __all__ = ["COMPRESSORS", "HEADER", "SHUFFLES", "Blosc", "compress", "decompress", "decompress_into"]
@@ -26,7 +26,7 @@ HEADER = 16
 _SMALL = 1 << 16
 _sizes = struct.Struct("<4xI4xI").unpack_from
 _MAX = 2**31 - 1 - HEADER
-# The functions, not numcodecs.Blosc: the wrapper costs as much as decoding a 16 KiB chunk.
+# Call the functions directly: the class numcodecs.Blosc costs as much as decoding a 16 KiB chunk.
 # Chunks are decoded by many threads already; Blosc's own would only get in their way.
 if _blosc.use_threads is None:
     _blosc.use_threads = False
@@ -40,21 +40,21 @@ _compress = _blosc.compress
 
 @dataclass(frozen=True)
 class Blosc(BytesBytesCodec):
-    """Blosc.
+    """Blosc 1: shuffle and compression.
 
     Parameters
     ----------
     cname
-        The compressor inside: lz4, lz4hc, blosclz, snappy, zlib or zstd.
+        The compressor: lz4, lz4hc, blosclz, snappy, zlib or zstd.
     clevel
         0 (store) to 9 (smallest).
     shuffle
-        ``"noshuffle"``, ``"shuffle"`` (bytes) or ``"bitshuffle"``; None: bits for one-byte
-        elements, bytes for all others.
+        ``"noshuffle"``, ``"shuffle"`` (bytes) or ``"bitshuffle"``. None: bits for one-byte
+        elements, bytes for all other elements.
     typesize
-        Bytes per element, for the shuffle; None and 0: that of the array.
+        Bytes per element for the shuffle. None and 0: the item size of the array.
     blocksize
-        Bytes per block; 0 lets Blosc choose.
+        Bytes per block. 0: Blosc chooses.
     """
 
     name: ClassVar[str] = "blosc"
@@ -115,18 +115,18 @@ class Blosc(BytesBytesCodec):
 
 
 def compress(data: Buffer, cname: str, clevel: int, shuffle: int, blocksize: int, typesize: int) -> bytes:
-    """`data` as one Blosc chunk; CodecError where it is too large for one."""
+    """Compress `data` into one Blosc chunk; raise CodecError if it is too large."""
     if len(data) > _MAX:
         raise CodecError(
-            f"blosc: a chunk of {len(data)} bytes is over Blosc's limit of 2 GiB; use smaller chunks"
+            f"blosc: a chunk of {len(data)} bytes exceeds Blosc's limit of 2 GiB; use smaller chunks"
         )
     return _compress(data, cname.encode(), clevel, shuffle, blocksize, typesize)  # type: ignore[no-any-return]
 
 
 def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
-    """One Blosc chunk, decompressed: `size` bytes, or up to `limit` where that is None."""
+    """Decompress one Blosc chunk to `size` bytes, or to at most `limit` bytes if `size` is None."""
     if not check_header(data, size, limit):
-        return b""  # Blosc takes nothing for an error
+        return b""  # Blosc treats an empty result as an error
     try:
         return _decompress(data)  # type: ignore[no-any-return]
     except RuntimeError as exc:
@@ -134,32 +134,32 @@ def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
 
 
 def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:
-    """One Blosc chunk, decompressed to exactly ``out.nbytes`` bytes."""
+    """Decompress one Blosc chunk of exactly ``out.nbytes`` bytes into `out`."""
     size = out.nbytes
     check_header(data, size, size)
     try:
         if size > _SMALL:
             _decompress(data, out)
         elif size:
-            # Handing over `out` costs numcodecs more than copying a few pages
+            # In numcodecs, passing `out` costs more than copying a few pages.
             memoryview(out).cast("B")[:] = _decompress(data)
     except RuntimeError as exc:
         raise CodecError(f"blosc: {exc}") from None
 
 
 def check_header(data: Buffer, size: int | None, limit: int) -> int:
-    """The decoded size; CodecError where the header does not tell what was promised.
+    """Return the decoded size; raise CodecError if the header contradicts `size`, `limit` or the data.
 
-    Blosc believes its header, whatever the buffer's length: it has to be checked before.
+    Blosc trusts its header, whatever the length of the buffer. Therefore check it first.
     """
     if len(data) < HEADER:
-        raise CodecError(f"blosc: {len(data)} bytes are less than a header")
-    told, there = _sizes(data)
-    if told != size if size is not None else told > limit:
+        raise CodecError(f"blosc: {len(data)} bytes are too few for a header")
+    declared, stored = _sizes(data)
+    if declared != size if size is not None else declared > limit:
         most = limit if size is None else size
-        raise CodecError(f"blosc: the header tells of {told} bytes, {most} were expected")
-    if told > there * BLOSC + ANYWAY:
-        raise impossible("blosc", there, told)
-    if there != len(data):
-        raise CodecError(f"blosc: {len(data)} bytes where the header tells of {there}")
-    return told  # type: ignore[no-any-return]
+        raise CodecError(f"blosc: the header declares {declared} bytes, expected {most}")
+    if declared > stored * BLOSC + ALWAYS_ALLOWED:
+        raise size_error("blosc", stored, declared)
+    if stored != len(data):
+        raise CodecError(f"blosc: the chunk has {len(data)} bytes, its header declares {stored}")
+    return declared  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""bytes: the chunk's memory in C order, in a byte order of one's choice.
+"""The codec bytes: the chunk's memory in C order, little-endian or big-endian.
 
 https://zarr-specs.readthedocs.io/en/latest/v3/codecs/bytes/index.html
 """
@@ -22,13 +22,13 @@ __all__ = ["Bytes"]
 
 @dataclass(frozen=True)
 class Bytes(ArrayBytesCodec):
-    """The elements as they lie in memory, one after the other in C order.
+    """The elements' memory in C order, without compression.
 
     Parameters
     ----------
     endian
-        ``"little"`` or ``"big"``: the stored byte order. None where elements have none
-        (one byte each); with a data type that does have one it means this machine's.
+        The stored byte order, ``"little"`` or ``"big"``. None: the elements have one byte and
+        therefore no order; for larger elements, the byte order of this machine.
     """
 
     name: ClassVar[str] = "bytes"
@@ -60,7 +60,7 @@ class Bytes(ArrayBytesCodec):
         dtype = spec.dtype
         if dtype.hasobject or dtype.kind == "T":
             raise MetadataError(
-                f"codec 'bytes' cannot store data type {spec.data_type.v3!r}: its elements vary in length; "
+                f"codec 'bytes' cannot store data type {spec.data_type.v3!r}, whose elements vary in length; "
                 "use 'vlen-utf8' or 'vlen-bytes'"
             )
         if self.endian is None or not has_byte_order(dtype):
@@ -76,7 +76,7 @@ class Bytes(ArrayBytesCodec):
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         if len(data) != spec.nbytes:
-            raise CodecError(f"{len(data)} bytes where a chunk of {spec.nbytes} bytes was expected")
+            raise CodecError(f"a chunk has {len(data)} bytes, expected {spec.nbytes}")
         stored = self.stored_dtype(spec)
         assert stored is not None
         array = from_buffer(data, stored, spec.shape)
@@ -84,7 +84,7 @@ class Bytes(ArrayBytesCodec):
 
 
 def has_byte_order(dtype: np.dtype[Any]) -> bool:
-    """Whether the bytes of an element (or of one of its fields) can come in two orders."""
+    """Return True if an element (or one of its fields) can be little-endian or big-endian."""
     if dtype.names is not None:
         return any(has_byte_order(dtype.fields[name][0]) for name in dtype.names)  # type: ignore[index]
     if dtype.subdtype is not None:

@@ -1,4 +1,4 @@
-"""cast_value: the values in another data type, such as float32 as uint8.
+"""The codec cast_value: values stored in another data type, such as float32 as uint8.
 
 https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/cast_value
 """
@@ -23,21 +23,22 @@ __all__ = ["CastValue"]
 
 @dataclass(frozen=True)
 class CastValue(ArrayArrayCodec):
-    """Stores values cast to `data_type`; reads them cast back.
+    """Values cast to `data_type` for storage, and cast back when read.
 
     Parameters
     ----------
     data_type
-        A v3 data type (or what NumPy takes for one): an integer or float.
+        An integer or float type: a v3 data type, or anything that NumPy accepts as a dtype.
     rounding
         ``"nearest-even"``, ``"towards-zero"``, ``"towards-positive"``, ``"towards-negative"``
         or ``"nearest-away"``.
     out_of_range
-        What happens to values that do not fit: ``"error"``, ``"clamp"`` (to the nearest that
-        does; floats to infinity, where there is one) or ``"wrap"`` (integers: modulo 2ⁿ).
+        Treatment of values outside the range of the target: ``"error"``, ``"clamp"`` (to the nearest
+        value; floats to infinity if the type has one) or ``"wrap"`` (integers: modulo 2ⁿ).
     scalar_map
-        ``{"encode": [[from, to], ...], "decode": [[from, to], ...]}``: values that are cast by
-        name, NaN for instance. Values as in a document: ``"NaN"``, ``"-Infinity"``.
+        Explicit replacements, for NaN for example:
+        ``{"encode": [[from, to], ...], "decode": [[from, to], ...]}``. Values are written
+        as in a metadata document: ``"NaN"``, ``"-Infinity"``.
     """
 
     name: ClassVar[str] = "cast_value"
@@ -82,7 +83,7 @@ class CastValue(ArrayArrayCodec):
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         if not (is_integer(spec.dtype) or is_float(spec.dtype)):
             raise MetadataError(
-                f"codec {self.name!r} casts integers and floats, the array has {spec.data_type.v3!r}"
+                f"codec {self.name!r} casts integers and floats; the array has data type {spec.data_type.v3!r}"
             )
         target = parse_v3(self.data_type)
         self._pairs("decode", target, spec.data_type)
@@ -110,11 +111,13 @@ class CastValue(ArrayArrayCodec):
 
 
 def _normal(scalar_map: Any) -> Any:
-    """The map as nested tuples, of which two are equal where they say the same."""
+    """Return the map as nested tuples, so that equal maps compare equal."""
     if scalar_map is None:
         return None
     if not isinstance(scalar_map, Mapping) or not set(scalar_map) <= {"encode", "decode"}:
-        raise ArgumentError(f"codec 'cast_value': scalar_map has 'encode' and 'decode', got {scalar_map!r}")
+        raise ArgumentError(
+            f"codec 'cast_value': the keys of scalar_map are 'encode' and 'decode', got {scalar_map!r}"
+        )
     normal = []
     for way, pairs in scalar_map.items():
         entries = list(pairs.items()) if isinstance(pairs, Mapping) else pairs
@@ -124,7 +127,9 @@ def _normal(scalar_map: Any) -> Any:
             )
         for pair in entries:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise ArgumentError(f"codec 'cast_value': scalar_map {way!r} has {pair!r}, which is no pair")
+                raise ArgumentError(
+                    f"codec 'cast_value': scalar_map {way!r} must be a list of pairs; {pair!r} is not a pair"
+                )
         normal.append((way, tuple((_scalar(a), _scalar(b)) for a, b in entries)))
     return tuple(normal)
 
@@ -137,5 +142,5 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ArgumentError(f"codec 'cast_value': {value!r} in a scalar_map is no number")
+        raise ArgumentError(f"codec 'cast_value': values of scalar_map must be numbers, got {value!r}")
     return value

@@ -1,6 +1,6 @@
-"""Casting numbers with a say in rounding and in what does not fit, as `cast_value` defines it.
+"""Number casts with a choice of rounding and of out-of-range behaviour, as `cast_value` defines them.
 
-Rounding comes first, as if the target had no bounds; then the result either fits or it does not.
+Values are rounded first, as if the target had no bounds. Then the range is checked.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _EXACT = 2**53
 
 
 def is_integer(dtype: np.dtype[Any]) -> bool:
-    """Whether `dtype` is an integer, NumPy's own or one of ``ml_dtypes``."""
+    """Return True if `dtype` is an integer type of NumPy or ``ml_dtypes``."""
     return dtype.kind in "iu" or (is_ml(dtype) and "int" in dtype.name)
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether `dtype` is a real float, NumPy's own or one of ``ml_dtypes``."""
+    """Return True if `dtype` is a real float type of NumPy or ``ml_dtypes``."""
     return (dtype.kind == "f" and dtype.itemsize <= 8) or (is_ml(dtype) and "float" in dtype.name)
 
 
@@ -37,7 +37,7 @@ def cast_values(
     out_of_range: str | None,
     pairs: Sequence[tuple[Any, Any]] = (),
 ) -> AnyArray:
-    """`array` cast to `target`.
+    """Cast `array` to `target`.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def cast_values(
     out_of_range
         ``"error"``, ``"clamp"`` or ``"wrap"``.
     pairs
-        Values to be replaced, and by what.
+        Pairs of a value and its replacement.
 
     Raises
     ------
     CodecError
-        A value does not fit, or is NaN where the target has none.
+        A value is outside the target's range, or is NaN and the target has no NaN.
     """
     masks = [(_equal(array, value), new) for value, new in pairs]
     if masks:
@@ -68,7 +68,7 @@ def cast_values(
                 result = _to_integer(_rounded(array.astype(np.float64), rounding), target, out_of_range)
         else:
             result = _to_float(array, target, rounding, out_of_range)
-    # Of two pairs with the same value the first counts
+    # If two pairs have the same value, the first one is used.
     for mask, new in reversed(masks):
         result[mask] = new
     return result
@@ -84,7 +84,7 @@ def _wide(array: AnyArray) -> AnyArray:
 
 
 def _rounded(values: AnyArray, rounding: str) -> AnyArray:
-    """float64 values rounded to integers."""
+    """Round float64 values to whole numbers."""
     if rounding == "nearest-even":
         return np.rint(values)
     if rounding == "towards-positive":
@@ -93,20 +93,20 @@ def _rounded(values: AnyArray, rounding: str) -> AnyArray:
         return np.floor(values)
     whole = np.trunc(values)
     if rounding == "nearest-away":
-        # The difference is exact, which values + 0.5 would not be
+        # The difference is exact; values + 0.5 is not.
         whole += np.copysign(np.abs(values - whole) >= 0.5, values)
     return whole
 
 
 def _to_integer(values: AnyArray, target: np.dtype[Any], out_of_range: str | None) -> AnyArray:
-    """Whole numbers, as integers or float64, to an integer type."""
+    """Convert whole numbers (integers or float64) to an integer type."""
     bits = ML_BITS[target.name] if is_ml(target) else 8 * target.itemsize
     signed = target.kind == "i" or target.name.startswith("int")
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     if values.dtype.kind == "f":
         if np.isnan(values).any():
-            raise CodecError(f"cast_value: NaN has no value in {target}; a scalar_map can give it one")
-        # high + 1 is a power of two, which float64 has where high may be missing
+            raise CodecError(f"cast_value: {target} has no NaN; replace NaN with scalar_map")
+        # float64 represents high + 1, a power of two, exactly, but not always high.
         below, above = values < low, values >= float(high + 1)
     else:
         below, above = values < low, values > high
@@ -121,7 +121,7 @@ def _to_integer(values: AnyArray, target: np.dtype[Any], out_of_range: str | Non
     if out_of_range == "wrap" and np.isfinite(values).all():
         return _wrapped(values, bits, signed, target)
     first = values[outside].reshape(-1)[0]
-    raise CodecError(f"cast_value: {first} does not fit into {target}; out_of_range may be 'clamp' or 'wrap'")
+    raise CodecError(f"cast_value: {first} does not fit into {target}; set out_of_range to 'clamp' or 'wrap'")
 
 
 def _wrapped(values: AnyArray, bits: int, signed: bool, target: np.dtype[Any]) -> AnyArray:
@@ -133,7 +133,7 @@ def _wrapped(values: AnyArray, bits: int, signed: bool, target: np.dtype[Any]) -
         words = values.astype(np.uint64)
     words &= np.uint64((1 << bits) - 1)
     if signed:
-        # Shift the sign to the top and back again
+        # Shift the sign bit to the top and back, to extend it.
         gap = np.int64(64 - bits)
         return ((words.view(np.int64) << gap) >> gap).astype(target)
     return words.astype(target)
@@ -144,24 +144,24 @@ def _to_float(array: AnyArray, target: np.dtype[Any], rounding: str, out_of_rang
     exact = not is_integer(source) or source.itemsize < 8
     info = _finfo(target)
     low, high = float(info.min), float(info.max)
-    has_inf, has_nan = _specials(target)
+    has_inf, has_nan = _has_inf_nan(target)
     if exact and target == np.float64:
         return array.astype(target)  # float64 holds every value of all other types
     values = array.astype(np.float64)
     if not has_nan and np.isnan(values).any():
-        raise CodecError(f"cast_value: {target} has no NaN; a scalar_map can give it a value")
+        raise CodecError(f"cast_value: {target} has no NaN; replace NaN with scalar_map")
     if not exact and high > _EXACT:
         near = array.astype(target)
         truth, back = array.astype(object), _integers(near)
     else:
         near = np.clip(values, low, high).astype(target)
         truth, back = np.clip(values, low, high), near.astype(np.float64)
-    result = _directed(near, truth, back, rounding, info)
-    outside = _beyond(values, info, rounding)
+    result = _round_directed(near, truth, back, rounding, info)
+    outside = _out_of_range_mask(values, info, rounding)
     if outside.any():
         if out_of_range != "clamp":
             first = values[outside].reshape(-1)[0]
-            raise CodecError(f"cast_value: {first} does not fit into {target}; out_of_range may be 'clamp'")
+            raise CodecError(f"cast_value: {first} does not fit into {target}; set out_of_range to 'clamp'")
         if has_inf:
             result[outside] = np.copysign(np.inf, values[outside]).astype(target)
         else:
@@ -169,15 +169,18 @@ def _to_float(array: AnyArray, target: np.dtype[Any], rounding: str, out_of_rang
     infinite = np.isinf(values)
     if infinite.any():
         if not has_inf and out_of_range != "clamp":
-            raise CodecError(f"cast_value: {target} has no infinity; out_of_range may be 'clamp'")
+            raise CodecError(f"cast_value: {target} has no infinity; set out_of_range to 'clamp'")
         result[infinite] = (values[infinite] if has_inf else np.clip(values[infinite], low, high)).astype(
             target
         )
     return result
 
 
-def _directed(near: AnyArray, truth: AnyArray, back: AnyArray, rounding: str, info: Any) -> AnyArray:
-    """`near`, the nearest of the target's values (`back` in wider numbers), moved as `rounding` has it."""
+def _round_directed(near: AnyArray, truth: AnyArray, back: AnyArray, rounding: str, info: Any) -> AnyArray:
+    """Correct the nearest values to the direction of `rounding`.
+
+    `near` holds the nearest values of the target type, `back` the same in a wider type, and `truth` the exact values.
+    """
     if rounding == "nearest-even":
         return near
     less, more = (back < truth).astype(bool), (back > truth).astype(bool)
@@ -196,8 +199,8 @@ def _directed(near: AnyArray, truth: AnyArray, back: AnyArray, rounding: str, in
     return np.where(away, other, near)
 
 
-def _beyond(values: AnyArray, info: Any, rounding: str) -> AnyArray:
-    """Which finite values lie outside of the target after rounding as if it had no bounds."""
+def _out_of_range_mask(values: AnyArray, info: Any, rounding: str) -> AnyArray:
+    """Return a mask of the finite values that are out of range after rounding without bounds."""
     outside = np.zeros(values.shape, bool)
     for sign, bound in ((1.0, float(info.max)), (-1.0, -float(info.min))):
         magnitude = values * sign
@@ -232,8 +235,8 @@ def _finfo(dtype: np.dtype[Any]) -> Any:
     return np.finfo(dtype)
 
 
-def _specials(dtype: np.dtype[Any]) -> tuple[bool, bool]:
-    """Whether the type has infinities, and whether it has NaN."""
+def _has_inf_nan(dtype: np.dtype[Any]) -> tuple[bool, bool]:
+    """Return two flags: the type has infinities, the type has NaN."""
     if not is_ml(dtype):
         return True, True
     if dtype.name.startswith(("float4", "float6")):

@@ -1,12 +1,12 @@
-"""The option ``checksum=``: which chains of codecs detect a flipped bit in a stored chunk.
+"""The option ``checksum=``: makes stored chunks detect flipped bits.
 
 =========  ========================================================================================
-"auto"     the default compressor, zstd, has its checksum in v3; chosen codecs stay as they are
+"auto"     in v3, the default compressor zstd writes its checksum; chosen codecs do not change
 True       the chain ends with a checksum of all stored bytes: crc32c in v3, crc32 or zstd's own in v2
-False      none is added, and zstd is written without its own
+False      no checksum is added, and zstd writes none
 =========  ========================================================================================
 
-In shards the chain of the inner chunks counts, and the chain of the index.
+In shards, the option applies to the chain of the inner chunks and to the chain of the index.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ _ZSTD = ("zstd", "numcodecs.zstd")
 
 
 def parse_checksum(checksum: Any) -> ChecksumLike:
-    """`checksum` itself; ArgumentError if it is no value of this option."""
+    """Return `checksum`; raise ArgumentError if it is not a value of this option."""
     if checksum is True or checksum is False:
         return bool(checksum)
     if isinstance(checksum, str) and checksum == "auto":
         return "auto"
     raise ArgumentError(
-        f"checksum is 'auto', True or False, not {checksum!r}. To choose the algorithm, give it as a compressor: "
+        f"checksum must be 'auto', True or False, got {checksum!r}. To choose the algorithm, pass it as a compressor: "
         "compressors=['zstd', 'crc32c']"
     )
 
 
 def named_zstd(checksum: ChecksumLike, zarr_format: Literal[2, 3]) -> dict[str, Any]:
-    """The codec that the bare name ``"zstd"`` means: with its own checksum by default in v3, without in v2.
+    """Return the codec for the bare name ``"zstd"``: by default with its own checksum in v3, without in v2.
 
-    Readers of v2 that are older than numcodecs 0.13 know no option for it.
+    Readers of v2 that use numcodecs before 0.13 do not know the option.
     """
     own = zarr_format == 3 if checksum == "auto" else checksum
     if zarr_format == 3:
@@ -66,28 +66,33 @@ def named_zstd(checksum: ChecksumLike, zarr_format: Literal[2, 3]) -> dict[str, 
 
 
 def checksummed(codecs: Sequence[Any], checksum: ChecksumLike, zarr_format: Literal[2, 3]) -> list[Any]:
-    """The bytes → bytes codecs of a new array, with what `checksum` adds.
+    """Return the bytes → bytes codecs of a new array, with the checksum that the option adds.
 
-    In v3 that is a crc32c at the end, also behind a codec with a checksum of the elements (zstd, gzip): only a checksum
-    of the stored bytes detects a flip of bits that decoders pass over. In v2 there is one compressor, which more readers
-    open than a list of filters: zstd's own checksum is enough there. Others get numcodecs' crc32: numcodecs has crc32c
-    only where another package is installed, and zarr-python opens no array whose codec is missing.
+    In v3, True adds crc32c at the end, even after a codec with a checksum of the elements (zstd, gzip). Decoders ignore
+    some stored bits, and only a checksum of the stored bytes detects changes to those.
 
-    ArgumentError where ``checksum=False`` contradicts a codec that was chosen.
+    In v2, True keeps zstd's own checksum if the compressor is zstd: more readers open one compressor than a list of
+    filters. Other chains get numcodecs' crc32. numcodecs has crc32c only if another package is installed, and
+    zarr-python does not open an array whose codec is missing.
+
+    Raises
+    ------
+    ArgumentError
+        ``checksum=False`` contradicts a chosen codec.
     """
-    if checksum is True and not (codecs and _ends(codecs[-1], zarr_format)):
+    if checksum is True and not (codecs and _is_final_checksum(codecs[-1], zarr_format)):
         return [*codecs, registry.get("crc32c" if zarr_format == 3 else "numcodecs.crc32")()]
     if checksum is False:
         for codec in codecs:
-            if codec.name in _SUMS or _own(codec):
+            if codec.name in _SUMS or _is_zstd_with_checksum(codec):
                 raise ArgumentError(
-                    f"checksum=False contradicts the compressor {codec!r}, which has a checksum; leave one of the two out"
+                    f"checksum=False contradicts the compressor {codec!r}, which has a checksum; remove one of the two"
                 )
     return [*codecs]
 
 
 def checksummed_shards(serializer: Any) -> Any:
-    """A sharding codec that a user gave, with checksums for its inner chunks and for its index."""
+    """Return the user's sharding codec with checksums for its inner chunks and its index."""
     from exzarr.codecs.pipeline import ChunkPipeline
     from exzarr.codecs.sharding import Sharding
 
@@ -107,7 +112,7 @@ def checksummed_shards(serializer: Any) -> Any:
 
 
 def without_checksum(codecs: Sequence[Any]) -> list[Any]:
-    """The codecs of another array, as ``checksum=False`` has them."""
+    """Return the codecs of another array without checksums, as ``checksum=False`` requires."""
     return [
         replace(codec, checksum=False) if codec.name in _ZSTD else codec
         for codec in codecs
@@ -116,18 +121,18 @@ def without_checksum(codecs: Sequence[Any]) -> list[Any]:
 
 
 def detects_damage(codecs: Sequence[Any]) -> bool:
-    """Whether a chain detects every flipped bit that changes an element (in shards: of an inner chunk or the index)."""
+    """Return True if decoding detects every flipped bit that changes an element, an inner chunk or a shard's index."""
     for codec in codecs:
         if codec.name == "sharding_indexed":
             return detects_damage(codec.codecs) and detects_damage(codec.index_codecs)
     return any(getattr(codec, "checks", False) for codec in codecs)
 
 
-def _ends(codec: Codec, zarr_format: Literal[2, 3]) -> bool:
-    """Whether a chain that ends with `codec` needs no other checksum."""
-    return codec.name in _SUMS or (zarr_format == 2 and _own(codec))
+def _is_final_checksum(codec: Codec, zarr_format: Literal[2, 3]) -> bool:
+    """Return True if a chain that ends with `codec` needs no other checksum."""
+    return codec.name in _SUMS or (zarr_format == 2 and _is_zstd_with_checksum(codec))
 
 
-def _own(codec: Codec) -> bool:
-    """Whether it is zstd with its own checksum, which is optional."""
+def _is_zstd_with_checksum(codec: Codec) -> bool:
+    """Return True if `codec` is zstd with its optional checksum."""
     return codec.name in _ZSTD and bool(getattr(codec, "checksum", False))

@@ -1,4 +1,4 @@
-"""crc32c: four bytes of checksum behind the data.
+"""The codec crc32c: a checksum of four bytes after the data.
 
 https://zarr-specs.readthedocs.io/en/latest/v3/codecs/crc32c/index.html
 """
@@ -21,7 +21,7 @@ __all__ = ["Crc32c"]
 
 @dataclass(frozen=True)
 class Crc32c(BytesBytesCodec):
-    """CRC-32C (Castagnoli) of the data, little-endian, appended to it."""
+    """CRC-32C (Castagnoli) of the data, appended in little-endian order."""
 
     name: ClassVar[str] = "crc32c"
     checks: ClassVar[bool] = True
@@ -49,15 +49,13 @@ class Crc32c(BytesBytesCodec):
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         n = len(data) - 4
         if n < 0 or (n if size is None else size) != n or n > limit:
-            raise CodecError(
-                f"crc32c: {len(data)} bytes, expected {limit if size is None else size} and 4 more"
-            )
+            raise CodecError(f"crc32c: got {len(data)} bytes, expected {limit if size is None else size} + 4")
         view = memoryview(data)
         stored = int.from_bytes(view[n:], "little")
-        # The first n bytes as an ndarray: value() takes read-only buffers and arrays only.
+        # Pass the first n bytes as an ndarray: value() accepts only read-only buffers and arrays.
         found = value(as_bytes(view[:n]))
         if stored != found:
             raise ChecksumError(
-                f"crc32c: the checksum stored is {stored:08x}, that of the data is {found:08x}"
+                f"crc32c: the stored checksum is {stored:08x}, the checksum of the data is {found:08x}; the data is damaged"
             )
         return view[:n]

@@ -1,4 +1,4 @@
-"""Does a chunk hold nothing but the fill value?"""
+"""A test for chunks in which every element is the fill value."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _WORDS: dict[int, np.dtype[Any]] = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
 
 
 def is_fill(array: AnyArray, spec: ChunkSpec) -> bool:
-    """Whether every element of `array` is `spec`'s fill value, to the bit.
+    """Return True if every element of `array` is the fill value of `spec`, bit for bit.
 
-    NaN equals NaN of the same payload; -0.0 does not equal 0.0: what is left out must read back as
-    it was. Mostly decided by the first element, in about a microsecond.
+    NaN equals NaN with the same payload, and -0.0 differs from 0.0: an omitted chunk must read back
+    unchanged. In most cases the first element decides, in about a microsecond.
     """
     if not array.size:
         return True
@@ -32,7 +32,7 @@ def is_fill(array: AnyArray, spec: ChunkSpec) -> bool:
         array = array.astype(dtype)
     fill = np.empty(1, dtype)
     fill[0] = spec.fill_value
-    # A value like 1.0 is not equal to 0.0, however its bits are looked at; NaN is to be looked at
+    # Values that compare unequal (1.0 and 0.0) differ in their bits. NaN needs a comparison of bits.
     if first == first and first != fill[0]:
         return False
     if dtype.itemsize in _WORDS and dtype.names is None:

@@ -1,4 +1,4 @@
-"""Codecs that Zarr v3 and numcodecs both have, under other names and with other configurations."""
+"""Translation between the codecs of Zarr v3 and those of numcodecs that store the same bytes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 
 
 def native_filter(config: CodecConfig) -> CodecConfig:
-    """A filter's configuration with its data types in this machine's byte order.
+    """Return a filter's configuration with its data types in this machine's byte order.
 
-    v3 arrays are native in memory, and zarr-python gives filters the bytes of that as they are.
+    v3 arrays have native byte order in memory, and zarr-python passes those bytes to filters unchanged.
     """
     changed = dict(config.configuration)
     for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
@@ -29,7 +29,7 @@ def native_filter(config: CodecConfig) -> CodecConfig:
 
 
 def native_order(codec: Any) -> Any:
-    """A filter of numcodecs' with its data types in this machine's byte order; other codecs as they are."""
+    """Return a numcodecs filter with data types in this machine's byte order; return other codecs unchanged."""
     if codec.kind != "array_array" or not codec.name.startswith("numcodecs."):
         return codec
     config = CodecConfig(codec.name, codec.to_config())
@@ -38,7 +38,7 @@ def native_order(codec: Any) -> Any:
 
 
 def v3_codec(codec: Codec) -> Any:
-    """`codec`, as the v3 codec that reads and writes the same bytes where there is one."""
+    """Return the v3 codec that stores the same bytes as `codec`, or `codec` if none exists."""
     config = codec.to_config()
     match codec.name:
         case "numcodecs.zstd":
@@ -68,7 +68,7 @@ def v3_codec(codec: Codec) -> Any:
 
 
 def v2_codec(codec: Any) -> Any:
-    """`codec` as the numcodecs codec that reads and writes the same bytes; ArgumentError where there is none."""
+    """Return the numcodecs codec that stores the same bytes as `codec`; raise ArgumentError if none exists."""
     from exzarr.codecs import numcodecs
 
     if codec.name.startswith(numcodecs.PREFIX):
@@ -86,11 +86,13 @@ def v2_codec(codec: Any) -> Any:
                 "blocksize": codec.blocksize,
             }
         case "packbits" if config == {"padding_encoding": "first_byte"}:
-            raise ArgumentError("in Zarr format 2, bools are packed by numcodecs' filter: {'id': 'packbits'}")
+            raise ArgumentError(
+                "Zarr format 2 has no codec 'packbits'; use the numcodecs filter {'id': 'packbits'}"
+            )
         case "transpose":
             raise ArgumentError(
-                "Zarr format 2 has no codec 'transpose'; order='F' stores chunks in Fortran order"
+                "Zarr format 2 has no codec 'transpose'; use order='F' to store chunks in Fortran order"
             )
         case _:
-            raise ArgumentError(f"Zarr format 2 has no codec {codec.name!r}; use one of numcodecs'")
+            raise ArgumentError(f"Zarr format 2 has no codec {codec.name!r}; use a numcodecs codec")
     return numcodecs.get(numcodecs.PREFIX + codec.name).from_config(config)

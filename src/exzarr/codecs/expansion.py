@@ -1,31 +1,31 @@
-"""How many bytes compressed data can come to at most.
+"""Upper bounds of the decompressed size of compressed data.
 
-Whoever decompresses into memory of a known size makes that memory first. What a metadata document says of a
-chunk's size may be as large as it likes; the data itself tells whether that can be: no format packs
-more than so many bytes into one. So a small file never makes a large allocation.
+Decompression into memory of a known size allocates that memory first. A hostile metadata document can declare
+any chunk size. Each format has a maximum compression ratio, so the compressed size shows whether
+the declared size is possible. A small file therefore never causes a large allocation.
 """
 
 from __future__ import annotations
 
 from exzarr.errors import CodecError
 
-__all__ = ["ANYWAY", "BLOSC", "DEFLATE", "LZ4", "ZSTD", "impossible"]
+__all__ = ["ALWAYS_ALLOWED", "BLOSC", "DEFLATE", "LZ4", "ZSTD", "size_error"]
 
-ANYWAY = 1 << 24
-"""Bytes that may be allocated whatever the data are."""
+ALWAYS_ALLOWED = 1 << 24
+"""Bytes that may always be allocated, whatever the data."""
 
 DEFLATE = 1032
-"""258 bytes by a match of two bits, the shortest there is."""
+"""Maximum ratio of DEFLATE: a match of two bits, the shortest, gives 258 bytes."""
 LZ4 = 255
-"""Each further byte of a match's length stands for 255."""
+"""Maximum ratio of LZ4: each further byte of a match length adds 255 bytes."""
 ZSTD = 1 << 15
-"""A block of 128 KiB that is one byte again and again takes 4 bytes (RFC 8878, 3.1.1.2)."""
+"""Maximum ratio of zstd: a run of one byte, 128 KiB long, takes a block of 4 bytes (RFC 8878, 3.1.1.2)."""
 BLOSC = ZSTD
-"""As the best of the compressors inside."""
+"""Maximum ratio of Blosc: that of its best compressor."""
 
 
-def impossible(name: str, length: int, size: int) -> CodecError:
-    """The error for data that are too short to hold what they should."""
+def size_error(name: str, length: int, size: int) -> CodecError:
+    """Return the error for data that are too short for their declared decompressed size."""
     return CodecError(
-        f"{name}: {length} bytes cannot hold {size}: they were cut short, or made to exhaust this machine's memory"
+        f"{name}: {length} bytes cannot decompress to {size}; the data is truncated or crafted to exhaust memory"
     )

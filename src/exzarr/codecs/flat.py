@@ -1,9 +1,9 @@
-"""The short way for chains whose bytes, once decompressed, are the chunk's memory.
+"""The fast path for chains whose decompressed bytes are the chunk's memory.
 
-That is: any transposes, then ``bytes``, then any compressors and checksums, which is what nearly all
-arrays have. A transpose or a foreign byte order only changes how the memory is looked at, so
-a chunk is decoded by one call per compressor and one NumPy view. The functions made
-here are called once per chunk: everything is a local, nothing is looked up.
+Such a chain consists of any transposes, then ``bytes``, then any compressors and checksums. Nearly all arrays
+have one. A transpose or another byte order only changes the view of the memory. Decoding a chunk is
+therefore one call per compressor and one NumPy view. The functions made here run once per chunk, so
+they use only local variables and no lookups.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Stage = tuple[BytesBytesCodec, int | None, int]
 _BYTE = np.dtype(np.uint8)
 
 EACH_NBYTES = 32 * 1024
-"""Chunks of more bytes are decoded one by one: the calls around that hardly count."""
+"""Chunks of more bytes are decoded one by one, because the overhead per call is small for them."""
 
 
 class Layout:
-    """How a chunk array lies in its decompressed bytes.
+    """The memory layout of a chunk array in its decompressed bytes.
 
     Attributes
     ----------
     shape, dtype
-        Of the chunk array.
+        Shape and dtype of the chunk array.
     stored
-        The dtype of the bytes: `dtype`, maybe in the other byte order.
+        The dtype of the bytes: `dtype`, possibly in the other byte order.
     axes
-        The transposition from the chunk array to the stored one; None where there is none.
+        The transposition from the chunk array to the stored array, or None.
     strides
         Bytes between neighbours in the stored memory, per dimension of the chunk array.
     size
-        Bytes in all.
+        Total number of bytes.
     """
 
     __slots__ = ("axes", "dtype", "shape", "size", "stored", "strides")
@@ -56,20 +56,20 @@ class Layout:
             strides[axis] = step
             step *= max(1, spec.shape[axis])
         self.strides = tuple(strides)
-        # Dimensions of length one may stand anywhere
+        # The position of dimensions of length one does not matter.
         moved = [axis for axis in axes if spec.shape[axis] != 1]
         self.axes = axes if moved != sorted(moved) and self.size else None
 
     @property
     def plain(self) -> bool:
-        """Whether the bytes are the C-contiguous memory of the chunk array."""
+        """True if the bytes are the C-contiguous memory of the chunk array."""
         return self.axes is None and self.stored == self.dtype
 
     @staticmethod
     def of(
         array_array: Sequence[ArrayArrayCodec], array_bytes: ArrayBytesCodec, specs: Sequence[ChunkSpec]
     ) -> Layout | None:
-        """The layout for a chain; None where its bytes are not the chunk's memory."""
+        """Return the layout for a chain, or None if its bytes are not the chunk's memory."""
         stored = array_bytes.stored_dtype(specs[-1])
         if stored is None:
             return None
@@ -83,9 +83,9 @@ class Layout:
 
 
 def bind_flat(layout: Layout, stages: Sequence[Stage], raw: bool) -> dict[str, Any]:
-    """`BoundPipeline`'s functions for chunks of `layout`."""
+    """Return the functions of `BoundPipeline` for chunks of `layout`."""
     decode = _decoder(layout, stages, layout.dtype)
-    # Copying converts the byte order anyway
+    # Copying converts the byte order, so the decoder need not.
     copy_from = decode if layout.dtype == layout.stored else _decoder(layout, stages, layout.stored)
     decode_into = _decoder_into(layout, stages, copy_from)
     return {
@@ -99,19 +99,19 @@ def bind_flat(layout: Layout, stages: Sequence[Stage], raw: bool) -> dict[str, A
 
 def _bytes_decoder(layout: Layout, stages: Sequence[Stage]) -> Callable[[Buffer], Buffer]:
     total = layout.size
-    unstages = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages)]
+    decoders = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages)]
 
     def decode_bytes(data: Buffer) -> Buffer:
         at: Any = None
         try:
-            for at, codec_decode, size, limit in unstages:  # noqa: B007 - the handler names it
+            for at, codec_decode, size, limit in decoders:  # noqa: B007 - named in the error message
                 data = codec_decode(data, size, limit)
         except (CodecError, MemoryError):
             raise
         except Exception as exc:
             raise _failed(at, exc) from exc
         if len(data) != total:
-            raise CodecError(f"{len(data)} bytes where a chunk of {total} bytes was expected")
+            raise CodecError(f"a chunk has {len(data)} bytes, expected {total}")
         return data
 
     return decode_bytes
@@ -132,19 +132,19 @@ def _decoder(layout: Layout, stages: Sequence[Stage], wanted: np.dtype[Any]) -> 
     shape, stored, strides, total = layout.shape, layout.stored, layout.strides, layout.size
     dtype = None if wanted == stored else wanted
     ndarray = np.ndarray
-    unstages = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages)]
+    decoders = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages)]
 
     def view(data: Buffer) -> AnyArray:
         if len(data) != total:
-            raise CodecError(f"{len(data)} bytes where a chunk of {total} bytes was expected")
+            raise CodecError(f"a chunk has {len(data)} bytes, expected {total}")
         array: AnyArray = ndarray(shape, stored, data, 0, strides)
         return array if dtype is None else array.astype(dtype)
 
-    if not unstages:
+    if not decoders:
         return view
 
-    if len(unstages) == 1:
-        codec, codec_decode, _, _ = unstages[0]
+    if len(decoders) == 1:
+        codec, codec_decode, _, _ = decoders[0]
 
         def decode_one(data: Buffer) -> AnyArray:
             try:
@@ -154,16 +154,16 @@ def _decoder(layout: Layout, stages: Sequence[Stage], wanted: np.dtype[Any]) -> 
             except Exception as exc:
                 raise _failed(codec, exc) from exc
             if len(data) != total:
-                raise CodecError(f"{len(data)} bytes where a chunk of {total} bytes was expected")
+                raise CodecError(f"a chunk has {len(data)} bytes, expected {total}")
             array: AnyArray = ndarray(shape, stored, data, 0, strides)
             return array if dtype is None else array.astype(dtype)
 
         return decode_one
 
     def decode(data: Buffer) -> AnyArray:
-        at = unstages[0][0]
+        at = decoders[0][0]
         try:
-            for at, codec_decode, size, limit in unstages:  # noqa: B007 - the handler names it
+            for at, codec_decode, size, limit in decoders:  # noqa: B007 - named in the error message
                 data = codec_decode(data, size, limit)
         except (CodecError, MemoryError):
             raise
@@ -192,7 +192,7 @@ def _decoder_into(
         or type(codec).decode_into is BytesBytesCodec.decode_into
     ):
         return _copier(decode)
-    # The last step of decoding can write to the destination itself, where that is contiguous.
+    # The last step of decoding can write directly to a contiguous destination.
     into = codec.decode_into
     before = [(codec, codec.decode, size, limit) for codec, size, limit in reversed(stages[1:])]
     exports = exports_buffer(layout.dtype)
@@ -203,7 +203,7 @@ def _decoder_into(
             return
         at = codec
         try:
-            for at, codec_decode, size, limit in before:  # noqa: B007 - the handler names it
+            for at, codec_decode, size, limit in before:  # noqa: B007 - named in the error message
                 data = codec_decode(data, size, limit)
             at = codec
             into(data, out if exports else out.reshape(-1).view(_BYTE))
@@ -236,7 +236,7 @@ def _encoder(layout: Layout, stages: Sequence[Stage], raw: bool) -> Callable[[An
         data: Buffer = as_buffer(ascontiguous(array, stored))
         at = encoders[0][0]
         try:
-            for at, codec_encode in encoders:  # noqa: B007 - the handler names it
+            for at, codec_encode in encoders:  # noqa: B007 - named in the error message
                 data = codec_encode(data)
         except (CodecError, MemoryError):
             raise

@@ -1,6 +1,6 @@
-"""Codecs that other packages have registered with numcodecs, in Zarr v2 arrays.
+"""Codecs of Zarr v2 arrays that other packages register with numcodecs.
 
-What they do with hostile bytes is up to them; the size of their results is checked.
+exzarr checks the size of their results. It cannot check how they handle hostile bytes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ __all__ = ["ForeignArray", "ForeignBytes", "foreign"]
 
 
 def foreign(id_: str, configuration: Mapping[str, Any], order: Literal["C", "F"] | None) -> Any:
-    """The codec that some package has registered with numcodecs as `id_`.
+    """Return the codec that a package registered with numcodecs as `id_`.
 
-    `order` is the array's, where the codec is the first to see the chunk as a whole (it may
-    be one of images); None where it sees another codec's bytes.
+    Parameters
+    ----------
+    id_
+        The codec's id in v2 documents.
+    configuration
+        Its parameters.
+    order
+        The array's memory order if the codec encodes the chunk array (an image codec may);
+        None if it encodes the bytes of another codec.
 
     Raises
     ------
     UnsupportedError
-        There is none.
+        No installed package registers this id.
     MetadataError
-        It does not take the configuration.
+        The configuration is invalid.
     """
     from numcodecs.registry import get_codec
 
@@ -42,11 +49,11 @@ def foreign(id_: str, configuration: Mapping[str, Any], order: Literal["C", "F"]
             known = ", ".join(sorted(name.removeprefix("numcodecs.") for name in NAMES))
             where = where_to_find(id_)
             raise UnsupportedError(
-                f"codec {id_!r} is not known; {where}{'. ' if where else ''}known are {known}, and what installed "
-                "packages register with numcodecs"
+                f"codec {id_!r} is not known{'; ' if where else ''}{where}. Known codecs: {known}, and the codecs "
+                "that installed packages register with numcodecs"
             ) from None
         raise MetadataError(f"codec {id_!r}: {exc}") from exc
-    # A class for each, since the name is the class's
+    # One class per codec, because the name is a class attribute.
     name = {"name": f"numcodecs.{id_}"}
     if order is None:
         return type("ForeignBytes", (ForeignBytes,), name)(codec)
@@ -54,21 +61,23 @@ def foreign(id_: str, configuration: Mapping[str, Any], order: Literal["C", "F"]
 
 
 class _Foreign:
-    """Common to both: a wrapped object."""
+    """A wrapper of a codec object from another package."""
 
     def __init__(self, codec: Any) -> None:
         self._codec = codec
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Any:
-        raise UnsupportedError(f"a foreign codec is made from its id, not from {dict(configuration)}")
+        raise UnsupportedError(
+            f"cannot make a foreign codec from {dict(configuration)}; call foreign() with its id"
+        )
 
     def to_config(self) -> dict[str, Any]:
         return {key: value for key, value in self._codec.get_config().items() if key != "id"}
 
 
 class ForeignBytes(_Foreign, BytesBytesCodec):
-    """bytes → bytes."""
+    """A foreign codec that encodes bytes."""
 
     name: ClassVar[str] = "numcodecs."
     kind: ClassVar[str] = "bytes_bytes"
@@ -80,12 +89,12 @@ class ForeignBytes(_Foreign, BytesBytesCodec):
         decoded = _as_bytes(self._codec.decode(data))
         if len(decoded) > limit or (size is not None and len(decoded) != size):
             most = limit if size is None else size
-            raise CodecError(f"{self.name}: {len(decoded)} bytes came out where {most} were expected")
+            raise CodecError(f"{self.name}: decoded to {len(decoded)} bytes, expected {most}")
         return decoded
 
 
 class ForeignArray(_Foreign, ArrayBytesCodec):
-    """The chunk array, as it lies in memory, → bytes."""
+    """A foreign codec that encodes the chunk array."""
 
     name: ClassVar[str] = "numcodecs."
     kind: ClassVar[str] = "array_bytes"
@@ -104,7 +113,7 @@ class ForeignArray(_Foreign, ArrayBytesCodec):
         flat = array.reshape(-1, order="A")
         flat = flat if flat.dtype == spec.dtype else flat.view(spec.dtype)
         if flat.size != spec.size:
-            raise CodecError(f"{self.name}: {flat.size} elements came out where {spec.size} were expected")
+            raise CodecError(f"{self.name}: decoded to {flat.size} elements, expected {spec.size}")
         return flat.reshape(spec.shape, order=self._order)
 
 

@@ -1,4 +1,4 @@
-"""gzip: DEFLATE in a gzip member (RFC 1952).
+"""The codec gzip: DEFLATE in a gzip member (RFC 1952).
 
 https://zarr-specs.readthedocs.io/en/latest/v3/codecs/gzip/index.html
 """
@@ -13,7 +13,7 @@ import deflate
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
-from exzarr.codecs.expansion import ANYWAY, DEFLATE, impossible
+from exzarr.codecs.expansion import ALWAYS_ALLOWED, DEFLATE, size_error
 from exzarr.codecs.inflate import GZIP, inflate
 
 __all__ = ["Gzip"]
@@ -21,12 +21,12 @@ __all__ = ["Gzip"]
 
 @dataclass(frozen=True)
 class Gzip(BytesBytesCodec):
-    """gzip.
+    """Compression with gzip.
 
     Parameters
     ----------
     level
-        0 (store) to 9 (smallest).
+        0 (no compression) to 9 (smallest).
     """
 
     name: ClassVar[str] = "gzip"
@@ -47,7 +47,7 @@ class Gzip(BytesBytesCodec):
         return size + size // 1000 + 128
 
     def encode(self, data: Buffer) -> Buffer:
-        # libdeflate: the levels mean what zlib's mean, in a third of the time
+        # libdeflate takes a third of zlib's time at corresponding levels.
         return deflate.gzip_compress(data, self.level)  # type: ignore[no-any-return]
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
@@ -55,16 +55,16 @@ class Gzip(BytesBytesCodec):
 
 
 def decompress(data: Buffer, size: int | None, limit: int) -> Buffer:
-    """The gzip members in `data`, decompressed: `size` bytes, or up to `limit` where that is None."""
-    if size is not None and size > len(data) * DEFLATE + ANYWAY:
-        raise impossible("gzip", len(data), size)
-    # The last four bytes tell the size, where there is one member and nothing behind it. libdeflate
-    # decodes twice as fast as zlib, but needs to know, and only looks at the first member.
+    """Decompress the gzip members in `data` to `size` bytes, or to at most `limit` bytes if `size` is None."""
+    if size is not None and size > len(data) * DEFLATE + ALWAYS_ALLOWED:
+        raise size_error("gzip", len(data), size)
+    # libdeflate decodes twice as fast as zlib, but needs the size and decodes only the first member.
+    # If there is one member and nothing follows it, the last four bytes hold the size.
     if size and size <= limit and int.from_bytes(data[-4:], "little") == size & 0xFFFFFFFF:
         try:
             decoded = deflate.gzip_decompress(data, size)
         except (deflate.DeflateError, ValueError):
-            pass  # zlib will find words for what is wrong
+            pass  # zlib raises the specific error below
         else:
             if len(decoded) == size:
                 return decoded  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Bounded decompression with zlib: gzip and zlib streams of any number of members."""
+"""Bounded decompression of gzip and zlib streams with any number of members."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from exzarr.errors import ChecksumError, CodecError
 __all__ = ["GZIP", "ZLIB", "inflate"]
 
 ZLIB, GZIP = 15, 31
-"""zlib's ``wbits``."""
+"""Values of zlib's parameter ``wbits``."""
 _WINDOW = 1 << 10
 
 
 def inflate(name: str, data: Buffer, wbits: int, size: int | None, limit: int) -> bytes:
-    """`data` decompressed: `size` bytes, or up to `limit` where that is None.
+    """Decompress `data` to `size` bytes, or to at most `limit` bytes if `size` is None.
 
-    A gzip file may hold many members, with zeros behind the last. Never more than the
-    wanted bytes and one are allocated.
+    A gzip file may hold many members, followed by zeros. At most one byte more than
+    the expected size is allocated.
     """
     most = limit if size is None else min(size, limit)
     view = memoryview(data)
@@ -26,14 +26,14 @@ def inflate(name: str, data: Buffer, wbits: int, size: int | None, limit: int) -
     total = position = 0
     while True:
         stream = zlib.decompressobj(wbits)
-        # zlib copies what lies behind a member: later members get windows that start
-        # small, so that a file of a million of them does not take time with the square of its size.
+        # zlib copies the bytes after a member. Later members therefore get windows that start
+        # small; otherwise the time would grow with the square of the number of members.
         window = _WINDOW if position else len(view)
         while not stream.eof:
             piece = view[position : position + window]
             window *= 4
             if not piece:
-                raise CodecError(f"{name}: the data ends in the middle of a stream")
+                raise CodecError(f"{name}: the data is truncated, it ends inside a stream")
             try:
                 part = stream.decompress(piece, most - total + 1)
             except zlib.error as exc:
@@ -42,12 +42,12 @@ def inflate(name: str, data: Buffer, wbits: int, size: int | None, limit: int) -
             parts.append(part)
             total += len(part)
             if total > most:
-                raise CodecError(f"{name}: more than the expected {most} bytes came out")
+                raise CodecError(f"{name}: decompressed to more than the expected {most} bytes")
             position += len(piece) - len(stream.unused_data)
         if position == len(view) or (wbits == GZIP and not bytes(view[position:]).strip(b"\0")):
             break
         if wbits == ZLIB:
-            raise CodecError(f"{name}: {len(view) - position} bytes too many behind the stream")
+            raise CodecError(f"{name}: {len(view) - position} unexpected bytes after the stream")
     if size is not None and total != size:
-        raise CodecError(f"{name}: {total} bytes came out where {size} were expected")
+        raise CodecError(f"{name}: decompressed to {total} bytes, expected {size}")
     return parts[0] if len(parts) == 1 else b"".join(parts)

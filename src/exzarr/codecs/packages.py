@@ -1,4 +1,4 @@
-"""Which package has a codec that exzarr does not know."""
+"""Names of the packages that provide codecs that exzarr does not have."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _REFUSED = {
 
 
 def where_to_find(name: str) -> str:
-    """A sentence for the error about the unknown codec called `name`, empty where nothing is known of it.
+    """Return a sentence that names the package of an unknown codec, or an empty string.
 
-    `name` is the codec's in either format: ``"numcodecs.zfpy"`` and ``"zfpy"`` are the same.
+    `name` is the name in either format: ``"numcodecs.zfpy"`` and ``"zfpy"`` are equivalent.
     """
     plain = name.removeprefix("numcodecs.")
     why = _REFUSED.get(name)
     if why is not None:
-        return f"exzarr does not read it: {why}"
+        return f"exzarr does not support it: {why}"
     package = _PACKAGES.get(plain)
     if package is None:
         package = next((found for prefix, found in _FAMILIES if plain.startswith(prefix)), None)
-    return "" if package is None else f"the package {package} has it: pip install {package!r}"
+    return "" if package is None else f"install the package that provides it: pip install {package!r}"

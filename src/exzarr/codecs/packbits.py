@@ -1,4 +1,4 @@
-"""packbits: elements of fewer than eight bits, without gaps.
+"""The codec packbits: elements of a few bits, stored without gaps.
 
 https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/packbits
 """
@@ -20,16 +20,16 @@ __all__ = ["PackBits"]
 
 @dataclass(frozen=True)
 class PackBits(ArrayBytesCodec):
-    """Bits `first_bit` to `last_bit` of each element (of each part of a complex one), one after the other.
+    """Consecutive bits `first_bit` to `last_bit` of each element, or of each part of a complex element.
 
     Parameters
     ----------
     padding_encoding
-        Whether a byte tells how many bits of the last byte are unused: ``"none"``,
+        Position of a byte that holds the number of unused bits of the last byte: ``"none"``,
         ``"first_byte"``, ``"last_byte"``.
     first_bit, last_bit
-        The bits that are kept, counted from the least significant one; None: from the first,
-        to the last. Bits that are dropped decode to zeros or, above a signed integer, to its sign.
+        The range of stored bits, counted from the least significant one. None: the first and the last
+        bit of the element. Other bits decode to zeros, or to the sign above a signed integer.
     """
 
     name: ClassVar[str] = "packbits"
@@ -84,16 +84,14 @@ class PackBits(ArrayBytesCodec):
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         size = self.encoded_size(spec)
         if len(data) != size:
-            raise CodecError(f"packbits: {len(data)} bytes where {size} were expected")
+            raise CodecError(f"packbits: a chunk has {len(data)} bytes, expected {size}")
         raw = np.frombuffer(data, np.uint8) if size else np.empty(0, np.uint8)
         total = self._total(spec)
         if self.padding_encoding != "none":
             first_byte = self.padding_encoding == "first_byte"
-            told, raw = (raw[0], raw[1:]) if first_byte else (raw[-1], raw[:-1])
-            if told != raw.size * 8 - total:
-                raise CodecError(
-                    f"packbits: {told} bits of padding where {raw.size * 8 - total} were expected"
-                )
+            declared, raw = (raw[0], raw[1:]) if first_byte else (raw[-1], raw[:-1])
+            if declared != raw.size * 8 - total:
+                raise CodecError(f"packbits: the padding byte is {declared}, expected {raw.size * 8 - total}")
         first, last, signed, _ = self._bits(spec)
         bits = np.unpackbits(raw, count=total, bitorder="little")
         if spec.dtype.kind == "b":
@@ -108,18 +106,20 @@ class PackBits(ArrayBytesCodec):
         return packed.reshape(-1).view(_little(spec.dtype)).astype(spec.dtype, copy=False).reshape(spec.shape)
 
     def _bits(self, spec: ChunkSpec) -> tuple[int, int, bool, int]:
-        """The first and the last bit of each part, whether it has a sign, and parts per element."""
+        """Return the first and last bit of each part, a flag for signed parts, and the parts per element."""
         dtype = spec.dtype
         if spec.data_type.variable_length or dtype.names is not None or dtype.kind in "SUmM":
             raise MetadataError(
-                f"codec {self.name!r} stores bools and numbers, the array has {spec.data_type.v3!r}"
+                f"codec {self.name!r} stores bools and numbers; the array has data type {spec.data_type.v3!r}"
             )
         parts = 2 if dtype.kind == "c" else 1
         width = spec.data_type.bits // parts
         first = self.first_bit or 0
         last = width - 1 if self.last_bit is None else self.last_bit
         if not first <= last < width:
-            raise MetadataError(f"codec {self.name!r}: bits {first} to {last} of elements of {width} bits")
+            raise MetadataError(
+                f"codec {self.name!r}: first_bit {first} and last_bit {last} are invalid for elements of {width} bits"
+            )
         signed = dtype.kind == "i" or dtype.name in ("int2", "int4")
         return first, last, signed, parts
 

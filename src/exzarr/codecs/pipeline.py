@@ -1,9 +1,9 @@
-"""A chain of codecs, bound once per array to the one chunk shape it works on.
+"""Chains of codecs, bound once per array to its chunk shape.
 
-`ChunkPipeline` is the chain as the metadata has it. `ChunkPipeline.bind` computes everything
-that does not depend on a chunk's data - specs, sizes, limits, strides - and gives a
-`BoundPipeline`, whose `decode`, `decode_into` and `encode` are what the engine calls for
-each chunk. `exzarr.codecs.flat` has the short way for the chains that nearly all arrays have.
+`ChunkPipeline` is the chain from the metadata. `ChunkPipeline.bind` computes everything that
+does not depend on a chunk's data: specs, sizes, limits, strides. It returns a `BoundPipeline`.
+The engine calls its `decode`, `decode_into` and `encode` for each chunk. `exzarr.codecs.flat`
+has the fast path for the chains of nearly all arrays.
 """
 
 from __future__ import annotations
@@ -23,49 +23,49 @@ if TYPE_CHECKING:
 __all__ = ["BoundPipeline", "ChunkPipeline", "pipeline_for", "v3_pipeline"]
 
 _BYTE = parse_v3("uint8")
-# What a foreign encoder may need over the bound that ours keeps to
+# Margin for encoders of other libraries, which may exceed the bound of exzarr's encoders.
 _SLACK = 1 << 16
 
 
 class BoundPipeline:
-    """A chain of codecs for chunks of one shape; every size known, nothing left to look up.
+    """A chain of codecs for chunks of one shape, with all sizes computed.
 
-    Safe to use from any number of threads at once.
+    Any number of threads may use it concurrently.
 
     Attributes
     ----------
     spec
-        The chunk: its shape, data type and fill value.
+        Shape, data type and fill value of the chunk.
     raw
-        Whether the stored bytes are simply the C-contiguous memory of the chunk array.
+        True if the stored bytes are the C-contiguous memory of the chunk array.
     encoded_size
-        Bytes of an encoded chunk, where it is always the same; None where it varies.
+        Bytes of an encoded chunk, or None if the size varies.
     max_encoded_size
-        Bytes that encoded chunks normally fit in: what a scratch buffer should have.
+        Recommended size of a scratch buffer: encoded chunks normally fit into this many bytes.
     quick
-        Whether decoding runs at about the speed of copying.
+        True if decoding is about as fast as copying.
     checks
-        Whether decoding notices any damage to the bytes (there is a checksum).
+        True if decoding detects any damage to the bytes (the chain has a checksum).
     shards
-        The way to a shard's inner chunks, where the chain is one ``sharding_indexed``; else None.
+        Access to the inner chunks of a shard if the chain is one ``sharding_indexed``, else None.
     plain
-        Whether decoding gives the C-contiguous memory of the chunk array: there is `decode_bytes`.
+        True if the decoded bytes are the C-contiguous memory of the chunk array, so that `decode_bytes` works.
     decode_bytes
-        ``decode_bytes(data) -> bytes-like``: that memory. Only where `plain` is true.
+        ``decode_bytes(data) -> bytes-like`` returns that memory. Requires `plain`.
     decode_each
-        ``decode_each(datas) -> bytes-likes``: that memory of several chunks, by one call; None (no
-        result) where one of them needs a closer look. None (no function) for most chains, and for
-        all chunks that are not small.
+        ``decode_each(datas) -> bytes-likes`` returns that memory for several chunks in one call. It
+        returns None if one of them must be decoded on its own. The attribute is None for most chains
+        and for all chunks over 32 KiB.
     decode
-        ``decode(data) -> array``: of ``spec.shape`` and ``spec.dtype``; may be a read-only
-        view of `data`. CodecError where `data` is not an encoded chunk.
+        ``decode(data) -> array`` returns an array of ``spec.shape`` and ``spec.dtype``, possibly a
+        read-only view of `data`. Raises CodecError if `data` is not an encoded chunk.
     decode_into
-        ``decode_into(data, out)``: the same, into `out`: of ``spec.shape`` and ``spec.dtype``, any
-        strides. Decodes in place where `out` is C-contiguous and the chain allows it; in case
-        of an error the contents of `out` are undefined.
+        ``decode_into(data, out)`` decodes into `out`, which has ``spec.shape``, ``spec.dtype`` and any
+        strides. It decodes in place if `out` is C-contiguous and the chain allows it. After an
+        error, the contents of `out` are undefined.
     encode
-        ``encode(array) -> bytes-like``: `array` of ``spec.shape`` and any strides. The result shares
-        memory with `array` only where `raw` is true.
+        ``encode(array) -> bytes-like`` encodes an array of ``spec.shape`` and any strides. The result
+        shares memory with `array` only if `raw` is true.
     """
 
     __slots__ = (
@@ -116,12 +116,12 @@ class BoundPipeline:
 
 
 class ChunkPipeline:
-    """A chain of codecs: array → array ones, then one array → bytes, then bytes → bytes ones.
+    """A chain: array → array codecs, then one array → bytes codec, then bytes → bytes codecs.
 
     Raises
     ------
     MetadataError
-        The chain is not of this form.
+        The chain does not have this form.
     """
 
     __slots__ = ("array_array", "array_bytes", "bytes_bytes")
@@ -131,12 +131,12 @@ class ChunkPipeline:
         n = kinds.count("array_array")
         if kinds.count("array_bytes") != 1:
             raise MetadataError(
-                f"a chain of codecs needs exactly one that turns the array into bytes, got {_names(codecs)}"
+                f"a chain of codecs requires exactly one array → bytes codec, got {_names(codecs)}"
             )
         if kinds[:n] != ["array_array"] * n or kinds[n] != "array_bytes":
             raise MetadataError(
-                "array → array codecs come first, then the array → bytes codec, then bytes → bytes codecs; "
-                f"got {_names(codecs)}"
+                "a chain of codecs must be ordered: array → array codecs, then the array → bytes codec, "
+                f"then bytes → bytes codecs; got {_names(codecs)}"
             )
         self.array_array: tuple[ArrayArrayCodec, ...] = tuple(codecs[:n])
         self.array_bytes: ArrayBytesCodec = codecs[n]
@@ -144,25 +144,25 @@ class ChunkPipeline:
 
     @property
     def codecs(self) -> tuple[Any, ...]:
-        """The chain, in the order of encoding."""
+        """The codecs in the order of encoding."""
         return (*self.array_array, self.array_bytes, *self.bytes_bytes)
 
     def evolve(self, spec: ChunkSpec) -> ChunkPipeline:
-        """The chain with what its codecs leave open settled for chunks of `spec`."""
+        """Return the chain with all unset parameters chosen for chunks of `spec`."""
         codecs: list[Any] = []
         for codec in self.array_array:
             codecs.append(codec.evolve(spec))
             spec = codecs[-1].resolve(spec)
         codecs.append(self.array_bytes.evolve(spec))
         if self.bytes_bytes:
-            # Elements are a notion only of the codec that sees the array's own memory
+            # Only a codec that gets the array's own memory can use the size of its elements.
             plain = spec if codecs[-1].stored_dtype(spec) is not None else spec.with_(data_type=_BYTE)
             for i, filter_ in enumerate(self.bytes_bytes):
                 codecs.append(filter_.evolve(plain if i == 0 else spec.with_(data_type=_BYTE)))
         return ChunkPipeline(codecs)
 
     def bind(self, spec: ChunkSpec) -> BoundPipeline:
-        """The chain for chunks of `spec`; MetadataError where a codec cannot work on such chunks."""
+        """Bind the chain to chunks of `spec`; raise MetadataError if a codec cannot encode them."""
         chain = self.evolve(spec)
         specs = [spec]
         for codec in chain.array_array:
@@ -198,30 +198,30 @@ class ChunkPipeline:
 
 
 def _no_bytes(_: Buffer) -> Buffer:
-    raise CodecError("the decoded bytes of this chunk are not its memory: see BoundPipeline.plain")
+    raise CodecError("decode_bytes is only available if BoundPipeline.plain is true")
 
 
 def _bind(
     chain: ChunkPipeline, specs: list[ChunkSpec], stages: list[tuple[BytesBytesCodec, int | None, int]]
 ) -> dict[str, Any]:
-    """Any chain, codec by codec."""
+    """Return the functions of `BoundPipeline` for any chain, codec by codec."""
     spec, inner = specs[0], specs[-1]
     serializer = chain.array_bytes
     forward = list(zip(chain.array_array, specs[:-1], strict=True))
-    backward, unstages = forward[::-1], stages[::-1]
+    backward, reversed_stages = forward[::-1], stages[::-1]
     shape, dtype = spec.shape, spec.dtype
 
     def decode(data: Buffer) -> AnyArray:
         at: Any = serializer
         try:
-            for at, size, limit in unstages:
+            for at, size, limit in reversed_stages:
                 data = at.decode(data, size, limit)
             at = serializer
             array: AnyArray = at.decode(data, inner)
             for at, before in backward:
                 array = at.decode(array, before)
             if array.shape != shape:
-                raise CodecError(f"a chunk of shape {array.shape} came out where {shape} was expected")
+                raise CodecError(f"a chunk decoded to shape {array.shape}, expected {shape}")
             return array if array.dtype == dtype else array.astype(dtype)
         except (CodecError, MemoryError):
             raise
@@ -244,28 +244,28 @@ def _bind(
             raise
         except Exception as exc:
             raise CodecError(f"codec {at.name!r} cannot encode the chunk: {exc}") from exc
-        # A view may be one of the caller's array: the codecs do not tell.
+        # Copy views, because they may share memory with the caller's array.
         return data if isinstance(data, bytes | bytearray) else bytes(data)
 
     return {"decode": decode, "decode_into": decode_into, "encode": encode}
 
 
 def v3_pipeline(meta: ArrayMetadata) -> ChunkPipeline:
-    """The chain in a v3 document; MetadataError or UnsupportedError where it is none that exzarr has."""
+    """Return the chain of a v3 document; raise MetadataError or UnsupportedError if exzarr cannot use it."""
     from exzarr.codecs.registry import from_config
 
     return ChunkPipeline([from_config(config) for config in meta.codecs])
 
 
 def pipeline_for(meta: ArrayMetadata) -> ChunkPipeline:
-    """The chain of codecs of any array.
+    """Return the codec chain of an array of either format.
 
     Raises
     ------
     MetadataError
         The chain is invalid.
     UnsupportedError
-        It has a codec that exzarr does not know, or refuses (``pickle``, see `exzarr.config`).
+        It has a codec that exzarr does not know or does not allow (``pickle``, see `exzarr.config`).
     """
     if meta.zarr_format == 3:
         return v3_pipeline(meta)

@@ -1,8 +1,8 @@
-"""Codecs by name.
+"""The registry of codecs.
 
-Built-in codecs are imported when first asked for. Others are registered with
-`register`, or by a package that declares an entry point in the group ``exzarr.codecs``
-whose name is the codec's and whose object is its class.
+Built-in codecs are imported on first use. Other codecs are registered with `register`, or by
+a package that declares an entry point in the group ``exzarr.codecs``. The name of the entry
+point is the codec's name, its object is the class.
 """
 
 from __future__ import annotations
@@ -45,19 +45,26 @@ _registered = 0
 
 
 def known() -> list[str]:
-    """The names of all codecs there are, sorted."""
+    """Return the sorted names of all available codecs."""
     from exzarr.codecs.numcodecs import NAMES
 
     return sorted({*BUILTIN, *NAMES, *_classes, *(point.name for point in _entry_points())})
 
 
 def register(name: str, codec: type[Codec]) -> None:
-    """Make `codec` the class for `name` in metadata documents, instead of any other.
+    """Register `codec` as the class for `name` in metadata documents. Replaces any other class.
+
+    Parameters
+    ----------
+    name
+        The codec's name in v3 documents.
+    codec
+        A class that derives from one of the codec protocols in `exzarr.codecs.base`.
 
     Raises
     ------
     ArgumentError
-        It is no codec, or has another name.
+        `codec` is not a codec class, or its attribute ``name`` is not `name`.
     """
     from exzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 
@@ -68,7 +75,9 @@ def register(name: str, codec: type[Codec]) -> None:
             + ", ".join(f"exzarr.codecs.base.{base.__name__}" for base in bases)
         )
     if getattr(codec, "name", None) != name:
-        raise ArgumentError(f"codec {name!r}: the class calls itself {getattr(codec, 'name', None)!r}")
+        raise ArgumentError(
+            f"codec {name!r}: the attribute 'name' of the class is {getattr(codec, 'name', None)!r}; it must be {name!r}"
+        )
     global _registered
     with _lock:
         _classes[name] = codec
@@ -76,17 +85,27 @@ def register(name: str, codec: type[Codec]) -> None:
 
 
 def generation() -> int:
-    """Another number after each `register`: what was made of codecs before may be made of others now."""
+    """Return a number that changes with each `register`, for caches of objects made from codecs."""
     return _registered
 
 
 def get(name: str) -> type[Any]:
-    """The class of the codec called `name`.
+    """Return the class of the codec `name`.
+
+    Parameters
+    ----------
+    name
+        The codec's name in v3 documents.
+
+    Returns
+    -------
+    type
+        The registered class.
 
     Raises
     ------
     UnsupportedError
-        There is none; the message names those there are.
+        No codec has this name; the message lists the known ones.
     """
     found = _classes.get(name)
     if found is None:
@@ -97,13 +116,13 @@ def get(name: str) -> type[Any]:
 
 
 def from_config(config: CodecConfig) -> Codec:
-    """The codec that an entry of a document's ``codecs`` describes."""
+    """Return the codec for an entry of a document's ``codecs``."""
     codec: Codec = get(config.name).from_config(config.configuration)
     return codec
 
 
 def from_json(json: Any) -> Codec:
-    """The codec that an entry of a ``codecs`` list inside a configuration describes."""
+    """Return the codec for an entry of a ``codecs`` list inside a configuration."""
     if isinstance(json, str):
         json = {"name": json}
     if not isinstance(json, Mapping) or not isinstance(json.get("name"), str):
@@ -111,14 +130,14 @@ def from_json(json: Any) -> Codec:
     configuration = json.get("configuration", {})
     if not isinstance(configuration, Mapping):
         raise MetadataError(
-            f"codec {json['name']!r}: its configuration must be an object, got {configuration!r}"
+            f"codec {json['name']!r}: the configuration must be an object, got {configuration!r}"
         )
     codec: Codec = get(json["name"]).from_config(configuration)
     return codec
 
 
 def to_json(codec: Codec) -> dict[str, Any]:
-    """The entry of a ``codecs`` list that describes `codec`."""
+    """Return the entry of a ``codecs`` list for `codec`."""
     from exzarr._format.metadata import CodecConfig
 
     configuration = codec.to_config()
@@ -146,8 +165,8 @@ def _find(name: str) -> type[Any]:
     where = where_to_find(name)
     raise UnsupportedError(
         f"codec {name!r} is not known"
-        + (f"; {where}" if where else did_you_mean(name, known()) or f"; known are {', '.join(known())}")
-        + " (exzarr.codecs.register(name, cls) adds one)"
+        + (f"; {where}" if where else did_you_mean(name, known()) or f"; known codecs: {', '.join(known())}")
+        + ". To add a codec, call exzarr.codecs.register(name, cls)"
     )
 
 

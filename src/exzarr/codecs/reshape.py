@@ -1,4 +1,4 @@
-"""reshape: the same elements in the same order, in another shape.
+"""The codec reshape: the same elements in the same order, in another shape.
 
 https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/reshape
 """
@@ -21,13 +21,13 @@ __all__ = ["Reshape"]
 
 @dataclass(frozen=True)
 class Reshape(ArrayArrayCodec):
-    """Another shape, in C order.
+    """A reshape in C order.
 
     Parameters
     ----------
     shape
-        For each dimension of the result: its size, or a list of the dimensions of the chunk
-        that are merged into it, or −1 (once): whatever is left.
+        One item per dimension of the result: its size, a list of the chunk's dimensions that are
+        merged into it, or −1 (once) for the remaining elements.
     """
 
     name: ClassVar[str] = "reshape"
@@ -42,9 +42,13 @@ class Reshape(ArrayArrayCodec):
                 for item in shape
             )
         except (TypeError, AttributeError):
-            raise ArgumentError(f"codec {self.name!r}: shape must be sizes and lists of dimensions") from None
+            raise ArgumentError(
+                f"codec {self.name!r}: shape must consist of sizes and lists of dimensions"
+            ) from None
         if any(isinstance(item, int) and item < 1 and item != -1 for item in parsed) or parsed.count(-1) > 1:
-            raise ArgumentError(f"codec {self.name!r}: sizes are positive, and one may be -1; got {parsed}")
+            raise ArgumentError(
+                f"codec {self.name!r}: sizes must be positive, and at most one may be -1; got {parsed}"
+            )
         dims = [d for item in parsed if isinstance(item, tuple) for d in item]
         if dims != sorted(set(dims)) or any(d < 0 for d in dims):
             raise ArgumentError(f"codec {self.name!r}: input dimensions must increase, got {dims}")
@@ -61,12 +65,14 @@ class Reshape(ArrayArrayCodec):
         return spec.with_(shape=self.output_shape(spec.shape))
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that a chunk of `shape` gets; MetadataError where that cannot be."""
+        """Return the encoded shape of a chunk of `shape`; raise MetadataError if it is impossible."""
         out: list[int] = []
         for item in self.shape:
             if isinstance(item, tuple):
                 if any(d >= len(shape) for d in item):
-                    raise MetadataError(f"codec {self.name!r}: dimensions {item} of a chunk of shape {shape}")
+                    raise MetadataError(
+                        f"codec {self.name!r}: a chunk of shape {shape} does not have the dimensions {item}"
+                    )
                 out.append(math.prod(shape[d] for d in item))
             else:
                 out.append(item)
@@ -75,14 +81,14 @@ class Reshape(ArrayArrayCodec):
             out[out.index(-1)] = math.prod(shape) // others if others else 0
         if math.prod(out) != math.prod(shape):
             raise MetadataError(
-                f"codec {self.name!r}: a chunk of shape {shape} has no shape {self.to_config()['shape']}"
+                f"codec {self.name!r}: a chunk of shape {shape} cannot be reshaped to {self.to_config()['shape']}"
             )
         for i, item in enumerate(self.shape):
             if isinstance(item, tuple) and item:
                 before, after = math.prod(shape[: item[0]]), math.prod(shape[item[-1] + 1 :])
                 if math.prod(out[:i]) != before or math.prod(out[i + 1 :]) != after:
                     raise MetadataError(
-                        f"codec {self.name!r}: dimensions {item} do not lie where dimension {i} would be"
+                        f"codec {self.name!r}: dimensions {item} cannot become dimension {i}, because the elements' order would change"
                     )
         return tuple(out)
 

@@ -1,4 +1,4 @@
-"""scale_offset: ``(x - offset) * scale``, in the arithmetic of the array's data type.
+"""The codec scale_offset: ``(x - offset) * scale``, in the arithmetic of the array's data type.
 
 https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/scale_offset
 """
@@ -22,14 +22,14 @@ __all__ = ["ScaleOffset"]
 
 @dataclass(frozen=True)
 class ScaleOffset(ArrayArrayCodec):
-    """Stores ``(x - offset) * scale``; reads ``y / scale + offset``.
+    """Scaling: encodes ``(x - offset) * scale`` and decodes ``y / scale + offset``.
 
-    Integers that leave their data type's range, or do not divide by `scale`, are CodecErrors.
+    Integers that exceed the range of their data type or are not divisible by `scale` raise CodecError.
 
     Parameters
     ----------
     offset, scale
-        Numbers, or what the data type's fill values look like in JSON (``"0x7fc00000"``).
+        Numbers, or the JSON form of a fill value of the data type (``"0x7fc00000"``).
     """
 
     name: ClassVar[str] = "scale_offset"
@@ -64,7 +64,7 @@ class ScaleOffset(ArrayArrayCodec):
         if array.size and spec.dtype.kind in "iu":
             o, s = int(offset), int(scale)
             _check_range([(int(array.min()) - o) * s, (int(array.max()) - o) * s], spec)
-        # Integers may wrap on the way: that the result fits has been checked
+        # Intermediate integers may wrap, because the range of the result is already checked.
         with np.errstate(all="ignore"):
             result: AnyArray = (np.asarray(array) - offset) * scale
         return result.astype(spec.dtype, copy=False)
@@ -77,7 +77,7 @@ class ScaleOffset(ArrayArrayCodec):
                 return result.astype(spec.dtype, copy=False)
             if array.size:
                 if np.any(array % scale):
-                    raise CodecError(f"scale_offset: a stored integer does not divide by the scale {scale}")
+                    raise CodecError(f"scale_offset: a stored integer is not divisible by the scale {scale}")
                 o, s = int(offset), int(scale)
                 _check_range([int(array.min()) // s + o, int(array.max()) // s + o], spec)
             result = array // scale + offset
@@ -87,12 +87,12 @@ class ScaleOffset(ArrayArrayCodec):
         dtype = spec.dtype
         if dtype.kind not in "iuf" and not is_ml(dtype):
             raise MetadataError(
-                f"codec {self.name!r} is for integers and floats, the array has {spec.data_type.v3!r}"
+                f"codec {self.name!r} scales integers and floats; the array has data type {spec.data_type.v3!r}"
             )
         offset = fill_values.parse_v3(_json(self.offset), spec.data_type)
         scale = fill_values.parse_v3(_json(self.scale), spec.data_type)
         if scale == 0:
-            raise MetadataError(f"codec {self.name!r}: a scale of 0 cannot be undone")
+            raise MetadataError(f"codec {self.name!r}: scale must not be 0, because decoding divides by it")
         return offset, scale
 
 

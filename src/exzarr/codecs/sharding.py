@@ -1,4 +1,4 @@
-"""sharding_indexed: many small chunks in one stored object, with an index of where each lies.
+"""The codec sharding_indexed: many small chunks in one stored value, with an index of their positions.
 
 https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.html
 """
@@ -22,18 +22,18 @@ __all__ = ["Sharding"]
 
 @dataclass(frozen=True)
 class Sharding(ArrayBytesCodec):
-    """A shard: a grid of inner chunks, each through its own chain of codecs, and their index.
+    """A shard: a grid of inner chunks, each encoded on its own, and their index.
 
     Parameters
     ----------
     chunk_shape
-        Shape of the inner chunks; it divides the shard's.
+        Shape of the inner chunks. It must divide the shape of the shard.
     codecs
-        The chain for an inner chunk: codec objects.
+        The codec objects for an inner chunk, in order.
     index_codecs
-        The chain for the index, which must give a fixed size; None: little-endian with a crc32c.
+        The codec objects for the index. Its encoded size must be fixed. None: little-endian with crc32c.
     index_location
-        ``"end"`` or ``"start"`` of the shard.
+        Position of the index in the shard, ``"end"`` or ``"start"``.
     """
 
     name: ClassVar[str] = "sharding_indexed"
@@ -98,7 +98,7 @@ class Sharding(ArrayBytesCodec):
         return self.bind(spec).max_encoded_size
 
     def bind(self, spec: ChunkSpec) -> BoundShards:
-        """The shards of an array: their grid, their index and the pipeline for inner chunks."""
+        """Return the `BoundShards` for shards of `spec`."""
         from exzarr.codecs.shards import BoundShards
 
         return BoundShards(self, spec)

@@ -1,8 +1,8 @@
-"""The shards of an array: what `sharding_indexed` comes to once the shard's shape is known.
+"""Shards of a known shape, as the codec ``sharding_indexed`` stores them.
 
-The engine reads inner chunks by themselves: `BoundShards.index_range` tells where a shard's index
-lies, `decode_index` what it says, `inner` decodes one inner chunk. `assemble` puts a shard
-together from encoded inner chunks. `decode` and `encode` handle whole shards in memory.
+The engine reads inner chunks on their own. `BoundShards.index_range` is the position of a shard's index,
+`decode_index` decodes the index, and `inner` decodes one inner chunk. `assemble` makes a shard
+from encoded inner chunks. `decode` and `encode` handle whole shards in memory.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 __all__ = ["MISSING", "BoundShards"]
 
-_REST = (...,)  # an index with it gives an array, even where there are no dimensions
+_REST = (...,)  # makes an index return an array, even with no dimensions
 MISSING = 2**64 - 1
-"""Both numbers of an index entry whose inner chunk is not stored."""
+"""Value of both numbers of an index entry if the inner chunk is not stored."""
 
 
 class BoundShards:
-    """Shards of one shape. Safe to use from any number of threads at once.
+    """Shards of one shape. Any number of threads may use the object concurrently.
 
     Attributes
     ----------
     spec
-        The shard: its shape, data type and fill value.
+        Shape, data type and fill value of the shard.
     inner
         The pipeline for one inner chunk.
     grid
-        Inner chunks per dimension; they are counted in C order.
+        Inner chunks per dimension. They are numbered in C order.
     count
-        Inner chunks in all.
+        Total number of inner chunks.
     index_size
         Bytes of the encoded index.
     index_location
         ``"start"`` or ``"end"``.
     max_encoded_size
-        Bytes that shards normally fit in.
+        Recommended buffer size: shards normally fit into this many bytes.
     """
 
     __slots__ = (
@@ -72,7 +72,9 @@ class BoundShards:
         self.inner = ChunkPipeline(codec.codecs).bind(spec.with_(shape=shape))
         self.count = count = int(np.prod(self.grid, dtype=object)) if self.grid else 1
         if count > 1 << 40:
-            raise MetadataError(f"codec 'sharding_indexed': {count} inner chunks in one shard")
+            raise MetadataError(
+                f"codec 'sharding_indexed': one shard would have {count} inner chunks, which is too many"
+            )
         number = ChunkSpec((*self.grid, 2), parse_v3("uint64"), np.uint64(MISSING))
         self._index = ChunkPipeline(codec.index_codecs).bind(number)
         if self._index.encoded_size is None:
@@ -85,29 +87,29 @@ class BoundShards:
 
     @property
     def index_checks(self) -> bool:
-        """Whether the index has a checksum."""
+        """True if the index has a checksum."""
         return self._index.checks
 
     @property
     def index_range(self) -> tuple[int, int]:
-        """Where the index lies: ``(start, length)``; a negative start counts from the shard's end."""
+        """Position of the index as ``(start, length)``. A negative start counts from the shard's end."""
         return (0 if self.index_location == "start" else -self.index_size, self.index_size)
 
     def decode_index(self, data: Buffer, shard_size: int | None = None) -> AnyArray:
-        """Where each inner chunk lies.
+        """Decode the index: the position of each inner chunk.
 
         Parameters
         ----------
         data
             The encoded index: ``index_size`` bytes.
         shard_size
-            Bytes of the whole shard, where known: no entry may go past it.
+            Bytes of the whole shard, if known. No entry may extend past it.
 
         Returns
         -------
         numpy.ndarray
-            Shape ``(count, 2)``, uint64: first byte and number of bytes of each inner chunk
-            in C order; both `MISSING` where it is not stored.
+            uint64 of shape ``(count, 2)``: first byte and number of bytes of each inner chunk
+            in C order. Both are `MISSING` if it is not stored.
 
         Raises
         ------
@@ -117,7 +119,7 @@ class BoundShards:
         index = self.decode_table(data)
         limit = np.uint64(MISSING - 1 if shard_size is None else shard_size)
         start, length = index[:, 0], index[:, 1]
-        # length <= limit first: the subtraction must not wrap round
+        # Check length <= limit first, so that the subtraction does not wrap.
         fine = (length <= limit) & (start <= limit - np.minimum(length, limit))
         if not fine.all():
             missing = (start == MISSING) & (length == MISSING)
@@ -131,26 +133,26 @@ class BoundShards:
         return index
 
     def decode_table(self, data: Buffer) -> AnyArray:
-        """What the index says, whatever that is: `decode_index` without a look at the entries."""
+        """Decode the index like `decode_index`, without checking the entries."""
         if len(data) != self.index_size:
-            raise CodecError(f"a shard's index of {len(data)} bytes where {self.index_size} were expected")
+            raise CodecError(f"a shard's index has {len(data)} bytes, expected {self.index_size}")
         try:
             return self._index.decode(data).reshape(-1, 2)
         except CodecError as exc:
-            raise _alike(exc, f"the shard's index is damaged: {exc}") from None
+            raise _same_error(exc, f"the shard's index is damaged: {exc}") from None
 
     def encode_index(self, index: AnyArray) -> Buffer:
-        """The encoded form of an index as `decode_index` gives it."""
+        """Encode an index in the form that `decode_index` returns."""
         return self._index.encode(index.reshape(*self.grid, 2))
 
     # -- whole shards ------------------------------------------------------------
 
     def assemble(self, chunks: Sequence[Buffer | None]) -> bytes:
-        """A shard of `count` encoded inner chunks in C order; None for those not to be stored."""
+        """Return a shard of encoded inner chunks in C order. None omits an inner chunk."""
         return b"".join(self.parts(chunks))
 
     def parts(self, chunks: Sequence[Buffer | None]) -> list[Buffer]:
-        """Like `assemble`, in pieces that are yet to be joined."""
+        """Return the pieces of the shard that `assemble` joins."""
         index = np.full((self.count, 2), MISSING, np.uint64)
         position = self.index_size if self.index_location == "start" else 0
         parts: list[Buffer] = []
@@ -163,7 +165,7 @@ class BoundShards:
         return [encoded, *parts] if self.index_location == "start" else [*parts, encoded]
 
     def regions(self) -> Iterator[tuple[slice, ...]]:
-        """The regions of the inner chunks in the shard array, in C order."""
+        """Return the regions of the inner chunks in the shard array, in C order."""
         return itertools.product(
             *(
                 [slice(i * c, i * c + c) for i in range(n)]
@@ -172,7 +174,7 @@ class BoundShards:
         )
 
     def index_of(self, data: Buffer) -> AnyArray:
-        """The index in the bytes of a whole shard."""
+        """Return the decoded index of a whole shard."""
         if len(data) < self.index_size:
             raise CodecError(
                 f"a shard of {len(data)} bytes is shorter than its index ({self.index_size} bytes)"
@@ -184,13 +186,13 @@ class BoundShards:
         return self.decode_index(own, len(view))
 
     def decode(self, data: Buffer) -> AnyArray:
-        """The whole shard's array."""
+        """Decode a whole shard."""
         out = np.empty(self.spec.shape, self.spec.dtype)
         self.decode_into(data, out)
         return out
 
     def decode_into(self, data: Buffer, out: AnyArray) -> None:
-        """The whole shard's array, into `out`."""
+        """Decode a whole shard into `out`."""
         index = self.index_of(data).tolist()
         view = memoryview(data)
         inner_into = self.inner.decode_into
@@ -204,10 +206,10 @@ class BoundShards:
                 inner_into(view[start : start + length], part)
             except CodecError as exc:
                 at = tuple(s.start // c for s, c in zip(region, self.inner.spec.shape, strict=True))
-                raise _alike(exc, f"inner chunk {at} of the shard: {exc}") from None
+                raise _same_error(exc, f"inner chunk {at} of the shard: {exc}") from None
 
     def encode(self, array: AnyArray, write_empty: bool = False) -> bytes:
-        """A shard. Inner chunks that hold nothing but the fill value are left out, unless `write_empty`."""
+        """Encode a shard. Inner chunks that contain only the fill value are omitted unless `write_empty`."""
         inner, spec = self.inner, self.inner.spec
         chunks: list[Buffer | None] = []
         for region in self.regions():
@@ -217,5 +219,5 @@ class BoundShards:
         return self.assemble(chunks)
 
 
-def _alike(error: CodecError, message: str) -> CodecError:
+def _same_error(error: CodecError, message: str) -> CodecError:
     return (ChecksumError if isinstance(error, ChecksumError) else CodecError)(message)

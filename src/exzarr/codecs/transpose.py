@@ -1,4 +1,4 @@
-"""transpose: the dimensions in another order.
+"""The codec transpose: another order of the dimensions.
 
 https://zarr-specs.readthedocs.io/en/latest/v3/codecs/transpose/index.html
 """
@@ -18,13 +18,13 @@ __all__ = ["Transpose"]
 
 @dataclass(frozen=True)
 class Transpose(ArrayArrayCodec):
-    """Dimension ``order[i]`` of the chunk is dimension ``i`` of what is stored.
+    """A transpose: dimension ``order[i]`` of the chunk becomes stored dimension ``i``.
 
     Parameters
     ----------
     order
-        A permutation of ``range(ndim)``. ``"C"`` and ``"F"`` (as early Zarr v3 documents
-        have them) are settled when the number of dimensions is known.
+        A permutation of ``range(ndim)``. Early Zarr v3 documents have ``"C"`` and ``"F"``, which
+        are replaced once the number of dimensions is known.
     """
 
     name: ClassVar[str] = "transpose"
@@ -40,7 +40,7 @@ class Transpose(ArrayArrayCodec):
                 ) from None
             if sorted(order) != list(range(len(order))):
                 raise ArgumentError(
-                    f"codec 'transpose': order {order} is no permutation of 0..{len(order) - 1}"
+                    f"codec 'transpose': order must be a permutation of 0..{len(order) - 1}, got {order}"
                 )
         elif order not in ("C", "F"):
             raise ArgumentError(f"codec 'transpose': order must be a permutation, got {order!r}")
@@ -57,12 +57,14 @@ class Transpose(ArrayArrayCodec):
         return type(self)(self.axes(len(spec.shape))) if isinstance(self.order, str) else self
 
     def axes(self, ndim: int) -> tuple[int, ...]:
-        """The permutation, for chunks of `ndim` dimensions."""
+        """Return the permutation for chunks of `ndim` dimensions."""
         order = self.order
         if isinstance(order, str):
             return tuple(range(ndim)) if order == "C" else tuple(reversed(range(ndim)))
         if len(order) != ndim:
-            raise MetadataError(f"codec 'transpose': order {list(order)} for an array of {ndim} dimensions")
+            raise MetadataError(
+                f"codec 'transpose': order {list(order)} does not match an array of {ndim} dimensions"
+            )
         return order
 
     def permutation(self, ndim: int) -> tuple[int, ...] | None:

@@ -1,9 +1,9 @@
-"""Zarr v2 chunks: an order of memory, filters, a compressor.
+"""Zarr v2 chunks: a memory order, filters, a compressor.
 
-https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html#chunks. v2 knows no kinds of codecs: a filter
-may be any numcodecs codec. Nearly all chains are nonetheless of the v3 form (filters of
-arrays, maybe one that serialises objects, compressors), and become a `ChunkPipeline` of
-that form, with the memory of the array as the serialisation where no filter does it.
+https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html#chunks. v2 has no kinds of codecs: a filter
+may be any numcodecs codec. Nearly all chains still have the v3 form: array filters, optionally
+a filter that serializes objects, compressors. They become a `ChunkPipeline`. If no filter
+serializes the array, its memory is the serialization.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Memory", "from_id", "to_id", "v2_pipeline"]
 
 @dataclass(frozen=True)
 class Memory(ArrayBytesCodec):
-    """The memory of the array, C-contiguous, in the byte order of its dtype."""
+    """The C-contiguous memory of the array, in the byte order of its dtype."""
 
     name: ClassVar[str] = "memory"
 
@@ -47,7 +47,7 @@ class Memory(ArrayBytesCodec):
     def stored_dtype(self, spec: ChunkSpec) -> np.dtype[Any] | None:
         if spec.dtype.hasobject or spec.dtype.kind == "T":
             raise MetadataError(
-                f"an array of {spec.data_type.v2!r} needs a filter that encodes objects: vlen-utf8 for strings"
+                f"an array of {spec.data_type.v2!r} requires a filter that encodes objects, such as vlen-utf8 for strings"
             )
         return spec.dtype
 
@@ -56,21 +56,21 @@ class Memory(ArrayBytesCodec):
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         if len(data) != spec.nbytes:
-            raise CodecError(f"{len(data)} bytes where a chunk of {spec.nbytes} bytes was expected")
+            raise CodecError(f"a chunk has {len(data)} bytes, expected {spec.nbytes}")
         return from_buffer(data, spec.dtype, spec.shape)
 
 
 def from_id(configuration: Mapping[str, Any], order: Literal["C", "F"] | None = None) -> Codec:
-    """The codec that an entry of a v2 document (``{"id": ..., ...}``) describes.
+    """Return the codec for an entry of a v2 document (``{"id": ..., ...}``).
 
-    `order` matters to codecs that exzarr does not know, see `foreign`.
+    `order` affects only codecs that exzarr does not have, see `foreign`.
 
     Raises
     ------
     MetadataError
         The configuration is invalid.
     UnsupportedError
-        The codec is not known, or is refused (``pickle``).
+        The codec is not known or not allowed (``pickle``).
     """
     options = dict(configuration)
     id_ = str(options.pop("id"))
@@ -84,12 +84,12 @@ def from_id(configuration: Mapping[str, Any], order: Literal["C", "F"] | None = 
 
 
 def to_id(codec: Codec) -> dict[str, Any]:
-    """The entry of a v2 document that describes `codec`, one of `exzarr.codecs.numcodecs`."""
+    """Return the entry of a v2 document for `codec`, a codec of `exzarr.codecs.numcodecs`."""
     return {"id": codec.name.removeprefix(numcodecs.PREFIX), **codec.to_config()}
 
 
 def v2_pipeline(meta: ArrayMetadata) -> ChunkPipeline:
-    """The codecs of a v2 array as a chain."""
+    """Return the codec chain of a v2 array."""
     codecs: list[Any] = []
     serialised = False
     for configuration in (*meta.filters, *([meta.compressor] if meta.compressor is not None else [])):

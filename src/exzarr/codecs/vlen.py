@@ -1,7 +1,7 @@
-"""vlen-utf8 and vlen-bytes: strings and byte strings of any length, each behind its length.
+"""The codecs vlen-utf8 and vlen-bytes: strings and byte strings of any length.
 
 https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/vlen-utf8,
-https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/vlen-bytes. A chunk is the number of
+https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/vlen-bytes. A chunk starts with the number of
 elements (u32, little-endian), then for each in C order its number of bytes (u32) and its bytes.
 """
 
@@ -21,24 +21,24 @@ __all__ = ["VLenBytes", "VLenUTF8", "check_count", "flat_writable"]
 
 
 def check_count(name: str, data: Buffer, spec: ChunkSpec) -> None:
-    """CodecError where the chunk does not tell of ``spec.size`` elements.
+    """Raise CodecError unless the chunk declares ``spec.size`` elements.
 
-    To be called before numcodecs sees `data`: it allocates room for whatever number stands there.
+    Call this before numcodecs decodes `data`: numcodecs allocates memory for any declared number.
     """
-    told = int.from_bytes(data[:4], "little") if len(data) >= 4 else -1
-    if told != spec.size or len(data) < 4 + 4 * told:
+    declared = int.from_bytes(data[:4], "little") if len(data) >= 4 else -1
+    if declared != spec.size or len(data) < 4 + 4 * declared:
         raise CodecError(
-            f"{name}: {len(data)} bytes that tell of {max(told, 0)} elements, {spec.size} were expected"
+            f"{name}: a chunk of {len(data)} bytes declares {max(declared, 0)} elements, expected {spec.size}"
         )
 
 
 def flat_writable(array: AnyArray) -> AnyArray:
-    """The elements in C order, in memory that may be written to: numcodecs asks for that, though it only reads."""
+    """Return the elements in C order, in writable memory, which numcodecs requires although it only reads."""
     return np.require(array, requirements=("C", "W")).reshape(-1)
 
 
 class _VLen(ArrayBytesCodec):
-    """What the two have in common."""
+    """Members that both codecs share."""
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Self:
@@ -53,13 +53,13 @@ class _VLen(ArrayBytesCodec):
 
 @dataclass(frozen=True)
 class VLenUTF8(_VLen):
-    """Strings as UTF-8."""
+    """Strings of any length, stored as UTF-8."""
 
     name: ClassVar[str] = "vlen-utf8"
 
     def evolve(self, spec: ChunkSpec) -> Self:
         if spec.dtype.kind not in "TO" and spec.dtype.kind != "U":
-            raise MetadataError(f"codec {self.name!r} stores strings, the array has {spec.dtype}")
+            raise MetadataError(f"codec {self.name!r} stores strings; the array has data type {spec.dtype}")
         return self
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
@@ -84,13 +84,15 @@ class VLenUTF8(_VLen):
 
 @dataclass(frozen=True)
 class VLenBytes(_VLen):
-    """Byte strings as they are."""
+    """Byte strings of any length."""
 
     name: ClassVar[str] = "vlen-bytes"
 
     def evolve(self, spec: ChunkSpec) -> Self:
         if spec.dtype.kind not in "OS":
-            raise MetadataError(f"codec {self.name!r} stores byte strings, the array has {spec.dtype}")
+            raise MetadataError(
+                f"codec {self.name!r} stores byte strings; the array has data type {spec.dtype}"
+            )
         return self
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:

@@ -1,6 +1,6 @@
-"""zstd: Zstandard, with the frame's own checksum where asked for.
+"""The codec zstd: Zstandard, optionally with the checksum of its frame format.
 
-https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/zstd; the frame
+https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/zstd. The frame
 format is RFC 8878.
 """
 
@@ -16,17 +16,17 @@ import zstandard
 
 from exzarr.codecs._config import boolean, build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
-from exzarr.codecs.expansion import ANYWAY, ZSTD, impossible
+from exzarr.codecs.expansion import ALWAYS_ALLOWED, ZSTD, size_error
 from exzarr.errors import ChecksumError, CodecError
 
 __all__ = ["Zstd", "decompress", "decompress_each", "decompress_into"]
 
-# Contexts are large and not to be shared by threads: each thread keeps its own.
+# Contexts are large and cannot be shared between threads, so each thread keeps its own.
 _local = threading.local()
 _SMALL = 1 << 16
-# What RFC 8878 asks every decoder to support; only frames that do not tell their size need it.
+# RFC 8878 requires every decoder to support this window. Only frames without a declared size need it.
 _WINDOW = 1 << 23
-_MAX_WINDOW_LOG = 31  # what libzstd takes on 64-bit machines
+_MAX_WINDOW_LOG = 31  # libzstd's maximum on 64-bit machines
 _LARGE = 1 << 16
 _SIZE = struct.Struct("=Q")
 _numcodecs: Any = None
@@ -35,14 +35,14 @@ _frame_size = zstandard.frame_content_size
 
 @dataclass(frozen=True)
 class Zstd(BytesBytesCodec):
-    """Zstandard.
+    """Compression with Zstandard.
 
     Parameters
     ----------
     level
         −131072 (fastest) to 22 (smallest); 0 is Zstandard's default, 3.
     checksum
-        Whether each frame ends with a checksum of the data, which every decoder verifies.
+        True: each frame ends with a checksum of the data, which every decoder verifies.
     """
 
     name: ClassVar[str] = "zstd"
@@ -65,7 +65,7 @@ class Zstd(BytesBytesCodec):
         return {"level": self.level, "checksum": self.checksum}
 
     def max_encoded_size(self, size: int) -> int:
-        # ZSTD_compressBound, and the frame's header and checksum
+        # ZSTD_compressBound plus the frame's header and checksum
         return size + (size >> 8) + 128
 
     def encode(self, data: Buffer) -> Buffer:
@@ -90,13 +90,13 @@ class Zstd(BytesBytesCodec):
 
 
 def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
-    """The frames in `data`, decompressed: `size` bytes, or up to `limit` where that is None."""
-    if size is not None and size > len(data) * ZSTD + ANYWAY:
-        raise impossible("zstd", len(data), size)
+    """Decompress the frames in `data` to `size` bytes, or to at most `limit` bytes if `size` is None."""
+    if size is not None and size > len(data) * ZSTD + ALWAYS_ALLOWED:
+        raise size_error("zstd", len(data), size)
     try:
-        told = _frame_size(data)
-        if told == size and size <= limit:
-            # One frame that holds just what is wanted, and nothing behind it
+        declared = _frame_size(data)
+        if declared == size and size <= limit:
+            # The first frame holds all the expected bytes.
             if size >= _LARGE:
                 return _large(data)  # type: ignore[no-any-return]
             return _decompressor().decompress(data, 0, False, False)  # type: ignore[no-any-return]
@@ -106,33 +106,33 @@ def decompress(data: Buffer, size: int | None, limit: int) -> bytes:
 
 
 def decompress_each(datas: Sequence[Buffer], size: int) -> Sequence[Buffer] | None:
-    """Several single frames of `size` bytes each, decompressed in one call; None where not all are such frames."""
+    """Decompress several single frames of `size` bytes each in one call; return None if any is not such a frame."""
     decompressor = _decompressor()
     try:
         for data in datas:
-            # libzstd would not notice what lies behind the first frame.
-            if _frame_size(data) != size or _whole_frames(data) != 1:
+            # libzstd ignores bytes after the first frame.
+            if _frame_size(data) != size or _count_frames(data) != 1:
                 return None
         sizes = _SIZE.pack(size) * len(datas)
         return decompressor.multi_decompress_to_buffer(datas, decompressed_sizes=sizes, threads=0)  # type: ignore[no-any-return]
-    except (zstandard.ZstdError, RuntimeError, AttributeError):  # zstandard on cffi has no such call
+    except (zstandard.ZstdError, RuntimeError, AttributeError):  # zstandard's cffi backend lacks this call
         return None
 
 
 def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:
-    """The frames in `data`, decompressed to exactly ``out.nbytes`` bytes."""
+    """Decompress the frames in `data` to exactly ``out.nbytes`` bytes, into `out`."""
     size = out.nbytes
-    if size > len(data) * ZSTD + ANYWAY:
-        raise impossible("zstd", len(data), size)
+    if size > len(data) * ZSTD + ALWAYS_ALLOWED:
+        raise size_error("zstd", len(data), size)
     try:
         if size >= _LARGE and _frame_size(data) == size:
             _large(data, out)
             return
-        if size > _SMALL and _frame_size(data) == size and _whole_frames(data) == 1:
-            # The whole frame is there and `out` has room for it: libzstd then decodes in one
-            # go, straight into `out`, and verifies the checksum.
+        if size > _SMALL and _frame_size(data) == size and _count_frames(data) == 1:
+            # The frame is complete and fits into `out`: libzstd decodes it in one step,
+            # directly into `out`, and verifies the checksum.
             if _decompressor().stream_reader(data).readinto(out) != size:
-                raise CodecError(f"zstd: the frame holds less than the {size} bytes it promises")
+                raise CodecError(f"zstd: the frame holds fewer than its declared {size} bytes")
             return
     except (zstandard.ZstdError, RuntimeError) as exc:
         raise _failed(exc) from None
@@ -142,15 +142,15 @@ def decompress_into(data: Buffer, out: memoryview | AnyArray) -> None:
 
 
 def _failed(exc: Exception) -> CodecError:
-    """What the libraries say of bad data; they have no exception of its own for a wrong checksum."""
+    """Convert an exception of the libraries, which have no separate one for a wrong checksum."""
     return (ChecksumError if "match checksum" in str(exc) else CodecError)(f"zstd: {exc}")
 
 
 def _large(data: Buffer, out: Any = None) -> Any:
-    """One large frame that tells its size, decompressed by numcodecs.
+    """Decompress one large frame of declared size with numcodecs.
 
-    Its build of libzstd is 5 to 8 % faster than zstandard's; a context made anew for each
-    chunk, which costs some microseconds, makes up for that where chunks are small.
+    Its build of libzstd is 5 to 8 % faster than zstandard's. For small chunks this gain is lost,
+    because numcodecs makes a new context for each chunk, which costs some microseconds.
     """
     global _numcodecs
     if _numcodecs is None:
@@ -175,14 +175,14 @@ def _new_compressor(key: tuple[int, bool]) -> Any:
     return made
 
 
-def _whole_frames(data: Buffer) -> int:
-    """How many complete frames `data` is; 0 where something is missing (a checksum, say) or left over."""
+def _count_frames(data: Buffer) -> int:
+    """Return the number of complete frames in `data`, or 0 if bytes are missing or left over."""
     end = len(data)
     position = frames = 0
     while position < end:
         start = position
         if end - start >= 8 and data[start + 1 : start + 4] == b"\x2a\x4d\x18" and data[start] >> 4 == 5:
-            # A skippable frame: its size follows the magic number
+            # A skippable frame: its size follows the magic number.
             position += 8 + int.from_bytes(data[start + 4 : start + 8], "little")
             frames += 1
             continue
@@ -193,7 +193,7 @@ def _whole_frames(data: Buffer) -> int:
                 return 0
             header = data[position] | data[position + 1] << 8 | data[position + 2] << 16
             last = bool(header & 1)
-            # A run-length block holds one byte, however long the run
+            # A run-length block holds one byte, whatever the length of the run.
             position += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
         position += data[start + 4] & 4  # bit 2 of the descriptor: four bytes of checksum
         frames += 1
@@ -201,9 +201,9 @@ def _whole_frames(data: Buffer) -> int:
 
 
 def _stream(data: Buffer, size: int | None, limit: int) -> bytes:
-    """Any number of frames, of which some may not tell their size."""
-    if not _whole_frames(data):
-        raise CodecError("zstd: the data is cut short, or more than frames")
+    """Decompress any number of frames, with or without declared sizes."""
+    if not _count_frames(data):
+        raise CodecError("zstd: the data is truncated, or has bytes that are not frames")
     most = limit if size is None else min(size, limit)
     window = max(_WINDOW, 1 << min(_MAX_WINDOW_LOG, most.bit_length()))
     decompressor = zstandard.ZstdDecompressor(max_window_size=window)
@@ -214,7 +214,7 @@ def _stream(data: Buffer, size: int | None, limit: int) -> bytes:
         parts.append(part)
         total += len(part)
         if total > most:
-            raise CodecError(f"zstd: more than the expected {most} bytes came out")
+            raise CodecError(f"zstd: decompressed to more than the expected {most} bytes")
     if size is not None and total != size:
-        raise CodecError(f"zstd: {total} bytes came out where {size} were expected")
+        raise CodecError(f"zstd: decompressed to {total} bytes, expected {size}")
     return b"".join(parts)

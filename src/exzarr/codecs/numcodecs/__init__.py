@@ -1,8 +1,8 @@
-"""The codecs of the numcodecs library: what Zarr v2 arrays have, and v3 arrays as ``numcodecs.*``.
+"""The codecs of the numcodecs library: those of Zarr v2 arrays, and ``numcodecs.*`` in v3 arrays.
 
-Compressors are exzarr's own where decoding has to be bounded (the libraries allocate whatever
-their input tells them to); their bytes are numcodecs' bytes. Filters call numcodecs. Two more are filters of HDF5
-files, which are read by references (`exzarr.virtualize`).
+Filters call numcodecs. exzarr has its own compressors, which write numcodecs' bytes: decoding must be bounded,
+and the libraries allocate as much as their input declares. Two further codecs are HDF5 filters, for
+HDF5 files read by references (`exzarr.virtualize`).
 
 https://numcodecs.readthedocs.io; https://github.com/zarr-developers/zarr-extensions/tree/main/codecs
 """
@@ -51,11 +51,11 @@ _MODULES = {
 }
 
 NAMES = frozenset(PREFIX + id_ for id_ in _MODULES)
-"""What these codecs are called in v3 documents; in v2 documents the prefix is missing."""
+"""Prefix of the codec names in v3 documents. v2 documents omit it."""
 
 
 def get(name: str) -> type[Any]:
-    """The class of the codec called `name`, one of `NAMES`."""
+    """Return the class of the codec `name`, one of `NAMES`."""
     module, _, attribute = _MODULES[name.removeprefix(PREFIX)].partition(":")
     found: type[Any] = getattr(import_module(f"{__name__}.{module}"), attribute)
     return found

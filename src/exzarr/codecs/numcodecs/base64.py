@@ -1,4 +1,4 @@
-"""base64: bytes as text (RFC 4648, section 4)."""
+"""The codec base64: bytes as text (RFC 4648, section 4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Base64"]
 
 @dataclass(frozen=True)
 class Base64(BytesBytesCodec):
-    """Base 64, on one line."""
+    """Base64 without line breaks."""
 
     name: ClassVar[str] = "numcodecs.base64"
 
@@ -38,11 +38,11 @@ class Base64(BytesBytesCodec):
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         if len(data) // 4 * 3 > (limit if size is None else size) + 2:
-            raise CodecError(f"base64: {len(data)} characters are too many")
+            raise CodecError(f"base64: {len(data)} characters are more than the expected size allows")
         try:
             decoded = binascii.a2b_base64(data, strict_mode=True)
         except binascii.Error as exc:
             raise CodecError(f"base64: {exc}") from None
         if size is not None and len(decoded) != size:
-            raise CodecError(f"base64: {len(decoded)} bytes came out where {size} were expected")
+            raise CodecError(f"base64: decoded to {len(decoded)} bytes, expected {size}")
         return decoded

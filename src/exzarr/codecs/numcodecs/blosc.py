@@ -1,4 +1,4 @@
-"""blosc as numcodecs configures it: the shuffle is a number, and may be left to the data."""
+"""The codec blosc with numcodecs' configuration: the shuffle is a number, −1 for automatic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Blosc(BytesBytesCodec):
     shuffle
         0 none, 1 bytes, 2 bits, −1 bits for one-byte elements and bytes for others.
     typesize
-        Bytes per element; None and 0: those of the array that is compressed.
+        Bytes per element. None and 0: the item size of the compressed array.
     """
 
     name: ClassVar[str] = "numcodecs.blosc"
@@ -56,7 +56,7 @@ class Blosc(BytesBytesCodec):
     def to_config(self) -> dict[str, Any]:
         config: dict[str, Any] = {"cname": self.cname, "clevel": self.clevel, "shuffle": self.shuffle}
         config["blocksize"] = self.blocksize
-        # Older readers do not know typesize
+        # Older readers do not know typesize.
         return config if not self.typesize else {**config, "typesize": self.typesize}
 
     def evolve(self, spec: ChunkSpec) -> Self:

@@ -1,4 +1,4 @@
-"""bz2: bzip2."""
+"""The codec bz2: bzip2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BZ2"]
 
 @dataclass(frozen=True)
 class BZ2(BytesBytesCodec):
-    """bzip2; `level` is 1 to 9, in 100 kB of block size."""
+    """Compression with bzip2; `level` is the block size, 1 to 9, in units of 100 kB."""
 
     name: ClassVar[str] = "numcodecs.bz2"
     checks: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Checksums of 32 bits before or behind the data: crc32, crc32c, adler32, fletcher32, jenkins_lookup3."""
+"""Checksums of 32 bits before or after the data: crc32, crc32c, adler32, fletcher32, jenkins_lookup3."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CRC32", "CRC32C", "Adler32", "Fletcher32", "JenkinsLookup3"]
 
 
 class _Checksum(BytesBytesCodec):
-    """Four bytes, little-endian, at one end of the data."""
+    """A checksum of four bytes, little-endian, before or after the data."""
 
     checks: ClassVar[bool] = True
     location: Any = "end"
@@ -33,7 +33,7 @@ class _Checksum(BytesBytesCodec):
         return {} if self.location == type(self).location else {"location": self.location}
 
     def sum(self, data: Buffer) -> int:
-        """The checksum of `data`."""
+        """Return the checksum of `data`."""
         raise NotImplementedError
 
     def encoded_size(self, size: int | None) -> int | None:
@@ -50,19 +50,19 @@ class _Checksum(BytesBytesCodec):
         n = len(data) - 4
         if n < 0 or n > limit or (size is not None and n != size):
             most = limit if size is None else size
-            raise CodecError(f"{self.name}: {len(data)} bytes where {most} and 4 more were expected")
+            raise CodecError(f"{self.name}: got {len(data)} bytes, expected {most} + 4")
         view = memoryview(data)
         stored, body = (view[:4], view[4:]) if self.location == "start" else (view[n:], view[:n])
-        told, found = int.from_bytes(stored, "little"), self.sum(body)
-        if told != found:
+        expected, found = int.from_bytes(stored, "little"), self.sum(body)
+        if expected != found:
             raise ChecksumError(
-                f"{self.name}: the checksum stored is {told:08x}, that of the data is {found:08x}"
+                f"{self.name}: the stored checksum is {expected:08x}, the checksum of the data is {found:08x}; the data is damaged"
             )
         return body
 
 
 class _Placed(_Checksum):
-    """A checksum whose place can be chosen: ``location`` is ``"start"`` or ``"end"``."""
+    """A checksum with a configurable position: ``location`` is ``"start"`` or ``"end"``."""
 
     def __init__(self, location: str | None = None) -> None:
         if location is not None:
@@ -79,7 +79,7 @@ class _Placed(_Checksum):
 
 
 class CRC32(_Placed):
-    """zlib's CRC-32, before the data."""
+    """CRC-32 of zlib, by default before the data."""
 
     name: ClassVar[str] = "numcodecs.crc32"
     location = "start"
@@ -89,7 +89,7 @@ class CRC32(_Placed):
 
 
 class Adler32(_Placed):
-    """zlib's Adler-32, before the data."""
+    """Adler-32 of zlib, by default before the data."""
 
     name: ClassVar[str] = "numcodecs.adler32"
     location = "start"
@@ -99,7 +99,7 @@ class Adler32(_Placed):
 
 
 class CRC32C(_Placed):
-    """CRC-32C, behind the data."""
+    """CRC-32C, by default after the data."""
 
     name: ClassVar[str] = "numcodecs.crc32c"
 
@@ -111,7 +111,7 @@ class CRC32C(_Placed):
 
 @dataclass(frozen=True)
 class Fletcher32(_Checksum):
-    """HDF5's Fletcher-32, behind the data."""
+    """Fletcher-32 of HDF5, after the data."""
 
     name: ClassVar[str] = "numcodecs.fletcher32"
 
@@ -127,14 +127,14 @@ class Fletcher32(_Checksum):
 
 @dataclass(frozen=True)
 class JenkinsLookup3(_Checksum):
-    """Bob Jenkins' lookup3 as HDF5 has it, behind the data.
+    """Bob Jenkins' lookup3 as HDF5 uses it, after the data.
 
     Parameters
     ----------
     initval
         The seed.
     prefix
-        Bytes (or their list, or base64) that are taken to stand before the data.
+        Bytes (or a list of them, or base64) that the checksum includes before the data.
     """
 
     name: ClassVar[str] = "numcodecs.jenkins_lookup3"

@@ -1,7 +1,7 @@
-"""numcodecs' filters: delta, fixedscaleoffset, quantize, bitround, astype, packbits, categorize.
+"""Filters of numcodecs: delta, fixedscaleoffset, quantize, bitround, astype, packbits, categorize.
 
-They see the chunk as one run of elements in C order, which is what zarr-python gives them
-(for v2 arrays of order F: in the order of memory), and numcodecs does the work.
+As in zarr-python, a filter gets the chunk's elements in one dimension, in C order (in memory order for
+v2 arrays of order F). numcodecs encodes and decodes them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["AsType", "BitRound", "Categorize", "Delta", "FixedScaleOffset", "Pac
 
 
 class _Filter(ArrayArrayCodec):
-    """A filter of numcodecs; the parameters are numcodecs' own.
+    """A numcodecs filter with numcodecs' parameters.
 
-    ``decoded`` and ``encoded`` name the configuration's keys for the data types on either side.
+    ``decoded`` and ``encoded`` name the configuration's keys for the data types before and after encoding.
     """
 
     decoded: ClassVar[str | None] = "dtype"
@@ -30,7 +30,7 @@ class _Filter(ArrayArrayCodec):
 
     def __init__(self, /, **configuration: Any) -> None:
         self._config = configuration
-        # What the array's data type settles is not known yet: then numcodecs has to wait.
+        # If the array's data type is not known yet, `evolve` makes the numcodecs object.
         self._settled = self.decoded is None or configuration.get(self.decoded) is not None
         self._codec = make(self.name, configuration) if self._settled else None
 
@@ -66,7 +66,7 @@ class _Filter(ArrayArrayCodec):
                 one = np.full(1, spec.fill_value, spec.dtype)
                 fill = np.asarray(self._codec.encode(one)).reshape(-1).view(stored)[0]  # type: ignore[union-attr]
         except (ValueError, TypeError, IndexError, OverflowError):
-            pass  # no filter whose input may not be the fill value: nothing downstream will ask
+            pass  # the filter rejects the fill value, so no later codec uses it
         return spec.with_(shape=self._encoded_shape(spec), data_type=_data_type(stored), fill_value=fill)
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
@@ -87,14 +87,16 @@ class _Filter(ArrayArrayCodec):
         if out.dtype != spec.dtype:
             out = out.view(spec.dtype)
         if out.size != spec.size:
-            raise CodecError(f"{self.name}: {out.size} elements came out where {spec.size} were expected")
+            raise CodecError(f"{self.name}: decoded to {out.size} elements, expected {spec.size}")
         return out.reshape(spec.shape)
 
     def _encoded_dtype(self, spec: ChunkSpec) -> np.dtype[Any]:
         codec: Any = self._codec
         before = np.dtype(getattr(codec, self.decoded)) if self.decoded is not None else spec.dtype
         if before.itemsize != spec.dtype.itemsize:
-            raise MetadataError(f"codec {self.name!r} is configured for {before}, the array has {spec.dtype}")
+            raise MetadataError(
+                f"codec {self.name!r} is configured for data type {before}; the array has data type {spec.dtype}"
+            )
         return np.dtype(getattr(codec, self.encoded)) if self.encoded is not None else spec.dtype
 
     def _encoded_shape(self, spec: ChunkSpec) -> tuple[int, ...]:
@@ -109,30 +111,30 @@ def _data_type(dtype: np.dtype[Any]) -> DataType:
 
 
 class Delta(_Filter):
-    """Differences between neighbours. Parameters: ``dtype``, ``astype``."""
+    """Differences between neighbouring elements. Parameters: ``dtype``, ``astype``."""
 
     name: ClassVar[str] = "numcodecs.delta"
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
-        # One element's difference says nothing about all
+        # The encoded fill value depends on the neighbours, so there is no single one.
         stored = self._encoded_dtype(spec)
         return spec.with_(data_type=_data_type(stored), fill_value=np.zeros((), stored)[()])
 
 
 class FixedScaleOffset(_Filter):
-    """``round((x - offset) * scale)``. Parameters: ``offset``, ``scale``, ``dtype``, ``astype``."""
+    """Fixed-point values ``round((x - offset) * scale)``. Parameters: ``offset``, ``scale``, ``dtype``, ``astype``."""
 
     name: ClassVar[str] = "numcodecs.fixedscaleoffset"
 
 
 class Quantize(_Filter):
-    """Fewer decimal digits. Parameters: ``digits``, ``dtype``, ``astype``."""
+    """Rounding to fewer decimal digits. Parameters: ``digits``, ``dtype``, ``astype``."""
 
     name: ClassVar[str] = "numcodecs.quantize"
 
 
 class AsType(_Filter):
-    """Another data type. Parameters: ``encode_dtype``, ``decode_dtype``."""
+    """A cast to another data type. Parameters: ``encode_dtype``, ``decode_dtype``."""
 
     name: ClassVar[str] = "numcodecs.astype"
     decoded: ClassVar[str | None] = "decode_dtype"
@@ -140,7 +142,7 @@ class AsType(_Filter):
 
 
 class BitRound(_Filter):
-    """Fewer bits of mantissa. Parameter: ``keepbits``."""
+    """Rounding to fewer bits of the mantissa. Parameter: ``keepbits``."""
 
     name: ClassVar[str] = "numcodecs.bitround"
     decoded: ClassVar[str | None] = None
@@ -163,7 +165,7 @@ class BitRound(_Filter):
 
 
 class PackBits(_Filter):
-    """Eight bools per byte, behind a byte that tells how many bits of the last are unused."""
+    """Eight bools per byte, after a byte with the number of unused bits in the last byte."""
 
     name: ClassVar[str] = "numcodecs.packbits"
     decoded: ClassVar[str | None] = None
@@ -171,7 +173,7 @@ class PackBits(_Filter):
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         if spec.dtype.itemsize != 1:
-            raise MetadataError(f"codec {self.name!r} packs bool, the array has {spec.dtype}")
+            raise MetadataError(f"codec {self.name!r} packs bool; the array has data type {spec.dtype}")
         return super().resolve(spec)
 
     def _encoded_dtype(self, spec: ChunkSpec) -> np.dtype[Any]:
@@ -185,7 +187,7 @@ _OBJECTS = DataType(np.dtype("O"), None, "object", "|O")
 
 
 class Categorize(_Filter):
-    """Strings as numbers. Parameters: ``labels``, ``dtype``, ``astype``."""
+    """Strings stored as numbers. Parameters: ``labels``, ``dtype``, ``astype``."""
 
     name: ClassVar[str] = "numcodecs.categorize"
 

@@ -1,4 +1,4 @@
-"""gzip with numcodecs' bytes, but for the time of compression, which is always 0 here."""
+"""The codec gzip with numcodecs' bytes, except for the time stamp, which is always 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["GZip"]
 
 @dataclass(frozen=True)
 class GZip(BytesBytesCodec):
-    """gzip; `level` is 0 (store) to 9 (smallest)."""
+    """Compression with gzip; `level` is 0 (no compression) to 9 (smallest)."""
 
     name: ClassVar[str] = "numcodecs.gzip"
     checks: ClassVar[bool] = True
@@ -36,7 +36,7 @@ class GZip(BytesBytesCodec):
         return size + size // 1000 + 128
 
     def encode(self, data: Buffer) -> Buffer:
-        # RFC 1952: magic, DEFLATE, no flags, time 0, how hard it was tried, system unknown
+        # RFC 1952: magic, DEFLATE, no flags, time 0, compression effort, unknown system
         effort = {1: 4, 9: 2}.get(self.level, 0)
         deflater = zlib.compressobj(self.level, zlib.DEFLATED, -zlib.MAX_WBITS)
         return b"".join(

@@ -1,6 +1,6 @@
 """Two filters of HDF5 that numcodecs lacks: LZ4 (32004) and bitshuffle (32008).
 
-Chunks of HDF5 files that are read in place by references have them. Both store numbers in big-endian order.
+References to chunks of HDF5 files use them. Both store numbers in big-endian order.
 https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugins.md
 """
 
@@ -16,35 +16,35 @@ from numcodecs import lz4 as _lz4
 from exzarr.codecs import zstd
 from exzarr.codecs._config import build, choice, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
-from exzarr.codecs.expansion import ANYWAY, LZ4, ZSTD, impossible
+from exzarr.codecs.expansion import ALWAYS_ALLOWED, LZ4, ZSTD, size_error
 from exzarr.errors import CodecError
 
 __all__ = ["Bitshuffle", "LZ4Blocks"]
 
 _HEADER = 12
-"""Eight bytes for the decoded size, four for the size of a block."""
+"""Bytes of the header: eight for the decoded size, four for the block size."""
 _LZ4_BLOCK = 1 << 30
 _BITSHUFFLE_BLOCK = 8192
 _MULTIPLE = 8
-"""Elements that are shuffled together; what remains of a chunk is stored unchanged."""
+"""Block sizes are multiples of this many elements. The rest of a chunk is stored unchanged."""
 _AT_A_TIME = 1 << 20
-"""Bytes whose bits are unpacked at a time: they take eight times the memory."""
+"""Bytes unpacked in one step. Their bits take eight times the memory."""
 
 _Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
 class LZ4Blocks(BytesBytesCodec):
-    """LZ4 blocks behind their sizes, as HDF5's filter 32004 writes them.
+    """LZ4 blocks, each preceded by its size, as HDF5's filter 32004 writes them.
 
-    imagecodecs has the codec under the same id.
+    imagecodecs provides this codec under the same id.
 
     Parameters
     ----------
     level
-        Accepted for imagecodecs; decoding does not need it, and encoding uses LZ4's fast mode.
+        Accepted for compatibility with imagecodecs and ignored: encoding uses LZ4's fast mode.
     blocksize
-        Bytes of a block before compression; None: up to 1 GiB.
+        Bytes of a block before compression. None: up to 1 GiB.
     """
 
     name: ClassVar[str] = "numcodecs.imagecodecs_lz4h5"
@@ -78,7 +78,7 @@ class LZ4Blocks(BytesBytesCodec):
         for start in range(0, len(view), block):
             piece = view[start : start + block]
             packed = _lz4.compress(piece)[4:]
-            # A block as long as what it stands for is stored unchanged.
+            # A block that compression does not shorten is stored unchanged.
             packed = packed if len(packed) < len(piece) else bytes(piece)
             parts += [len(packed).to_bytes(4, "big"), packed]
         return b"".join(parts)
@@ -101,16 +101,16 @@ class LZ4Blocks(BytesBytesCodec):
 
 @dataclass(frozen=True)
 class Bitshuffle(BytesBytesCodec):
-    """Bits of the same significance together, and each block compressed, as HDF5's filter 32008 writes them.
+    """Shuffled bits in compressed blocks, as HDF5's filter 32008 writes them.
 
     Parameters
     ----------
     elementsize
-        Bytes of an element.
+        Bytes per element.
     blocksize
-        Elements of a block, a multiple of 8; 0: as many as fit into 8 KiB, but at least 128.
+        Elements per block, a multiple of 8. 0: as many as fit into 8 KiB, but at least 128.
     compression
-        ``"lz4"``, ``"zstd"``, or None.
+        Compression of the blocks: ``"lz4"``, ``"zstd"``, or None.
     """
 
     name: ClassVar[str] = "numcodecs.hdf5_bitshuffle"
@@ -170,13 +170,15 @@ class Bitshuffle(BytesBytesCodec):
         view = memoryview(data).cast("B")
         if self.compression is None:
             if len(view) > limit or (size is not None and len(view) != size):
-                raise CodecError(f"{self.name}: {len(view)} bytes where {size or limit} were expected")
+                raise CodecError(f"{self.name}: got {len(view)} bytes, expected {size or limit}")
             return self._decoded(len(view), self._blocksize, view)
         ratio = LZ4 if self.compression == "lz4" else ZSTD
         total, nbytes = _header(self.name, view, size, limit, ratio)
         elements, odd = divmod(nbytes, self.elementsize)
         if odd or elements % _MULTIPLE or (not elements and total):
-            raise CodecError(f"{self.name}: blocks of {nbytes} bytes with elements of {self.elementsize}")
+            raise CodecError(
+                f"{self.name}: blocks of {nbytes} bytes do not fit elements of {self.elementsize} bytes"
+            )
         return self._decoded(total, elements or _MULTIPLE, view, _HEADER)
 
     def _decoded(self, total: int, blocksize: int, view: memoryview, at: int = 0) -> Buffer:
@@ -193,12 +195,14 @@ class Bitshuffle(BytesBytesCodec):
             _unshuffle(np.frombuffer(block, np.uint8), self.elementsize, out[start:stop])
             end = stop
         if len(view) - at != total - end:
-            raise CodecError(f"{self.name}: {len(view) - at} bytes remain where {total - end} were expected")
+            raise CodecError(
+                f"{self.name}: {len(view) - at} bytes follow the last block, expected {total - end}"
+            )
         out[end:] = view[at:]
         return out.data
 
     def _spans(self, nbytes: int, blocksize: int) -> Iterator[tuple[int, int]]:
-        """Where the blocks of `nbytes` bytes begin and end. The last one is shorter."""
+        """Yield the start and end of each block of `nbytes` bytes. The last block is shorter."""
         elements = nbytes // self.elementsize // _MULTIPLE * _MULTIPLE
         for start in range(0, elements, blocksize):
             stop = min(start + blocksize, elements)
@@ -220,32 +224,32 @@ def _unshuffle(block: _Bytes, elementsize: int, out: _Bytes) -> None:
 
 
 def _header(name: str, view: memoryview, size: int | None, limit: int, ratio: int) -> tuple[int, int]:
-    """The decoded size and the size of a block, checked against what was expected and can be."""
+    """Return the decoded size and the block size; raise CodecError if they are unexpected or impossible."""
     if len(view) < _HEADER:
-        raise CodecError(f"{name}: {len(view)} bytes are less than a header")
+        raise CodecError(f"{name}: {len(view)} bytes are too few for a header")
     total, block = int.from_bytes(view[:8], "big"), int.from_bytes(view[8:12], "big")
     if total != size if size is not None else total > limit:
         raise CodecError(
-            f"{name}: the header says {total} bytes, {limit if size is None else size} were expected"
+            f"{name}: the header declares {total} bytes, expected {limit if size is None else size}"
         )
-    if total > len(view) * ratio + ANYWAY:
-        raise impossible(name, len(view), total)
+    if total > len(view) * ratio + ALWAYS_ALLOWED:
+        raise size_error(name, len(view), total)
     if total and not block:
-        raise CodecError(f"{name}: the header says that blocks are empty")
+        raise CodecError(f"{name}: the header declares empty blocks")
     return total, block
 
 
 def _block(name: str, view: memoryview, at: int) -> tuple[memoryview, int]:
-    """The next block, and where it ends."""
+    """Return the next block and its end."""
     end = at + 4 + int.from_bytes(view[at : at + 4], "big")
     if at + 4 > len(view) or end > len(view):
-        raise CodecError(f"{name}: the data end in the middle of a block")
+        raise CodecError(f"{name}: the data is truncated, it ends inside a block")
     return view[at + 4 : end], end
 
 
 def _unpacked_lz4(name: str, packed: memoryview, size: int) -> Buffer:
-    if size > len(packed) * LZ4 + ANYWAY:
-        raise impossible(name, len(packed), size)
+    if size > len(packed) * LZ4 + ALWAYS_ALLOWED:
+        raise size_error(name, len(packed), size)
     try:
         return _lz4.decompress(size.to_bytes(4, "little") + packed)  # type: ignore[no-any-return]
     except (RuntimeError, ValueError) as error:

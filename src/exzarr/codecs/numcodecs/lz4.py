@@ -1,4 +1,4 @@
-"""lz4: one LZ4 block behind four bytes that tell the decompressed size."""
+"""The codec lz4: four bytes with the decompressed size, then one LZ4 block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numcodecs import lz4 as _lz4
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
-from exzarr.codecs.expansion import ANYWAY, LZ4 as _RATIO, impossible
+from exzarr.codecs.expansion import ALWAYS_ALLOWED, LZ4 as _RATIO, size_error
 from exzarr.errors import CodecError
 
 __all__ = ["LZ4"]
@@ -21,7 +21,7 @@ _MAX = 0x7E000000  # LZ4_MAX_INPUT_SIZE
 
 @dataclass(frozen=True)
 class LZ4(BytesBytesCodec):
-    """LZ4; the larger `acceleration`, the faster and the less dense."""
+    """Compression with LZ4; a larger `acceleration` is faster and compresses less."""
 
     name: ClassVar[str] = "numcodecs.lz4"
     acceleration: int = 1
@@ -46,13 +46,13 @@ class LZ4(BytesBytesCodec):
     def encode(self, data: Buffer) -> Buffer:
         if len(data) > _MAX:
             raise CodecError(
-                f"lz4: a chunk of {len(data)} bytes is over LZ4's limit of {_MAX}; use smaller chunks"
+                f"lz4: a chunk of {len(data)} bytes exceeds LZ4's limit of {_MAX}; use smaller chunks"
             )
         return _lz4.compress(data, self.acceleration)  # type: ignore[no-any-return]
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         if not _check(data, size, limit):
-            return b""  # which numcodecs takes for an error
+            return b""  # numcodecs treats an empty result as an error
         try:
             return _lz4.decompress(data)  # type: ignore[no-any-return]
         except (RuntimeError, ValueError) as exc:
@@ -69,11 +69,11 @@ class LZ4(BytesBytesCodec):
 
 def _check(data: Buffer, size: int | None, limit: int) -> int:
     if len(data) < _HEADER:
-        raise CodecError(f"lz4: {len(data)} bytes are less than a header")
-    told = int.from_bytes(data[:_HEADER], "little")
-    if told != size if size is not None else told > limit:
+        raise CodecError(f"lz4: {len(data)} bytes are too few for a header")
+    declared = int.from_bytes(data[:_HEADER], "little")
+    if declared != size if size is not None else declared > limit:
         most = limit if size is None else size
-        raise CodecError(f"lz4: the header tells of {told} bytes, {most} were expected")
-    if told > len(data) * _RATIO + ANYWAY:
-        raise impossible("lz4", len(data), told)
-    return told
+        raise CodecError(f"lz4: the header declares {declared} bytes, expected {most}")
+    if declared > len(data) * _RATIO + ALWAYS_ALLOWED:
+        raise size_error("lz4", len(data), declared)
+    return declared

@@ -1,4 +1,4 @@
-"""lzma: xz and its relatives."""
+"""The codec lzma: xz and the other formats of the module ``lzma``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from exzarr.errors import ArgumentError
 
 __all__ = ["LZMA"]
 
-# What decoding may take beside the result: the largest dictionary of any preset is 64 MiB.
+# Memory limit of decoding, without the result. The largest dictionary of any preset is 64 MiB.
 _MEMORY = 128 << 20
 
 
 @dataclass(frozen=True)
 class LZMA(BytesBytesCodec):
-    """LZMA through Python's ``lzma``; its parameters, see https://docs.python.org/3/library/lzma.html."""
+    """Compression with Python's ``lzma``. Parameters: see https://docs.python.org/3/library/lzma.html."""
 
     name: ClassVar[str] = "numcodecs.lzma"
     format: int = lzma.FORMAT_XZ

@@ -1,7 +1,7 @@
 """Codecs for arrays of Python objects: json2, msgpack2, pickle, vlen-array.
 
-The first two store the array's items, its dtype and its shape. What they tell of dtype and shape
-is checked against the metadata before anything is allocated.
+json2 and msgpack2 store the array's items, its dtype and its shape. Dtype and shape
+are checked against the metadata before any allocation.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["JSON", "MsgPack", "Pickle", "VLenArray"]
 
 
 class _Objects(ArrayBytesCodec):
-    """A codec of numcodecs whose parameters are numcodecs' own."""
+    """A numcodecs codec with numcodecs' parameters."""
 
     keeps_shape: ClassVar[bool] = True
-    """Whether the encoding has the array's shape, so that the order of memory does not matter."""
+    """True if the encoding includes the array's shape and is therefore independent of the memory order."""
 
     def __init__(self, /, **configuration: Any) -> None:
         self._config = configuration
@@ -52,15 +52,15 @@ class _Objects(ArrayBytesCodec):
         return encoded
 
     def _array(self, items: object, spec: ChunkSpec) -> AnyArray:
-        """The array in the decoded list: its items, its dtype, its shape."""
+        """Return the array in the decoded list of items, dtype and shape."""
         if not isinstance(items, list) or len(items) < 2 or not isinstance(items[-1], list | tuple):
-            raise CodecError(f"{self.name}: no list of items, dtype and shape")
+            raise CodecError(f"{self.name}: the chunk is not a list of items, dtype and shape")
         *values, dtype, shape = items
         if tuple(shape) != spec.shape:
-            raise CodecError(f"{self.name}: a chunk of shape {tuple(shape)} where {spec.shape} was expected")
+            raise CodecError(f"{self.name}: a chunk has shape {tuple(shape)}, expected {spec.shape}")
         wanted = np.dtype("O") if spec.dtype.kind == "T" else spec.dtype
         if dtype != wanted.str:
-            raise CodecError(f"{self.name}: a chunk of dtype {dtype!r} where {wanted.str!r} was expected")
+            raise CodecError(f"{self.name}: a chunk has dtype {dtype!r}, expected {wanted.str!r}")
         out = np.empty(spec.shape, wanted)
         if not spec.shape:
             out[()] = values[0] if values else None
@@ -72,7 +72,7 @@ class _Objects(ArrayBytesCodec):
 def _fill(out: AnyArray, values: list[Any]) -> None:
     """Put nested lists into `out`, whose items may be lists themselves."""
     if len(values) != len(out):
-        raise CodecError(f"{len(values)} items where {len(out)} were expected")
+        raise CodecError(f"a list has {len(values)} items, expected {len(out)}")
     for i, value in enumerate(values):
         if out.ndim == 1:
             out[i] = value
@@ -114,7 +114,7 @@ class MsgPack(_Objects):
 
 
 class Pickle(_Objects):
-    """Python's pickle. Reading one runs whatever code its writer chose."""
+    """Python's pickle. Reading a pickle can run any code that its writer put into it."""
 
     name: ClassVar[str] = "numcodecs.pickle"
 
@@ -124,29 +124,31 @@ class Pickle(_Objects):
 
         if not config.get().allow_pickle:
             raise UnsupportedError(
-                "codec 'pickle' is refused: reading a pickle runs whatever code its writer chose. "
-                "For a store you trust: with exzarr.config.override(allow_pickle=True): ..."
+                "codec 'pickle' is not allowed, because reading a pickle can run any code. "
+                "If you trust the store, use: with exzarr.config.override(allow_pickle=True): ..."
             )
         return cls(**configuration)
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         import pickle
 
-        array = np.asarray(pickle.loads(data))  # noqa: S301 - allowed by name, or there is no Pickle
+        array = np.asarray(pickle.loads(data))  # noqa: S301 - only with allow_pickle
         if array.size != spec.size:
-            raise CodecError(f"{self.name}: a chunk of {array.size} elements where {spec.size} were expected")
+            raise CodecError(f"{self.name}: a chunk has {array.size} elements, expected {spec.size}")
         return array.reshape(spec.shape).astype(spec.dtype, copy=False)
 
 
 class VLenArray(_Objects):
-    """One-dimensional arrays of any length as elements. Parameter: ``dtype`` of theirs."""
+    """One-dimensional arrays of any length as elements. Parameter: their ``dtype``."""
 
     name: ClassVar[str] = "numcodecs.vlen-array"
     keeps_shape: ClassVar[bool] = False
 
     def evolve(self, spec: ChunkSpec) -> Self:
         if spec.dtype != object:
-            raise MetadataError(f"codec {self.name!r} stores arrays of arrays, the array has {spec.dtype}")
+            raise MetadataError(
+                f"codec {self.name!r} stores arrays as elements; the array has data type {spec.dtype}"
+            )
         return self
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:

@@ -1,4 +1,4 @@
-"""pcodec: Pco, lossless compression of numbers. Needs the package ``pcodec``."""
+"""The codec pcodec: Pco, lossless compression of numbers. Requires the package ``pcodec``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["PCodec"]
 
 
 class PCodec(ArrayBytesCodec):
-    """Pco; parameters: numcodecs' own (``level``, ``mode_spec``, ``delta_spec``, ...)."""
+    """Compression with Pco. Parameters: those of numcodecs (``level``, ``mode_spec``, ``delta_spec``, ...)."""
 
     name: ClassVar[str] = "numcodecs.pcodec"
 
@@ -46,14 +46,14 @@ class PCodec(ArrayBytesCodec):
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         standalone: Any = import_module("pcodec.standalone")
-        # One more than wanted, so that too many are noticed; nothing but this is allocated.
+        # One element more than expected detects too many. This is the only allocation.
         try:
             out = np.empty(spec.size + 1, spec.dtype)
             progress = standalone.simple_decompress_into(bytes(data), out)
-        except BaseException as exc:  # a panic of the Rust library is no Exception
+        except BaseException as exc:  # a panic of the Rust library is not an Exception
             if isinstance(exc, KeyboardInterrupt | SystemExit):
                 raise
             raise CodecError(f"pcodec: {exc}") from None
         if progress.n_processed != spec.size or not progress.finished:
-            raise CodecError(f"pcodec: {progress.n_processed} numbers where {spec.size} were expected")
+            raise CodecError(f"pcodec: decoded to {progress.n_processed} numbers, expected {spec.size}")
         return out[: spec.size].reshape(spec.shape)

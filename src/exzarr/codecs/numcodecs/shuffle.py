@@ -1,4 +1,4 @@
-"""shuffle: first bytes of all elements, then second bytes, and so on, as HDF5 does it."""
+"""The codec shuffle: first bytes of all elements, then second bytes, and so on, as in HDF5."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Shuffle"]
 
 @dataclass(frozen=True)
 class Shuffle(BytesBytesCodec):
-    """Byte shuffle; `elementsize` is the number of bytes per element. None and 0 (netCDF's) stand for the array's."""
+    """Byte shuffle; `elementsize` is the bytes per element. None and 0 (netCDF's): the array's item size."""
 
     name: ClassVar[str] = "numcodecs.shuffle"
     elementsize: int | None = 4
@@ -41,7 +41,7 @@ class Shuffle(BytesBytesCodec):
         if size > 1 and spec.nbytes % self.elementsize:
             raise MetadataError(
                 f"codec {self.name!r}: elementsize {self.elementsize} does not fit {spec.data_type.name}: "
-                f"chunks of {spec.nbytes} bytes are no whole number of such elements"
+                f"chunks have {spec.nbytes} bytes, which is not a multiple"
             )
         return self
 
@@ -57,16 +57,14 @@ class Shuffle(BytesBytesCodec):
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         if len(data) > limit or (size is not None and len(data) != size):
-            raise CodecError(
-                f"shuffle: {len(data)} bytes where {limit if size is None else size} were expected"
-            )
+            raise CodecError(f"shuffle: got {len(data)} bytes, expected {limit if size is None else size}")
         n = self.elementsize or 1
         if n <= 1:
             return data
         rest = len(data) % n
         if not rest:
             return as_buffer(np.ascontiguousarray(_bytes(data).reshape(n, -1).T))
-        # HDF5 leaves the bytes behind the last whole element, such as a checksum, where they are.
+        # HDF5 does not move the bytes after the last whole element, such as a checksum.
         out = np.array(_bytes(data))
         out[:-rest] = out[:-rest].reshape(n, -1).T.ravel()
         return as_buffer(out)
@@ -74,7 +72,9 @@ class Shuffle(BytesBytesCodec):
     def _elementsize(self, data: Buffer) -> int:
         n = self.elementsize or 1
         if n > 1 and len(data) % n:
-            raise CodecError(f"shuffle: {len(data)} bytes are no whole number of elements of {n} bytes")
+            raise CodecError(
+                f"shuffle: {len(data)} bytes are not a multiple of the element size of {n} bytes"
+            )
         return n if len(data) else 1
 
 

@@ -21,9 +21,9 @@ def drain(
     size: int | None,
     limit: int,
 ) -> bytes:
-    """All streams in `data` decompressed: `size` bytes, or up to `limit` where that is None.
+    """Decompress all streams in `data` to `size` bytes, or to at most `limit` bytes if `size` is None.
 
-    `make` gives a new decompressor for each stream; `error` is what it raises.
+    `make` returns a new decompressor for each stream. `error` is the exception that it raises.
     """
     most = limit if size is None else min(size, limit)
     view = memoryview(data)
@@ -31,13 +31,13 @@ def drain(
     total = position = 0
     while position < len(view) or not parts:
         decompressor = make()
-        # The decompressor copies what lies behind a stream: see exzarr.codecs.inflate
+        # The decompressor copies the bytes after a stream, see exzarr.codecs.inflate.
         window = _WINDOW if position else len(view)
         while not decompressor.eof:
             piece = view[position : position + window]
             window *= 4
             if not piece and decompressor.needs_input:
-                raise CodecError(f"{name}: the data ends in the middle of a stream")
+                raise CodecError(f"{name}: the data is truncated, it ends inside a stream")
             try:
                 part = decompressor.decompress(piece, most - total + 1)
             except error as exc:
@@ -45,8 +45,8 @@ def drain(
             parts.append(part)
             total += len(part)
             if total > most:
-                raise CodecError(f"{name}: more than the expected {most} bytes came out")
+                raise CodecError(f"{name}: decompressed to more than the expected {most} bytes")
             position += len(piece) - len(decompressor.unused_data)
     if size is not None and total != size:
-        raise CodecError(f"{name}: {total} bytes came out where {size} were expected")
+        raise CodecError(f"{name}: decompressed to {total} bytes, expected {size}")
     return parts[0] if len(parts) == 1 else b"".join(parts)

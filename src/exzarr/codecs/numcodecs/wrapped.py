@@ -11,27 +11,29 @@ __all__ = ["make"]
 
 
 def make(name: str, configuration: Mapping[str, Any]) -> Any:
-    """The numcodecs object for a codec called ``numcodecs.<id>`` and its configuration.
+    """Return the numcodecs object for the codec ``numcodecs.<id>`` and its configuration.
 
     Raises
     ------
     MetadataError
-        numcodecs does not take the configuration.
+        numcodecs rejects the configuration.
     MissingDependencyError
-        The codec needs a library that is not installed.
+        The codec requires a library that is not installed.
     """
     from numcodecs.registry import get_codec
 
     id_ = name.removeprefix("numcodecs.")
     try:
-        # The id last: a configuration must not name another codec
+        # The id comes last, so that a configuration cannot replace it.
         return get_codec({**configuration, "id": id_})
     except ImportError as exc:
-        raise MissingDependencyError(f"codec {name!r} needs a library that is not installed: {exc}") from exc
-    except Exception as exc:  # whatever a constructor makes of hostile arguments
+        raise MissingDependencyError(
+            f"codec {name!r} requires a library that is not installed: {exc}"
+        ) from exc
+    except Exception as exc:  # a constructor may raise anything for hostile arguments
         if type(exc).__name__ == "UnknownCodecError":
             raise MissingDependencyError(
-                f"codec {name!r} needs a library that is not installed: pip install {_PACKAGES.get(id_, id_)}"
+                f"codec {name!r} requires a library that is not installed: pip install {_PACKAGES.get(id_, id_)}"
             ) from exc
         raise MetadataError(f"codec {name!r}: {exc}") from exc
 

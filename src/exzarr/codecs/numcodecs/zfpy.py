@@ -1,4 +1,4 @@
-"""zfpy: ZFP, lossy compression of arrays of floats. Needs the package ``zfpy``."""
+"""The codec zfpy: ZFP, lossy compression of numeric arrays. Requires the package ``zfpy``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ZFPY"]
 
 
 class ZFPY(ArrayBytesCodec):
-    """ZFP; parameters: numcodecs' own (``mode``, ``tolerance``, ``rate``, ``precision``)."""
+    """Compression with ZFP. Parameters: those of numcodecs (``mode``, ``tolerance``, ``rate``, ``precision``)."""
 
     name: ClassVar[str] = "numcodecs.zfpy"
 
@@ -34,7 +34,7 @@ class ZFPY(ArrayBytesCodec):
         if spec.dtype.str[1:] not in ("f4", "f8", "i4", "i8") or not 1 <= len(spec.shape) <= 4:
             raise MetadataError(
                 f"codec {self.name!r} compresses 32- and 64-bit numbers in 1 to 4 dimensions, "
-                f"not {spec.dtype} in {len(spec.shape)}"
+                f"not {spec.dtype} in {len(spec.shape)} dimensions"
             )
         return self
 
@@ -53,8 +53,8 @@ class ZFPY(ArrayBytesCodec):
             shape = tuple(header[key] for key in ("nw", "nz", "ny", "nx") if header[key])
             if shape != spec.shape or np.dtype(header["type"]) != spec.dtype:
                 raise CodecError(
-                    f"zfpy: a chunk of shape {shape} and type {np.dtype(header['type'])} "
-                    f"where {spec.shape} and {spec.dtype} were expected"
+                    f"zfpy: a chunk has shape {shape} and type {np.dtype(header['type'])}, "
+                    f"expected {spec.shape} and {spec.dtype}"
                 )
             array: AnyArray = zfpy.decompress_numpy(data)
         except (ValueError, TypeError, KeyError, RuntimeError) as exc:

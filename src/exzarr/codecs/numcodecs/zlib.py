@@ -1,4 +1,4 @@
-"""zlib: DEFLATE in a zlib stream (RFC 1950)."""
+"""The codec zlib: DEFLATE in a zlib stream (RFC 1950)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from exzarr.codecs._config import build, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
-from exzarr.codecs.expansion import ANYWAY, DEFLATE, impossible
+from exzarr.codecs.expansion import ALWAYS_ALLOWED, DEFLATE, size_error
 from exzarr.codecs.inflate import ZLIB, inflate
 
 __all__ = ["Zlib"]
@@ -17,7 +17,7 @@ __all__ = ["Zlib"]
 
 @dataclass(frozen=True)
 class Zlib(BytesBytesCodec):
-    """zlib; `level` is −1 (the default), 0 (store) to 9 (smallest)."""
+    """Compression with zlib; `level` is −1 (zlib's default) or 0 (no compression) to 9 (smallest)."""
 
     name: ClassVar[str] = "numcodecs.zlib"
     checks: ClassVar[bool] = True
@@ -40,18 +40,18 @@ class Zlib(BytesBytesCodec):
         return zlib.compress(data, self.level)
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
-        if size is not None and size > len(data) * DEFLATE + ANYWAY:
-            raise impossible("zlib", len(data), size)
+        if size is not None and size > len(data) * DEFLATE + ALWAYS_ALLOWED:
+            raise size_error("zlib", len(data), size)
         if size and size <= limit:
-            # libdeflate takes half of zlib's time, where the size is known
+            # libdeflate takes half of zlib's time, but requires the size.
             import deflate
 
             try:
                 decoded = deflate.zlib_decompress(data, size)
             except (deflate.DeflateError, ValueError):
-                pass  # zlib will find words for what is wrong
+                pass  # zlib raises the specific error below
             else:
-                # It does not say where the stream ended: the checksum has to be the last thing
+                # libdeflate does not return the end of the stream, so check that the checksum is last.
                 if len(decoded) == size and int.from_bytes(data[-4:], "big") == deflate.adler32(decoded):
                     return decoded  # type: ignore[no-any-return]
         return inflate("zlib", data, ZLIB, size, limit)

@@ -1,4 +1,4 @@
-"""zstd with numcodecs' own bytes: its libzstd differs from the one exzarr compresses v3 chunks with."""
+"""The codec zstd with numcodecs' bytes: numcodecs has another libzstd than exzarr uses for v3 chunks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Zstd"]
 
 @dataclass(frozen=True)
 class Zstd(BytesBytesCodec):
-    """Zstandard; parameters as for `exzarr.codecs.Zstd`, with numcodecs' defaults."""
+    """Compression with Zstandard. Parameters: those of `exzarr.codecs.Zstd`, with numcodecs' defaults."""
 
     name: ClassVar[str] = "numcodecs.zstd"
     level: int = 0
@@ -36,7 +36,7 @@ class Zstd(BytesBytesCodec):
         return build(cls, configuration, (), ("level", "checksum"))
 
     def to_config(self) -> dict[str, Any]:
-        # Readers older than the checksum do not know the key
+        # Older readers do not know the key.
         return {"level": self.level, "checksum": True} if self.checksum else {"level": self.level}
 
     def max_encoded_size(self, size: int) -> int:

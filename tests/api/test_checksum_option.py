@@ -222,10 +222,10 @@ def test_false_writes_no_checksum() -> None:
 
 @pytest.mark.parametrize("wrong", ["crc32c", 1, 0, None, "yes"])
 def test_invalid_checksum_raises(wrong: Any, tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="checksum is 'auto', True or False"):
+    with pytest.raises(ArgumentError, match="checksum must be 'auto', True or False"):
         exzarr.create_array(shape=(4,), dtype="i4", checksum=wrong)
     exzarr.save(tmp_path / "a", DATA)
-    with pytest.raises(ArgumentError, match="checksum is 'auto', True or False"):
+    with pytest.raises(ArgumentError, match="checksum must be 'auto', True or False"):
         exzarr.copy(tmp_path / "a", tmp_path / "b", checksum=wrong)
 
 

@@ -96,5 +96,5 @@ def test_objects_that_codec_cannot_encode_are_refused() -> None:
 
 
 def test_object_data_type_is_required() -> None:
-    with pytest.raises(ArgumentError, match="says nothing about what the objects are"):
+    with pytest.raises(ArgumentError, match="does not define the type of its objects"):
         make((2,), object)

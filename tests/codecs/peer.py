@@ -1,4 +1,4 @@
-"""Single chunks through zarr-python."""
+"""Encoding and decoding of single chunks with zarr-python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX = {2: ".zarray", 3: "zarr.json"}
 
 
 class Peer:
-    """An array of one chunk, by zarr-python, in memory."""
+    """An array of one chunk that zarr-python writes and reads in memory."""
 
     def __init__(self, array: np.ndarray[Any, Any], zarr_format: int = 3, **options: Any) -> None:
         self._documents: dict[str, Buffer] = {}
@@ -35,7 +35,7 @@ class Peer:
 
     @property
     def chunk(self) -> bytes:
-        """The bytes of the chunk."""
+        """Return the bytes of the chunk."""
         return self._documents[self.key].to_bytes()
 
     @property
@@ -44,7 +44,7 @@ class Peer:
 
     @property
     def metadata(self) -> ArrayMetadata:
-        """exzarr's view of zarr-python's metadata document."""
+        """Return zarr-python's metadata document, parsed by exzarr."""
         from exzarr._format import json_text, v2, v3
 
         documents = self.documents
@@ -54,7 +54,7 @@ class Peer:
         return v2.parse_array(json_text.decode(documents[".zarray"], ""), attributes)
 
     def read(self, chunk: bytes) -> np.ndarray[Any, Any]:
-        """What zarr-python makes of `chunk`."""
+        """Decode `chunk` with zarr-python."""
         prototype = default_buffer_prototype()
         self._documents[self.key] = prototype.buffer.from_bytes(bytes(chunk))  # type: ignore[assignment]
         return np.asarray(self._array[...])

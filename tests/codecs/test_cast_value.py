@@ -1,4 +1,4 @@
-"""cast_value: against exact arithmetic, and against zarr-python's backend where that is installed."""
+"""cast_value agrees with exact arithmetic, and with zarr-python's backend if that is installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FLOATS = [
 
 
 def whole(value: Fraction, rounding: str) -> int:
-    """`value` rounded to an integer."""
+    """Round `value` to an integer."""
     low = math.floor(value)
     rest = value - low
     match rounding:
@@ -66,7 +66,7 @@ def to_integer(value: Any, dtype: str, rounding: str, out_of_range: str) -> int 
 
 
 def grid(dtype: str) -> tuple[int, int, float]:
-    """Bits of the significand, the exponent of the smallest step, and the largest value."""
+    """Return the bits of the significand, the exponent of the smallest step, and the largest value."""
     info = ml_dtypes.finfo(from_numpy(dtype).dtype)
     step = Fraction(float(info.smallest_subnormal))
     return info.nmant + 1, step.numerator.bit_length() - step.denominator.bit_length(), float(info.max)
@@ -128,7 +128,7 @@ def test_values_are_cast_exactly(
         array = np.array(raw, "f8" if "float" in source else "u8" if source == "uint64" else "i8").astype(
             dtype
         )
-    # bfloat16 and the eight-bit floats come from 64-bit integers by way of float64
+    # 64-bit integers are cast to bfloat16 and to eight-bit floats through float64.
     if source in ("int64", "uint64") and target == "bfloat16":
         return
     values = [float(v) if "float" in source else int(v) for v in array.tolist()]
@@ -152,7 +152,7 @@ def test_values_are_cast_exactly(
     st.data(),
 )
 @settings(max_examples=300)
-def test_zarr_pythons_backend_agrees(
+def test_cast_value_agrees_with_zarr_pythons_backend(
     source: str, target: str, rounding: str, out_of_range: str, draw: st.DataObject
 ) -> None:
     backend = pytest.importorskip("cast_value_rs")
@@ -164,7 +164,7 @@ def test_zarr_pythons_backend_agrees(
             source
         )
     if np.isinf(array).any() and "float" not in target:
-        return  # it refuses infinities even where they are to be clamped; the specification does not
+        return  # it rejects infinities that the specification clamps
     mode = None if out_of_range == "error" else out_of_range
     try:
         expected = backend.cast_array(
@@ -177,7 +177,7 @@ def test_zarr_pythons_backend_agrees(
     np.testing.assert_array_equal(cast_values(array, np.dtype(target), rounding, out_of_range), expected)
 
 
-def test_a_scalar_map_goes_first_in_both_directions() -> None:
+def test_scalar_map_is_applied_before_the_cast() -> None:
     spec = spec_of((5,), "float32")
     pipeline = bound(
         spec,
@@ -198,10 +198,10 @@ def test_a_scalar_map_goes_first_in_both_directions() -> None:
     np.testing.assert_array_equal(
         pipeline.decode(encoded), np.array([math.nan, math.inf, 7, 2, math.nan], "f4")
     )
-    assert np.isinf(array[1]), "the caller's array stays as it is"
+    assert np.isinf(array[1]), "the caller's array does not change"
 
 
-def test_together_with_scale_offset_it_is_fixedscaleoffset() -> None:
+def test_cast_value_after_scale_offset_equals_fixedscaleoffset() -> None:
     spec = spec_of((4,), "float32", np.float32(10))
     pipeline = bound(
         spec, codec("scale_offset", offset=10, scale=10), codec("cast_value", data_type="uint8"), LITTLE
@@ -234,12 +234,12 @@ def test_together_with_scale_offset_it_is_fixedscaleoffset() -> None:
         ("f4", None, {"data_type": "uint8", "extra": 1}),
     ],
 )
-def test_what_makes_no_sense_is_refused(dtype: str, fill: Any, config: dict[str, Any]) -> None:
+def test_invalid_configurations_raise_metadata_error(dtype: str, fill: Any, config: dict[str, Any]) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2,), dtype, fill), codec("cast_value", **config), LITTLE)
 
 
-def test_what_does_not_fit_is_a_codec_error() -> None:
+def test_values_out_of_range_raise_codec_error() -> None:
     pipeline = bound(spec_of((2,), "f4"), codec("cast_value", data_type="uint8"), LITTLE)
     for bad in (300, -1, math.nan, math.inf):
         with pytest.raises(CodecError):

@@ -1,4 +1,4 @@
-"""Small chunks that are decoded by one call: the same values, and the same errors."""
+"""Small chunks that are decoded in one call give the same values and errors as single chunks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frame(value: bytes, *, checksum: bool = True) -> bytes:
 
 
 @given(st.lists(st.binary(min_size=SIZE, max_size=SIZE), min_size=1, max_size=20), st.booleans())
-def test_whole_frames_give_what_was_compressed(values: list[bytes], checksum: bool) -> None:
+def test_decode_each_returns_the_compressed_values(values: list[bytes], checksum: bool) -> None:
     found = decompress_each([memoryview(frame(v, checksum=checksum)) for v in values], SIZE)
     assert found is not None
     assert [bytes(memoryview(one)) for one in found] == values
@@ -56,7 +56,7 @@ GOOD = frame(bytes(range(SIZE)))
         "other",
     ],
 )
-def test_anything_else_is_left_to_be_looked_at_one_by_one(bad: bytes) -> None:
+def test_decode_each_returns_none_for_invalid_frames(bad: bytes) -> None:
     assert decompress_each([GOOD] * 8 + [bad], SIZE) is None
 
 
@@ -69,7 +69,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_missing_and_damaged_chunks_among_many(layout: str) -> None:
+def test_reads_with_missing_and_damaged_chunks(layout: str) -> None:
     array = make((16, 64), "f4", compressors="zstd", **LAYOUTS[layout])
     pipeline = array._bound.pipeline
     assert pipeline is None or pipeline.decode_each is not None

@@ -1,4 +1,4 @@
-"""packbits, bitround, scale_offset, reshape, transpose: against models written from their specifications."""
+"""packbits, bitround, scale_offset, reshape and transpose agree with models of their specifications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.codecs.tools import LITTLE, bound, codec, data_of, shapes, spec_of
 
 
 def packed(values: list[int], width: int, first: int, last: int, padding: str) -> bytes:
-    """The specification, with Python integers: element i has bits [i * k, (i + 1) * k)."""
+    """Encode as the specification does, with Python integers: element i has bits [i * k, (i + 1) * k)."""
     k = last - first + 1
     sequence = 0
     for i, value in enumerate(values):
@@ -79,7 +79,9 @@ def test_packbits(dtype: str, n: int, padding: str, draw: st.DataObject) -> None
         ("float32", [1.5, -2], {"first_bit": 16}, "c03f00c0"),
     ],
 )
-def test_packbits_of_zarrs(dtype: str, values: list[float], config: dict[str, Any], expected: str) -> None:
+def test_packbits_reads_chunks_of_zarrs(
+    dtype: str, values: list[float], config: dict[str, Any], expected: str
+) -> None:
     pipeline = bound(spec_of((len(values),), dtype), codec("packbits", **config))
     assert bytes(pipeline.encode(np.array(values, dtype))).hex() == expected
 
@@ -87,7 +89,7 @@ def test_packbits_of_zarrs(dtype: str, values: list[float], config: dict[str, An
 @pytest.mark.parametrize(
     "dtype", ["complex64", "float64", "bfloat16", "float4_e2m1fn", "float8_e5m2", "int2"]
 )
-def test_packbits_of_whole_elements_loses_nothing(dtype: str) -> None:
+def test_packbits_of_all_bits_is_lossless(dtype: str) -> None:
     spec = spec_of((3, 5), dtype)
     array = np.arange(-7, 8).reshape(3, 5).astype(spec.dtype)
     pipeline = bound(spec, codec("packbits"))
@@ -97,7 +99,7 @@ def test_packbits_of_whole_elements_loses_nothing(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["S3", "U2", "datetime64[s]", str, [("a", "i4")]])
-def test_packbits_refuses_what_is_no_number(dtype: Any) -> None:
+def test_packbits_rejects_other_types_than_numbers(dtype: Any) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2,), dtype), codec("packbits"))
 
@@ -107,7 +109,7 @@ def test_packbits_refuses_what_is_no_number(dtype: Any) -> None:
 
 @given(st.sampled_from(["f2", "f4", "f8"]), st.integers(0, 10), st.integers(0, 2**32))
 @settings(max_examples=60)
-def test_bitround_of_floats_is_numcodecs(dtype: str, keepbits: int, seed: int) -> None:
+def test_bitround_of_floats_equals_numcodecs(dtype: str, keepbits: int, seed: int) -> None:
     spec = spec_of((50,), dtype)
     array = np.frombuffer(np.random.default_rng(seed).bytes(50 * spec.dtype.itemsize), dtype)
     for name in ("bitround", "numcodecs.bitround"):
@@ -147,7 +149,7 @@ def test_bitround_of_bfloat16_and_complex() -> None:
     assert bytes(bound(spec, codec("bitround", keepbits=4), LITTLE).encode(array)) == parts.tobytes()
 
 
-def test_bitround_works_on_a_copy() -> None:
+def test_bitround_does_not_change_its_input() -> None:
     spec = spec_of((4,), "f4")
     array = np.array([0.1, 0.2, 0.3, 0.4], "f4")
     before = array.copy()
@@ -156,7 +158,7 @@ def test_bitround_works_on_a_copy() -> None:
 
 
 @pytest.mark.parametrize(("dtype", "keepbits"), [("f4", 24), ("S3", 1), ("bool", 1), ("f2", 11)])
-def test_bitround_refuses_what_it_cannot_round(dtype: str, keepbits: int) -> None:
+def test_bitround_rejects_unsupported_types_and_bits(dtype: str, keepbits: int) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2,), dtype), codec("bitround", keepbits=keepbits), LITTLE)
 
@@ -204,9 +206,9 @@ def test_scale_offset_of_floats_keeps_their_precision(dtype: str) -> None:
     np.testing.assert_array_equal(pipeline.decode(encoded), expected / kind(0.1) + kind(5))
 
 
-def test_scale_offset_refuses_a_remainder() -> None:
+def test_scale_offset_raises_on_indivisible_integers() -> None:
     pipeline = bound(spec_of((2,), "i4"), codec("scale_offset", offset=0, scale=3), LITTLE)
-    with pytest.raises(CodecError, match="divide"):
+    with pytest.raises(CodecError, match="divisible"):
         pipeline.decode(np.array([3, 4], "i4").tobytes())
 
 
@@ -217,7 +219,7 @@ def test_scale_offset_refuses_a_remainder() -> None:
         ("f4", {"scale": True}), ("f4", {"offset": [1]}), ("f4", {"extra": 1}), ("c8", {"scale": 2}),
     ],
 )  # fmt: skip
-def test_scale_offset_refuses_what_makes_no_sense(dtype: str, config: dict[str, Any]) -> None:
+def test_scale_offset_rejects_invalid_configurations(dtype: str, config: dict[str, Any]) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2,), dtype), codec("scale_offset", **config), LITTLE)
 
@@ -271,14 +273,14 @@ def test_reshape_and_transpose_together() -> None:
         ((2, 3, 4), [[1], -1]), ((2, 3), [4, -1]), ((2, 3), ["2", 3]), ((2, 3), 6), ((2, 3), [[-1], 3]), ((2, 3), [None]),
     ],
 )  # fmt: skip
-def test_reshape_refuses_what_is_no_reshaping(shape: tuple[int, ...], into: Any) -> None:
+def test_reshape_rejects_impossible_shapes(shape: tuple[int, ...], into: Any) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of(shape), codec("reshape", shape=into), LITTLE)
 
 
 @given(shapes, st.data())
 @settings(max_examples=40)
-def test_transpose_is_numpys(shape: tuple[int, ...], draw: st.DataObject) -> None:
+def test_transpose_equals_numpy(shape: tuple[int, ...], draw: st.DataObject) -> None:
     orders = [draw.draw(st.permutations(range(len(shape)))) for _ in range(draw.draw(st.integers(1, 3)))]
     spec = spec_of(shape, "i2")
     array = data_of(spec)
@@ -294,7 +296,7 @@ def test_transpose_is_numpys(shape: tuple[int, ...], draw: st.DataObject) -> Non
 @pytest.mark.parametrize(
     "order", [[0], [0, 0], [0, 2], [1, 0, 2], "X", 5, [0, "1"], [-1, 0], None, [0.0, 1.0]]
 )
-def test_transpose_refuses_what_is_no_permutation(order: Any) -> None:
+def test_transpose_rejects_invalid_permutations(order: Any) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2, 3)), codec("transpose", order=order), LITTLE)
 
@@ -326,7 +328,7 @@ def test_transpose_refuses_what_is_no_permutation(order: Any) -> None:
     ],
     ids=repr,
 )
-def test_configurations_survive(config: dict[str, Any]) -> None:
+def test_configurations_round_trip(config: dict[str, Any]) -> None:
     made = from_json(config)
     assert to_json(made) == config
     assert made == from_json(to_json(made))
@@ -344,6 +346,6 @@ def test_configurations_survive(config: dict[str, Any]) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_invalid_configurations_are_metadata_errors(config: dict[str, Any]) -> None:
+def test_invalid_configurations_raise_metadata_error(config: dict[str, Any]) -> None:
     with pytest.raises(MetadataError, match=config["name"]):
         bound(spec_of((2,)), config, *([] if config["name"] in ("bytes", "packbits") else [LITTLE]))

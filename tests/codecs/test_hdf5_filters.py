@@ -1,4 +1,4 @@
-"""LZ4 and bitshuffle as HDF5 has them: exzarr and the filters of hdf5plugin read each other's chunks."""
+"""exzarr and the filters of hdf5plugin read each other's LZ4 and bitshuffle chunks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CODECS = {
 
 
 def chunk(codec, data):
-    """A data set of one chunk, as a file in memory that is still open."""
+    """Return an open in-memory file with a data set of one chunk."""
     file = h5py.File(f"{codec}.h5", "w", driver="core", backing_store=False)
     made = file.create_dataset("a", data=data, chunks=data.shape, **CODECS[codec][0])
     return file, made
@@ -53,7 +53,7 @@ def test_hdf5_and_exzarr_read_each_other(codec, size, length, noise):
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_damaged_chunks_are_errors_or_other_values_of_the_same_size(codec):
+def test_damaged_chunks_raise_or_decode_to_the_same_size(codec):
     data = np.arange(3000, dtype="<u2")
     file, made = chunk(codec, data)
     with file:
@@ -75,7 +75,7 @@ def test_damaged_chunks_are_errors_or_other_values_of_the_same_size(codec):
             pass
 
 
-def test_headers_that_promise_too_much_allocate_nothing():
+def test_headers_with_too_large_sizes_allocate_nothing():
     for codec in (LZ4Blocks(), Bitshuffle(8, compression="lz4"), Bitshuffle(8, compression="zstd")):
         for total, block in ((1 << 62, 1 << 20), (1 << 40, 0xFFFFFFF8)):
             header = total.to_bytes(8, "big") + block.to_bytes(4, "big")

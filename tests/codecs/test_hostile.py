@@ -1,4 +1,4 @@
-"""Damaged and hostile chunks: a CodecError and nothing else, and no more memory than the chunk may have."""
+"""Damaged and hostile chunks raise only CodecError and allocate at most the memory of a chunk."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ PIPELINES: dict[str, BoundPipeline] = {
 
 
 def decodes(pipeline: BoundPipeline, data: bytes) -> np.ndarray[Any, Any] | None:
-    """The array, None for a CodecError; both ways of decoding agree on which."""
+    """Return the decoded array or None for a CodecError. `decode` and `decode_into` must agree."""
     out = np.empty(pipeline.spec.shape, pipeline.spec.dtype)
     try:
         array = pipeline.decode(data)
@@ -74,20 +74,20 @@ def decodes(pipeline: BoundPipeline, data: bytes) -> np.ndarray[Any, Any] | None
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_truncated_chunk_is_noticed(name: str) -> None:
+def test_truncated_chunk_raises_codec_error(name: str) -> None:
     pipeline = PIPELINES[name]
     encoded = bytes(pipeline.encode(data_of(pipeline.spec)))
     for length in range(len(encoded)):
         assert decodes(pipeline, encoded[:length]) is None, length
 
 
-# Trailing bytes are allowed where the format has no end of its own
+# Trailing bytes are allowed if the format does not define its end.
 LENIENT = {"vlen-utf8", "vlen-utf8 zstd", "vlen-bytes"}
 
 
 @pytest.mark.parametrize("tail", [b"\x01", b"garbage behind the chunk"])
 @pytest.mark.parametrize("name", [name for name in PIPELINES if name not in LENIENT])
-def test_bytes_behind_a_chunk_are_noticed(name: str, tail: bytes) -> None:
+def test_trailing_bytes_raise_codec_error(name: str, tail: bytes) -> None:
     pipeline = PIPELINES[name]
     assert decodes(pipeline, bytes(pipeline.encode(data_of(pipeline.spec))) + tail) is None
 
@@ -95,7 +95,7 @@ def test_bytes_behind_a_chunk_are_noticed(name: str, tail: bytes) -> None:
 @pytest.mark.parametrize("name", PIPELINES)
 @given(st.data())
 @settings(max_examples=60)
-def test_flipped_bits_give_an_error_or_an_array(name: str, draw: st.DataObject) -> None:
+def test_flipped_bits_raise_or_decode(name: str, draw: st.DataObject) -> None:
     pipeline = PIPELINES[name]
     array = data_of(pipeline.spec)
     damaged = bytearray(pipeline.encode(array))
@@ -104,21 +104,21 @@ def test_flipped_bits_give_an_error_or_an_array(name: str, draw: st.DataObject) 
         damaged[bit // 8] ^= 1 << bit % 8
     decoded = decodes(pipeline, bytes(damaged))
     if pipeline.checks and decoded is not None:
-        # Headers have bits that mean nothing, or that no checksum covers
+        # Headers have unused bits, and bits that no checksum covers.
         np.testing.assert_array_equal(decoded, array)
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 @given(st.binary(max_size=200))
 @settings(max_examples=40)
-def test_garbage_gives_an_error_or_an_array(name: str, data: bytes) -> None:
+def test_random_bytes_raise_or_decode(name: str, data: bytes) -> None:
     decodes(PIPELINES[name], data)
 
 
 @pytest.mark.parametrize(
     "name", ["crc32c", "zstd", "gzip", "numcodecs.zlib", "numcodecs.bz2", "numcodecs.crc32"]
 )
-def test_every_single_flipped_bit_of_the_data_is_noticed(name: str) -> None:
+def test_checksum_detects_every_single_flipped_bit(name: str) -> None:
     pipeline = PIPELINES[name]
     array = data_of(pipeline.spec)
     encoded = bytes(pipeline.encode(array))
@@ -129,7 +129,7 @@ def test_every_single_flipped_bit_of_the_data_is_noticed(name: str) -> None:
         assert decoded is None or np.array_equal(decoded, array)
 
 
-def test_large_zstd_frames_are_checked_as_small_ones_are() -> None:
+def test_large_zstd_frames_are_verified_like_small_ones() -> None:
     spec = spec_of((300, 300), "f4")
     pipeline, array = bound(spec, LITTLE, ZSTD), data_of(spec)
     encoded = bytes(pipeline.encode(array))
@@ -147,7 +147,7 @@ def test_large_zstd_frames_are_checked_as_small_ones_are() -> None:
             pipeline.decode(damaged)
 
 
-def test_zstd_frames_of_any_making_are_read() -> None:
+def test_zstd_frames_of_all_encoders_decode() -> None:
     spec = spec_of((300, 300), "f4")
     pipeline, array = bound(spec, LITTLE, ZSTD), data_of(spec)
     raw = array.tobytes()
@@ -169,7 +169,7 @@ def test_zstd_frames_of_any_making_are_read() -> None:
         np.testing.assert_array_equal(out, array)
 
 
-def test_gzip_files_of_any_making_are_read() -> None:
+def test_gzip_files_of_all_encoders_decode() -> None:
     spec = spec_of((30, 30), "f4")
     pipeline, array = bound(spec, LITTLE, GZIP), data_of(spec)
     raw = array.tobytes()
@@ -183,7 +183,7 @@ def test_gzip_files_of_any_making_are_read() -> None:
         np.testing.assert_array_equal(pipeline.decode(data), array)
 
 
-def test_a_file_of_very_many_members_takes_no_quadratic_time() -> None:
+def test_many_gzip_members_decode_in_linear_time() -> None:
     pipeline = bound(spec_of((4,), "u1"), LITTLE, GZIP)
     empty = gzip.compress(b"")
     data = empty * 20_000 + gzip.compress(b"abcd")
@@ -192,14 +192,17 @@ def test_a_file_of_very_many_members_takes_no_quadratic_time() -> None:
 
 BOMBS: dict[str, tuple[str, str]] = {
     "gzip": ("gzip", "gzip.compress(zeros)"),
-    "gzip that lies about its size": ("gzip", "gzip.compress(zeros)[:-4] + (4000).to_bytes(4, 'little')"),
+    "gzip with a false size": ("gzip", "gzip.compress(zeros)[:-4] + (4000).to_bytes(4, 'little')"),
     "numcodecs.zlib": ("numcodecs.zlib", "zlib.compress(zeros)"),
     "numcodecs.bz2": ("numcodecs.bz2", "bz2.compress(zeros)"),
     "numcodecs.lzma": ("numcodecs.lzma", "lzma.compress(zeros, preset=9)"),
     "zstd": ("zstd", "zstandard.ZstdCompressor().compress(zeros)"),
-    "zstd, size not told": ("zstd", "zstandard.ZstdCompressor(write_content_size=False).compress(zeros)"),
+    "zstd, undeclared size": ("zstd", "zstandard.ZstdCompressor(write_content_size=False).compress(zeros)"),
     "zstd, many frames": ("zstd", "zstandard.ZstdCompressor(write_content_size=False).compress(zeros) * 2"),
-    "zstd, lies": ("zstd", "b'\\x28\\xb5\\x2f\\xfd\\xa4\\xa0\\x0f\\x00\\x00\\x02\\x00\\x10' + b'\\x00' * 9"),
+    "zstd, false size": (
+        "zstd",
+        "b'\\x28\\xb5\\x2f\\xfd\\xa4\\xa0\\x0f\\x00\\x00\\x02\\x00\\x10' + b'\\x00' * 9",
+    ),
     "numcodecs.lz4": ("numcodecs.lz4", "numcodecs.LZ4().encode(zeros)"),
     "blosc": ("blosc", "numcodecs.Blosc('zstd').encode(zeros)"),
 }
@@ -216,7 +219,7 @@ config = {"zstd": {"level": 1}, "gzip": {"level": 1}}.get(name, {})
 pipeline = bound(spec_of((1000,)), LITTLE, blosc() if name == "blosc" else codec(name, **config))
 chained = bound(spec_of((1000,)), LITTLE, codec("numcodecs.lz4"), blosc() if name == "blosc" else codec(name, **config))
 pipeline.encode(np.zeros(1000, "f4"))
-# What has been used so far may be used again: a limit on what is asked for on top
+# The limit applies to memory in addition to what is in use now.
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), -1))
 for each in (pipeline, chained):
@@ -236,7 +239,7 @@ for each in (pipeline, chained):
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_decompression_bomb_is_stopped(name: str, run_python: Any) -> None:
+def test_decompression_bomb_raises_codec_error(name: str, run_python: Any) -> None:
     done = run_python("import sys; sys.path[:0] = ['src', '.']\n" + BOMB, *BOMBS[name])
     assert done.returncode == 0, done.stderr
 
@@ -251,28 +254,28 @@ def test_a_decompression_bomb_is_stopped(name: str, run_python: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["vlen-utf8", "vlen-bytes"])
-def test_lengths_that_lie_are_noticed(name: str, data: bytes) -> None:
+def test_false_lengths_raise_codec_error(name: str, data: bytes) -> None:
     assert decodes(PIPELINES[name], data) is None
 
 
 @pytest.mark.parametrize("shape", [[10**12], [9], [9, 12], "99", [-1, 11], [[9], 11], [], None])
 @pytest.mark.parametrize("dtype", ["<i4", "V1000000000", "O", 5, "|O"])
-def test_objects_tell_no_shape_of_their_own(shape: Any, dtype: Any) -> None:
+def test_object_chunks_with_another_shape_raise_codec_error(shape: Any, dtype: Any) -> None:
     items = [[1] * 11] * 9
     if (shape, dtype) == ([9, 11], "<i4"):
-        pytest.fail("this one is right")
+        pytest.fail("this chunk is valid")
     text = json.dumps([*items, dtype, shape]).encode()
     assert decodes(PIPELINES["numcodecs.json2"], text) is None
     packed = msgpack.packb([*items, dtype, shape])
     assert decodes(PIPELINES["numcodecs.msgpack2"], packed) is None
 
 
-def test_json_of_great_depth_is_an_error() -> None:
+def test_deeply_nested_json_raises_codec_error() -> None:
     assert decodes(PIPELINES["numcodecs.json2"], b"[" * 200_000) is None
     assert decodes(PIPELINES["numcodecs.msgpack2"], b"\x91" * 200_000) is None
 
 
-def test_a_configuration_cannot_name_another_codec() -> None:
+def test_configuration_cannot_replace_the_codec_id() -> None:
     from exzarr.errors import MetadataError
 
     for name in ("numcodecs.delta", "numcodecs.json2"):
@@ -284,7 +287,7 @@ def test_a_configuration_cannot_name_another_codec() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_blosc_headers_that_lie_do_no_harm(seed: int) -> None:
+def test_blosc_headers_with_false_sizes_raise_or_decode(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for name in ("blosc", "blosc zstd", "blosc blosclz", "blosc zlib", "blosc snappy"):
         pipeline = PIPELINES[name]
@@ -296,7 +299,7 @@ def test_blosc_headers_that_lie_do_no_harm(seed: int) -> None:
             decodes(pipeline, bytes(damaged))
 
 
-def test_standard_libraries_agree_on_what_is_stored() -> None:
+def test_standard_library_decodes_stored_chunks() -> None:
     raw = data_of(SPEC).tobytes()
     for name, decode in (("zlib", zlib.decompress), ("bz2", bz2.decompress), ("lzma", lzma.decompress)):
         assert decode(bytes(PIPELINES[f"numcodecs.{name}"].encode(data_of(SPEC)))) == raw

@@ -1,4 +1,4 @@
-"""v2 chunks: numcodecs' bytes to the byte, in both directions, against zarr-python and numcodecs itself."""
+"""v2 chunks have the same bytes as those of numcodecs and zarr-python, in both directions."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def metadata(
 
 
 def by_numcodecs(array: np.ndarray[Any, Any], filters: list[Any], compressor: Any, order: str = "C") -> bytes:
-    """What the specification of v2 asks for, step by step."""
+    """Encode a chunk with numcodecs, step by step as in the v2 specification."""
     chunk: Any = np.asarray(array, order=order)  # type: ignore[call-overload]
     for codec in filters:
         chunk = codec.encode(chunk)
@@ -114,7 +114,7 @@ def test_compressed_chunks(compressor: Any, dtype: str, order: str) -> None:
     np.testing.assert_array_equal(out, array)
 
 
-def test_gzip_differs_from_numcodecs_in_the_time_only() -> None:
+def test_gzip_differs_from_numcodecs_only_in_the_time_stamp() -> None:
     array = data_of(spec_of((50, 40), "<f4", zarr_format=2))
     for level in range(10):
         codec = numcodecs.GZip(level)
@@ -130,7 +130,7 @@ def test_gzip_differs_from_numcodecs_in_the_time_only() -> None:
 @pytest.mark.parametrize(("dtype", "filters"), FILTERED, ids=repr)
 def test_filtered_chunks(dtype: str, filters: list[Any], compressor: Any, order: str) -> None:
     if order == "F" and filters == [numcodecs.BitRound(3)]:
-        pytest.skip("numcodecs' BitRound turns the memory to C order, which then reads back transposed")
+        pytest.skip("numcodecs' BitRound converts to C order, which reads back transposed")
     array = data_of(spec_of((6, 8), dtype, zarr_format=2))
     pipeline = bind(metadata(dtype, array.shape, filters, compressor, order))
     expected = by_numcodecs(array, filters, compressor, order)
@@ -216,7 +216,7 @@ def test_byte_strings_and_arrays_of_arrays() -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_pickle_is_refused_unless_it_is_allowed() -> None:
+def test_pickle_requires_allow_pickle() -> None:
     from exzarr import config
 
     meta = metadata("|O", (2, 3), [numcodecs.Pickle()], None)
@@ -251,7 +251,7 @@ def test_pickle_is_refused_unless_it_is_allowed() -> None:
     ],
     ids=repr,
 )
-def test_an_invalid_configuration_is_a_metadata_error(config: dict[str, Any]) -> None:
+def test_invalid_configuration_raises_metadata_error(config: dict[str, Any]) -> None:
     document = {
         "zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C",
         "filters": [config], "compressor": None,
@@ -260,7 +260,7 @@ def test_an_invalid_configuration_is_a_metadata_error(config: dict[str, Any]) ->
         bind(v2.parse_array(document))
 
 
-def test_an_unknown_codec_is_unsupported_by_name() -> None:
+def test_unknown_codec_raises_unsupported_error_with_its_name() -> None:
     document = {
         "zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C",
         "filters": None, "compressor": {"id": "no-such-codec"},
@@ -270,7 +270,7 @@ def test_an_unknown_codec_is_unsupported_by_name() -> None:
 
 
 class Reversed(numcodecs.abc.Codec):
-    """A codec that some other package might have."""
+    """A codec of another package."""
 
     codec_id = "exzarr-test-reversed"
 
@@ -282,7 +282,7 @@ class Reversed(numcodecs.abc.Codec):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_codec_that_another_package_registered_works(order: str) -> None:
+def test_codec_registered_by_another_package_works(order: str) -> None:
     numcodecs.register_codec(Reversed)
     try:
         array = data_of(spec_of((3, 4), "<i4", zarr_format=2))
@@ -300,7 +300,7 @@ def test_a_codec_that_another_package_registered_works(order: str) -> None:
         numcodecs.registry.codec_registry.pop(Reversed.codec_id)
 
 
-def test_an_object_array_without_an_object_codec_is_refused() -> None:
+def test_object_array_without_object_codec_raises_metadata_error() -> None:
     meta = metadata("|O", (2,), [numcodecs.VLenUTF8()], None)
     with pytest.raises(MetadataError, match="vlen-utf8"):
         bind(meta.with_(filters=()))

@@ -1,4 +1,4 @@
-"""v3 chunks: zarr-python reads what exzarr encodes, and the reverse; where it can be, to the byte."""
+"""zarr-python and exzarr read each other's v3 chunks, with equal bytes if the codec allows it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exzarr.codecs.pipeline import BoundPipeline, pipeline_for
 from tests.codecs.peer import Peer
 from tests.codecs.tools import FIXED, data_of, shapes, spec_of
 
-# What zarr-python is to do, and whether its bytes are to be ours
+# Options for zarr-python, and a flag: its bytes must equal exzarr's.
 CHAINS: dict[str, tuple[dict[str, Any], bool]] = {
     "raw": ({"compressors": None}, True),
     "big": ({"compressors": None, "serializer": zc.BytesCodec(endian="big")}, True),
@@ -37,7 +37,7 @@ CHAINS: dict[str, tuple[dict[str, Any], bool]] = {
     "numcodecs.lzma": ({"compressors": [zn.LZMA(preset=1)]}, True),
     "numcodecs.zstd": ({"compressors": [zn.Zstd(level=4, checksum=True)]}, True),
     "numcodecs.gzip": ({"compressors": [zn.GZip(level=4)]}, False),
-    # zarr-python shuffles single bytes here, whatever the data type
+    # zarr-python uses an element size of one byte here, for every data type.
     "numcodecs.blosc": ({"compressors": [zn.Blosc(cname="lz4", shuffle=2)]}, False),
     "numcodecs.shuffle": ({"compressors": [zn.Shuffle(), zn.Zlib(level=1)]}, True),
     "numcodecs.crc32": ({"compressors": [zn.CRC32()]}, True),
@@ -113,7 +113,7 @@ def test_chunks_of_any_shape(shape: tuple[int, ...], dtype: str, name: str) -> N
 def test_chunks_through_numcodecs_filters(name: str) -> None:
     dtype, options = FILTERS[name]
     if name in ("delta-big", "after transpose") and not hasattr(zarr.codecs, "CastValue"):
-        pytest.skip("zarr-python before 3.4 cannot read what it writes itself here")
+        pytest.skip("zarr-python before 3.4 cannot read its own chunks here")
     check(data_of(spec_of((6, 8), dtype)), {**options, "compressors": None}, True)
 
 

@@ -1,4 +1,4 @@
-"""Whatever stands for a codec is understood: names, dicts, exzarr's, numcodecs' and zarr-python's objects."""
+"""Codecs can be given as names, dicts, and objects of exzarr, numcodecs and zarr-python."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def v3(spec: Any = None, **options: Any) -> list[tuple[str, dict[str, Any]]]:
     return [(item.name, item.configuration) for item in v3_codecs(spec or spec_of((4, 6)), **options)]
 
 
-def test_by_default_there_is_a_checksum() -> None:
+def test_default_codecs_include_a_checksum() -> None:
     assert v3() == [LITTLE, ("zstd", {"level": 3, "checksum": True})]
     assert v3(spec_of((4,), str)) == [("vlen-utf8", {}), ("zstd", {"level": 3, "checksum": True})]
     assert v3(spec_of((4,), bytes))[0] == ("vlen-bytes", {})
@@ -96,7 +96,7 @@ def test_filters_and_serializers() -> None:
         ("numcodecs.fixedscaleoffset", {"scale": 10, "offset": 1, "dtype": "<f8", "astype": "<i2"}),
         ("numcodecs.delta", {"dtype": "<i2", "astype": "<i2"}),
     ]
-    # The data type of the array is filled in
+    # The codec gets the array's data type.
     assert v3(spec, compressors=None, filters={"name": "numcodecs.quantize", "configuration": {"digits": 2}})[
         0
     ] == (
@@ -111,7 +111,7 @@ def test_filters_and_serializers() -> None:
     ]
 
 
-def test_shards_wrap_the_chain() -> None:
+def test_shard_shape_wraps_the_chain_in_sharding() -> None:
     ((name, config),) = v3(
         spec_of((2, 3), "i2"), shard_shape=(4, 6), index_location="start", compressors="gzip"
     )
@@ -133,7 +133,7 @@ def test_shards_wrap_the_chain() -> None:
 @pytest.mark.parametrize(
     "given", ["zstd", "lz4", numcodecs.Blosc(), zc.BloscCodec(), ["numcodecs.shuffle", "gzip"]]
 )
-def test_what_is_parsed_works(given: Any) -> None:
+def test_parsed_codecs_encode_and_decode(given: Any) -> None:
     spec = spec_of((4, 6), "f4")
     pipeline = ChunkPipeline([from_config(item) for item in v3_codecs(spec, compressors=given)]).bind(spec)
     np.testing.assert_array_equal(pipeline.decode(pipeline.encode(data_of(spec))), data_of(spec))
@@ -145,7 +145,7 @@ def test_what_is_parsed_works(given: Any) -> None:
         ({"compressors": "nope"}, UnsupportedError, "nope"),
         ({"compressors": {"id": "nope"}}, UnsupportedError, "nope"),
         ({"compressors": 5}, ArgumentError, "exzarr.codecs.Zstd"),
-        ({"compressors": ec.Zstd}, ArgumentError, "call it"),
+        ({"compressors": ec.Zstd}, ArgumentError, r"use Zstd\("),
         ({"compressors": {"level": 5}}, ArgumentError, "'name'"),
         ({"compressors": "bytes"}, ArgumentError, "serializer="),
         ({"compressors": ec.Transpose([1, 0])}, ArgumentError, "filters="),
@@ -160,12 +160,14 @@ def test_what_is_parsed_works(given: Any) -> None:
         ({"serializer": None}, ArgumentError, "codec"),
     ],
 )
-def test_what_makes_no_sense_is_told(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_invalid_options_raise_an_explaining_error(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         v3(**options)
 
 
-def test_constructors_tell_what_is_wrong() -> None:
+def test_constructors_raise_on_invalid_arguments() -> None:
     for make in (lambda: ec.Zstd(99), lambda: ec.Gzip(-1), lambda: ec.Blosc("nope"), lambda: ec.Transpose([0, 0]),
                  lambda: ec.Bytes("middle"), lambda: ec.BitRound(-1), lambda: ec.Reshape([0]), lambda: ec.CastValue("nope"),
                  lambda: ec.Sharding([0], [ec.Bytes()]), lambda: ec.PackBits("x"), lambda: ec.ScaleOffset([1])):  # fmt: skip
@@ -228,7 +230,7 @@ def test_filters_of_v2() -> None:
         {"filters": "nope"},
     ],
 )
-def test_what_v2_does_not_have_is_told(options: dict[str, Any]) -> None:
+def test_codecs_that_v2_lacks_raise_argument_error(options: dict[str, Any]) -> None:
     with pytest.raises((ArgumentError, UnsupportedError)):
         v2(**options)
 

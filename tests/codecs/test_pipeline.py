@@ -1,4 +1,4 @@
-"""The pipeline gives back what it was given, through every way in and out of it."""
+"""Pipelines decode what they encode, through all methods."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ TAILS: list[list[Any]] = [
 
 
 def strided(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """An array of the same shape and type that is contiguous in no way."""
+    """Return an array of the same shape and type that is not contiguous."""
     every_second: tuple[Any, ...] = tuple(slice(1, 2 * n + 1, 2) for n in array.shape)
     return np.empty([2 * n + 1 for n in array.shape], array.dtype)[(*every_second, ...)]
 
 
 @given(shapes, st.sampled_from(FIXED), st.sampled_from([LITTLE, BIG]), st.sampled_from(TAILS), st.data())
 @settings(max_examples=150)
-def test_every_way_in_and_out_agrees_with_numpy(
+def test_all_methods_agree_with_numpy(
     shape: tuple[int, ...], dtype: str, serializer: Any, tail: list[Any], draw: st.DataObject
 ) -> None:
     spec = spec_of(shape, dtype)
@@ -76,7 +76,7 @@ def test_every_way_in_and_out_agrees_with_numpy(
 
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("dtype", ["f4", "datetime64[ns]", "i1"])
-def test_large_chunks_go_the_way_that_decodes_in_place(tail: list[Any], dtype: str) -> None:
+def test_large_chunks_decode_in_place(tail: list[Any], dtype: str) -> None:
     spec = spec_of((70, 50, 31), dtype)
     pipeline, array = bound(spec, LITTLE, *tail), data_of(spec)
     encoded = pipeline.encode(array)
@@ -99,7 +99,7 @@ def test_only_raw_chunks_share_memory_with_the_array(tail: list[Any], head: list
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_empty_chunks_pass(tail: list[Any]) -> None:
+def test_empty_chunks_round_trip(tail: list[Any]) -> None:
     spec = spec_of((0, 3))
     pipeline = bound(spec, LITTLE, *tail)
     encoded = pipeline.encode(np.empty((0, 3), "f4"))
@@ -108,7 +108,7 @@ def test_empty_chunks_pass(tail: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_a_chunk_of_another_size_is_refused(tail: list[Any]) -> None:
+def test_chunk_of_wrong_size_raises_codec_error(tail: list[Any]) -> None:
     small, large = spec_of((2, 3)), spec_of((4, 3))
     encoded = bytes(bound(small, LITTLE, *tail).encode(data_of(small)))
     pipeline = bound(large, LITTLE, *tail)
@@ -155,12 +155,12 @@ def test_many_threads_share_one_pipeline() -> None:
         [LITTLE, ZSTD, codec("transpose", order=[0])],
     ],
 )
-def test_a_chain_out_of_order_is_refused(codecs: list[Any]) -> None:
+def test_chain_in_wrong_order_raises_metadata_error(codecs: list[Any]) -> None:
     with pytest.raises(MetadataError):
         chain(*codecs)
 
 
-def test_what_a_library_raises_becomes_a_codec_error() -> None:
+def test_library_exceptions_become_codec_errors() -> None:
     class Broken(BytesBytesCodec):
         name = "broken"
 
@@ -191,7 +191,7 @@ def test_what_a_library_raises_becomes_a_codec_error() -> None:
             bound(spec_of((2,)), *codecs).decode(b"x")
 
 
-def test_a_result_of_the_wrong_length_is_noticed() -> None:
+def test_decoded_bytes_of_wrong_length_raise_codec_error() -> None:
     class Longer(BytesBytesCodec):
         name = "longer"
 
@@ -216,7 +216,7 @@ def test_a_result_of_the_wrong_length_is_noticed() -> None:
         pipeline.decode_into(encoded, np.empty(2, "f4"))
 
 
-def test_checks_tells_whether_damage_is_noticed() -> None:
+def test_checks_is_true_for_chains_with_checksums() -> None:
     spec = spec_of((4,))
     assert bound(spec, LITTLE, ZSTD).checks
     assert bound(spec, LITTLE, CRC).checks
@@ -226,7 +226,7 @@ def test_checks_tells_whether_damage_is_noticed() -> None:
     assert not bound(spec, LITTLE, codec("zstd", level=1)).checks
 
 
-def test_structured_data_is_swapped_field_by_field() -> None:
+def test_structured_data_is_byte_swapped_per_field() -> None:
     dtype = np.dtype([("a", "<i4"), ("b", "<f8"), ("c", "S3"), ("d", [("e", "<u2")])])
     spec = spec_of((5,), dtype)
     array = data_of(spec)
@@ -236,7 +236,7 @@ def test_structured_data_is_swapped_field_by_field() -> None:
     np.testing.assert_array_equal(pipeline.decode(encoded), array)
 
 
-def test_plain_tells_whether_the_decoded_bytes_are_the_memory() -> None:
+def test_plain_is_true_if_decoded_bytes_are_the_array_memory() -> None:
     spec = spec_of((3, 4))
     assert bound(spec, LITTLE, ZSTD).plain
     assert bound(spec, codec("transpose", order=[0, 1]), LITTLE).plain

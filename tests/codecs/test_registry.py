@@ -1,4 +1,4 @@
-"""Codecs are found by name: built-in ones, registered ones, and those of installed packages."""
+"""The registry finds built-in codecs, registered codecs, and codecs of installed packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.codecs.tools import LITTLE, bound, data_of, spec_of
 
 
 class Flipped(BytesBytesCodec):
-    """Every bit the other way round."""
+    """A codec that inverts every bit."""
 
     name = "test.flipped"
 
@@ -46,7 +46,7 @@ def test_every_known_codec_has_a_class_of_its_name(clean: None) -> None:
         assert found.__doc__, name
 
 
-def test_every_public_name_is_there() -> None:
+def test_all_public_names_can_be_imported() -> None:
     for name in ec.__all__:
         assert getattr(ec, name) is not None
     with pytest.raises(AttributeError, match="Nope"):
@@ -72,7 +72,7 @@ def test_a_codec_of_an_installed_package_is_found(clean: None, monkeypatch: pyte
     assert "test.flipped" in ec.known()
 
 
-def test_an_unknown_codec_is_unsupported_and_names_the_known(clean: None) -> None:
+def test_unknown_codec_error_lists_known_codecs(clean: None) -> None:
     with pytest.raises(UnsupportedError, match=r"'nope' is not known.*blosc.*zstd"):
         ec.get("nope")
     with pytest.raises(UnsupportedError):
@@ -80,7 +80,7 @@ def test_an_unknown_codec_is_unsupported_and_names_the_known(clean: None) -> Non
 
 
 @pytest.mark.parametrize("bad", [int, object(), type("Plain", (), {"kind": "bytes_bytes"}), Flipped])
-def test_what_is_no_codec_is_not_registered(clean: None, bad: Any) -> None:
+def test_register_rejects_other_objects_than_codec_classes(clean: None, bad: Any) -> None:
     with pytest.raises(ArgumentError):
         ec.register("test.bad", bad)
 
@@ -88,7 +88,7 @@ def test_what_is_no_codec_is_not_registered(clean: None, bad: Any) -> None:
 @pytest.mark.parametrize(
     "json", [5, None, {}, {"name": 5}, [], {"name": "zstd", "configuration": []}, {"configuration": {}}]
 )
-def test_what_is_no_codec_in_a_document_is_a_metadata_error(json: Any) -> None:
+def test_invalid_codec_in_a_document_raises_metadata_error(json: Any) -> None:
     with pytest.raises(MetadataError):
         registry.from_json(json)
 

@@ -1,4 +1,4 @@
-"""Shards: zarr-python reads ours and we read its, index at either end, nested, filtered; damage is named."""
+"""Shards agree with zarr-python in all layouts, and errors name the damaged inner chunk."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_shards_of_zarr_python(name: str, location: str, holes: bool) -> None:
     ours = pipeline.encode(array)
     np.testing.assert_array_equal(peer.read(bytes(ours)), array)
     assert pipeline.shards is not None
-    # What holds nothing but the fill value is left out
+    # Inner chunks that contain only the fill value are omitted.
     stored = pipeline.shards.index_of(ours)[:, 0] != MISSING
     assert stored.tolist() == ([True, False, False, True, True, True] if holes else [True] * 6)
 
@@ -117,7 +117,7 @@ def test_shards_of_any_shape(draw: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("location", ["start", "end"])
-def test_the_index_is_what_the_specification_says(location: str) -> None:
+def test_index_has_the_layout_of_the_specification(location: str) -> None:
     spec = spec_of((2, 4), "u1")
     shards = shards_of(spec, sharding([1, 2], None, location))
     array = np.array([[1, 2, 0, 0], [0, 0, 3, 4]], "u1")
@@ -133,7 +133,7 @@ def test_the_index_is_what_the_specification_says(location: str) -> None:
     assert len(full) == len(encoded) + 4
 
 
-def test_an_empty_shard_is_all_index() -> None:
+def test_empty_shard_contains_only_its_index() -> None:
     shards = shards_of(spec_of((4,), "f4", np.float32("nan")), sharding([2]))
     encoded = shards.encode(np.full(4, np.nan, "f4"))
     assert len(encoded) == shards.index_size
@@ -160,14 +160,14 @@ def test_unused_space_and_shared_bytes_are_allowed() -> None:
         (2**63, 2**63, 0, 2),
     ],
 )
-def test_an_index_that_points_outside_is_damaged(entries: tuple[int, ...]) -> None:
+def test_index_entry_outside_the_shard_raises_codec_error(entries: tuple[int, ...]) -> None:
     shards = shards_of(spec_of((4,), "u1"), sharding([2]))
     encoded = b"\x01\x02\x03\x04" + bytes(shards.encode_index(np.array(entries, np.uint64).reshape(2, 2)))
     with pytest.raises(CodecError, match="index is damaged"):
         shards.decode(encoded)
 
 
-def test_damage_names_the_inner_chunk() -> None:
+def test_error_names_the_damaged_inner_chunk() -> None:
     shards = shards_of(spec_of((4, 4), "i4"), sharding([2, 2], [LITTLE, CRC]))
     encoded = bytearray(shards.encode(data_of(spec_of((4, 4), "i4"))))
     encoded[20 * 3 + 1] ^= 1
@@ -175,7 +175,7 @@ def test_damage_names_the_inner_chunk() -> None:
         shards.decode(bytes(encoded))
 
 
-def test_a_damaged_index_is_noticed() -> None:
+def test_damaged_index_raises_checksum_error() -> None:
     shards = shards_of(spec_of((4,), "u1"), sharding([2]))
     encoded = bytearray(shards.encode(np.arange(4, dtype="u1")))
     encoded[-10] ^= 1
@@ -201,18 +201,18 @@ def test_a_damaged_index_is_noticed() -> None:
         sharding([2], [LITTLE, {"name": "zstd", "configuration": 5}]),
     ],
 )
-def test_an_impossible_configuration_is_a_metadata_error(config: dict[str, Any]) -> None:
+def test_impossible_configuration_raises_metadata_error(config: dict[str, Any]) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((4,)), config)
 
 
-def test_a_shard_of_very_many_chunks_is_refused_without_being_made() -> None:
+def test_shard_with_too_many_chunks_raises_before_allocation() -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2**31, 2**31)), sharding([1, 1]))
     assert shards_of(spec_of((2**20, 2**18)), sharding([1, 1])).index_size == 2**38 * 16 + 4
 
 
-def test_the_configuration_survives() -> None:
+def test_configuration_round_trips() -> None:
     config = sharding([2, 2], [codec("transpose", order=[1, 0]), BIG, ZSTD], "start")
     assert to_json(from_json(config)) == config
 
@@ -225,7 +225,7 @@ def test_shards_inside_a_longer_chain_are_decoded_whole() -> None:
     np.testing.assert_array_equal(pipeline.decode(pipeline.encode(array)), array)
 
 
-def test_filters_before_shards_turn_the_fill_value_too() -> None:
+def test_filters_before_shards_also_encode_the_fill_value() -> None:
     spec = spec_of((4,), "f8", 1.0)
     pipeline = bound(
         spec, codec("scale_offset", offset=1, scale=10), codec("cast_value", data_type="int16"), sharding([2])
@@ -244,7 +244,7 @@ def test_a_chain_of_shards_of_strings() -> None:
     np.testing.assert_array_equal(pipeline.decode(pipeline.encode(array)), array)
 
 
-def test_evolving_settles_the_inner_chain() -> None:
+def test_evolve_sets_parameters_of_the_inner_chain() -> None:
     evolved = chain(codec("sharding_indexed", chunk_shape=[2], codecs=[codec("bytes"), codec("blosc", cname="lz4", clevel=5)],
                           index_codecs=INDEX)).evolve(spec_of((4,), "f8"))  # fmt: skip
     inner = evolved.codecs[0].codecs

@@ -1,4 +1,4 @@
-"""Strings and byte strings of any length, and chunks that hold nothing but the fill value."""
+"""Strings and byte strings of any length, and detection of chunks that contain only the fill value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ text = st.text(st.characters(codec="utf-8"), max_size=8)
 
 @given(st.lists(text, min_size=1, max_size=12), st.sampled_from([[], [ZSTD]]))
 @settings(max_examples=80)
-def test_strings_are_numcodecs(values: list[str], tail: list[Any]) -> None:
+def test_string_chunks_equal_numcodecs(values: list[str], tail: list[Any]) -> None:
     spec = spec_of((len(values),), str)
     pipeline = bound(spec, "vlen-utf8", *tail)
     array = np.array(values, np.dtypes.StringDType())
@@ -32,13 +32,13 @@ def test_strings_are_numcodecs(values: list[str], tail: list[Any]) -> None:
     out = np.empty(len(values) * 2, np.dtypes.StringDType())[::2]
     pipeline.decode_into(encoded, out)
     assert out.tolist() == values
-    # Users hold strings in arrays of objects and of fixed width, too
+    # Users also store strings in object arrays and in arrays of fixed width.
     assert bytes(pipeline.encode(np.array(values, object))) == encoded
 
 
 @given(st.lists(st.binary(max_size=8), min_size=1, max_size=12))
 @settings(max_examples=40)
-def test_byte_strings_are_numcodecs(values: list[bytes]) -> None:
+def test_byte_string_chunks_equal_numcodecs(values: list[bytes]) -> None:
     spec = spec_of((len(values),), bytes)
     pipeline = bound(spec, "vlen-bytes")
     array = np.empty(len(values), object)
@@ -48,7 +48,7 @@ def test_byte_strings_are_numcodecs(values: list[bytes]) -> None:
     assert pipeline.decode(encoded).tolist() == values
 
 
-def test_bytes_that_are_no_utf8_are_a_codec_error() -> None:
+def test_invalid_utf8_raises_codec_error() -> None:
     pipeline = bound(spec_of((1,), str), "vlen-utf8")
     with pytest.raises(CodecError, match="utf-8"):
         pipeline.decode(b"\1\0\0\0\1\0\0\0\xff")
@@ -57,12 +57,12 @@ def test_bytes_that_are_no_utf8_are_a_codec_error() -> None:
 @pytest.mark.parametrize(
     ("dtype", "name"), [("i4", "vlen-utf8"), ("f8", "vlen-bytes"), (str, "bytes"), (bytes, "bytes")]
 )
-def test_the_wrong_serializer_is_refused(dtype: Any, name: str) -> None:
+def test_serializer_for_another_type_raises_metadata_error(dtype: Any, name: str) -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2,), dtype), codec(name))
 
 
-def test_strings_have_no_bits_to_filter() -> None:
+def test_filters_reject_strings() -> None:
     with pytest.raises(MetadataError):
         bound(spec_of((2,), str), codec("bitround", keepbits=2), "vlen-utf8")
     assert bound(spec_of((2, 3), str), codec("transpose", order=[1, 0]), "vlen-utf8").encoded_size is None
@@ -80,7 +80,7 @@ STRUCT = np.dtype([("a", "<i4"), ("b", "<f8"), ("c", "S3")])
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_chunk_of_the_fill_value_is_known_as_such(dtype: Any, fill: Any) -> None:
+def test_is_fill_is_true_for_chunks_of_the_fill_value(dtype: Any, fill: Any) -> None:
     spec = spec_of((3, 4), dtype)
     scalar = fill if spec.data_type.variable_length else np.array(fill, spec.dtype)[()]
     spec = spec.with_(fill_value=scalar)
@@ -95,7 +95,7 @@ def test_a_chunk_of_the_fill_value_is_known_as_such(dtype: Any, fill: Any) -> No
         assert not is_fill(copy, spec)
 
 
-def test_zeros_of_the_other_sign_and_other_nans_are_no_fill() -> None:
+def test_is_fill_distinguishes_signed_zeros_and_nans() -> None:
     spec = spec_of((2,), "f4", np.float32(0))
     assert is_fill(np.array([0.0, 0.0], "f4"), spec)
     assert not is_fill(np.array([0.0, -0.0], "f4"), spec)
@@ -106,13 +106,13 @@ def test_zeros_of_the_other_sign_and_other_nans_are_no_fill() -> None:
     assert not is_fill(np.array([np.nan, 1], "f4"), spec)
 
 
-def test_values_of_the_other_byte_order_are_compared_as_values() -> None:
+def test_is_fill_compares_values_across_byte_orders() -> None:
     spec = spec_of((2,), "i4", np.int32(258))
     assert is_fill(np.array([258, 258], ">i4"), spec)
     assert not is_fill(np.array([258, 33619968], ">i4"), spec)
 
 
-def test_small_floats_go_through_bytes() -> None:
+def test_small_floats_round_trip() -> None:
     for dtype in ("bfloat16", "float8_e4m3fn", "int4", "float4_e2m1fn"):
         spec = spec_of((3,), dtype)
         array = np.array([1, 0, 2]).astype(getattr(ml_dtypes, dtype))

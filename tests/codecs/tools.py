@@ -1,4 +1,4 @@
-"""What the codec tests share: specs, chains, and data of every type."""
+"""Helpers of the codec tests: specs, chains, and data of all types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CRC = {"name": "crc32c"}
 
 
 def codec(name: str, **configuration: Any) -> dict[str, Any]:
-    """A codec as a v3 document has it."""
+    """Return the entry of a codec in a v3 document."""
     return {"name": name, "configuration": configuration}
 
 
@@ -45,7 +45,7 @@ def bound(spec: ChunkSpec, *codecs: Any) -> BoundPipeline:
 
 
 def data_of(spec: ChunkSpec, seed: int = 0) -> np.ndarray[Any, Any]:
-    """An array that fits `spec`, the same for the same seed, neither constant nor incompressible."""
+    """Return an array for `spec` that depends only on `seed` and is neither constant nor incompressible."""
     out = np.empty(spec.shape, spec.dtype)
     out[...] = _data(spec.with_(shape=(spec.size,)), seed).reshape(spec.shape)
     return out

@@ -1,4 +1,4 @@
-"""What "the same value" means between two libraries: the bits, and Python's type where there are none."""
+"""Equality of values and dtypes between libraries: equal bits, or equal Python objects if there are no bits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["same_dtype", "same_value"]
 
 
 def same_value(ours: Any, theirs: Any) -> bool:
-    """Whether two fill values are the same; any NaN is like any other (see `same_bits` for those)."""
+    """Return True if two fill values are the same. All NaNs are equal."""
     if isinstance(theirs, str) or theirs is None:
         return bool(ours == theirs)
     if isinstance(theirs, bytes) and not isinstance(theirs, np.generic):
         return bool(ours == theirs)
     a, b = np.asarray(ours), np.asarray(theirs)
     if a.dtype.newbyteorder("=") != b.dtype.newbyteorder("="):
-        # NumPy's flexible scalars are as long as their content.
+        # The length of NumPy's flexible scalars is that of their content.
         return a.dtype.kind == b.dtype.kind and a.dtype.kind in "SUV" and ours == theirs
     if a.dtype.names is not None:
         return all(same_value(a[label][()], b[label][()]) for label in a.dtype.names)
@@ -25,7 +25,7 @@ def same_value(ours: Any, theirs: Any) -> bool:
 
 
 def same_dtype(ours: np.dtype[Any], theirs: np.dtype[Any], *, native: bool) -> bool:
-    """Whether two dtypes are the same; with `native`, theirs may have any byte order."""
+    """Return True if two dtypes are the same. With `native`, `theirs` may have any byte order."""
     if native and theirs.kind != "T":
         theirs = theirs.newbyteorder("=")
     return bool(ours == theirs)

@@ -1,4 +1,4 @@
-"""Chunk grids, against cumulative sums of NumPy and, where it has them, zarr-python's grids."""
+"""Chunk grids agree with NumPy's cumulative sums and with zarr-python's grids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def inline(*specs: Any) -> dict[str, Any]:
 
 @st.composite
 def dimensions(draw: st.DrawFn) -> tuple[DimensionGrid, list[int], int]:
-    """A dimension, the size of each of its chunks (enough of them), and an extent they cover."""
+    """Return a dimension, the sizes of its chunks, and an extent that they cover."""
     edges = draw(EDGES)
     if draw(st.booleans()):
         edges = edges[:1] * 12
@@ -30,7 +30,7 @@ def dimensions(draw: st.DrawFn) -> tuple[DimensionGrid, list[int], int]:
 
 
 @given(dimensions())
-def test_a_dimension_is_a_cumulative_sum(case: tuple[DimensionGrid, list[int], int]) -> None:
+def test_dimension_equals_cumulative_sums(case: tuple[DimensionGrid, list[int], int]) -> None:
     dim, edges, extent = case
     stops = np.cumsum(edges)
     starts = stops - edges
@@ -93,7 +93,7 @@ def test_a_rectilinear_grid_grows_by_one_chunk_and_never_shrinks() -> None:
     assert bigger.chunk_counts == (4, 4)
 
 
-def test_rectilinear_documents_by_the_specifications_example() -> None:
+def test_rectilinear_example_of_the_specification() -> None:
     grid = chunk_grids.parse_v3(inline(4, [1, 2, 3], [[4, 2]], [[1, 3], 3], [4, 4, 4]), (6,) * 5)
     sizes = [[dim.size(i) for i in range(dim.count(6))] for dim in grid.dims]
     assert sizes == [[4, 4], [1, 2, 3], [4, 4], [1, 1, 1, 3], [4, 4]]
@@ -106,14 +106,14 @@ def test_rectilinear_documents_are_written_with_runs() -> None:
     assert grid.dims[0].edges == (10, 10, 10, 5, 5)
 
 
-def test_a_grid_keeps_its_name_in_a_rewrite() -> None:
+def test_grid_name_survives_a_rewrite() -> None:
     grid = chunk_grids.parse_v3(inline(4, 5), (8, 8))
     assert grid.regular
     assert grid.chunk_shape == (4, 5)
     assert grid.to_v3() == inline(4, 5)
 
 
-def test_long_runs_cost_nothing() -> None:
+def test_long_runs_use_constant_memory() -> None:
     n = 2**62
     grid = chunk_grids.parse_v3(inline([[1, n], [7, 2**62], 3]), (n,))
     assert grid.chunk_counts == (n,)
@@ -138,7 +138,7 @@ def test_long_runs_cost_nothing() -> None:
         ({"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": 4}}, (4,)),
     ],
 )  # fmt: skip
-def test_wrong_grids_are_refused(json: Any, shape: tuple[int, ...]) -> None:
+def test_invalid_grids_raise_metadata_error(json: Any, shape: tuple[int, ...]) -> None:
     with pytest.raises(MetadataError):
         chunk_grids.parse_v3(json, shape)
 
@@ -152,7 +152,7 @@ def test_unknown_grids_and_kinds_are_unsupported() -> None:
         )
 
 
-def test_a_chunk_size_of_zero_reads_as_the_smallest_where_no_chunk_can_be() -> None:
+def test_chunk_size_zero_reads_as_smallest_size() -> None:
     json = {"name": "regular", "configuration": {"chunk_shape": [0, 4]}}
     assert chunk_grids.parse_v3(json, (0, 8)).chunk_shape == (1, 4)
     assert chunk_grids.parse_v3(json, (0, 8), zero_sizes=(6, 2)).chunk_shape == (6, 4)
@@ -180,13 +180,13 @@ def test_numpy_integers_are_sizes() -> None:
     assert grid.to_v3() == inline([1, 2, 3], 4)
 
 
-def test_resizing_to_another_number_of_dimensions_is_refused() -> None:
+def test_resize_to_another_ndim_raises_argument_error() -> None:
     with pytest.raises(ArgumentError, match="dimensions"):
         ChunkGrid.from_regular((4,), (2,)).with_shape((4, 4))
 
 
 @given(st.lists(EDGES, min_size=1, max_size=3), st.data())
-def test_zarr_python_sees_the_same_rectilinear_chunks(edges: list[list[int]], data: st.DataObject) -> None:
+def test_rectilinear_chunks_agree_with_zarr_python(edges: list[list[int]], data: st.DataObject) -> None:
     meta = pytest.importorskip("zarr.core.metadata.v3")
     if not hasattr(meta, "RectilinearChunkGridMetadata"):
         pytest.skip("this zarr-python has no rectilinear grids")

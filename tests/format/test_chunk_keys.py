@@ -1,4 +1,4 @@
-"""Chunk keys, against zarr-python's encodings."""
+"""Chunk keys agree with zarr-python's encodings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INDICES = st.lists(st.integers(0, 2**40), max_size=5).map(tuple)
 
 
 @given(ENCODINGS, INDICES)
-def test_keys_are_zarr_pythons_and_decode(encoding: ChunkKeyEncoding, index: tuple[int, ...]) -> None:
+def test_keys_equal_zarr_python_and_decode(encoding: ChunkKeyEncoding, index: tuple[int, ...]) -> None:
     key = encoding.encode(index)
     assert key == theirs.parse_chunk_key_encoding(encoding.to_v3()).encode_chunk_key(index)
     assert encoding.decode(key, len(index)) == index
@@ -42,13 +42,13 @@ def test_keys_by_example(encoding: ChunkKeyEncoding, index: tuple[int, ...], key
     "key", ["", "c/", "c//0", "c/01", "c/+1", "c/-1", "c/ 1", "c/1 ", "c/1_0", "c/٣", "c/²", "c.0", "0/1", "c/0/1/", "zarr.json",
             "c/0/zarr.json", "x/c/0", "c/" + "9" * 5000, "c0", "C/0"]
 )  # fmt: skip
-def test_what_is_no_chunk_key_decodes_to_none(key: str) -> None:
+def test_other_keys_decode_to_none(key: str) -> None:
     assert ChunkKeyEncoding().decode(key) is None
     assert ChunkKeyEncoding().decode(key, 1) is None
 
 
 @pytest.mark.parametrize("key", ["", ".", "0.", "00", ".zarray", "0/1", "a", "c"])
-def test_what_is_no_v2_chunk_key_decodes_to_none(key: str) -> None:
+def test_other_v2_keys_decode_to_none(key: str) -> None:
     assert ChunkKeyEncoding("v2", ".").decode(key) is None
 
 
@@ -71,7 +71,7 @@ def test_spellings_in_documents(json: Any, encoding: tuple[str, str]) -> None:
      {"name": "default", "configuration": {"separator": []}}, {"name": "default", "configuration": {"separator": "/", "x": 1}},
      {"name": "default", "configuration": {"x": 1}}, {"name": "default", "configuration": "/"}, {"name": "v2", "must_understand": 0}],
 )  # fmt: skip
-def test_wrong_encodings_are_refused(json: Any) -> None:
+def test_invalid_encodings_raise_metadata_error(json: Any) -> None:
     with pytest.raises(MetadataError):
         chunk_keys.parse_v3(json)
 

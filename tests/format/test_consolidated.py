@@ -1,4 +1,4 @@
-"""Consolidated metadata of both versions: what zarr-python writes, and what it reads of ours."""
+"""exzarr and zarr-python read each other's consolidated metadata, in both formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.errors import MetadataError, UnsupportedError
 
 TREE = {"": 1, "g": 2, "g/h": 3, "g/h/x": 4, "g/y": 5, "empty": 6, "z": 7, "gh": 8}
-"""Paths, and an attribute to tell them apart; those of one letter from x on are arrays."""
+"""Paths of nodes, each with a distinct attribute. Nodes named x, y and z are arrays."""
 
 
 def is_array(path: str) -> bool:
@@ -54,11 +54,11 @@ def read(stored: dict[str, bytes], zarr_format: Literal[2, 3]) -> Consolidated:
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_every_node_that_zarr_python_consolidated_is_there(zarr_format: Literal[2, 3]) -> None:
+def test_all_nodes_consolidated_by_zarr_python_are_found(zarr_format: Literal[2, 3]) -> None:
     found = read(written_by_zarr(zarr_format), zarr_format)
     for path, mark in TREE.items():
         if path == "" and zarr_format == 3:
-            continue  # the group that holds it is not in it
+            continue  # the group itself is not included
         assert found.kind(path) == ("array" if is_array(path) else "group")
         node = nodes.consolidated_node(found, path)
         assert node is not None
@@ -75,7 +75,7 @@ def test_every_node_that_zarr_python_consolidated_is_there(zarr_format: Literal[
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_a_group_below_sees_what_lies_below_it(zarr_format: Literal[2, 3]) -> None:
+def test_child_group_has_its_own_consolidated_metadata(zarr_format: Literal[2, 3]) -> None:
     found = read(written_by_zarr(zarr_format), zarr_format)
     group = nodes.consolidated_node(found, "g")
     assert isinstance(group, GroupMetadata)
@@ -86,7 +86,7 @@ def test_a_group_below_sees_what_lies_below_it(zarr_format: Literal[2, 3]) -> No
 
 
 def ours(zarr_format: Literal[2, 3]) -> Consolidated:
-    """The tree consolidated by us, out of the nodes' own documents."""
+    """Return exzarr's consolidated metadata of the tree, from the nodes' own documents."""
     stored = written_by_zarr(zarr_format)
     tree: dict[str, ArrayMetadata | GroupMetadata] = {}
     for path in TREE:
@@ -102,14 +102,14 @@ def ours(zarr_format: Literal[2, 3]) -> Consolidated:
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_zarr_python_reads_what_we_consolidate(zarr_format: Literal[2, 3]) -> None:
+def test_zarr_python_reads_consolidated_metadata_of_exzarr(zarr_format: Literal[2, 3]) -> None:
     stored = written_by_zarr(zarr_format)
     if zarr_format == 2:
         stored = {".zgroup": stored[".zgroup"], ".zmetadata": json_text.encode(consolidated.to_v2(ours(2)))}
     else:
         root = v3.loads(stored["zarr.json"])
         stored = {"zarr.json": v3.dumps(root.with_(consolidated=ours(3)))}
-    # Nothing but the one document is there, so whatever it finds it found in that.
+    # The store has only this document, so zarr-python reads everything from it.
     store = MemoryStore({key: Buffer.from_bytes(value) for key, value in stored.items()})
     group = zarr.open_consolidated(store, zarr_format=zarr_format)
     found = dict(group.members(max_depth=None))
@@ -139,7 +139,7 @@ def test_parents_come_before_children() -> None:
     assert list(consolidated.to_v3(found)["metadata"]) == ["a", "b", "b/a", "a/c/d"]
 
 
-def test_documents_are_parsed_when_a_node_is_asked_for() -> None:
+def test_documents_are_parsed_when_a_node_is_opened() -> None:
     broken = {"zarr_format": 3, "node_type": "array", "shape": "x"}
     root = v3.parse({"zarr_format": 3, "node_type": "group", "consolidated_metadata":
                      {"kind": "inline", "must_understand": False, "metadata": {"a": broken}}})  # fmt: skip
@@ -151,7 +151,7 @@ def test_documents_are_parsed_when_a_node_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("path", ["..", "../x", "a/../b", "/a", "a/", "a//b", ".", "a/./b"])
-def test_paths_that_leave_the_group_are_no_nodes_and_are_kept(path: str) -> None:
+def test_paths_outside_the_group_are_kept_but_are_not_nodes(path: str) -> None:
     inline = {"kind": "inline", "must_understand": False, "metadata": {path: {}}}
     document = {"zarr_consolidated_format": 1, "metadata": {f"{path}/.zgroup": {}}}
     for found in (consolidated.from_v3(inline), consolidated.from_v2(document)):
@@ -173,12 +173,12 @@ def test_paths_that_leave_the_group_are_no_nodes_and_are_kept(path: str) -> None
         {"kind": "inline", "metadata": []},
     ],
 )
-def test_wrong_v3_members_are_refused(json: Any) -> None:
+def test_invalid_v3_members_raise_metadata_error(json: Any) -> None:
     with pytest.raises(MetadataError):
         consolidated.from_v3(json)
 
 
-def test_v3_kinds_of_the_future_are_left_alone_where_they_say_so() -> None:
+def test_unknown_v3_kinds_are_ignored_unless_they_must_be_understood() -> None:
     assert consolidated.from_v3(None) is None
     future = {"kind": "external", "must_understand": False, "where": "x"}
     assert consolidated.from_v3(future) is None
@@ -193,7 +193,7 @@ def test_v3_kinds_of_the_future_are_left_alone_where_they_say_so() -> None:
     [None, 1, [], {}, {"metadata": {}}, {"zarr_consolidated_format": "1", "metadata": {}}, {"zarr_consolidated_format": True, "metadata": {}},
      {"zarr_consolidated_format": 1}, {"zarr_consolidated_format": 1, "metadata": []}],
 )  # fmt: skip
-def test_wrong_v2_documents_are_refused(json: Any) -> None:
+def test_invalid_v2_documents_raise_metadata_error(json: Any) -> None:
     with pytest.raises(MetadataError):
         consolidated.from_v2(json)
 

@@ -1,4 +1,4 @@
-"""Fill values, bit for bit, against NumPy, ml_dtypes and zarr-python."""
+"""Fill values agree bit for bit with NumPy, ml_dtypes and zarr-python."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_bit_pattern_of_a_float_survives_v3(name: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("name", [*FLOATS, "bfloat16", "float8_e5m2", "float8_e4m3fn"])
-def test_the_common_nan_is_called_nan_and_others_are_hexadecimal(name: str) -> None:
+def test_only_the_default_nan_is_written_as_nan(name: str) -> None:
     data_type = dtypes.parse_v3(name)
     assert fill_values.to_v3(data_type.dtype.type("nan"), data_type) == "NaN"
     negative = -data_type.dtype.type("nan")
@@ -62,7 +62,7 @@ def test_the_common_nan_is_called_nan_and_others_are_hexadecimal(name: str) -> N
     [("float32", "0x7fc00000", np.float32("nan")), ("float32", "0x3f800000", 1), ("float16", "0x3c00", 1),
      ("float64", "0xBFF0000000000000", -1), ("bfloat16", "0x3f80", 1), ("float8_e5m2", "0x3c", 1)],
 )  # fmt: skip
-def test_hexadecimal_floats_are_their_bits(name: str, text: str, value: Any) -> None:
+def test_hexadecimal_floats_set_the_bits(name: str, text: str, value: Any) -> None:
     data_type = dtypes.parse_v3(name)
     assert bits(fill_values.parse_v3(text, data_type), data_type.dtype) == bits(value, data_type.dtype)
 
@@ -84,7 +84,7 @@ FIXED = st.one_of(
 
 
 @given(st.data())
-def test_numpy_scalars_are_written_as_zarr_python_writes_them_and_come_back(data: st.DataObject) -> None:
+def test_numpy_scalars_round_trip_in_zarr_pythons_form(data: st.DataObject) -> None:
     dtype = data.draw(FIXED)
     value = np.array(data.draw(hnp.from_dtype(dtype)), dtype)[()]
     zarr_format: Any = data.draw(st.sampled_from([2, 3]))
@@ -99,7 +99,7 @@ def test_numpy_scalars_are_written_as_zarr_python_writes_them_and_come_back(data
     else:
         ours = fill_values.to_v2(cast, data_type)
         assert same_value(fill_values.parse_v2(ours, data_type), value)
-    if "0x" not in str(ours):  # they know but one NaN
+    if "0x" not in str(ours):  # zarr-python has only one NaN
         expected = theirs.to_json_scalar(value, zarr_format=zarr_format)
         assert ours == (list(expected) if isinstance(expected, tuple) else expected)
 
@@ -158,7 +158,7 @@ def test_strings_and_byte_strings(text: str) -> None:
 
 
 @pytest.mark.parametrize("json", [None, 0, "x", {"a": [1]}])
-def test_v2_objects_have_any_json(json: Any) -> None:
+def test_v2_objects_accept_any_json(json: Any) -> None:
     data_type = dtypes.parse_v2("|O", object_codec="json2")
     assert fill_values.to_v2(fill_values.parse_v2(json, data_type), data_type) == json
 
@@ -200,7 +200,7 @@ def test_v2_values_as_older_software_wrote_them(dtype: str, json: Any, value: An
         [("a", "i4"), ("b", "U2")],
     ],
 )
-def test_the_default_is_zero_as_in_zarr_python(dtype: Any) -> None:
+def test_default_fill_value_equals_zarr_python(dtype: Any) -> None:
     data_type = dtypes.from_numpy(dtype)
     value = fill_values.default(data_type)
     if isinstance(dtype, str) and dtype in ("bfloat16", "int4"):
@@ -210,7 +210,7 @@ def test_the_default_is_zero_as_in_zarr_python(dtype: Any) -> None:
         assert value == b""
     else:
         theirs = zarr.dtype.parse_dtype(np.dtype(dtype) if isinstance(dtype, list) else dtype, zarr_format=3)
-        if not isinstance(dtype, list):  # zarr-python 3.1 makes a string "0" of the zero in a field
+        if not isinstance(dtype, list):  # zarr-python 3.1 converts a zero in a field to the string "0"
             assert same_value(value, np.asarray(theirs.default_scalar()).astype(data_type.dtype)[()])
     assert same_value(through_v3(value, data_type), value)
 
@@ -231,7 +231,7 @@ BAD_V3: list[tuple[str, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "json"), [(name, json) for name, values in BAD_V3 for json in values])
-def test_wrong_v3_values_are_refused(name: str, json: Any) -> None:
+def test_invalid_v3_values_raise_metadata_error(name: str, json: Any) -> None:
     with pytest.raises(MetadataError, match="fill_value"):
         fill_values.parse_v3(json, dtypes.parse_v3(name))
 
@@ -242,7 +242,7 @@ def test_wrong_v3_values_are_refused(name: str, json: Any) -> None:
      ("U2", "abc"), ("U2", 0), ("U2", ["a"]),
      ([("a", "i4")], {}), ([("a", "i4")], {"a": 1, "b": 2}), ([("a", "i4")], {"a": "x"}), ([("a", "i4")], 0), ([("a", "i4")], "AA==")],
 )  # fmt: skip
-def test_wrong_values_of_configured_types_are_refused(dtype: Any, json: Any) -> None:
+def test_invalid_values_of_configured_types_raise_metadata_error(dtype: Any, json: Any) -> None:
     with pytest.raises(MetadataError, match="fill_value"):
         fill_values.parse_v3(json, dtypes.from_numpy(dtype))
 
@@ -277,14 +277,14 @@ def test_users_values_become_scalars(dtype: Any, value: Any, expected: Any) -> N
         assert same_value(cast, expected)
 
 
-def test_times_without_a_unit_have_counts_and_nat() -> None:
+def test_times_without_a_unit_accept_counts_and_nat() -> None:
     data_type = dtypes.from_numpy("M8")
     for value, count in (("NaT", -(2**63)), (np.datetime64("NaT", "s"), -(2**63)), (7, 7)):
         assert fill_values.to_v3(fill_values.cast(value, data_type), data_type) == count
         assert fill_values.to_v3(fill_values.parse_v3(count, data_type), data_type) == count
 
 
-def test_fields_that_are_arrays_take_arrays() -> None:
+def test_array_fields_accept_arrays() -> None:
     data_type = dtypes.from_numpy([("a", "<i4", (2,))], 2)
     assert fill_values.cast(([1, 2],), data_type)["a"].tolist() == [1, 2]
     assert fill_values.cast((7,), data_type)["a"].tolist() == [7, 7]
@@ -303,12 +303,12 @@ def test_fields_that_are_arrays_take_arrays() -> None:
      ("S2", b"abc"), ("S2", "é"), ("S2", 1), ("U2", "abc"), ("U2", b"a"), ("V3", b"abcd"), ("V3", "abc"), (str, 1), (str, b"x"), (str, "\ud800"),
      (bytes, "x"), ([("a", "i4")], (1, 2)), ([("a", "i4")], {"b": 1}), ([("a", "i4")], 1), ([("a", "u1")], (300,))],
 )  # fmt: skip
-def test_users_values_that_do_not_fit_are_refused_by_name(dtype: Any, value: Any) -> None:
+def test_users_values_that_do_not_fit_raise_argument_error(dtype: Any, value: Any) -> None:
     with pytest.raises(ArgumentError, match="fill_value"):
         fill_values.cast(value, dtypes.from_numpy(dtype))
 
 
-def test_integers_of_any_length_are_refused_with_a_short_message() -> None:
+def test_huge_integers_raise_with_a_short_message() -> None:
     for attempt in (fill_values.cast, fill_values.parse_v3):
         with pytest.raises(ExzarrError, match="fill_value") as caught:
             attempt(10**5000, dtypes.parse_v3("int8"))
@@ -331,7 +331,7 @@ JSON = st.recursive(
     JSON,
     st.sampled_from([*FLOATS, *ML_FLOATS, "bool", "int16", "complex64", "string", "bytes", "r24", "int4"]),
 )
-def test_any_json_is_a_value_or_an_exzarr_error(json: Any, name: str) -> None:
+def test_any_json_parses_or_raises_exzarr_error(json: Any, name: str) -> None:
     data_type = dtypes.parse_v3(name)
     for parse in (fill_values.parse_v3, fill_values.parse_v2):
         try:

@@ -1,4 +1,4 @@
-"""Every document of the fixtures beside the project parses to what zarr-python reads in it."""
+"""All documents of the shared fixtures parse to the same metadata as in zarr-python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[2]
 FIXTURES = PROJECT.parent / "shared" / "fixtures"
 NODES = sorted(path for name in (".zarray", ".zgroup", "zarr.json") for path in FIXTURES.rglob(name))
 
-pytestmark = pytest.mark.skipif(not NODES, reason="the fixtures are not here")
+pytestmark = pytest.mark.skipif(not NODES, reason="the fixtures are not available")
 
 
 def load(document: Path) -> ArrayMetadata | GroupMetadata:
@@ -28,10 +28,10 @@ def load(document: Path) -> ArrayMetadata | GroupMetadata:
 
 
 @pytest.mark.parametrize("document", NODES, ids=[str(path.relative_to(FIXTURES)) for path in NODES])
-def test_a_node(document: Path) -> None:
+def test_node_equals_zarr_python(document: Path) -> None:
     ours = load(document)
     if isinstance(ours, ArrayMetadata) and ours.data_type.kind == "object":
-        pytest.skip("zarr-python 3 has no objects but strings and bytes")
+        pytest.skip("zarr-python 3 has no object types except strings and bytes")
     theirs: Any = zarr.open(document.parent, mode="r", zarr_format=ours.zarr_format, use_consolidated=False)
     assert dict(theirs.attrs) == ours.attributes
     assert isinstance(theirs, zarr.Array) == isinstance(ours, ArrayMetadata)
@@ -46,7 +46,7 @@ def test_a_node(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", NODES, ids=[str(path.relative_to(FIXTURES)) for path in NODES])
-def test_a_rewrite_says_the_same(document: Path) -> None:
+def test_rewrite_keeps_the_metadata(document: Path) -> None:
     ours = load(document)
     if ours.zarr_format == 3:
         assert v3.to_json(v3.loads(v3.dumps(ours))) == v3.to_json(ours)
@@ -60,7 +60,7 @@ def test_a_rewrite_says_the_same(document: Path) -> None:
 @pytest.mark.parametrize(
     "path", sorted(FIXTURES.rglob(".zmetadata")), ids=lambda path: str(path.relative_to(FIXTURES))
 )
-def test_consolidated_v2_metadata_equals_the_nodes_own(path: Path) -> None:
+def test_consolidated_v2_metadata_equals_the_nodes_documents(path: Path) -> None:
     found = consolidated.from_v2(json_text.decode(path.read_bytes(), path.name))
     assert len(found.documents) > 1
     for node in found.documents:

@@ -1,4 +1,4 @@
-"""Documents of TensorStore, and ours to it: it has the small data types that zarr-python lacks."""
+"""exzarr and TensorStore read each other's documents, with small data types that zarr-python lacks."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_tensorstore_reads_our_v3_documents(name: str) -> None:
     )  # fmt: skip
     array = reopened("zarr3", {"zarr.json": v3.dumps(ours)})
     assert array.shape[:2] == ours.shape
-    if name != "r16":  # which Python does not see there: an additional dimension of bytes without a dtype
+    if name != "r16":  # in TensorStore, an additional dimension of bytes without a dtype
         assert array.dtype.numpy_dtype == data_type.dtype
         assert same_value(fill, np.array(array.fill_value)[()])
         assert array.chunk_layout.write_chunk.shape == (3, 5)

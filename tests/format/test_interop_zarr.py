@@ -1,4 +1,4 @@
-"""Documents of zarr-python say to us what they say to zarr-python, and ours say to it what they say to us."""
+"""exzarr and zarr-python read the same metadata from each other's documents."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TYPES: list[tuple[Any, list[Any]]] = [
     (np.dtype([("a", ">i4"), ("n", [("x", "u1"), ("y", "<U2")])]), [(1, (2, "z"))]),
 ]  # fmt: skip
 HAS_STRUCT = hasattr(zarr_dtype, "Struct")
-"""Whether this zarr-python has the data type ``struct``; before 3.2 it had ``structured``."""
+"""True if zarr-python has the data type ``struct``. Before 3.2 it had ``structured``."""
 
 FILLED = [(dtype, fill) for dtype, fills in TYPES for fill in fills]
 
 
 def created(zarr_format: Literal[2, 3], **options: Any) -> tuple[dict[str, bytes], zarr.Array[Any]]:
-    """The documents that zarr-python makes of `options`, and its array."""
+    """Return the documents that zarr-python writes for `options`, and its array."""
     stored: dict[str, Any] = {}
     options = {"shape": (5,), "chunks": (2,), "compressors": None} | options
     array = zarr.create_array(MemoryStore(stored), zarr_format=zarr_format, **options)
@@ -56,7 +56,7 @@ def parsed(stored: dict[str, bytes]) -> ArrayMetadata:
 
 
 def reopened(metadata: ArrayMetadata) -> zarr.Array[Any]:
-    """zarr-python's array out of our documents."""
+    """Open exzarr's documents with zarr-python."""
     documents = (
         {"zarr.json": v3.dumps(metadata)} if metadata.zarr_format == 3 else v2.array_documents(metadata)
     )
@@ -90,20 +90,22 @@ def assert_same(ours: ArrayMetadata, theirs: zarr.Array[Any]) -> None:
 def test_data_types_and_fill_values(zarr_format: Literal[2, 3], dtype: Any, fill: Any) -> None:
     value = fill if dtype in (str, bytes) else np.array(fill, dtype)[()]
     if zarr_format == 3 and isinstance(dtype, np.dtype) and not dtype.isnative and not HAS_STRUCT:
-        pytest.skip("zarr-python 3.1 writes such a fill value big-endian and does not say so")
+        pytest.skip("zarr-python 3.1 writes such a fill value big-endian without recording it")
     stored, theirs = created(
         zarr_format, dtype=zarr_dtype.VariableLengthBytes() if dtype is bytes else dtype, fill_value=value
     )
     metadata = parsed(stored)
     assert_same(metadata, theirs)
-    if HAS_STRUCT or not is_nested(dtype) or zarr_format == 3:  # zarr-python 3.1 does not read its own
+    if (
+        HAS_STRUCT or not is_nested(dtype) or zarr_format == 3
+    ):  # zarr-python 3.1 cannot read its own documents
         assert_same(metadata, reopened(metadata))
 
     data_type = dtypes.from_numpy(dtype, zarr_format)
     assert data_type == metadata.data_type
     assert same_value(fill_values.cast(value, data_type), theirs.fill_value)
     if zarr_format == 3 and isinstance(dtype, np.dtype) and not HAS_STRUCT:
-        return  # it has another name for it than we
+        return  # zarr-python uses another name
     if zarr_format == 3:
         assert data_type.v3 == metadata.data_type.v3
         assert v3.to_json(metadata)["fill_value"] == json.loads(stored["zarr.json"])["fill_value"]
@@ -185,7 +187,7 @@ def test_zero_length_chunks_from_zarr_python(zarr_format: Any) -> None:
 
 @given(st.data())
 @settings(max_examples=60)
-def test_what_we_write_zarr_python_reads(data: st.DataObject) -> None:
+def test_zarr_python_reads_documents_of_exzarr(data: st.DataObject) -> None:
     zarr_format: Literal[2, 3] = data.draw(st.sampled_from([2, 3]))
     dtype, fill = data.draw(
         st.sampled_from(

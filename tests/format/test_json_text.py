@@ -1,4 +1,4 @@
-"""Documents come out as the standard library would write them."""
+"""Documents have the same text as the standard library writes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ VALUES = st.recursive(
 
 
 @given(VALUES, st.sampled_from([2, 4, None]))
-def test_the_text_is_what_json_makes(value: Any, indent: int | None) -> None:
+def test_text_equals_json_dumps(value: Any, indent: int | None) -> None:
     assert json_text.encode(value, indent=indent) == json.dumps(value, indent=indent).encode()
 
 
-def test_numpy_and_derived_classes_become_what_they_are_like() -> None:
+def test_numpy_values_and_subclasses_become_plain_json() -> None:
     class Word(str):
         __slots__ = ()
 
@@ -46,12 +46,12 @@ def test_numpy_and_derived_classes_become_what_they_are_like() -> None:
 
 
 @pytest.mark.parametrize("value", [{"a": {1, 2}}, {(1, 2): 3}, [1j], {"a": b"bytes"}])
-def test_what_is_no_json_is_an_argument_error(value: Any) -> None:
+def test_values_that_are_not_json_raise_argument_error(value: Any) -> None:
     with pytest.raises(ArgumentError, match="must be JSON"):
         json_text.encode(value)
 
 
-def test_what_holds_itself_is_an_argument_error() -> None:
+def test_recursive_values_raise_argument_error() -> None:
     value: list[Any] = []
     value.append(value)
     with pytest.raises(ArgumentError, match="nested too deeply"):

@@ -1,4 +1,4 @@
-"""Metadata as values: equal where they say the same, picklable, and refused where a version cannot say them."""
+"""Metadata objects compare by value, can be pickled, and raise if a format cannot store them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_metadata_compare_and_pickle(dtype: Any, fill: Any) -> None:
     assert one != "metadata"
 
 
-def test_fill_values_differ_by_their_bits() -> None:
+def test_fill_values_compare_by_bits() -> None:
     assert metadata("f4", "NaN") != metadata("f4", "0x7fc00001")
     assert metadata("f4", 0.0) != metadata("f4", -0.0)
 
@@ -62,7 +62,7 @@ def test_documents_parse_to_equal_metadata() -> None:
     assert pickle.loads(pickle.dumps(v2.parse_array(ZARRAY, ZATTRS))) == v2.parse_array(ZARRAY, ZATTRS)
 
 
-def test_what_v3_cannot_say_is_an_argument_error() -> None:
+def test_metadata_that_v3_cannot_store_raises_argument_error() -> None:
     array = metadata("f4", 0)
     with pytest.raises(ArgumentError, match="fill value"):
         v3.to_json(array.with_(fill_value=None))
@@ -71,7 +71,7 @@ def test_what_v3_cannot_say_is_an_argument_error() -> None:
         v3.to_json(array.with_(data_type=objects, fill_value=0))
 
 
-def test_what_is_there_is_not_replaced_by_what_was_unknown() -> None:
+def test_extra_members_do_not_replace_known_members() -> None:
     future = {"kind": "external", "must_understand": False}
     group = v3.parse({"zarr_format": 3, "node_type": "group", "consolidated_metadata": future})
     consolidated = nodes.consolidate({"a": v3.parse(ARRAY)}, 3)
@@ -79,19 +79,19 @@ def test_what_is_there_is_not_replaced_by_what_was_unknown() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], 1, "x"])
-def test_what_is_no_object_is_no_document(document: Any) -> None:
+def test_documents_must_be_objects(document: Any) -> None:
     for parse in (v3.parse, v3.parse_array, v3.parse_group, v2.parse_array, v2.parse_group):
         with pytest.raises(MetadataError):
             parse(document)
 
 
-def test_arrays_of_a_grid_without_chunks_have_no_largest_chunk_but_a_shape() -> None:
+def test_grid_without_chunks_has_a_max_chunk_shape() -> None:
     grid = ChunkGrid.from_rectilinear((0, 4), ([3, 9], 2))
     assert grid.max_chunk_shape == (3, 2)
     assert np.prod(grid.chunk_counts) == 0
 
 
-def test_an_empty_configuration_of_a_numcodecs_codec_is_written_since_zarr_python_wants_it(tmp_path) -> None:
+def test_numcodecs_codecs_keep_an_empty_configuration_for_zarr_python(tmp_path) -> None:
     zarr = pytest.importorskip("zarr")
     import exzarr
 

@@ -1,4 +1,4 @@
-"""Documents that are known are read and written as others are, and nobody sees what others did to their metadata."""
+"""Cached documents are read and written like others, and callers never share mutable metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ attributes = st.dictionaries(
 
 
 def document(shape: list[int], attrs: dict[str, Any], **more: Any) -> bytes:
-    """As other software writes it."""
+    """Return a document in the form that other software writes."""
     return json.dumps(
         {
             "zarr_format": 3,
@@ -39,7 +39,7 @@ def document(shape: list[int], attrs: dict[str, Any], **more: Any) -> bytes:
 
 
 def parsed(data: bytes) -> Any:
-    """What a document says, by a way that knows nothing of others."""
+    """Parse a document without the cache."""
     return v3.parse(json.loads(data))
 
 
@@ -58,7 +58,7 @@ def spelled(meta: ArrayMetadata) -> bytes:
         [{}, {"dimension_names": None}, {"later": {"must_understand": False, "shape": [1]}}]
     ),
 )
-def test_documents_that_grow_say_what_they_would_say_anyhow(
+def test_cached_documents_equal_uncached_ones(
     shapes: list[list[int]], attrs: dict[str, Any], more: dict[str, Any]
 ) -> None:
     more = (
@@ -77,14 +77,12 @@ def test_documents_that_grow_say_what_they_would_say_anyhow(
 
 
 @given(first=attributes, second=attributes)
-def test_attributes_that_were_changed_are_stored_as_they_are_now(
-    first: dict[str, Any], second: dict[str, Any]
-) -> None:
+def test_changed_attributes_are_stored(first: dict[str, Any], second: dict[str, Any]) -> None:
     meta: Any = v3.loads(document([8], first))
     v3.dumps(meta.with_(shape=(9,)))
     other: Any = v3.loads(document([8], first))
     other.attributes.clear()
-    other.attributes.update(second)  # what nobody should do
+    other.attributes.update(second)  # must not affect the cache
     assert v3.loads(document([8], first)) == meta
     grown = other.with_(shape=(10,))
     assert v3.dumps(grown) == spelled(grown)
@@ -104,7 +102,7 @@ def test_attributes_that_were_changed_are_stored_as_they_are_now(
         {"chunk_grid": exzarr.zeros((8,), chunks=([2, 6],)).metadata.chunk_grid},
     ],
 )
-def test_whatever_differs_is_written(change: dict[str, Any]) -> None:
+def test_changed_parts_are_written(change: dict[str, Any]) -> None:
     meta: Any = v3.loads(document([8], {}))
     v3.dumps(meta.with_(shape=(9,)))
     changed = meta.with_(**change)
@@ -112,9 +110,11 @@ def test_whatever_differs_is_written(change: dict[str, Any]) -> None:
     assert v3.loads(v3.dumps(changed)) == changed
 
 
-def test_what_was_changed_in_the_store_is_seen() -> None:
+def test_changes_in_the_store_are_read() -> None:
     array = exzarr.zeros((4,), chunks=(2,), attributes={"a": [1]})
     array.append([1, 2])
+    with pytest.raises(exzarr.ArgumentError, match="in place"):  # a change in place would not be stored
+        array.attrs["a"].append(2)
     array.append([1, 2])
     assert exzarr.open_array(array.store).attrs["a"] == [1]
     data = array.store.get("zarr.json")
@@ -124,14 +124,14 @@ def test_what_was_changed_in_the_store_is_seen() -> None:
     assert array[6:].tolist() == [3, 4]
 
 
-def test_what_is_invalid_is_invalid_each_time() -> None:
+def test_invalid_documents_raise_each_time() -> None:
     data = document([8], {}, codecs=[])
     for _ in range(2):
         with pytest.raises(MetadataError, match="codecs"):
             v3.loads(data)
 
 
-def test_no_more_than_some_are_kept() -> None:
+def test_cache_size_is_bounded() -> None:
     for i in range(3 * v3_known.MAX_ENTRIES):
         v3.dumps(v3.loads(document([i], {"i": i})).with_(shape=(i + 1,)))  # type: ignore[arg-type]
         v3.loads(document([i], {"long": "x" * v3_known.MAX_NBYTES}))

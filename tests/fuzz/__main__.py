@@ -1,7 +1,7 @@
 """Fuzz exzarr: ``python -m tests.fuzz [TARGET ...] --seconds 60``.
 
-With atheris (``pip install atheris``) inputs are found by coverage; without it, seeds are mutated at random. What
-breaks something is written to ``tests/corpus/TARGET/``, where it is kept as a test.
+With atheris (``pip install atheris``), coverage guides the inputs. Without it, seeds are mutated at random. An input
+that fails is written to ``tests/corpus/TARGET/`` and becomes a test.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ ATHERIS = importlib.util.find_spec("atheris") is not None
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(NAMES))
-    parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
+    parser.add_argument("--seconds", type=float, default=60.0, help="total time for all targets")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     unknown = set(options.targets) - set(NAMES)
     if unknown:
-        parser.error(f"no such targets: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown targets: {', '.join(sorted(unknown))}")
     targets = options.targets or [*NAMES]
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     if options.inside:
         return fuzz(targets[0], options.seconds, seed)
     failed = []
     for target in targets:
-        # Each in a process of its own: what exhausts or kills it ends no other.
+        # Each target has its own process, so that a crash does not end the others.
         command = [sys.executable, "-m", "tests.fuzz", target, "--inside"]
         command += ["--seconds", str(options.seconds / len(targets)), "--seed", str(seed)]
         if subprocess.run(command, check=False).returncode:
             failed.append(target)
-    print(f"failed: {', '.join(failed)}" if failed else "nothing was found")
+    print(f"failed: {', '.join(failed)}" if failed else "no failures found")
     return bool(failed)
 
 
@@ -61,7 +61,7 @@ def fuzz(target: str, seconds: float, seed: int) -> int:
             targets: Any = importlib.import_module("tests.fuzz.targets")
             seeds = targets.SEEDS[target]()
             for data in seeds:
-                targets.TARGETS[target](data)  # imports what there is to import
+                targets.TARGETS[target](data)  # imports all modules
     else:
         targets = importlib.import_module("tests.fuzz.targets")
         seeds = targets.SEEDS[target]()
@@ -73,7 +73,7 @@ def fuzz(target: str, seconds: float, seed: int) -> int:
 
 
 def attempt(target: str, run: Callable[[bytes], None], data: bytes) -> bool:
-    """Whether the target takes `data`; what it does not take is kept."""
+    """Return True if the target handles `data`; otherwise write the input to the corpus."""
     try:
         with limited_time():
             run(data)
@@ -83,7 +83,7 @@ def attempt(target: str, run: Callable[[bytes], None], data: bytes) -> bool:
         name = hashlib.sha256(data).hexdigest()[:16]
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
         (CORPUS / target / name).write_bytes(data)
-        print(f"tests/corpus/{target}/{name} breaks it:", file=sys.stderr)
+        print(f"tests/corpus/{target}/{name} fails:", file=sys.stderr)
         traceback.print_exc()
         return False
     return True
@@ -98,12 +98,12 @@ def _at_random(
     while time.monotonic() < end and failed < 5:
         failed += not try_one(mutated(rng, seeds))
         tried += 1
-    print(f"{target}: {tried} inputs at random (seed {seed}), {failed} of them broke it")
+    print(f"{target}: {tried} random inputs (seed {seed}), {failed} failures")
     return bool(failed)
 
 
 def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
-    """One of the seeds, with a few things about it changed."""
+    """Return one of the seeds with a few changes."""
     data = bytearray(rng.choice(seeds))
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(data) + 1)
@@ -147,8 +147,8 @@ def _with_atheris(try_one: Callable[[bytes], bool], seeds: list[bytes], seconds:
             f"-seed={seed or 1}",
             f"-artifact_prefix={folder}/",
             "-max_len=8192",
-            "-rss_limit_mb=0",  # the limit is `limit_memory`'s
-            "-timeout=0",  # and `limited_time`'s
+            "-rss_limit_mb=0",  # `limit_memory` sets the limit
+            "-timeout=0",  # `limited_time` sets the limit
             "-verbosity=0",
         ]
         atheris.Setup([sys.argv[0], folder, *flags], one)

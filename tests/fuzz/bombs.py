@@ -1,6 +1,6 @@
-"""Small stores that promise what they cannot hold: a kilobyte that says it is a gibibyte.
+"""Small hostile stores: a kilobyte that declares a gibibyte of data.
 
-``python -m tests.fuzz.bombs`` reads each in a process of its own, with little memory, and prints what came of it.
+``python -m tests.fuzz.bombs`` reads each in its own process with little memory, and prints the results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.limits import limit_memory, limited_time
-from tests.fuzz.targets import TARGETS, look_into
+from tests.fuzz.targets import TARGETS, exercise
 
 __all__ = ["CASES", "CORPUS", "corpus_cases"]
 
@@ -30,7 +30,7 @@ Store = dict[str, bytes]
 
 
 def v3(*codecs: Any, key: str = "c/0", chunk: bytes = b"", **members: Any) -> Store:
-    """A store of one v3 array of a GiB, all of it in one chunk."""
+    """Return a store of one v3 array of a GiB in one chunk."""
     document = {
         "zarr_format": 3,
         "node_type": "array",
@@ -46,7 +46,7 @@ def v3(*codecs: Any, key: str = "c/0", chunk: bytes = b"", **members: Any) -> St
 
 
 def v2(compressor: Any, chunk: bytes = b"", **members: Any) -> Store:
-    """The same in v2."""
+    """Return a store of one v2 array of a GiB in one chunk."""
     document = {
         "zarr_format": 2,
         "shape": [GIB],
@@ -65,7 +65,7 @@ ZEROS = bytes(1000)
 SIZE = GIB.to_bytes(4, "little")
 ZSTD = b"\x28\xb5\x2f\xfd\xa0" + SIZE + bytes(20)
 BLOSC = bytes([2, 1, 0, 1]) + SIZE + SIZE + (100).to_bytes(4, "little") + bytes(84)
-LIES = {
+FALSE_SIZES = {
     "zlib": zlib.compress(ZEROS),
     "gzip": gzip.compress(ZEROS)[:-4] + SIZE,
     "bz2": bz2.compress(ZEROS),
@@ -74,7 +74,7 @@ LIES = {
     "zstd": ZSTD,
     "blosc": BLOSC,
 }
-"""What says, where it can, that it holds a GiB."""
+"""Chunks that declare a GiB, by codec, if the codec stores a size."""
 
 NUMCODECS = [
     "zlib", "gzip", "bz2", "lzma", "lz4", "zstd", "blosc", "base64", "shuffle", "crc32", "crc32c", "adler32",
@@ -85,7 +85,7 @@ SERIALIZERS = ["pcodec", "zfpy", "json2", "msgpack2", "vlen-utf8", "vlen-bytes",
 CASES: dict[str, Callable[[], Store]] = {
     "raw": lambda: v3(chunk=ZEROS),
     "crc32c": lambda: v3(LITTLE, {"name": "crc32c"}, chunk=ZEROS),
-    "gzip": lambda: v3(LITTLE, {"name": "gzip", "configuration": {"level": 1}}, chunk=LIES["gzip"]),
+    "gzip": lambda: v3(LITTLE, {"name": "gzip", "configuration": {"level": 1}}, chunk=FALSE_SIZES["gzip"]),
     "zstd": lambda: v3(LITTLE, {"name": "zstd", "configuration": {"level": 1, "checksum": False}}, chunk=ZSTD),
     "blosc": lambda: v3(
         LITTLE,
@@ -131,12 +131,12 @@ CASES: dict[str, Callable[[], Store]] = {
     ),
     **{
         f"numcodecs.{name} in v3": lambda name=name: v3(  # type: ignore[misc]
-            LITTLE, {"name": f"numcodecs.{name}", "configuration": {}}, chunk=LIES.get(name, ZEROS)
+            LITTLE, {"name": f"numcodecs.{name}", "configuration": {}}, chunk=FALSE_SIZES.get(name, ZEROS)
         )
         for name in NUMCODECS
     },
     **{
-        f"{name} in v2": lambda name=name: v2({"id": name}, LIES.get(name, ZEROS))  # type: ignore[misc]
+        f"{name} in v2": lambda name=name: v2({"id": name}, FALSE_SIZES.get(name, ZEROS))  # type: ignore[misc]
         for name in NUMCODECS
     },
     **{
@@ -153,7 +153,7 @@ CASES: dict[str, Callable[[], Store]] = {
 
 
 def corpus_cases() -> dict[str, tuple[str, Path]]:
-    """Everything in the corpus: name → (target, file)."""
+    """Return the target and the file of each input in the corpus, by name."""
     files = sorted(path for path in CORPUS.rglob("*") if path.is_file())
     return {
         f"corpus/{path.parent.name}/{path.name}": (path.parent.name, path)
@@ -162,46 +162,46 @@ def corpus_cases() -> dict[str, tuple[str, Path]]:
     }
 
 
-def _do(name: str) -> None:
+def _run_case(name: str) -> None:
     if name in CASES:
         from exzarr.stores.memory import MemoryStore
 
         store = MemoryStore()
         for key, value in CASES[name]().items():
             store.put(key, value)
-        look_into(store)
+        exercise(store)
     else:
         target, path = corpus_cases()[name]
         TARGETS[target](path.read_bytes())
 
 
 def _in_a_child(name: str) -> str:
-    """``"fine"``, or what went wrong."""
+    """Return ``"fine"`` or a description of the failure."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(read)
-        told = "fine"
+        reported = "fine"
         try:
             limit_memory()
             with limited_time():
-                _do(name)
-        except BaseException:  # noqa: BLE001 - whatever it is, it is told
-            told = traceback.format_exc()
-        os.write(write, told.encode()[-4000:])
+                _run_case(name)
+        except BaseException:  # noqa: BLE001 - reported to the parent
+            reported = traceback.format_exc()
+        os.write(write, reported.encode()[-4000:])
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
-        told = pipe.read()
+        reported = pipe.read()
     _, status = os.waitpid(child, 0)
-    return told or f"it ended with status {status}"
+    return reported or f"it ended with status {status}"
 
 
 def main() -> None:
     import exzarr
 
     exzarr.config.set(workers=1)
-    look_into(exzarr.zeros((3,)).store)  # imports what there is to import, once for all
+    exercise(exzarr.zeros((3,)).store)  # imports all modules once, before the forks
     json.dump({name: _in_a_child(name) for name in [*CASES, *corpus_cases()]}, sys.stdout)
 
 

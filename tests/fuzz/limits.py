@@ -1,4 +1,4 @@
-"""What a fuzzed process may use."""
+"""Memory and time limits of fuzzed processes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 __all__ = ["MEMORY", "SECONDS", "limit_memory", "limited_time"]
 
 MEMORY = 512 * 2**20
-"""Bytes that may be asked for on top of what is used already: no small file may make it a GiB."""
+"""Bytes that may be allocated in addition to those in use. A small file must never cause a GiB."""
 
 SECONDS = 20
-"""For one input, of a few kilobytes."""
+"""Time limit for one input of a few kilobytes."""
 
 
 def limit_memory(more: int = MEMORY) -> None:
-    """From now on this process gets `more` bytes of address space, and MemoryError behind that."""
+    """Limit this process to `more` further bytes of address space; larger allocations raise MemoryError."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
 
 
 @contextmanager
 def limited_time(seconds: int = SECONDS) -> Iterator[None]:
-    """TimeoutError in the block, where it takes longer."""
+    """Raise TimeoutError in the block if it takes longer than `seconds`."""
 
     def expired(number: int, frame: Any) -> None:
-        raise TimeoutError(f"it takes longer than {seconds} s")
+        raise TimeoutError(f"the input takes longer than {seconds} s")
 
     before = signal.signal(signal.SIGALRM, expired)
     signal.alarm(seconds)

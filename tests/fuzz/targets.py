@@ -1,6 +1,6 @@
-"""What is fuzzed: functions of bytes, from which nothing may escape but exzarr's own errors.
+"""Fuzz targets: functions of bytes that may raise only exzarr's own errors.
 
-Whoever runs them limits memory and time. Each knows some good inputs to begin with (`SEEDS`).
+The caller limits memory and time. Each target has valid inputs to start from (`SEEDS`).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from exzarr.stores.zip.store import ZipStore
 from tests.codecs.test_hostile import PIPELINES
 from tests.codecs.tools import data_of
 
-__all__ = ["SEEDS", "TARGETS", "look_into", "run"]
+__all__ = ["SEEDS", "TARGETS", "exercise", "run"]
 
-confirm.PAUSE = 0.0  # nobody else writes: there is nothing to wait for
+confirm.PAUSE = 0.0  # there are no other writers to wait for
 
 SMALL = 2000
-"""Elements that are read of an array whose document says that it has more."""
+"""Maximum number of elements to read from an array with a hostile document."""
 
 
 def run(target: str, data: bytes) -> None:
-    """Run one target: anything but an ExzarrError escapes."""
+    """Run one target. Exceptions other than ExzarrError propagate."""
     TARGETS[target](data)
 
 
-def look_into(store: Store) -> None:
-    """All that is done with an array or a group whose documents somebody else wrote."""
+def exercise(store: Store) -> None:
+    """Perform all operations on an array or a group with untrusted documents."""
     with suppress(ExzarrError):
         node = exzarr.open(store, mode="r")
         repr(node)
@@ -81,16 +81,16 @@ def _read(array: exzarr.Array) -> None:
 
 
 def zarr_json(data: bytes) -> None:
-    """A v3 document, and chunks of garbage."""
+    """Read a v3 document with random chunks."""
     store = MemoryStore()
     store.put("zarr.json", data)
     for key in ("c/0", "c/0/0", "c", "0"):
         store.put(key, data[:100])
-    look_into(store)
+    exercise(store)
 
 
 def zarray(data: bytes) -> None:
-    """A v2 array: ``.zarray``, and behind a NUL ``.zattrs``."""
+    """Read a v2 array: ``.zarray``, then a NUL, then ``.zattrs``."""
     document, _, attributes = data.partition(b"\0")
     store = MemoryStore()
     store.put(".zarray", document)
@@ -98,28 +98,28 @@ def zarray(data: bytes) -> None:
         store.put(".zattrs", attributes)
     for key in ("0", "0.0", "0/0"):
         store.put(key, data[:100])
-    look_into(store)
+    exercise(store)
 
 
 def zmetadata(data: bytes) -> None:
-    """Consolidated metadata of v2."""
+    """Read consolidated metadata of v2."""
     store = MemoryStore()
     store.put(".zgroup", b'{"zarr_format": 2}')
     store.put(".zmetadata", data)
-    look_into(store)
+    exercise(store)
     with suppress(ExzarrError, ValueError):
         from_v2(json.loads(data))
 
 
 def plan(data: bytes) -> None:
-    """A plan of a repair, carried out."""
+    """Execute a repair plan."""
     store = MemoryStore()
     exzarr.create_array(store, name="g/a", shape=(4,), chunks=(2,), dtype="i4")[...] = 1
     with suppress(ExzarrError):
         made = RepairPlan.from_json(data.decode("utf-8", "replace"))
         made = RepairPlan(store.url, "", made.actions)
         str(exzarr.repair(store, made))
-    exzarr.open_array(store, path="g/a")  # is still there
+    exzarr.open_array(store, path="g/a")  # still exists
 
 
 # -- values -----------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ NAMES = sorted(PIPELINES)
 
 
 def chunk(data: bytes) -> None:
-    """A chunk: the first byte says in which of many encodings."""
+    """Decode a chunk. The first byte selects the encoding."""
     if not data:
         return
     pipeline: BoundPipeline = PIPELINES[NAMES[data[0] % len(NAMES)]]
@@ -150,7 +150,7 @@ SHARDS: list[dict[str, Any]] = [
 
 
 def shard(data: bytes) -> None:
-    """A shard: the first byte says of what kind; read, written to, checked, rescued."""
+    """Read, write, check and repair a shard. The first byte selects the kind."""
     if not data:
         return
     store = MemoryStore()
@@ -170,7 +170,7 @@ def shard(data: bytes) -> None:
 
 
 def zip_file(data: bytes) -> None:
-    """A zip file."""
+    """Read a zip file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.zip"
         path.write_bytes(data)
@@ -180,7 +180,7 @@ def zip_file(data: bytes) -> None:
                     with suppress(ExzarrError):
                         read(key)
             store.list_dir()
-            look_into(store)
+            exercise(store)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -194,7 +194,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }
 
 
-# -- good inputs ----------------------------------------------------------------------------------
+# -- valid inputs ---------------------------------------------------------------------------------
 
 
 def _documents(zarr_format: Any) -> list[bytes]:

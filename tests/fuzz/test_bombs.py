@@ -1,4 +1,4 @@
-"""A kilobyte does not make it allocate a gibibyte, and what once broke something breaks it no more."""
+"""Small hostile inputs never allocate a gibibyte, and inputs of the corpus no longer fail."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from tests.fuzz.bombs import CASES, corpus_cases
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the memory limit requires Linux")
 
 
 @pytest.fixture(scope="module")
 def outcomes(worker_id: str) -> dict[str, str]:
-    """What came of each, in a child process of its own with 512 MiB of memory and 20 seconds."""
+    """Return the result of each input, in its own process with 512 MiB of memory and 20 seconds."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.bombs"],
         capture_output=True,
@@ -30,12 +30,12 @@ def outcomes(worker_id: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", [*CASES, *corpus_cases()])
-def test_memory_and_time_are_bounded_and_errors_are_ours(outcomes: dict[str, str], name: str) -> None:
+def test_hostile_input_has_bounded_cost_and_raises_exzarr_errors(outcomes: dict[str, str], name: str) -> None:
     assert outcomes[name] == "fine", outcomes[name]
 
 
-def test_the_limit_is_one() -> None:
-    """What all of this rests on: a GiB is not to be had."""
+def test_memory_limit_prevents_an_allocation_of_one_gib() -> None:
+    """The other tests rely on this: allocating a GiB fails."""
     source = "from tests.fuzz.limits import limit_memory\nlimit_memory()\nbytearray(1 << 30)"
     done = subprocess.run(
         [sys.executable, "-c", source],

@@ -1,4 +1,4 @@
-"""Good documents, chunks, shards, zips and plans, damaged by hypothesis: nothing but our own errors."""
+"""Damaged documents, chunks, shards, zips and plans raise only exzarr's errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPLICES = [b"0", b"9" * 19, b"-1", b"1e999", b"null", b"[]", b"{}", b"\xff" * 8,
 
 @st.composite
 def damaged(draw: Any, target: str) -> bytes:
-    """A good input, changed at a few places."""
+    """Return a valid input with changes at a few places."""
     data = bytearray(draw(st.sampled_from(GOOD[target])))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
@@ -43,7 +43,7 @@ JUNK = st.recursive(
 
 @st.composite
 def damaged_json(draw: Any, target: str) -> bytes:
-    """A good document with a few things in it, at any depth, replaced or gone."""
+    """Return a valid document with a few members, at any depth, replaced or removed."""
     document, nul, rest = draw(st.sampled_from(GOOD[target])).partition(b"\0")
     root = json.loads(document)
     for _ in range(draw(st.integers(1, 3))):
@@ -64,7 +64,7 @@ def damaged_json(draw: Any, target: str) -> bytes:
 @pytest.mark.parametrize("target", TARGETS)
 @given(st.data())
 @settings(max_examples=40)
-def test_damage_gives_nothing_but_our_errors(target: str, data: Any) -> None:
+def test_damaged_bytes_raise_only_exzarr_errors(target: str, data: Any) -> None:
     changed = data.draw(damaged(target))
     with limited_time():
         TARGETS[target](changed)
@@ -73,15 +73,15 @@ def test_damage_gives_nothing_but_our_errors(target: str, data: Any) -> None:
 @pytest.mark.parametrize("target", ["zarr_json", "zarray", "zmetadata", "plan"])
 @given(st.data())
 @settings(max_examples=80)
-def test_documents_that_are_json_and_wrong_give_nothing_but_our_errors(target: str, data: Any) -> None:
+def test_invalid_json_documents_raise_only_exzarr_errors(target: str, data: Any) -> None:
     changed = data.draw(damaged_json(target))
     with limited_time():
         TARGETS[target](changed)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_good_inputs_are_good(target: str) -> None:
-    """What the fuzzers begin with is worth beginning with."""
+def test_seeds_are_valid(target: str) -> None:
+    """The seeds of the fuzzers run without errors."""
     for data in GOOD[target]:
         TARGETS[target](data)
     assert len(set(GOOD[target])) == len(GOOD[target])
@@ -96,4 +96,4 @@ def test_the_command_runs() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
-    assert "nothing was found" in done.stdout
+    assert "no failures found" in done.stdout

@@ -95,7 +95,7 @@ def _without_numpy(name: str) -> str:
     if name.rpartition(".")[2] == "optional":
         return "NumPy has no data type for elements that may be missing"
     if name.startswith("complex"):
-        return "NumPy has only complex64 and complex128"
+        return "NumPy has only two complex types (complex64, complex128)"
     return ""
 
 

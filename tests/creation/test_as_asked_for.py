@@ -50,7 +50,7 @@ def test_zarr_python_reads_filters_of_either_byte_order(
 
 
 def test_a_serializer_that_zarr_python_reads_wrongly_behind_filters_is_refused() -> None:
-    with pytest.raises(exzarr.ArgumentError, match="zarr-python reads big-endian bytes wrongly"):
+    with pytest.raises(exzarr.ArgumentError, match="zarr-python reads big-endian bytes incorrectly"):
         exzarr.create_array(
             MemoryStore(),
             shape=(4,),
@@ -136,9 +136,9 @@ def test_bloscs_type_size_of_zero_is_that_of_the_array() -> None:
 @pytest.mark.parametrize(
     ("codec", "message"),
     [
-        ("imagecodecs_jpeg2k", "the package imagecodecs-numcodecs has it"),
-        ("vlen-ndarray", "the package zarr-vlen-ndarray has it"),
-        ("wavpack", "the package wavpack-numcodecs has it"),
+        ("imagecodecs_jpeg2k", "the package imagecodecs-numcodecs provides it"),
+        ("vlen-ndarray", "the package zarr-vlen-ndarray provides it"),
+        ("wavpack", "the package wavpack-numcodecs provides it"),
         ("optional", "it stores missing values"),
         ("nothing-known", "is not known"),
     ],

@@ -114,7 +114,7 @@ def test_shards_of_varying_sizes() -> None:
         ({"x": 1}, None, 3, "no dimension 'x'"),
         ("big", None, 3, "write a size like"),
         (1.5, None, 3, "expected 'auto', a size"),
-        (((50, 40), 30), None, 3, "dimension 0 add up to 90, its length is 100"),
+        (((50, 40), 30), None, 3, "dimension 0 add up to 90, but its length is 100"),
         (((50, 40), 30), None, 2, "dimension 0 add up to 90"),
         (((), 30), None, 3, "dimension 0 has an empty list"),
         (((10, 90), 30), None, 2, "require zarr_format=3"),

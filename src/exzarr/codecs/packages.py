@@ -49,4 +49,4 @@ def where_to_find(name: str) -> str:
     package = _PACKAGES.get(plain)
     if package is None:
         package = next((found for prefix, found in _FAMILIES if plain.startswith(prefix)), None)
-    return "" if package is None else f"install the package that provides it: pip install {package!r}"
+    return "" if package is None else f"the package {package} provides it: pip install {package!r}"

@@ -166,7 +166,7 @@ def _find(name: str) -> type[Any]:
     raise UnsupportedError(
         f"codec {name!r} is not known"
         + (f"; {where}" if where else did_you_mean(name, known()) or f"; known codecs: {', '.join(known())}")
-        + ". To add a codec, call exzarr.codecs.register(name, cls)"
+        + " (to add a codec, call exzarr.codecs.register(name, cls))"
     )
 
 

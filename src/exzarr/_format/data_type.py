@@ -30,10 +30,10 @@ MAX_DEPTH = 32
 """Maximum depth of nested structured types. Deeper nesting is treated as an attack."""
 
 MAX_ITEMSIZE = 2**26
-"""Maximum bytes per element. NumPy allows 2**31, but a document must not cause a large allocation for its fill value."""
+"""Maximum bytes per element. NumPy allows 2**31, but a fill value must not cause a large allocation."""
 
 BYTES: np.dtype[Any] = np.dtype("O", metadata={"vlen": bytes})
-"""The dtype of byte strings of any length: objects, marked as in h5py, so that the dtype identifies the elements."""
+"""Dtype of byte strings of any length: objects with h5py's mark, which identifies the elements."""
 
 NAT = -(2**63)
 """NumPy's stored value of "not a time"."""

@@ -32,7 +32,7 @@ _Known = tuple[ArrayMetadata, bytes]
 
 _documents: dict[bytes, _Known] = {}
 _kinds: dict[int, tuple[_Known, bytes | None]] = {}
-"""By the identity of the codecs: the parsed metadata, and the part of the document after the shape, once it was written."""
+"""Parsed metadata and, once written, the document's part after the shape, by the identity of the codecs."""
 
 
 def find(data: bytes | bytearray | memoryview) -> ArrayMetadata | None:

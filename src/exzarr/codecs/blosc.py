@@ -27,11 +27,8 @@ _SMALL = 1 << 16
 _sizes = struct.Struct("<4xI4xI").unpack_from
 _MAX = 2**31 - 1 - HEADER
 # Call the functions directly: the class numcodecs.Blosc costs as much as decoding a 16 KiB chunk.
-# Chunks are decoded by many threads already; Blosc's own would only get in their way.
-if _blosc.use_threads is None:
-    _blosc.use_threads = False
-# Chunks are what exzarr does in parallel. Threads inside of one would compete with that, and
-# looking up whether to use them costs a third of a small chunk's time. (zarr-python does the same.)
+# exzarr decodes chunks in parallel, so Blosc's own threads would compete with them. Blosc's check for
+# threads also costs a third of a small chunk's time. (zarr-python disables them, too.)
 _blosc.use_threads = False
 
 _decompress = _blosc.decompress

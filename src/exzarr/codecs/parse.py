@@ -63,7 +63,7 @@ def v3_codecs(
     compressors
         bytes → bytes codecs. By default ``zstd`` with a checksum. An explicit choice is not changed.
     checksum
-        See `codecs.checksummed`.
+        ``"auto"``, True or False: see `exzarr.codecs.checksummed`.
     shard_shape
         Shape of the shards. None: no shards.
     index_location

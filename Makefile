@@ -14,12 +14,12 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench gallery articles soak clean
+.PHONY: help demo test test-fast coverage lint format bench gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-	    printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	    printf '  make %-13s %s\n' "$$name" "$$what"; done
 	@printf '\n  make test PYTHON=python3.12 VENV=.venv312   use another Python\n'
 	@printf '  make test ARGS="tests/stores -k zip"        pass arguments to the command of a target\n'
 
@@ -28,6 +28,13 @@ demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map
 
 test: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) $(ARGS)
+
+test-fast: $(VENV)/.installed-test ## run the tests without servers, browsers, notebooks and slow processes
+	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) -m "not slow" $(ARGS)
+
+coverage: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests, and report the lines that no test runs
+	@$(BIN)/python -m pip install --quiet --only-binary=:all: "pytest-cov>=5"
+	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --cov=exzarr --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/.installed-lint ## run ruff, mypy and import-linter
 	@$(BIN)/ruff check --quiet .
@@ -64,6 +71,15 @@ soak: $(VENV)/.installed-test ## run property tests, kill tests and fuzzers with
 	    echo "python -m tests.fuzz --seed $$seed"; \
 	    $(BIN)/python -m tests.fuzz --seconds 60 --seed $$seed || exit 1; \
 	done
+
+release-check: lint test ## build the wheel and the sdist, install the wheel alone, and print the next changelog
+	@rm -rf dist build/release
+	@$(BIN)/python -m hatchling build
+	@$(PYTHON) -m venv build/release
+	@build/release/bin/python -m pip install --quiet --only-binary=:all: "$$(ls dist/*.whl)[cli]"
+	@cd build && release/bin/exzarr --version && release/bin/python -W error -c \
+	    "import exzarr; a = exzarr.create_array(shape=(4,), dtype='i4'); a[:] = 1; assert a[...].sum() == 4; [getattr(exzarr, n) for n in ('lab', 'cost', 'stores', 'codecs')]"
+	@$(BIN)/towncrier build --draft --version "$$($(BIN)/python -c 'import exzarr; print(exzarr.__version__)')"
 
 clean: ## remove the output of all other targets
 	rm -rf "$(VENV)" build dist tests/js/node_modules tests/azurite/node_modules

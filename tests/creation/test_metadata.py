@@ -185,7 +185,7 @@ def test_codecs_in_every_form() -> None:
     [
         ({"shape": None}, "shape is missing"),
         ({"dtype": None}, "dtype is missing"),
-        ({"dtype": "nonsense"}, "no data type"),
+        ({"dtype": "nonsense"}, "not a data type"),
         ({"dtype": object}, "dtype=str for strings"),
         ({"fill_value": 300}, "300"),
         ({"fill_value": "x"}, "'x'"),
@@ -199,7 +199,7 @@ def test_codecs_in_every_form() -> None:
         ({"chunk_key_encoding": ("default", "-")}, "separator"),
         ({"chunk_key_encoding": "strange"}, "'default' or 'v2'"),
         ({"attributes": {"a": object()}}, "JSON"),
-        ({"attributes": {"1": 0, 1: 0}}, "twice"),
+        ({"attributes": {"1": 0, 1: 0}}, "more than once"),
         ({"compressors": "bytes"}, "pass it as serializer="),
         ({"filters": "zstd"}, "pass it as compressors="),
         ({"serializer": None}, "serializer|codec"),

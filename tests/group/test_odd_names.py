@@ -121,9 +121,9 @@ def test_conversion_refuses_a_node_that_hides_a_document(
 ) -> None:
     odd_group(store, zarr_format, (name,))
     before = {key: store.get(key) for key in store.list()}
-    with pytest.raises(ArgumentError, match="give the node another name first"):
+    with pytest.raises(ArgumentError, match="rename the node first"):
         exzarr.convert(store, 5 - zarr_format)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="give the node another name first"):
+    with pytest.raises(ArgumentError, match="rename the node first"):
         exzarr.copy(store, MemoryStore(), zarr_format=5 - zarr_format)  # type: ignore[arg-type]
     assert {key: store.get(key) for key in store.list()} == before
 

@@ -142,12 +142,12 @@ def test_command_checks_plans_and_repairs(path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["s.zarr", "--apply"], "give --repair FILE"),
+        (["s.zarr", "--apply"], "requires --repair FILE"),
         (
             ["s.zarr", "--apply", "--repair", "plan.json", "--deep"],
-            "does what the file says, and nothing else",
+            "only carries out the plan in the file",
         ),
-        (["s.zarr", "--quarantine"], "give --repair FILE"),
+        (["s.zarr", "--quarantine"], "requires --repair FILE"),
         (["s.zarr", "--apply", "--repair", "none.json"], "none.json: No such file"),
         (["s.zarr", "--repair", "s.zarr/zarr.json"], "is not a repair plan: choose another name"),
         (["nowhere.zarr"], "there is no array or group"),

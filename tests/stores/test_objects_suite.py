@@ -26,7 +26,7 @@ class TestS3(StoreSuite):
 
 class TestAzure(StoreSuite):
     # Azure takes a backslash in a blob's name for a slash.
-    unusual_keys: ClassVar = [key for key in UNUSUAL_KEYS if "\\" not in key]
+    unusual_keys: ClassVar[list[str]] = [key for key in UNUSUAL_KEYS if "\\" not in key]
 
     @pytest.fixture(autouse=True)
     def _server(self, azure_server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 import pytest
 
@@ -54,7 +55,7 @@ UNUSUAL_KEYS = [
 class StoreKeys(StoreCase):
     """Keys can be found, listed and deleted without an effect on other keys."""
 
-    unusual_keys = UNUSUAL_KEYS
+    unusual_keys: ClassVar[list[str]] = UNUSUAL_KEYS
     """Unusual keys that must work."""
 
     # -- deleting ----------------------------------------------------------------

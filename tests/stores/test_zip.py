@@ -410,7 +410,7 @@ def test_mode_x_refuses_an_existing_file(tmp_path):
 
 def test_a_store_that_writes_cannot_be_pickled(tmp_path):
     store = ZipStore(tmp_path / "x.zip", mode="w")
-    with pytest.raises(StoreError, match="one writer"):
+    with pytest.raises(StoreError, match="while it is written"):
         pickle.dumps(store)
     store.discard()
     assert [*tmp_path.iterdir()] == []

@@ -164,8 +164,11 @@ def _times(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
         )
     if given.kind != dtype.kind:
         raise LossError(f"values of {given} do not convert to {dtype}")
-    made = values.astype(dtype)
-    back = made.astype(given)
+    try:
+        made = values.astype(dtype)
+        back = made.astype(given)
+    except OverflowError as error:  # NumPy 2.5 raises; earlier versions wrap around
+        raise LossError(f"some values of {given} cannot be stored exactly as {dtype}: {error}") from error
     # A rounded or overflowed value does not convert back to itself.
     wrong = (back != values) & ~(np.isnat(made) & np.isnat(values))
     if wrong.any():

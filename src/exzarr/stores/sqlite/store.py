@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Literal, TypeVar
 
 from exzarr import config
@@ -335,6 +335,11 @@ class SQLiteStore(Store):
                 self._local = threading.local()
             for db in connections:
                 db.close()
+
+    def __del__(self) -> None:
+        # Python 3.13 warns of connections that were not closed.
+        with suppress(Exception):  # of a store that was not created completely, or at exit
+            self.close()
 
     def above(self) -> LocalStore:
         """Return the store of the file's folder."""

@@ -39,6 +39,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 JS = Path(__file__).parent / "js"
 
 
+SLOW_FOLDERS = {"crash", "fuzz", "gallery", "website", "supervised", "ingesting"}
+SLOW_FIXTURES = {"s3_server", "azure_server", "object_server", "zarrita", "_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make test-fast` leaves out."""
+    for item in items:
+        folders = set(item.path.relative_to(Path(__file__).parent).parts[:-1])
+        if folders & SLOW_FOLDERS or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 class Zarrita:
     """Reads stores on disk with zarrita.js in Node.js."""
 

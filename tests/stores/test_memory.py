@@ -10,6 +10,7 @@ from threading import Barrier, Thread
 import pytest
 
 from exzarr.errors import StoreError
+from exzarr.stores.base import KEEP
 from exzarr.stores.memory import MemoryStore
 
 
@@ -105,3 +106,12 @@ def test_listings_work_during_concurrent_puts_and_deletes():
         assert {*store.list_dir()[1]} <= {"a", "b"}
         assert len([*store.list("a")]) <= 10
     assert len([*store.list()]) == 20
+
+
+def test_update_to_no_pieces_stores_an_empty_value() -> None:
+    store = MemoryStore()
+    store.put("a", b"old")
+    store.update("a", lambda _: tuple([]))  # noqa: C409 - Python's one empty tuple
+    assert store.get("a") == b""
+    store.update("a", lambda _: KEEP)
+    assert store.get("a") == b""

@@ -53,7 +53,14 @@ Buffer = bytes | bytearray | memoryview
 ByteRange = tuple[int, int | None]
 """``(start, length)``; ``length`` None means to the end. A negative start counts from the end."""
 
-KEEP: Sequence[Buffer] = ()
+
+class _Keep(tuple[Buffer, ...]):
+    """Type of `KEEP`. Python has one empty tuple, which a change may return for an empty value."""
+
+    __slots__ = ()
+
+
+KEEP: Sequence[Buffer] = _Keep()
 """Result of the function given to `Store.update` that keeps the stored value unchanged."""
 
 ABSENT: Hashable = "absent"

@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that is spelled most like `name`; None where none is like it."""
+    """Return the one of `names` that is spelled most like `name`; None if none is similar."""
     from difflib import get_close_matches
 
     folded = {known.lower(): known for known in names}
@@ -24,20 +24,20 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, names: Iterable[str], form: str = "{!r}") -> str:
-    """The end of an error message: ``"; did you mean 'zstd'?"``, or nothing where no name is near."""
+    """Return the end of an error message, ``"; did you mean 'zstd'?"``; empty if no name is similar."""
     found = nearest(name, names)
     return "" if found is None else f"; did you mean {form.format(found)}?"
 
 
 def no_dimension(name: object, names: Iterable[str | None]) -> str:
-    """An error message: an array with the dimension names `names` has no dimension `name`."""
+    """Return the message that an array with the dimension names `names` has no dimension `name`."""
     known = [one for one in names if one is not None]
     there = f"; dimensions: {', '.join(map(repr, known)) or 'none: the array has no dimension names'}"
     return f"there is no dimension {name!r}{there}{did_you_mean(str(name), known)}"
 
 
 def known_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """A decorator of public functions: unknown keywords raise UnknownArgumentError, before anything is done.
+    """Decorate a public function: unknown keywords raise UnknownArgumentError, before anything is done.
 
     The error names the public function and the nearest argument that it has. Functions whose keywords are a
     TypedDict (``**options: Unpack[...]``) otherwise fail somewhere inside, in a function that no user called.
@@ -58,7 +58,7 @@ def known_arguments(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _arguments(function: Callable[..., Any]) -> frozenset[str]:
-    """The names of all arguments, with those of the TypedDict that stands for its keywords."""
+    """Return the names of all arguments, including the members of a TypedDict of keywords."""
     code = function.__code__
     names = code.co_varnames
     count = code.co_argcount + code.co_kwonlyargcount

@@ -161,3 +161,27 @@ def test_empty_name_in_listing_is_not_a_node() -> None:
     group.create_group("a")
     assert [*group] == ["a"]
     assert [(f.code, f.key) for f in exzarr.check(store, grace=0).findings] == [("EXZ403", "")]
+
+
+@pytest.mark.parametrize(("zarr_format", "refused"), [(2, False), (3, True)])
+@pytest.mark.parametrize("path", ["g.zarr/__x", "g.zarr/a/__x/b"])
+def test_reserved_names_in_a_path_string_are_refused(
+    tmp_path: Path, path: str, zarr_format: Format, refused: bool
+) -> None:
+    exzarr.create_group(tmp_path / "g.zarr", zarr_format=zarr_format)
+    if not refused:
+        exzarr.create_array(tmp_path / path, shape=3, dtype="i4", zarr_format=zarr_format)
+        return
+    with pytest.raises(InvalidKeyError, match="__x"):
+        exzarr.create_array(tmp_path / path, shape=3, dtype="i4", zarr_format=zarr_format)
+    with pytest.raises(InvalidKeyError, match="__x"):
+        exzarr.create_group(tmp_path / path, zarr_format=zarr_format)
+    assert [entry.name for entry in (tmp_path / "g.zarr").iterdir()] == ["zarr.json"]
+
+
+def test_existing_node_with_reserved_name_is_overwritten_by_path(tmp_path: Path) -> None:
+    exzarr.create_group(tmp_path / "g.zarr")
+    exzarr.save(tmp_path / "__x", np.arange(3))  # no group around it
+    (tmp_path / "__x").rename(tmp_path / "g.zarr" / "__x")
+    exzarr.save(tmp_path / "g.zarr" / "__x", np.arange(4))
+    assert exzarr.open_array(tmp_path / "g.zarr" / "__x").shape == (4,)

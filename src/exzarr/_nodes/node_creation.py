@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from exzarr._format import v3
@@ -301,7 +302,7 @@ def _missing_parents(location: Location) -> list[Location]:
         missing.append(parent)
         parent = parent.parent
     if parent is None:
-        _refuse_array_around(location)
+        _check_surroundings(location)
     return missing
 
 
@@ -321,21 +322,33 @@ def _find_parent(parent: Location) -> Metadata | None:
     return found
 
 
-def _refuse_array_around(location: Location) -> None:
-    """Raise NodeExistsError if the store itself is inside an array: ``create_array("array.zarr/new")``.
+def _check_surroundings(location: Location) -> None:
+    """Check the nodes around the store itself, for paths such as ``create_array("array.zarr/new")``.
 
-    Places that cannot be read (a bucket with restricted access) count as no array.
+    Places that cannot be read (a bucket with restricted access) count as no node.
+
+    Raises
+    ------
+    NodeExistsError
+        The store is inside an array.
+    InvalidKeyError
+        The store is inside a group, at a name that a new node must not have.
     """
-    store = location.store.above()
-    while store is not None:
-        place = Location(store, "")
+    store, names = location.store, list[str]()
+    while (above := store.above()) is not None:
+        folder = store.local_path("")
+        # A file, such as a zip archive, is no child of the group in whose folder it is.
+        names = [] if folder is None else [Path(folder).name, *names]
+        place, found = Location(above, ""), None
         with suppress(StoreError, MetadataError):
             found = hierarchy.find(place)
-            if isinstance(found, ArrayMetadata):
-                raise _inside_array(location, place)
-            if found is not None:
-                return
-        store = store.above()
+        if isinstance(found, ArrayMetadata):
+            raise _inside_array(location, place)
+        if found is not None:
+            if names:
+                hierarchy.check_new(Location(above, "/".join(names)), found.zarr_format)
+            return
+        store = above
 
 
 def _inside_array(location: Location, array: Location) -> NodeExistsError:

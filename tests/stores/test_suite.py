@@ -56,7 +56,6 @@ class TestLocalStoreWithoutPreadv(StoreSuite):
         from exzarr.stores.local import files
 
         monkeypatch.setattr(files, "read_into", files._portable_into)
-        monkeypatch.setattr(files, "read_ranges", files._portable_ranges)
         monkeypatch.setattr(files, "_pread_into", files._seek_and_read)
 
     def make_store(self, tmp_path: Path) -> Store:

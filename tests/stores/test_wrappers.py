@@ -29,10 +29,6 @@ def test_wrapper_forwards_the_overrides_of_its_store():
             calls.append("read_into")
             return super().read_into(key, buffer, start)
 
-        def read_ranges(self, key, ranges, buffer):
-            calls.append("read_ranges")
-            return super().read_ranges(key, ranges, buffer)
-
         def open_value(self, key):
             calls.append("open_value")
             return super().open_value(key)
@@ -44,10 +40,9 @@ def test_wrapper_forwards_the_overrides_of_its_store():
     store = PrefixStore(StoreWrapper(RecordingStore()), "p")
     store.put("a", b"123")
     store.read_into("a", memoryview(bytearray(3)))
-    store.read_ranges("a", [(0, 1)], memoryview(bytearray(1)))
     store.open_value("a")
     store.delete_prefix("a")
-    assert calls == ["read_into", "read_ranges", "open_value", "delete_prefix"]
+    assert calls == ["read_into", "open_value", "delete_prefix"]
 
 
 def test_prefix_store_gives_no_access_outside_its_prefix(tmp_path):

@@ -56,10 +56,6 @@ def test_members_read_equal_with_every_compression(tmp_path, method):
         assert store.read_into("a/b", memoryview(bytearray(10))) > 10
         assert store.read_into("a/b", buffer, 19_000) == 1000
         assert buffer[:1000] == value[19_000:]
-        assert store.read_ranges("a/b", [(5, 5), (10, 5), (100, 2)], buffer[:12])
-        assert buffer[:12] == value[5:15] + value[100:102]
-        with pytest.raises(StoreError, match="ends before"):
-            store.read_ranges("a/b", [(19_999, 2)], buffer[:2])
         opened = store.open_value("a/b")
         assert opened.size == 20_000
         opened.read_into(buffer[:7], 9)

@@ -270,22 +270,6 @@ class Store(ABC):
         value = self.get(key)
         return None if value is None else BytesReader(value)
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        """Read ``(start, length)`` ranges of one value, in order, into `buffer`.
-
-        Return False if the key is missing. Raise StoreError if the value ends before a range does.
-        """
-        at = 0
-        for start, length in ranges:
-            part = self.get(key, (start, length))
-            if part is None:
-                return False
-            if len(part) != length:
-                raise range_error(self, key, start, length, len(part))
-            buffer[at : at + length] = part
-            at += length
-        return True
-
     def fetch(
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
     ) -> Fetched | None:
@@ -443,14 +427,6 @@ class Store(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
-
-
-def range_error(store: Store, key: str, start: int, length: int, got: int) -> StoreError:
-    """Create the error for a value that ends before a requested range does."""
-    return StoreError(
-        f"key {key!r} in {store} ends before byte {start + length}: "
-        f"the range from {start} gave {got} of {length} bytes"
-    )
 
 
 def listing_error(store: Store | str, prefix: str, reason: str) -> ListingUnsupportedError:

@@ -190,8 +190,6 @@ class StoreKeys(StoreCase):
         with pytest.raises(InvalidKeyError):
             store.read_into(key, buffer_of(1))
         with pytest.raises(InvalidKeyError):
-            store.read_ranges(key, [(0, 1)], buffer_of(1))
-        with pytest.raises(InvalidKeyError):
             store.open_value(key)
         with pytest.raises(InvalidKeyError):
             store.size(key)

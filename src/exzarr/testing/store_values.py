@@ -25,7 +25,6 @@ class StoreValues(StoreCase):
             assert store.get(key, (0, 1)) is None, key
             assert store.get(key, (-1, None)) is None, key
             assert store.read_into(key, buffer_of(4)) == -1, key
-            assert store.read_ranges(key, [(0, 1)], buffer_of(1)) is False, key
             assert store.open_value(key) is None, key
             assert store.size(key) is None, key
             assert store.exists(key) is False, key
@@ -125,36 +124,6 @@ class StoreValues(StoreCase):
             assert n > length
         else:
             assert n == len(there)
-
-    @pytest.mark.parametrize(
-        "ranges",
-        [
-            [],
-            [(0, 10)],
-            [(2, 3)],
-            [(0, 2), (2, 2), (4, 1)],
-            [(0, 2), (2, 2), (7, 3)],
-            [(8, 2), (0, 2)],
-            [(0, 5), (3, 5), (3, 5)],
-            [(4, 0), (5, 1)],
-        ],
-        ids=str,
-    )
-    def test_read_ranges_concatenates_ranges(self, store: Store, ranges: list[tuple[int, int]]) -> None:
-        value = b"0123456789"
-        store.put("k", value)
-        expected = b"".join([value[start : start + length] for start, length in ranges])
-        buffer = buffer_of(len(expected))
-        assert store.read_ranges("k", ranges, buffer) is True
-        assert bytes(buffer) == expected
-
-    @pytest.mark.parametrize("ranges", [[(0, 11)], [(9, 2)], [(0, 2), (8, 4)], [(20, 1)], [(0, 10), (10, 1)]])
-    def test_range_beyond_end_of_value_raises_error_with_key(
-        self, store: Store, ranges: list[tuple[int, int]]
-    ) -> None:
-        store.put("some/key", b"0123456789")
-        with pytest.raises(StoreError, match="some/key"):
-            store.read_ranges("some/key", ranges, buffer_of(sum(length for _, length in ranges)))
 
     def test_opened_value_reads_parts(self, store: Store) -> None:
         store.put("k", b"0123456789")

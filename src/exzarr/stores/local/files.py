@@ -16,17 +16,13 @@ from stat import S_ISREG
 from exzarr.errors import StoreError
 from exzarr.stores.base import ByteRange, resolve_range
 
-Shortfall = tuple[int, int, int]
-
 __all__ = [
     "READ_FLAGS",
     "OpenFile",
     "file_size",
     "file_version",
-    "merge_adjacent",
     "read_file",
     "read_into",
-    "read_ranges",
 ]
 
 # O_NONBLOCK has no effect on files. It keeps opening a FIFO in a store from blocking. Python's descriptors
@@ -75,44 +71,6 @@ def _portable_into(path: str, buffer: memoryview, start: int = 0) -> int:
                 return n
             n += more
         return n + len(file.read(1))
-
-
-def _preadv_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> Shortfall | None:
-    """Read ``(start, length)`` ranges of the file, in order, into `buffer`.
-
-    Return None on success, else the range in which the file ends and the number of bytes read of it.
-    """
-    fd = os.open(path, READ_FLAGS)
-    try:
-        at = 0
-        for start, length in merge_adjacent(ranges):
-            end = at + length
-            n = os.preadv(fd, (buffer[at:end],), start)
-            while n < length:
-                more = os.preadv(fd, (buffer[at + n : end],), start + n)
-                if not more:
-                    return start, length, n
-                n += more
-            at = end
-        return None
-    finally:
-        os.close(fd)
-
-
-def _portable_ranges(path: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> Shortfall | None:
-    """Read as `_preadv_ranges`, on systems without preadv."""
-    with open(path, "rb", buffering=0) as file:
-        at = 0
-        for start, length in merge_adjacent(ranges):
-            file.seek(start)
-            n = 0
-            while n < length:
-                more = file.readinto(buffer[at + n : at + length])
-                if not more:
-                    return start, length, n
-                n += more
-            at += length
-        return None
 
 
 def _preadv_each(paths: Sequence[str], buffers: Sequence[memoryview], starts: Iterable[int]) -> list[int]:
@@ -221,28 +179,10 @@ def _seek_and_read(fd: int, buffer: memoryview, start: int) -> int:
 _pread_into = _preadv_once if hasattr(os, "preadv") else _seek_and_read
 
 
-def merge_adjacent(ranges: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-    """Return `ranges` with adjacent ranges merged. They are adjacent in the buffer too."""
-    if len(ranges) < 2:
-        return ranges
-    merged: list[tuple[int, int]] = []
-    begin, end = ranges[0][0], ranges[0][0] + ranges[0][1]
-    for start, length in ranges[1:]:
-        if start == end:
-            end += length
-        else:
-            merged.append((begin, end - begin))
-            begin, end = start, start + length
-    merged.append((begin, end - begin))
-    return merged
-
-
 if hasattr(os, "preadv"):
     read_into = _preadv_into
-    read_ranges = _preadv_ranges
 else:
     read_into = _portable_into
-    read_ranges = _portable_ranges
 
 
 def read_file(path: str, byte_range: ByteRange | None = None) -> bytes | None:

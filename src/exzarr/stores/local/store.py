@@ -18,7 +18,6 @@ from exzarr.stores.base import (
     Store,
     ValueReader,
     is_reserved,
-    range_error,
     read_only_error,
 )
 from exzarr.stores.local import file_locks, files, write
@@ -124,17 +123,6 @@ class LocalStore(Store):
         except (OSError, UnicodeError) as error:
             self._raise_unless_absent(error, key)
             return None
-
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        check_key(key)
-        try:
-            short = files.read_ranges(self._base + key, ranges, buffer)
-        except (OSError, UnicodeError) as error:
-            self._raise_unless_absent(error, key)
-            return False
-        if short is not None:
-            raise range_error(self, key, *short)
-        return True
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         check_key(key)

@@ -103,9 +103,6 @@ class StoreWrapper(Store):
     def open_value(self, key: str) -> ValueReader | None:
         return self.inner.open_value(key)
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        return self.inner.read_ranges(key, ranges, buffer)
-
     def fetch(
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
     ) -> Fetched | None:
@@ -264,9 +261,6 @@ class PrefixStore(StoreWrapper):
 
     def open_value(self, key: str) -> ValueReader | None:
         return self.inner.open_value(self._key(key))
-
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        return self.inner.read_ranges(self._key(key), ranges, buffer)
 
     def fetch(
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None

@@ -132,9 +132,6 @@ class CachedStore(StoreWrapper):
     ) -> Sequence[int]:
         return [*map(self.read_into, keys, buffers, starts or repeat(0))]
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        return Store.read_ranges(self, key, ranges, buffer)
-
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)
         kept = self.keeper.find((key, *WHOLE))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, TypeVar
 
-from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, ValueReader
 from exzarr.stores.wrappers.base import StoreWrapper
 from exzarr.telemetry.events import RequestKind
 
@@ -63,9 +63,6 @@ class InterceptingStore(StoreWrapper):
         self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
     ) -> Sequence[int]:
         return [*map(self.read_into, keys, buffers, starts or repeat(0))]
-
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        return Store.read_ranges(self, key, ranges, buffer)
 
     def open_value(self, key: str) -> ValueReader | None:
         value = self.around("size", key, 0, self.inner.open_value, key)

@@ -8,13 +8,12 @@ size of the file before memory is allocated. Decompression stops at the size in 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
 
 from exzarr.errors import StoreError, UnsupportedError
 from exzarr.stores.base import Buffer, ByteRange, BytesReader, ValueReader, resolve_range
 from exzarr.stores.file_at import FileAt, Positioned
-from exzarr.stores.local.files import merge_adjacent
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
@@ -72,29 +71,6 @@ class Archive:
         if len(part) == info.file_size and _crc32(part) != info.CRC:
             raise self._error(info, "its checksum is wrong: it was damaged after it was written")
         return length
-
-    def read_ranges(
-        self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview
-    ) -> Literal["absent"] | tuple[int, int, int] | None:
-        """Read ranges of a member (see `Store.read_ranges`). Return the arguments of `range_error` for a short range."""
-        info = self.members.get(key)
-        if info is None:
-            return "absent"
-        stored = info.compress_type == ZIP_STORED
-        base = self._find(info) if stored else 0
-        whole = None if stored else memoryview(self._whole(info))
-        at = 0
-        for start, length in merge_adjacent(ranges):
-            there = max(0, min(length, info.file_size - start))
-            part = buffer[at : at + there]
-            if whole is None:
-                there = self.file.read_into(base + start, part)
-            else:
-                part[:] = whole[start : start + there]
-            if there < length:
-                return start, length, there
-            at += length
-        return None
 
     def open_value(self, key: str) -> ValueReader | None:
         """Open a member (see `Store.open_value`)."""

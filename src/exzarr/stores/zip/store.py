@@ -19,7 +19,6 @@ from exzarr.stores.base import (
     ValueReader,
     check_key,
     check_prefix,
-    range_error,
     read_only_error,
 )
 from exzarr.stores.file_at import FileAt
@@ -120,14 +119,6 @@ class ZipStore(Store):
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return self._opened().read_into(check_key(key), buffer, start)
-
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
-        short = self._opened().read_ranges(check_key(key), ranges, buffer)
-        if short == "absent":
-            return False
-        if short is not None:
-            raise range_error(self, key, *short)
-        return True
 
     def open_value(self, key: str) -> ValueReader | None:
         return self._opened().open_value(check_key(key))

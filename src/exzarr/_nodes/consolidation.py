@@ -30,10 +30,10 @@ from exzarr.stores.instrument import instrument
 
 __all__ = [
     "ConsolidatedRoot",
+    "announced",
     "batch",
     "batch_of",
     "forget",
-    "noted",
     "read_v2",
     "record",
     "rewrite",
@@ -159,7 +159,7 @@ def batch(store: Store, path: str) -> Iterator[None]:
     metadata lacks these changes until then.
     """
     parent, _, name = path.rpartition("/")
-    take_away = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
+    remove_intent = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
     begun = Batch(store, path)
     _batches.append(begun)
     try:
@@ -169,7 +169,7 @@ def batch(store: Store, path: str) -> Iterator[None]:
         try:
             begun.end()
         finally:
-            take_away()
+            remove_intent()
 
 
 def batch_of(store: Store, path: str) -> Batch | None:
@@ -178,7 +178,7 @@ def batch_of(store: Store, path: str) -> Batch | None:
 
 
 @contextmanager
-def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
+def announced(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
     """Keep a write intent during a change of the node at `path`, if consolidated metadata has to be updated.
 
     The intent is stored in the folder above, which exists before and after the node does. A killed writer leaves it
@@ -194,11 +194,11 @@ def noted(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[None]:
         yield
         return
     parent, _, name = path.rpartition("/")
-    take_away = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
+    remove_intent = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
     try:
         yield
     finally:
-        take_away()
+        remove_intent()
 
 
 def forget(store: Store, path: str, find: Callable[[Literal[2, 3]], Metadata | None]) -> None:

@@ -328,20 +328,20 @@ def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
 
     A killed writer leaves no node, and `check` knows from the intent which node it would be, or was.
     """
-    take_away = instrument(location.store).announce_intent(location.path, locked_document(meta)[1])
+    remove_intent = instrument(location.store).announce_intent(location.path, locked_document(meta)[1])
     try:
         yield
     finally:
-        take_away()
+        remove_intent()
 
 
 def save(location: Location, meta: Metadata) -> None:
     """Write the documents of a node, replacing existing ones, and update consolidated metadata."""
     store = instrument(location.store)
-    with ExitStack() as noted:
-        noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
+    with ExitStack() as intents:
+        intents.enter_context(consolidation.announced(location.store, location.path, meta.zarr_format))
         if meta.zarr_format == 2:
-            noted.enter_context(unfinished(location, meta))
+            intents.enter_context(unfinished(location, meta))
         for name, document in documents(meta).items():
             store.put(location.key(name), document)
         recorded(location, meta)
@@ -363,7 +363,7 @@ def delete(location: Location) -> None:
     removed.
     """
     store = instrument(location.store)
-    with consolidation.noted(location.store, location.path, 3, 2):
+    with consolidation.announced(location.store, location.path, 3, 2):
         folder = store.local_path(location.path) if location.path else None
         if folder is not None and not Path(folder).is_mount():
             with suppress(StoreError):  # on a full disk, the second call below succeeds

@@ -19,7 +19,7 @@ from exzarr._nodes.spooling import Spool
 from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
 from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
-from exzarr.stores.staging import Aside
+from exzarr.stores.staging import StagingArea
 
 __all__ = ["built", "copy", "create", "filled", "found_or_made", "require_room", "save_new"]
 
@@ -33,7 +33,7 @@ def create(location: Location, meta: Metadata, *, overwrite: bool = False) -> No
     """
     missing = require_room(location, overwrite=overwrite)
     if not _claim(location, meta, missing, overwrite=overwrite):
-        with _swapped_in(location, meta, _aside(location, replacing=True), overwrite=True) as place:
+        with _swapped_in(location, meta, _staging_area(location, replacing=True), overwrite=True) as place:
             hierarchy.save(place, meta)
 
 
@@ -62,13 +62,13 @@ def filled(location: Location, meta: ArrayMetadata, *, overwrite: bool = False) 
     """
     missing = require_room(location, overwrite=overwrite)
     replacing = overwrite and _holds_something(location)
-    aside = location.store.aside(location.path, replacing=replacing)
-    if aside is None and not replacing and _claim(location, meta, missing, overwrite=overwrite):
+    area = location.store.staging_area(location.path, replacing=replacing)
+    if area is None and not replacing and _claim(location, meta, missing, overwrite=overwrite):
         with _removed_on_failure(location):
             yield location
         return
-    aside = aside or Spool(location)
-    with _swapped_in(location, meta, aside, overwrite=overwrite) as place:
+    area = area or Spool(location)
+    with _swapped_in(location, meta, area, overwrite=overwrite) as place:
         yield place
         hierarchy.save(place, meta)
 
@@ -100,10 +100,10 @@ def save_new(location: Location, meta: Metadata) -> bool:
     store = instrument(location.store)
     *before, (name, document) = hierarchy.documents(meta).items()
     key = location.key(name)
-    with ExitStack() as noted:
-        noted.enter_context(consolidation.noted(location.store, location.path, meta.zarr_format))
+    with ExitStack() as intents:
+        intents.enter_context(consolidation.announced(location.store, location.path, meta.zarr_format))
         if before:
-            noted.enter_context(hierarchy.unfinished(location, meta))
+            intents.enter_context(hierarchy.unfinished(location, meta))
             made = _save_both(store, key, document, location.key(before[0][0]), before[0][1])
         else:
             made = store.put_if_absent(key, document)
@@ -185,23 +185,23 @@ def built(location: Location, meta: Metadata, *, overwrite: bool = False) -> Ite
     """
     missing = require_room(location, overwrite=overwrite)
     replacing = overwrite and _holds_something(location)
-    aside = location.store.aside(location.path, replacing=replacing)
-    if aside is not None or replacing:
-        with _swapped_in(location, meta, aside or Spool(location), overwrite=overwrite) as place:
+    area = location.store.staging_area(location.path, replacing=replacing)
+    if area is not None or replacing:
+        with _swapped_in(location, meta, area or Spool(location), overwrite=overwrite) as place:
             yield place
         return
     _make_parents(location, missing, meta.zarr_format)
     with (
         _removed_on_failure(location),
         hierarchy.unfinished(location, meta),
-        consolidation.noted(location.store, location.path, meta.zarr_format),
+        consolidation.announced(location.store, location.path, meta.zarr_format),
     ):
         yield location
         _record_all(location)
 
 
-def _aside(location: Location, *, replacing: bool) -> Aside:
-    return location.store.aside(location.path, replacing=replacing) or Spool(location)
+def _staging_area(location: Location, *, replacing: bool) -> StagingArea:
+    return location.store.staging_area(location.path, replacing=replacing) or Spool(location)
 
 
 @contextmanager
@@ -215,28 +215,30 @@ def _removed_on_failure(location: Location) -> Iterator[None]:
 
 
 @contextmanager
-def _swapped_in(location: Location, meta: Metadata, aside: Aside, *, overwrite: bool) -> Iterator[Location]:
+def _swapped_in(
+    location: Location, meta: Metadata, area: StagingArea, *, overwrite: bool
+) -> Iterator[Location]:
     """Yield the staging place. When the block ends, its content replaces the node at `location`."""
     try:
-        yield Location(aside.store, location.path)
-        _swap_in(location, meta, aside, overwrite)
+        yield Location(area.store, location.path)
+        _swap_in(location, meta, area, overwrite)
     finally:
-        aside.discard()
+        area.discard()
 
 
-def _swap_in(location: Location, meta: Metadata, aside: Aside, overwrite: bool) -> None:
+def _swap_in(location: Location, meta: Metadata, area: StagingArea, overwrite: bool) -> None:
     done = False
 
     def swap_in() -> None:
         nonlocal done
-        done = aside.swap_in(replace=overwrite)
+        done = area.swap_in(replace=overwrite)
 
     missing = require_room(location, overwrite=overwrite)
-    with ExitStack() as noted:
-        noted.enter_context(consolidation.noted(location.store, location.path, 3, 2))
+    with ExitStack() as intents:
+        intents.enter_context(consolidation.announced(location.store, location.path, 3, 2))
         _make_parents(location, missing, meta.zarr_format)
-        if aside.in_steps:
-            noted.enter_context(hierarchy.unfinished(location, meta))
+        if area.in_steps:
+            intents.enter_context(hierarchy.unfinished(location, meta))
         try:
             if overwrite:
                 # No reader may use the old consolidated metadata with the new chunks.
@@ -335,20 +337,20 @@ def _check_surroundings(location: Location) -> None:
         The store is inside a group, at a name that a new node must not have.
     """
     store, names = location.store, list[str]()
-    while (above := store.above()) is not None:
+    while (parent := store.parent()) is not None:
         folder = store.local_path("")
         # A file, such as a zip archive, is no child of the group in whose folder it is.
         names = [] if folder is None else [Path(folder).name, *names]
-        place, found = Location(above, ""), None
+        place, found = Location(parent, ""), None
         with suppress(StoreError, MetadataError):
             found = hierarchy.find(place)
         if isinstance(found, ArrayMetadata):
             raise _inside_array(location, place)
         if found is not None:
             if names:
-                hierarchy.check_new(Location(above, "/".join(names)), found.zarr_format)
+                hierarchy.check_new(Location(parent, "/".join(names)), found.zarr_format)
             return
-        store = above
+        store = parent
 
 
 def _inside_array(location: Location, array: Location) -> NodeExistsError:

@@ -87,7 +87,7 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
         if any(map(int.__lt__, lengths, meta.shape)):
             # The old document explains the chunks that are outside from now on.
             was = locked_document(meta)[1]
-            noted.callback(instrument(location.store).announce_intent(location.path, was))
+            intents.callback(instrument(location.store).announce_intent(location.path, was))
         _clear_outside(place, meta, lengths)
 
     def cleared(meta: ArrayMetadata) -> ArrayMetadata:
@@ -95,7 +95,7 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
         _clear_outside(location, meta, before)
         return meta
 
-    with ExitStack() as noted:
+    with ExitStack() as intents:
         transact(resized, prepare, creates=False)
         if location.store.exclusive_update and any(map(int.__lt__, lengths, before)):
             transact(cleared)

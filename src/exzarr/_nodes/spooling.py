@@ -20,7 +20,7 @@ __all__ = ["Spool"]
 
 
 class Spool:
-    """A staging place in a temporary folder of `tempfile` (``TMPDIR``); see `stores.staging.Aside`."""
+    """A staging place in a temporary folder of `tempfile` (``TMPDIR``); see `stores.staging.StagingArea`."""
 
     in_steps = True
 
@@ -31,7 +31,7 @@ class Spool:
         self.store.destination_url = location.store.url
 
     def swap_in(self, *, replace: bool) -> bool:
-        """Replace the node, as `Aside` describes. The caller holds the locks of the documents."""
+        """Replace the node, as `StagingArea` describes. The caller holds the locks of the documents."""
         path, store = self._to.path, instrument(self._to.store)
         if not replace and next(store.list(path), None) is not None:
             return False

@@ -73,7 +73,7 @@ def change(
     begun: M | None = None
     key = location.key(hierarchy.document_name(known))
     store = instrument(location.store)
-    noted = ExitStack()
+    intents = ExitStack()
     intent_stored = False
 
     def update(value: ValueReader | None) -> Sequence[Buffer] | None:
@@ -86,7 +86,7 @@ def change(
             return KEEP
         if record and not intent_stored:
             intent_stored = True
-            noted.enter_context(consolidation.noted(location.store, location.path, known.zarr_format))
+            intents.enter_context(consolidation.announced(location.store, location.path, known.zarr_format))
         documents = hierarchy.documents(changed)
         new = [documents[hierarchy.document_name(known)]]
         if first is not None:
@@ -102,7 +102,7 @@ def change(
             store.put(location.key(v2.ZATTRS), documents[v2.ZATTRS])
         return KEEP if new[0] == hierarchy.documents(found)[hierarchy.document_name(known)] else new
 
-    with noted:
+    with intents:
         store.update(key, update)
         if record and changed is not found:
             hierarchy.recorded(location, changed)

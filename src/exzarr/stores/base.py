@@ -26,7 +26,7 @@ from exzarr.stores.locks import ThreadLock, is_locked
 from exzarr.stores.write_intents import announce, intents_in_memory
 
 if TYPE_CHECKING:
-    from exzarr.stores.staging import Aside
+    from exzarr.stores.staging import StagingArea
 
 __all__ = [
     "ABSENT",
@@ -350,12 +350,12 @@ class Store(ABC):
         """Return True if an `update` of the value at `key` is in progress, as far as is known."""
         return is_locked((self, key))
 
-    def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
-        """Store the write intent `note` below `prefix`. Return a function that removes it (`stores.write_intents`).
+    def announce_intent(self, prefix: str, intent: bytes) -> Callable[[], None]:
+        """Store the write intent `intent` below `prefix`. Return a function that removes it (`stores.write_intents`).
 
         A folder stores it in a temporary file, which stays if its writer is killed. This default keeps it in memory.
         """
-        return intents_in_memory.leave((self, prefix), note)
+        return intents_in_memory.announce((self, prefix), intent)
 
     def write_intents(self, prefix: str) -> Sequence[bytes]:
         """Return the write intents below `prefix`."""
@@ -375,7 +375,7 @@ class Store(ABC):
         for key in [*self.list(prefix)]:
             self.delete(key)
 
-    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
+    def staging_area(self, prefix: str, *, replacing: bool) -> StagingArea | None:
         """Return a place to stage new content of `prefix`, which moves to `prefix` when it is complete.
 
         `replacing` is True if the content replaces existing content under `prefix`. Return None if the store cannot
@@ -383,7 +383,7 @@ class Store(ABC):
         """
         return None
 
-    def above(self) -> Store | None:
+    def parent(self) -> Store | None:
         """Return the store one level above this one's folder; None if there is none or it cannot be reached.
 
         Use it only to inspect the parent folder: no node may be created below an array, for example.

@@ -314,7 +314,7 @@ class FsspecStore(Store):
 
     # -- the store itself --------------------------------------------------------
 
-    def above(self) -> FsspecStore | None:
+    def parent(self) -> FsspecStore | None:
         folder = self.path.rpartition("/")[0]
         if not folder:
             return None

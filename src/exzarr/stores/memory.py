@@ -192,10 +192,10 @@ class MemoryStore(Store):
                 self._values.pop(key, None)
         self._values.state = object()
 
-    def aside(self, prefix: str, *, replacing: bool) -> _MemoryAside | None:
-        """Return another store in memory, whose values are moved (see `Store.aside`)."""
+    def staging_area(self, prefix: str, *, replacing: bool) -> _MemoryStaging | None:
+        """Return another store in memory, whose values are moved (see `Store.staging_area`)."""
         check_prefix(prefix)
-        return _MemoryAside(self, prefix) if replacing and type(self) is MemoryStore else None
+        return _MemoryStaging(self, prefix) if replacing and type(self) is MemoryStore else None
 
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
@@ -228,8 +228,8 @@ class MemoryStore(Store):
         return _find, (os.getpid(), self._values.token, self.read_only)
 
 
-class _MemoryAside:
-    """Staging area in memory (see `stores.staging.Aside`)."""
+class _MemoryStaging:
+    """Staging area in memory (see `stores.staging.StagingArea`)."""
 
     in_steps = False
 
@@ -260,7 +260,7 @@ class _MemoryAside:
 
 
 class _Hidden(MemoryStore):
-    """Store that a `_MemoryAside` builds in. Its messages name the destination."""
+    """Store that a `_MemoryStaging` builds in. Its messages name the destination."""
 
     def __init__(self, to: _Values) -> None:
         super().__init__()

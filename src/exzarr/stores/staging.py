@@ -1,7 +1,7 @@
 """Staging: building a node at a temporary place and moving it into place when it is complete.
 
 A new node does not overwrite the node that it replaces: it may be computed from the old one, and creating it may
-fail. `Store.aside` returns a staging area, whose store has the keys of the future node. `swap_in` then
+fail. `Store.staging_area` returns a staging area, whose store has the keys of the future node. `swap_in` then
 replaces everything that is stored under the prefix. Stores without such a step return None.
 """
 
@@ -14,10 +14,10 @@ from exzarr.stores.local.store import LocalStore
 if TYPE_CHECKING:
     from exzarr.stores.base import Store
 
-__all__ = ["Aside", "HiddenFolder"]
+__all__ = ["HiddenFolder", "StagingArea"]
 
 
-class Aside(Protocol):
+class StagingArea(Protocol):
     """Staging area for the new content of one prefix of a store."""
 
     @property

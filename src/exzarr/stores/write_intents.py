@@ -40,26 +40,26 @@ class IntentsInMemory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._notes: dict[Hashable, list[bytes]] = {}
+        self._intents: dict[Hashable, list[bytes]] = {}
 
-    def leave(self, where: Hashable, note: bytes) -> Callable[[], None]:
+    def announce(self, where: Hashable, intent: bytes) -> Callable[[], None]:
         """Add a write intent. Return a function that removes it."""
         with self._lock:
-            self._notes.setdefault(where, []).append(note)
+            self._intents.setdefault(where, []).append(intent)
 
         def remove() -> None:
             with self._lock:
-                notes = self._notes.get(where, [])
-                if note in notes:
-                    notes.remove(note)
-                if not notes:
-                    self._notes.pop(where, None)
+                intents = self._intents.get(where, [])
+                if intent in intents:
+                    intents.remove(intent)
+                if not intents:
+                    self._intents.pop(where, None)
 
         return remove
 
     def at(self, where: Hashable) -> list[bytes]:
         with self._lock:
-            return [*self._notes.get(where, ())]
+            return [*self._intents.get(where, ())]
 
 
 intents_in_memory = IntentsInMemory()

@@ -96,7 +96,7 @@ class GroupTarget:
                 # Do not record it in consolidated metadata here: this commit puts that document itself.
                 transactions.change(at.child(name), meta, partial(_with_shape, meta.shape), record=False)
 
-        with consolidation.noted(place.store, place.path, 3):
+        with consolidation.announced(place.store, place.path, 3):
             transactions.change(place, self._group.metadata, change, first=first)
             for name, meta in grown.items():
                 hierarchy.recorded(place.child(name), meta)  # in consolidated metadata of groups further up

@@ -21,21 +21,21 @@ from exzarr.stores.local.write import delete_tree, fsync_folder, make_folders, t
 from exzarr.stores.os_errors import store_error
 from exzarr.stores.staging import HiddenFolder
 
-__all__ = ["FolderAside", "folder_aside"]
+__all__ = ["FolderStaging", "folder_staging"]
 
 
-def folder_aside(store: LocalStore, prefix: str, *, replacing: bool) -> FolderAside | None:
-    """Return a staging area (see `Store.aside`); None if the prefix has content that may not be replaced."""
+def folder_staging(store: LocalStore, prefix: str, *, replacing: bool) -> FolderStaging | None:
+    """Return a staging area (see `Store.staging_area`); None if the prefix has content that may not be replaced."""
     target = Path(store.local_path(prefix))
     if not prefix:  # for the root, replace the target of a link; elsewhere the link itself is replaced
         target = Path(os.path.realpath(target))
     if not replacing and os.path.lexists(target) and (target.is_symlink() or _entries(target)):
         return None
-    return FolderAside(store, prefix, target)
+    return FolderStaging(store, prefix, target)
 
 
-class FolderAside:
-    """Staging area in a hidden folder (see `stores.staging.Aside`)."""
+class FolderStaging:
+    """Staging area in a hidden folder (see `stores.staging.StagingArea`)."""
 
     def __init__(self, store: LocalStore, prefix: str, target: Path) -> None:
         self._to = store
@@ -51,11 +51,11 @@ class FolderAside:
 
     @property
     def in_steps(self) -> bool:
-        """See `Aside`. An existing empty folder is kept and filled, to keep its permissions."""
+        """See `StagingArea`. An existing empty folder is kept and filled, to keep its permissions."""
         return self._inside or (self._target.is_dir() and not _entries(self._target))
 
     def swap_in(self, *, replace: bool) -> bool:
-        """See `Aside`."""
+        """See `StagingArea`."""
         try:
             done = self._swap_in(replace)
             if done and self._to.durability == "fsync":
@@ -111,7 +111,7 @@ class FolderAside:
             one.rename(self._target / one.name)
 
     def discard(self) -> None:
-        """See `Aside`."""
+        """See `StagingArea`."""
         with suppress(OSError):  # the rest has a temporary name
             delete_tree(self.store.path)
 

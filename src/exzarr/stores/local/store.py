@@ -25,7 +25,7 @@ from exzarr.stores.local.update import update_file
 from exzarr.stores.os_errors import is_absence, store_error
 
 if TYPE_CHECKING:
-    from exzarr.stores.staging import Aside
+    from exzarr.stores.staging import StagingArea
 
 if os.name == "nt":
     from exzarr.stores.local.windows import check_windows_key as check_key
@@ -192,12 +192,12 @@ class LocalStore(Store):
         path = self._base + check_key(key)
         return locks.is_locked(path) or file_locks.is_locked(path)
 
-    def announce_intent(self, prefix: str, note: Buffer) -> Callable[[], None]:
+    def announce_intent(self, prefix: str, intent: Buffer) -> Callable[[], None]:
         """Store a write intent in a temporary file, which a killed writer leaves. Do nothing if the disk is full."""
         _check_prefix(prefix)
         folder = f"{self._base}{prefix}/" if prefix else self._base
         try:
-            file = write.write_temporary(folder, note, make=True)
+            file = write.write_temporary(folder, intent, make=True)
         except (OSError, UnicodeError):  # the write itself will fail with the same error
             return lambda: None
         return partial(write.discard, file)
@@ -227,14 +227,14 @@ class LocalStore(Store):
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, prefix, writing=True) from error
 
-    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
-        """Return a staging area in a hidden folder of the same file system (see `Store.aside`)."""
-        from exzarr.stores.local.staging import folder_aside
+    def staging_area(self, prefix: str, *, replacing: bool) -> StagingArea | None:
+        """Return a staging area in a hidden folder of the same file system (see `Store.staging_area`)."""
+        from exzarr.stores.local.staging import folder_staging
 
         _check_prefix(prefix)
         if type(self) is not LocalStore:  # writes must go through the methods of a derived class
             return None
-        return folder_aside(self, prefix, replacing=replacing)
+        return folder_staging(self, prefix, replacing=replacing)
 
     # -- listing -----------------------------------------------------------------
 
@@ -296,7 +296,7 @@ class LocalStore(Store):
     def local_path(self, key: str) -> str:
         return self._base + _check_prefix(key)
 
-    def above(self) -> LocalStore | None:
+    def parent(self) -> LocalStore | None:
         folder = os.path.dirname(self.path)
         return None if folder == self.path else LocalStore(folder, read_only=True)
 

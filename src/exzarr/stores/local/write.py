@@ -329,14 +329,14 @@ def delete_tree(path: str) -> None:
     if is_reserved(name):  # left over by a killed process
         _remove_tree(path)
         return
-    aside = f"{folder}/{temporary_name()}"
+    hidden = f"{folder}/{temporary_name()}"
     try:
-        os.rename(path, aside)
+        os.rename(path, hidden)
     except FileNotFoundError:
         return
     except OSError:
-        aside = path  # a mount point, for example: remove its content in place
-    _remove_tree(aside)
+        hidden = path  # a mount point, for example: remove its content in place
+    _remove_tree(hidden)
 
 
 def delete_content(folder: str) -> None:

@@ -418,7 +418,7 @@ class ObjectStore(Store):
     def as_read_only(self) -> ObjectStore:
         return self if self.read_only else _make(self._given, self._settings(read_only=True))
 
-    def above(self) -> ObjectStore | None:
+    def parent(self) -> ObjectStore | None:
         if not self.prefix:
             return None
         made = copy(self)

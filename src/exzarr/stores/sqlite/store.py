@@ -283,10 +283,10 @@ class SQLiteStore(Store):
             db.execute("COMMIT")
             return gone
 
-    def aside(self, prefix: str, *, replacing: bool) -> _SQLiteAside | None:
-        """Return another file, whose rows are copied in one transaction (see `Store.aside`)."""
+    def staging_area(self, prefix: str, *, replacing: bool) -> _SQLiteStaging | None:
+        """Return another file, whose rows are copied in one transaction (see `Store.staging_area`)."""
         check_prefix(prefix)
-        return _SQLiteAside(self, prefix) if replacing and type(self) is SQLiteStore else None
+        return _SQLiteStaging(self, prefix) if replacing and type(self) is SQLiteStore else None
 
     def _take_rows(self, file: str, prefix: str, replace: bool) -> bool:
         """Replace the rows under `prefix` by those of another file. Without `replace`, return False if there are some."""
@@ -294,7 +294,7 @@ class SQLiteStore(Store):
         with self._store_errors(prefix):
             db = self._connection(make=True)
             assert db is not None
-            db.execute("ATTACH ? AS aside", (file,))
+            db.execute("ATTACH ? AS staged", (file,))
             try:
                 db.execute("BEGIN IMMEDIATE")
                 try:
@@ -307,14 +307,16 @@ class SQLiteStore(Store):
                     )
                     if free:
                         db.execute(f"DELETE FROM main.entries WHERE {where}", bounds)  # noqa: S608 - ours
-                        columns = "INSERT INTO main.entries (key, value) SELECT key, value FROM aside.entries"
+                        columns = (
+                            "INSERT INTO main.entries (key, value) SELECT key, value FROM staged.entries"
+                        )
                         db.execute(f"{columns} WHERE {where} ORDER BY number", bounds)
                 except BaseException:
                     db.execute("ROLLBACK")
                     raise
                 db.execute("COMMIT")
             finally:
-                db.execute("DETACH aside")
+                db.execute("DETACH staged")
         return free
 
     def size(self, key: str) -> int | None:
@@ -341,7 +343,7 @@ class SQLiteStore(Store):
         with suppress(Exception):  # of a store that was not created completely, or at exit
             self.close()
 
-    def above(self) -> LocalStore:
+    def parent(self) -> LocalStore:
         """Return the store of the file's folder."""
         return LocalStore(os.path.dirname(self.path), read_only=True)
 
@@ -385,7 +387,7 @@ class _Value:
 
 
 class _Hidden(SQLiteStore):
-    """Store that a `_SQLiteAside` builds in. Its messages name the destination."""
+    """Store that a `_SQLiteStaging` builds in. Its messages name the destination."""
 
     destination_url = ""
 
@@ -394,8 +396,8 @@ class _Hidden(SQLiteStore):
         return self.destination_url or super().url
 
 
-class _SQLiteAside:
-    """Staging area in another SQLite file (see `stores.staging.Aside`)."""
+class _SQLiteStaging:
+    """Staging area in another SQLite file (see `stores.staging.StagingArea`)."""
 
     in_steps = False
 

@@ -24,7 +24,7 @@ from exzarr.stores.base import (
 )
 
 if TYPE_CHECKING:
-    from exzarr.stores.staging import Aside
+    from exzarr.stores.staging import StagingArea
 
 __all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
 
@@ -74,8 +74,8 @@ class StoreWrapper(Store):
     def being_updated(self, key: str) -> bool:
         return self.inner.being_updated(key)
 
-    def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
-        return self.inner.announce_intent(prefix, note)
+    def announce_intent(self, prefix: str, intent: bytes) -> Callable[[], None]:
+        return self.inner.announce_intent(prefix, intent)
 
     def write_intents(self, prefix: str) -> Sequence[bytes]:
         return self.inner.write_intents(prefix)
@@ -120,8 +120,8 @@ class StoreWrapper(Store):
     def delete_prefix(self, prefix: str) -> None:
         self.inner.delete_prefix(prefix)
 
-    def above(self) -> Store | None:
-        return self.inner.above()
+    def parent(self) -> Store | None:
+        return self.inner.parent()
 
     def local_path(self, key: str) -> str | None:
         return self.inner.local_path(key)
@@ -235,8 +235,8 @@ class PrefixStore(StoreWrapper):
     def being_updated(self, key: str) -> bool:
         return self.inner.being_updated(self._key(key))
 
-    def announce_intent(self, prefix: str, note: bytes) -> Callable[[], None]:
-        return self.inner.announce_intent(self._prefix(prefix), note)
+    def announce_intent(self, prefix: str, intent: bytes) -> Callable[[], None]:
+        return self.inner.announce_intent(self._prefix(prefix), intent)
 
     def write_intents(self, prefix: str) -> Sequence[bytes]:
         return self.inner.write_intents(self._prefix(prefix))
@@ -279,13 +279,13 @@ class PrefixStore(StoreWrapper):
     def delete_prefix(self, prefix: str) -> None:
         self.inner.delete_prefix(self._prefix(prefix))
 
-    def aside(self, prefix: str, *, replacing: bool) -> Aside | None:
-        found = self.inner.aside(self._prefix(prefix), replacing=replacing)
-        return None if found is None else _PrefixAside(found, self.prefix)
+    def staging_area(self, prefix: str, *, replacing: bool) -> StagingArea | None:
+        found = self.inner.staging_area(self._prefix(prefix), replacing=replacing)
+        return None if found is None else _PrefixStaging(found, self.prefix)
 
-    def above(self) -> Store | None:
+    def parent(self) -> Store | None:
         if not self.prefix:
-            return self.inner.above()
+            return self.inner.parent()
         return PrefixStore(self.inner, self.prefix.rpartition("/")[0])
 
     def local_path(self, key: str) -> str | None:
@@ -308,10 +308,10 @@ class PrefixStore(StoreWrapper):
         return hash((PrefixStore, self.inner, self.prefix))
 
 
-class _PrefixAside:
+class _PrefixStaging:
     """Staging area of a `PrefixStore`: that of the inner store, below the prefix."""
 
-    def __init__(self, inner: Aside, prefix: str) -> None:
+    def __init__(self, inner: StagingArea, prefix: str) -> None:
         self._inner = inner
         self.store: Store = PrefixStore(inner.store, prefix)
 

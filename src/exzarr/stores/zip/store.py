@@ -213,7 +213,7 @@ class ZipStore(Store):
 
     # -- the store itself --------------------------------------------------------
 
-    def above(self) -> LocalStore:
+    def parent(self) -> LocalStore:
         """Return the store of the file's folder."""
         return LocalStore(os.path.dirname(self.path), read_only=True)
 

@@ -20,6 +20,7 @@ from exzarr.errors import (
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.resolve import resolve_store
+from exzarr.stores.sqlite.store import SQLiteStore
 from exzarr.stores.zip.store import ZipStore
 
 MODES = [None, "r", "r+", "a", "w", "w-"]
@@ -180,3 +181,13 @@ def test_file_stores_of_zarr_python_resolve(tmp_path, archive):
     assert isinstance(resolve_store(zarr.storage.ZipStore(archive, mode="r"))[0], ZipStore)
     with pytest.raises(UnsupportedError, match="MemoryStore"):
         resolve_store(zarr.storage.MemoryStore())
+
+
+def test_sqlite_file_that_another_process_just_made_is_a_sqlite_store(tmp_path, monkeypatch):
+    file = tmp_path / "s.sqlite"
+    with SQLiteStore(file) as made:
+        made.put("a", b"1")
+    monkeypatch.setattr(os.path, "isfile", lambda path: False)  # the answer before the file was made
+    store, path = resolve_store(file)
+    assert isinstance(store, SQLiteStore)
+    assert path == ""

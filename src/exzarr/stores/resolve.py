@@ -284,7 +284,8 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
         above = next(folder for folder in _above(path) if os.path.exists(folder))
         if os.path.isfile(above):
             raise _is_no_hierarchy(above)
-    if path.lower().endswith(".sqlite") and not os.path.exists(path):
+    # Not `exists`: another process may have made the file since the check above.
+    if path.lower().endswith(".sqlite") and not os.path.isdir(path):
         return _open_sqlite(path, mode)
     read_only = mode == "r" or (mode is None and os.path.isdir(path) and not os.access(path, os.W_OK))
     return LocalStore(path, read_only=read_only), ""

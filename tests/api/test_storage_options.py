@@ -145,7 +145,6 @@ def test_virtualize_reads_files_at_urls(
     bucket: str, options: dict[str, Any], tmp_path: Any, s3_server: Any
 ) -> None:
     h5py = pytest.importorskip("h5py")
-    pytest.importorskip("kerchunk")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.arange(1000), chunks=(500,))
     store = exzarr.create_group(f"{bucket}/other", storage_options=options).store
@@ -210,7 +209,6 @@ def test_unknown_option_prints_one_line_with_the_nearest_option(tmp_path: Any) -
 
 def test_references_are_read_with_allow(tmp_path: Any) -> None:
     h5py = pytest.importorskip("h5py")
-    pytest.importorskip("kerchunk")
     (tmp_path / "far").mkdir()
     (tmp_path / "refs").mkdir()
     with h5py.File(tmp_path / "far" / "a.h5", "w") as file:

@@ -185,3 +185,11 @@ def test_output_falls_back_to_ascii_if_the_encoding_lacks_characters(path, tmp_p
             assert done.stderr.isascii()
             if arguments[0] == "tree":
                 assert b"`-- temperature  time 4, lat 6  float64  2x3" in done.stdout
+
+
+def test_info_names_nodes_that_cannot_be_read(tmp_path):
+    root = exzarr.open_group(tmp_path / "a.zarr", mode="w")
+    root["good"] = root["bad"] = [1]
+    (tmp_path / "a.zarr" / "bad" / "zarr.json").write_text("{nonsense")
+    printed = " ".join(invoke("info", tmp_path / "a.zarr").stdout.split())
+    assert "unreadable bad: bad/zarr.json: not valid JSON" in printed

@@ -103,5 +103,22 @@ def test_check_reports_unreadable_chunks(tmp_path, files):
     invoke(files[0], "-o", output, "--exclude", "odd", "--inline", "0")
     for options in ([], ["--deep"]):
         output_text = run("check", output, *options, code=1)
-        assert "allow" in output_text
+        assert "--allow PLACE" in output_text
+        assert "ReferenceStore(" not in output_text
         assert "x/0" in output_text
+
+
+def test_sizes_that_cannot_be_found_do_not_hide_the_other_facts(tmp_path, files):
+    (tmp_path / "refs").mkdir()
+    output = tmp_path / "refs" / "e1.json"
+    invoke(files[0], "-o", output, "--exclude", "odd", "--inline", "0")
+    for arguments in (["info", f"{output}/x"], ["info", output], ["tree", output]):
+        text = " ".join(run(*arguments).split())
+        assert "not known" in text
+        assert "which is not allowed" in text
+        assert "--allow PLACE" in text
+        assert "ReferenceStore(" not in text
+        facts = json.loads(run(*arguments, "--json"))
+        assert "--allow PLACE" in json.dumps(facts)
+        assert "not known" not in run(*arguments, "--allow", tmp_path)
+    assert "shape phony_dim_0: 200" in " ".join(run("info", f"{output}/x").split())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from exzarr._cli.failures import DIFFERENT
+from exzarr._cli.failures import DIFFERENT, in_options
 from exzarr._cli.options import AS_JSON, examples, takes_urls
 from exzarr._cli.output import console, print_json
 
@@ -141,6 +141,6 @@ def _print(report: CheckReport) -> None:
         kind = KINDS[code]
         out.print(Text.assemble("\n", (f"{code} {kind.severity}", COLOURS[kind.severity]), f": {kind.title}"))
         for line in report.lines(code):
-            out.print(line, markup=False)
+            out.print(in_options(line), markup=False)
     for line in report.tail():
         out.print(line, markup=False)

@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-__all__ = ["BROKEN_PIPE", "DIFFERENT", "FAILED", "INTERRUPTED", "USAGE", "message_of", "status_of"]
+__all__ = [
+    "BROKEN_PIPE",
+    "DIFFERENT",
+    "FAILED",
+    "INTERRUPTED",
+    "USAGE",
+    "in_options",
+    "message_of",
+    "status_of",
+]
 
 DIFFERENT = 1
 """The command completed, and found damage or differences."""
@@ -63,9 +72,15 @@ def message_of(error: Exception, options: Collection[str]) -> str:
     return " ".join(text.split())
 
 
-def _as_typed(text: str, options: Collection[str]) -> str:
+def in_options(text: str) -> str:
+    """Return `text` with hints about options instead of hints about Python arguments."""
     for pattern, instead in _PYTHON:
         text = re.sub(pattern, instead, text)
+    return text
+
+
+def _as_typed(text: str, options: Collection[str]) -> str:
+    text = in_options(text)
 
     def option(match: re.Match[str]) -> str:
         name = "--" + match[1].replace("_", "-")

@@ -12,8 +12,6 @@ from exzarr._cli.output import console, facts, human_bytes, print_json, ratio, t
 
 __all__ = ["array_facts", "group_facts", "register"]
 
-NOT_KNOWN = "not known: the store cannot list, and there are too many chunks to request each"
-
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -91,11 +89,13 @@ def array_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
     }
     if scan:
         found_chunks = stored(location, meta)
-        found["stored_objects"] = None if found_chunks is None else found_chunks.chunks
-        found["nbytes_stored"] = None if found_chunks is None else found_chunks.nbytes
+        found["stored_objects"] = found_chunks.chunks
+        found["nbytes_stored"] = found_chunks.nbytes
         found["compression_ratio"] = (
-            round(layout.nbytes / found_chunks.nbytes, 4) if found_chunks and found_chunks.nbytes else None
+            round(layout.nbytes / found_chunks.nbytes, 4) if found_chunks.nbytes else None
         )
+        if found_chunks.reason is not None:
+            found["not_known"] = found_chunks.reason
     return found
 
 
@@ -124,8 +124,11 @@ def group_facts(location: Any, meta: Any, scan: bool) -> dict[str, Any]:
         found["groups"] = len(below) - len(arrays)
         found["nbytes"] = sum(layout_of(node).nbytes for _, node in arrays)
         sizes = [stored(place, node) for place, node in arrays]
-        known = [size.nbytes for size in sizes if size is not None]
+        known = [size.nbytes for size in sizes if size.nbytes is not None]
         found["nbytes_stored"] = sum(known) if len(known) == len(sizes) else None
+        reasons = [size.reason for size in sizes if size.reason is not None]
+        if reasons:
+            found["not_known"] = reasons[0]
         depth = len(location.key(""))
         found["members"] = sorted({place.path[depth:].split("/")[0] for place, _ in below})
     return found
@@ -178,6 +181,7 @@ def _group_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
             ("in memory", human_bytes(found["nbytes"])),
             *_stored_rows(found, str),
             ("note", found.get("note", "")),
+            *(("unreadable", obstacle) for obstacle in found.get("left_out", ())),
         ]
     return rows
 
@@ -185,7 +189,7 @@ def _group_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
 def _stored_rows(found: dict[str, Any], where: Callable[[], str]) -> list[tuple[str, str]]:
     stored = found["nbytes_stored"]
     if stored is None:
-        return [("stored", NOT_KNOWN)]
+        return [("stored", f"not known: {found['not_known']}")]
     return [("stored", human_bytes(stored) + where()), ("compression", ratio(found["nbytes"], stored))]
 
 

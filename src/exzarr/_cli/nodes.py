@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exzarr._cli.failures import in_options
 from exzarr._format.metadata import ArrayMetadata, CodecConfig
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
@@ -15,7 +16,7 @@ from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.locating import through_consolidated
 from exzarr._nodes.stored import candidates, sizes
 from exzarr._tools.copy_plan import place_of
-from exzarr.errors import ListingUnsupportedError
+from exzarr.errors import ListingUnsupportedError, StoreError
 from exzarr.stores.resolve import resolve_store
 
 __all__ = [
@@ -99,34 +100,41 @@ class Stored:
     Attributes
     ----------
     chunks
-        Number of stored chunks (or shards).
+        Number of stored chunks (or shards); None if it is not known.
     nbytes
-        Their total size in bytes.
+        Their total size in bytes; None if it is not known.
+    reason
+        Why the numbers are not known.
     """
 
-    chunks: int
-    nbytes: int
+    chunks: int | None
+    nbytes: int | None
+    reason: str | None = None
 
 
 MAX_PROBES = 10_000
 """Maximum number of chunks to request one by one if the store cannot list. More would take minutes."""
+UNLISTED = "the store cannot list, and there are too many chunks to request each"
 
 
-def stored(location: Location, meta: ArrayMetadata) -> Stored | None:
+def stored(location: Location, meta: ArrayMetadata) -> Stored:
     """Return the number and size of the stored chunks of an array.
 
-    The result is None if the store cannot list and the array has more than `MAX_PROBES` chunks.
+    They are not known if the store cannot list and the array has more than `MAX_PROBES` chunks, or if the store cannot
+    find the size of a chunk, such as that of a reference to a place that is not allowed.
     """
+    chunks = nbytes = 0
     try:
         found = candidates(location, meta)
+        if not found.listed and meta.chunk_grid.nchunks > MAX_PROBES:
+            return Stored(None, None, UNLISTED)
+        for _, _, size in sizes(location.store, found.keys):
+            chunks += 1
+            nbytes += size
     except ListingUnsupportedError:
-        return None
-    if not found.listed and meta.chunk_grid.nchunks > MAX_PROBES:
-        return None
-    chunks = nbytes = 0
-    for _, _, size in sizes(location.store, found.keys):
-        chunks += 1
-        nbytes += size
+        return Stored(None, None, UNLISTED)
+    except StoreError as error:
+        return Stored(None, None, in_options(str(error)))
     return Stored(chunks, nbytes)
 
 

@@ -85,8 +85,9 @@ def _rows(
     for (inside, place, found), guide in zip(nodes, _guides([node[0] for node in nodes]), strict=True):
         name = inside.rpartition("/")[2] or path.rstrip("/").rpartition("/")[2] or "/"
         rows.append({"path": inside, "name": name, "guide": guide, **_facts(place, found, scan)})
-    if any(row.get("nbytes_stored", 0) is None for row in rows):
-        notes.append(f"{UNKNOWN!r}: the store cannot list, and there are too many chunks to request each")
+    reasons = [row["not_known"] for row in rows if "not_known" in row]
+    if reasons:
+        notes.append(f"{UNKNOWN!r}: {reasons[0]}")
     return rows, notes
 
 
@@ -136,9 +137,11 @@ def _facts(place: Location, meta: Metadata | ExzarrError, scan: bool) -> dict[st
     if scan:
         found_chunks = stored(place, meta)
         facts |= {
-            "stored_objects": None if found_chunks is None else found_chunks.chunks,
-            "nbytes_stored": None if found_chunks is None else found_chunks.nbytes,
+            "stored_objects": found_chunks.chunks,
+            "nbytes_stored": found_chunks.nbytes,
         }
+        if found_chunks.reason is not None:
+            facts["not_known"] = found_chunks.reason
     return facts
 
 

@@ -46,6 +46,9 @@ def _rank(dtype: np.dtype[Any]) -> int:
 def check_numbers(values: AnyArray, dtype: np.dtype[Any]) -> None:
     """Raise LossError if some of `values` do not fit `dtype`. Floats may be rounded to its precision."""
     given, wanted = _rank(values.dtype), _rank(dtype)
+    if (given, wanted) == (INT, BOOL):
+        _check_range(values, dtype) if values.size else None
+        return
     if given > wanted:
         raise LossError(f"values of {values.dtype} do not convert to {dtype}: {_LOST[wanted]}")
     if given == BOOL or not values.size:
@@ -98,7 +101,8 @@ def number_in(text: AnyArray, dtype: np.dtype[Any]) -> int | float | complex:
 def _check_range(values: AnyArray, dtype: np.dtype[Any]) -> None:
     if is_ml(values.dtype):
         values = values.astype(np.int8)
-    (low, high), least, most = int_range(dtype), int(values.min()), int(values.max())
+    low, high = (0, 1) if dtype.kind == "b" else int_range(dtype)
+    least, most = int(values.min()), int(values.max())
     if least < low or most > high:
         wrong = least if least < low else most
         raise LossError(f"{wrong} is out of range: {dtype} holds integers from {low} to {high}")

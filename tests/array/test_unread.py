@@ -52,6 +52,23 @@ def test_unary_operators_raise_error_with_advice_to_read(array: Any, function: A
         function(array)
 
 
+@pytest.mark.parametrize(
+    ("function", "example"),
+    [
+        (abs, "abs(a[...])"),
+        (round, "round(a[...])"),
+        (lambda a: round(a, 1), "round(a[...])"),
+        (operator.neg, " -a[...]"),
+        (lambda a: divmod(a, 2), "divmod(a[...], other)"),
+        (lambda a: a + 1, "a[...] + other"),
+    ],
+)
+def test_error_has_an_example_that_works(array: Any, function: Any, example: str) -> None:
+    with pytest.raises(exzarr.errors.UnreadError) as caught:
+        function(array)
+    assert f"{example}, or go through it" in str(caught.value)
+
+
 def test_equality_with_elements_is_never_silently_false(array: Any) -> None:
     for other in (0, "x", b"x", np.float64(0), np.zeros((2, 3)), [0]):
         for function in (operator.eq, operator.ne):

@@ -69,15 +69,19 @@ def _message(symbol: str, example: str) -> str:
 
 
 def _binary(symbol: str) -> Callable[[Unread, object], NoReturn]:
+    example = "a[...], as in divmod(a[...], other)" if symbol == "divmod" else f"a[...] {symbol} other"
+
     def refuse(self: Unread, other: object) -> NoReturn:  # noqa: ARG001 - an operator has two operands
-        raise UnreadError(_message(symbol, f"a[...] {symbol} other"))
+        raise UnreadError(_message(symbol, example))
 
     return refuse
 
 
-def _unary(symbol: str) -> Callable[[Unread], NoReturn]:
-    def refuse(self: Unread) -> NoReturn:  # noqa: ARG001 - as the operator's method has it
-        raise UnreadError(_message(symbol, f"{symbol}a[...]"))
+def _unary(symbol: str) -> Callable[..., NoReturn]:
+    example = f"a[...], as in {symbol}(a[...])" if symbol.isalpha() else f"{symbol}a[...]"
+
+    def refuse(self: Unread, *_: object) -> NoReturn:  # noqa: ARG001 - as the operator's method has it
+        raise UnreadError(_message(symbol, example))
 
     return refuse
 
@@ -103,5 +107,5 @@ for _name, _symbol in _OPERATORS.items():
     setattr(Unread, f"__r{_name}__", _binary(_symbol))
 for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
     setattr(Unread, f"__{_name}__", _binary(_symbol))
-for _name, _symbol in {"neg": "-", "pos": "+", "invert": "~", "abs": "abs"}.items():
+for _name, _symbol in {"neg": "-", "pos": "+", "invert": "~", "abs": "abs", "round": "round"}.items():
     setattr(Unread, f"__{_name}__", _unary(_symbol))

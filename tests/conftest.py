@@ -39,7 +39,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 JS = Path(__file__).parent / "js"
 
 
-SLOW_FOLDERS = {"crash", "fuzz", "gallery", "website", "supervised", "ingesting"}
+SLOW_FOLDERS = {"crash", "fuzz", "gallery", "website", "processes", "ingest"}
 SLOW_FIXTURES = {"s3_server", "azure_server", "object_server", "zarrita", "_server"}
 
 

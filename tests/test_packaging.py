@@ -146,3 +146,15 @@ def test_no_file_names_a_registry_or_mirror() -> None:
     configured += [*(ROOT / "tests" / "js").glob("*.json"), ROOT / "tests" / "js" / ".npmrc"]
     urls = [(path.name, url) for path in configured for url in re.findall(r"https?://\S+", path.read_text())]
     assert urls == []
+
+
+def test_tests_mirror_the_rooms_of_the_package() -> None:
+    """A folder of tests has the name of a room (without the underscore) or of a kind of test."""
+    kinds = {"azurite", "corpus", "crash", "fuzz", "interop", "js", "typing", "website"}
+    rooms = {
+        path.relative_to(PACKAGE).as_posix().removeprefix("_") for path in PACKAGE.rglob("*") if path.is_dir()
+    }
+    folders = {
+        path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    assert {folder for folder in folders if folder.partition("/")[0] not in kinds} - {"."} <= rooms

@@ -30,12 +30,12 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has neither fork nor SIGKILL")
 
 
-class Nursery:
-    """The process of `tests.crash.nursery`."""
+class Forker:
+    """The process of `tests.crash.forker`."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.nursery"],
+            [sys.executable, "-m", "tests.crash.forker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -60,8 +60,8 @@ class Nursery:
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
+def forker() -> Iterator[Forker]:
+    made = Forker()
     yield made
     made.close()
 
@@ -77,7 +77,7 @@ CASES = [(name, layout) for name, writer in WRITERS.items() for layout in writer
 
 @pytest.mark.parametrize(("name", "layout"), CASES, ids=[f"{n}-{layout}" for n, layout in CASES])
 def test_killed_writer_leaves_old_or_new_state(
-    name: str, layout: str, nursery: Nursery, tmp_path: Path
+    name: str, layout: str, forker: Forker, tmp_path: Path
 ) -> None:
     writer, path = WRITERS[name], tmp_path / "a.zarr"
     writer.prepare(path, LAYOUTS[layout])
@@ -87,7 +87,7 @@ def test_killed_writer_leaves_old_or_new_state(
     while kill < KILLS or not writes:
         kill += 1
         longest *= 1 if kill < KILLS else 2  # on a busy machine, no writer may have reached its first write
-        writes += nursery.kill_one(name, path, chance.random() ** 2 * longest)
+        writes += forker.kill_one(name, path, chance.random() ** 2 * longest)
         look(writer, path, kill)
         try:
             report = exzarr.check(path, deep=True, grace=0)

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import exzarr
 from exzarr.stores import CountingStore, MemoryStore, ObjectStore
-from tests.array.test_concurrent import run_all, start
-from tests.array.test_transactions import blocks
 from tests.engine.strategies import arrays, blank, picks, values_for
 from tests.engine.tools import assert_same, contents, numbered, open_array
+from tests.nodes.test_concurrent_writes import run_all, start
+from tests.nodes.test_transactions import blocks
 from tests.object_servers import OPEN
 
 obstore = pytest.importorskip("obstore")

@@ -16,8 +16,8 @@ from exzarr import config
 from exzarr._retrying import Retry
 from exzarr.errors import StoreError
 from exzarr.stores import ObjectStore
-from tests.array.test_transactions import blocks
 from tests.faulty_proxy import faulty_proxy
+from tests.nodes.test_transactions import blocks
 
 pytest.importorskip("obstore")
 

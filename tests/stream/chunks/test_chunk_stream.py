@@ -521,7 +521,7 @@ def test_an_exception_in_the_consumer_ends_the_threads() -> None:
 
 INTERRUPTED = """
 import os, signal, threading
-from tests.stream.test_chunk_stream import Gate, eventually, stream_threads
+from tests.stream.chunks.test_chunk_stream import Gate, eventually, stream_threads
 
 gate = Gate()
 

@@ -18,7 +18,7 @@ from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, Rea
 from exzarr.stores.wrappers.base import PrefixStore, StoreWrapper
 from exzarr.stores.zip.store import ZipStore
 
-FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures" / "zarrita"
+FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures" / "zarrita"
 
 METHODS = {
     "stored": zipfile.ZIP_STORED,

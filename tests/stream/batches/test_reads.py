@@ -14,7 +14,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import Location
 from exzarr.stores.base import ValueReader
 from tests.engine.spy import Spy
-from tests.stream.batching.tools import layouts, stored
+from tests.stream.batches.tools import layouts, stored
 
 MIB = 1 << 20
 BLOCKWISE: Any = [False, "chunks", "window"]

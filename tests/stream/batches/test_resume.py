@@ -15,8 +15,8 @@ import exzarr
 from exzarr._stream.batches.batches import Batches
 from exzarr.errors import ArgumentError
 from tests.engine.tools import numbered
-from tests.stream.batching.tools import stored
-from tests.stream.test_batches import loaders
+from tests.stream.batches.test_batches import loaders
+from tests.stream.batches.tools import stored
 
 
 def contents(batch: dict[str, np.ndarray]) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ import exzarr
 from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import contents
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="for POSIX systems")
 

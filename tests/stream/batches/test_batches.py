@@ -19,7 +19,7 @@ from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ArgumentError, ChunkCorruptError, ChunkMissingError
 from tests.engine.spy import Hook
 from tests.engine.tools import assert_same, make, numbered
-from tests.stream.batching.tools import layouts, stored
+from tests.stream.batches.tools import layouts, stored
 from tests.stream.tools import eventually, stream_threads
 
 SHUFFLES: Any = [False, "chunks", "window", "full"]

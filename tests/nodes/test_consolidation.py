@@ -12,7 +12,7 @@ import zarr
 
 import exzarr
 from exzarr import Group
-from tests.group.tools import CountingStore
+from tests.nodes.counting import CountingStore
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import exzarr
 from exzarr import MemoryStore, NodeExistsError
 from exzarr._nodes import node_creation
 from exzarr.stores.sqlite.store import SQLiteStore
-from tests.array.test_concurrent import run_all, start
+from tests.nodes.test_concurrent_writes import run_all, start
 
 posix = pytest.mark.skipif(os.name != "posix", reason="threads only")
 

@@ -19,7 +19,7 @@ from exzarr._stream.batches.permutation import (
     key_for,
     permutation,
 )
-from tests.stream.batching.tools import splitmix64
+from tests.stream.batches.tools import splitmix64
 
 keys = st.integers(0, 2**64 - 1)
 

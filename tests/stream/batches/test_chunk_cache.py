@@ -15,7 +15,7 @@ from exzarr._stream.batches.chunk_cache import ChunkCache, InMemory, KeptWhole, 
 from exzarr._stream.batches.permutation import IntArray
 from exzarr._stream.batches.reading import Samples
 from tests.engine.tools import assert_same
-from tests.stream.batching.tools import layouts, stored
+from tests.stream.batches.tools import layouts, stored
 
 
 @st.composite

@@ -13,7 +13,7 @@ from exzarr._stream.batches import orders
 from exzarr._stream.batches.blocks import Blocks, EvenBlocks, UnevenBlocks, in_order
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, stretch
 from exzarr._stream.batches.permutation import key_for, permutation
-from tests.stream.batching.tools import blocks, splitmix64
+from tests.stream.batches.tools import blocks, splitmix64
 
 MIB = 1 << 20
 

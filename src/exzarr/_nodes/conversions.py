@@ -47,7 +47,8 @@ def check_numbers(values: AnyArray, dtype: np.dtype[Any]) -> None:
     """Raise LossError if some of `values` do not fit `dtype`. Floats may be rounded to its precision."""
     given, wanted = _rank(values.dtype), _rank(dtype)
     if (given, wanted) == (INT, BOOL):
-        _check_range(values, dtype) if values.size else None
+        if values.size:
+            _check_range(values, dtype)
         return
     if given > wanted:
         raise LossError(f"values of {values.dtype} do not convert to {dtype}: {_LOST[wanted]}")

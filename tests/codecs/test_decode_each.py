@@ -71,14 +71,14 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_reads_with_missing_and_damaged_chunks(layout: str) -> None:
     array = make((16, 64), "f4", compressors="zstd", **LAYOUTS[layout])
-    pipeline = array._bound.pipeline
+    pipeline = array.chunk_source.pipeline
     assert pipeline is None or pipeline.decode_each is not None
     values = np.arange(1, 1025, dtype="f4").reshape(16, 64)
     array[...] = values
     assert_same(array[...], values)
     store = array.store
     assert isinstance(store, MemoryStore)
-    if not array._bound.sharded:
+    if not array.chunk_source.sharded:
         last = "c/3/15" if layout == "runs" else "c/15/0"
         store.delete(last)
         region = np.s_[12:, 60:] if layout == "runs" else np.s_[15:]

@@ -132,7 +132,7 @@ def test_read_events_match_requests_and_selection(data: Any) -> None:
     chunks = ears.of(ChunkRead)
     assert len({(event.key, event.number) for event in chunks}) == len(chunks)
     whole = {event.index for event in chunks if event.number is None}
-    if array._bound.sharded:
+    if array.chunk_source.sharded:
         inner = {event.index for event in chunks if event.number is not None}
         wanted = touched(array, pick, inner_sizes(array))
         assert inner <= wanted
@@ -184,7 +184,7 @@ def test_write_events_match_requests_and_stored_chunks(data: Any) -> None:
         chunks = ears.of(ChunkWritten)
         assert len({(event.key, event.number) for event in chunks}) == len(chunks)
         assert {event.key for event in chunks} <= set(spy.writes)
-        if array._bound.sharded:
+        if array.chunk_source.sharded:
             inner = {event.index for event in chunks if event.number is not None}
             assert inner <= touched(array, pick, inner_sizes(array))
         else:
@@ -599,7 +599,7 @@ def test_worker_functions_are_the_same_with_and_without_hooks(
     (plain, plain_source, plain_store), (told, told_source, told_store) = jobs
     assert plain is told
     assert (plain_store, told_store) == (MemoryStore, InstrumentedStore)
-    assert plain_source is array._bound
+    assert plain_source is array.chunk_source
     assert plain_source.recorder is None
     assert told_source.recorder is not None
 

@@ -117,7 +117,7 @@ def test_a_shards_index_is_read_once_until_the_shard_changes(store: str, tmp_pat
 def test_the_cache_of_indexes_is_bounded() -> None:
     array = make((256, 8), "u1", chunks=(1, 8), shards=(8, 8), compressors=None)
     array[...] = numbered((256, 8), "u1")
-    layout = array._bound.layout
+    layout = array.chunk_source.layout
     assert layout is not None
     with config.override(shard_index_cache=1000):
         array[...]
@@ -132,7 +132,7 @@ def test_the_cache_of_indexes_is_bounded() -> None:
 def test_cache_locked_during_a_fork_blocks_no_reader() -> None:
     array = make((16, 8), "u1", chunks=(1, 8), shards=(8, 8), compressors=None)
     array[...] = numbered((16, 8), "u1")
-    layout = array._bound.layout
+    layout = array.chunk_source.layout
     assert layout is not None
     with layout._cache.lock:
         assert_same(array[...], numbered((16, 8), "u1"))

@@ -110,7 +110,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def chunks_outside_are_gone(self) -> None:
         if hasattr(self, "model"):
-            source = self.array._bound
+            source = self.array.chunk_source
             for key in self.array.store.list():
                 if not key.endswith(("zarr.json", ".zarray", ".zattrs")):
                     index = source.index(key)

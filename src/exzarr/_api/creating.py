@@ -16,7 +16,8 @@ from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Metadata, ZarrFormat
 from exzarr._nodes.like import KEEP, likeness
 from exzarr._nodes.locating import Mode, StoreLike, locate
-from exzarr._nodes.new_nodes import AccessOptions, Source, describe, new_array, new_group
+from exzarr._nodes.new_nodes import Source, describe, new_array, new_group
+from exzarr._nodes.node import AccessOptions
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import ChecksumLike
 from exzarr.errors import ArgumentError, NodeExistsError

@@ -27,7 +27,8 @@ from exzarr._nodes.locating import (
     locate,
     open_node,
 )
-from exzarr._nodes.new_nodes import AccessOptions, describe, new_array, new_group
+from exzarr._nodes.new_nodes import describe, new_array, new_group
+from exzarr._nodes.node import AccessOptions
 from exzarr._nodes.survey import OnError
 from exzarr._spelling import known_arguments
 from exzarr.errors import ArgumentError, NodeTypeError

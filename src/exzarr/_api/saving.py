@@ -198,10 +198,10 @@ def _load_group(group: Group, on_error: OnError) -> tuple[dict[str, Any], tuple[
     if group.consolidated:
         arrays = [(name, node) for name, node in group.walk() if isinstance(node, Array)]
     else:
-        below = survey(group._location, data=True)
+        below = survey(group.location, data=True)
         obstacles = below.obstacles
         arrays = [
-            (name, Array(group._location.child(name), meta, **group._access))
+            (name, Array(group.location.child(name), meta, **group.access))
             for name, meta in below.nodes
             if isinstance(meta, ArrayMetadata)
         ]

@@ -17,6 +17,7 @@ from exzarr._engine.writing.write import write
 from exzarr._nodes.casting import Casting, as_values
 from exzarr._nodes.facts import ArrayFacts
 from exzarr._nodes.indexers import Explainer, Indexer, field_dtype, split_fields
+from exzarr._nodes.node import AccessOptions
 from exzarr._spelling import no_dimension
 from exzarr.errors import ArgumentError, ReadOnlyError, SelectionError
 
@@ -120,7 +121,7 @@ class ArrayAccess(ArrayFacts):
         fields: str | list[str] | None = None,
         out: AnyArray | None = None,
     ) -> Any:
-        source = self._bound
+        source = self.chunk_source
         if fields is not None:
             field_dtype(source.dtype, fields)  # before anything is read
         plan = make_plan(selection, source.dims, source.shape)
@@ -206,7 +207,7 @@ class ArrayAccess(ArrayFacts):
         casting: Casting = "same_kind",
     ) -> None:
         self._require_writable()
-        source = self._bound
+        source = self.chunk_source
         if isinstance(fields, list):
             field_dtype(source.dtype, fields)
             values = np.asarray(value)
@@ -233,18 +234,31 @@ class ArrayAccess(ArrayFacts):
     def _explain(self, selection: Selection) -> Explanation:
         from exzarr._engine.planning.explain import explain
 
-        source = self._bound
+        source = self.chunk_source
         return explain(source, make_plan(selection, source.dims, source.shape))
 
     # -- inside --------------------------------------------------------------------
 
     @property
-    def _bound(self) -> ChunkSource:
-        """The array's `ChunkSource`, opened on first use and again when the metadata has changed."""
+    def chunk_source(self) -> ChunkSource:
+        """The array's chunks for the engine, opened on first use and again when the metadata has changed.
+
+        Internal: exzarr's own packages read chunks through it.
+        """
         meta, bound = self._meta, self._source
         if bound is None or bound[0] is not meta:
             bound = self._source = meta, self._rebound(meta)
         return bound[1]
+
+    @property
+    def access(self) -> AccessOptions:
+        """Options that the array was opened with. Internal: for exzarr's own packages."""
+        return {
+            "read_only": self._read_only,
+            "missing": self._missing,
+            "write_empty_chunks": self._write_empty,
+            "memory_order": self._memory_order,
+        }
 
     def _rebound(self, meta: ArrayMetadata) -> ChunkSource:
         location = self._location

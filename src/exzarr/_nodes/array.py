@@ -12,6 +12,7 @@ import numpy.typing as npt
 from exzarr._nodes import attributes, hierarchy, transactions
 from exzarr._nodes.attributes import Attributes
 from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.node import AccessOptions
 from exzarr._nodes.streams import ArrayStreams
 from exzarr._nodes.unavailable import packed
 from exzarr._nodes.unread import Unread, refuse_comparison
@@ -69,14 +70,14 @@ class Array(ArrayStreams, Unread):
         """Number of stored chunks (inner chunks, if the array has shards)."""
         from exzarr._nodes.info import stored_chunks
 
-        return stored_chunks(self._bound).chunks
+        return stored_chunks(self.chunk_source).chunks
 
     @property
     def nbytes_stored(self) -> int:
         """Total size of all stored chunks (shards), in bytes."""
         from exzarr._nodes.info import stored_chunks
 
-        return stored_chunks(self._bound).nbytes
+        return stored_chunks(self.chunk_source).nbytes
 
     @property
     def info(self) -> ArrayInfo:
@@ -241,13 +242,7 @@ class Array(ArrayStreams, Unread):
         return hash(self._location)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = {
-            "read_only": self._read_only,
-            "missing": self._missing,
-            "write_empty_chunks": self._write_empty,
-            "memory_order": self._memory_order,
-        }
-        args = self._location.store, self._location.path, self._meta.zarr_format, options
+        args = self._location.store, self._location.path, self._meta.zarr_format, self.access
         return (_reopen, args) if self._location.store.picklable else packed(_reopen, *args)
 
     def __repr__(self) -> str:
@@ -268,6 +263,6 @@ class Array(ArrayStreams, Unread):
         return array_html(self)
 
 
-def _reopen(store: Store, path: str, zarr_format: Literal[2, 3], options: dict[str, Any]) -> Array:
+def _reopen(store: Store, path: str, zarr_format: Literal[2, 3], access: AccessOptions) -> Array:
     location = Location(store, path)
-    return Array(location, hierarchy.load_array(location, zarr_format), **options)
+    return Array(location, hierarchy.load_array(location, zarr_format), **access)

@@ -168,6 +168,11 @@ class ArrayFacts:
         return codec_parts(self._meta).compressors
 
     @property
+    def location(self) -> Location:
+        """Store, path and consolidated metadata. Internal: for exzarr's own packages."""
+        return self._location
+
+    @property
     def store(self) -> Store:
         return self._location.store
 

@@ -15,7 +15,8 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.attributes import Attributes
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.listing import GroupListing
-from exzarr._nodes.new_nodes import AccessOptions, describe, new_array, new_group
+from exzarr._nodes.new_nodes import describe, new_array, new_group
+from exzarr._nodes.node import AccessOptions
 from exzarr._nodes.unavailable import packed
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import detects_damage

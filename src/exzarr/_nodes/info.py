@@ -180,7 +180,7 @@ def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
     """Return the properties of `array`; with `complete`, also of its stored chunks, which lists its keys."""
     meta = array.metadata
     filters, serializer, compressors = _configurations(meta)
-    stored = stored_chunks(array._bound) if complete else None
+    stored = stored_chunks(array.chunk_source) if complete else None
     regular = meta.chunk_grid.regular
     return ArrayInfo(
         path=array.path,

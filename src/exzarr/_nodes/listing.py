@@ -9,7 +9,7 @@ from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import Location, Metadata
-from exzarr._nodes.new_nodes import AccessOptions
+from exzarr._nodes.node import AccessOptions
 from exzarr.errors import InvalidKeyError, MetadataError
 from exzarr.stores.base import Store
 
@@ -55,6 +55,16 @@ class GroupListing:
     def metadata(self) -> GroupMetadata:
         """The parsed metadata document."""
         return self._meta
+
+    @property
+    def location(self) -> Location:
+        """Store, path and consolidated metadata. Internal: for exzarr's own packages."""
+        return self._location
+
+    @property
+    def access(self) -> AccessOptions:
+        """Options with which the group opens its nodes. Internal: for exzarr's own packages."""
+        return self._access
 
     @property
     def store(self) -> Store:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,22 +17,14 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.attributes import as_stored
 from exzarr._nodes.casting import Casting, as_values, check_casting, check_kinds
 from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.node import AccessOptions
 from exzarr._nodes.objects import infer, is_pandas, plain
 from exzarr.errors import ArgumentError
 
-__all__ = ["AccessOptions", "Source", "describe", "new_array", "new_group"]
+__all__ = ["Source", "describe", "new_array", "new_group"]
 
 BLOCK = 64 * 2**20
 """Size in bytes of the blocks in which lazy data is read."""
-
-
-class AccessOptions(TypedDict, total=False):
-    """Options of an open array; a group passes them to its arrays."""
-
-    read_only: bool
-    missing: Literal["fill", "error"]
-    write_empty_chunks: bool
-    memory_order: Literal["C", "F"] | None
 
 
 class Source:

@@ -102,7 +102,7 @@ class ArrayStreams(ZarrNames):
         from exzarr._stream.chunks.chunk_stream import ChunkStream
 
         return ChunkStream(
-            self._bound,
+            self.chunk_source,
             region,
             workers=workers,
             prefetch=prefetch,
@@ -170,7 +170,7 @@ class ArrayStreams(ZarrNames):
         from exzarr._stream.slices.slice_stream import SliceStream
 
         return SliceStream(
-            self._bound,
+            self.chunk_source,
             axis,
             start,
             stop,
@@ -256,6 +256,7 @@ class ArrayStreams(ZarrNames):
         """
         from exzarr._stream.writing.write_stream import write_stream
 
+        self._require_writable()
         return write_stream(
             self,  # type: ignore[arg-type]  # every array is an Array
             items,

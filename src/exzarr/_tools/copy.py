@@ -219,7 +219,7 @@ def locate(
     """
     if isinstance(source, Array | Group):
         refuse_options(storage_options, f"{source.name!r} is already open, and has its store")
-        return source._location.child(path)
+        return source.location.child(path)
     store, base_path = resolve_store(source, mode=mode, storage_options=storage_options)
     if not isinstance(source, Store):
         opened.enter_context(store)
@@ -245,7 +245,7 @@ def _target(
                 "the source is the root of its store and has no name: pass path=, the name of the copy"
             )
         # The group's own location, so that the consolidated metadata it was opened with is updated.
-        return destination._location.child(name)
+        return destination.location.child(name)
     mode: Mode = "a"
     if isinstance(destination, str | os.PathLike) and os.fspath(destination).lower().endswith(".zip"):
         if not overwrite and Path(destination).is_file():

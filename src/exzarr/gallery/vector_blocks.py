@@ -62,7 +62,7 @@ def vector_blocks(
 
 
 def _large_chunks_of_whole_rows(array: Array) -> bool:
-    source = array._bound
+    source = array.chunk_source
     return array.chunks[1] >= array.shape[1] and source.nbytes >= LEAST_NBYTES
 
 
@@ -81,7 +81,7 @@ def _chunk_rows(array: Array, most: int) -> Iterator[tuple[int, AnyArray]]:
 
 
 def _mappable(array: Array) -> bool:
-    source = array._bound
+    source = array.chunk_source
     return (
         isinstance(array.store, LocalStore)
         and source.pipeline is not None  # a regular grid without shards
@@ -91,7 +91,7 @@ def _mappable(array: Array) -> bool:
 
 
 def _mapped(array: Array) -> Iterator[tuple[int, AnyArray]]:
-    source, height, folder = array._bound, array.chunks[0], Path(array.store.path)  # type: ignore[attr-defined]
+    source, height, folder = array.chunk_source, array.chunks[0], Path(array.store.path)  # type: ignore[attr-defined]
     for number, start in enumerate(range(0, array.shape[0], height)):
         rows = _map(folder / source.key((number, 0)), array.chunks, array.dtype)
         stop = min(start + height, array.shape[0])

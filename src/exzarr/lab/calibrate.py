@@ -68,7 +68,7 @@ def _encoded(sample: AnyArray, nbytes: int, codecs: dict[str, Any]) -> tuple[Bou
     """Return some encoded chunks of the sample, of about `nbytes` each."""
     shape = auto_chunks(sample.shape, sample.dtype.itemsize, nbytes)
     meta = array_metadata(shape=sample.shape, dtype=sample.dtype, chunks=shape, **codecs)
-    source = Array(Location(MemoryStore(), ""), meta)._bound
+    source = Array(Location(MemoryStore(), ""), meta).chunk_source
     pipeline = pipeline_for(meta).bind(source.spec)
     fill = fill_values.default(meta.data_type)
     rng = np.random.default_rng(0)

@@ -73,7 +73,7 @@ def hypothetical_array(meta: ArrayMetadata, ratio: float, concurrency: int) -> A
     Only `Array.explain` works on it. Shards have their index at the end.
     """
     array = Array(Location(_HypotheticalStore(0, b"", concurrency), ""), meta, read_only=True)
-    source = array._bound
+    source = array.chunk_source
     nbytes = (
         max(1, round(source.nbytes / ratio))
         if source.inner_pipeline.encoded_size is None

@@ -26,7 +26,7 @@ def spanned(draw: Any) -> tuple[Any, np.ndarray, int, list[SliceIndex]]:
     data = data_for(array, 1)
     array[...] = data
     axis = draw(st.integers(0, len(shape) - 1))
-    dim, length = array._bound.dims[axis], shape[axis]
+    dim, length = array.chunk_source.dims[axis], shape[axis]
     chunks = draw(st.lists(st.integers(0, dim.count(length) - 1), min_size=1, unique=True))
     spans: list[SliceIndex] = []
     for chunk in chunks:
@@ -47,7 +47,7 @@ def test_each_slice_is_read_to_its_position(case: Any, settings: dict[str, Any])
     shape = (*data.shape[:axis], room, *data.shape[axis + 1 :])
     axes: list[Any] = [SliceIndex(0, 1, n) for n in data.shape]
     axes[axis] = SliceIndexes(spans)
-    source = array._bound
+    source = array.chunk_source
     plan = GridPlan(axes, source.dims, source.shape, shape)
     work = np.full(shape, -77, data.dtype)
     wanted = work.copy()

@@ -182,7 +182,7 @@ def test_concurrent_readers_fetch_an_index_once() -> None:
 
     slow = Slow(store)
     array = Array(Location(slow, array.path), array.metadata)
-    layout: Any = array._bound.layout
+    layout: Any = array.chunk_source.layout
 
     def read(i: int) -> Any:
         start.wait()

@@ -34,7 +34,7 @@ def cases(draw: Any) -> tuple[Array, np.ndarray, int, list[np.ndarray], int]:
 def test_samples_are_those_of_numpy(case: Any) -> None:
     array, data, axis, takes, slots = case
     layout = layout_of(array, axis, "a")
-    samples = Samples(array._bound, axis)
+    samples = Samples(array.chunk_source, axis)
     for rows in (
         ChunkCache(samples, layout.bands, slots),
         KeptWhole(samples, layout.bands),
@@ -64,7 +64,7 @@ class Noted:
 def test_no_band_is_read_twice_for_one_take_nor_while_it_is_kept(case: Any) -> None:
     array, _, axis, takes, slots = case
     bands = layout_of(array, axis, "a").bands
-    noted: Any = Noted(Samples(array._bound, axis), bands)
+    noted: Any = Noted(Samples(array.chunk_source, axis), bands)
     cache = ChunkCache(noted, bands, slots)
     kept: set[int] = set()
     for take in takes:
@@ -88,7 +88,7 @@ def test_a_failed_read_leaves_nothing_wrong_behind(kind: str) -> None:
     damaged = array.store.get("c/4/0")
     array.store.put("c/4/0", b"damaged")
     layout = layout_of(array, 0, "a")
-    samples = Samples(array._bound, 0)
+    samples = Samples(array.chunk_source, 0)
     rows = KeptWhole(samples, layout.bands) if kind == "kept" else ChunkCache(samples, layout.bands, 3)
     assert_same(rows.take(np.array([0, 2])), data[[0, 2]])
     with pytest.raises(ValueError, match="c/4/0"):

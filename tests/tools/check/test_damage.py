@@ -137,7 +137,7 @@ def test_flipped_bit_in_the_data(store: Path, layout: Layout) -> None:
     at = {"zstd": -4, "crc32c": 30, "gzip": -8, "raw": 30}[layout.codec]  # for zstd and gzip: in the checksum
     file = store / "a" / key
     if layout.shards:  # the end of the first inner chunk, or its middle
-        table = exzarr.open_array(store / "a")._bound.layout
+        table = exzarr.open_array(store / "a").chunk_source.layout
         assert table is not None
         value = exzarr.LocalStore(store).open_value(f"a/{key}")
         assert value is not None

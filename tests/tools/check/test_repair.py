@@ -117,7 +117,7 @@ def test_chunks_outside_the_grid_move_to_quarantine(written: tuple[Path, Layout]
 
 def inner_ranges(store: Path, key: str) -> tuple[list[int], list[int]]:
     """Return start and length of every inner chunk in the index."""
-    source = exzarr.open_array(store / "a")._bound
+    source = exzarr.open_array(store / "a").chunk_source
     value = LocalStore(store).open_value(f"a/{key}")
     assert source.layout is not None
     assert value is not None

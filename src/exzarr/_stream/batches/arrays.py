@@ -114,13 +114,13 @@ def layout_of(array: Source, axis: int, name: str) -> RowLayout:
     if array.shards is None:
         own = bands(grid.dims[axis], samples)
         across = math.prod([n for d, n in enumerate(grid.chunk_counts) if d != axis])
-        chunk = array._bound.nbytes
-        return RowLayout(name, nbytes, row, own, own, across, chunk, _addressed(array._bound, axis))
+        chunk = array.chunk_source.nbytes
+        return RowLayout(name, nbytes, row, own, own, across, chunk, _addressed(array.chunk_source, axis))
     inner = array.chunks[axis]
     own = EvenBlocks(samples, inner)
     blocks = pieces_of_shards(inner, grid.dims[axis].uniform, samples, row)
     across = math.prod([n for d, n in enumerate(array.cdata_shape) if d != axis])
-    return RowLayout(name, nbytes, row, own, blocks, across, array._bound.nbytes)
+    return RowLayout(name, nbytes, row, own, blocks, across, array.chunk_source.nbytes)
 
 
 def _addressed(source: ChunkSource, axis: int) -> bool:

@@ -64,7 +64,7 @@ def _reader(arrays: Arrays, layout: RowLayout, choice: Choice, i: int) -> Staged
     array, how = arrays.arrays[i], choice.how[i]
     if not isinstance(array, Array):
         return InMemory(array, arrays.axis)
-    source: ChunkSource = array._bound
+    source: ChunkSource = array.chunk_source
     if source.shape[arrays.axis] != arrays.samples:
         raise ArgumentError(
             f"array {array.name!r} has been resized to shape {source.shape} since the batches of its "

@@ -104,7 +104,8 @@ class AppendBatch:
         for region, values in self.patches:
             array.set(region, values, casting="unsafe")  # `of` checked the casting
         if self.values is not None and self.rows:
-            store_rows(place, before.shape, grown, self.values, self.axis, array._write_empty)
+            write_empty = array.access["write_empty_chunks"]
+            store_rows(place, before.shape, grown, self.values, self.axis, write_empty)
 
 
 def _check_shape(shape: tuple[int, ...], of: tuple[int, ...], axis: int) -> None:

@@ -70,7 +70,7 @@ class GroupTarget:
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
         batches = self._batches(blocks)
-        place = self._group._location.direct
+        place = self._group.location.direct
         known: dict[str, ArrayMetadata] = {}
         grown: dict[str, ArrayMetadata] = {}
 
@@ -150,7 +150,7 @@ class GroupTarget:
     # -- what is stored ----------------------------------------------------------------
 
     def _stored(self) -> GroupMetadata:
-        return hierarchy.load_group(self._group._location.direct, 3)
+        return hierarchy.load_group(self._group.location.direct, 3)
 
     def _check_lengths(self, known: Mapping[str, ArrayMetadata], batches: Mapping[str, AppendBatch]) -> None:
         """Raise IngestError if the arrays differ in length, ArgumentError if the blocks omit an array of this dimension."""

@@ -95,7 +95,7 @@ class MapTask:
         """
         readers = self._readers
         if readers is None:
-            first = self._arrays[0]._bound
+            first = self._arrays[0].chunk_source
             readers = [_Reader(array, first, self._missing, self.share) for array in self._arrays]
             self._readers = readers
         columns, missing = [], 0
@@ -140,8 +140,8 @@ class MapTask:
             return False
         for at, (part, array) in enumerate(zip(parts, self._arrays, strict=True)):
             if part is None:
-                parts[at] = np.empty([side.stop - side.start for side in region], array._bound.dtype)
-                parts[at][...] = array._bound.fill
+                parts[at] = np.empty([side.stop - side.start for side in region], array.chunk_source.dtype)
+                parts[at][...] = array.chunk_source.fill
         return True
 
 
@@ -167,7 +167,7 @@ class _Reader:
     """
 
     def __init__(self, array: Array, first: ChunkSource, missing: Missing, share: int) -> None:
-        source = array._bound
+        source = array.chunk_source
         self._array = array
         self._grid, grid = StreamGrid(source), StreamGrid(first)
         self._is_first = source is first

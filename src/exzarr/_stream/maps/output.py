@@ -37,10 +37,10 @@ _MOST_CUTS = 1 << 20
 
 def workers_write(grid: StreamGrid, out: Array, executor: ExecutorLike) -> bool:
     """Return True if the workers that call the function write its results."""
-    whole = out._bound.dims
+    whole = out.chunk_source.dims
     if not _cuts(whole, grid.dims, grid.shape):
         return True  # no chunk is shared
-    if out._bound.sharded:
+    if out.chunk_source.sharded:
         return False  # the shard would be rewritten for each chunk in it
     alone = isinstance(executor, ThreadPoolExecutor) or executor == "threads"
     return alone or out.store.local_path("") is not None
@@ -51,7 +51,7 @@ def by_shards_of(out: Array, grid: StreamGrid, region: Region) -> Iterator[Entry
 
     Return None if a chunk belongs to several chunks of `out`.
     """
-    dims = out._bound.dims
+    dims = out.chunk_source.dims
     if not grid.shape or _cuts(grid.dims, dims, grid.shape):
         return None
     spans = [SliceIndex(part.start, 1, max(0, part.stop - part.start), part.start) for part in region]

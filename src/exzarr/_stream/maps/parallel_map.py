@@ -67,7 +67,7 @@ def parallel_chunk_map(
     """
     sources = tuple(arrays) if isinstance(arrays, (list, tuple)) else (arrays,)
     _check(sources, out, reduce, initial)
-    failures, retry, source = Failures(on_error), as_retry(retries), sources[0]._bound
+    failures, retry, source = Failures(on_error), as_retry(retries), sources[0].chunk_source
     grid, box, ordered = StreamGrid(source), as_region(region, sources[0].shape), ordered and out is None
     wanted = IndexFilter(where) if callable(where) else None
     entries, total = choose(grid, box, wanted or where, ordered)
@@ -113,7 +113,7 @@ def parallel_chunk_map(
 
 def _threads_for(arrays: Sequence[Array]) -> int:
     """Return the default number of threads: more than cores if a store wants many requests in flight."""
-    nbytes = sum(array._bound.nbytes for array in arrays)
+    nbytes = sum(array.chunk_source.nbytes for array in arrays)
     return max(in_flight(array.store, nbytes) for array in arrays)
 
 
@@ -128,8 +128,8 @@ def _window(
     single: bool,
 ) -> Window[Piece, Answer]:
     """Return the window. Threads get small chunks in pieces of several, unless `single`; other runners get one by one."""
-    first, stop = sources[0]._bound, Stop()
-    nbytes, workers = sum(array._bound.nbytes for array in sources), runner.workers
+    first, stop = sources[0].chunk_source, Stop()
+    nbytes, workers = sum(array.chunk_source.nbytes for array in sources), runner.workers
     if prefetch is None:
         prefetch = default_prefetch(nbytes, workers)
     task.share = workers

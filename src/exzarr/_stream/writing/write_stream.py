@@ -85,7 +85,6 @@ def write_stream(
     retry, failures = as_retry(retries), Failures(on_error)
     if max_pending is not None and (type(max_pending) is not int or max_pending < 1):
         raise ArgumentError(f"max_pending must be a positive number of items, not {max_pending!r}")
-    array._require_writable()
     least = 2 * as_workers(workers)
     if workers is None:
         shape = array.metadata.chunk_grid.max_chunk_shape

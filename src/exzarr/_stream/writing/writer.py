@@ -114,7 +114,7 @@ class Writer:
         checkpoint: Checkpoint | Callable[[Region], object] | None,
         meter: Meter | None,
     ) -> None:
-        source = array._bound
+        source = array.chunk_source
         self._array = array
         self._source = source
         self._grid = StreamGrid(source)

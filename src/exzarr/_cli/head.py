@@ -13,10 +13,10 @@ from exzarr._cli.output import console, print_json
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
     from rich.console import Console
 
     from exzarr._format.metadata import ArrayMetadata
+    from exzarr._typing import AnyArray
 
 __all__ = ["register"]
 
@@ -148,7 +148,7 @@ def _axes(selection: tuple[Any, ...], shape: tuple[int, ...]) -> list[range]:
     return [range(n)[item] for item, n in zip(full, shape, strict=True) if isinstance(item, slice)]
 
 
-def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
+def _print(out: Console, values: AnyArray, axes: list[range]) -> None:
     import numpy as np
 
     if not values.ndim:
@@ -174,9 +174,7 @@ def _print(out: Console, values: npt.NDArray[Any], axes: list[range]) -> None:
         _table(out, values[index], axes[-2], axes[-1])
 
 
-def _table(
-    out: Console, values: npt.NDArray[Any], rows: Sequence[int | None], columns: Sequence[int | None]
-) -> None:
+def _table(out: Console, values: AnyArray, rows: Sequence[int | None], columns: Sequence[int | None]) -> None:
     """Print a two-dimensional array with the indices of its rows and columns (None: no index)."""
     from rich.table import Table
     from rich.text import Text
@@ -205,7 +203,7 @@ def _cut(n: int, most: int) -> list[int | None]:
     return [*range(half), None, *range(n - half, n)]
 
 
-def _digits(values: npt.NDArray[Any]) -> int | None:
+def _digits(values: AnyArray) -> int | None:
     """Return the number of decimals for floats of this size; None if they need an exponent."""
     import numpy as np
 

@@ -22,10 +22,9 @@ from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy.typing as npt
-
 from exzarr import telemetry
 from exzarr._engine.remote.requests import in_request
+from exzarr._typing import AnyArray
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.stores.base import Buffer
 from exzarr.telemetry.events import CacheHit, ChunkRead, ChunkWritten, Locate, RequestKind, now
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkRecorder", "WorkerTimer"]
 
-AnyArray = npt.NDArray[Any]
 T = TypeVar("T")
 Label = Any
 """The key of a chunk, or the number of an inner chunk in its shard."""

@@ -10,18 +10,17 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import telemetry
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.recorder import ChunkRecorder
 from exzarr._engine.source import ChunkSource
+from exzarr._typing import AnyArray
 from exzarr.stores.wrappers.instrumented import InstrumentedStore
 from exzarr.telemetry.events import SelectionRead, SelectionWritten
 
 __all__ = ["Outcome", "recorded", "recorded_source", "selection"]
 
-AnyArray = npt.NDArray[Any]
 SelectionEvent = type[SelectionRead | SelectionWritten]
 
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.scratch import scratch
+from exzarr._typing import AnyArray
 from exzarr.codecs.base import ChunkSpec
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "slots_for",
 ]
 
-AnyArray = npt.NDArray[Any]
 
 RUN_NBYTES = 4 * 1024 * 1024
 """Maximum decoded bytes that are moved together: preferably a whole row of chunks."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from exzarr._typing import AnyArray
 
 __all__ = ["pieces", "scratch", "with_scratch"]
 
@@ -21,9 +22,9 @@ KEPT_NBYTES = 4 * 1024 * 1024
 _local = threading.local()
 
 
-def scratch(use: str, nbytes: int) -> npt.NDArray[Any]:
+def scratch(use: str, nbytes: int) -> AnyArray:
     """Return `nbytes` uninitialized bytes. `use` is a name; different uses have different memory."""
-    kept: npt.NDArray[Any] | None = getattr(_local, use, None)
+    kept: AnyArray | None = getattr(_local, use, None)
     if kept is None or kept.nbytes < nbytes:
         kept = np.empty(nbytes, np.uint8)
         if nbytes <= KEPT_NBYTES:

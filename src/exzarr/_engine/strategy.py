@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy.typing as npt
-
 from exzarr import config
 from exzarr._engine.run_buffer import HUGE_NBYTES
+from exzarr._typing import AnyArray
 
 if TYPE_CHECKING:
     from exzarr._engine.planning.plan import Plan
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from exzarr._engine.source import ChunkSource
 
 __all__ = ["FirstRequest", "Method", "ShardRequests", "coalesce", "method_of", "window"]
-
-AnyArray = npt.NDArray[Any]
 
 
 Method = Literal["shards", "rows", "windows", "runs", "chunks"]

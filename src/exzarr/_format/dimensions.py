@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr._format.named import INT_LIMIT
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 __all__ = ["DimensionGrid", "IndexArray", "RectilinearDimension", "RegularDimension"]
@@ -48,7 +49,7 @@ class DimensionGrid(Protocol):
         """Return the index of the chunk that holds `position`, which must be in the array."""
         ...
 
-    def indices_of(self, positions: npt.NDArray[Any]) -> IndexArray:
+    def indices_of(self, positions: AnyArray) -> IndexArray:
         """Return `index_of` for an array of positions."""
         ...
 
@@ -82,7 +83,7 @@ class RegularDimension:
     def index_of(self, position: int) -> int:
         return position // self.uniform
 
-    def indices_of(self, positions: npt.NDArray[Any]) -> IndexArray:
+    def indices_of(self, positions: AnyArray) -> IndexArray:
         return np.asarray(positions, np.int64) // self.uniform
 
     def grown(self, extent: int) -> RegularDimension:
@@ -171,7 +172,7 @@ class RectilinearDimension:
         run = bisect_right(self._starts, position) - 1
         return self._first[run] + (position - self._starts[run]) // self._sizes[run]
 
-    def indices_of(self, positions: npt.NDArray[Any]) -> IndexArray:
+    def indices_of(self, positions: AnyArray) -> IndexArray:
         where = np.asarray(positions, np.int64)
         # Ignore runs that start past every possible position: they may not fit an int64.
         used = bisect_right(self._starts, INT_LIMIT - 1)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr._typing import AnyArray
+
 __all__ = ["MAPPED_NBYTES", "copied", "fresh", "fresh_array", "mapped_from"]
 
 MAPPED_NBYTES = 4 * 1024 * 1024
@@ -53,9 +55,7 @@ def fresh(nbytes: int, mapped: int = MAPPED_NBYTES) -> npt.NDArray[np.uint8]:
     return np.frombuffer(memory, np.uint8)
 
 
-def fresh_array(
-    shape: tuple[int, ...], dtype: np.dtype[Any], mapped: int = MAPPED_NBYTES
-) -> npt.NDArray[Any]:
+def fresh_array(shape: tuple[int, ...], dtype: np.dtype[Any], mapped: int = MAPPED_NBYTES) -> AnyArray:
     """Return an uninitialized C-contiguous array in memory from `fresh`."""
     nbytes = dtype.itemsize * math.prod(shape)
     if nbytes < mapped or dtype.hasobject or dtype.kind == "T":
@@ -63,7 +63,7 @@ def fresh_array(
     return np.ndarray(shape, dtype, fresh(nbytes, mapped))
 
 
-def copied(array: npt.NDArray[Any], mapped: int = MAPPED_NBYTES) -> npt.NDArray[Any]:
+def copied(array: AnyArray, mapped: int = MAPPED_NBYTES) -> AnyArray:
     """Return a C-contiguous copy of `array` in memory from `fresh`."""
     copy = fresh_array(array.shape, array.dtype, mapped)
     copy[...] = array

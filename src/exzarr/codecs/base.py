@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._format.dtypes import DataType
+from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "Codec",
 ]
 
-AnyArray = npt.NDArray[Any]
 Buffer = bytes | bytearray | memoryview
 """Bytes that codecs accept and return: C-contiguous, one-dimensional, format ``B``."""
 

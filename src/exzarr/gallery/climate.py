@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from exzarr._nodes.array import Array
 
 __all__ = ["Anomaly", "Climatology", "Cube", "calendar_months", "climatology", "read_cube", "window"]
-
-AnyArray = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

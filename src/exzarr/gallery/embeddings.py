@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.pool import WorkFeed, run
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 from exzarr.gallery.blas import single_threaded_blas
 from exzarr.gallery.vector_blocks import BLOCK_NBYTES, Vectors, vector_blocks
 
 __all__ = ["TopK", "top_k"]
 
-AnyArray = npt.NDArray[Any]
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 

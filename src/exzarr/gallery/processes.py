@@ -14,10 +14,9 @@ import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Self
+from typing import IO, Self
 
-import numpy.typing as npt
-
+from exzarr._typing import AnyArray
 from exzarr.errors import ExzarrError
 
 __all__ = ["Life", "Supervisor", "Team", "WorkerFailedError", "fragile_peak", "python"]
@@ -198,7 +197,7 @@ class Supervisor:
         worker.due = now + min(1.0, self.pause * 2 ** (worker.deaths - 1))
 
 
-def fragile_peak(readings: npt.NDArray[Any]) -> float:
+def fragile_peak(readings: AnyArray) -> float:
     """Return the largest of `readings`; a negative reading kills the process, like a bug in a native library."""
     if (readings < 0).any():
         _kill(os.getpid())

@@ -7,12 +7,13 @@ It cuts a vector into parts and stores, for each part, only the number of the ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from exzarr._nodes.array import Array
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 from exzarr.gallery.blas import single_threaded_blas
 from exzarr.gallery.embeddings import TopK, top_k
@@ -20,7 +21,6 @@ from exzarr.gallery.vector_blocks import Vectors, vector_blocks
 
 __all__ = ["ProductQuantiser", "approximate_top_k", "recall"]
 
-AnyArray = npt.NDArray[Any]
 Float32s = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint8]
 

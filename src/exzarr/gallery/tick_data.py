@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr._typing import AnyArray
+
 __all__ = ["FIELDS", "Market", "session_times"]
 
 FIELDS = ("price", "volume", "bid", "ask")
@@ -54,7 +56,7 @@ class Market:
             level = level + rng.normal(0, 0.01, self.symbols)
             yield self._session(rng, level)
 
-    def _session(self, rng: np.random.Generator, level: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def _session(self, rng: np.random.Generator, level: AnyArray) -> npt.NDArray[np.float64]:
         """Return one session that begins at `level`, and set `level` to its end."""
         shape = (SECONDS, self.symbols)
         rhythm = 0.6 + 1.2 * np.abs(np.linspace(-1, 1, SECONDS)[:, None]) ** 3

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr._nodes.array import Array
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 __all__ = ["COLUMNS", "Bars", "bars"]
 
-AnyArray = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 

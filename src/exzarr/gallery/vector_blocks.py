@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import telemetry
 from exzarr._nodes.array import Array
+from exzarr._typing import AnyArray
 from exzarr.stores.local.store import LocalStore
 
 __all__ = ["Vectors", "vector_blocks"]
 
-AnyArray = npt.NDArray[Any]
 Vectors = Array | AnyArray
 """Shape (vectors, dimensions)."""
 

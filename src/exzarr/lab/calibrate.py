@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._creation.auto_chunks import auto_chunks
@@ -20,6 +19,7 @@ from exzarr._creation.metadata import array_metadata
 from exzarr._format import fill_values
 from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import Location
+from exzarr._typing import AnyArray
 from exzarr.codecs.pipeline import BoundPipeline, pipeline_for
 from exzarr.lab.speeds import Speeds
 from exzarr.stores.base import Store
@@ -27,7 +27,6 @@ from exzarr.stores.memory import MemoryStore
 
 __all__ = ["decode_speeds", "store_speeds"]
 
-AnyArray = npt.NDArray[Any]
 
 SMALL, LARGE = 16 * 1024, 1024 * 1024
 """Bytes of the chunks that are decoded for timing."""

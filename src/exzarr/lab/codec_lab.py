@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._creation.auto_chunks import auto_chunks
@@ -16,6 +15,7 @@ from exzarr._creation.metadata import VARIABLE_ITEMSIZE
 from exzarr._format import dtypes, fill_values
 from exzarr._spelling import known_arguments
 from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._typing import AnyArray
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.empty import is_fill
 from exzarr.errors import ArgumentError, ExzarrError
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["codecs"]
 
-AnyArray = npt.NDArray[Any]
 
 MOST_CHUNKS = 256
 """Most chunks to try. More small chunks would not change the result."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from exzarr._typing import AnyArray
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline
 from exzarr.codecs.registry import from_config
@@ -19,7 +19,6 @@ from exzarr.lab.codec_grid import Chain
 
 __all__ = ["CodecTrial", "try_chain"]
 
-AnyArray = npt.NDArray[Any]
 
 ROUNDS = 5
 """Most rounds of timing with all threads."""

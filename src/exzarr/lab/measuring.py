@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._creation.metadata import array_metadata
 from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import Location
+from exzarr._typing import AnyArray
 from exzarr.lab.access import Patterns, Read
 from exzarr.lab.candidates import Layout
 from exzarr.lab.speeds import Speeds
@@ -28,7 +28,6 @@ from exzarr.stores.wrappers.latency import LatencyStore
 
 __all__ = ["Bench", "Measured", "Trial", "scratch_store", "simulated_store", "try_layouts"]
 
-AnyArray = npt.NDArray[Any]
 
 REPEATS = 3
 """Most repetitions of timed reads. The best counts, because other work of the machine only adds time."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._creation.layout import parse_shape
 from exzarr._format import dtypes
 from exzarr._nodes.array import Array
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, NodeTypeError
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import refuse_options
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sample", "Subject", "Target", "cut_shape", "sample_of", "subject_of", "synthetic_data"]
 
-AnyArray = npt.NDArray[Any]
 
 PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
 """Places to take a sample from, as relative positions. Large parts of an array may never have been written."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._cli.demo.data import SST, Source
 from exzarr._cli.demo.hierarchy import stored_attributes
+from exzarr._typing import AnyArray
 from exzarr.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def compare(path: Path, sources: Iterable[Source], monthly_mean: str) -> tuple[s
     return str(zarr.__version__), found
 
 
-def _compare(where: str, got: Any, wanted: npt.NDArray[Any], faults: list[str]) -> Comparison:
+def _compare(where: str, got: Any, wanted: AnyArray, faults: list[str]) -> Comparison:
     got = np.asarray(got)
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
         faults.append(f"{got.dtype} {got.shape} instead of {wanted.dtype} {wanted.shape}")
@@ -92,7 +92,7 @@ def _attributes(source: Source, group: Any) -> list[Comparison]:
     return [Comparison(source.name, 0, 0, (f"attributes differ: {', '.join(wrong)}",))] if wrong else []
 
 
-def _monthly_means(source: Source) -> npt.NDArray[Any]:
+def _monthly_means(source: Source) -> AnyArray:
     """Compute the mean of each calendar month with NumPy only, from the whole netCDF variable."""
     variable, time = source.variable(SST), source.variable("time").values
     months = (np.datetime64("1970-01-01", "h") + time.astype("m8[h]")).astype("M8[M]").astype(int) % 12

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from exzarr._typing import AnyArray
 
 if TYPE_CHECKING:
     from exzarr._nodes.array import Array
@@ -22,7 +24,6 @@ __all__ = [
     "window_of",
 ]
 
-AnyArray = npt.NDArray[Any]
 
 KELVIN = 273.15
 """0 °C in K."""

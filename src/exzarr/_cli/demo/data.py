@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from exzarr._typing import AnyArray
 from exzarr.errors import MissingDependencyError, NodeNotFoundError
 
 __all__ = ["AIR", "SST", "Source", "Variable", "read_sources"]
@@ -43,7 +43,7 @@ class Variable:
 
     name: str
     dimensions: tuple[str, ...]
-    values: npt.NDArray[Any]
+    values: AnyArray
     attributes: dict[str, Any]
     fill_value: Any
 

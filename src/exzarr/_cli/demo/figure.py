@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._cli.demo.climate import KELVIN, NINO_34
+from exzarr._typing import AnyArray
 from exzarr.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "draw"]
 
-AnyArray = npt.NDArray[Any]
 
 COLD, WARM = "2008-01", "2010-01"
 """The months of the two maps: La Niña and El Niño."""

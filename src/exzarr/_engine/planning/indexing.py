@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.selections import (
     Axis,
@@ -23,11 +22,11 @@ from exzarr._engine.planning.selections import (
     Selection,
     SliceIndex,
 )
+from exzarr._typing import AnyArray
 from exzarr.errors import SelectionError
 
 __all__ = ["basic", "block", "coordinate", "mask", "orthogonal"]
 
-AnyArray = npt.NDArray[Any]
 _ALL = slice(None)
 
 

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exzarr._typing import AnyArray
+
 __all__ = [
     "Axis",
     "GridSelection",
@@ -30,7 +32,6 @@ __all__ = [
     "SliceIndexes",
 ]
 
-AnyArray = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
 
 

@@ -17,9 +17,6 @@ its scratch memory.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
-
-import numpy.typing as npt
 
 from exzarr import config, telemetry
 from exzarr._engine.planning.plan import Plan
@@ -31,12 +28,11 @@ from exzarr._engine.scratch import with_scratch
 from exzarr._engine.shards import split_shards
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import method_of
+from exzarr._typing import AnyArray
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import CodecError
 
 __all__ = ["read", "read_chunk"]
-
-AnyArray = npt.NDArray[Any]
 
 
 def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:

@@ -12,18 +12,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.pool import WorkFeed
 from exzarr._engine.reading.batch_decode import decode_batch
 from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
 from exzarr._engine.scratch import pieces
 from exzarr._engine.source import ChunkSource
+from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
 
 __all__ = ["read_contiguous_rows"]
 
-AnyArray = npt.NDArray[Any]
 Rows = tuple[str, slice, slice]
 """Contiguous rows: (key, rows of the chunk, rows of the result)."""
 

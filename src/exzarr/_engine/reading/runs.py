@@ -8,7 +8,6 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.pool import WorkFeed
@@ -17,11 +16,10 @@ from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_s
 from exzarr._engine.run_buffer import LARGE_NBYTES, RunBuffer
 from exzarr._engine.scratch import pieces, scratch
 from exzarr._engine.source import ChunkSource
+from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
 
 __all__ = ["read_encoded_runs", "read_raw_runs", "read_raw_windows"]
-
-AnyArray = npt.NDArray[Any]
 
 
 def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:

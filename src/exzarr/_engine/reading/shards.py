@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.pool import WorkFeed
@@ -17,13 +16,13 @@ from exzarr._engine.scratch import scratch
 from exzarr._engine.shards import Index, ShardLayout
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import ShardRequests
+from exzarr._typing import AnyArray
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import CodecError, StoreError
 from exzarr.stores.base import Buffer
 
 __all__ = ["ShardReader", "read_shards", "stored_chunks"]
 
-AnyArray = npt.NDArray[Any]
 Wanted = tuple[int, int, int, Any, Any]
 """(start, length, number, chunk_index, work_index) of an inner chunk"""
 

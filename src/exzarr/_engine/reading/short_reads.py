@@ -6,10 +6,9 @@ short or cannot be decoded is read again with `Store.get` before it counts as co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy.typing as npt
-
+from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def read_again(source: ChunkSource, key: str, buffer: memoryview, start: int = 0
     return len(data)
 
 
-def decode_again(source: ChunkSource, key: str, got: int, error: CodecError) -> npt.NDArray[Any]:
+def decode_again(source: ChunkSource, key: str, got: int, error: CodecError) -> AnyArray:
     """Decode the chunk at `key` from all its bytes. Raise ChunkCorruptError if the first `got` bytes were all."""
     data = source.store.get(key)
     if data is None or len(data) == got:

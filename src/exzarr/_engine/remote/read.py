@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.planning.plan import Plan
@@ -24,12 +23,11 @@ from exzarr._engine.remote.shards import RemoteShards
 from exzarr._engine.scratch import with_scratch
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import method_of, window
+from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
 from exzarr.stores.base import Buffer
 
 __all__ = ["read_remote"]
-
-AnyArray = npt.NDArray[Any]
 
 
 def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -> None:

@@ -10,20 +10,18 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-import numpy.typing as npt
-
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.reading.shards import ShardReader, stored_chunks
 from exzarr._engine.remote.requests import NOTHING, Item, RequestWindow
 from exzarr._engine.shards import Index, ShardLayout
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import FirstRequest, ShardRequests
+from exzarr._typing import AnyArray
 from exzarr.errors import ChangedError, CodecError
 from exzarr.stores.base import Buffer, Fetched, changed_error
 
 __all__ = ["RemoteShards"]
 
-AnyArray = npt.NDArray[Any]
 
 ATTEMPTS = 5
 """How often a shard is read again if other processes keep replacing it."""

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config, telemetry
 from exzarr._engine.planning.plan import Plan
@@ -27,6 +26,7 @@ from exzarr._engine.run_buffer import RunBuffer, joined, neighbours_to_write, sl
 from exzarr._engine.scratch import with_scratch
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
+from exzarr._typing import AnyArray
 from exzarr.codecs.empty import is_fill
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import CodecError, StoreError
@@ -34,7 +34,6 @@ from exzarr.stores.base import Buffer, ValueReader
 
 __all__ = ["write"]
 
-AnyArray = npt.NDArray[Any]
 
 GATHERED_NBYTES = 256 * 1024
 """Maximum size of neighboring chunks that are gathered together. More would not fit into a core's cache."""

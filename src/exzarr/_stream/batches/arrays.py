@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._nodes.array import Array
 from exzarr._stream.batches.blocks import EvenBlocks
 from exzarr._stream.batches.layout import RowLayout, bands, pieces_of_shards
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrays", "arrays_of", "layout_of"]
 
-AnyArray = npt.NDArray[Any]
 Source = Array | AnyArray
 
 

@@ -17,6 +17,7 @@ from exzarr._stream.batches.epoch_iterator import BatchIterator, Position
 from exzarr._stream.batches.making import make_batches
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
 from exzarr._stream.batches.settings import Settings, check_whole
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class Batches:
             return FullOrder(samples, settings.seed, epoch, *stretch)
         return BlockOrder(choice.blocks, choice.window, settings.seed, epoch, *stretch)
 
-    def _make(self, position: Position) -> Iterator[list[npt.NDArray[Any]]]:
+    def _make(self, position: Position) -> Iterator[list[AnyArray]]:
         """Yield the batches from `position` on."""
         return make_batches(
             self._arrays,

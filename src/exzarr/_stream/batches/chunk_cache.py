@@ -11,18 +11,16 @@ the reader:
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.permutation import IntArray
 from exzarr._stream.batches.reading import Samples, sample_shape
+from exzarr._typing import AnyArray
 
 __all__ = ["ChunkCache", "InMemory", "KeptWhole", "RowReader", "Rows", "gather"]
-
-AnyArray = npt.NDArray[Any]
 
 
 class Rows(Protocol):

@@ -10,14 +10,13 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
-import numpy.typing as npt
-
 from exzarr import config, telemetry
 from exzarr._stream.window import Window
+from exzarr._typing import AnyArray
 
 __all__ = ["BatchIterator", "Position"]
 
-Batch = list[npt.NDArray[Any]]
+Batch = list[AnyArray]
 
 
 @dataclass(slots=True)

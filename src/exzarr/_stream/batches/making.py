@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.source import ChunkSource
 from exzarr._nodes.array import Array
@@ -18,11 +16,10 @@ from exzarr._stream.batches.layout import RowLayout
 from exzarr._stream.batches.orders import BlockOrder, FullOrder
 from exzarr._stream.batches.reading import Samples
 from exzarr._stream.batches.staging import Staged, staged_batches
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 __all__ = ["least_samples", "make_batches", "portion_of"]
-
-AnyArray = npt.NDArray[Any]
 
 
 def make_batches(

@@ -9,10 +9,12 @@ way. Results do not depend on the machine, the version, or the number of element
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from exzarr._typing import AnyArray
 
 __all__ = ["IntArray", "Permutation", "draws", "key_for", "permutation"]
 
@@ -36,7 +38,7 @@ def key_for(seed: int, epoch: int, purpose: int) -> int:
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
 
 
-def draws(key: int, counters: npt.NDArray[Any]) -> WordArray:
+def draws(key: int, counters: AnyArray) -> WordArray:
     """Return, for each counter i, number i of the SplitMix64 generator with seed `key`: uniform 64-bit numbers."""
     word = counters.astype(np.uint64)
     word += np.uint64(1)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
 from exzarr._engine.reading.read import read
 from exzarr._stream.batches.permutation import IntArray
+from exzarr._typing import AnyArray
 
 if TYPE_CHECKING:
     from exzarr._engine.source import ChunkSource
 
 __all__ = ["Samples", "sample_shape"]
-
-AnyArray = npt.NDArray[Any]
 
 
 def sample_shape(shape: Sequence[int], axis: int, count: int) -> tuple[int, ...]:

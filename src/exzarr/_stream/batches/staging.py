@@ -7,20 +7,17 @@ with one copy, which shuffles the samples and makes the batch an array of its ow
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._stream.batches.batch_plan import Batching, Lookahead, Piece, pieces
 from exzarr._stream.batches.chunk_cache import Rows, gather
 from exzarr._stream.batches.orders import Stage
 from exzarr._stream.batches.permutation import IntArray
 from exzarr._stream.batches.reading import Samples
+from exzarr._typing import AnyArray
 
 __all__ = ["Staged", "staged_batches"]
-
-AnyArray = npt.NDArray[Any]
 
 
 class Staged:

@@ -21,10 +21,10 @@ from exzarr._stream.progress.progress import Progress, open_meter
 from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
 from exzarr._stream.window import Outcome, Window, as_workers
+from exzarr._typing import AnyArray
 
 __all__ = ["Chunk", "ChunkStream", "Where"]
 
-AnyArray = npt.NDArray[Any]
 
 Where = Callable[[tuple[int, ...]], object] | npt.ArrayLike
 """A predicate on the chunk index, or an integer array of chunk indices with shape (n, dimensions)."""

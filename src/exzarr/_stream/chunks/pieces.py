@@ -12,7 +12,6 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.planning.grid_plan import GridPlan
@@ -25,11 +24,11 @@ from exzarr._engine.source import ChunkSource
 from exzarr._stream.chunks.grid import Entry
 from exzarr._stream.failures import chunk_error
 from exzarr._stream.memory import copied, fresh, fresh_array
+from exzarr._typing import AnyArray
 from exzarr.errors import ChunkMissingError, CodecError
 
 __all__ = ["ABSENT", "Piece", "PieceReader", "lengths", "piece_reader"]
 
-AnyArray = npt.NDArray[Any]
 
 Piece = Sequence[Entry]
 """Entries of neighbouring chunks."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.pool import in_flight
 from exzarr._format.metadata import ArrayMetadata
@@ -17,11 +16,11 @@ from exzarr._nodes.casting import Casting, as_values
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.resize import extended, store_rows
 from exzarr._spelling import no_dimension
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 __all__ = ["AppendBatch", "axis_number", "rows_to_fill"]
 
-AnyArray = npt.NDArray[Any]
 Region = tuple[slice, ...]
 
 

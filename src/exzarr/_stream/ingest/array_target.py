@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy.typing as npt
 
 from exzarr._format.metadata import ArrayMetadata
 from exzarr._nodes.array import Array
@@ -17,8 +14,6 @@ from exzarr._stream.ingest.targets import check_lease
 from exzarr.errors import ArgumentError
 
 __all__ = ["ArrayTarget"]
-
-AnyArray = npt.NDArray[Any]
 
 
 class ArrayTarget:

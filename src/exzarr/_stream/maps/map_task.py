@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.source import ChunkSource
 from exzarr._stream.chunks.chunk_stream import Chunk
@@ -14,6 +13,7 @@ from exzarr._stream.chunks.grid import Entry, Region, StreamGrid
 from exzarr._stream.chunks.reader import ChunkReader, Missing
 from exzarr._stream.processes.failure import Failed
 from exzarr._stream.stop import Stop
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class MapTask:
         return True
 
 
-def fitting(region: Region, result: Any) -> npt.NDArray[Any]:
+def fitting(region: Region, result: Any) -> AnyArray:
     """Convert the result for `region` to an array for `out`. Raise ArgumentError if its shape is wrong."""
     values = np.asarray(result)
     shape = tuple([part.stop - part.start for part in region])

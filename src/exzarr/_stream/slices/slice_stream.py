@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.planning.plan import make_plan
@@ -26,11 +25,10 @@ from exzarr._stream.memory import fresh_array
 from exzarr._stream.progress.progress import Progress, open_meter
 from exzarr._stream.stream import Stream
 from exzarr._stream.window import Outcome, Window, as_workers
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, SelectionError
 
 __all__ = ["Slice", "SliceStream"]
-
-AnyArray = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

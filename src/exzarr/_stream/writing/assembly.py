@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from exzarr._stream.chunks.grid import Region
 from exzarr._stream.memory import fresh_array
+from exzarr._typing import AnyArray
 
 __all__ = ["Assembly", "Box", "Item", "Part"]
-
-AnyArray = npt.NDArray[Any]
 
 
 class Item:

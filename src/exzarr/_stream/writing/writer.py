@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.selections import SliceIndex
@@ -23,14 +22,13 @@ from exzarr._stream.stop import Stop
 from exzarr._stream.window import Window
 from exzarr._stream.writing.assembly import Assembly, Box, Item, Part
 from exzarr._stream.writing.checkpoint import Checkpoint
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, SelectionError
 
 if TYPE_CHECKING:
     from exzarr._nodes.array import Array
 
 __all__ = ["BoxWriter", "FailedWrite", "Task", "Writer"]
-
-AnyArray = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

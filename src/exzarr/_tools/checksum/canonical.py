@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._format.data_type import DataType, is_ml
 from exzarr._format.metadata import ARRAY_DIMENSIONS, ArrayMetadata
+from exzarr._typing import AnyArray
 from exzarr.errors import UnsupportedError
 
 __all__ = ["Encoder", "attributes_of", "block_shape", "canonical_json", "dimension_names_of"]
@@ -19,8 +19,6 @@ BLOCK_NBYTES = 1 << 20
 """Maximum bytes of elements in a block."""
 VARIABLE_ITEMSIZE = 16
 """Bytes that an element of variable length counts as."""
-
-AnyArray = npt.NDArray[Any]
 
 
 def canonical_json(value: Any) -> str:

@@ -209,7 +209,7 @@ def test_concurrent_reads_with_different_numbers_of_workers() -> None:
             failures.append(error)
 
     for _ in range(5):
-        pool._forget()
+        pool._shared.forget()
         threads = [threading.Thread(target=read, args=(n,)) for n in (2, 9, 3, 5, 12, 4)]
         for thread in threads:
             thread.start()
@@ -219,14 +219,14 @@ def test_concurrent_reads_with_different_numbers_of_workers() -> None:
 
 
 def test_replaced_pool_still_accepts_work() -> None:
-    pool._forget()
-    small = pool._pool(1)
-    assert pool._pool(3) is not small
+    pool._shared.forget()
+    small = pool._shared.threads(1)
+    assert pool._shared.threads(3) is not small
     assert small.submit(lambda: 7).result() == 7
 
 
 def test_replaced_pool_ends_its_threads() -> None:
-    pool._forget()
+    pool._shared.forget()
     run(drain, iter(range(100)), 100, 2)
     (old,) = [t for t in threading.enumerate() if t.name.startswith("exzarr")][-1:]
     run(drain, iter(range(100)), 100, 4)
@@ -240,7 +240,7 @@ def test_nested_use_neither_blocks_nor_adds_threads() -> None:
     array = make(SHAPE, chunks=(4, 4))
     model = numbered(SHAPE)
     array[...] = model
-    pool._forget()
+    pool._shared.forget()
 
     def window(feed: WorkFeed) -> None:
         for _ in take_all(feed):

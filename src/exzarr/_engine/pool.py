@@ -10,7 +10,6 @@ is one of them. Each worker takes batches of items from the feed until it is emp
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -18,6 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from exzarr import config
+from exzarr._engine.executor import SharedExecutor
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from exzarr.stores.base import Store
 
 __all__ = ["WorkFeed", "in_flight", "run"]
+
+_shared = SharedExecutor("exzarr")
 
 
 def in_flight(store: Store, nbytes: int) -> int:
@@ -71,7 +73,7 @@ def run(work: Callable[[WorkFeed], None], items: Iterator[Any], count: int, work
     feed = WorkFeed(items, min(64, max(1, count // (workers * 8))))
     futures: list[Future[None]] = []
     try:
-        _submit(futures, min(workers, count) - 1, _pool(workers - 1), work, feed)
+        _submit(futures, min(workers, count) - 1, _shared.threads(workers - 1), work, feed)
         _guarded(work, feed)
     finally:
         errors = [future.exception() for future in futures if not future.cancel()]
@@ -101,33 +103,3 @@ def _guarded(work: Callable[[WorkFeed], None], feed: WorkFeed) -> None:
     except BaseException:
         feed.stop()
         raise
-
-
-_executor: ThreadPoolExecutor | None = None
-_size = 0
-_guard = threading.Lock()
-
-
-def _pool(size: int) -> ThreadPoolExecutor:
-    """Return the pool, with at least `size` threads."""
-    global _executor, _size
-    executor = _executor
-    if executor is not None and _size >= size:
-        return executor
-    from concurrent.futures import ThreadPoolExecutor
-
-    with _guard:
-        if _executor is None or _size < size:
-            # Other callers may still use the smaller pool. Its threads end with the last reference to it.
-            _executor, _size = ThreadPoolExecutor(size, thread_name_prefix="exzarr"), size
-        return _executor
-
-
-def _forget() -> None:
-    """Discard the pool after a fork, because the child has none of the parent's threads."""
-    global _executor, _size, _guard
-    _executor, _size, _guard = None, 0, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

@@ -8,7 +8,6 @@ limit bound the window. The workers take the results and decode them.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +16,9 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exzarr import config
+from exzarr._engine.executor import SharedExecutor
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from exzarr.stores.base import Store
 
 __all__ = ["NOTHING", "RequestWindow", "Item", "asked", "in_request", "request_threads"]
@@ -203,30 +201,4 @@ class _InRequest(threading.local):
 
 
 in_request = _InRequest()
-_executor: ThreadPoolExecutor | None = None
-_size = 0
-_guard = threading.Lock()
-
-
-def request_threads(size: int) -> ThreadPoolExecutor:
-    """Return the pool, with at least `size` threads. Each thread starts when it is first needed."""
-    global _executor, _size
-    executor = _executor
-    if executor is not None and _size >= size:
-        return executor
-    from concurrent.futures import ThreadPoolExecutor
-
-    with _guard:
-        if _executor is None or _size < size:
-            _executor, _size = ThreadPoolExecutor(size, thread_name_prefix="exzarr-request"), size
-        return _executor
-
-
-def _forget() -> None:
-    """Discard the pool after a fork, because the child has none of the parent's threads."""
-    global _executor, _size, _guard
-    _executor, _size, _guard = None, 0, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+request_threads = SharedExecutor("exzarr-request").threads

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, NewValue, Store, ValueReader
 from exzarr.stores.wrappers.base import StoreWrapper
 
 __all__ = ["Hook", "Short", "Spy"]
@@ -57,7 +57,7 @@ class Spy(StoreWrapper):
         super().put_parts(key, parts)
 
     def update(self, key: str, change: Change) -> None:
-        def watched(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def watched(value: ValueReader | None) -> NewValue:
             if value is None:
                 self.note(key, 0)
             parts = change(None if value is None else _Reader(self, key, value))
@@ -135,7 +135,7 @@ class Hook(StoreWrapper):
         super().put_parts(key, parts)
 
     def update(self, key: str, change: Change) -> None:
-        def hooked(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def hooked(value: ValueReader | None) -> NewValue:
             self.hook("get", key)
             parts = change(value)
             self.hook("put", key)

@@ -14,7 +14,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Metadata, ZarrFormat
-from exzarr._nodes.like import KEEP, likeness
+from exzarr._nodes.like import likeness
 from exzarr._nodes.locating import Mode, StoreLike, locate
 from exzarr._nodes.new_nodes import Source, describe, new_array, new_group
 from exzarr._nodes.node import AccessOptions
@@ -365,11 +365,11 @@ def from_array(
     data: Any,
     write_data: bool = True,
     name: str | None = None,
-    chunks: ChunksLike = KEEP,
-    shards: ShardsLike = KEEP,
-    filters: Any = KEEP,
-    compressors: Any = KEEP,
-    serializer: Any = KEEP,
+    chunks: ChunksLike = "keep",
+    shards: ShardsLike = "keep",
+    filters: Any = "keep",
+    compressors: Any = "keep",
+    serializer: Any = "keep",
     checksum: ChecksumLike = "auto",
     fill_value: Any = DEFAULT_FILL_VALUE,
     order: Literal["C", "F"] | None = None,
@@ -416,7 +416,7 @@ def from_array(
         "compressors": compressors,
         "serializer": serializer,
     }
-    chosen = {key: value for key, value in chosen.items() if not (isinstance(value, str) and value == KEEP)}
+    chosen = {key: value for key, value in chosen.items() if not (isinstance(value, str) and value == "keep")}
     others = {
         "order": order,
         "attributes": attributes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict
 
@@ -23,16 +24,16 @@ VARIABLE_ITEMSIZE = 64
 """Assumed bytes of an element of variable length, for the choice of chunk shapes."""
 
 
-class _Default:
+class DefaultFillValue(enum.Enum):
     """Type of `DEFAULT_FILL_VALUE`. None cannot be the default, because it has a meaning of its own."""
 
-    __slots__ = ()
+    DEFAULT = "default"
 
     def __repr__(self) -> str:
         return "<default>"
 
 
-DEFAULT_FILL_VALUE: Final = _Default()
+DEFAULT_FILL_VALUE: Final = DefaultFillValue.DEFAULT
 """The default fill value of the data type: zero, empty, or not-a-time."""
 
 

@@ -25,7 +25,7 @@ from exzarr._format.consolidated import Consolidated
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._format.nodes import consolidate, consolidated_node, without_consolidated
 from exzarr.errors import MetadataError
-from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
+from exzarr.stores.base import KEEP, NewValue, Store, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 
 __all__ = [
@@ -242,7 +242,7 @@ def rewrite(
     """
     key = _join(path, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
 
-    def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+    def change(value: ValueReader | None) -> NewValue:
         document = None if value is None else whole_value(value)
         if zarr_format == 2:
             made = make(

@@ -31,7 +31,7 @@ from exzarr.errors import (
     NodeTypeError,
     StoreError,
 )
-from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, check_key
+from exzarr.stores.base import KEEP, Buffer, NewValue, Store, ValueReader, check_key
 from exzarr.stores.foreign import foreign_name
 from exzarr.stores.instrument import instrument
 from exzarr.stores.listing import listed
@@ -399,7 +399,7 @@ def _locked(store: Store, keys: Sequence[str], do: Callable[[], None]) -> None:
         do()
         return
 
-    def change(_: ValueReader | None) -> Sequence[Buffer]:
+    def change(_: ValueReader | None) -> NewValue:
         _locked(store, keys[1:], do)
         return KEEP
 

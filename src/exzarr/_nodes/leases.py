@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
 from itertools import count
@@ -27,7 +27,7 @@ from exzarr._nodes import hierarchy, transactions
 from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.resize import store_fill
 from exzarr.errors import ExzarrError, StoreError
-from exzarr.stores.base import KEEP, Buffer, ValueReader, whole_value
+from exzarr.stores.base import KEEP, NewValue, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 from exzarr.stores.locks import ThreadLock, deadline, note_wait, timed_out
 from exzarr.stores.wrappers.fenced import FencedStore
@@ -134,7 +134,7 @@ class _Lease(Generic[M]):
         """Acquire the lease if it is free, or still as in `may_take`; otherwise return its holder's lease."""
         other = Appends()
 
-        def ask(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def ask(value: ValueReader | None) -> NewValue:
             nonlocal other
             meta = self._load(value)
             found, other = appends_of(meta), Appends()
@@ -199,7 +199,7 @@ class _Lease(Generic[M]):
     def _ask_holder(self) -> str:
         holder = ""
 
-        def look(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def look(value: ValueReader | None) -> NewValue:
             nonlocal holder
             holder = appends_of(self._load(value)).holder
             return KEEP
@@ -209,7 +209,7 @@ class _Lease(Generic[M]):
         return holder
 
     def _beat(self) -> None:
-        def alive(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def alive(value: ValueReader | None) -> NewValue:
             meta = self._load(value)
             found = appends_of(meta)
             if found.holder != self._id or self._over.is_set():
@@ -230,7 +230,7 @@ class _Lease(Generic[M]):
         tried = False
         changed: M = self._meta
 
-        def commit(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def commit(value: ValueReader | None) -> NewValue:
             nonlocal tried, changed
             meta = self._load(value)
             found = appends_of(meta)
@@ -266,7 +266,7 @@ class _Lease(Generic[M]):
         if self._lost:
             return
 
-        def give_back(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def give_back(value: ValueReader | None) -> NewValue:
             meta = self._load(value)
             found = appends_of(meta)
             if found.holder != self._id:

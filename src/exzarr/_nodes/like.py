@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Final
+from typing import Any
 
 from exzarr._creation.metadata import ArrayOptions
 from exzarr._format.chunk_grids import ChunkGrid, RectilinearDimension
@@ -11,10 +11,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.codec_parts import codec_parts, inner_chunks
 from exzarr.codecs.checksummed import without_checksum
 
-__all__ = ["KEEP", "likeness"]
-
-KEEP: Final = "keep"
-"""The value of an option that copies it from the existing array."""
+__all__ = ["likeness"]
 
 
 def likeness(source: Any, zarr_format: int, given: dict[str, Any]) -> tuple[ArrayOptions, Any]:

@@ -6,7 +6,7 @@ complete, since its data may come from the old node, and its creation may fail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,7 @@ from exzarr._nodes import consolidation, hierarchy
 from exzarr._nodes.hierarchy import DOCUMENTS, Location, Metadata, ZarrFormat
 from exzarr._nodes.spooling import Spool
 from exzarr.errors import ArgumentError, MetadataError, NodeExistsError, ReadOnlyError, StoreError
-from exzarr.stores.base import KEEP, Buffer, Store, ValueReader, whole_value
+from exzarr.stores.base import KEEP, NewValue, Store, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 from exzarr.stores.staging import StagingArea
 
@@ -116,7 +116,7 @@ def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes:
     """Store both documents of a v2 node under the lock of the attributes, so that one writer stores both."""
     made = False
 
-    def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+    def change(value: ValueReader | None) -> NewValue:
         nonlocal made
         made = made or store.put_if_absent(key, document)
         same = value is not None and whole_value(value) == attributes

@@ -8,7 +8,7 @@ nothing, and leaves its write intent. Readers see the old node or the new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import consolidation, hierarchy
 from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr.errors import StoreError
-from exzarr.stores.base import KEEP, Buffer, ValueReader, announce, whole_value
+from exzarr.stores.base import KEEP, NewValue, ValueReader, announce, whole_value
 from exzarr.stores.instrument import instrument
 
 __all__ = ["change", "check_same_shape"]
@@ -76,7 +76,7 @@ def change(
     intents = ExitStack()
     intent_stored = False
 
-    def update(value: ValueReader | None) -> Sequence[Buffer] | None:
+    def update(value: ValueReader | None) -> NewValue:
         nonlocal found, changed, intent_stored, begun
         if value is None:
             raise hierarchy.not_found(location, known.zarr_format)

@@ -24,7 +24,7 @@ from exzarr._nodes.survey import OnError
 from exzarr._spelling import known_arguments
 from exzarr._tools.chunk_moves import move_chunks
 from exzarr._tools.copy_plan import NodePlan, foreign_note, place_of, plan_copy, refuse_overlap
-from exzarr._tools.recipe import KEEP, Keep, Recipe
+from exzarr._tools.recipe import AS_SOURCE, AsSource, Recipe
 from exzarr._tools.reencode import reencode, store_missing
 from exzarr._tools.report import CopyProgress, CopyReport, Tally
 from exzarr.codecs.checksummed import ChecksumLike
@@ -49,15 +49,15 @@ def copy(
     *,
     source_path: str = "",
     path: str = "",
-    chunks: Sizes | Keep = KEEP,
-    shards: Sizes | Keep | None = KEEP,
-    filters: Any = KEEP,
-    serializer: Any = KEEP,
-    compressors: Any = KEEP,
-    checksum: ChecksumLike | Keep = KEEP,
-    dtype: Any = KEEP,
+    chunks: Sizes | AsSource = AS_SOURCE,
+    shards: Sizes | AsSource | None = AS_SOURCE,
+    filters: Any = AS_SOURCE,
+    serializer: Any = AS_SOURCE,
+    compressors: Any = AS_SOURCE,
+    checksum: ChecksumLike | AsSource = AS_SOURCE,
+    dtype: Any = AS_SOURCE,
     casting: Casting = "same_kind",
-    zarr_format: Literal[2, 3] | Keep | None = KEEP,
+    zarr_format: Literal[2, 3] | AsSource | None = AS_SOURCE,
     overwrite: bool = False,
     on_error: OnError = "raise",
     memory: int = MEMORY,
@@ -126,7 +126,7 @@ def copy(
         serializer,
         compressors,
         dtype,
-        KEEP if zarr_format is None else zarr_format,
+        AS_SOURCE if zarr_format is None else zarr_format,
         checksum,
     )
     from_options, to_options = shared_options(source, destination, storage_options, destination_options)

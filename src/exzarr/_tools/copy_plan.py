@@ -30,7 +30,7 @@ from exzarr._nodes.survey import (
     survey,
 )
 from exzarr._spelling import did_you_mean
-from exzarr._tools.recipe import KEEP, Recipe, apply
+from exzarr._tools.recipe import AS_SOURCE, Recipe, apply
 from exzarr._tools.translate import translate_group
 from exzarr.errors import (
     ArgumentError,
@@ -265,7 +265,7 @@ def _plan_node(
 ) -> NodePlan:
     meta = without_appends(meta)
     if isinstance(meta, GroupMetadata):
-        zarr_format = meta.zarr_format if recipe.zarr_format is KEEP else recipe.zarr_format
+        zarr_format = meta.zarr_format if recipe.zarr_format is AS_SOURCE else recipe.zarr_format
         return NodePlan(source, target, meta, translate_group(meta, zarr_format))
     try:
         translation = apply(recipe, meta)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from exzarr._format import dtypes, fill_values
 from exzarr._format.chunk_grids import ChunkGrid
 from exzarr._format.metadata import CodecConfig
-from exzarr._tools.sizes import KEEP, Keep, Sizes, inner_chunks, new_layout
+from exzarr._tools.sizes import AS_SOURCE, AsSource, Sizes, inner_chunks, new_layout
 from exzarr._tools.to_v2 import innermost, v2_members
 from exzarr._tools.to_v3 import v3_members
 from exzarr._tools.translate import Translation, translate
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from exzarr._format.dtypes import DataType
     from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["KEEP", "Keep", "Recipe", "apply"]
+__all__ = ["AS_SOURCE", "AsSource", "Recipe", "apply"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The properties that a copy changes. Properties that are `KEEP` stay as in the source.
+    """The properties that a copy changes. Properties that are `AS_SOURCE` stay as in the source.
 
     Attributes
     ----------
@@ -45,35 +45,37 @@ class Recipe:
         2 or 3.
     """
 
-    chunks: Sizes | Keep = KEEP
-    shards: Sizes | Keep | None = KEEP
-    filters: Any = KEEP
-    serializer: Any = KEEP
-    compressors: Any = KEEP
-    dtype: Any = KEEP
-    zarr_format: Literal[2, 3] | Keep = KEEP
-    checksum: ChecksumLike | Keep = KEEP
+    chunks: Sizes | AsSource = AS_SOURCE
+    shards: Sizes | AsSource | None = AS_SOURCE
+    filters: Any = AS_SOURCE
+    serializer: Any = AS_SOURCE
+    compressors: Any = AS_SOURCE
+    dtype: Any = AS_SOURCE
+    zarr_format: Literal[2, 3] | AsSource = AS_SOURCE
+    checksum: ChecksumLike | AsSource = AS_SOURCE
 
     def __post_init__(self) -> None:
-        if self.zarr_format not in (2, 3, KEEP):
+        if self.zarr_format not in (2, 3, AS_SOURCE):
             raise ArgumentError(f"zarr_format must be 2 or 3, not {self.zarr_format!r}")
-        if self.checksum is not KEEP:
+        if self.checksum is not AS_SOURCE:
             parse_checksum(self.checksum)
 
     @property
     def only_format(self) -> bool:
         """True if chunks, data type and codecs stay the same."""
-        return all(getattr(self, field.name) is KEEP for field in fields(self) if field.name != "zarr_format")
+        return all(
+            getattr(self, field.name) is AS_SOURCE for field in fields(self) if field.name != "zarr_format"
+        )
 
 
 def apply(recipe: Recipe, meta: ArrayMetadata) -> Translation:
     """Return the metadata of the copy. Raise ArgumentError if the recipe cannot be applied to the array."""
-    zarr_format = meta.zarr_format if recipe.zarr_format is KEEP else recipe.zarr_format
+    zarr_format = meta.zarr_format if recipe.zarr_format is AS_SOURCE else recipe.zarr_format
     if recipe.only_format:
         return translate(meta, zarr_format)
-    data_type = dtypes.from_numpy(meta.data_type if recipe.dtype is KEEP else recipe.dtype, zarr_format)
+    data_type = dtypes.from_numpy(meta.data_type if recipe.dtype is AS_SOURCE else recipe.dtype, zarr_format)
     members, notes = _members(meta, data_type, zarr_format)
-    if recipe.dtype is not KEEP:
+    if recipe.dtype is not AS_SOURCE:
         members.update(data_type=data_type, fill_value=_fill(meta, data_type, zarr_format))
     codecs = _Codecs(meta, recipe, zarr_format)
     layout = new_layout(meta, recipe.chunks, recipe.shards, data_type, zarr_format)
@@ -119,21 +121,25 @@ class _Codecs:
         if zarr_format == 3 and meta.zarr_format == 2:
             configs = [CodecConfig(codec.name, codec.to_config()) for codec in rest]
             rest = [registry.from_config(native_filter(config)) for config in configs]
-        self.filters = rest if recipe.filters is KEEP else recipe.filters
-        self.keeps_filters = recipe.filters is KEEP
+        self.filters = rest if recipe.filters is AS_SOURCE else recipe.filters
+        self.keeps_filters = recipe.filters is AS_SOURCE
         # A new data type may need another serializer (strings), and changes the size of elements.
         kept: Any = (
-            "auto" if recipe.dtype is not KEEP or chain.array_bytes.name == "memory" else chain.array_bytes
+            "auto"
+            if recipe.dtype is not AS_SOURCE or chain.array_bytes.name == "memory"
+            else chain.array_bytes
         )
-        self.serializer = kept if recipe.serializer is KEEP else recipe.serializer
+        self.serializer = kept if recipe.serializer is AS_SOURCE else recipe.serializer
         compressors: list[Any] = list(chain.bytes_bytes)
-        if recipe.dtype is not KEEP:
+        if recipe.dtype is not AS_SOURCE:
             compressors = [replace(c, typesize=None) if hasattr(c, "typesize") else c for c in compressors]
         if recipe.checksum is False:
             compressors = without_checksum(compressors)
-        self.compressors = compressors if recipe.compressors is KEEP else recipe.compressors
-        self.checksum: ChecksumLike = "auto" if recipe.checksum is KEEP else recipe.checksum
-        self.endian = "big" if meta.data_type.dtype.byteorder == ">" and recipe.dtype is KEEP else "little"
+        self.compressors = compressors if recipe.compressors is AS_SOURCE else recipe.compressors
+        self.checksum: ChecksumLike = "auto" if recipe.checksum is AS_SOURCE else recipe.checksum
+        self.endian = (
+            "big" if meta.data_type.dtype.byteorder == ">" and recipe.dtype is AS_SOURCE else "little"
+        )
 
     def v3(self) -> dict[str, Any]:
         filters = [*self.transposes, *self.filters] if self.keeps_filters else self.filters

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from exzarr._format.dtypes import DataType
     from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["KEEP", "Keep", "Sizes", "inner_chunks", "itemsize_of", "new_layout"]
+__all__ = ["AS_SOURCE", "AsSource", "Sizes", "inner_chunks", "itemsize_of", "new_layout"]
 
 
-class Keep(enum.Enum):
+class AsSource(enum.Enum):
     """Sentinel for "as in the source", because None has its own meaning."""
 
-    KEEP = "keep"
+    AS_SOURCE = "as source"
 
     def __repr__(self) -> str:
-        return "KEEP"
+        return "AS_SOURCE"
 
 
-KEEP: Final = Keep.KEEP
+AS_SOURCE: Final = AsSource.AS_SOURCE
 
 Sizes = int | bool | str | Sequence[Any] | Mapping[str, int]
 """Chunks as for `exzarr.create_array`, or lengths by dimension name. Other dimensions stay the same."""
@@ -47,8 +47,8 @@ def itemsize_of(data_type: DataType) -> int:
 
 def new_layout(
     meta: ArrayMetadata,
-    chunks: Sizes | Keep,
-    shards: Sizes | Keep | None,
+    chunks: Sizes | AsSource,
+    shards: Sizes | AsSource | None,
     data_type: DataType,
     zarr_format: int,
 ) -> Layout:
@@ -61,11 +61,11 @@ def new_layout(
             dim.uniform or [dim.size(i) for i in range(dim.count(n))] or dim.size(0)
             for dim, n in zip(grid.dims, meta.shape, strict=True)
         ]
-    if shards is KEEP:
+    if shards is AS_SOURCE:
         shards = grid.chunk_shape if sharded and zarr_format == 3 else None
     elif isinstance(shards, Mapping):
         shards = _by_name(shards, [*grid.chunk_shape], meta, "shards")
-    if chunks is KEEP:
+    if chunks is AS_SOURCE:
         chunks = old_chunks
     elif isinstance(chunks, Mapping):
         chunks = _by_name(chunks, old_chunks, meta, "chunks")

@@ -12,13 +12,14 @@ should pass.
 
 from __future__ import annotations
 
+import enum
 import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError, StoreError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
@@ -37,6 +38,8 @@ __all__ = [
     "BytesReader",
     "Change",
     "Fetched",
+    "Keep",
+    "NewValue",
     "Store",
     "ValueReader",
     "announce",
@@ -54,17 +57,27 @@ ByteRange = tuple[int, int | None]
 """``(start, length)``; ``length`` None means to the end. A negative start counts from the end."""
 
 
-class _Keep(tuple[Buffer, ...]):
-    """Type of `KEEP`. Python has one empty tuple, which a change may return for an empty value."""
+class Keep(enum.Enum):
+    """Type of `KEEP`."""
 
-    __slots__ = ()
+    KEEP = "keep"
 
 
-KEEP: Sequence[Buffer] = _Keep()
+KEEP: Final = Keep.KEEP
 """Result of the function given to `Store.update` that keeps the stored value unchanged."""
 
-ABSENT: Hashable = "absent"
+
+class Absent(enum.Enum):
+    """Type of `ABSENT`."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
 """Version of a missing value."""
+
+NewValue = Sequence[Buffer] | Keep | None
+"""What a change makes of a value: the parts of the new value, None to delete it, or `KEEP`."""
 
 
 def resolve_range(byte_range: ByteRange, size: int) -> tuple[int, int]:
@@ -94,8 +107,8 @@ class ValueReader(Protocol):
     def close(self) -> None: ...
 
 
-Change = Callable[["ValueReader | None"], "Sequence[Buffer] | None"]
-"""Function from a stored value (None: missing) to the parts of the new value, None to delete it, or `KEEP`."""
+Change = Callable[["ValueReader | None"], NewValue]
+"""Function from a stored value (None: missing) to the new value."""
 
 
 class BytesReader:

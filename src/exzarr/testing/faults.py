@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from exzarr.errors import ArgumentError, StoreError
-from exzarr.stores.base import KEEP, Buffer, Change, Fetched, Store, ValueReader
+from exzarr.stores.base import KEEP, Change, Fetched, NewValue, Store, ValueReader
 from exzarr.stores.wrappers.intercepting import InterceptingStore
 from exzarr.telemetry.events import RequestKind
 
@@ -159,7 +159,7 @@ class FaultStore(InterceptingStore):
         """Update a value with two requests, as every `InterceptingStore` does. ``duplicate`` calls `change` twice."""
         failed: list[StoreError] = []
 
-        def faulty_change(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def faulty_change(value: ValueReader | None) -> NewValue:
             failed.clear()
             fault = self._next("get", key)
             self._finish()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from threading import Barrier, Thread
 
 import pytest
 
 from exzarr.errors import ReadOnlyError
-from exzarr.stores.base import KEEP, Buffer, Store, ValueReader
+from exzarr.stores.base import KEEP, NewValue, Store, ValueReader
 from exzarr.testing.store_case import StoreCase, as_bytes
 
 __all__ = ["StoreUpdates"]
@@ -20,8 +19,8 @@ class StoreUpdates(StoreCase):
     def test_update_creates_changes_keeps_and_deletes_value(self, store: Store) -> None:
         seen: list[bytes | None] = []
 
-        def update(parts: Sequence[Buffer] | None) -> None:
-            def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def update(parts: NewValue) -> None:
+            def change(value: ValueReader | None) -> NewValue:
                 seen.append(_read(value))
                 return parts
 
@@ -47,7 +46,7 @@ class StoreUpdates(StoreCase):
         if present:
             store.put("a/k", b"old")
 
-        def fail(_: ValueReader | None) -> Sequence[Buffer] | None:
+        def fail(_: ValueReader | None) -> NewValue:
             raise LookupError("on purpose")
 
         for _ in range(2):  # the second attempt checks that the key is not locked

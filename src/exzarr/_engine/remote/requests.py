@@ -8,12 +8,13 @@ limit bound the window. The workers take the results and decode them.
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from exzarr import config
 from exzarr._engine.executor import SharedExecutor
@@ -31,10 +32,15 @@ AHEAD = 1024
 Item = tuple[int, Any]
 """(expected bytes, description of the request)"""
 
-NOTHING: Any = object()
-"""Result of a request that gives nothing to the workers, and of `RequestWindow.take` at the end."""
 
-_END: Item = (0, NOTHING)
+class Nothing(enum.Enum):
+    """Type of `NOTHING`."""
+
+    NOTHING = "nothing"
+
+
+NOTHING: Final = Nothing.NOTHING
+"""Result of a request that gives nothing to the workers, and of `RequestWindow.take` at the end."""
 
 
 class RequestWindow:
@@ -108,19 +114,20 @@ class RequestWindow:
     def _take_here(self) -> Any:
         while True:
             item = self._next()
-            if item is _END:
+            if item is None:
                 return NOTHING
             result = self._fetch(item[1], self)
             if result is not NOTHING:
                 return result
 
-    def _next(self) -> Item:
+    def _next(self) -> Item | None:
+        """Return the next item; None at the end."""
         if self._more:
             return self._more.popleft()
         if self._ended:
-            return _END
-        item: Item = next(self._items, _END)
-        if item is _END:
+            return None
+        item = next(self._items, None)
+        if item is None:
             self._ended = True
         return item
 
@@ -130,7 +137,7 @@ class RequestWindow:
         assert pool is not None
         while self._in_flight < self._limit and (self._held < self._room or not self._in_flight):
             item = self._next()
-            if item is _END:
+            if item is None:
                 return
             self._in_flight += 1
             self._held += item[0]
@@ -143,7 +150,7 @@ class RequestWindow:
 
     def _do(self, item: Item) -> None:
         nbytes, wanted = item
-        result = NOTHING
+        result: Any = NOTHING
         error: BaseException | None = None
         if self._error is None:
             try:

@@ -7,9 +7,10 @@ small compressed chunks in one call of the codec. `chunks.shard_pieces` reads in
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,18 +28,21 @@ from exzarr._stream.memory import copied, fresh, fresh_array
 from exzarr._typing import AnyArray
 from exzarr.errors import ChunkMissingError, CodecError
 
-__all__ = ["ABSENT", "Piece", "PieceReader", "lengths", "piece_reader"]
+__all__ = ["MISSING_CHUNK", "Piece", "PieceReader", "lengths", "piece_reader"]
 
 
 Piece = Sequence[Entry]
 """Entries of neighbouring chunks."""
 
 
-class _Absent:
-    """Marks a chunk that is not stored."""
+class MissingChunk(enum.Enum):
+    """Type of `MISSING_CHUNK`."""
+
+    MISSING_CHUNK = "missing chunk"
 
 
-ABSENT = _Absent()
+MISSING_CHUNK: Final = MissingChunk.MISSING_CHUNK
+"""Stands for a chunk that is not stored."""
 
 
 class PieceReader:
@@ -60,7 +64,7 @@ class PieceReader:
         self._dtype = source.dtype
 
     def read(self, values: list[Any], piece: Piece) -> None:
-        """Append for each chunk its array, ABSENT, or its error to `values`.
+        """Append for each chunk its array, MISSING_CHUNK, or its error to `values`.
 
         Uses the scratch memory of the thread (`engine.scratch.with_scratch`).
         """
@@ -115,7 +119,7 @@ class RawPieces(PieceReader):
         if source.recorder is not None:
             source.recorder.timer().read_raw((key,), (got,), (source.nbytes,))
         chunk = self._checked(entry, memory, got)
-        return chunk if whole or chunk is ABSENT else copied(chunk[within], self._mapped)
+        return chunk if whole or chunk is MISSING_CHUNK else copied(chunk[within], self._mapped)
 
     def _unexpected(self, entry: Entry, memory: AnyArray, got: int | Exception) -> Any:
         """Return a whole chunk for which an unexpected number of bytes was read, or its error."""
@@ -133,7 +137,7 @@ class RawPieces(PieceReader):
             if 0 <= got < source.nbytes:
                 got = read_again(source, key, memoryview(memory))
             if got < 0:
-                return ABSENT
+                return MISSING_CHUNK
             if got != source.nbytes:
                 raise source.corrupt(key, wrong_size(got, source.nbytes))
         return np.ndarray(self._shape, self._dtype, memory)
@@ -148,7 +152,7 @@ class RawPieces(PieceReader):
             with config.override(workers=1):
                 read(source.strict(), plan, out)
         except ChunkMissingError:
-            return ABSENT
+            return MISSING_CHUNK
         return out
 
 
@@ -191,7 +195,7 @@ class EncodedPieces(PieceReader):
                 raise got
             data: Any = buffer[:got] if got <= len(buffer) else source.store.get(key)
             if got < 0 or data is None:
-                return ABSENT
+                return MISSING_CHUNK
             try:
                 if within == self._whole:
                     chunk = fresh_array(self._shape, self._dtype, self._mapped)
@@ -211,7 +215,7 @@ class VariedPieces(PieceReader):
         source, (key, _, within, _, _) = self._source, entry
         data = source.store.get(key)
         if data is None:
-            return ABSENT
+            return MISSING_CHUNK
         try:
             return copied(source.pipeline_at(key).decode(data)[within], self._mapped)
         except CodecError as error:

@@ -12,7 +12,7 @@ from exzarr._engine.scratch import with_scratch
 from exzarr._engine.source import ChunkSource
 from exzarr._retrying import Retry, Stoppable
 from exzarr._stream.chunks.grid import Entry
-from exzarr._stream.chunks.pieces import ABSENT, Piece, PieceReader, lengths, piece_reader
+from exzarr._stream.chunks.pieces import MISSING_CHUNK, Piece, PieceReader, lengths, piece_reader
 from exzarr._stream.memory import fresh_array, mapped_from
 from exzarr.errors import ArgumentError, ChunkMissingError
 
@@ -88,7 +88,7 @@ class ChunkReader:
                     retried += more
         missing = 0
         for at, value in enumerate(values):
-            if value is ABSENT:
+            if value is MISSING_CHUNK:
                 missing += 1
                 values[at] = self._missing_value(piece[at])
                 if recorder is not None and not isinstance(values[at], Exception):

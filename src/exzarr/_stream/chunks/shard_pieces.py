@@ -15,7 +15,7 @@ from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import ShardRequests
 from exzarr._stream.chunks.open_shards import OpenShards
-from exzarr._stream.chunks.pieces import ABSENT, Piece, PieceReader
+from exzarr._stream.chunks.pieces import MISSING_CHUNK, Piece, PieceReader
 from exzarr._stream.memory import copied, fresh, fresh_array
 from exzarr.errors import ChunkCorruptError, CodecError
 from exzarr.stores.base import ValueReader
@@ -38,7 +38,7 @@ class ShardPieces(PieceReader):
         self._shards = OpenShards(source.store)
 
     def read(self, values: list[Any], piece: Piece) -> None:
-        values.extend([ABSENT] * len(piece))
+        values.extend([MISSING_CHUNK] * len(piece))
         # In grid order, rows of one shard alternate with others: read all chunks of a shard together.
         places: dict[str, list[int]] = {}
         for at, entry in enumerate(piece):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections.abc import Iterator
 from contextvars import copy_context
 from queue import Empty, Full, Queue
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from exzarr._stream.ingest.blocks import Numbered
 
@@ -15,7 +16,14 @@ __all__ = ["Prefetcher"]
 LOOK = 0.1
 """Seconds between checks, by a thread that waits for room, that its prefetcher is still in use."""
 
-_END = object()
+
+class _End(enum.Enum):
+    """Type of `_END`, which follows the last block."""
+
+    END = "end"
+
+
+_END: Final = _End.END
 
 
 class Prefetcher:

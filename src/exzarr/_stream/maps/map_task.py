@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["LEFT_OUT", "MapTask", "fitting"]
 
 
-class _LeftOut:
-    def __reduce__(self) -> str:
-        return "LEFT_OUT"
+class LeftOut(enum.Enum):
+    """Type of `LEFT_OUT`."""
+
+    LEFT_OUT = "left out"
 
 
-LEFT_OUT = _LeftOut()
+LEFT_OUT: Final = LeftOut.LEFT_OUT
 """Result of a chunk that is not stored and is left out."""
 
 

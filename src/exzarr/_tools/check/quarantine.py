@@ -6,15 +6,15 @@ A value that another process has written since then is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from exzarr._tools.check.entries import QUARANTINE
 from exzarr._tools.check.values import fingerprint_of, read_all
-from exzarr.stores.base import KEEP, Buffer, Store, ValueReader
+from exzarr.stores.base import KEEP, NewValue, Store, ValueReader
 
 __all__ = ["quarantine_key", "set_aside"]
 
-Replacement = Callable[[ValueReader], Sequence[Buffer] | None]
+Replacement = Callable[[ValueReader], NewValue]
 """Returns the parts of the replacement value, or None for no replacement."""
 
 
@@ -31,7 +31,7 @@ def set_aside(store: Store, key: str, target: str, mark: str, replacement: Repla
     """
     moved = done = False
 
-    def change(value: ValueReader | None) -> Sequence[Buffer] | None:
+    def change(value: ValueReader | None) -> NewValue:
         nonlocal moved
         moved = value is not None and fingerprint_of(value) == mark
         if not moved or value is None:

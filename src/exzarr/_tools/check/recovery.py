@@ -11,7 +11,7 @@ Recovery uses the current state of the store, so later commits of other processe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from exzarr._tools.check.quarantine import quarantine_key, set_aside
 from exzarr._tools.check.stored_intents import folders_above, is_unfinished
 from exzarr._tools.check.values import fingerprint_of
 from exzarr.errors import InvalidKeyError
-from exzarr.stores.base import KEEP, Buffer, Store, ValueReader
+from exzarr.stores.base import KEEP, NewValue, Store, ValueReader
 
 __all__ = ["finish"]
 
@@ -59,7 +59,7 @@ def _reset_shape(store: Store, intent: Intent, path: str) -> bool:
     meant = intent.array_at(path)
     done = False
 
-    def change(_: ValueReader | None) -> Sequence[Buffer]:  # under the group's lock, like an ingestion
+    def change(_: ValueReader | None) -> NewValue:  # under the group's lock, like an ingestion
         nonlocal done
         found, now = hierarchy.find(group, 3), hierarchy.find(group.child(below), 3)
         recorded = _recorded(found, below)
@@ -97,9 +97,7 @@ def _move_outside(store: Store, intent: Intent, path: str, stamp: str) -> int:
         return 0
     moved = 0
 
-    def change(
-        _: ValueReader | None,
-    ) -> Sequence[Buffer]:  # under the document's lock, so the array cannot grow
+    def change(_: ValueReader | None) -> NewValue:  # under the document's lock, so the array cannot grow
         nonlocal moved
         now = hierarchy.find(location, found.zarr_format)
         if not isinstance(now, ArrayMetadata):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from exzarr.errors import ArgumentError, ExzarrError, ReadOnlyError
 from exzarr.stores.base import (
     KEEP,
     Buffer,
+    NewValue,
     Store,
     ValueReader,
     check_key,
@@ -196,7 +197,7 @@ class _Repairer:
     def _mend(self, action: Action) -> tuple[Result, str]:
         result: tuple[Result, str] = "skipped", "the document no longer exists"
 
-        def change(value: ValueReader | None) -> Sequence[Buffer]:
+        def change(value: ValueReader | None) -> NewValue:
             nonlocal result
             if value is None:
                 return KEEP

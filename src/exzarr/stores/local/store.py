@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -254,12 +255,12 @@ class LocalStore(Store):
                         if not _is_name(name):
                             continue
                         kind = _kind(entry)
-                        if kind is _FOLDER:
+                        if kind is _Kind.FOLDER:
                             if not entry.is_symlink():
                                 pending.append((f"{folder}{name}/", linked))
                             elif not linked:
                                 pending.append((f"{folder}{name}/", True))
-                        elif kind is _FILE:
+                        elif kind is _Kind.FILE:
                             yield folder + name
             except (OSError, UnicodeError) as error:
                 self._raise_unless_absent(error, folder)
@@ -274,9 +275,9 @@ class LocalStore(Store):
                 for entry in entries:
                     if _is_name(entry.name):
                         kind = _kind(entry)
-                        if kind is _FILE:
+                        if kind is _Kind.FILE:
                             keys.append(entry.name)
-                        elif kind is _FOLDER:
+                        elif kind is _Kind.FOLDER:
                             (links if entry.is_symlink() else prefixes).append(entry.name)
         except (OSError, UnicodeError) as error:
             self._raise_unless_absent(error, prefix)
@@ -335,14 +336,17 @@ def _check_prefix(prefix: str) -> str:
     return check_key(prefix) if prefix else prefix
 
 
-_FILE, _FOLDER, _OTHER = "file", "folder", "other"
+class _Kind(enum.Enum):
+    FILE = "file"
+    FOLDER = "folder"
+    OTHER = "other"
 
 
-def _kind(entry: os.DirEntry[str]) -> str:
+def _kind(entry: os.DirEntry[str]) -> _Kind:
     try:
-        return _FOLDER if entry.is_dir() else _FILE if entry.is_file() else _OTHER
+        return _Kind.FOLDER if entry.is_dir() else _Kind.FILE if entry.is_file() else _Kind.OTHER
     except OSError:  # circular links, or no permission
-        return _OTHER
+        return _Kind.OTHER
 
 
 def _is_name(name: str) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 from exzarr.errors import LockTimeoutError, StoreError
-from exzarr.stores.base import KEEP, Buffer, BytesReader, ValueReader
+from exzarr.stores.base import KEEP, Buffer, BytesReader, Change
 from exzarr.stores.local.file_locks import LockedFile, available, lock_file
 from exzarr.stores.local.files import OpenFile
 from exzarr.stores.local.write import (
@@ -26,9 +26,7 @@ from exzarr.stores.os_errors import is_absence
 __all__ = ["update_file"]
 
 
-def update_file(
-    path: str, change: Callable[[ValueReader | None], Sequence[Buffer] | None], *, sync: bool = False
-) -> None:
+def update_file(path: str, change: Change, *, sync: bool = False) -> None:
     """Update the file at `path` (see `Store.update`).
 
     An existing file is locked. A missing file cannot be locked: one of several concurrent writers creates it, and
@@ -48,9 +46,7 @@ def update_file(
         line.release()
 
 
-def _update(
-    path: str, change: Callable[[ValueReader | None], Sequence[Buffer] | None], end: float, sync: bool
-) -> bool:
+def _update(path: str, change: Change, end: float, sync: bool) -> bool:
     """Try the update once. Return False if another writer was faster."""
     file = _open(path, end)
     try:

@@ -16,6 +16,7 @@ from exzarr.stores.base import (
     ByteRange,
     Change,
     Fetched,
+    NewValue,
     Store,
     ValueReader,
     check_key,
@@ -150,7 +151,7 @@ class StoreWrapper(Store):
 
 
 def _update_by_other_methods(store: StoreWrapper, key: str, change: Change) -> None:
-    def do(_: ValueReader | None) -> Sequence[Buffer]:
+    def do(_: ValueReader | None) -> NewValue:
         Store.update(store, key, change)
         return KEEP
 
@@ -160,7 +161,7 @@ def _update_by_other_methods(store: StoreWrapper, key: str, change: Change) -> N
 def _put_if_absent_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> bool:
     made = False
 
-    def do(_: ValueReader | None) -> Sequence[Buffer]:
+    def do(_: ValueReader | None) -> NewValue:
         nonlocal made
         made = Store.put_if_absent(store, key, value)
         return KEEP

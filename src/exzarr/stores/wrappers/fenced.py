@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from exzarr.errors import StoreError
-from exzarr.stores.base import Buffer, Change, Store, ValueReader
+from exzarr.stores.base import Buffer, Change, NewValue, Store, ValueReader
 from exzarr.stores.wrappers.base import StoreWrapper
 
 __all__ = ["FencedStore"]
@@ -45,7 +45,7 @@ class FencedStore(StoreWrapper):
         self.put(key, b"".join(parts))
 
     def update(self, key: str, change: Change) -> None:
-        def changed(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def changed(value: ValueReader | None) -> NewValue:
             parts = change(value)
             self._check()
             return parts

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from exzarr import telemetry
-from exzarr.stores.base import KEEP, Buffer, Change, Store, ValueReader, announce
+from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader, announce
 from exzarr.stores.locks import waited
 from exzarr.stores.wrappers.intercepting import InterceptingStore, Into, nbytes_of
 from exzarr.telemetry.events import RequestKind, StoreRequest
@@ -111,9 +111,9 @@ class InstrumentedStore(InterceptingStore):
             recorder.requesting(key)
         start, before = perf_counter(), waited()
         changed = False
-        parts: Sequence[Buffer] | None = KEEP
+        parts: NewValue = KEEP
 
-        def timed(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def timed(value: ValueReader | None) -> NewValue:
             nonlocal start, before, changed, parts
             wait = waited() - before
             seconds = max(0.0, perf_counter() - start - wait)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, TypeVar
 
-from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, ValueReader
+from exzarr.stores.base import KEEP, Buffer, ByteRange, Change, Fetched, NewValue, ValueReader
 from exzarr.stores.wrappers.base import StoreWrapper
 from exzarr.telemetry.events import RequestKind
 
@@ -88,7 +88,7 @@ class InterceptingStore(StoreWrapper):
     def update(self, key: str, change: Change) -> None:
         """Intercept two requests: one that gets the value, and one that puts the new value."""
 
-        def intercepted(value: ValueReader | None) -> Sequence[Buffer] | None:
+        def intercepted(value: ValueReader | None) -> NewValue:
             size = 0 if value is None else value.size
             self.around("get", key, 0, Into, size, size)
             parts = change(value)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from exzarr._retrying import Retry, is_transient
 from exzarr.errors import StoreError, UnreachableError
-from exzarr.stores.base import KEEP, Buffer, Change, Store, ValueReader
+from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader
 from exzarr.stores.wrappers.intercepting import InterceptingStore
 from exzarr.telemetry.events import RequestKind
 
@@ -56,14 +56,14 @@ class RetryStore(InterceptingStore):
         return self.around("put", key, len(value), attempt)
 
     def update(self, key: str, change: Change) -> None:
-        put: Sequence[Buffer] | None = KEEP
+        put: NewValue = KEEP
         """Parts that a failed attempt may have stored, if only its response was lost."""
 
         def attempt() -> None:
             before = put
             self.inner.update(key, lambda value: changed(value, before))
 
-        def changed(value: ValueReader | None, before: Sequence[Buffer] | None) -> Sequence[Buffer] | None:
+        def changed(value: ValueReader | None, before: NewValue) -> NewValue:
             nonlocal put
             if before is not KEEP and _is(_whole(value), before):
                 return KEEP

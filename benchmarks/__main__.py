@@ -6,11 +6,12 @@ import argparse
 import tempfile
 import warnings
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import cells, floor, latency, peers, probe, report, streams, telemetry
+from benchmarks import cells, floor, history, latency, peers, probe, report, stored, streams, telemetry
 from benchmarks.data import Workspace
 from benchmarks.harness import Result, Rounds, measure
 from benchmarks.targets import Run
@@ -22,6 +23,9 @@ QUICK = Rounds(least=3, most=9, seconds=0.5)
 
 def main() -> None:
     options = _options()
+    if options.redraw:
+        _redraw()
+        return
     warnings.simplefilter("ignore")  # zarr-python warns about extensions of the v3 specification
     started = perf_counter()
     entrants, missing = peers.available(options.peers)
@@ -54,20 +58,30 @@ def main() -> None:
     run = Run(results, figures, missing)
     print(f"\n{report.machine()}\n\n{report.as_text(run)}\n\n{perf_counter() - started:.0f} s")
     if not (options.quick or options.only or options.peers):
-        _publish(run)
+        _store(run)
 
 
-def _publish(run: Run) -> None:
-    """Write the results of a complete run, so that all numbers of the page come from one command."""
+def _store(run: Run) -> None:
+    """Store the results of a complete run, and update the pages."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")
+    path = stored.save(stored.StoredRun(now, report.command(), report.machine(), report.versions(), run))
+    print(f"written: {path.relative_to(ROOT)}")
+    _redraw()
+
+
+def _redraw() -> None:
+    """Write the pages of the documentation from the stored results, so that all numbers come from files in git."""
     from benchmarks.plot import draw
 
-    docs, raw = ROOT / "docs", ROOT / "benchmarks" / "results"
-    docs.mkdir(exist_ok=True)
-    raw.mkdir(exist_ok=True)
-    draw(run, docs / "benchmarks.png")
-    (docs / "benchmarks.md").write_text(report.as_markdown(run, "benchmarks.png"), encoding="utf-8")
-    (raw / "latest.json").write_text(report.as_json(run), encoding="utf-8")
-    print("written: docs/benchmarks.md, docs/benchmarks.png, benchmarks/results/latest.json")
+    docs, runs = ROOT / "docs", stored.load_all()
+    latest = runs[-1]
+    draw(latest.run, docs / "benchmarks.png")
+    (docs / "benchmarks.md").write_text(report.as_markdown(latest, "benchmarks.png"), encoding="utf-8")
+    history.draw(runs, docs / "benchmarks-history.png")
+    (docs / "benchmarks-history.md").write_text(
+        history.as_markdown(runs, "benchmarks-history.png"), encoding="utf-8"
+    )
+    print("written: docs/benchmarks.md, docs/benchmarks-history.md, and their figures")
 
 
 def _options() -> argparse.Namespace:
@@ -84,6 +98,9 @@ def _options() -> argparse.Namespace:
         "--peers", nargs="+", choices=list(peers.FACTORIES), metavar="PEER",
         help=f"libraries to compare: {', '.join(peers.FACTORIES)} (default: all)",
     )  # fmt: skip
+    parser.add_argument(
+        "--redraw", action="store_true", help="measure nothing; write the pages from the stored results"
+    )
     parser.add_argument(
         "--dir", type=Path, help="folder for the stores (default: the system's temporary folder)"
     )

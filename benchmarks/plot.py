@@ -32,17 +32,22 @@ def draw(run: Run, path: Path) -> None:
     left = {name: results for name, results in panels.items() if name in LEFT}
     right = {name: results for name, results in panels.items() if name not in LEFT}
     columns = [column for column in (left, right) if column]
-    height = max(sum(len(results) + 3 for results in column.values()) for column in columns)
-    figure = plt.figure(figsize=(5.5 * len(columns), 0.17 * height + 0.6), layout="constrained")
-    for parts, column in zip(figure.subfigures(1, len(columns), squeeze=False)[0], columns, strict=True):
-        sizes = [len(results) + 1.5 for results in column.values()]
-        axes = parts.subplots(len(column), 1, squeeze=False, height_ratios=sizes)[:, 0]
-        for ax, (name, results) in zip(axes, column.items(), strict=True):
-            _panel(ax, name, results, run.labels)
+    height = max(sum(len(results) + 2 for results in column.values()) for column in columns)
+    figure = plt.figure(figsize=(5.5 * len(columns), 0.17 * height))
+    outer = figure.add_gridspec(1, len(columns), wspace=0.8)
+    for spec, column in zip(outer, columns, strict=True):
+        sizes = [len(results) for results in column.values()]
+        space = 2.5 * len(sizes) / sum(sizes)  # 2.5 lines between two panels, as a part of their mean height
+        inner = spec.subgridspec(len(column), 1, height_ratios=sizes, hspace=space)
+        for panel, (name, results) in zip(inner, column.items(), strict=True):
+            _panel(figure.add_subplot(panel), name, results, run.labels)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.suptitle("Each peer's time divided by exzarr's: right of the line, exzarr is faster", fontsize=9)
-    figure.savefig(path, dpi=90)
+    title = "Each peer's time divided by exzarr's: right of the line, exzarr is faster"
+    figure.legend(
+        handles, labels, loc="lower center", bbox_to_anchor=(0.5, 0.9), ncols=len(labels),
+        frameon=False, title=title, title_fontsize=9,
+    )  # fmt: skip
+    figure.savefig(path, dpi=90, bbox_inches="tight")
     plt.close(figure)
 
 

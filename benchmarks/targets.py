@@ -117,7 +117,7 @@ def verdicts(run: Run) -> Iterator[Verdict]:
         (IMPORTS, "import exzarr over import numpy, ms"),
         (MEMORY, "peak memory over the result, MiB"),
         (STREAMS, "chunk streams: time over that of one whole read"),
-        (TELEMETRY, "telemetry while nobody listens, % of a small call"),
+        (TELEMETRY, "telemetry without a hook, % of a small call"),
     ):
         yield _bounded(target, [f for f in run.figures if f.group == group])
 

@@ -34,7 +34,7 @@ OPTIONAL = set(
     "cloudpickle dask distributed fsspec matplotlib ml_dtypes obstore rich tensorstore torch typer xarray zarr".split()
 )
 """Optional libraries. Blocks that import a missing one are skipped."""
-GENERATED = {ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.png"}
+GENERATED = {ROOT / "docs" / f"benchmarks{name}" for name in (".md", ".png", "-history.md", "-history.png")}
 """Written by ``make bench``."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -10,7 +10,6 @@ import pytest
 
 from exzarr._stream.failures import Failures, chunk_error
 from exzarr.errors import (
-    ArgumentError,
     ChunkCorruptError,
     ChunkError,
     ChunkStoreError,
@@ -53,12 +52,6 @@ def test_a_callable_gets_the_error_and_may_raise() -> None:
 def test_base_exceptions_are_always_raised(on_error: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         Failures(on_error)(KeyboardInterrupt())
-
-
-@pytest.mark.parametrize("on_error", ["ignore", None, 1])
-def test_arguments_are_checked(on_error: Any) -> None:
-    with pytest.raises(ArgumentError, match="on_error"):
-        Failures(on_error)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import given, strategies as st
 from exzarr import config
 from exzarr._retrying import Retry
 from exzarr._stream.window import Outcome, Window
-from exzarr.errors import ArgumentError, ExzarrError, StreamError, TimedOutError
+from exzarr.errors import ExzarrError, StreamError, TimedOutError
 from tests.stream.tools import PATIENCE, eventually, stream_threads
 
 
@@ -120,22 +120,6 @@ def test_context_variables_carry_over() -> None:
         window = Window(lambda n: config.get().inline_bytes, range(8), workers=4, prefetch=4)
     assert set(values(window)) == {4711}
     assert config.get().inline_bytes != 4711
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"workers": 0},
-        {"workers": 1.5},
-        {"workers": True},
-        {"prefetch": -1},
-        {"timeout": 0},
-        {"timeout": -1.0},
-    ],
-)
-def test_arguments_are_checked(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ArgumentError):
-        Window(str, [], **{"workers": 1, "prefetch": 1, **arguments})
 
 
 # -- bounds --------------------------------------------------------------------------------------

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from exzarr._nodes.names import ZarrNames
 
 if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
     from exzarr._nodes.casting import Casting
     from exzarr._retrying import Retry
-    from exzarr._stream.chunks.chunk_stream import ChunkStream, Where
+    from exzarr._stream.chunks.chunk_stream import ChunkStream
     from exzarr._stream.failures import OnError
-    from exzarr._stream.maps.runners import ExecutorLike
+    from exzarr._stream.maps.parallel_map import MapKeywords
+    from exzarr._stream.options import Where
     from exzarr._stream.progress.progress import Progress
     from exzarr._stream.slices.slice_stream import SliceStream
     from exzarr._stream.writing.write_stream import WriteReport
@@ -100,20 +100,21 @@ class ArrayStreams(ZarrNames):
             An iterator over `exzarr._stream.Chunk` and a context manager, with statistics in ``.stats``.
         """
         from exzarr._stream.chunks.chunk_stream import ChunkStream
+        from exzarr._stream.options import StreamOptions
 
-        return ChunkStream(
-            self.chunk_source,
-            region,
+        options = StreamOptions(
+            region=region,
+            where=where,
+            missing=missing,
             workers=workers,
             prefetch=prefetch,
             ordered=ordered,
-            where=where,
-            missing=missing,
             timeout=timeout,
             retries=retries,
             on_error=on_error,
             progress=progress,
         )
+        return ChunkStream(self.chunk_source, options)
 
     def slice_stream(
         self,
@@ -167,15 +168,10 @@ class ArrayStreams(ZarrNames):
         SliceStream
             An iterator over `exzarr._stream.Slice` and a context manager, with statistics in ``.stats``.
         """
+        from exzarr._stream.options import StreamOptions
         from exzarr._stream.slices.slice_stream import SliceStream
 
-        return SliceStream(
-            self.chunk_source,
-            axis,
-            start,
-            stop,
-            step,
-            names=self._meta.dimension_names,
+        options = StreamOptions(
             region=region,
             workers=workers,
             prefetch=prefetch,
@@ -184,6 +180,8 @@ class ArrayStreams(ZarrNames):
             on_error=on_error,
             progress=progress,
         )
+        part, names = slice(start, stop, step), self._meta.dimension_names
+        return SliceStream(self.chunk_source, axis, part, options, names=names)
 
     def write_stream(
         self,
@@ -254,42 +252,21 @@ class ArrayStreams(ZarrNames):
             An item failed, and ``on_error="raise"``. An exception of `items` itself is raised after all items that it
             yielded are written.
         """
+        from exzarr._stream.options import StreamOptions
         from exzarr._stream.writing.write_stream import write_stream
 
         self._require_writable()
         return write_stream(
             self,  # type: ignore[arg-type]  # every array is an Array
             items,
-            workers=workers,
+            StreamOptions(workers=workers, retries=retries, on_error=on_error, progress=progress),
             max_pending=max_pending,
-            on_error=on_error,
             checkpoint=checkpoint,
-            retries=retries,
             copy=copy,
             casting=casting,
-            progress=progress,
         )
 
-    def parallel_chunk_map(
-        self,
-        fn: Callable[..., Any],
-        *,
-        region: Any = None,
-        where: Where | None = None,
-        missing: Literal["fill", "skip"] = "fill",
-        with_chunk: bool = False,
-        executor: ExecutorLike = "threads",
-        workers: int | None = None,
-        prefetch: int | None = None,
-        ordered: bool = True,
-        timeout: float | None = None,
-        retries: int | Retry | None = None,
-        on_error: OnError = "raise",
-        progress: Progress = False,
-        out: Array | None = None,
-        reduce: Callable[[Any, Any], Any] | None = None,
-        initial: Any = None,
-    ) -> Any:
+    def parallel_chunk_map(self, fn: Callable[..., Any], **options: Unpack[MapKeywords]) -> Any:
         """Call ``fn(data)`` for every chunk, in parallel: in threads, in processes, or on a cluster.
 
         ::
@@ -299,94 +276,16 @@ class ArrayStreams(ZarrNames):
             a.parallel_chunk_map(np.sqrt, out=b)                             # another array
             a.parallel_chunk_map(slow, executor="processes", timeout=30, retries=2)
 
-        The worker that calls `fn` also reads and decodes the chunk; data is not sent between processes. The chunks are
-        those of `chunk_stream`, cropped and in the same order. For a sharded array they are the inner chunks.
-        `exzarr.parallel_chunk_map` maps over several arrays together.
-
-        At most ``workers + prefetch`` chunks or results are in memory. `fn` may be called more than once for a chunk:
-        with `retries`, and on a dask cluster that loses a worker.
-
-        Parameters
-        ----------
-        fn
-            The function. It receives the chunk's data, an array that it may change. For other processes it is pickled,
-            with cloudpickle if that is installed, so that lambdas and functions of a notebook work.
-        region, where, missing
-            The chunks to read: see `chunk_stream`.
-        with_chunk
-            True calls `fn` with an `exzarr._stream.Chunk` instead: ``index``, ``region``, ``data``.
-        executor
-            ``"threads"`` suits functions that release the interpreter lock, as NumPy does for large arrays.
-            ``"processes"`` suits Python code. The processes are new interpreters (no fork, and no guarded main module
-            required); exzarr monitors them and replaces those that die. Or any `concurrent.futures.Executor`, which is
-            left running, or a `distributed.Client`. With all but threads, other processes must be able to open the
-            array's store: a `MemoryStore` does not work.
-        workers
-            How many chunks are processed concurrently. Default: ``config.workers``. For threads: as many as the store
-            requires requests in flight, if that is more. For an executor: the number of its workers. For a cluster:
-            the number of its threads.
-        prefetch
-            How many more chunks or results may be in memory. Default: as in `chunk_stream`.
-        ordered
-            False yields results as soon as they are ready.
-        timeout
-            Seconds for one attempt at a chunk. After the timeout, a process is killed and replaced. A thread cannot be
-            killed: the map stops waiting for it, but it keeps running. The same applies to executors and clusters. The
-            chunk fails with a ChunkTimeoutError, or is retried.
-        retries
-            Number of retries after a temporary error (of the store or the system, a timeout, a process that died), or
-            an `exzarr._stream.Retry`, which can select the errors.
-        on_error
-            ``"raise"`` ends the map with a ChunkError that names the chunk. Its cause is the exception of `fn`, or a
-            WorkerDiedError if `fn` ended its process. ``"skip"`` leaves the chunk out. A callable receives the error,
-            and the chunk is left out if the callable returns.
-        progress
-            True shows a progress bar; a callable receives ``(done, total)`` in chunks.
-        out
-            An array of the same shape, with any chunks. Each result is written to its chunk's region. No result is
-            lost if regions share a chunk of `out`. The worker that calls `fn` also writes. Results that share a shard
-            are sent to this process and merged, as in `write_stream`, so that each shard is written once.
-        reduce
-            ``reduce(a, b)`` combines two results into one, where `a` is of earlier chunks: first neighbours, then pairs
-            of pairs. With `ordered`, the order of combination is the same in each run, and so are floating-point
-            results. `reduce` should be associative. It runs in this thread.
-        initial
-            The initial value of the reduction, which is also the result if there are no chunks.
+        This is `exzarr.parallel_chunk_map` for one array. That function documents the keywords: ``region``, ``where``,
+        ``missing``, ``with_chunk``, ``executor``, ``workers``, ``prefetch``, ``ordered``, ``timeout``, ``retries``,
+        ``on_error``, ``progress``, ``out``, ``reduce`` and ``initial``.
 
         Returns
         -------
         MapStream, StreamStats, or the reduced result
-            Without `out` and `reduce`: an iterator over results and a context manager. Its ``items()`` yields pairs
-            with the chunk index, and ``.stats`` has statistics. With `out`: these statistics.
-
-        Raises
-        ------
-        ArgumentError
-            Options do not fit together, `fn` or the store cannot be sent to processes, or there are no results to
-            reduce.
-        ChunkError
-            A chunk failed, and ``on_error="raise"``.
-        StreamError
-            The executor accepts no more work.
+            Without `out` and `reduce`: an iterator over results and a context manager. With `out`: statistics.
         """
         from exzarr._stream.maps.parallel_map import parallel_chunk_map
 
-        return parallel_chunk_map(
-            fn,
-            self,  # type: ignore[arg-type]  # no other class derives from this one
-            region=region,
-            where=where,
-            missing=missing,
-            with_chunk=with_chunk,
-            executor=executor,
-            workers=workers,
-            prefetch=prefetch,
-            ordered=ordered,
-            timeout=timeout,
-            retries=retries,
-            on_error=on_error,
-            progress=progress,
-            out=out,
-            reduce=reduce,
-            initial=initial,
-        )
+        array: Any = self  # every array is an Array
+        return parallel_chunk_map(fn, array, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from exzarr.errors import ArgumentError, ChunkError, ChunkStoreError, ChunkTimeoutError
+from exzarr.errors import ChunkError, ChunkStoreError, ChunkTimeoutError
 
 __all__ = ["Failures", "OnError", "chunk_error"]
 
@@ -20,8 +20,6 @@ class Failures:
     __slots__ = ("_on_error", "count")
 
     def __init__(self, on_error: OnError) -> None:
-        if not callable(on_error) and on_error not in ("raise", "skip"):
-            raise ArgumentError(f"on_error must be 'raise', 'skip' or a callable, not {on_error!r}")
         self._on_error = on_error
         self.count = 0
 

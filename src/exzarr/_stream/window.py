@@ -21,13 +21,12 @@ from queue import Empty
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from exzarr import config
 from exzarr._retrying import Retry, announce
 from exzarr._stream.stop import Stop
 from exzarr._stream.window_threads import Shared, Task, Worker, attempt, work
-from exzarr.errors import ArgumentError, StreamError, TimedOutError
+from exzarr.errors import StreamError, TimedOutError
 
-__all__ = ["Outcome", "Window", "as_workers", "may_wait"]
+__all__ = ["Outcome", "Window", "may_wait"]
 
 I = TypeVar("I")  # noqa: E741
 V = TypeVar("V")
@@ -105,11 +104,6 @@ class Window(Generic[I, V]):
         stop: Stop | None = None,
         name: str = "exzarr-stream",
     ) -> None:
-        workers = as_workers(workers)
-        if type(prefetch) is not int or prefetch < 0:
-            raise ArgumentError(f"prefetch must not be negative, got {prefetch!r}")
-        if timeout is not None and not timeout > 0:
-            raise ArgumentError(f"timeout is a number of seconds, or None for no limit, not {timeout!r}")
         self._items: Iterator[I] | None = iter(items)
         self._failure: BaseException | None = None
         self._workers = workers
@@ -302,12 +296,3 @@ class Window(Generic[I, V]):
 def may_wait(error: BaseException | None) -> bool:
     """Return True if there is time to wait for threads: not during Ctrl-C or a similar exit."""
     return error is None or isinstance(error, (Exception, GeneratorExit))
-
-
-def as_workers(workers: int | None) -> int:
-    """Return the number of threads; None means ``config.workers``. Raise ArgumentError for invalid numbers."""
-    if workers is None:
-        return config.get().workers
-    if type(workers) is not int or workers < 1:
-        raise ArgumentError(f"workers must be a positive number, not {workers!r}")
-    return workers

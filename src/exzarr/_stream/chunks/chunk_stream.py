@@ -5,29 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.pool import in_flight
 from exzarr._engine.source import ChunkSource
-from exzarr._retrying import Retry, as_retry
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid, as_region, chunk_indices
-from exzarr._stream.chunks.reader import ChunkReader, Missing, Piece, Result
-from exzarr._stream.failures import Failures, OnError, chunk_error
-from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._stream.chunks.reader import ChunkReader, Piece, Result
+from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
-from exzarr._stream.window import Outcome, Window, as_workers
+from exzarr._stream.window import Outcome, Window
 from exzarr._typing import AnyArray
 
-__all__ = ["Chunk", "ChunkStream", "Where"]
+__all__ = ["Chunk", "ChunkStream"]
 
-
-Where = Callable[[tuple[int, ...]], object] | npt.ArrayLike
-"""A predicate on the chunk index, or an integer array of chunk indices with shape (n, dimensions)."""
 
 PIECE_NBYTES = 1024 * 1024
 """Largest number of bytes of small chunks that are read together as one piece.
@@ -92,36 +86,19 @@ class ChunkStream(Stream[Chunk]):
 
     __slots__ = ("_filter", "_path", "_reader")
 
-    def __init__(
-        self,
-        source: ChunkSource,
-        region: Any = None,
-        *,
-        workers: int | None = None,
-        prefetch: int | None = None,
-        ordered: bool = True,
-        where: Where | None = None,
-        missing: Missing = "fill",
-        timeout: float | None = None,
-        retries: int | Retry | None = None,
-        on_error: OnError = "raise",
-        progress: Progress = False,
-    ) -> None:
-        workers = default_workers(source) if workers is None else as_workers(workers)
-        failures = Failures(on_error)
+    def __init__(self, source: ChunkSource, options: StreamOptions) -> None:
+        workers, prefetch = options.workers or default_workers(source), options.prefetch
         if prefetch is None:
             prefetch = default_prefetch(source.nbytes, workers)
-        grid = StreamGrid(source)
-        self._filter = IndexFilter(where) if callable(where) else None
-        entries, total = choose(grid, as_region(region, source.shape), self._filter or where, ordered)
-        retry, stop, alone = as_retry(retries), Stop(), timeout is not None
+        entries, total, self._filter = choose(StreamGrid(source), options)
+        retry, stop, alone = options.retry, Stop(), options.timeout is not None
         # If the store wants many requests in flight, each piece is one chunk. With shards, a piece is one request.
         single = alone or (source.store.concurrency and not source.sharded)
         piece = 1 if single else piece_size(source.nbytes, workers, prefetch)
         self._path = source.path
         self._reader = ChunkReader(
             source,
-            missing=missing,
+            missing=options.missing,
             share=workers,
             retry=retry,
             stop=stop,
@@ -133,14 +110,13 @@ class ChunkStream(Stream[Chunk]):
             cut(entries, piece, single_key(source)),
             workers=workers,
             prefetch=prefetch if piece == 1 else (workers + prefetch) // piece - workers,
-            ordered=ordered,
-            timeout=timeout,
+            ordered=options.ordered,
+            timeout=options.timeout,
             retry=retry if alone else None,
             stop=stop,
         )
-        super().__init__(
-            window, failures, total, open_meter(progress, total, stream="chunk_stream", array=source.path)
-        )
+        meter = options.meter(total, stream="chunk_stream", array=source.path)
+        super().__init__(window, Failures(options.on_error), total, meter)
 
     def _unpack(self, outcome: Outcome[Piece, Result]) -> list[Chunk | BaseException | None]:
         piece = outcome.item
@@ -162,17 +138,17 @@ class ChunkStream(Stream[Chunk]):
         self._reader.close()
 
 
-def choose(
-    grid: StreamGrid, region: Region, where: IndexFilter | Where | None, ordered: bool
-) -> tuple[Iterator[Entry], int]:
-    """Return the chunks to stream and their number. A predicate is given as an `IndexFilter`."""
-    if isinstance(where, IndexFilter) or where is None:
-        entries = grid.walk(region) if ordered or not grid.sharded else grid.walk_shards(region)
-        return entries if where is None else filter(where, entries), grid.count(region)
+def choose(grid: StreamGrid, options: StreamOptions) -> tuple[Iterator[Entry], int, IndexFilter | None]:
+    """Return the chunks to stream, their number, and the filter that counts those that a predicate refuses."""
+    region, where = as_region(options.region, grid.shape), options.where
+    if callable(where) or where is None:
+        entries = grid.walk(region) if options.ordered or not grid.sharded else grid.walk_shards(region)
+        wanted = None if where is None else IndexFilter(where)
+        return entries if wanted is None else filter(wanted, entries), grid.count(region), wanted
     indices = grid.touched(region, chunk_indices(where, grid.counts))
-    if not ordered:
+    if not options.ordered:
         indices = grid.by_shard(indices)
-    return grid.pick(region, indices), len(indices)
+    return grid.pick(region, indices), len(indices), None
 
 
 def default_workers(source: ChunkSource) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 from operator import mul
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from exzarr import telemetry
 from exzarr._engine.scratch import with_scratch
@@ -14,14 +14,13 @@ from exzarr._retrying import Retry, Stoppable
 from exzarr._stream.chunks.grid import Entry
 from exzarr._stream.chunks.pieces import MISSING_CHUNK, Piece, PieceReader, lengths, piece_reader
 from exzarr._stream.memory import fresh_array, mapped_from
-from exzarr.errors import ArgumentError, ChunkMissingError
+from exzarr._stream.options import Missing
+from exzarr.errors import ChunkMissingError
 
 if TYPE_CHECKING:
     from exzarr._engine.recorder import ChunkRecorder
 
-__all__ = ["ChunkReader", "Missing", "Piece", "Result"]
-
-Missing = Literal["fill", "skip"]
+__all__ = ["ChunkReader", "Piece", "Result"]
 
 Result = tuple[list[Any], int, int]
 """For each chunk of a piece: its array, None if it is missing and left out, or its error. Then the number of missing
@@ -59,8 +58,6 @@ class ChunkReader:
         alone: bool = False,
         window: int = 0,
     ) -> None:
-        if missing not in ("fill", "skip"):
-            raise ArgumentError(f"missing is 'fill' or 'skip', not {missing!r}")
         self._source = source
         self._missing = missing
         self._retry = retry

@@ -17,7 +17,7 @@ from exzarr import config, telemetry
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._nodes.group import Group
-from exzarr._retrying import Retry, as_retry
+from exzarr._retrying import Retry
 from exzarr._stream.failures import Failures, OnError
 from exzarr._stream.ingest.blocks import Numbered, Source
 from exzarr._stream.ingest.dead_letters import DeadLetters
@@ -27,8 +27,8 @@ from exzarr._stream.ingest.prefetcher import Prefetcher
 from exzarr._stream.ingest.report import IngestReport, LeftOut
 from exzarr._stream.ingest.resume import open_source
 from exzarr._stream.ingest.targets import Target, open_target
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import Meter, Progress, open_meter
-from exzarr._stream.window import as_workers
 from exzarr.errors import (
     ArgumentError,
     ChunkError,
@@ -127,11 +127,13 @@ def ingest(
     UnsupportedError
         The target has Zarr format 2, which stores the shape and the attributes in two documents.
     """
+    on_error = on_error or ("raise" if dead_letter is None else "skip")
+    options = StreamOptions(workers=workers, retries=retry, on_error=on_error)
     run = _Run(
         open_target(target, axis, casting=casting),
         check_key(key),
-        retry=as_retry(retry),
-        failures=Failures(on_error or ("raise" if dead_letter is None else "skip")),
+        retry=options.retry,
+        failures=Failures(on_error),
         dead=None if dead_letter is None else DeadLetters(dead_letter, key),
         continues=continues,
         batch=batch,
@@ -140,7 +142,7 @@ def ingest(
         raise ArgumentError(f"max_pending must be a positive number, not {max_pending!r}")
     meter = open_meter(progress, None, "blocks")
     try:
-        with config.override(workers=as_workers(workers)):
+        with config.override(workers=options.threads):
             run.all(source, max_pending, meter)
         if meter is not None:
             meter.finish()

@@ -11,7 +11,8 @@ import numpy as np
 from exzarr._engine.source import ChunkSource
 from exzarr._stream.chunks.chunk_stream import Chunk
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid
-from exzarr._stream.chunks.reader import ChunkReader, Missing
+from exzarr._stream.chunks.reader import ChunkReader
+from exzarr._stream.options import Missing
 from exzarr._stream.processes.failure import Failed
 from exzarr._stream.stop import Stop
 from exzarr._typing import AnyArray
@@ -62,8 +63,6 @@ class MapTask:
         with_chunk: bool,
         out: Array | None,
     ) -> None:
-        if missing not in ("fill", "skip"):
-            raise ArgumentError(f"missing is 'fill' or 'skip', not {missing!r}")
         self._fn = fn
         self._arrays = tuple(arrays)
         self._missing: Missing = missing

@@ -17,12 +17,12 @@ import numpy as np
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.projections import Dimension
 from exzarr._engine.planning.selections import SliceIndex
-from exzarr._retrying import Retry
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid
-from exzarr._stream.failures import OnError, chunk_error
+from exzarr._stream.failures import chunk_error
 from exzarr._stream.maps.map_stream import MapStream
 from exzarr._stream.maps.map_task import fitting
 from exzarr._stream.maps.runners import ExecutorLike
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.stream import StreamStats
 from exzarr._stream.writing.write_stream import write_stream
 from exzarr.errors import ArgumentError
@@ -75,9 +75,7 @@ def _cuts_along(fine: Dimension, coarse: Dimension, length: int) -> bool:
     return any(fine.offset(int(i)) != start for i, start in zip(fine.indices_of(starts), starts, strict=True))
 
 
-def gather(
-    stream: MapStream, out: Array, grid: StreamGrid, *, retries: Retry | None, on_error: OnError
-) -> StreamStats:
+def gather(stream: MapStream, out: Array, grid: StreamGrid, options: StreamOptions) -> StreamStats:
     """Write the results in this process, those that share a chunk of `out` together."""
 
     def results() -> Iterator[tuple[Region, Any]]:
@@ -90,6 +88,8 @@ def gather(
                 yield found.region, values
 
     with stream:
-        report = write_stream(out, results(), retries=retries, on_error=on_error)
+        report = write_stream(
+            out, results(), StreamOptions(retries=options.retries, on_error=options.on_error)
+        )
     stats, lost = stream.stats, len(report.failed)
     return replace(stats, chunks=stats.chunks - lost, failed=stats.failed + lost)

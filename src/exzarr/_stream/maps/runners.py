@@ -60,10 +60,6 @@ def open_runner(
 def _open(
     task: Task, executor: ExecutorLike, workers: int | None, timeout: float | None, total: int
 ) -> Runner:
-    if workers is not None and (type(workers) is not int or workers < 1):
-        raise ArgumentError(f"workers must be a positive number, not {workers!r}")
-    if timeout is not None and not timeout > 0:
-        raise ArgumentError(f"timeout is a number of seconds, or None for no limit, not {timeout!r}")
     if executor == "threads":
         return InThreads(task, workers or config.get().workers, timeout)
     if executor == "processes":

@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,14 +16,13 @@ from exzarr._engine.planning.selections import GridSelection, SliceIndex
 from exzarr._engine.pool import in_flight
 from exzarr._engine.reading.read import read
 from exzarr._engine.source import ChunkSource
-from exzarr._retrying import Retry, as_retry
 from exzarr._spelling import no_dimension
 from exzarr._stream.chunks.grid import Region, StreamGrid, as_region
-from exzarr._stream.failures import Failures, OnError
+from exzarr._stream.failures import Failures
 from exzarr._stream.memory import fresh_array
-from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.stream import Stream
-from exzarr._stream.window import Outcome, Window, as_workers
+from exzarr._stream.window import Outcome, Window
 from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, SelectionError
 
@@ -59,50 +57,38 @@ class SliceStream(Stream[Slice]):
     def __init__(
         self,
         source: ChunkSource,
-        axis: int | str = 0,
-        start: int | None = None,
-        stop: int | None = None,
-        step: int | None = None,
+        axis: int | str,
+        part: slice,
+        options: StreamOptions,
         *,
         names: Sequence[str | None] | None = None,
-        region: Any = None,
-        workers: int | None = None,
-        prefetch: int | None = None,
-        timeout: float | None = None,
-        retries: int | Retry | None = None,
-        on_error: OnError = "raise",
-        progress: Progress = False,
     ) -> None:
         self._axis = as_axis(axis, len(source.shape), names)
-        self._region = as_region(region, source.shape)
+        self._region = as_region(options.region, source.shape)
         length = source.shape[self._axis]
         if self._region[self._axis] != slice(0, length):
             raise SelectionError(f"start and stop select the part of dimension {self._axis}, not the region")
-        positions = _positions(start, stop, step, length)
-        failures = Failures(on_error)
+        positions = _positions(part, length)
         dims = StreamGrid(source).dims
         slabs = _slabs(positions, dims[self._axis])
+        prefetch = options.prefetch
         if prefetch is None:
             prefetch = _slabs_ahead(source, dims, self._axis, self._region)
         # One thread reads the slabs one after the other, and the engine's threads help with each. If requests are slow,
         # one thread reads each slab that may be read ahead.
         readers = max(1, prefetch) if source.store.concurrency else 1
-        with config.override(workers=as_workers(workers)):
+        with config.override(workers=options.threads):
             window: Window[range, AnyArray] = Window(
                 _SlabReader(source, self._axis, self._region),
                 slabs,
                 workers=readers,
                 prefetch=prefetch + 1 - readers,
-                timeout=timeout,
-                retry=as_retry(retries),
+                timeout=options.timeout,
+                retry=options.retry,
             )
         total = len(positions)
-        super().__init__(
-            window,
-            failures,
-            total,
-            open_meter(progress, total, "slices", stream="slice_stream", array=source.path),
-        )
+        meter = options.meter(total, "slices", stream="slice_stream", array=source.path)
+        super().__init__(window, Failures(options.on_error), total, meter)
 
     def _unpack(self, outcome: Outcome[range, AnyArray]) -> list[Slice | BaseException | None]:
         if outcome.error is not None:
@@ -135,10 +121,10 @@ class _SlabReader:
         return slab if positions.step > 0 else slab[::-1]
 
 
-def _positions(start: int | None, stop: int | None, step: int | None, length: int) -> range:
-    """Return the positions that ``slice(start, stop, step)`` selects."""
+def _positions(part: slice, length: int) -> range:
+    """Return the positions that `part` selects."""
     try:
-        return range(*slice(start, stop, step).indices(length))
+        return range(*part.indices(length))
     except (TypeError, ValueError) as error:
         raise SelectionError(f"start, stop and step must be those of a slice: {error}") from None
 

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 from exzarr import config
 from exzarr._engine.pool import in_flight
 from exzarr._nodes.casting import Casting, check_casting
-from exzarr._retrying import Retry, as_retry
 from exzarr._stream.chunks.grid import Region
-from exzarr._stream.failures import Failures, OnError
-from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._stream.failures import Failures
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
-from exzarr._stream.window import Window, as_workers, may_wait
+from exzarr._stream.window import Window, may_wait
 from exzarr._stream.writing.checkpoint import Checkpoint
 from exzarr._stream.writing.writer import BoxWriter, FailedWrite, Task, Writer
 from exzarr.errors import ArgumentError
@@ -70,45 +69,39 @@ class WriteReport:
 def write_stream(
     array: Array,
     items: Iterable[Any],
+    options: StreamOptions,
     *,
-    workers: int | None = None,
     max_pending: int | None = None,
-    on_error: OnError = "raise",
     checkpoint: str | os.PathLike[str] | Callable[[Region], object] | None = None,
-    retries: int | Retry | None = None,
     copy: bool = True,
     casting: Casting = "same_kind",
-    progress: Progress = False,
 ) -> WriteReport:
     """Write the items of a producer to `array`; see `Array.write_stream`."""
     check_casting(casting)
-    retry, failures = as_retry(retries), Failures(on_error)
     if max_pending is not None and (type(max_pending) is not int or max_pending < 1):
         raise ArgumentError(f"max_pending must be a positive number of items, not {max_pending!r}")
-    least = 2 * as_workers(workers)
+    workers = options.workers
     if workers is None:
         shape = array.metadata.chunk_grid.max_chunk_shape
         workers = in_flight(array.store, math.prod(shape) * array.dtype.itemsize)
-    else:
-        workers = as_workers(workers)
     iterator = iter(items)
     stop, started = Stop(), time.monotonic()
     total = len(items) if isinstance(items, Sized) else items.total if isinstance(items, Stream) else None
     opened: Any = checkpoint
     if checkpoint is not None and not callable(checkpoint):
         opened = Checkpoint(checkpoint, array.path, str(array.metadata.data_type))
-    meter = open_meter(progress, total, "items", stream="write_stream", array=array.path)
+    meter = options.meter(total, "items", stream="write_stream", array=array.path)
     with config.override(workers=1):  # each thread writes alone
         window: Window[Task, list[BaseException | None]] = Window(
-            BoxWriter(array, retry, stop), (), workers=workers, prefetch=0, ordered=False, stop=stop
+            BoxWriter(array, options.retry, stop), (), workers=workers, prefetch=0, ordered=False, stop=stop
         )
     writer = Writer(
         array,
         window,
         copy=copy,
         casting=casting,
-        most=_limit(max_pending, least),
-        failures=failures,
+        most=_limit(max_pending, 2 * options.threads),
+        failures=Failures(options.on_error),
         checkpoint=opened,
         meter=meter,
     )

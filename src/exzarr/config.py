@@ -50,7 +50,7 @@ class Config:
         their memory.
     requests
         Most requests in flight at stores with a high latency (object stores), for the whole process. A single read
-        has at most `Store.concurrency` requests in flight.
+        has at most `StoreTraits.concurrency` requests in flight.
     fetch_bytes
         Most stored bytes that a read fetches ahead.
     remote_gap, remote_most

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import exzarr
-from exzarr.stores import CountingStore, MemoryStore, ObjectStore
+from exzarr.stores import CountingStore, LatencyStore, MemoryStore, ObjectStore
 from tests.engine.strategies import arrays, blank, picks, values_for
 from tests.engine.tools import assert_same, contents, numbered, open_array
 from tests.nodes.test_concurrent_writes import run_all, start
@@ -228,8 +228,7 @@ def counted(shards: Any = None) -> tuple[MemoryStore, CountingStore]:
     root = exzarr.create_group(inner)
     more = {} if shards is None else {"shards": shards}
     root.create_array("a/b", shape=(64, 64), chunks=(8, 8), dtype="f4", **more)[...] = 1
-    store = CountingStore(inner)
-    store.concurrency = 8
+    store = CountingStore(LatencyStore(inner, 0, concurrency=8))
     return inner, store
 
 

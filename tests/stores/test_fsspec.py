@@ -79,7 +79,7 @@ def test_secrets_are_in_no_repr_and_no_error(tmp_path):
 def test_concurrency_and_pickle(tmp_path):
     store = FsspecStore(f"file://{tmp_path}", concurrency=5, read_only=True)
     again = pickle.loads(pickle.dumps(store))
-    assert (again, again.concurrency, again.read_only) == (store, 5, True)
-    assert FsspecStore(f"file://{tmp_path}").concurrency == 0
+    assert (again, again.traits.concurrency, again.read_only) == (store, 5, True)
+    assert FsspecStore(f"file://{tmp_path}").traits.concurrency == 0
     with pytest.raises(ReadOnlyError):
         store.put("k", b"")

@@ -12,7 +12,7 @@ import pytest
 import exzarr
 from exzarr import config
 from exzarr._engine.pool import in_flight
-from exzarr.stores import MemoryStore
+from exzarr.stores import LatencyStore, MemoryStore
 from tests.engine.spy import Hook
 from tests.stream.tools import PATIENCE, eventually
 
@@ -27,9 +27,7 @@ def array(store: Any, length: int = 2 * WANTED, **options: Any) -> exzarr.Array:
 
 
 def far(inner: Any, hook: Callable[[str, str], Any]) -> Hook:
-    store = Hook(inner, hook)
-    store.concurrency = WANTED
-    return store
+    return Hook(LatencyStore(inner, 0, concurrency=WANTED), hook)
 
 
 def together(kind: str) -> Callable[[str, str], Any]:
@@ -110,10 +108,9 @@ def test_an_ingestion_commits_as_many_chunks_as_are_put_at_a_time() -> None:
 
 
 def test_requests_for_large_chunks_are_bounded() -> None:
-    store = MemoryStore()
     with config.override(workers=2, requests=64, fetch_bytes=256 << 20):
-        assert in_flight(store, 1 << 10) == 2
-        store.concurrency = 50
+        assert in_flight(MemoryStore(), 1 << 10) == 2
+        store = LatencyStore(MemoryStore(), 0, concurrency=50)
         assert [in_flight(store, n << 20) for n in (0, 1, 2, 4, 16, 64, 1024)] == [50, 50, 50, 32, 8, 2, 2]
-        store.concurrency = 500
+        store = LatencyStore(MemoryStore(), 0, concurrency=500)
         assert in_flight(store, 1) == 64

@@ -220,7 +220,7 @@ def test_html_listing_is_used_on_request(folder):
     """HTML listings may be incomplete, so they are only used on request."""
     with web_server(folder, index=True) as web:
         store = FsspecStore(f"{web.url}/p3.zarr", lists=True)
-        assert store.lists
+        assert store.traits.lists
         assert store.url == f"{web.url}/p3.zarr"
         assert sorted(store.list()) == sorted(
             str(p.relative_to(folder / "p3.zarr")) for p in (folder / "p3.zarr").rglob("*") if p.is_file()
@@ -245,7 +245,7 @@ def test_all_refusals_to_list_are_recognized(folder, status):
             with pytest.raises(ListingUnsupportedError, match="cannot list"):
                 store.list_dir("g")
         # A server that answers 404 may have listings of other folders.
-        assert store.lists is (status == 404)
+        assert store.traits.lists is (status == 404)
         assert sum(seen.startswith("PROPFIND") for seen in web.seen) == (4 if status == 404 else 1)
         assert exzarr.open(store)["g/a"].nchunks_initialized == 3
 
@@ -259,11 +259,11 @@ def test_wrappers_forward_the_listing_trait(folder):
             CountingStore(inner),
             StoreWrapper(inner),
         ):
-            assert not store.lists
+            assert not store.traits.lists
             with pytest.raises(ListingUnsupportedError):
                 [*store.list()]
-    assert MemoryStore().lists
-    assert PrefixStore(MemoryStore(), "a").lists
+    assert MemoryStore().traits.lists
+    assert PrefixStore(MemoryStore(), "a").traits.lists
     assert not issubclass(ListingUnsupportedError, FileNotFoundError)
     assert issubclass(ListingUnsupportedError, StoreError)
 

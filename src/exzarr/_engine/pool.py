@@ -37,7 +37,7 @@ def in_flight(store: Store, nbytes: int) -> int:
     """
     settings = config.get()
     fitting = settings.fetch_bytes // max(1, 2 * nbytes)
-    return max(settings.workers, min(store.concurrency, settings.requests, fitting))
+    return max(settings.workers, min(store.traits.concurrency, settings.requests, fitting))
 
 
 class WorkFeed:

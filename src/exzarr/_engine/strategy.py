@@ -50,7 +50,7 @@ def method_of(
     """
     if source.sharded:
         return "shards"
-    pipeline, remote = source.pipeline, source.store.concurrency
+    pipeline, remote = source.pipeline, source.store.traits.concurrency
     if pipeline is None:
         return "chunks"
     if work is None or work.dtype == source.dtype:
@@ -111,7 +111,7 @@ class ShardRequests:
     def of(cls, source: ChunkSource) -> ShardRequests:
         """Return the requests of a read from the store of `source`."""
         settings = config.get()
-        if source.store.concurrency:
+        if source.store.traits.concurrency:
             return cls(settings.remote_gap, settings.remote_most, remote=True)
         return cls(settings.coalesce_gap, settings.coalesce_max // settings.workers)
 

@@ -243,7 +243,7 @@ class Array(ArrayStreams, Unread):
 
     def __reduce__(self) -> tuple[Any, ...]:
         args = self._location.store, self._location.path, self._meta.zarr_format, self.access
-        return (_reopen, args) if self._location.store.picklable else packed(_reopen, *args)
+        return (_reopen, args) if self._location.store.traits.picklable else packed(_reopen, *args)
 
     def __repr__(self) -> str:
         shape = str(self.shape)

@@ -386,7 +386,7 @@ class Group(GroupListing):
     def __reduce__(self) -> tuple[Any, ...]:
         location = self._location
         args = location.store, location.path, self.zarr_format, self.consolidated, self._access
-        return (_reopen, args) if location.store.picklable else packed(_reopen, *args)
+        return (_reopen, args) if location.store.traits.picklable else packed(_reopen, *args)
 
     def __repr__(self) -> str:
         consolidated = " consolidated" if self.consolidated else ""

@@ -246,7 +246,7 @@ def _similar(location: Location) -> tuple[str, list[str]] | None:
                 return name, [entry.name for entry in islice(entries, MOST_SIMILAR)]
         except OSError:
             return None
-    if store.concurrency and location.root is None:
+    if store.traits.concurrency and location.root is None:
         return None
     above, _, name = path.rpartition("/")
     try:

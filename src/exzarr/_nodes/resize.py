@@ -97,7 +97,7 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
 
     with ExitStack() as intents:
         transact(resized, prepare, creates=False)
-        if location.store.exclusive_update and any(map(int.__lt__, lengths, before)):
+        if location.store.traits.exclusive_update and any(map(int.__lt__, lengths, before)):
             transact(cleared)
 
 
@@ -137,7 +137,7 @@ def store_rows(
     start = before[axis]
     region = tuple([slice(start if d == axis else 0, n) for d, n in enumerate(grown.shape)])
     # An existing chunk makes a late conditional put fail.
-    write_empty = write_empty or not location.store.exclusive_update
+    write_empty = write_empty or not location.store.traits.exclusive_update
     _write(open_source(location.store, location.path, grown), region, values, write_empty)
 
 
@@ -228,7 +228,7 @@ def _empty_outside(source: ChunkSource, shape: Shape) -> None:
     else:
         keys = [key for key in store.list(source.path) if _is_outside(source, key, new)]
     for key in keys:
-        if store.exclusive_update:
+        if store.traits.exclusive_update:
             store.delete(key)
         elif store.exists(key):
             _write_fill(source, source.grid.region(source.index(key)))

@@ -64,7 +64,7 @@ def change(
 
     Locks are not reentrant: `make` may not change the same node.
     """
-    if first is not None and not location.store.exclusive_update:
+    if first is not None and not location.store.traits.exclusive_update:
         from exzarr._nodes.leases import change_with_lease
 
         return change_with_lease(location, known, make, first, creates=creates, record=record)

@@ -112,7 +112,7 @@ def store_speeds(store: Store, prefix: str, *, source: str) -> Speeds:
             store.delete(key)
     bandwidth = len(payload) / max(whole - request, whole / 100)
     # Assumes that requests in flight do not share a lower limit: measuring that takes long.
-    return Speeds(request=request, bandwidth=bandwidth, concurrency=store.concurrency, source=source)
+    return Speeds(request=request, bandwidth=bandwidth, concurrency=store.traits.concurrency, source=source)
 
 
 def _timed(calls: Sequence[Callable[[], Any]]) -> float:

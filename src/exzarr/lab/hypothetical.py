@@ -11,7 +11,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import Location
 from exzarr.codecs.shards import BoundShards
 from exzarr.errors import StoreError
-from exzarr.stores.base import Buffer, ByteRange, Store, ValueReader, read_only_error
+from exzarr.stores.base import Buffer, ByteRange, Store, StoreTraits, ValueReader, read_only_error
 
 __all__ = ["hypothetical_array"]
 
@@ -19,12 +19,10 @@ __all__ = ["hypothetical_array"]
 class _HypotheticalStore(Store):
     """A store that reports a value of `nbytes` at each key. Only the index of a shard can be read from it."""
 
-    read_only = True
-
     def __init__(self, nbytes: int, index: Buffer, concurrency: int) -> None:
         self._nbytes = nbytes
         self._index = index
-        self.concurrency = concurrency
+        self.traits = StoreTraits(read_only=True, concurrency=concurrency)
 
     def size(self, key: str) -> int | None:
         return self._nbytes

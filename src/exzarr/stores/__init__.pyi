@@ -4,6 +4,7 @@ from exzarr.stores.base import (
     BytesReader as BytesReader,
     Fetched as Fetched,
     Store as Store,
+    StoreTraits as StoreTraits,
     ValueReader as ValueReader,
     check_key as check_key,
     check_prefix as check_prefix,

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError, StoreError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
 from exzarr.stores.locks import ThreadLock, is_locked
+from exzarr.stores.traits import StoreTraits
 from exzarr.stores.write_intents import announce, intents_in_memory
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "Keep",
     "NewValue",
     "Store",
+    "StoreTraits",
     "ValueReader",
     "announce",
     "check_key",
@@ -167,36 +169,13 @@ def _read_or_error(store: Store, key: str, buffer: memoryview) -> int | Exceptio
 class Store(ABC):
     """Base class of all stores: a map from keys to bytes."""
 
-    read_only: bool = False
-    """True if all writes raise ReadOnlyError."""
-
-    concurrency: int = 0
-    """Preferred number of requests in flight. 0: the store has no latency, and concurrent requests gain nothing."""
-
-    picklable: bool = True
-    """True if other processes can use a pickle of the store. False for a store in this process's memory."""
-
-    conditional_delete: bool = True
-    """True if `update` can delete a value on condition that it is unchanged.
-
-    Otherwise a partial write that leaves a chunk empty stores a chunk of fill values instead of deleting it.
-    """
-
-    exclusive_update: bool = True
-    """True if no other writer can change a value while `update` runs.
-
-    Otherwise `update` uses a conditional put, and a change of several values requires a writer lease
-    (`exzarr._nodes.leases`).
-    """
+    traits: StoreTraits = StoreTraits()
+    """Traits of the store: set them in the class, or in ``__init__``."""
 
     @property
-    def lists(self) -> bool:
-        """True if the store can list its keys, as far as is known.
-
-        Otherwise `list` and `list_dir` raise ListingUnsupportedError. Some stores know this only after the first
-        attempt. An empty listing always means that there are no keys.
-        """
-        return True
+    def read_only(self) -> bool:
+        """True if all writes raise ReadOnlyError (``traits.read_only``)."""
+        return self.traits.read_only
 
     # -- the five required methods -------------------------------------------------
 
@@ -228,7 +207,7 @@ class Store(ABC):
         Raises
         ------
         ListingUnsupportedError
-            The store cannot list (see `lists`). Raised before the first key.
+            The store cannot list (see `StoreTraits.lists`). Raised before the first key.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ import errno
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
@@ -27,6 +28,7 @@ from exzarr.stores.base import (
     ByteRange,
     Change,
     Store,
+    StoreTraits,
     check_key,
     check_prefix,
     listing_error,
@@ -97,12 +99,12 @@ class FsspecStore(Store):
         self._web = _is_web(self._fs)
         self._serves_ranges = False
         """True once the web server has served a range that is not the whole value."""
-        self._lists = not self._web if lists is None else lists
         self.single_writer = single_writer
         if concurrency is None:
             concurrency = 0 if self._protocol in ("file", "memory") else 16
-        self.concurrency = concurrency
-        self.read_only = read_only
+        self.traits = StoreTraits(
+            read_only=read_only, concurrency=concurrency, lists=not self._web if lists is None else lists
+        )
 
     def _at(self, key: str) -> str:
         return f"{self.path}/{self._quoted(check_key(key))}"
@@ -252,10 +254,6 @@ class FsspecStore(Store):
 
     # File systems cache their listings and do not notice changes by other writers. Clear the cache before each listing.
 
-    @property
-    def lists(self) -> bool:
-        return self._lists
-
     def list(self, prefix: str = "") -> Iterator[str]:
         self._require_listing(check_prefix(prefix))
         if self._web:
@@ -281,7 +279,7 @@ class FsspecStore(Store):
             pending += [top + name for name in prefixes]
 
     def _require_listing(self, prefix: str) -> None:
-        if not self._lists:
+        if not self.traits.lists:
             raise listing_error(
                 self,
                 prefix,
@@ -319,7 +317,7 @@ class FsspecStore(Store):
         if not folder:
             return None
         made = copy(self)
-        made.path, made.read_only = folder, True
+        made.path, made.traits = folder, replace(self.traits, read_only=True)
         return made
 
     @property
@@ -333,8 +331,8 @@ class FsspecStore(Store):
         return hash((FsspecStore, self.url))
 
     def __reduce__(self) -> tuple[object, ...]:
-        names = ("single_writer", "concurrency", "read_only", "lists", "absent")
-        return _make, (self._given, {name: getattr(self, name) for name in names})
+        traits = {name: getattr(self.traits, name) for name in ("concurrency", "read_only", "lists")}
+        return _make, (self._given, {"single_writer": self.single_writer, "absent": self.absent, **traits})
 
 
 def _make(given: tuple[Any, str, dict[str, Any]], settings: dict[str, Any]) -> FsspecStore:

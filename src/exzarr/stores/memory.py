@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from threading import Lock
 from weakref import WeakValueDictionary
@@ -17,6 +18,7 @@ from exzarr.stores.base import (
     BytesReader,
     Change,
     Store,
+    StoreTraits,
     ValueReader,
     check_key,
     check_prefix,
@@ -90,10 +92,10 @@ class MemoryStore(Store):
     array or a group of the store can be unpickled in another process, but each operation on it raises StoreError.
     """
 
-    picklable = False
+    traits = StoreTraits(picklable=False)
 
     def __init__(self, name: str | None = None, *, read_only: bool = False) -> None:
-        self.read_only = read_only
+        self.traits = replace(self.traits, read_only=read_only)
         if name is None:
             self._values = _Values()
         elif name in _named:
@@ -273,7 +275,7 @@ class _Hidden(MemoryStore):
 
 def _view(values: _Values, read_only: bool) -> MemoryStore:
     store = MemoryStore.__new__(MemoryStore)
-    store.read_only = read_only
+    store.traits = replace(MemoryStore.traits, read_only=read_only)
     store._values = values
     return store
 

@@ -240,8 +240,7 @@ def test_explain_sends_concurrent_requests_to_slow_stores(kind: str) -> None:
     inner = MemoryStore()
     shards = (4, 4) if kind == "get" else None
     exzarr.create_array(inner, data=np.ones((4 * wanted, 4), "i4"), chunks=(4, 2), shards=shards)
-    store = _Sized(inner, hook)
-    store.concurrency = wanted
+    store = _Sized(LatencyStore(inner, 0, concurrency=wanted), hook)
     told = exzarr.open_array(store).explain[:, 0]
     assert told.chunks == wanted
     assert len(asked) == wanted == len(set(asked))

@@ -22,8 +22,7 @@ from tests.engine.tools import assert_same, numbered, open_array
 
 def remote(array: Array, limit: int = 5, **access: Any) -> tuple[Any, Any]:
     """Return the same array in a store that declares itself slow to answer."""
-    store = CountingStore(array.store)
-    store.concurrency = limit
+    store = CountingStore(LatencyStore(array.store, 0, concurrency=limit))
     return Array(Location(store, array.path), array.metadata, **access), store
 
 

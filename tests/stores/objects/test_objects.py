@@ -448,7 +448,7 @@ def test_parts_of_a_url(monkeypatch, url, shown, prefix):
     options = {"gs": GCSOptions(anonymous=True)}.get(url[:2])
     store = ObjectStore(url, options=options)
     assert (store.url, store.prefix) == (shown, prefix)
-    assert store.concurrency == 64
+    assert store.traits.concurrency == 64
     assert store.read_only is url.startswith("https")
     assert store == ObjectStore(url, options=options)
     assert store != ObjectStore(url.rstrip("/") + "/x", options=options)

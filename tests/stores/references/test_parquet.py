@@ -193,12 +193,12 @@ def test_references_to_places_not_allowed_raise(tmp_path, data):
     for number in range(3):
         with pytest.raises(StoreError, match="not allowed"):
             store.get(f"a/{number}")
-    assert store.concurrency == 0
+    assert store.traits.concurrency == 0
     other = MemoryStore()
     other.put("k", b"0123")
     far = ReferenceStore(root, allow=["s3://b/"], stores={"s3://b": other})
     assert bytes(far.get("a/2")) == b"012"
-    assert far.concurrency == 64
+    assert far.traits.concurrency == 64
 
 
 def document(metadata=None, record_size=10):

@@ -103,7 +103,7 @@ def test_urls_are_read_through_the_given_stores(folder):
     refs = {"k": ["s3://bucket/some/file", 10, 4], "l": ["s3://another/file", 0, 1]}
     store = ReferenceStore(refs, allow=["s3://bucket/"], stores={"s3://bucket": other})
     assert bytes(store.get("k")) == b"0123"
-    assert store.concurrency == 64
+    assert store.traits.concurrency == 64
     with pytest.raises(StoreError, match="not allowed"):
         store.get("l")
 

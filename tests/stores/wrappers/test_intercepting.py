@@ -99,10 +99,10 @@ def test_each_request_waits_and_large_ones_longer(monkeypatch):
 
 
 def test_concurrency_is_the_given_number():
-    assert MemoryStore().concurrency == 0
+    assert MemoryStore().traits.concurrency == 0
     store = LatencyStore(MemoryStore(), 0.02, concurrency=7)
-    assert store.concurrency == 7
-    assert ReadOnlyStore(PrefixStore(RetryStore(store), "p")).concurrency == 7
+    assert store.traits.concurrency == 7
+    assert ReadOnlyStore(PrefixStore(RetryStore(store), "p")).traits.concurrency == 7
     for seconds, speed in ((-1, None), (float("nan"), None), (0, 0)):
         with pytest.raises(ArgumentError):
             LatencyStore(MemoryStore(), seconds, bytes_per_second=speed)

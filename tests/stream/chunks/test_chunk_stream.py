@@ -31,6 +31,7 @@ from exzarr.errors import (
 )
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.stores.zip.store import ZipStore
 from tests.engine.spy import Hook, Short, Spy
 from tests.engine.strategies import arrays, blank, configs
@@ -488,8 +489,10 @@ def test_a_store_that_wants_many_requests_in_flight_gets_them(shards: Any) -> No
     make((40, 4), store=inner, chunks=(2, 4), **options)[...] = numbered((40, 4))
     all_at_once = threading.Barrier(20)
 
-    far = Hook(inner, lambda what, key: key == "zarr.json" or all_at_once.wait(PATIENCE))
-    far.concurrency = 20
+    far = Hook(
+        LatencyStore(inner, 0, concurrency=20),
+        lambda what, key: key == "zarr.json" or all_at_once.wait(PATIENCE),
+    )
     array = open_array(far)
     assert_chunks([*array.chunk_stream()], expected_chunks(array, numbered((40, 4))))
 

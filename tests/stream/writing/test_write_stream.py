@@ -31,6 +31,7 @@ from exzarr.errors import (
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.base import StoreWrapper
+from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.stores.zip.store import ZipStore
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, blank, configs
@@ -243,8 +244,9 @@ def test_a_store_that_wants_many_requests_in_flight_gets_them() -> None:
     inner = MemoryStore()
     raw((40, 4), store=inner, chunks=(2, 4))
     all_at_once = threading.Barrier(20)
-    far = Hook(inner, lambda what, key: what != "put" or all_at_once.wait(PATIENCE))
-    far.concurrency = 20
+    far = Hook(
+        LatencyStore(inner, 0, concurrency=20), lambda what, key: what != "put" or all_at_once.wait(PATIENCE)
+    )
     report = open_array(far).write_stream(((n, 0), n) for n in range(20))
     assert report.written == 20
     assert_same(open_array(inner)[...], np.repeat(np.arange(20, dtype="i4"), 8).reshape(40, 4))

@@ -190,7 +190,7 @@ def test_references_and_files_may_both_be_urls(tmp_path, name):
     group = exzarr.virtualize(f"{start}/data/a.nc", f"{start}/sets/{name}", inline=0)
     compare(group, file)
     store = ReferenceStore(f"{start}/sets/{name}", allow=[f"{start}/data/"])
-    assert store.concurrency == 64
+    assert store.traits.concurrency == 64
     compare(exzarr.open(store), file)
     with pytest.raises(StoreError, match="not allowed"):
         exzarr.open(ReferenceStore(f"{start}/sets/{name}"))["air"][...]

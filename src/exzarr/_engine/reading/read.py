@@ -54,7 +54,7 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
         if pieces * source.chunk_cost >= settings.inline_bytes and not source.prefer_serial
         else 1
     )
-    if source.store.concurrency:
+    if source.store.traits.concurrency:
         from exzarr._engine.remote.read import read_remote
 
         read_remote(source, plan, work, workers)

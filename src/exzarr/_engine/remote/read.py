@@ -36,7 +36,7 @@ def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -
     if source.sharded:
         shards = RemoteShards(source, plan, work)
         requests: Any = RequestWindow(
-            shards.items(), shards.fetch, source.store.concurrency, settings.fetch_bytes
+            shards.items(), shards.fetch, source.store.traits.concurrency, settings.fetch_bytes
         )
         decoder: Any = shards.decoder
     else:
@@ -47,7 +47,7 @@ def read_remote(source: ChunkSource, plan: Plan, work: AnyArray, workers: int) -
         else:
             items, fetch, place = _chunks(source, plan), _fetch, _place
         ask = partial(fetch, source)
-        requests = RequestWindow(items, ask, source.store.concurrency, settings.fetch_bytes)
+        requests = RequestWindow(items, ask, source.store.traits.concurrency, settings.fetch_bytes)
         decoder = partial(partial, place, source, plan, work)
     if source.recorder is not None:
         requests = source.recorder.waiting_for(requests)

@@ -177,7 +177,7 @@ class RequestWindow:
 
 def asked(store: Store, ask: Callable[[Any], T], items: Iterator[Any]) -> Iterator[T]:
     """Yield ``ask(item)`` for each item; concurrently and in any order if the store is slow to answer."""
-    limit = store.concurrency
+    limit = store.traits.concurrency
     if not limit:
         yield from map(ask, items)
         return

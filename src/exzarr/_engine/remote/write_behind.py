@@ -25,7 +25,7 @@ class WriteBehind(StoreWrapper):
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
         settings = config.get()
-        self._limit = max(1, min(inner.concurrency, settings.requests))
+        self._limit = max(1, min(inner.traits.concurrency, settings.requests))
         self._room = settings.fetch_bytes
         self._pool = None if in_request() else request_threads(settings.requests)
         self._in_flight = 0

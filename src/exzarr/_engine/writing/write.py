@@ -53,7 +53,7 @@ class _Values:
         self.field = field
         self.keep_empty = keep_empty
         # An empty chunk may only be deleted if no other process has written to it since it was read.
-        self.deletes_patched = not keep_empty and source.store.conditional_delete
+        self.deletes_patched = not keep_empty and source.store.traits.conditional_delete
         self.shape: tuple[int, ...] = () if source.pipeline is None else source.pipeline.spec.shape
 
     def patch(self, chunk: AnyArray, chunk_index: Any, work_index: Any) -> None:
@@ -104,7 +104,7 @@ def write(
         options = {"field": field, "write_empty": write_empty}
         recorded(telemetry.SelectionWritten, write, source, plan, work, **options)
         return
-    if source.store.concurrency and type(source.store) is not WriteBehind:
+    if source.store.traits.concurrency and type(source.store) is not WriteBehind:
         ahead = copy(source)
         ahead.store = puts = WriteBehind(source.store)
         try:
@@ -244,7 +244,9 @@ def _shard(
     run(job, plan.walk(layout.labels, sum, covers=True), plan.chunks, workers)
     if recorder is not None:
         recorder.timer().waited()  # for the other workers
-    if (whole or values.source.store.conditional_delete) and all(piece is None for piece in pieces.values()):
+    if (whole or values.source.store.traits.conditional_delete) and all(
+        piece is None for piece in pieces.values()
+    ):
         return None
     return layout.shards.parts([pieces.get(number) for number in range(layout.shards.count)])
 

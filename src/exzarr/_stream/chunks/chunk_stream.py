@@ -93,7 +93,7 @@ class ChunkStream(Stream[Chunk]):
         entries, total, self._filter = choose(StreamGrid(source), options)
         retry, stop, alone = options.retry, Stop(), options.timeout is not None
         # If the store wants many requests in flight, each piece is one chunk. With shards, a piece is one request.
-        single = alone or (source.store.concurrency and not source.sharded)
+        single = alone or (source.store.traits.concurrency and not source.sharded)
         piece = 1 if single else piece_size(source.nbytes, workers, prefetch)
         self._path = source.path
         self._reader = ChunkReader(
@@ -153,7 +153,7 @@ def choose(grid: StreamGrid, options: StreamOptions) -> tuple[Iterator[Entry], i
 
 def default_workers(source: ChunkSource) -> int:
     """Return the default number of threads for this store and chunk size."""
-    if source.store.concurrency:
+    if source.store.traits.concurrency:
         return in_flight(source.store, source.nbytes)
     # The consumer's thread must acquire the interpreter lock, too.
     small = source.prefer_serial or (source.inner_pipeline.raw and source.nbytes <= SMALL_RAW_NBYTES)
@@ -178,7 +178,7 @@ def piece_size(nbytes: int, workers: int, prefetch: int) -> int:
 
 def single_key(source: ChunkSource) -> bool:
     """Return True if all chunks of a piece must lie in one shard: a piece is then one slow request."""
-    return source.sharded and bool(source.store.concurrency)
+    return source.sharded and bool(source.store.traits.concurrency)
 
 
 def cut(entries: Iterable[Entry], most: int, one_key: bool) -> Iterator[Piece]:

@@ -183,7 +183,7 @@ def parallel_chunk_map(
     if executor == "threads" and workers is None:
         workers = _threads_for(touched)
     # If a store wants many requests in flight, each piece is one chunk.
-    single = not source.sharded and any(array.store.concurrency for array in touched)
+    single = not source.sharded and any(array.store.traits.concurrency for array in touched)
     runner = open_runner(task, executor, workers, timeout, total)
     try:
         stream = MapStream(

@@ -76,7 +76,7 @@ class SliceStream(Stream[Slice]):
             prefetch = _slabs_ahead(source, dims, self._axis, self._region)
         # One thread reads the slabs one after the other, and the engine's threads help with each. If requests are slow,
         # one thread reads each slab that may be read ahead.
-        readers = max(1, prefetch) if source.store.concurrency else 1
+        readers = max(1, prefetch) if source.store.traits.concurrency else 1
         with config.override(workers=options.threads):
             window: Window[range, AnyArray] = Window(
                 _SlabReader(source, self._axis, self._region),
@@ -131,7 +131,7 @@ def _positions(part: slice, length: int) -> range:
 
 def _slabs_ahead(source: ChunkSource, dims: Sequence[Dimension], axis: int, region: Region) -> int:
     """Return the default number of slabs to read ahead: one, or enough to keep the store's requests in flight."""
-    if not source.store.concurrency:
+    if not source.store.traits.concurrency:
         return 1
     others = [(dim, part) for d, (dim, part) in enumerate(zip(dims, region, strict=True)) if d != axis]
     if any(part.start >= part.stop for _, part in others):

@@ -97,7 +97,7 @@ def check(
     with ExitStack() as opened:
         location = locate(target, path, "r", opened, storage_options)
         # On stores with high latency, most of these threads wait for requests.
-        workers = workers or max(config.get().workers, location.store.concurrency)
+        workers = workers or max(config.get().workers, location.store.traits.concurrency)
         options = Options(deep, patterns, workers, grace)
         run = Run(instrument(location.store), options, limit)
         nodes = find_nodes(run, location)

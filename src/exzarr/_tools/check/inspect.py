@@ -80,7 +80,7 @@ class ChunkInspector:
 
 def _open(store: Store, key: str) -> ValueReader | None:
     """Open the value at `key`; with one request on stores with high latency."""
-    if not store.concurrency:
+    if not store.traits.concurrency:
         return store.open_value(key)
     fetched = store.fetch(key)
     return None if fetched is None else BytesReader(fetched.data, fetched.version)

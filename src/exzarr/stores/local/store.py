@@ -17,6 +17,7 @@ from exzarr.stores.base import (
     ByteRange,
     Change,
     Store,
+    StoreTraits,
     ValueReader,
     is_reserved,
     read_only_error,
@@ -79,7 +80,7 @@ class LocalStore(Store):
         if durability not in ("rename", "fsync"):
             raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
         self.path = os.path.abspath(text)
-        self.read_only = read_only
+        self.traits = StoreTraits(read_only=read_only)
         self.durability: Literal["rename", "fsync"] = durability
         # Windows accepts '/' too. Keys are appended to this by concatenation.
         self._base = self.path.replace(os.sep, "/").rstrip("/") + "/"

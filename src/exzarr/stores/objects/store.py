@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from exzarr.stores.base import (
     Change,
     Fetched,
     Store,
+    StoreTraits,
     ValueReader,
     changed_error,
     check_key,
@@ -82,8 +84,6 @@ class ObjectStore(Store):
         permits reads but denies listing. Forbidden chunks then count as missing too, and read as fill values.
     """
 
-    conditional_delete = False
-
     def __init__(
         self,
         where: Any,
@@ -113,17 +113,20 @@ class ObjectStore(Store):
         self.prefix = check_prefix(prefix)
         self._base = prefix + "/" if prefix else ""
         self.retry = retry
-        self.concurrency = concurrency
-        self.single_writer = self.exclusive_update = single_writer
         self._kind = type(self._client).__name__
-        self.read_only = read_only or self._kind == "HTTPStore"
+        self.traits = StoreTraits(
+            read_only=read_only or self._kind == "HTTPStore",
+            concurrency=concurrency,
+            conditional_delete=False,
+            exclusive_update=single_writer,
+        )
         self.absent = check_absent(absent)
         secrets = (*(() if options is None else options.secrets()), *made.secrets, *environment_secrets())
         self._asked = Asked(self._client, self.url, self._root, retry, secrets, self.absent)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True
         # Only some web servers list (WebDAV). Others return an empty listing. It is known after the first non-empty one.
-        self._lists: bool | None = None if self._kind == "HTTPStore" else True
+        self._has_listed = self._kind != "HTTPStore"
 
     # -- requests ----------------------------------------------------------------
 
@@ -332,7 +335,7 @@ class ObjectStore(Store):
                 if parts is KEEP:
                     return
                 if parts is None:
-                    # There is no conditional delete: see `Store.conditional_delete`.
+                    # There is no conditional delete: see `StoreTraits.conditional_delete`.
                     self.delete(key)
                     return
                 if self._put_if(key, b"".join(parts), None if found is None else found.version):
@@ -346,33 +349,29 @@ class ObjectStore(Store):
         """Put if the value still has this version (None: is still missing). Return False if it has not."""
         done = put_if(self._asked, key, self._path(key), self._payload(value), version)
         if done is None:
-            if not self.single_writer:
+            if not self.traits.exclusive_update:
                 raise no_conditional_put(self, key)
             self.put(key, value)
         return done is not False
 
     # -- listing -----------------------------------------------------------------
 
-    @property
-    def lists(self) -> bool:
-        return self._lists is not False
-
     def _listing(self, prefix: str, call: Callable[..., T], *args: Any) -> T:
         """Make a request that lists keys."""
-        if self._lists is False:
+        if not self.traits.lists:
             raise listing_error(self, prefix, "this web server does not list (it has no WebDAV)")
         try:
             return self._ask("list", prefix, call, *args)
         except ListingUnsupportedError:
-            if self._lists is None:
-                self._lists = False
+            if not self._has_listed:
+                self.traits = replace(self.traits, lists=False)
             raise
 
     def _check_listing(self, prefix: str, found: object) -> None:
         """Raise ListingUnsupportedError for an empty listing if the server has never listed a key."""
         if found:
-            self._lists = True
-        elif self._lists is None:
+            self._has_listed = True
+        elif not self._has_listed:
             raise listing_error(self, prefix, "this web server lists nothing, as servers do that cannot list")
 
     def list(self, prefix: str = "") -> Iterator[str]:
@@ -424,12 +423,19 @@ class ObjectStore(Store):
         made = copy(self)
         made.prefix = self.prefix.rpartition("/")[0]
         made._base = made.prefix + "/" if made.prefix else ""
-        made.read_only = True
+        made.traits = replace(self.traits, read_only=True)
         return made
 
     def _settings(self, **changes: Any) -> dict[str, Any]:
-        names = ("retry", "concurrency", "single_writer", "read_only", "absent")
-        return {name: getattr(self, name) for name in names} | changes
+        traits = self.traits
+        settings = {
+            "retry": self.retry,
+            "concurrency": traits.concurrency,
+            "single_writer": traits.exclusive_update,
+            "read_only": traits.read_only,
+            "absent": self.absent,
+        }
+        return settings | changes
 
     @property
     def url(self) -> str:

@@ -17,6 +17,7 @@ from exzarr.stores.base import (
     Buffer,
     ByteRange,
     Store,
+    StoreTraits,
     check_key,
     check_prefix,
     read_only_error,
@@ -67,7 +68,6 @@ class ReferenceStore(Store):
         stores: Mapping[str, Store] | None = None,
         storage_options: StorageOptions | None = None,
     ) -> None:
-        self.read_only = True
         self._name = "<given>"
         place: str | None = None
         if not isinstance(references, (Mapping, Store)):
@@ -87,7 +87,7 @@ class ReferenceStore(Store):
         self._stores: dict[str, Store] = dict(stores or {})
         self._sizes: dict[str, int] = {}
         self._set = self._opened(references if place is None else place)
-        self.concurrency = 64 if self._set.remote else 0
+        self.traits = StoreTraits(read_only=True, concurrency=64 if self._set.remote else 0)
 
     def _opened(self, references: str | Mapping[str, Any] | Store | Any) -> ReferenceSet:
         if isinstance(references, Mapping):

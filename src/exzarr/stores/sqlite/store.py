@@ -26,6 +26,7 @@ from exzarr.stores.base import (
     BytesReader,
     Change,
     Store,
+    StoreTraits,
     ValueReader,
     check_key,
     check_prefix,
@@ -74,7 +75,7 @@ class SQLiteStore(Store):
             raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
         self.path = os.path.abspath(os.fspath(path))
         self.durability = durability
-        self.read_only = read_only
+        self.traits = StoreTraits(read_only=read_only)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._process = os.getpid()

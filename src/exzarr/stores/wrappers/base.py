@@ -7,6 +7,8 @@ overrides therefore stay in effect inside a wrapper.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from exzarr.stores.base import (
     Fetched,
     NewValue,
     Store,
+    StoreTraits,
     ValueReader,
     check_key,
     check_prefix,
@@ -47,15 +50,10 @@ class StoreWrapper(Store):
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
-        self.read_only = inner.read_only
-        self.concurrency = inner.concurrency
-        self.picklable = inner.picklable
-        self.conditional_delete = inner.conditional_delete
-        self.exclusive_update = inner.exclusive_update
 
     @property
-    def lists(self) -> bool:
-        return self.inner.lists
+    def traits(self) -> StoreTraits:  # type: ignore[override]  # those of `inner`, which may change
+        return self.inner.traits
 
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
         return self.inner.get(key, byte_range)
@@ -170,12 +168,17 @@ def _put_if_absent_by_other_methods(store: StoreWrapper, key: str, value: Buffer
     return made
 
 
+@cache
+def _read_only(traits: StoreTraits) -> StoreTraits:
+    return replace(traits, read_only=True)
+
+
 class ReadOnlyStore(StoreWrapper):
     """Wrapper that refuses writes with ReadOnlyError."""
 
-    def __init__(self, inner: Store) -> None:
-        super().__init__(inner)
-        self.read_only = True
+    @property
+    def traits(self) -> StoreTraits:  # type: ignore[override]
+        return _read_only(self.inner.traits)
 
     def put(self, key: str, value: Buffer) -> None:
         raise read_only_error(self, key)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from exzarr.errors import ArgumentError
-from exzarr.stores.base import Store
+from exzarr.stores.base import Store, StoreTraits
 from exzarr.stores.wrappers.intercepting import InterceptingStore, nbytes_of
 from exzarr.telemetry.events import RequestKind
 
@@ -28,7 +29,7 @@ class LatencyStore(InterceptingStore):
     bytes_per_second
         Simulated bandwidth of each request. None: unlimited.
     concurrency
-        Preferred number of requests in flight (see `Store.concurrency`).
+        Preferred number of requests in flight (see `StoreTraits.concurrency`).
     """
 
     def __init__(
@@ -47,6 +48,10 @@ class LatencyStore(InterceptingStore):
         self.seconds = seconds
         self.bytes_per_second = bytes_per_second
         self.concurrency = concurrency
+
+    @property
+    def traits(self) -> StoreTraits:  # type: ignore[override]
+        return replace(self.inner.traits, concurrency=self.concurrency)
 
     def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
         time.sleep(self.seconds)

@@ -16,6 +16,7 @@ from exzarr.stores.base import (
     Buffer,
     ByteRange,
     Store,
+    StoreTraits,
     ValueReader,
     check_key,
     check_prefix,
@@ -68,7 +69,7 @@ class ZipStore(Store):
             raise ArgumentError(f"a ZipStore needs the path of a file, not {text!r}")
         self.path = os.path.abspath(text)
         self.mode = mode
-        self.read_only = mode == "r"
+        self.traits = StoreTraits(read_only=mode == "r")
         self._ordered: tuple[str, ...] | None = None
         self._lock = Lock()
         self._finalizer: finalize[..., ZipStore]

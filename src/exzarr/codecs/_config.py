@@ -7,13 +7,29 @@ document is a MetadataError; `build` converts the first into the second.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any, ClassVar, Self, TypeVar
 
 from exzarr.errors import ArgumentError, MetadataError
 
-__all__ = ["boolean", "build", "choice", "integer"]
+__all__ = ["Configured", "boolean", "build", "choice", "integer"]
 
 T = TypeVar("T")
+
+
+class Configured:
+    """A codec that is a dataclass, whose fields are the keys of its configuration."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    required: ClassVar[tuple[str, ...]] = ()
+    """Keys without which a configuration in a document is invalid."""
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, cls.required, [field.name for field in fields(cls)])
+
+    def to_config(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def build(

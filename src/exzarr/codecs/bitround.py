@@ -6,13 +6,12 @@ https://www.nature.com/articles/s43588-021-00156-2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.errors import MetadataError
 
@@ -22,7 +21,7 @@ _MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52, "comple
 
 
 @dataclass(frozen=True)
-class BitRound(ArrayArrayCodec):
+class BitRound(Configured, ArrayArrayCodec):
     """Rounding to `keepbits` significant bits, ties to even; decoding does nothing.
 
     In floats, these are bits of the mantissa (of both parts of a complex number). In integers
@@ -30,17 +29,11 @@ class BitRound(ArrayArrayCodec):
     """
 
     name: ClassVar[str] = "bitround"
+    required: ClassVar[tuple[str, ...]] = ("keepbits",)
     keepbits: int
 
     def __post_init__(self) -> None:
         integer(self.name, "keepbits", self.keepbits, 0, 64)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, ("keepbits",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"keepbits": self.keepbits}
 
     def resolve(self, spec: ChunkSpec) -> ChunkSpec:
         dtype = spec.dtype

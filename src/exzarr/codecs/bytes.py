@@ -6,13 +6,12 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/bytes/index.html
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from exzarr.codecs._config import build, choice
+from exzarr.codecs._config import Configured, choice
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
 from exzarr.codecs.memory import as_buffer, from_buffer
 from exzarr.errors import CodecError, MetadataError
@@ -21,7 +20,7 @@ __all__ = ["Bytes"]
 
 
 @dataclass(frozen=True)
-class Bytes(ArrayBytesCodec):
+class Bytes(Configured, ArrayBytesCodec):
     """The elements' memory in C order, without compression.
 
     Parameters
@@ -37,10 +36,6 @@ class Bytes(ArrayBytesCodec):
     def __post_init__(self) -> None:
         if self.endian is not None:
             choice(self.name, "endian", self.endian, ("little", "big"))
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, optional=("endian",))
 
     def to_config(self) -> dict[str, Any]:
         return {} if self.endian is None else {"endian": self.endian}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from exzarr._format import fill_values
 from exzarr._format.dtypes import DataType, from_numpy, parse_v3
-from exzarr.codecs._config import build, choice
+from exzarr.codecs._config import Configured, choice
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.codecs.casting import ROUNDINGS, cast_values, is_float, is_integer
 from exzarr.errors import ArgumentError, CodecError, MetadataError
@@ -22,7 +22,7 @@ __all__ = ["CastValue"]
 
 
 @dataclass(frozen=True)
-class CastValue(ArrayArrayCodec):
+class CastValue(Configured, ArrayArrayCodec):
     """Values cast to `data_type` for storage, and cast back when read.
 
     Parameters
@@ -42,6 +42,7 @@ class CastValue(ArrayArrayCodec):
     """
 
     name: ClassVar[str] = "cast_value"
+    required: ClassVar[tuple[str, ...]] = ("data_type",)
     data_type: Any
     rounding: str = "nearest-even"
     out_of_range: str | None = "error"
@@ -65,10 +66,6 @@ class CastValue(ArrayArrayCodec):
                 f"codec {self.name!r}: out_of_range 'wrap' is for integers, not for {target.v3!r}"
             )
         object.__setattr__(self, "scalar_map", _normal(self.scalar_map))
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, ("data_type",), ("rounding", "out_of_range", "scalar_map"))
 
     def to_config(self) -> dict[str, Any]:
         config: dict[str, Any] = {"data_type": self.data_type}

@@ -5,13 +5,12 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/crc32c/index.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 from google_crc32c import value
 
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.memory import as_bytes
 from exzarr.errors import ChecksumError, CodecError
@@ -20,7 +19,7 @@ __all__ = ["Crc32c"]
 
 
 @dataclass(frozen=True)
-class Crc32c(BytesBytesCodec):
+class Crc32c(Configured, BytesBytesCodec):
     """CRC-32C (Castagnoli) of the data, appended in little-endian order."""
 
     name: ClassVar[str] = "crc32c"
@@ -29,13 +28,6 @@ class Crc32c(BytesBytesCodec):
     @property
     def quick(self) -> bool:
         return True
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration)
-
-    def to_config(self) -> dict[str, Any]:
-        return {}
 
     def encoded_size(self, size: int | None) -> int | None:
         return None if size is None else size + 4

@@ -5,13 +5,12 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/gzip/index.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import deflate
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.expansion import ALWAYS_ALLOWED, DEFLATE, size_error
 from exzarr.codecs.inflate import GZIP, inflate
@@ -20,7 +19,7 @@ __all__ = ["Gzip"]
 
 
 @dataclass(frozen=True)
-class Gzip(BytesBytesCodec):
+class Gzip(Configured, BytesBytesCodec):
     """Compression with gzip.
 
     Parameters
@@ -31,17 +30,11 @@ class Gzip(BytesBytesCodec):
 
     name: ClassVar[str] = "gzip"
     checks: ClassVar[bool] = True
+    required: ClassVar[tuple[str, ...]] = ("level",)
     level: int = 5
 
     def __post_init__(self) -> None:
         integer(self.name, "level", self.level, 0, 9)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, required=("level",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"level": self.level}
 
     def max_encoded_size(self, size: int) -> int:
         return size + size // 1000 + 128

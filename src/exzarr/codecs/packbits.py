@@ -5,13 +5,12 @@ https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/packbits
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from exzarr.codecs._config import build, choice, integer
+from exzarr.codecs._config import Configured, choice, integer
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
 from exzarr.errors import CodecError, MetadataError
 
@@ -19,7 +18,7 @@ __all__ = ["PackBits"]
 
 
 @dataclass(frozen=True)
-class PackBits(ArrayBytesCodec):
+class PackBits(Configured, ArrayBytesCodec):
     """Consecutive bits `first_bit` to `last_bit` of each element, or of each part of a complex element.
 
     Parameters
@@ -43,10 +42,6 @@ class PackBits(ArrayBytesCodec):
             integer(self.name, "first_bit", self.first_bit, 0, 63)
         if self.last_bit is not None:
             integer(self.name, "last_bit", self.last_bit, self.first_bit or 0, 63)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("padding_encoding", "first_bit", "last_bit"))
 
     def to_config(self) -> dict[str, Any]:
         config: dict[str, Any] = {}

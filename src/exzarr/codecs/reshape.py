@@ -6,13 +6,13 @@ https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/reshape
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.errors import ArgumentError, MetadataError
 
@@ -20,7 +20,7 @@ __all__ = ["Reshape"]
 
 
 @dataclass(frozen=True)
-class Reshape(ArrayArrayCodec):
+class Reshape(Configured, ArrayArrayCodec):
     """A reshape in C order.
 
     Parameters
@@ -31,6 +31,7 @@ class Reshape(ArrayArrayCodec):
     """
 
     name: ClassVar[str] = "reshape"
+    required: ClassVar[tuple[str, ...]] = ("shape",)
     shape: tuple[int | tuple[int, ...], ...]
 
     def __init__(self, shape: Iterable[int | Iterable[int]]) -> None:
@@ -53,10 +54,6 @@ class Reshape(ArrayArrayCodec):
         if dims != sorted(set(dims)) or any(d < 0 for d in dims):
             raise ArgumentError(f"codec {self.name!r}: input dimensions must increase, got {dims}")
         object.__setattr__(self, "shape", parsed)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, ("shape",))
 
     def to_config(self) -> dict[str, Any]:
         return {"shape": [list(item) if isinstance(item, tuple) else item for item in self.shape]}

@@ -5,15 +5,14 @@ https://github.com/zarr-developers/zarr-extensions/tree/main/codecs/scale_offset
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from exzarr._format import fill_values
 from exzarr._format.data_type import is_ml
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.errors import ArgumentError, CodecError, MetadataError
 
@@ -21,7 +20,7 @@ __all__ = ["ScaleOffset"]
 
 
 @dataclass(frozen=True)
-class ScaleOffset(ArrayArrayCodec):
+class ScaleOffset(Configured, ArrayArrayCodec):
     """Scaling: encodes ``(x - offset) * scale`` and decodes ``y / scale + offset``.
 
     Integers that exceed the range of their data type or are not divisible by `scale` raise CodecError.
@@ -43,10 +42,6 @@ class ScaleOffset(ArrayArrayCodec):
                 object.__setattr__(self, key, value := value.item())
             if isinstance(value, bool) or not isinstance(value, int | float | str):
                 raise ArgumentError(f"codec {self.name!r}: {key} must be a number, got {value!r}")
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("offset", "scale"))
 
     def to_config(self) -> dict[str, Any]:
         return {"offset": _json(self.offset), "scale": _json(self.scale)}

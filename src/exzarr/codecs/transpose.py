@@ -5,11 +5,11 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/transpose/index.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
 from exzarr.errors import ArgumentError, MetadataError
 
@@ -17,7 +17,7 @@ __all__ = ["Transpose"]
 
 
 @dataclass(frozen=True)
-class Transpose(ArrayArrayCodec):
+class Transpose(Configured, ArrayArrayCodec):
     """A transpose: dimension ``order[i]`` of the chunk becomes stored dimension ``i``.
 
     Parameters
@@ -28,6 +28,7 @@ class Transpose(ArrayArrayCodec):
     """
 
     name: ClassVar[str] = "transpose"
+    required: ClassVar[tuple[str, ...]] = ("order",)
     order: tuple[int, ...] | str
 
     def __init__(self, order: Iterable[int] | str) -> None:
@@ -45,10 +46,6 @@ class Transpose(ArrayArrayCodec):
         elif order not in ("C", "F"):
             raise ArgumentError(f"codec 'transpose': order must be a permutation, got {order!r}")
         object.__setattr__(self, "order", order)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, required=("order",))
 
     def to_config(self) -> dict[str, Any]:
         return {"order": self.order if isinstance(self.order, str) else list(self.order)}

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from exzarr.codecs import numcodecs
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec, Codec
 from exzarr.codecs.memory import as_buffer, from_buffer
 from exzarr.codecs.pipeline import ChunkPipeline
@@ -29,17 +29,10 @@ __all__ = ["Memory", "from_id", "to_id", "v2_pipeline"]
 
 
 @dataclass(frozen=True)
-class Memory(ArrayBytesCodec):
+class Memory(Configured, ArrayBytesCodec):
     """The C-contiguous memory of the array, in the byte order of its dtype."""
 
     name: ClassVar[str] = "memory"
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration)
-
-    def to_config(self) -> dict[str, Any]:
-        return {}
 
     def encoded_size(self, spec: ChunkSpec) -> int | None:
         return spec.nbytes

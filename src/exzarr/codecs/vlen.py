@@ -7,13 +7,12 @@ elements (u32, little-endian), then for each in C order its number of bytes (u32
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
 from exzarr.errors import CodecError, MetadataError
 
@@ -37,18 +36,28 @@ def flat_writable(array: AnyArray) -> AnyArray:
     return np.require(array, requirements=("C", "W")).reshape(-1)
 
 
-class _VLen(ArrayBytesCodec):
+class _VLen(Configured, ArrayBytesCodec):
     """Members that both codecs share."""
 
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration)
+    @staticmethod
+    def _numcodecs() -> Any:
+        """Return numcodecs' object for the codec."""
+        raise NotImplementedError
 
-    def to_config(self) -> dict[str, Any]:
-        return {}
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        flat = flat_writable(array)
+        encoded: Buffer = self._numcodecs().encode(flat if flat.dtype == object else flat.astype(object))
+        return encoded
 
-    def encoded_size(self, spec: ChunkSpec) -> int | None:
-        return None
+    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
+        check_count(self.name, data, spec)
+        if not spec.size:
+            return np.empty(spec.shape, spec.dtype)
+        try:
+            array: AnyArray = self._numcodecs().decode(data)
+        except (ValueError, TypeError, MemoryError) as exc:
+            raise CodecError(f"{self.name}: {exc}") from None
+        return array.astype(spec.dtype, copy=False).reshape(spec.shape)
 
 
 @dataclass(frozen=True)
@@ -62,24 +71,11 @@ class VLenUTF8(_VLen):
             raise MetadataError(f"codec {self.name!r} stores strings; the array has data type {spec.dtype}")
         return self
 
-    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
-        from numcodecs.vlen import VLenUTF8 as Other
+    @staticmethod
+    def _numcodecs() -> Any:
+        from numcodecs.vlen import VLenUTF8
 
-        flat = flat_writable(array)
-        encoded: Buffer = Other().encode(flat if flat.dtype == object else flat.astype(object))
-        return encoded
-
-    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
-        from numcodecs.vlen import VLenUTF8 as Other
-
-        check_count(self.name, data, spec)
-        if not spec.size:
-            return np.empty(spec.shape, spec.dtype)
-        try:
-            array: AnyArray = Other().decode(data)
-        except (ValueError, TypeError, MemoryError) as exc:
-            raise CodecError(f"{self.name}: {exc}") from None
-        return array.astype(spec.dtype, copy=False).reshape(spec.shape)
+        return VLenUTF8()
 
 
 @dataclass(frozen=True)
@@ -95,21 +91,8 @@ class VLenBytes(_VLen):
             )
         return self
 
-    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
-        from numcodecs.vlen import VLenBytes as Other
+    @staticmethod
+    def _numcodecs() -> Any:
+        from numcodecs.vlen import VLenBytes
 
-        flat = flat_writable(array)
-        encoded: Buffer = Other().encode(flat if flat.dtype == object else flat.astype(object))
-        return encoded
-
-    def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
-        from numcodecs.vlen import VLenBytes as Other
-
-        check_count(self.name, data, spec)
-        if not spec.size:
-            return np.empty(spec.shape, spec.dtype)
-        try:
-            array: AnyArray = Other().decode(data)
-        except (ValueError, TypeError, MemoryError) as exc:
-            raise CodecError(f"{self.name}: {exc}") from None
-        return array.astype(spec.dtype, copy=False).reshape(spec.shape)
+        return VLenBytes()

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import zstandard
 
-from exzarr.codecs._config import boolean, build, integer
+from exzarr.codecs._config import Configured, boolean, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
 from exzarr.codecs.expansion import ALWAYS_ALLOWED, ZSTD, size_error
 from exzarr.errors import ChecksumError, CodecError
@@ -34,7 +34,7 @@ _frame_size = zstandard.frame_content_size
 
 
 @dataclass(frozen=True)
-class Zstd(BytesBytesCodec):
+class Zstd(Configured, BytesBytesCodec):
     """Compression with Zstandard.
 
     Parameters
@@ -46,6 +46,7 @@ class Zstd(BytesBytesCodec):
     """
 
     name: ClassVar[str] = "zstd"
+    required: ClassVar[tuple[str, ...]] = ("level",)
     level: int = 3
     checksum: bool = True
 
@@ -59,10 +60,7 @@ class Zstd(BytesBytesCodec):
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, {"checksum": False, **configuration}, ("level",), ("checksum",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"level": self.level, "checksum": self.checksum}
+        return super().from_config({"checksum": False, **configuration})
 
     def max_encoded_size(self, size: int) -> int:
         # ZSTD_compressBound plus the frame's header and checksum

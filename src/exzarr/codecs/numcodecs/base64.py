@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from exzarr.codecs._config import build
+from exzarr.codecs._config import Configured
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.errors import CodecError
 
@@ -15,17 +14,10 @@ __all__ = ["Base64"]
 
 
 @dataclass(frozen=True)
-class Base64(BytesBytesCodec):
+class Base64(Configured, BytesBytesCodec):
     """Base64 without line breaks."""
 
     name: ClassVar[str] = "numcodecs.base64"
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration)
-
-    def to_config(self) -> dict[str, Any]:
-        return {}
 
     def encoded_size(self, size: int | None) -> int | None:
         return None if size is None else 4 * -(-size // 3)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import bz2
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.numcodecs.streams import drain
 
@@ -15,7 +14,7 @@ __all__ = ["BZ2"]
 
 
 @dataclass(frozen=True)
-class BZ2(BytesBytesCodec):
+class BZ2(Configured, BytesBytesCodec):
     """Compression with bzip2; `level` is the block size, 1 to 9, in units of 100 kB."""
 
     name: ClassVar[str] = "numcodecs.bz2"
@@ -24,13 +23,6 @@ class BZ2(BytesBytesCodec):
 
     def __post_init__(self) -> None:
         integer(self.name, "level", self.level, 1, 9)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("level",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"level": self.level}
 
     def max_encoded_size(self, size: int) -> int:
         return size + size // 100 + 1024

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from exzarr.codecs._config import build, choice, integer
+from exzarr.codecs._config import Configured, build, choice, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.memory import as_bytes
 from exzarr.errors import ArgumentError, ChecksumError, CodecError
@@ -19,18 +19,11 @@ from exzarr.errors import ArgumentError, ChecksumError, CodecError
 __all__ = ["CRC32", "CRC32C", "Adler32", "Fletcher32", "JenkinsLookup3"]
 
 
-class _Checksum(BytesBytesCodec):
+class _Checksum(Configured, BytesBytesCodec):
     """A checksum of four bytes, little-endian, before or after the data."""
 
     checks: ClassVar[bool] = True
     location: Any = "end"
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("location",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {} if self.location == type(self).location else {"location": self.location}
 
     def sum(self, data: Buffer) -> int:
         """Return the checksum of `data`."""
@@ -67,6 +60,13 @@ class _Placed(_Checksum):
     def __init__(self, location: str | None = None) -> None:
         if location is not None:
             object.__setattr__(self, "location", choice(self.name, "location", location, ("start", "end")))
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return build(cls, configuration, (), ("location",))
+
+    def to_config(self) -> dict[str, Any]:
+        return {} if self.location == type(self).location else {"location": self.location}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(location={self.location!r})"
@@ -115,10 +115,6 @@ class Fletcher32(_Checksum):
 
     name: ClassVar[str] = "numcodecs.fletcher32"
 
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration)
-
     def sum(self, data: Buffer) -> int:
         from numcodecs.fletcher32 import Fletcher32 as Other
 
@@ -158,10 +154,6 @@ class JenkinsLookup3(_Checksum):
             raise ArgumentError(
                 f"codec {self.name!r}: prefix must be bytes, got {self.prefix!r} ({exc})"
             ) from None
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("initval", "prefix"))
 
     def to_config(self) -> dict[str, Any]:
         return {"initval": self.initval, "prefix": list(self._prefix()) if self.prefix is not None else None}

@@ -6,20 +6,19 @@ v2 arrays of order F). numcodecs encodes and decodes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from exzarr._format.dtypes import DataType, from_numpy
 from exzarr.codecs.base import AnyArray, ArrayArrayCodec, ChunkSpec
-from exzarr.codecs.numcodecs.wrapped import make
+from exzarr.codecs.numcodecs.wrapped import Wrapped, make
 from exzarr.errors import ArgumentError, CodecError, MetadataError
 
 __all__ = ["AsType", "BitRound", "Categorize", "Delta", "FixedScaleOffset", "PackBits", "Quantize"]
 
 
-class _Filter(ArrayArrayCodec):
+class _Filter(Wrapped, ArrayArrayCodec):
     """A numcodecs filter with numcodecs' parameters.
 
     ``decoded`` and ``encoded`` name the configuration's keys for the data types before and after encoding.
@@ -34,23 +33,13 @@ class _Filter(ArrayArrayCodec):
         self._settled = self.decoded is None or configuration.get(self.decoded) is not None
         self._codec = make(self.name, configuration) if self._settled else None
 
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return cls(**configuration)
-
     def to_config(self) -> dict[str, Any]:
         if self._codec is None:
             return dict(self._config)
-        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
+        return super().to_config()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.to_config().items())})"
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.to_config() == other.to_config()
-
-    def __hash__(self) -> int:
-        return hash(self.name)
 
     def evolve(self, spec: ChunkSpec) -> Self:
         if self._settled:
@@ -64,7 +53,7 @@ class _Filter(ArrayArrayCodec):
         try:
             with np.errstate(all="ignore"):
                 one = np.full(1, spec.fill_value, spec.dtype)
-                fill = np.asarray(self._codec.encode(one)).reshape(-1).view(stored)[0]  # type: ignore[union-attr]
+                fill = np.asarray(self._codec.encode(one)).reshape(-1).view(stored)[0]
         except (ValueError, TypeError, IndexError, OverflowError):
             pass  # the filter rejects the fill value, so no later codec uses it
         return spec.with_(shape=self._encoded_shape(spec), data_type=_data_type(stored), fill_value=fill)
@@ -75,7 +64,7 @@ class _Filter(ArrayArrayCodec):
             return np.zeros(shape, stored)
         flat = np.ascontiguousarray(array, spec.dtype).reshape(-1)
         with np.errstate(all="ignore"):
-            out = np.asarray(self._codec.encode(flat))  # type: ignore[union-attr]
+            out = np.asarray(self._codec.encode(flat))
         return out.reshape(-1).view(stored).reshape(shape)
 
     def decode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
@@ -83,7 +72,7 @@ class _Filter(ArrayArrayCodec):
             return np.empty(spec.shape, spec.dtype)
         flat = np.ascontiguousarray(array).reshape(-1)
         with np.errstate(all="ignore"):
-            out = np.asarray(self._codec.decode(flat)).reshape(-1)  # type: ignore[union-attr]
+            out = np.asarray(self._codec.decode(flat)).reshape(-1)
         if out.dtype != spec.dtype:
             out = out.view(spec.dtype)
         if out.size != spec.size:

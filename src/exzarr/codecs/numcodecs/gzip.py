@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 from exzarr.codecs import gzip
-from exzarr.codecs._config import build, integer
-from exzarr.codecs.base import Buffer, BytesBytesCodec
+from exzarr.codecs.base import Buffer
 
 __all__ = ["GZip"]
 
 
 @dataclass(frozen=True)
-class GZip(BytesBytesCodec):
+class GZip(gzip.Gzip):
     """Compression with gzip; `level` is 0 (no compression) to 9 (smallest)."""
 
     name: ClassVar[str] = "numcodecs.gzip"
-    checks: ClassVar[bool] = True
+    required: ClassVar[tuple[str, ...]] = ()
     level: int = 1
-
-    def __post_init__(self) -> None:
-        integer(self.name, "level", self.level, 0, 9)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("level",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"level": self.level}
-
-    def max_encoded_size(self, size: int) -> int:
-        return size + size // 1000 + 128
 
     def encode(self, data: Buffer) -> Buffer:
         # RFC 1952: magic, DEFLATE, no flags, time 0, compression effort, unknown system
@@ -49,6 +34,3 @@ class GZip(BytesBytesCodec):
                 (len(data) & 0xFFFFFFFF).to_bytes(4, "little"),
             )
         )
-
-    def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
-        return gzip.decompress(data, size, limit)

@@ -6,15 +6,15 @@ https://github.com/HDFGroup/hdf5_plugins/blob/master/docs/RegisteredFilterPlugin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numcodecs import lz4 as _lz4
 
 from exzarr.codecs import zstd
-from exzarr.codecs._config import build, choice, integer
+from exzarr.codecs._config import Configured, choice, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.expansion import ALWAYS_ALLOWED, LZ4, ZSTD, size_error
 from exzarr.errors import CodecError
@@ -34,7 +34,7 @@ _Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
-class LZ4Blocks(BytesBytesCodec):
+class LZ4Blocks(Configured, BytesBytesCodec):
     """LZ4 blocks, each preceded by its size, as HDF5's filter 32004 writes them.
 
     imagecodecs provides this codec under the same id.
@@ -60,13 +60,6 @@ class LZ4Blocks(BytesBytesCodec):
     @property
     def quick(self) -> bool:
         return True
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("level", "blocksize"))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"level": self.level, "blocksize": self.blocksize}
 
     def max_encoded_size(self, size: int) -> int:
         return _HEADER + size + 4 * -(-size // (self.blocksize or _LZ4_BLOCK))
@@ -100,7 +93,7 @@ class LZ4Blocks(BytesBytesCodec):
 
 
 @dataclass(frozen=True)
-class Bitshuffle(BytesBytesCodec):
+class Bitshuffle(Configured, BytesBytesCodec):
     """Shuffled bits in compressed blocks, as HDF5's filter 32008 writes them.
 
     Parameters
@@ -114,6 +107,7 @@ class Bitshuffle(BytesBytesCodec):
     """
 
     name: ClassVar[str] = "numcodecs.hdf5_bitshuffle"
+    required: ClassVar[tuple[str, ...]] = ("elementsize",)
     elementsize: int = 1
     blocksize: int = 0
     compression: str | None = None
@@ -124,17 +118,6 @@ class Bitshuffle(BytesBytesCodec):
         integer(self.name, "blocksize % 8", self.blocksize % _MULTIPLE, 0, 0)
         if self.compression is not None:
             choice(self.name, "compression", self.compression, ("lz4", "zstd"))
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, ("elementsize",), ("blocksize", "compression"))
-
-    def to_config(self) -> dict[str, Any]:
-        return {
-            "elementsize": self.elementsize,
-            "blocksize": self.blocksize,
-            "compression": self.compression,
-        }
 
     def encoded_size(self, size: int | None) -> int | None:
         return size if self.compression is None else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 from numcodecs import lz4 as _lz4
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import AnyArray, Buffer, BytesBytesCodec
 from exzarr.codecs.expansion import ALWAYS_ALLOWED, LZ4 as _RATIO, size_error
 from exzarr.errors import CodecError
@@ -20,7 +19,7 @@ _MAX = 0x7E000000  # LZ4_MAX_INPUT_SIZE
 
 
 @dataclass(frozen=True)
-class LZ4(BytesBytesCodec):
+class LZ4(Configured, BytesBytesCodec):
     """Compression with LZ4; a larger `acceleration` is faster and compresses less."""
 
     name: ClassVar[str] = "numcodecs.lz4"
@@ -32,13 +31,6 @@ class LZ4(BytesBytesCodec):
     @property
     def quick(self) -> bool:
         return True
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("acceleration",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"acceleration": self.acceleration}
 
     def max_encoded_size(self, size: int) -> int:
         return size + size // 255 + 16 + _HEADER

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import lzma
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.numcodecs.streams import drain
 from exzarr.errors import ArgumentError
@@ -19,7 +18,7 @@ _MEMORY = 128 << 20
 
 
 @dataclass(frozen=True)
-class LZMA(BytesBytesCodec):
+class LZMA(Configured, BytesBytesCodec):
     """Compression with Python's ``lzma``. Parameters: see https://docs.python.org/3/library/lzma.html."""
 
     name: ClassVar[str] = "numcodecs.lzma"
@@ -37,13 +36,6 @@ class LZMA(BytesBytesCodec):
             lzma.LZMACompressor(self.format, self.check, self.preset, self.filters)
         except (lzma.LZMAError, ValueError, TypeError, OverflowError) as exc:
             raise ArgumentError(f"codec 'lzma': {exc}") from None
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("format", "check", "preset", "filters"))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"format": self.format, "check": self.check, "preset": self.preset, "filters": self.filters}
 
     def max_encoded_size(self, size: int) -> int:
         return size + size // 100 + 1024

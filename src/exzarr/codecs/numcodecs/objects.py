@@ -12,38 +12,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
-from exzarr.codecs.numcodecs.wrapped import make
+from exzarr.codecs.numcodecs.wrapped import Wrapped
 from exzarr.codecs.vlen import check_count, flat_writable
 from exzarr.errors import CodecError, MetadataError, UnsupportedError
 
 __all__ = ["JSON", "MsgPack", "Pickle", "VLenArray"]
 
 
-class _Objects(ArrayBytesCodec):
+class _Objects(Wrapped, ArrayBytesCodec):
     """A numcodecs codec with numcodecs' parameters."""
 
     keeps_shape: ClassVar[bool] = True
     """True if the encoding includes the array's shape and is therefore independent of the memory order."""
-
-    def __init__(self, /, **configuration: Any) -> None:
-        self._config = configuration
-        self._codec = make(self.name, configuration)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return cls(**configuration)
-
-    def to_config(self) -> dict[str, Any]:
-        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._config.items())})"
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.to_config() == other.to_config()
-
-    def __hash__(self) -> int:
-        return hash(self.name)
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
         if array.dtype.kind == "T":

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
-from exzarr.codecs.numcodecs.wrapped import make
+from exzarr.codecs.numcodecs.wrapped import Wrapped
 from exzarr.errors import CodecError, MetadataError
 
 __all__ = ["PCodec"]
 
 
-class PCodec(ArrayBytesCodec):
+class PCodec(Wrapped, ArrayBytesCodec):
     """Compression with Pco. Parameters: those of numcodecs (``level``, ``mode_spec``, ``delta_spec``, ...)."""
 
     name: ClassVar[str] = "numcodecs.pcodec"
-
-    def __init__(self, /, **configuration: Any) -> None:
-        self._codec = make(self.name, configuration)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return cls(**configuration)
-
-    def to_config(self) -> dict[str, Any]:
-        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
 
     def evolve(self, spec: ChunkSpec) -> Self:
         if spec.dtype.kind not in "iuf" or not spec.dtype.isnative:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec, ChunkSpec
 from exzarr.codecs.memory import as_buffer
 from exzarr.errors import CodecError, MetadataError
@@ -17,7 +16,7 @@ __all__ = ["Shuffle"]
 
 
 @dataclass(frozen=True)
-class Shuffle(BytesBytesCodec):
+class Shuffle(Configured, BytesBytesCodec):
     """Byte shuffle; `elementsize` is the bytes per element. None and 0 (netCDF's): the array's item size."""
 
     name: ClassVar[str] = "numcodecs.shuffle"
@@ -26,13 +25,6 @@ class Shuffle(BytesBytesCodec):
     def __post_init__(self) -> None:
         if self.elementsize is not None:
             integer(self.name, "elementsize", self.elementsize, 0, 2**31 - 1)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("elementsize",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"elementsize": self.elementsize}
 
     def evolve(self, spec: ChunkSpec) -> Self:
         size = max(1, spec.dtype.itemsize)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from exzarr.errors import MetadataError, MissingDependencyError
 
-__all__ = ["make"]
+__all__ = ["Wrapped", "make"]
 
 
 def make(name: str, configuration: Mapping[str, Any]) -> Any:
@@ -36,6 +36,32 @@ def make(name: str, configuration: Mapping[str, Any]) -> Any:
                 f"codec {name!r} requires a library that is not installed: pip install {_PACKAGES.get(id_, id_)}"
             ) from exc
         raise MetadataError(f"codec {name!r}: {exc}") from exc
+
+
+class Wrapped:
+    """A codec with the parameters of a numcodecs object, which it holds."""
+
+    name: ClassVar[str]
+
+    def __init__(self, /, **configuration: Any) -> None:
+        self._config = configuration
+        self._codec = make(self.name, configuration)
+
+    @classmethod
+    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
+        return cls(**configuration)
+
+    def to_config(self) -> dict[str, Any]:
+        return {key: value for key, value in self._codec.get_config().items() if key != "id"}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._config.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.to_config() == other.to_config()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 _PACKAGES = {"pcodec": "pcodec", "zfpy": "zfpy", "msgpack2": "msgpack", "crc32c": "google-crc32c"}

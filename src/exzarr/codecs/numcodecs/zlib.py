@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from exzarr.codecs._config import build, integer
+from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import Buffer, BytesBytesCodec
 from exzarr.codecs.expansion import ALWAYS_ALLOWED, DEFLATE, size_error
 from exzarr.codecs.inflate import ZLIB, inflate
@@ -16,7 +15,7 @@ __all__ = ["Zlib"]
 
 
 @dataclass(frozen=True)
-class Zlib(BytesBytesCodec):
+class Zlib(Configured, BytesBytesCodec):
     """Compression with zlib; `level` is −1 (zlib's default) or 0 (no compression) to 9 (smallest)."""
 
     name: ClassVar[str] = "numcodecs.zlib"
@@ -25,13 +24,6 @@ class Zlib(BytesBytesCodec):
 
     def __post_init__(self) -> None:
         integer(self.name, "level", self.level, -1, 9)
-
-    @classmethod
-    def from_config(cls, configuration: Mapping[str, Any]) -> Self:
-        return build(cls, configuration, (), ("level",))
-
-    def to_config(self) -> dict[str, Any]:
-        return {"level": self.level}
 
     def max_encoded_size(self, size: int) -> int:
         return size + size // 1000 + 128

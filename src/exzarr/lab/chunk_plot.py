@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exzarr.errors import MissingDependencyError
+from exzarr.lab.report import bare_axes, new_figure
 
 if TYPE_CHECKING:
-    import os
-
     from exzarr.lab.chunk_report import ChunkReport
 
-__all__ = ["figure", "plot"]
+__all__ = ["figure"]
 
 COLOURS = ("#4477aa", "#ee8866", "#228833", "#aa4499", "#bbaa33", "#66ccee")
 MOST = 14
 """Most layouts in the plot."""
 
 
-def plot(report: ChunkReport, path: str | os.PathLike[str]) -> Path:
-    """Save the plot of `report` to `path`. See `ChunkReport.plot`."""
-    where = Path(path)
-    figure(report).savefig(where, dpi=150)
-    return where
-
-
 def figure(report: ChunkReport) -> Any:
     """Return bars of the slowdown of each access against its own best layout, sorted by score."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingDependencyError("plot requires matplotlib: pip install 'exzarr[demo]'") from None
     shown = report.shown(MOST)
     names = [*report.accesses]
-    made = Figure(figsize=(9, 1.6 + 0.42 * len(shown)), layout="constrained")
+    made = new_figure(9, 1.6 + 0.42 * len(shown))
     axes = made.subplots()
     height = 0.8 / len(names)
     at = np.arange(len(shown))
@@ -58,6 +44,5 @@ def figure(report: ChunkReport) -> Any:
     axes.xaxis.set_minor_formatter("")
     made.legend(loc="outside lower center", ncols=len(names) + 1, fontsize=8, frameon=False)
     axes.set_title(report.headline().partition("\n")[0], loc="left", fontsize=9)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    bare_axes(axes)
     return made

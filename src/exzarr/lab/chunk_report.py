@@ -1,25 +1,21 @@
-"""Results of the chunk lab. Printing them shows text; a notebook shows tables."""
+"""Results of the chunk lab."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exzarr.lab.access import Patterns
 from exzarr.lab.candidates import Layout
 from exzarr.lab.counts import Counts
 from exzarr.lab.measuring import Measured, Trial
 from exzarr.lab.model import Cost
+from exzarr.lab.report import LabReport, shape_text
 from exzarr.lab.speeds import Speeds
-from exzarr.telemetry.show import Table, html_of, text_of
+from exzarr.telemetry.show import Table
 from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
-
-if TYPE_CHECKING:
-    import os
-    from pathlib import Path
 
 __all__ = ["AccessCost", "ChunkReport", "LayoutResult"]
 
@@ -106,8 +102,8 @@ class LayoutResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class ChunkReport(LabReport):
     """Recommended chunks and shards of an array, with all results.
 
     Attributes
@@ -184,8 +180,8 @@ class ChunkReport:
             rows.append(
                 (
                     mark,
-                    _shape(layout.chunks),
-                    _shape(layout.shards) if layout.shards else "–",
+                    shape_text(layout.chunks),
+                    shape_text(layout.shards) if layout.shards else "–",
                     human_bytes(result.chunk_bytes),
                     f"{result.objects:,}",
                     *cells,
@@ -205,8 +201,8 @@ class ChunkReport:
             assert trial is not None
             cells = [
                 "→" if result is self.best else "now" if result is self.now else "",
-                _shape(trial.layout.chunks),
-                _shape(trial.layout.shards) if trial.layout.shards else "–",
+                shape_text(trial.layout.chunks),
+                shape_text(trial.layout.shards) if trial.layout.shards else "–",
                 f"{trial.objects:,}",
                 human_bytes(trial.stored_bytes),
                 human_seconds(trial.write_seconds),
@@ -219,31 +215,11 @@ class ChunkReport:
             rows.append(tuple(cells))
         return Table(tuple(header), rows, frozenset({0, 1, 2}))
 
-    def __str__(self) -> str:
-        parts = [self.headline()]
-        for title, table in self.tables():
-            parts.append(f"{title}\n{text_of(table)}")
-        parts.append("\n".join([f"• {reason}" for reason in self.reasons]))
-        return "\n\n".join(parts)
-
-    __repr__ = __str__
-
     def headline(self) -> str:
         """Return the array and its accesses in two lines."""
         size = math.prod(self.shape) * _itemsize(self.dtype)
         reads = "; ".join(f"{name}: {access}" for name, access in self.accesses.items())
-        return (
-            f"{self.name}: {_shape(self.shape)} {self.dtype}, {human_bytes(size)}, on {self.store}\n{reads}"
-        )
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        parts = [f"<p><b>{escape(self.headline())}</b></p>"]
-        for title, table in self.tables():
-            parts.append(f"<p>{escape(title)}</p>{html_of(table)}")
-        parts.append("<ul>" + "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons) + "</ul>")
-        return f"<div>{''.join(parts)}</div>"
+        return f"{self.name}: {shape_text(self.shape)} {self.dtype}, {human_bytes(size)}, on {self.store}\n{reads}"
 
     def asdict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, numbers and strings."""
@@ -265,25 +241,11 @@ class ChunkReport:
             "reasons": [*self.reasons],
         }
 
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return the report as JSON."""
-        return json.dumps(self.asdict(), indent=indent, allow_nan=False)
-
-    def plot(self, path: str | os.PathLike[str]) -> Path:
-        """Draw the report to a file (.png, .svg, .pdf) and return its path. Requires matplotlib."""
-        from exzarr.lab.chunk_plot import plot
-
-        return plot(self, path)
-
     def figure(self) -> Any:
         """Return the plot as a matplotlib ``Figure``."""
         from exzarr.lab.chunk_plot import figure
 
         return figure(self)
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) or "()"
 
 
 def _times(slower: float) -> str:

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exzarr.errors import MissingDependencyError
+from exzarr.lab.report import bare_axes, new_figure
 
 if TYPE_CHECKING:
-    import os
-
     from exzarr.lab.codec_report import CodecReport
 
-__all__ = ["figure", "plot"]
+__all__ = ["figure"]
 
 COLOURS = ("#4477aa", "#ee8866", "#228833", "#aa4499", "#bbaa33", "#66ccee", "#ee3377", "#777777", "#332288")
 
 
-def plot(report: CodecReport, path: str | os.PathLike[str]) -> Path:
-    """Save the plot of `report` to `path`. See `CodecReport.plot`."""
-    where = Path(path)
-    figure(report).savefig(where, dpi=150)
-    return where
-
-
 def figure(report: CodecReport) -> Any:
     """Return scatter plots of ratio against decoding and encoding speed. A line marks the Pareto front."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingDependencyError("plot requires matplotlib: pip install 'exzarr[demo]'") from None
-    made = Figure(figsize=(11, 5), layout="constrained")
+    made = new_figure(11, 5)
     left, right = made.subplots(1, 2, sharey=True)
     families = [*dict.fromkeys(trial.chain.family for trial in report.trials)]
     colour = {family: COLOURS[i % len(COLOURS)] for i, family in enumerate(families)}
@@ -54,8 +40,7 @@ def figure(report: CodecReport) -> Any:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.xaxis.set_minor_formatter("")
         axes.grid(visible=True, color="#e5e5e5", zorder=0)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        bare_axes(axes)
     front = sorted(report.front, key=lambda t: t.decode_all)
     left.plot(
         [t.decode_all / 2**20 for t in front],

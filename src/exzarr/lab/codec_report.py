@@ -1,19 +1,15 @@
-"""Results of the codec lab. Printing them shows text; a notebook shows tables."""
+"""Results of the codec lab."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from exzarr.lab.codec_trial import CodecTrial
-from exzarr.telemetry.show import Table, html_of, text_of
+from exzarr.lab.report import LabReport, shape_text
+from exzarr.telemetry.show import Table
 from exzarr.telemetry.units import human_speed
-
-if TYPE_CHECKING:
-    import os
-    from pathlib import Path
 
 __all__ = [
     "ARCHIVE",
@@ -112,8 +108,8 @@ def break_even(trial: CodecTrial, plain: CodecTrial) -> float:
     return saved / added if added > 0 else float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class CodecReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class CodecReport(LabReport):
     """Recommended codecs of an array, with all trials.
 
     Attributes
@@ -138,6 +134,7 @@ class CodecReport:
         Explanations of the recommendations.
     """
 
+    legends: ClassVar[bool] = True
     name: str
     dtype: str
     chunk_shape: tuple[int, ...]
@@ -192,24 +189,7 @@ class CodecReport:
 
     def headline(self) -> str:
         """Return the array and the sample in two lines."""
-        shape = "×".join(map(str, self.chunk_shape))
-        return f"{self.name}: {self.dtype} in chunks of {shape}\n{self.sample}"
-
-    def __str__(self) -> str:
-        parts = [self.headline()]
-        parts += [f"{text_of(table)}\n{title}" for title, table in self.tables()]
-        parts.append("\n".join([f"• {reason}" for reason in self.reasons]))
-        return "\n\n".join(parts)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        parts = [f"<p><b>{escape(self.headline())}</b></p>"]
-        parts += [f"{html_of(table)}<p>{escape(title)}</p>" for title, table in self.tables()]
-        parts.append("<ul>" + "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons) + "</ul>")
-        return f"<div>{''.join(parts)}</div>"
+        return f"{self.name}: {self.dtype} in chunks of {shape_text(self.chunk_shape)}\n{self.sample}"
 
     def asdict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, numbers and strings. Speeds are in bytes per second."""
@@ -226,16 +206,6 @@ class CodecReport:
             "left_out": [{"label": label, "reason": reason} for label, reason in self.left_out],
             "reasons": [*self.reasons],
         }
-
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return the report as JSON."""
-        return json.dumps(self.asdict(), indent=indent, allow_nan=False)
-
-    def plot(self, path: str | os.PathLike[str]) -> Path:
-        """Draw the report to a file (.png, .svg, .pdf) and return its path. Requires matplotlib."""
-        from exzarr.lab.codec_plot import plot
-
-        return plot(self, path)
 
     def figure(self) -> Any:
         """Return the plot as a matplotlib ``Figure``."""

@@ -25,7 +25,7 @@ from benchmarks.harness import describe
 from benchmarks.peers import BASELINE
 from benchmarks.probe import Figures
 from exzarr import telemetry
-from exzarr._nodes import access
+from exzarr._nodes import selection_io
 
 GROUP = "Overhead of telemetry without a hook, %"
 
@@ -113,17 +113,17 @@ def in_turns(call: Call, rounds: int) -> tuple[float, float]:
     """Return the seconds of a call with the hook check and without it. Both take turns."""
     names = ("read", "write")
     variants = (
-        {name: getattr(access, name) for name in names},
-        {name: without_hook_check(getattr(access, name)) for name in names},
+        {name: getattr(selection_io, name) for name in names},
+        {name: without_hook_check(getattr(selection_io, name)) for name in names},
     )
     times: tuple[list[float], list[float]] = ([], [])
     try:
         for turn in range(2 * rounds):
             for which in (0, 1) if turn % 2 else (1, 0):
-                vars(access).update(variants[which])
+                vars(selection_io).update(variants[which])
                 times[which].append(_sample(call))
     finally:
-        vars(access).update(variants[0])
+        vars(selection_io).update(variants[0])
     return statistics.median(times[0]), statistics.median(times[1])
 
 

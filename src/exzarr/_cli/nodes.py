@@ -11,7 +11,7 @@ from exzarr._cli.failures import in_options
 from exzarr._format.metadata import ArrayMetadata, CodecConfig
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
-from exzarr._nodes.codec_parts import inner_chunks
+from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.locating import through_consolidated
 from exzarr._nodes.stored import candidates, sizes

@@ -1,4 +1,4 @@
-"""An array's codecs by kind, and the shape of the chunks that they encode."""
+"""An array's codecs by kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["CodecParts", "codec_parts", "inner_chunks", "is_reversed"]
+__all__ = ["CodecParts", "codec_parts", "is_reversed"]
 
 
 class CodecParts(NamedTuple):
@@ -27,16 +27,6 @@ class CodecParts(NamedTuple):
     filters: tuple[Any, ...]
     serializer: Any
     compressors: tuple[Any, ...]
-
-
-def inner_chunks(meta: ArrayMetadata) -> tuple[int, ...] | None:
-    """Return the shape of the inner chunks, or None if the array has no shards that can be read in part."""
-    if len(meta.codecs) != 1 or meta.codecs[0].name != "sharding_indexed":
-        return None
-    shape = meta.codecs[0].configuration.get("chunk_shape")
-    if not isinstance(shape, list | tuple) or len(shape) != meta.ndim:
-        return None  # creating the codec raises the error
-    return tuple(shape) if all(type(n) is int and n > 0 for n in shape) else None
 
 
 def is_reversed(meta: ArrayMetadata) -> bool:

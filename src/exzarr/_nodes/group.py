@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 import numpy as np
 
 from exzarr._creation.metadata import ArrayOptions, array_metadata
-from exzarr._format.metadata import GroupMetadata
-from exzarr._nodes import attributes, consolidation, hierarchy, node_creation, transactions
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._nodes import consolidation, hierarchy, node_creation
 from exzarr._nodes.array import Array
-from exzarr._nodes.attributes import Attributes
-from exzarr._nodes.hierarchy import Location
-from exzarr._nodes.listing import GroupListing
+from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.new_nodes import describe, new_array, new_group
-from exzarr._nodes.node import AccessOptions
-from exzarr._nodes.unavailable import packed
+from exzarr._nodes.node import AccessOptions, Node
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import detects_damage
 from exzarr.codecs.pipeline import pipeline_for
-from exzarr.errors import InvalidKeyError, NodeTypeError, ReadOnlyError
-from exzarr.stores.locks import ThreadLock
+from exzarr.errors import InvalidKeyError, MetadataError, NodeTypeError
+from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
     from exzarr._nodes.casting import Casting
     from exzarr._nodes.info import GroupInfo
     from exzarr._nodes.survey import OnError
-    from exzarr.stores.base import Store
+    from exzarr._nodes.tree import Tree
 
 __all__ = ["Group"]
 
+T = TypeVar("T")
 
-class Group(GroupListing):
+
+class Group(Node[GroupMetadata]):
     """A group of arrays and groups in a store.
 
     Get one from `exzarr.open_group`, `exzarr.create_group`, or another group::
@@ -45,29 +44,157 @@ class Group(GroupListing):
         root.attrs["title"] = "sea surface temperature"
         print(root.tree())
 
+    Names are sorted. Nodes are opened when you access them. This requires no request with consolidated metadata, and
+    one request per node without it.
+
     A `Group` holds no data. Threads may share it. Its pickle contains the store and the path.
     """
 
     __slots__ = ()
 
-    # -- attributes ----------------------------------------------------------------
+    _kind = "group"
+
+    def __init__(
+        self,
+        location: Location,
+        meta: GroupMetadata,
+        *,
+        read_only: bool = False,
+        missing: Literal["fill", "error"] = "fill",
+        write_empty_chunks: bool = False,
+        memory_order: Literal["C", "F"] | None = None,
+    ) -> None:
+        access: AccessOptions = {
+            "read_only": read_only,
+            "missing": missing,
+            "write_empty_chunks": write_empty_chunks,
+            "memory_order": memory_order,
+        }
+        super().__init__(location, meta, access)
 
     @property
-    def attrs(self) -> Attributes:
-        """User attributes, as a mapping that stores each change immediately."""
-        return Attributes(lambda: self._meta.attributes, self._change_attributes)
+    def consolidated(self) -> bool:
+        """True if the group finds its nodes through consolidated metadata."""
+        return self._location.root is not None
 
-    def update_attributes(self, new_attributes: Mapping[str, Any]) -> Self:
-        """Update the attributes and return the group: zarr-python's name for ``group.attrs.update(...)``."""
-        self.attrs.update(new_attributes)
-        return self
+    # -- one node ------------------------------------------------------------------
 
-    def _change_attributes(self, change: Callable[[dict[str, Any]], None]) -> None:
-        self._require_writable()
-        with ThreadLock(("metadata", self._location), self._location.path):  # as in `Array`
-            self._meta = transactions.change(
-                self._location, self._meta, lambda meta: attributes.change(meta, change)
-            )
+    def __getitem__(self, path: str) -> Array | Self:
+        """Open the array or group at `path` below this group (``"a/b/c"``).
+
+        Raises
+        ------
+        NodeNotFoundError
+            There is no node at this path. It is a KeyError.
+        """
+        location = self._location.child(path)
+        return self._open(location, hierarchy.load(location))
+
+    def get(self, path: str, default: T | None = None) -> Array | Self | T | None:
+        """Open the node at `path` like ``group[path]``; return `default` if there is none."""
+        location = self._location.child(path)
+        found = hierarchy.find(location)
+        return default if found is None else self._open(location, found)
+
+    def get_array(self, path: str) -> Array:
+        """Open the array at `path`. Raise NodeTypeError if the node is a group."""
+        location = self._location.child(path)
+        return Array(location, hierarchy.load_array(location), **self._access)
+
+    def get_group(self, path: str) -> Self:
+        """Open the group at `path`. Raise NodeTypeError if the node is an array."""
+        location = self._location.child(path)
+        return type(self)(location, hierarchy.load_group(location), **self._access)
+
+    def __contains__(self, path: object) -> bool:
+        if not isinstance(path, str):
+            return False
+        try:
+            return _is_node(self._location.child(path))
+        except InvalidKeyError:
+            return False
+
+    def _open(self, location: Location, meta: Metadata) -> Array | Self:
+        if isinstance(meta, ArrayMetadata):
+            return Array(location, meta, **self._access)
+        return type(self)(location, meta, **self._access)
+
+    # -- direct children ---------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the direct children."""
+        for name, location in hierarchy.children(self._location):
+            if _is_node(location):
+                yield name
+
+    def __len__(self) -> int:
+        """Count the direct children."""
+        return sum(1 for _ in self)
+
+    def keys(self) -> Iterator[str]:
+        """Iterate over the names of the direct children."""
+        return iter(self)
+
+    def items(self) -> Iterator[tuple[str, Array | Self]]:
+        """Iterate over the direct children: pairs of name and node."""
+        for name, location in hierarchy.children(self._location):
+            found = hierarchy.find(location)
+            if found is not None:
+                yield name, self._open(location, found)
+
+    def values(self) -> Iterator[Array | Self]:
+        """Iterate over the direct children: nodes only."""
+        return (node for _, node in self.items())
+
+    def arrays(self) -> Iterator[tuple[str, Array]]:
+        """Iterate over the arrays among the direct children: pairs of name and array."""
+        return ((name, node) for name, node in self.items() if isinstance(node, Array))
+
+    def groups(self) -> Iterator[tuple[str, Self]]:
+        """Iterate over the groups among the direct children: pairs of name and group."""
+        return ((name, node) for name, node in self.items() if not isinstance(node, Array))
+
+    def array_keys(self) -> Iterator[str]:
+        """Iterate over the names of the arrays among the direct children."""
+        return (name for name, _ in self.arrays())
+
+    def array_values(self) -> Iterator[Array]:
+        """Iterate over the arrays among the direct children."""
+        return (array for _, array in self.arrays())
+
+    def group_keys(self) -> Iterator[str]:
+        """Iterate over the names of the groups among the direct children."""
+        return (name for name, _ in self.groups())
+
+    def group_values(self) -> Iterator[Self]:
+        """Iterate over the groups among the direct children."""
+        return (group for _, group in self.groups())
+
+    # -- all nodes below -----------------------------------------------------------------
+
+    def walk(self, max_depth: int | None = None) -> Iterator[tuple[str, Array | Self]]:
+        """Iterate over all nodes below this group: pairs of relative path and node, parents before children.
+
+        Groups are listed when the walk reaches them.
+
+        Parameters
+        ----------
+        max_depth
+            0 visits only the direct children, 1 also their children, and so on. None visits all nodes.
+        """
+        for name, node in self.items():
+            yield name, node
+            if not isinstance(node, Array) and (max_depth is None or max_depth > 0):
+                for path, below in node.walk(None if max_depth is None else max_depth - 1):
+                    yield f"{name}/{path}", below
+
+    def members(self, max_depth: int | None = 0) -> tuple[tuple[str, Array | Self], ...]:
+        """Return the result of `walk` as a tuple; by default only the direct children."""
+        return tuple(self.walk(max_depth))
+
+    def nmembers(self, max_depth: int | None = 0) -> int:
+        """Count the nodes that `members` returns."""
+        return sum(1 for _ in self.walk(max_depth))
 
     # -- new groups ----------------------------------------------------------------
 
@@ -299,10 +426,6 @@ class Group(GroupListing):
             raise InvalidKeyError(f"{path!r} names the group itself; give a path below it")
         return location
 
-    def _require_writable(self) -> None:
-        if self.read_only:
-            raise ReadOnlyError(f"group {self.name!r} in {self.store} is read-only: open it with mode='r+'")
-
     # -- metadata ------------------------------------------------------------------
 
     def consolidate_metadata(self, *, on_error: OnError = "raise") -> Self:
@@ -319,7 +442,7 @@ class Group(GroupListing):
             ``"skip"`` leaves the node out, and a `LeftOutWarning` names it.
         """
         self._require_writable()
-        from exzarr._nodes.consolidating import consolidate
+        from exzarr._nodes.consolidate import consolidate
         from exzarr._nodes.survey import warn_of
 
         self._location, self._meta, left_out = consolidate(self._location, on_error)
@@ -347,64 +470,70 @@ class Group(GroupListing):
 
     def refresh(self) -> Self:
         """Read the metadata again, with consolidated metadata if the group uses it; return the group."""
-        from exzarr._nodes.locating import open_node
-
-        found = open_node(
-            self._location.direct,
-            self.zarr_format,
-            kind="group",
-            use_consolidated=None if self.consolidated else False,
-        )
-        assert isinstance(found[1], GroupMetadata)
-        self._location, self._meta = found[0], found[1]
+        self._location, self._meta = _load(self._location.direct, self.zarr_format, self.consolidated)
         return self
+
+    # -- presentation --------------------------------------------------------------
 
     @property
     def info(self) -> GroupInfo:
         """Properties of the group, formatted for printing."""
         from exzarr._nodes.info import group_info
 
-        return group_info(self)
+        return group_info(self._location, self._meta, read_only=self.read_only)
 
     def info_complete(self) -> GroupInfo:
         """Return `info` with the number of arrays and groups below this group."""
         from exzarr._nodes.info import group_info
 
-        return group_info(self, complete=True)
+        return group_info(self._location, self._meta, read_only=self.read_only, complete=True)
 
-    # -- as a Python object --------------------------------------------------------
+    def tree(self, level: int | None = None, expand: Any = None) -> Tree:
+        """Return the hierarchy for printing, `level` groups deep (None: all).
 
-    def __eq__(self, other: object) -> bool:
-        """Return whether `other` is the same group: same store, path and attributes."""
-        if not isinstance(other, Group):
-            return NotImplemented
-        return self._location == other._location and hierarchy.same(self._meta, other._meta)
+        `expand` has no effect; zarr-python has this parameter.
+        """
+        from exzarr._nodes.tree import tree_of
 
-    def __hash__(self) -> int:
-        return hash(self._location)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        location = self._location
-        args = location.store, location.path, self.zarr_format, self.consolidated, self._access
-        return (_reopen, args) if location.store.traits.picklable else packed(_reopen, *args)
+        return tree_of(self._location, level)
 
     def __repr__(self) -> str:
         consolidated = " consolidated" if self.consolidated else ""
         return f"<exzarr.Group {self._location}{consolidated} v{self.zarr_format}>"
 
     def _repr_html_(self) -> str:
-        from exzarr._nodes.html import group_html
+        from exzarr._nodes.html import facts_html
 
-        return group_html(self)
+        return facts_html(self.info.lines()) + self.tree(level=2)._repr_html_()
+
+    # -- as a Python object --------------------------------------------------------
+
+    @classmethod
+    def _reopen(
+        cls,
+        store: Store,
+        path: str,
+        zarr_format: Literal[2, 3],
+        consolidated: bool,
+        access: AccessOptions,
+    ) -> Self:
+        return cls(*_load(Location(store, path), zarr_format, consolidated), **access)
 
 
-def _reopen(
-    store: Store, path: str, zarr_format: Literal[2, 3], consolidated: bool, access: AccessOptions
-) -> Group:
+def _load(
+    location: Location, zarr_format: Literal[2, 3], consolidated: bool
+) -> tuple[Location, GroupMetadata]:
+    """Read the metadata of a group, with its consolidated metadata if it exists and is wanted."""
     from exzarr._nodes.locating import open_node
 
-    location, meta = open_node(
-        Location(store, path), zarr_format, kind="group", use_consolidated=None if consolidated else False
-    )
+    use_consolidated = None if consolidated else False
+    location, meta = open_node(location, zarr_format, kind="group", use_consolidated=use_consolidated)
     assert isinstance(meta, GroupMetadata)
-    return Group(location, meta, **access)
+    return location, meta
+
+
+def _is_node(location: Location) -> bool:
+    try:
+        return hierarchy.find(location) is not None
+    except MetadataError:  # a broken node: opening it raises the error
+        return True

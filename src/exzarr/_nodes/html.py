@@ -1,4 +1,4 @@
-"""HTML representations of arrays, groups and trees for notebooks, self-contained and escaped."""
+"""HTML for notebooks: a table of properties and a drawing of a chunk grid, self-contained and escaped."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from exzarr._nodes.info import array_info, group_info
-
 if TYPE_CHECKING:
-    from exzarr._format.chunk_grids import DimensionGrid
-    from exzarr._nodes.array import Array
-    from exzarr._nodes.group import Group
-    from exzarr._nodes.tree import Tree
+    from exzarr._format.chunk_grids import ChunkGrid, DimensionGrid
 
-__all__ = ["array_html", "facts_html", "group_html", "tree_html"]
+__all__ = ["array_html", "facts_html"]
 
 SIDE = 120
 """Length in pixels of the longer side of a drawn chunk grid."""
@@ -25,18 +20,12 @@ MOST_LINES = 40
 _CELL = "style='text-align:left;vertical-align:top;padding:1px 12px 1px 0'"
 
 
-def array_html(array: Array) -> str:
+def array_html(facts: Sequence[tuple[str, str]], grid: ChunkGrid) -> str:
     """Return an array's properties and a drawing of its chunk grid (last two dimensions)."""
-    table = facts_html(array_info(array)._lines())
     return (
         "<div style='display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start'>"
-        f"{table}{_grid_svg(array)}</div>"
+        f"{facts_html(facts)}{_grid_svg(grid)}</div>"
     )
-
-
-def group_html(group: Group) -> str:
-    """Return a group's properties and the tree below it, two groups deep."""
-    return facts_html(group_info(group)._lines()) + tree_html(group.tree(level=2))
 
 
 def facts_html(lines: Sequence[tuple[str, str]]) -> str:
@@ -47,24 +36,8 @@ def facts_html(lines: Sequence[tuple[str, str]]) -> str:
     return f"<table style='border-collapse:collapse'>{''.join(rows)}</table>"
 
 
-def tree_html(tree: Tree) -> str:
-    """Return a tree that can be folded."""
-    return f"<div style='font-family:monospace;line-height:1.4'>{_tree_node(tree)}</div>"
-
-
-def _tree_node(tree: Tree) -> str:
-    name = escape(tree.name)
-    if tree.kind != "group":
-        return f"<div style='padding-left:14px'>{name} <span style='opacity:.65'>{escape(tree.facts)}</span></div>"
-    if not tree.children:
-        return f"<div style='padding-left:14px'><b>{name}</b>{' …' if tree.cut else ''}</div>"
-    inside = "".join([_tree_node(child) for child in tree.children])
-    return f"<details open><summary><b>{name}</b></summary><div style='padding-left:14px'>{inside}</div></details>"
-
-
-def _grid_svg(array: Array) -> str:
+def _grid_svg(grid: ChunkGrid) -> str:
     """Draw the chunks (shards, if the array has shards) of the last two dimensions to scale."""
-    grid = array.metadata.chunk_grid
     if not grid.dims or 0 in grid.shape:
         return ""
     width_dim, width = grid.dims[-1], grid.shape[-1]

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from exzarr._format.metadata import ArrayMetadata
+from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import hierarchy
+from exzarr._nodes.chunk_sizes import chunk_counts, chunk_shape, shard_shape
 from exzarr._nodes.codec_parts import CodecParts, codec_parts
-from exzarr._nodes.stored import StoredChunks, stored_chunks
+from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.html import facts_html
+from exzarr._nodes.stored import StoredChunks
 from exzarr.errors import ExzarrError
 from exzarr.telemetry.units import human_bytes
 
-if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
-    from exzarr._nodes.group import Group
-
-__all__ = [
-    "ArrayInfo",
-    "GroupInfo",
-    "StoredChunks",
-    "array_info",
-    "codec_parts",
-    "group_info",
-    "stored_chunks",
-]
+__all__ = ["ArrayInfo", "GroupInfo", "array_info", "group_info"]
 
 
 class Info:
@@ -35,20 +27,19 @@ class Info:
 
     __slots__ = ()
 
-    def _lines(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
+        """Return pairs of name and value, as text."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        lines = self._lines()
+        lines = self.lines()
         width = max([len(name) for name, _ in lines])
         return "\n".join([f"{name:<{width}}  {text}" for name, text in lines])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from exzarr._nodes.html import facts_html
-
-        return facts_html(self._lines())
+        return facts_html(self.lines())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -104,7 +95,7 @@ class ArrayInfo(Info):
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {**facts, "ratio": self.ratio}
 
-    def _lines(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
         names = self.dimension_names
         shape = str(self.shape)
         if names is not None:
@@ -163,7 +154,7 @@ class GroupInfo(Info):
         """Return the properties as a plain dict."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
-    def _lines(self) -> list[tuple[str, str]]:
+    def lines(self) -> list[tuple[str, str]]:
         return [
             ("Type", "Group"),
             ("Path", "/" + self.path),
@@ -176,46 +167,48 @@ class GroupInfo(Info):
         ]
 
 
-def array_info(array: Array, *, complete: bool = False) -> ArrayInfo:
-    """Return the properties of `array`; with `complete`, also of its stored chunks, which lists its keys."""
-    meta = array.metadata
+def array_info(
+    location: Location, meta: ArrayMetadata, *, read_only: bool, stored: StoredChunks | None = None
+) -> ArrayInfo:
+    """Return the properties of an array; with `stored`, also of its stored chunks."""
     filters, serializer, compressors = _configurations(meta)
-    stored = stored_chunks(array.chunk_source) if complete else None
-    regular = meta.chunk_grid.regular
+    regular, dtype, size = meta.chunk_grid.regular, meta.data_type.dtype, math.prod(meta.shape)
     return ArrayInfo(
-        path=array.path,
-        store=str(array.store),
-        zarr_format=array.zarr_format,
-        shape=array.shape,
-        dimension_names=array.dimension_names,
-        dtype=str(array.dtype),
-        fill_value=array.fill_value,
-        order=array.order,
-        chunks=array.chunks if regular else None,
-        shards=array.shards if regular else None,
-        nchunks=array.nchunks,
+        path=location.path,
+        store=str(location.store),
+        zarr_format=meta.zarr_format,
+        shape=meta.shape,
+        dimension_names=meta.dimension_names,
+        dtype=str(dtype),
+        fill_value=meta.fill_value,
+        order=meta.order,
+        chunks=chunk_shape(meta) if regular else None,
+        shards=shard_shape(meta) if regular else None,
+        nchunks=math.prod(chunk_counts(meta)),
         filters=filters,
         serializer=serializer,
         compressors=compressors,
-        nbytes=array.nbytes,
-        read_only=array.read_only,
+        nbytes=size * dtype.itemsize,
+        read_only=read_only,
         nbytes_stored=None if stored is None else stored.nbytes,
         nchunks_initialized=None if stored is None else stored.chunks,
     )
 
 
-def group_info(group: Group, *, complete: bool = False) -> GroupInfo:
-    """Return the properties of `group`; with `complete`, also the number of nodes below it."""
+def group_info(
+    location: Location, meta: GroupMetadata, *, read_only: bool, complete: bool = False
+) -> GroupInfo:
+    """Return the properties of a group; with `complete`, also the number of nodes below it."""
     arrays = groups = None
     if complete:
-        below = [isinstance(meta, ArrayMetadata) for _, meta in hierarchy.nodes_below(group._location)]
+        below = [isinstance(meta, ArrayMetadata) for _, meta in hierarchy.nodes_below(location)]
         arrays, groups = below.count(True), below.count(False)
     return GroupInfo(
-        path=group.path,
-        store=str(group.store),
-        zarr_format=group.zarr_format,
-        read_only=group.read_only,
-        consolidated=group.consolidated,
+        path=location.path,
+        store=str(location.store),
+        zarr_format=meta.zarr_format,
+        read_only=read_only,
+        consolidated=location.root is not None,
         arrays=arrays,
         groups=groups,
     )

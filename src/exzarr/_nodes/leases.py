@@ -23,9 +23,9 @@ from exzarr import config
 from exzarr._format.appends import MEMBER, Appends, appends_of, reach_of, with_appends
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._format.nodes import consolidated_node
-from exzarr._nodes import hierarchy, transactions
+from exzarr._nodes import hierarchy
 from exzarr._nodes.hierarchy import Location, Metadata
-from exzarr._nodes.resize import store_fill
+from exzarr._nodes.resize import check_same_shape, store_fill
 from exzarr.errors import ExzarrError, StoreError
 from exzarr.stores.base import KEEP, NewValue, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
@@ -250,7 +250,7 @@ class _Lease(Generic[M]):
                     raise _LeaseLost
                 return KEEP
             if self._creates:
-                transactions.check_same_shape(self._location, self._meta, meta)
+                check_same_shape(self._location, self._meta, meta)
             changed = with_appends(self._make(meta), found.committed())
             tried = True
             return self._document(changed)

@@ -8,7 +8,8 @@ from typing import Any
 from exzarr._creation.metadata import ArrayOptions
 from exzarr._format.chunk_grids import ChunkGrid, RectilinearDimension
 from exzarr._nodes.array import Array
-from exzarr._nodes.codec_parts import codec_parts, inner_chunks
+from exzarr._nodes.chunk_sizes import inner_chunks
+from exzarr._nodes.codec_parts import codec_parts
 from exzarr.codecs.checksummed import without_checksum
 
 __all__ = ["likeness"]

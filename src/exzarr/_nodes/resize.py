@@ -33,14 +33,14 @@ from exzarr._engine.writing.write import write
 from exzarr._format.appends import MEMBER
 from exzarr._format.metadata import ArrayMetadata
 from exzarr._nodes.casting import Casting, as_values
-from exzarr._nodes.hierarchy import Location, locked_document
+from exzarr._nodes.hierarchy import Location, Metadata, locked_document
 from exzarr._nodes.stored import chunk_index
 from exzarr._spelling import no_dimension
 from exzarr.codecs.empty import is_fill
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores.instrument import instrument
 
-__all__ = ["Transact", "append", "extended", "resize", "store_fill", "store_rows"]
+__all__ = ["Transact", "append", "check_same_shape", "extended", "resize", "store_fill", "store_rows"]
 
 FEW = 100
 """Maximum number of keys that are deleted without listing which of them are stored."""
@@ -168,6 +168,18 @@ def _axis(axis: int | str, meta: ArrayMetadata) -> int:
     if not -ndim <= axis < ndim:
         raise ArgumentError(f"axis {axis} does not exist: the array has {ndim} dimensions")
     return axis % ndim
+
+
+def check_same_shape(location: Location, begun: Metadata, now: Metadata) -> None:
+    """Raise StoreError if the shape has changed since `first` began to write past it."""
+    if not isinstance(begun, ArrayMetadata) or not isinstance(now, ArrayMetadata) or begun.shape == now.shape:
+        return
+    axis = next((d for d, (n, m) in enumerate(zip(begun.shape, now.shape, strict=False)) if n != m), 0)
+    raise StoreError(
+        f"another program changed the shape of {location} from {begun.shape} to {now.shape} while this process "
+        f"appended to it, and took no lock: the elements past {begun.shape[axis]} along dimension {axis} may be "
+        "from either. Append from one process at a time"
+    )
 
 
 # -- chunks outside of the shape -------------------------------------------------------

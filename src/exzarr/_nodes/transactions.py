@@ -15,12 +15,12 @@ from typing import TypeVar
 from exzarr._format import v2
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import consolidation, hierarchy
-from exzarr._nodes.hierarchy import Location, Metadata
-from exzarr.errors import StoreError
+from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.resize import check_same_shape
 from exzarr.stores.base import KEEP, NewValue, ValueReader, announce, whole_value
 from exzarr.stores.instrument import instrument
 
-__all__ = ["change", "check_same_shape"]
+__all__ = ["change"]
 
 M = TypeVar("M", ArrayMetadata, GroupMetadata)
 
@@ -107,15 +107,3 @@ def change(
         if record and changed is not found:
             hierarchy.recorded(location, changed)
     return changed
-
-
-def check_same_shape(location: Location, begun: Metadata, now: Metadata) -> None:
-    """Raise StoreError if the shape has changed since `first` began to write past it."""
-    if not isinstance(begun, ArrayMetadata) or not isinstance(now, ArrayMetadata) or begun.shape == now.shape:
-        return
-    axis = next((d for d, (n, m) in enumerate(zip(begun.shape, now.shape, strict=False)) if n != m), 0)
-    raise StoreError(
-        f"another program changed the shape of {location} from {begun.shape} to {now.shape} while this process "
-        f"appended to it, and took no lock: the elements past {begun.shape[axis]} along dimension {axis} may be "
-        "from either. Append from one process at a time"
-    )

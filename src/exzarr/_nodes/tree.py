@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import hierarchy
-from exzarr._nodes.codec_parts import inner_chunks
+from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.survey import seen
 from exzarr.errors import ListingUnsupportedError, StoreError
@@ -55,9 +56,18 @@ class Tree:
         return lines
 
     def _repr_html_(self) -> str:
-        from exzarr._nodes.html import tree_html
+        return f"<div style='font-family:monospace;line-height:1.4'>{self._folded()}</div>"
 
-        return tree_html(self)
+    def _folded(self) -> str:
+        """Return the node as HTML, with a group that can be folded."""
+        name = escape(self.name)
+        if self.kind != "group":
+            facts = f"<span style='opacity:.65'>{escape(self.facts)}</span>"
+            return f"<div style='padding-left:14px'>{name} {facts}</div>"
+        if not self.children:
+            return f"<div style='padding-left:14px'><b>{name}</b>{' …' if self.cut else ''}</div>"
+        inside = "".join([child._folded() for child in self.children])
+        return f"<details open><summary><b>{name}</b></summary><div style='padding-left:14px'>{inside}</div></details>"
 
 
 def tree_of(location: Location, level: int | None = None) -> Tree:

@@ -18,7 +18,7 @@ from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._format.nodes import without_consolidated
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
-from exzarr._nodes.consolidating import consolidate
+from exzarr._nodes.consolidate import consolidate
 from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Location, normalize_path
 from exzarr._spelling import known_arguments

@@ -13,7 +13,7 @@ from exzarr import config
 from exzarr._engine import pool
 from exzarr._format.chunk_grids import ChunkGrid
 from exzarr._nodes.array import Array
-from exzarr._nodes.codec_parts import inner_chunks
+from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._tools.blocks import plan_blocks
 from exzarr._tools.checksum.canonical import Encoder, block_shape
 from exzarr._tools.sizes import itemsize_of

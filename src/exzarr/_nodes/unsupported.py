@@ -12,7 +12,7 @@ import numpy as np
 
 from exzarr.errors import UnreadError
 
-__all__ = ["Unread", "refuse_comparison"]
+__all__ = ["UnsupportedOperations", "refuse_comparison"]
 
 _METHODS = {
     *(name for name in dir(np.ndarray) if not name.startswith("_")),
@@ -36,8 +36,8 @@ _STREAM = "or go through it chunk by chunk: for chunk in a.chunk_stream()"
 _WHY = "its elements are in a store"
 
 
-class Unread:
-    """The part of `exzarr.array.Array` that raises errors for operations of NumPy arrays."""
+class UnsupportedOperations:
+    """A mixin that raises errors for the operators and methods of NumPy arrays, like the mixins of `numpy.lib`."""
 
     __slots__ = ()
 
@@ -68,10 +68,10 @@ def _message(symbol: str, example: str) -> str:
     )
 
 
-def _binary(symbol: str) -> Callable[[Unread, object], NoReturn]:
+def _binary(symbol: str) -> Callable[[UnsupportedOperations, object], NoReturn]:
     example = "a[...], as in divmod(a[...], other)" if symbol == "divmod" else f"a[...] {symbol} other"
 
-    def refuse(self: Unread, other: object) -> NoReturn:  # noqa: ARG001 - an operator has two operands
+    def refuse(self: UnsupportedOperations, other: object) -> NoReturn:  # noqa: ARG001 - an operator has two operands
         raise UnreadError(_message(symbol, example))
 
     return refuse
@@ -80,7 +80,7 @@ def _binary(symbol: str) -> Callable[[Unread, object], NoReturn]:
 def _unary(symbol: str) -> Callable[..., NoReturn]:
     example = f"a[...], as in {symbol}(a[...])" if symbol.isalpha() else f"{symbol}a[...]"
 
-    def refuse(self: Unread, *_: object) -> NoReturn:  # noqa: ARG001 - as the operator's method has it
+    def refuse(self: UnsupportedOperations, *_: object) -> NoReturn:  # noqa: ARG001 - as the operator's method has it
         raise UnreadError(_message(symbol, example))
 
     return refuse
@@ -103,9 +103,9 @@ _OPERATORS = {
     "xor": "^",
 }
 for _name, _symbol in _OPERATORS.items():
-    setattr(Unread, f"__{_name}__", _binary(_symbol))
-    setattr(Unread, f"__r{_name}__", _binary(_symbol))
+    setattr(UnsupportedOperations, f"__{_name}__", _binary(_symbol))
+    setattr(UnsupportedOperations, f"__r{_name}__", _binary(_symbol))
 for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
-    setattr(Unread, f"__{_name}__", _binary(_symbol))
+    setattr(UnsupportedOperations, f"__{_name}__", _binary(_symbol))
 for _name, _symbol in {"neg": "-", "pos": "+", "invert": "~", "abs": "abs", "round": "round"}.items():
-    setattr(Unread, f"__{_name}__", _unary(_symbol))
+    setattr(UnsupportedOperations, f"__{_name}__", _unary(_symbol))

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr import config
 from exzarr._engine.planning import indexing
@@ -28,6 +27,7 @@ from exzarr._nodes.node import AccessOptions, Node
 from exzarr._nodes.selection_io import Fields, read_into, read_selection, split_fields, write_selection
 from exzarr._nodes.unsupported import UnsupportedOperations, refuse_comparison
 from exzarr._spelling import no_dimension
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, SelectionError
 from exzarr.stores.base import Store
 
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from exzarr._stream.writing.write_stream import WriteReport
 
 __all__ = ["Array"]
-
-AnyArray = npt.NDArray[Any]
 
 
 class Array(Node[ArrayMetadata], UnsupportedOperations):

@@ -13,16 +13,15 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._format.data_type import DataType
 from exzarr._nodes.conversions import LossError, check_numbers, exact_number, into, is_number, number_in
 from exzarr._nodes.objects import byte_strings, numbers_of, of_objects, plain, text_of, times_of
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 __all__ = ["Casting", "as_values", "check_casting", "check_kinds"]
 
-AnyArray = npt.NDArray[Any]
 Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 
 _ADVICE = (

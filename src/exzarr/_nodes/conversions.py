@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._format.data_type import is_ml
 from exzarr._format.fill_numbers import int_range
+from exzarr._typing import AnyArray
 
 __all__ = ["LossError", "check_numbers", "exact_number", "into", "is_integer", "is_number", "number_in"]
 
-AnyArray = npt.NDArray[Any]
 BOOL, INT, FLOAT, COMPLEX = range(4)
 _LOST = {
     BOOL: "only True and False would be left of them",

@@ -6,15 +6,14 @@ import datetime as dt
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._format.data_type import BYTES
 from exzarr._format.named import shorten
 from exzarr._nodes.conversions import LossError, is_integer
+from exzarr._typing import AnyArray
 
 __all__ = ["byte_strings", "infer", "is_pandas", "numbers_of", "of_objects", "plain", "text_of", "times_of"]
 
-AnyArray = npt.NDArray[Any]
 
 BYTES_LIKE = (bytes, bytearray, memoryview, np.void)
 FILL = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.plan import make_plan
 from exzarr._engine.planning.selections import GridSelection, Selection
@@ -13,11 +12,11 @@ from exzarr._engine.reading.read import read
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.writing.write import write
 from exzarr._nodes.casting import Casting, as_values
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, SelectionError
 
 __all__ = ["Fields", "field_dtype", "read_into", "read_selection", "split_fields", "write_selection"]
 
-AnyArray = npt.NDArray[Any]
 Fields = str | list[str] | None
 """One field of a structured type, several, or all of the element."""
 

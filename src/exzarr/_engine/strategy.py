@@ -1,7 +1,7 @@
 """The requests that a read makes.
 
-These pure functions choose them for local reads, for remote reads and for `explain`. Therefore `explain` describes the
-actual read.
+These pure functions choose them for local reads, for remote reads, for streams and for `explain`. Therefore `explain`
+describes the actual read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from exzarr._engine.shards import ShardLayout
     from exzarr._engine.source import ChunkSource
 
-__all__ = ["FirstRequest", "Method", "ShardRequests", "coalesce", "method_of", "window"]
+__all__ = [
+    "FirstRequest",
+    "Method",
+    "ShardRequests",
+    "adjacent",
+    "coalesce",
+    "method_of",
+    "takes_little",
+    "window",
+]
 
 
 Method = Literal["shards", "rows", "windows", "runs", "chunks"]
@@ -61,9 +70,14 @@ def method_of(
             and (work is None or (work.ndim and work.flags.c_contiguous))
         ):
             return "rows"
-        if pipeline.raw and plan.sliced and 2 * nbytes < chunks * source.nbytes:
+        if pipeline.raw and plan.sliced and takes_little(source, chunks, nbytes):
             return "windows"
     return "chunks" if remote or source.nbytes > HUGE_NBYTES else "runs"
+
+
+def takes_little(source: ChunkSource, chunks: int, nbytes: int) -> bool:
+    """Return True if `nbytes` are so little of some raw chunks that reading only these saves time."""
+    return 2 * nbytes < chunks * source.nbytes
 
 
 def window(chunk_index: Sequence[slice], shape: Sequence[int], itemsize: int) -> tuple[int, int, list[int]]:
@@ -108,12 +122,16 @@ class ShardRequests:
     remote: bool = False
 
     @classmethod
-    def of(cls, source: ChunkSource) -> ShardRequests:
-        """Return the requests of a read from the store of `source`."""
+    def of(cls, source: ChunkSource, share: int | None = None) -> ShardRequests:
+        """Return the requests of a read from the store of `source`.
+
+        In a stream, `share` is the number of threads. Each makes its own requests and holds their bytes.
+        """
         settings = config.get()
         if source.store.traits.concurrency:
-            return cls(settings.remote_gap, settings.remote_most, remote=True)
-        return cls(settings.coalesce_gap, settings.coalesce_max // settings.workers)
+            most = settings.remote_most if share is None else settings.fetch_bytes // share
+            return cls(settings.remote_gap, min(most, settings.remote_most), remote=True)
+        return cls(settings.coalesce_gap, settings.coalesce_max // (share or settings.workers))
 
     def first(self, layout: ShardLayout, chunks: int, *, cached: bool) -> FirstRequest:
         """Return the first request for a shard of which `chunks` inner chunks are selected."""
@@ -125,6 +143,16 @@ class ShardRequests:
     def ranges(self, wanted: Sequence[Any]) -> Iterator[tuple[int, int, int, int]]:
         """Iterate over the ranges to read; see `coalesce`."""
         return coalesce(wanted, self.gap, self.most)
+
+
+def adjacent(group: Sequence[Any], nbytes: int) -> bool:
+    """Return True if ranges, tuples that begin with start and length, have `nbytes` each and no gaps between them."""
+    place = group[0][0]
+    for start, length, *_ in group:
+        if start != place or length != nbytes:
+            return False
+        place += nbytes
+    return True
 
 
 def coalesce(wanted: Sequence[Any], gap: int, most: int) -> Iterator[tuple[int, int, int, int]]:

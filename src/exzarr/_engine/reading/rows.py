@@ -8,15 +8,13 @@ selected rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from exzarr._engine.pool import WorkFeed
-from exzarr._engine.reading.batch_decode import decode_batch
-from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
-from exzarr._engine.scratch import pieces
+from exzarr._engine.reading.batch_decode import read_batches
+from exzarr._engine.reading.short_reads import complete, decode_again
 from exzarr._engine.source import ChunkSource
 from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
@@ -68,33 +66,18 @@ def _raw(source: ChunkSource, contiguous: list[Rows], work: AnyArray, target: me
     if source.recorder is not None:
         source.recorder.timer().read_raw(keys, sizes, map(len, places))
     for (key, _, there), place, start, got in zip(contiguous, places, starts, sizes, strict=True):
-        length = len(place)
-        if got != length:
-            if 0 <= got < length:
-                got = read_again(source, key, place, start)
-            if got < 0:
-                work[there] = source.absent(key)
-            elif got < length or (got != length and length == nbytes):
-                raise source.corrupt(key, wrong_size(start + got, nbytes))
+        if got != len(place) and not complete(source, key, place, got, start):
+            work[there] = source.absent(key)
 
 
 def _encoded(source: ChunkSource, contiguous: list[Rows], work: AnyArray, target: memoryview) -> None:
     pipeline = source.pipeline
     assert pipeline is not None
-    read_each, decode_bytes, decode_each = source.store.read_each, pipeline.decode_bytes, pipeline.decode_each
-    nbytes, room = source.nbytes, source.buffer_size
+    decode_bytes, nbytes, room = pipeline.decode_bytes, source.nbytes, source.buffer_size
     row = nbytes // source.dims[0].size(0)
-    count = min(len(contiguous), max(1, BUFFER_NBYTES // room))
-    buffers = pieces(count, room)
-    timer = None if source.recorder is None else source.recorder.timer()
-    for first in range(0, len(contiguous), count):
-        part = contiguous[first : first + count]
-        keys = [key for key, _, _ in part]
-        sizes = read_each(keys, buffers)
-        found = decode_batch(decode_each, buffers, sizes, room) if decode_each is not None else None
-        read: Iterable[Any] = zip(part, buffers, sizes, strict=False)
-        if timer is not None:
-            read = timer.decoding(keys, read, sizes, found, nbytes)
+    for read, found in read_batches(
+        source, contiguous, max(1, BUFFER_NBYTES // room), source.store.read_each
+    ):
         for i, ((key, here, there), buffer, got) in enumerate(read):
             start, stop = here.start * row, here.stop * row
             if found is not None:

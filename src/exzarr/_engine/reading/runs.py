@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from itertools import repeat
 from typing import Any
@@ -12,10 +11,11 @@ import numpy as np
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.pool import WorkFeed
 from exzarr._engine.reading.batch_decode import decode_batch
-from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
+from exzarr._engine.reading.short_reads import complete, decode_again
 from exzarr._engine.run_buffer import LARGE_NBYTES, RunBuffer
 from exzarr._engine.scratch import pieces, scratch
 from exzarr._engine.source import ChunkSource
+from exzarr._engine.strategy import window
 from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
 
@@ -38,14 +38,8 @@ def read_raw_runs(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFee
             if timer is not None:
                 timer.read_raw(keys, sizes, repeat(nbytes))
             for slot, got in enumerate(sizes):
-                if got != nbytes:
-                    key = keys[slot]
-                    if 0 <= got < nbytes:
-                        got = read_again(source, key, run_buffer.buffers[slot])
-                    if got < 0:
-                        slots[slot][...] = source.absent(key)
-                    elif got != nbytes:
-                        raise source.corrupt(key, wrong_size(got, nbytes))
+                if got != nbytes and not complete(source, keys[slot], run_buffer.buffers[slot], got):
+                    slots[slot][...] = source.absent(keys[slot])
             run_buffer.move(len(keys), chunk_index, work, work_index)
         batch = feed.take()
 
@@ -58,30 +52,20 @@ def read_raw_windows(source: ChunkSource, work: AnyArray, feed: WorkFeed) -> Non
     pipeline = source.pipeline
     assert pipeline is not None
     shape, dtype = pipeline.spec.shape, source.dtype
-    strides = [dtype.itemsize * math.prod(shape[d + 1 :]) for d in range(len(shape))]
-    nbytes, read_into = source.nbytes, source.store.read_into
+    itemsize, read_into = dtype.itemsize, source.store.read_into
     if source.recorder is not None:
         read_into = source.recorder.timer().reading_raw(read_into)
     batch = feed.take()
     while batch:
         for key, chunk_index, work_index in batch:
-            start, end = 0, dtype.itemsize
-            count, steps = [], []
-            for here, there, stride in zip(chunk_index, work_index, strides, strict=True):
-                start += here.start * stride
-                end += (here.stop - 1) * stride
-                count.append(there.stop - there.start)
-                steps.append(here.step * stride)
+            start, end, steps = window(chunk_index, shape, itemsize)
             place = scratch("decoded", end - start)
             got = read_into(key, memoryview(place), start)
-            if 0 <= got < end - start:
-                got = read_again(source, key, memoryview(place), start)
-            if got < 0:
-                work[work_index] = source.absent(key)
-            elif got < end - start or (end == nbytes and got > end - start):
-                raise source.corrupt(key, wrong_size(start + got, nbytes))
-            else:
+            if got == end - start or complete(source, key, memoryview(place), got, start):
+                count = [there.stop - there.start for there in work_index]
                 work[work_index] = np.ndarray(count, dtype, place, 0, steps)
+            else:
+                work[work_index] = source.absent(key)
         batch = feed.take()
 
 

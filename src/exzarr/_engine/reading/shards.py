@@ -10,12 +10,12 @@ import numpy as np
 
 from exzarr._engine.planning.plan import Plan
 from exzarr._engine.pool import WorkFeed
-from exzarr._engine.reading.batch_decode import BATCH_LEAST, BATCH_NBYTES
+from exzarr._engine.reading.batch_decode import BATCH_NBYTES, decode_group
 from exzarr._engine.run_buffer import HUGE_NBYTES, LARGE_NBYTES, RunBuffer, joined, neighbours
 from exzarr._engine.scratch import scratch
 from exzarr._engine.shards import Index, ShardLayout
 from exzarr._engine.source import ChunkSource
-from exzarr._engine.strategy import ShardRequests
+from exzarr._engine.strategy import ShardRequests, adjacent
 from exzarr._typing import AnyArray
 from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import CodecError, StoreError
@@ -155,9 +155,7 @@ class ShardReader:
         at_once = BATCH_NBYTES // inner.spec.nbytes
         for first in range(0, len(group), at_once):
             part = group[first : first + at_once]
-            found: Sequence[Buffer] | None = None
-            if len(part) >= BATCH_LEAST and inner.decode_each is not None:
-                found = self._found(inner, part, begin)
+            found = self._found(inner, part, begin)
             for i, (start, length, number, chunk_index, work_index) in enumerate(part):
                 self._number = number
                 data = buffer[start - begin : start - begin + length]
@@ -185,7 +183,7 @@ class ShardReader:
                 work[work_index] = chunk[chunk_index]
                 at += 1
                 continue
-            if inner.raw and _in_a_row(group, at, many, source.nbytes):
+            if inner.raw and adjacent(group[at : at + many], source.nbytes):
                 run_buffer.lay(many, buffer[start - begin : start - begin + many * length])
                 if self._timer is not None:
                     self._read(group[at : at + many])
@@ -201,21 +199,19 @@ class ShardReader:
     ) -> None:
         """Decode neighbors into the slots of the run buffer."""
         chunks, buffer = run_buffer.reserve(len(group)), self._buffer
-        if inner.decode_each is not None and BATCH_LEAST <= len(group) <= BATCH_NBYTES // inner.spec.nbytes:
-            found = self._found(inner, group, begin)
-            if found is not None:
-                for slot, decoded in zip(run_buffer.buffers, found, strict=False):
-                    slot[:] = decoded
-                return
+        few = len(group) <= BATCH_NBYTES // inner.spec.nbytes
+        found = self._found(inner, group, begin) if few else None
+        if found is not None:
+            for slot, decoded in zip(run_buffer.buffers, found, strict=False):
+                slot[:] = decoded
+            return
         for chunk, (start, length, number, _, _) in zip(chunks, group, strict=False):
             self._number = number
             inner.decode_into(buffer[start - begin : start - begin + length], chunk)
 
     def _found(self, inner: BoundPipeline, group: Sequence[Wanted], begin: int) -> Sequence[Buffer] | None:
         """Decode all chunks of a group with one call; None if that is not possible."""
-        assert inner.decode_each is not None
-        buffer = self._buffer
-        found = inner.decode_each([buffer[s - begin : s - begin + n] for s, n, *_ in group])
+        found = decode_group(inner.decode_each, group, self._buffer, begin)
         if found is not None and self._timer is not None:
             self._read(group)
         return found
@@ -225,13 +221,3 @@ class ShardReader:
         assert self._timer is not None
         numbers, lengths = [item[2] for item in group], [item[1] for item in group]
         self._timer.read(numbers, lengths, self._source.nbytes, self._key)
-
-
-def _in_a_row(group: Sequence[Wanted], at: int, many: int, nbytes: int) -> bool:
-    """Return True if `many` raw chunks are contiguous in the shard, each of the right size."""
-    place = group[at][0]
-    for start, length, *_ in group[at : at + many]:
-        if start != place or length != nbytes:
-            return False
-        place += nbytes
-    return True

@@ -14,10 +14,25 @@ from exzarr.errors import CodecError
 if TYPE_CHECKING:
     from exzarr._engine.source import ChunkSource
 
-__all__ = ["decode_again", "read_again", "wrong_size"]
+__all__ = ["complete", "decode_again", "wrong_size"]
 
 
-def read_again(source: ChunkSource, key: str, buffer: memoryview, start: int = 0) -> int:
+def complete(source: ChunkSource, key: str, buffer: memoryview, got: int, start: int = 0) -> bool:
+    """Complete a read of the raw chunk at `key`, from byte `start` on, that gave not as many bytes as `buffer` has.
+
+    Return False if the chunk is missing. Raise ChunkCorruptError if it does not have the size of a chunk.
+    """
+    length = len(buffer)
+    if 0 <= got < length:
+        got = _read_again(source, key, buffer, start)
+    if got < 0:
+        return False
+    if got < length or (got > length and start + length == source.nbytes):
+        raise source.corrupt(key, wrong_size(start + got, source.nbytes))
+    return True
+
+
+def _read_again(source: ChunkSource, key: str, buffer: memoryview, start: int) -> int:
     """Read into `buffer` like `Store.read_into`, but completely."""
     data = source.store.get(key, (start, len(buffer) + 1))
     if data is None:

@@ -8,7 +8,8 @@ small compressed chunks in one call of the codec. `chunks.shard_pieces` reads in
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any, Final
 
@@ -17,11 +18,11 @@ import numpy as np
 from exzarr import config
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.selections import SliceIndex
-from exzarr._engine.reading.batch_decode import BATCH_NBYTES, decode_batch
+from exzarr._engine.reading.batch_decode import BATCH_NBYTES, read_batches
 from exzarr._engine.reading.read import read
-from exzarr._engine.reading.short_reads import decode_again, read_again, wrong_size
-from exzarr._engine.scratch import pieces
+from exzarr._engine.reading.short_reads import complete, decode_again
 from exzarr._engine.source import ChunkSource
+from exzarr._engine.strategy import takes_little
 from exzarr._stream.chunks.grid import Entry
 from exzarr._stream.failures import chunk_error
 from exzarr._stream.memory import copied, fresh, fresh_array
@@ -112,7 +113,7 @@ class RawPieces(PieceReader):
     def _one(self, entry: Entry) -> Any:
         source, (key, _, within, _, _) = self._source, entry
         whole = within == self._whole
-        if not whole and 2 * _size(entry) * self._dtype.itemsize < source.nbytes:
+        if not whole and takes_little(source, 1, math.prod(lengths(entry)) * self._dtype.itemsize):
             return self._by_engine(entry)  # reads only the wanted part
         memory = fresh(source.nbytes, self._mapped)
         got = source.store.read_into(key, memoryview(memory))
@@ -133,13 +134,8 @@ class RawPieces(PieceReader):
         source, key = self._source, entry[0]
         if isinstance(got, Exception):
             raise got
-        if got != source.nbytes:
-            if 0 <= got < source.nbytes:
-                got = read_again(source, key, memoryview(memory))
-            if got < 0:
-                return MISSING_CHUNK
-            if got != source.nbytes:
-                raise source.corrupt(key, wrong_size(got, source.nbytes))
+        if got != source.nbytes and not complete(source, key, memoryview(memory), got):
+            return MISSING_CHUNK
         return np.ndarray(self._shape, self._dtype, memory)
 
     def _by_engine(self, entry: Entry) -> Any:
@@ -160,27 +156,16 @@ class EncodedPieces(PieceReader):
     """Reads chunks that must be decoded."""
 
     def read(self, values: list[Any], piece: Piece) -> None:
-        source, unit = self._source, self._source.inner_pipeline
-        room, decode_each, try_each = source.buffer_size, unit.decode_each, source.store.try_each
+        source = self._source
         # No more chunks than the codec decodes together: the bytes read are then still in the core's cache.
-        count = min(len(piece), max(1, BATCH_NBYTES // max(1, source.nbytes)))
-        buffers = pieces(count, room)
-        timer = None if source.recorder is None else source.recorder.timer()
-        for first in range(0, len(piece), count):
-            part: Iterable[Entry] = piece[first : first + count]
-            keys = [entry[0] for entry in part]
-            sizes = try_each(keys, buffers)
-            found = None
-            if decode_each is not None and all(type(got) is int for got in sizes):
-                found = decode_batch(decode_each, buffers, sizes, room)  # type: ignore[arg-type]  # just seen
-            if timer is not None:
-                part = timer.decoding(keys, part, sizes, found, source.nbytes)
-            if found is not None:
-                for entry, data in zip(part, found, strict=False):
-                    values.append(self._copied(entry, data))
-                continue
-            for entry, buffer, got in zip(part, buffers, sizes, strict=False):
-                values.append(self._decoded(entry, buffer, got))
+        count = max(1, BATCH_NBYTES // max(1, source.nbytes))
+        for batch, found in read_batches(source, piece, count, source.store.try_each):
+            if found is None:
+                values.extend([self._decoded(entry, buffer, got) for entry, buffer, got in batch])
+            else:
+                values.extend(
+                    [self._copied(entry, data) for (entry, _, _), data in zip(batch, found, strict=False)]
+                )
 
     def _copied(self, entry: Entry, data: Any) -> AnyArray:
         """Copy the wanted part of a decoded chunk to memory of its own."""
@@ -236,10 +221,3 @@ def piece_reader(source: ChunkSource, mapped: int, share: int) -> PieceReader:
 def lengths(entry: Entry) -> tuple[int, ...]:
     """Return the shape of the wanted part of a chunk."""
     return tuple([part.stop - part.start for part in entry[3]])
-
-
-def _size(entry: Entry) -> int:
-    n = 1
-    for part in entry[3]:
-        n *= part.stop - part.start
-    return n

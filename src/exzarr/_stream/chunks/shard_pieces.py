@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from exzarr import config
-from exzarr._engine.reading.batch_decode import BATCH_LEAST, BATCH_NBYTES
+from exzarr._engine.reading.batch_decode import BATCH_NBYTES, decode_group
 from exzarr._engine.scratch import scratch
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
-from exzarr._engine.strategy import ShardRequests
+from exzarr._engine.strategy import ShardRequests, adjacent
 from exzarr._stream.chunks.open_shards import OpenShards
 from exzarr._stream.chunks.pieces import MISSING_CHUNK, Piece, PieceReader
 from exzarr._stream.memory import copied, fresh, fresh_array
@@ -33,8 +32,7 @@ class ShardPieces(PieceReader):
 
     def __init__(self, source: ChunkSource, mapped: int, share: int) -> None:
         super().__init__(source, mapped)
-        settings = config.get()
-        self._requests = ShardRequests(settings.coalesce_gap, settings.coalesce_max // share)
+        self._requests = ShardRequests.of(source, share)
         self._shards = OpenShards(source.store)
 
     def read(self, values: list[Any], piece: Piece) -> None:
@@ -105,12 +103,8 @@ class ShardPieces(PieceReader):
 
     def _in_a_row(self, group: Sequence[Wanted], piece: Piece) -> bool:
         """Return True for whole raw chunks of the right size that lie directly behind one another."""
-        place, nbytes, whole = group[0][0], self._source.nbytes, self._whole
-        for start, length, at, _ in group:
-            if start != place or length != nbytes or piece[at][2] != whole:
-                return False
-            place += nbytes
-        return nbytes > 0
+        nbytes, whole = self._source.nbytes, self._whole
+        return nbytes > 0 and adjacent(group, nbytes) and all(piece[at][2] == whole for _, _, at, _ in group)
 
     def _scattered(self, values: list[Any], group: Sequence[Wanted], scatter: Scatter) -> None:
         """Read adjacent whole raw chunks directly into their final memory."""
@@ -136,28 +130,23 @@ class ShardPieces(PieceReader):
         count = max(1, BATCH_NBYTES // max(1, inner.spec.nbytes))
         for first in range(0, len(group), count):
             part = group[first : first + count]
-            datas = [buffer[start - begin : start - begin + length] for start, length, _, _ in part]
-            found = None
-            if inner.decode_each is not None and len(part) >= BATCH_LEAST:
-                found = inner.decode_each(datas)
+            found = decode_group(inner.decode_each, part, buffer, begin)
             chunks: Iterable[Wanted] = part
             if recorder is not None:
-                numbers = [number for *_, number in part]
-                chunks = recorder.timer().decoding(
-                    numbers, part, map(len, datas), found, inner.spec.nbytes, key
-                )
-            for i, (_, _, at, number) in enumerate(chunks):
-                within = piece[at][2]
+                numbers, sizes = [number for *_, number in part], [length for _, length, *_ in part]
+                chunks = recorder.timer().decoding(numbers, part, sizes, found, inner.spec.nbytes, key)
+            for i, (start, length, at, number) in enumerate(chunks):
+                within, data = piece[at][2], buffer[start - begin : start - begin + length]
                 try:
                     if found is not None:
                         decoded: Any = np.ndarray(shape, dtype, found[i])
                         values[at] = decoded.copy() if within == whole else copied(decoded[within])
                     elif within == whole:
                         chunk = fresh_array(shape, dtype, self._mapped)
-                        inner.decode_into(datas[i], chunk)
+                        inner.decode_into(data, chunk)
                         values[at] = chunk
                     else:
-                        values[at] = copied(inner.decode(datas[i])[within], self._mapped)
+                        values[at] = copied(inner.decode(data)[within], self._mapped)
                 except CodecError as error:
                     values[at] = layout.corrupt(self._source, key, number, error)
                     values[at].__cause__ = error

@@ -23,16 +23,20 @@ FILL = -1
 
 @st.composite
 def arrays(draw: Any, store: Any = None) -> exzarr.Array:
-    """Draw a small array: both formats, shards, rectilinear chunks."""
+    """Draw a small array: both formats, shards, rectilinear chunks, rectilinear shards."""
     ndim = draw(st.integers(1, 3))
     shape = tuple([draw(st.integers(0, 9)) for _ in range(ndim)])
     chunks = tuple([draw(st.integers(1, 4)) for _ in range(ndim)])
     options: dict[str, Any] = {"chunks": chunks}
-    kind = draw(st.sampled_from(["v2", "v3", "shards", "rectilinear"]))
+    kind = draw(st.sampled_from(["v2", "v3", "shards", "rectilinear", "rectilinear shards"]))
     if kind == "shards":
         options["shards"] = tuple([c * draw(st.integers(1, 3)) for c in chunks])
     if kind == "rectilinear":
         options["chunks"] = [_edges(draw, n) for n in shape]
+    if kind == "rectilinear shards":
+        options["shards"] = [
+            [c * size for size in _edges(draw, -(-n // c))] for n, c in zip(shape, chunks, strict=True)
+        ]
     return exzarr.create_array(
         store,
         shape=shape,
@@ -255,3 +259,42 @@ def test_invalid_resize_or_append_changes_nothing(change: Any, message: str) -> 
     with pytest.raises(ArgumentError, match=message):
         change(a)
     assert math.prod(a.shape) == exzarr.open_array(a.store)[:].sum() == 12
+
+
+@pytest.mark.parametrize("grow", ["resize", "append"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_rectilinear_shards_grow_by_whole_inner_chunks(grow: str, order: tuple[int, int]) -> None:
+    """The new shard holds a whole number of inner chunks, in the order of dimensions before a transposition."""
+    inner = [(2, 3)[axis] for axis in order]
+    sharding = {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": inner,
+            "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+            "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
+        },
+    }
+    filters = [{"name": "transpose", "configuration": {"order": [*order]}}]
+    array = exzarr.create_array(
+        shape=(6, 9),
+        dtype="i4",
+        chunks=[[2, 4], [3, 6]],
+        filters=filters,
+        serializer=sharding,
+        compressors=None,
+    )
+    array[...] = 1
+    if grow == "resize":
+        array.resize((9, 9))
+        array.resize((9, 13))
+    else:
+        array.append(np.ones((3, 9), "i4"))
+        array.append(np.ones((9, 4), "i4"), axis=1)
+    reopened = exzarr.open_array(array.store)
+    assert reopened.metadata.chunk_grid.to_v3()["configuration"]["chunk_shapes"] == [[2, [4, 2]], [3, [6, 2]]]
+    reopened[8, 12] = 5
+    reopened[0] = 7
+    expected = np.zeros((9, 13), "i4") if grow == "resize" else np.ones((9, 13), "i4")
+    expected[:6, :9] = 1
+    expected[8, 12], expected[0] = 5, 7
+    assert np.array_equal(exzarr.open_array(array.store)[...], expected)

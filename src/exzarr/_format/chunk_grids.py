@@ -83,17 +83,18 @@ class ChunkGrid:
             slices.append(slice(start, min(start + dim.size(i), extent)))
         return tuple(slices)
 
-    def with_shape(self, shape: Sequence[int]) -> ChunkGrid:
+    def with_shape(self, shape: Sequence[int], units: Sequence[int] | None = None) -> ChunkGrid:
         """Return the grid of the array after a resize to `shape`.
 
         Existing chunks do not move. A rectilinear dimension that is too short gets one more chunk
-        for the remaining elements.
+        for the remaining elements. Its size is a multiple of the entry of `units`, the shape of inner chunks.
         """
         if len(shape) != len(self.shape):
             raise ArgumentError(
                 f"the array has {len(self.shape)} dimensions, but the new shape has {len(shape)}"
             )
-        dims = tuple([dim.grown(extent) for dim, extent in zip(self.dims, shape, strict=True)])
+        units = units or [1] * len(shape)
+        dims = tuple([dim.grown(n, unit) for dim, n, unit in zip(self.dims, shape, units, strict=True)])
         return ChunkGrid(dims, tuple(shape), self.name)
 
     @classmethod

@@ -53,8 +53,11 @@ class DimensionGrid(Protocol):
         """Return `index_of` for an array of positions."""
         ...
 
-    def grown(self, extent: int) -> DimensionGrid:
-        """Return the dimension of an array that is resized to `extent` elements."""
+    def grown(self, extent: int, unit: int = 1) -> DimensionGrid:
+        """Return the dimension of an array that is resized to `extent` elements.
+
+        A new chunk has a multiple of `unit` elements.
+        """
         ...
 
     def to_json(self) -> int | list[Any]:
@@ -86,7 +89,7 @@ class RegularDimension:
     def indices_of(self, positions: AnyArray) -> IndexArray:
         return np.asarray(positions, np.int64) // self.uniform
 
-    def grown(self, extent: int) -> RegularDimension:
+    def grown(self, extent: int, unit: int = 1) -> RegularDimension:
         return self
 
     def to_json(self) -> int:
@@ -183,11 +186,10 @@ class RectilinearDimension:
         found: IndexArray = first[run] + (where - starts[run]) // sizes[run]
         return found
 
-    def grown(self, extent: int) -> RectilinearDimension:
+    def grown(self, extent: int, unit: int = 1) -> RectilinearDimension:
         """Return the dimension with one more chunk if the sizes do not cover `extent`, else unchanged."""
-        if extent <= self.total:
-            return self
-        return RectilinearDimension((*self.runs, (extent - self.total, 1)))
+        missing = extent - self.total
+        return self if missing <= 0 else RectilinearDimension((*self.runs, (-(-missing // unit) * unit, 1)))
 
     def to_json(self) -> list[Any]:
         return [size if count == 1 else [size, count] for size, count in self.runs]

@@ -114,11 +114,36 @@ class ArrayMetadata:
         """
         if "shape" in changes:
             changes["shape"] = tuple(changes["shape"])
-            changes.setdefault("chunk_grid", self.chunk_grid.with_shape(changes["shape"]))
+            if "chunk_grid" not in changes:
+                changes["chunk_grid"] = self.chunk_grid.with_shape(changes["shape"], _inner_shape(self))
         if self.zarr_format == 2 and "attributes" in changes:
             ndim = len(changes.get("shape", self.shape))
             changes.setdefault("dimension_names", v2_dimension_names(changes["attributes"], ndim))
         return replace(self, **changes)
+
+
+def _inner_shape(meta: ArrayMetadata) -> list[int] | None:
+    """Return the shape of the inner chunks, in the order of the array's dimensions; None without shards.
+
+    The result is also None if a codec is invalid. Creating the codec raises the error.
+    """
+    axes = [*range(meta.ndim)]
+    for codec in meta.codecs:
+        if codec.name == "transpose":
+            order = codec.configuration.get("order")
+            if not isinstance(order, list | tuple) or not all(type(axis) is int for axis in order):
+                return None
+            if sorted(order) != [*range(meta.ndim)]:
+                return None
+            axes = [axes[axis] for axis in order]
+        if codec.name == "sharding_indexed":
+            inner = codec.configuration.get("chunk_shape")
+            if not isinstance(inner, list | tuple) or len(inner) != meta.ndim:
+                return None
+            sizes = dict(zip(axes, inner, strict=True))
+            units = [sizes[axis] for axis in range(meta.ndim)]
+            return units if all(type(n) is int and n > 0 for n in units) else None
+    return None
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -41,14 +42,29 @@ JS = Path(__file__).parent / "js"
 
 SLOW_FOLDERS = {"crash", "fuzz", "gallery", "website", "processes", "ingest"}
 SLOW_FIXTURES = {"s3_server", "azure_server", "object_server", "zarrita", "_server"}
+SERVERS = {"s3", "azure"}
+"""Values of the parameters for which a test starts a server."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that `make test-fast` leaves out."""
     for item in items:
         folders = set(item.path.relative_to(Path(__file__).parent).parts[:-1])
-        if folders & SLOW_FOLDERS or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        call = getattr(item, "callspec", None)
+        values = {value for value in call.params.values() if isinstance(value, str)} if call else set()
+        if (
+            folders & SLOW_FOLDERS
+            or SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+            or SERVERS & values
+        ):
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> None:
+    """Exempt all that earlier modules have made from garbage collection, so that `gc.collect()` in a test is quick."""
+    gc.collect()
+    gc.freeze()
 
 
 class Zarrita:

@@ -25,6 +25,7 @@ __all__ = [
     "AZURE_KEY",
     "KEY_ID",
     "OPEN",
+    "S3_PAGE",
     "SECRET",
     "AzureServer",
     "ObjectServer",
@@ -40,6 +41,9 @@ AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Well-known key of every Azurite: https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key."""
 AZURITE = Path(__file__).parent / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+
+S3_PAGE = 100
+"""Number of keys on a page of a listing: a tenth of that of S3, so that the tests of many pages are short."""
 
 _numbers = count()
 
@@ -142,8 +146,9 @@ class AzureServer(ObjectServer):
 
 
 # moto checks the condition of a put before the put. The lock makes both steps atomic, as in S3.
-_MOTO = """
-import sys, threading
+_MOTO = f"""
+import os, sys, threading
+os.environ["MOTO_S3_DEFAULT_MAX_KEYS"] = "{S3_PAGE}"
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, run_simple
 main, alone = DomainDispatcherApplication(create_backend_app), threading.Lock()

@@ -58,6 +58,9 @@ class StoreKeys(StoreCase):
     unusual_keys: ClassVar[list[str]] = UNUSUAL_KEYS
     """Unusual keys that must work."""
 
+    many: ClassVar[int] = 1100
+    """Number of keys that one listing must return: more than a server returns in one response."""
+
     # -- deleting ----------------------------------------------------------------
 
     def test_delete_removes_one_key(self, store: Store) -> None:
@@ -160,7 +163,7 @@ class StoreKeys(StoreCase):
         assert [[*names] for names in store.list_dir()] == [[], []]
 
     def test_list_returns_all_of_many_keys(self, store: Store) -> None:
-        keys = [f"a/c/{i}" for i in range(1100)]
+        keys = [f"a/c/{i}" for i in range(self.many)]
         for key in keys:
             store.put(key, b"")
         assert sorted(store.list("a")) == sorted(keys)

@@ -11,11 +11,14 @@ from exzarr.stores.base import Store
 from exzarr.stores.objects.store import ObjectStore
 from exzarr.testing.store_keys import UNUSUAL_KEYS
 from exzarr.testing.store_suite import StoreSuite
+from tests.object_servers import S3_PAGE
 
 obstore = pytest.importorskip("obstore")
 
 
 class TestS3(StoreSuite):
+    many = 2 * S3_PAGE + 20
+
     @pytest.fixture(autouse=True)
     def _server(self, s3_server):
         self.server = s3_server

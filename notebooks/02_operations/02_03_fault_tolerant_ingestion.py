@@ -113,10 +113,9 @@ def _(mo):
 def every_moment(np, exzarr, python, show, subprocess, work):
     DEADLY = """
         import os, signal, sys, numpy as np, exzarr
-        from exzarr.stores import LocalStore
-        from exzarr.stores.wrappers.intercepting import InterceptingStore
+        from exzarr.stores import LocalStore, StoreWrapper
 
-        class Deadly(InterceptingStore):
+        class Deadly(StoreWrapper):
             def __init__(self, inner, last):
                 super().__init__(inner)
                 self.last, self.count = last, 0
@@ -124,12 +123,12 @@ def every_moment(np, exzarr, python, show, subprocess, work):
             def local_path(self, key):
                 return None  # no access to the files without a request
 
-            def around(self, kind, key, nbytes, call, *args):
+            def around(self, request, call):
                 self.count += 1
                 if self.count == self.last:
-                    print(f"{self.last} {kind} {key}", flush=True)
+                    print(f"{self.last} {request.kind} {request.key}", flush=True)
                     os.kill(os.getpid(), signal.SIGKILL)
-                return call(*args)
+                return call()
 
         last, ended_well = 0, False
         while not ended_well:

@@ -14,7 +14,7 @@ from exzarr._nodes.array import Array
 from exzarr.stores.base import Buffer, ByteRange, Store
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers.base import PrefixStore
+from exzarr.stores.wrappers.prefix import PrefixStore
 from exzarr.stores.zip.store import ZipStore
 from tests.engine.tools import SHARES, assert_same, contents, make, numbered, open_array
 

@@ -19,10 +19,9 @@ from exzarr.lab.access import Shape, patterns
 from exzarr.lab.counts import Counts
 from exzarr.lab.model import cost_of, score, slowdowns
 from exzarr.lab.scoring import Problem
+from exzarr.stores import Request
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers.intercepting import nbytes_of
 from exzarr.stores.wrappers.latency import LatencyStore
-from exzarr.telemetry.events import RequestKind
 
 T = TypeVar("T")
 
@@ -45,11 +44,11 @@ class Clock(LatencyStore):
 
     slept = 0.0
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
-        result = call(*args)
-        if kind in ("get", "range"):
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        result = call()
+        if request.kind in ("get", "range"):
             assert self.bytes_per_second is not None
-            self.slept += self.seconds + nbytes_of(result) / self.bytes_per_second
+            self.slept += self.seconds + request.nbytes_read(result) / self.bytes_per_second
         return result
 
 

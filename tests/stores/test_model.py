@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.wrappers.base import PrefixStore
+from exzarr.stores.wrappers.prefix import PrefixStore
 from exzarr.stores.zip.store import ZipStore
 
 # No key is the prefix of another: a folder cannot store both. '-' and '0' sort directly before and after '/'.

@@ -11,12 +11,13 @@ from exzarr.stores.base import Buffer, ByteRange, Store, check_key, check_prefix
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.sqlite.store import SQLiteStore
-from exzarr.stores.wrappers.base import PrefixStore, StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
 from exzarr.stores.wrappers.caching import CachedStore
 from exzarr.stores.wrappers.counting import CountingStore
 from exzarr.stores.wrappers.disk_cache import DiskCache
 from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.stores.wrappers.memory_cache import MemoryCache
+from exzarr.stores.wrappers.prefix import PrefixStore
 from exzarr.stores.wrappers.retry import RetryStore
 from exzarr.stores.wrappers.throttle import ThrottledStore
 from exzarr.stores.zip.store import ZipStore

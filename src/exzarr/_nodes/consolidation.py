@@ -159,7 +159,7 @@ def batch(store: Store, path: str) -> Iterator[None]:
     metadata lacks these changes until then.
     """
     parent, _, name = path.rpartition("/")
-    remove_intent = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
+    remove_intent = store.maintenance(parent).announce_intent(write_intents.about_nodes(name))
     begun = Batch(store, path)
     _batches.append(begun)
     try:
@@ -194,7 +194,7 @@ def announced(store: Store, path: str, *versions: Literal[2, 3]) -> Iterator[Non
         yield
         return
     parent, _, name = path.rpartition("/")
-    remove_intent = instrument(store).announce_intent(parent, write_intents.about_nodes(name))
+    remove_intent = store.maintenance(parent).announce_intent(write_intents.about_nodes(name))
     try:
         yield
     finally:
@@ -264,7 +264,7 @@ def _change(store: Store, group: str, changes: Changes, zarr_format: int, *, alo
     With `alone`, nodes below these paths are removed.
     """
     # Check this first: another process may be consolidating, and may have read the nodes before the change.
-    busy = instrument(store).being_updated(_join(group, v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA))
+    busy = store.maintenance(group).is_updating(v3.DOCUMENT if zarr_format == 3 else v2.ZMETADATA)
     if not busy and not _is_consolidated(store, group, zarr_format):
         return  # most groups are not consolidated: do not parse or lock them
 

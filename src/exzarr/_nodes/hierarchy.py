@@ -328,7 +328,7 @@ def unfinished(location: Location, meta: Metadata) -> Iterator[None]:
 
     A killed writer leaves no node, and `check` knows from the intent which node it would be, or was.
     """
-    remove_intent = instrument(location.store).announce_intent(location.path, locked_document(meta)[1])
+    remove_intent = location.store.maintenance(location.path).announce_intent(locked_document(meta)[1])
     try:
         yield
     finally:

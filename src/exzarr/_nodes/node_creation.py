@@ -314,8 +314,8 @@ def _find_parent(parent: Location) -> Metadata | None:
     if batch is None:
         return hierarchy.find(parent.direct)
     key = parent.key(v3.DOCUMENT)
-    stat = instrument(parent.store).stat(key)
-    version = None if stat is None else stat.version
+    stored = instrument(parent.store).fetch(key, (0, 0))
+    version = None if stored is None else stored.version
     if batch.is_known_group(key, version):
         return GroupMetadata(3)
     found = hierarchy.find(parent.direct)

@@ -87,7 +87,7 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
         if any(map(int.__lt__, lengths, meta.shape)):
             # The old document explains the chunks that are outside from now on.
             was = locked_document(meta)[1]
-            intents.callback(instrument(location.store).announce_intent(location.path, was))
+            intents.callback(location.store.maintenance(location.path).announce_intent(was))
         _clear_outside(place, meta, lengths)
 
     def cleared(meta: ArrayMetadata) -> ArrayMetadata:

@@ -222,7 +222,8 @@ def _first_below(place: Location) -> Literal["document", "chunk", "other", "noth
 
 def hidden_obstacles(place: Location, *, deep: bool = True) -> list[Obstacle]:
     """Return entries below `place` that the store does not list (`exzarr.stores.local.hidden`)."""
-    odd = [(key, "its name can't be a key") for key in place.store.odd_keys(place.path)] if deep else []
+    names = place.store.maintenance(place.path).odd_names() if deep else ()
+    odd = [(place.key(name), "its name can't be a key") for name in names]
     return [
         Obstacle(key, StoreError(f"{key!r} in {place.store} cannot be processed: {why}"))
         for key, why in (*hidden(place.store, place.path, deep=deep), *odd)

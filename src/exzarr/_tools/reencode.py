@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,14 +15,16 @@ from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.stored import candidates, stored_indices
 from exzarr._tools.blocks import BlockPlan, plan_blocks
 from exzarr._tools.sizes import inner_chunks, itemsize_of
-from exzarr.stores.base import Buffer, Store
-from exzarr.stores.wrappers.base import StoreWrapper
+from exzarr.stores.base import Store
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 
 if TYPE_CHECKING:
     from exzarr._tools.copy_plan import NodePlan
     from exzarr._tools.report import Tally
 
 __all__ = ["reencode", "store_missing"]
+
+T = TypeVar("T")
 
 
 class _Counting(StoreWrapper):
@@ -32,13 +34,11 @@ class _Counting(StoreWrapper):
         super().__init__(inner)
         self._tally = tally
 
-    def put(self, key: str, value: Buffer) -> None:
-        self.inner.put(key, value)
-        self._tally.written(1, len(value))
-
-    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
-        self.inner.put_parts(key, parts)
-        self._tally.written(1, sum(map(len, parts)))
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        result = call()
+        if request.kind == "put":
+            self._tally.written(1, request.nbytes)
+        return result
 
 
 def reencode(node: NodePlan, tally: Tally, memory: int, casting: Casting = "same_kind") -> None:

@@ -23,16 +23,14 @@ from exzarr.stores.objects.store import ObjectStore as ObjectStore
 from exzarr.stores.references.store import ReferenceStore as ReferenceStore
 from exzarr.stores.resolve import Mode as Mode, StoreLike as StoreLike, resolve_store as resolve_store
 from exzarr.stores.sqlite.store import SQLiteStore as SQLiteStore
-from exzarr.stores.wrappers.base import (
-    PrefixStore as PrefixStore,
-    ReadOnlyStore as ReadOnlyStore,
-    StoreWrapper as StoreWrapper,
-)
+from exzarr.stores.wrappers.base import Request as Request, StoreWrapper as StoreWrapper
 from exzarr.stores.wrappers.caching import CachedStore as CachedStore
 from exzarr.stores.wrappers.counting import CountingStore as CountingStore
 from exzarr.stores.wrappers.disk_cache import DiskCache as DiskCache
 from exzarr.stores.wrappers.latency import LatencyStore as LatencyStore
 from exzarr.stores.wrappers.memory_cache import MemoryCache as MemoryCache
+from exzarr.stores.wrappers.prefix import PrefixStore as PrefixStore
+from exzarr.stores.wrappers.read_only import ReadOnlyStore as ReadOnlyStore
 from exzarr.stores.wrappers.retry import RetryStore as RetryStore
 from exzarr.stores.wrappers.throttle import ThrottledStore as ThrottledStore
 from exzarr.stores.zip.store import ZipStore as ZipStore

@@ -12,27 +12,43 @@ should pass.
 
 from __future__ import annotations
 
-import enum
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import repeat
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
-from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError, StoreError
+from exzarr.errors import ChangedError, ListingUnsupportedError, ReadOnlyError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
-from exzarr.stores.locks import ThreadLock, is_locked
+from exzarr.stores.locks import ThreadLock
+from exzarr.stores.maintenance import Maintenance
 from exzarr.stores.traits import StoreTraits
-from exzarr.stores.write_intents import announce, intents_in_memory
+from exzarr.stores.values import (
+    ABSENT,
+    KEEP,
+    Absent,
+    Buffer,
+    ByteRange,
+    BytesReader,
+    Change,
+    Fetched,
+    Keep,
+    NewValue,
+    ValueReader,
+    resolve_range,
+    whole_value,
+)
+from exzarr.stores.write_intents import announce
 
 if TYPE_CHECKING:
     from exzarr.stores.staging import StagingArea
 
 __all__ = [
     "ABSENT",
+    "Absent",
     "KEEP",
+    "Maintenance",
     "TEMPORARY_SUFFIX",
     "Buffer",
     "ByteRange",
@@ -51,112 +67,6 @@ __all__ = [
     "resolve_range",
     "whole_value",
 ]
-
-Buffer = bytes | bytearray | memoryview
-"""Flat bytes. A memoryview has the format ``B`` and is contiguous."""
-
-ByteRange = tuple[int, int | None]
-"""``(start, length)``; ``length`` None means to the end. A negative start counts from the end."""
-
-
-class Keep(enum.Enum):
-    """Type of `KEEP`."""
-
-    KEEP = "keep"
-
-
-KEEP: Final = Keep.KEEP
-"""Result of the function given to `Store.update` that keeps the stored value unchanged."""
-
-
-class Absent(enum.Enum):
-    """Type of `ABSENT`."""
-
-    ABSENT = "absent"
-
-
-ABSENT: Final = Absent.ABSENT
-"""Version of a missing value."""
-
-NewValue = Sequence[Buffer] | Keep | None
-"""What a change makes of a value: the parts of the new value, None to delete it, or `KEEP`."""
-
-
-def resolve_range(byte_range: ByteRange, size: int) -> tuple[int, int]:
-    """Return the begin and end of `byte_range` in a value of `size` bytes, clipped to the value."""
-    start, length = byte_range
-    if length is not None and length < 0:
-        raise ArgumentError(f"byte range {byte_range}: the length may not be negative")
-    begin = max(0, size + start) if start < 0 else min(start, size)
-    return begin, size if length is None else min(begin + length, size)
-
-
-class ValueReader(Protocol):
-    """An opened value, as `Store.open_value` returns it."""
-
-    size: int
-    """Length of the value in bytes."""
-    version: Hashable
-    """Version of the value: two readers of one key with equal versions read equal bytes. None: unknown."""
-
-    def read_into(self, buffer: memoryview, start: int) -> None:
-        """Fill `buffer` from byte `start` on. Raise StoreError if the value is too short.
-
-        Several threads may call this concurrently.
-        """
-        ...
-
-    def close(self) -> None: ...
-
-
-Change = Callable[["ValueReader | None"], NewValue]
-"""Function from a stored value (None: missing) to the new value."""
-
-
-class BytesReader:
-    """Reader of a value in memory."""
-
-    __slots__ = ("_value", "size", "version")
-
-    def __init__(self, value: Buffer, version: Hashable = None) -> None:
-        self._value = value
-        self.size = len(value)
-        self.version = version
-
-    def read_into(self, buffer: memoryview, start: int) -> None:
-        end = start + len(buffer)
-        if end > self.size:
-            raise StoreError(f"cannot read bytes {start} to {end} of a value of {self.size} bytes")
-        buffer[:] = self._value[start:end]
-
-    def close(self) -> None:
-        pass
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Result of one request, as `Store.fetch` and `Store.stat` return it.
-
-    Attributes
-    ----------
-    data
-        The requested bytes.
-    size
-        Length of the whole value.
-    version
-        Version of the value (see `ValueReader.version`).
-    """
-
-    data: Buffer
-    size: int
-    version: Hashable
-
-
-def whole_value(value: ValueReader) -> bytearray:
-    """Read all bytes of an opened value."""
-    whole = bytearray(value.size)
-    value.read_into(memoryview(whole), 0)
-    return whole
 
 
 def _read_or_error(store: Store, key: str, buffer: memoryview) -> int | Exception:
@@ -217,11 +127,6 @@ class Store(ABC):
         A store with folders may return a prefix that has no keys any more.
         """
 
-    def odd_keys(self, prefix: str = "") -> Iterator[str]:
-        """Iterate over stored names under `prefix` that are not valid keys (``"a//b"``). No reader can get them."""
-        check_prefix(prefix)
-        return iter(())
-
     # -- methods with defaults -----------------------------------------------------
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
@@ -267,6 +172,8 @@ class Store(ABC):
     ) -> Fetched | None:
         """Return a value, or a part of it, with its size and version; None if the key is missing.
 
+        The range ``(0, 0)`` gets size and version only.
+
         Raises
         ------
         ChangedError
@@ -284,10 +191,6 @@ class Store(ABC):
             return Fetched(data, value.size, value.version)
         finally:
             value.close()
-
-    def stat(self, key: str) -> Fetched | None:
-        """Return size and version of the value at `key`, without data; None if the key is missing."""
-        return self.fetch(key, (0, 0))
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         """Store one value that is given in several parts."""
@@ -338,21 +241,6 @@ class Store(ABC):
             elif parts is not KEEP:
                 self.put_parts(key, parts)
 
-    def being_updated(self, key: str) -> bool:
-        """Return True if an `update` of the value at `key` is in progress, as far as is known."""
-        return is_locked((self, key))
-
-    def announce_intent(self, prefix: str, intent: bytes) -> Callable[[], None]:
-        """Store the write intent `intent` below `prefix`. Return a function that removes it (`stores.write_intents`).
-
-        A folder stores it in a temporary file, which stays if its writer is killed. This default keeps it in memory.
-        """
-        return intents_in_memory.announce((self, prefix), intent)
-
-    def write_intents(self, prefix: str) -> Sequence[bytes]:
-        """Return the write intents below `prefix`."""
-        return intents_in_memory.at((self, prefix))
-
     def size(self, key: str) -> int | None:
         """Return the length of the value at `key` in bytes; None if the key is missing."""
         value = self.get(key)
@@ -375,6 +263,10 @@ class Store(ABC):
         """
         return None
 
+    def maintenance(self, prefix: str = "") -> Maintenance:
+        """Return what recovery and checks ask about the keys under `prefix`."""
+        return Maintenance(self, prefix)
+
     def parent(self) -> Store | None:
         """Return the store one level above this one's folder; None if there is none or it cannot be reached.
 
@@ -394,7 +286,7 @@ class Store(ABC):
         """Return a view of this store that refuses writes."""
         if self.read_only:
             return self
-        from exzarr.stores.wrappers.base import ReadOnlyStore
+        from exzarr.stores.wrappers.read_only import ReadOnlyStore
 
         return ReadOnlyStore(self)
 

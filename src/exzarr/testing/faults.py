@@ -21,7 +21,7 @@ from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores.base import KEEP, Change, Fetched, NewValue, Store, ValueReader
-from exzarr.stores.wrappers.intercepting import InterceptingStore
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 from exzarr.telemetry.events import RequestKind
 
 __all__ = ["HARMLESS", "WHATS", "Fault", "FaultPlan", "FaultStore", "What"]
@@ -102,7 +102,7 @@ class FaultPlan:
         return cls({number: Fault(rng.choice(kinds), rng.random()) for number in numbers})
 
 
-class FaultStore(InterceptingStore):
+class FaultStore(StoreWrapper):
     """A wrapper of another store that injects the faults of `plan`.
 
     Attributes
@@ -127,36 +127,34 @@ class FaultStore(InterceptingStore):
 
     # -- requests --------------------------------------------------------------------
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
-        fault = self._next(kind, key)
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        fault = self._next(request.kind, request.key)
         try:
-            if fault is None:
-                return call(*args)
-            return self._do(fault, kind, key, call, *args)
+            return call() if fault is None else self._do(fault, request, call)
         finally:
             self._finish()
 
-    def _do(self, fault: Fault, kind: RequestKind, key: str, call: Callable[..., T], *args: Any) -> T:
+    def _do(self, fault: Fault, request: Request, call: Callable[[], T]) -> T:
         self._hold(fault)
+        kind, key = request.kind, request.key
         writes = kind in ("put", "delete")
         if fault.what == "fail" or (fault.what == "lose" and not writes):
             raise self._error(kind, key, "failed (planned fault)")
         if fault.what == "tear" and kind == "put":
-            name, value = args
-            data = value if isinstance(value, bytes | bytearray | memoryview) else b"".join(value)
-            self.inner.put(name, bytes(data)[: fault.cut(len(data))])
+            data = b"".join(request.parts)
+            self.inner.put(key, data[: fault.cut(len(data))])
             raise self._error(kind, key, "was torn (planned fault)")
-        result = call(*args)
+        result = call()
         if fault.what == "lose":
             raise self._error(kind, key, "was done, but its response was lost (planned fault)")
         if fault.what == "duplicate" and writes:
-            call(*args)
+            call()
         if fault.what == "reorder" and isinstance(result, Iterator):
             return cast("T", iter([*result][::-1]))
-        return cast("T", _cut(result, fault)) if fault.what == "truncate" else result
+        return cast("T", _cut(request, result, fault)) if fault.what == "truncate" else result
 
     def update(self, key: str, change: Change) -> None:
-        """Update a value with two requests, as every `InterceptingStore` does. ``duplicate`` calls `change` twice."""
+        """Update a value with two requests, as every `StoreWrapper` does. ``duplicate`` calls `change` twice."""
         failed: list[StoreError] = []
 
         def faulty_change(value: ValueReader | None) -> NewValue:
@@ -242,16 +240,14 @@ class _Cut:
         self._value.close()
 
 
-def _cut(result: Any, fault: Fault) -> Any:
+def _cut(request: Request, result: Any, fault: Fault) -> Any:
     """Truncate the result of a read."""
+    if request.room is not None:
+        return fault.cut(min(result, request.room)) if result > 0 else result
     if isinstance(result, bytes | bytearray | memoryview):
         return result[: fault.cut(len(result))]
     if isinstance(result, Fetched):
         return replace(result, data=result.data[: fault.cut(len(result.data))])
-    if hasattr(result, "got"):  # result of `read_into`
-        if result.got > 0:
-            result.got = fault.cut(min(result.got, result.room))
-        return result
     if hasattr(result, "read_into"):
         return _Cut(result, fault.cut(result.size))
     return result

@@ -53,7 +53,7 @@ def test_requests_and_bytes_are_counted_by_kind():
     with_value = store.open_value("a/k")
     with_value.read_into(buffer(5), 0)
     assert store.requests["range"] == 4
-    store.size("a/k"), store.exists("a/k"), store.stat("a/k")
+    store.size("a/k"), store.exists("a/k"), store.fetch("a/k", (0, 0))
     [*store.list()], store.list_dir("a")
     store.delete("a/k")
     store.delete_prefix("a")

@@ -15,7 +15,8 @@ import pytest
 
 import exzarr
 from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, ReadOnlyError, StoreError
-from exzarr.stores.wrappers.base import PrefixStore, StoreWrapper
+from exzarr.stores.wrappers.base import StoreWrapper
+from exzarr.stores.wrappers.prefix import PrefixStore
 from exzarr.stores.zip.store import ZipStore
 
 FIXTURES = Path(__file__).parents[4] / "shared" / "fixtures" / "zarrita"

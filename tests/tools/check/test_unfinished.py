@@ -280,7 +280,7 @@ def test_write_intents_in_memory_are_seen() -> None:
     exzarr.create_group(store)
     exzarr.open_group(store, mode="r+").create_array("a", shape=3, dtype="i1")
     exzarr.consolidate_metadata(store)
-    remove_intent = store.announce_intent("", b'{"exzarr_note": 1, "nodes": ["a"]}')
+    remove_intent = store.maintenance().announce_intent(b'{"exzarr_note": 1, "nodes": ["a"]}')
     document = bytes(store.get("a/zarr.json") or b"")
     store.put("a/zarr.json", document.replace(b'"shape": [\n    3', b'"shape": [\n    4'))
     assert bytes(store.get("a/zarr.json") or b"") != document

@@ -117,11 +117,9 @@ class RemoteShards:
         wanted = stored_chunks(source, layout, shard.key, index, sub, self._work)
         if whole is not None:
             return (shard, shard.attempt, sub.rows, wanted, 0, whole) if wanted else NOTHING
-        if not wanted and not fresh:
-            # The cached index has no such inner chunk: check that it is still current.
-            now = source.store.stat(shard.key)
-            if now is None or now.version != version:
-                raise changed_error(source.store, shard.key)
+        # If the cached index has no such inner chunk, check that it is still current.
+        if not wanted and not fresh and source.store.fetch(shard.key, (0, 0), version) is None:
+            raise changed_error(source.store, shard.key)
         window.add(
             (end - begin, (shard, (shard.attempt, sub.rows, wanted[first:until], begin, end, version)))
             for begin, end, first, until in self._requests.ranges(wanted)

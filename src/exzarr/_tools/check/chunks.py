@@ -191,8 +191,9 @@ class ArrayCheck:
         exzarr's append locks the document, and stores chunks first and the document last. Other software uses the
         opposite order and no lock. Shrinking an array deletes chunks before or after the document changes.
         """
-        document = self.location.key(DOCUMENTS[0] if self.meta.zarr_format == 3 else DOCUMENTS[1])
-        return self.location.store.being_updated(document) or self.run.is_young(document, *keys)
+        location, document = self.location, DOCUMENTS[0] if self.meta.zarr_format == 3 else DOCUMENTS[1]
+        updating = location.store.maintenance(location.path).is_updating(document)
+        return updating or self.run.is_young(location.key(document), *keys)
 
     # -- missing -----------------------------------------------------------------------
 

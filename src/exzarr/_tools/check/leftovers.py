@@ -70,8 +70,7 @@ def _is_at_work(store: Store, key: str, intent: Intent | None, grace: float) -> 
     An append holds the lock of the document. A process that stages a node stores one file after another.
     """
     if intent is not None and intent.meta is not None and not is_unfinished(store, intent):
-        documents = [f"{intent.path}/{name}".lstrip("/") for name in DOCUMENTS[:3]]
-        return any(map(store.being_updated, documents))
+        return any(map(store.maintenance(intent.path).is_updating, DOCUMENTS[:3]))
     built = key if intent is None else intent.path if intent.meta is not None else None
     root = store.local_path("")
     if built is None or root is None or not grace:

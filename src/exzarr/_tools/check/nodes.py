@@ -90,7 +90,7 @@ def find_nodes(run: Run, root: Location) -> Nodes:
                 (child.path, False) for _, child in children_of(Location(run.store, path, known.root))
             ]
         pending += sorted(children, reverse=True)
-    for key in run.store.odd_keys(root.path):
+    for key in map(root.key, run.store.maintenance(root.path).odd_names()):
         finding = Finding("EXZ403", root.path, key, "it is not a valid key, so no path can refer to it")
         run.findings.suspect([finding], partial(_same, finding))
     return nodes

@@ -28,7 +28,7 @@ def intents_in(store: Store, paths: Iterable[str]) -> list[Intent]:
     """Return the write intents in the folders of the nodes at `paths`, of living and dead writers."""
     found = []
     for path in paths:
-        texts = [*store.write_intents(path)]
+        texts = [*store.maintenance(path).write_intents()]
         folder = store.local_path(path)
         if folder is not None:
             texts += _temporaries(folder)

@@ -16,6 +16,7 @@ from exzarr.stores.base import (
     Buffer,
     ByteRange,
     Change,
+    Maintenance,
     Store,
     StoreTraits,
     ValueReader,
@@ -190,20 +191,6 @@ class LocalStore(Store):
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, key, writing=True) from error
 
-    def being_updated(self, key: str) -> bool:
-        path = self._base + check_key(key)
-        return locks.is_locked(path) or file_locks.is_locked(path)
-
-    def announce_intent(self, prefix: str, intent: Buffer) -> Callable[[], None]:
-        """Store a write intent in a temporary file, which a killed writer leaves. Do nothing if the disk is full."""
-        _check_prefix(prefix)
-        folder = f"{self._base}{prefix}/" if prefix else self._base
-        try:
-            file = write.write_temporary(folder, intent, make=True)
-        except (OSError, UnicodeError):  # the write itself will fail with the same error
-            return lambda: None
-        return partial(write.discard, file)
-
     def delete(self, key: str) -> None:
         check_key(key)
         if self.read_only:
@@ -295,6 +282,9 @@ class LocalStore(Store):
 
     # -- the store itself --------------------------------------------------------
 
+    def maintenance(self, prefix: str = "") -> Maintenance:
+        return _FolderMaintenance(self, _check_prefix(prefix))
+
     def local_path(self, key: str) -> str:
         return self._base + _check_prefix(key)
 
@@ -325,6 +315,26 @@ class LocalStore(Store):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self), self.path, self.read_only, self.durability)
+
+
+class _FolderMaintenance(Maintenance):
+    """Changes of all processes that use the folder."""
+
+    def announce_intent(self, intent: bytes) -> Callable[[], None]:
+        """Store a write intent in a temporary file, which a killed writer leaves. Do nothing if the disk is full."""
+        try:
+            file = write.write_temporary(f"{self._folder}/", intent, make=True)
+        except (OSError, UnicodeError):  # the write itself will fail with the same error
+            return lambda: None
+        return partial(write.discard, file)
+
+    def is_updating(self, name: str) -> bool:
+        path = f"{self._folder}/{check_key(name)}"
+        return locks.is_locked(path) or file_locks.is_locked(path)
+
+    @property
+    def _folder(self) -> str:
+        return (self.store.local_path(self.prefix) or "").rstrip("/")
 
 
 def _restore(

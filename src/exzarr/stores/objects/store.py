@@ -138,6 +138,8 @@ class ObjectStore(Store):
 
     def _fetch(self, key: str, byte_range: ByteRange | None, version: Hashable, kind: Kind) -> Fetched | None:
         """Fetch a value or a part of it, nearly always by one request."""
+        if byte_range is not None and byte_range[1] == 0:
+            return self._checked(key, self._head(key), version)
         options: dict[str, Any] = {}
         etag = etag_of(version)
         if etag is not None and not etag.startswith("W/"):  # a weak one is never equal
@@ -147,8 +149,6 @@ class ObjectStore(Store):
             resolve_range(byte_range, 0)  # validate the range
             if not self._has_ranges:
                 return self._part(self._fetch(key, None, version, "get"), byte_range)
-            if length == 0:
-                return self._checked(key, self._head(key), version)
             if start < 0 and not self._has_suffix:
                 return self._fetch_known(key, byte_range, version, kind)
             options["range"] = (
@@ -259,9 +259,6 @@ class ObjectStore(Store):
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
     ) -> Fetched | None:
         return self._fetch(key, byte_range, version, "get" if byte_range is None else "range")
-
-    def stat(self, key: str) -> Fetched | None:
-        return self._head(key)
 
     def size(self, key: str) -> int | None:
         head = self._head(key)

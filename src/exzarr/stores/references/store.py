@@ -249,7 +249,7 @@ def folder_store(
 
         refuse_options(storage_options, f"{place!r} is a local path")
         return LocalStore(place, read_only=read_only)
-    from exzarr.stores.wrappers.base import PrefixStore
+    from exzarr.stores.wrappers.prefix import PrefixStore
 
     store, inside = resolve_url(place, "r" if read_only else None, storage_options)
     return PrefixStore(store, inside) if inside else store

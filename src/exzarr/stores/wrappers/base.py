@@ -1,16 +1,19 @@
-"""Base class of store wrappers, and wrappers for a part of a store and for read-only access.
+"""Base class of store wrappers.
 
-`StoreWrapper` forwards every method, and a wrapper overrides those that it changes. A store's faster
-overrides therefore stay in effect inside a wrapper.
+`StoreWrapper` forwards every method to another store. A wrapper overrides one of three things:
+
+- `around`, to count, delay, retry or refuse requests of any kind,
+- `inner_key` and `inner_prefix`, to map keys,
+- single methods.
+
+A wrapper without `around` forwards batches as batches, so that the store's faster methods stay in effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import replace
-from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from exzarr.stores.base import (
     KEEP,
@@ -22,31 +25,50 @@ from exzarr.stores.base import (
     Store,
     StoreTraits,
     ValueReader,
-    check_key,
-    check_prefix,
-    read_only_error,
 )
 
 if TYPE_CHECKING:
-    from exzarr.stores.staging import StagingArea
+    from exzarr.stores.maintenance import Maintenance
+    from exzarr.telemetry.events import RequestKind
 
-__all__ = ["PrefixStore", "ReadOnlyStore", "StoreWrapper"]
+__all__ = ["Request", "StoreWrapper"]
+
+T = TypeVar("T")
+
+
+class Request(NamedTuple):
+    """Description of one request to a store."""
+
+    kind: RequestKind
+    """``get`` (a whole value), ``range`` (a part of a value), ``size`` (size, version or existence of a value),
+    ``put``, ``delete`` or ``list``."""
+    key: str
+    """The key; the prefix of a listing and of `delete_prefix`."""
+    parts: Sequence[Buffer] = ()
+    """The value that is put."""
+    room: int | None = None
+    """Length of the buffer to read into. The result is then the number that `Store.read_into` returns."""
+
+    @property
+    def nbytes(self) -> int:
+        """Number of bytes that are put."""
+        return sum(map(len, self.parts))
+
+    def nbytes_read(self, result: Any) -> int:
+        """Return the number of bytes read, from the result of the request."""
+        if self.room is not None:
+            return max(0, min(int(result), self.room))
+        if type(result) is Fetched:
+            return len(result.data)
+        return len(result) if isinstance(result, (bytes, bytearray, memoryview)) else 0
 
 
 class StoreWrapper(Store):
-    """Base class of wrappers. It forwards every call to the store `inner`.
+    """Store that forwards every call to the store `inner`.
 
-    A subclass that overrides reading, putting or deleting, but not `update` or `put_if_absent`, gets versions of
-    these that call its overrides. They exclude the same writers as `inner` does.
+    A subclass can override reading, putting or deleting without `update` and `put_if_absent`: these then call
+    its overrides. They exclude the same writers as `inner` does.
     """
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        own = cls.__dict__.keys()
-        if own & {"get", "open_value", "put", "put_parts", "delete"} and "update" not in own:
-            cls.update = _update_by_other_methods  # type: ignore[method-assign, assignment]
-        if own & {"put", "put_parts"} and "put_if_absent" not in own:
-            cls.put_if_absent = _put_if_absent_by_other_methods  # type: ignore[method-assign, assignment]
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
@@ -55,75 +77,149 @@ class StoreWrapper(Store):
     def traits(self) -> StoreTraits:  # type: ignore[override]  # those of `inner`, which may change
         return self.inner.traits
 
+    # -- what subclasses override ------------------------------------------------
+
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        """Carry out a request by ``call()`` and return its result.
+
+        Each key of a batch is a request of its own, and so is each part of an opened value. An update is two requests:
+        one that gets the value, and one that puts the new value. A listing is one request.
+        """
+        return call()
+
+    def inner_key(self, key: str) -> str:
+        """Return the key in `inner` of a key of this store."""
+        return key
+
+    def inner_prefix(self, prefix: str) -> str:
+        """Return the prefix in `inner` of a prefix of this store, which may be ``""``."""
+        return prefix
+
+    @property
+    def _intercepts(self) -> bool:
+        return type(self).around is not StoreWrapper.around
+
+    def _overrides(self, *names: str) -> bool:
+        kind = type(self)
+        return any(getattr(kind, name) is not getattr(StoreWrapper, name) for name in names)
+
+    # -- reading -----------------------------------------------------------------
+
     def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
-        return self.inner.get(key, byte_range)
-
-    def put(self, key: str, value: Buffer) -> None:
-        self.inner.put(key, value)
-
-    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
-        self.inner.put_parts(key, parts)
-
-    def put_if_absent(self, key: str, value: Buffer) -> bool:
-        return self.inner.put_if_absent(key, value)
-
-    def update(self, key: str, change: Change) -> None:
-        self.inner.update(key, change)
-
-    def being_updated(self, key: str) -> bool:
-        return self.inner.being_updated(key)
-
-    def announce_intent(self, prefix: str, intent: bytes) -> Callable[[], None]:
-        return self.inner.announce_intent(prefix, intent)
-
-    def write_intents(self, prefix: str) -> Sequence[bytes]:
-        return self.inner.write_intents(prefix)
-
-    def delete(self, key: str) -> None:
-        self.inner.delete(key)
-
-    def list(self, prefix: str = "") -> Iterator[str]:
-        return self.inner.list(prefix)
-
-    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
-        return self.inner.list_dir(prefix)
-
-    def odd_keys(self, prefix: str = "") -> Iterator[str]:
-        return self.inner.odd_keys(prefix)
-
-    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
-        return self.inner.read_into(key, buffer, start)
-
-    def read_each(
-        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
-    ) -> Sequence[int]:
-        return self.inner.read_each(keys, buffers, starts)
-
-    def open_value(self, key: str) -> ValueReader | None:
-        return self.inner.open_value(key)
+        inside = self.inner_key(key)
+        return self.around(Request(_kind(byte_range), key), lambda: self.inner.get(inside, byte_range))
 
     def fetch(
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
     ) -> Fetched | None:
-        return self.inner.fetch(key, byte_range, version)
+        inside = self.inner_key(key)
+        return self.around(
+            Request(_kind(byte_range), key), lambda: self.inner.fetch(inside, byte_range, version)
+        )
 
-    def stat(self, key: str) -> Fetched | None:
-        return self.inner.stat(key)
+    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
+        inside = self.inner_key(key)
+        request = Request("range" if start else "get", key, (), len(buffer))
+        return self.around(request, lambda: self.inner.read_into(inside, buffer, start))
+
+    def read_each(
+        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        if self._intercepts:
+            return super().read_each(keys, buffers, starts)
+        return self.inner.read_each([*map(self.inner_key, keys)], buffers, starts)
+
+    def try_each(self, keys: Sequence[str], buffers: Sequence[memoryview]) -> Sequence[int | Exception]:
+        if self._intercepts or self._overrides("read_into"):
+            return super().try_each(keys, buffers)
+        return self.inner.try_each([*map(self.inner_key, keys)], buffers)
+
+    def open_value(self, key: str) -> ValueReader | None:
+        inside = self.inner_key(key)
+        value = self.around(Request("size", key), lambda: self.inner.open_value(inside))
+        return value if value is None or not self._intercepts else _InterceptedValue(self, key, value)
 
     def size(self, key: str) -> int | None:
-        return self.inner.size(key)
+        inside = self.inner_key(key)
+        return self.around(Request("size", key), lambda: self.inner.size(inside))
 
-    def exists(self, key: str) -> bool:
-        return self.inner.exists(key)
+    # -- writing -----------------------------------------------------------------
+
+    def put(self, key: str, value: Buffer) -> None:
+        inside = self.inner_key(key)
+        self.around(Request("put", key, [value]), lambda: self.inner.put(inside, value))
+
+    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
+        inside = self.inner_key(key)
+        self.around(Request("put", key, parts), lambda: self.inner.put_parts(inside, parts))
+
+    def put_if_absent(self, key: str, value: Buffer) -> bool:
+        inside = self.inner_key(key)
+        if self._overrides("put_if_absent") or not self._overrides("put", "put_parts"):
+            return self.around(Request("put", key, [value]), lambda: self.inner.put_if_absent(inside, value))
+        made = False
+
+        def put_by_override(_: ValueReader | None) -> NewValue:
+            nonlocal made
+            made = super(StoreWrapper, self).put_if_absent(key, value)
+            return KEEP
+
+        self.inner.update(inside, put_by_override)
+        return made
+
+    def update(self, key: str, change: Change) -> None:
+        inside = self.inner_key(key)
+        if not self._overrides("update") and self._overrides(
+            "get", "open_value", "put", "put_parts", "delete"
+        ):
+            self.inner.update(inside, lambda _: self._update_by_overrides(key, change))
+        elif self._intercepts:
+            self.inner.update(inside, lambda value: self._intercepted_change(key, change, value))
+        else:
+            self.inner.update(inside, change)
+
+    def _update_by_overrides(self, key: str, change: Change) -> NewValue:
+        super().update(key, change)
+        return KEEP
+
+    def _intercepted_change(self, key: str, change: Change, value: ValueReader | None) -> NewValue:
+        size = 0 if value is None else value.size
+        self.around(Request("get", key, (), size), lambda: size)
+        parts = change(value)
+        if parts is None:
+            self.around(Request("delete", key), _nothing)
+        elif parts is not KEEP:
+            self.around(Request("put", key, parts), _nothing)
+        return parts
+
+    def delete(self, key: str) -> None:
+        inside = self.inner_key(key)
+        self.around(Request("delete", key), lambda: self.inner.delete(inside))
 
     def delete_prefix(self, prefix: str) -> None:
-        self.inner.delete_prefix(prefix)
+        inside = self.inner_prefix(prefix)
+        self.around(Request("delete", prefix), lambda: self.inner.delete_prefix(inside))
+
+    # -- listing -----------------------------------------------------------------
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        inside = self.inner_prefix(prefix)
+        return self.around(Request("list", prefix), lambda: self.inner.list(inside))
+
+    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        inside = self.inner_prefix(prefix)
+        return self.around(Request("list", prefix), lambda: self.inner.list_dir(inside))
+
+    # -- the store itself --------------------------------------------------------
+
+    def maintenance(self, prefix: str = "") -> Maintenance:
+        return self.inner.maintenance(self.inner_prefix(prefix))
 
     def parent(self) -> Store | None:
         return self.inner.parent()
 
     def local_path(self, key: str) -> str | None:
-        return self.inner.local_path(key)
+        return self.inner.local_path(self.inner_prefix(key))
 
     def close(self) -> None:
         self.inner.close()
@@ -148,183 +244,36 @@ class StoreWrapper(Store):
         return hash((type(self), self.inner))
 
 
-def _update_by_other_methods(store: StoreWrapper, key: str, change: Change) -> None:
-    def do(_: ValueReader | None) -> NewValue:
-        Store.update(store, key, change)
-        return KEEP
+class _InterceptedValue:
+    """An opened value whose reads are requests."""
 
-    store.inner.update(key, do)
+    __slots__ = ("_key", "_store", "_value", "size", "version")
 
+    def __init__(self, store: StoreWrapper, key: str, value: ValueReader) -> None:
+        self._store = store
+        self._key = key
+        self._value = value
+        self.size = value.size
+        self.version = value.version
 
-def _put_if_absent_by_other_methods(store: StoreWrapper, key: str, value: Buffer) -> bool:
-    made = False
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        if start + len(buffer) > self.size:  # a retry would fail in the same way
+            self._value.read_into(buffer, start)
+            return
 
-    def do(_: ValueReader | None) -> NewValue:
-        nonlocal made
-        made = Store.put_if_absent(store, key, value)
-        return KEEP
+        def fill() -> int:
+            self._value.read_into(buffer, start)
+            return len(buffer)
 
-    store.inner.update(key, do)
-    return made
+        self._store.around(Request("range", self._key, (), len(buffer)), fill)
 
-
-@cache
-def _read_only(traits: StoreTraits) -> StoreTraits:
-    return replace(traits, read_only=True)
-
-
-class ReadOnlyStore(StoreWrapper):
-    """Wrapper that refuses writes with ReadOnlyError."""
-
-    @property
-    def traits(self) -> StoreTraits:  # type: ignore[override]
-        return _read_only(self.inner.traits)
-
-    def put(self, key: str, value: Buffer) -> None:
-        raise read_only_error(self, key)
-
-    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
-        raise read_only_error(self, key)
-
-    def put_if_absent(self, key: str, value: Buffer) -> bool:
-        raise read_only_error(self, key)
-
-    def update(self, key: str, change: Change) -> None:
-        raise read_only_error(self, key)
-
-    def delete(self, key: str) -> None:
-        raise read_only_error(self, key)
-
-    def delete_prefix(self, prefix: str) -> None:
-        raise read_only_error(self, prefix)
+    def close(self) -> None:
+        self._value.close()
 
 
-class PrefixStore(StoreWrapper):
-    """Store of the keys under a prefix of another store.
-
-    Parameters
-    ----------
-    inner
-        The other store.
-    prefix
-        The prefix, without a slash at its end. ``""`` shows all keys.
-    """
-
-    def __init__(self, inner: Store, prefix: str) -> None:
-        super().__init__(inner)
-        self.prefix = check_prefix(prefix)
-        self._base = prefix + "/" if prefix else ""
-
-    def _key(self, key: str) -> str:
-        return self._base + check_key(key)
-
-    def _prefix(self, prefix: str) -> str:
-        return self._base + check_prefix(prefix) if prefix else self.prefix
-
-    def get(self, key: str, byte_range: ByteRange | None = None) -> Buffer | None:
-        return self.inner.get(self._key(key), byte_range)
-
-    def put(self, key: str, value: Buffer) -> None:
-        self.inner.put(self._key(key), value)
-
-    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
-        self.inner.put_parts(self._key(key), parts)
-
-    def put_if_absent(self, key: str, value: Buffer) -> bool:
-        return self.inner.put_if_absent(self._key(key), value)
-
-    def update(self, key: str, change: Change) -> None:
-        self.inner.update(self._key(key), change)
-
-    def being_updated(self, key: str) -> bool:
-        return self.inner.being_updated(self._key(key))
-
-    def announce_intent(self, prefix: str, intent: bytes) -> Callable[[], None]:
-        return self.inner.announce_intent(self._prefix(prefix), intent)
-
-    def write_intents(self, prefix: str) -> Sequence[bytes]:
-        return self.inner.write_intents(self._prefix(prefix))
-
-    def delete(self, key: str) -> None:
-        self.inner.delete(self._key(key))
-
-    def list(self, prefix: str = "") -> Iterator[str]:
-        skip = len(self._base)
-        return (key[skip:] for key in self.inner.list(self._prefix(prefix)))
-
-    def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
-        return self.inner.list_dir(self._prefix(prefix))
-
-    def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
-        return self.inner.read_into(self._key(key), buffer, start)
-
-    def read_each(
-        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
-    ) -> Sequence[int]:
-        return self.inner.read_each([self._key(key) for key in keys], buffers, starts)
-
-    def open_value(self, key: str) -> ValueReader | None:
-        return self.inner.open_value(self._key(key))
-
-    def fetch(
-        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
-    ) -> Fetched | None:
-        return self.inner.fetch(self._key(key), byte_range, version)
-
-    def stat(self, key: str) -> Fetched | None:
-        return self.inner.stat(self._key(key))
-
-    def size(self, key: str) -> int | None:
-        return self.inner.size(self._key(key))
-
-    def exists(self, key: str) -> bool:
-        return self.inner.exists(self._key(key))
-
-    def delete_prefix(self, prefix: str) -> None:
-        self.inner.delete_prefix(self._prefix(prefix))
-
-    def staging_area(self, prefix: str, *, replacing: bool) -> StagingArea | None:
-        found = self.inner.staging_area(self._prefix(prefix), replacing=replacing)
-        return None if found is None else _PrefixStaging(found, self.prefix)
-
-    def parent(self) -> Store | None:
-        if not self.prefix:
-            return self.inner.parent()
-        return PrefixStore(self.inner, self.prefix.rpartition("/")[0])
-
-    def local_path(self, key: str) -> str | None:
-        return self.inner.local_path(self._prefix(key))
-
-    def as_read_only(self) -> Store:
-        return self if self.read_only else PrefixStore(self.inner.as_read_only(), self.prefix)
-
-    @property
-    def url(self) -> str:
-        return f"{self.inner.url.rstrip('/')}/{self.prefix}" if self.prefix else self.inner.url
-
-    def __repr__(self) -> str:
-        return f"PrefixStore({self.inner!r}, {self.prefix!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return super().__eq__(other) and isinstance(other, PrefixStore) and other.prefix == self.prefix
-
-    def __hash__(self) -> int:
-        return hash((PrefixStore, self.inner, self.prefix))
+def _kind(byte_range: ByteRange | None) -> RequestKind:
+    return "get" if byte_range is None else "size" if byte_range[1] == 0 else "range"
 
 
-class _PrefixStaging:
-    """Staging area of a `PrefixStore`: that of the inner store, below the prefix."""
-
-    def __init__(self, inner: StagingArea, prefix: str) -> None:
-        self._inner = inner
-        self.store: Store = PrefixStore(inner.store, prefix)
-
-    @property
-    def in_steps(self) -> bool:
-        return self._inner.in_steps
-
-    def swap_in(self, *, replace: bool) -> bool:
-        return self._inner.swap_in(replace=replace)
-
-    def discard(self) -> None:
-        self._inner.discard()
+def _nothing() -> None:
+    """Do nothing: the `update` of the inner store carries out the request."""

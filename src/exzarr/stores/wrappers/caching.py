@@ -8,10 +8,9 @@ is requested when an entry is older than `max_age`.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from itertools import repeat
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from exzarr import telemetry
 from exzarr.errors import ArgumentError
@@ -27,10 +26,12 @@ from exzarr.stores.base import (
     check_key,
 )
 from exzarr.stores.instrument import instrument
-from exzarr.stores.wrappers.base import StoreWrapper
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 from exzarr.telemetry.events import CacheHit, RequestKind
 
 __all__ = ["CachedStore", "Keeper", "Place"]
+
+T = TypeVar("T")
 
 Place = tuple[str, int, int | None]
 """Key, and the range of the value: start and length."""
@@ -88,6 +89,8 @@ class CachedStore(StoreWrapper):
         self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
     ) -> Fetched | None:
         check_key(key)
+        if byte_range is not None and byte_range[1] == 0:
+            return self.inner.fetch(key, byte_range, version)
         place = (key, *(byte_range or WHOLE))
         kept = self.keeper.find(place)
         if kept is not None and self._still_right(place, *kept):
@@ -109,7 +112,7 @@ class CachedStore(StoreWrapper):
             return True
         if found.version is None:
             return False
-        now = instrument(self.inner).stat(place[0])
+        now = instrument(self.inner).fetch(place[0], (0, 0))
         if now is None or now.version != found.version:
             return False
         self.keeper.keep(place, found, time.time())
@@ -127,11 +130,6 @@ class CachedStore(StoreWrapper):
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         return Store.read_into(self, key, buffer, start)
 
-    def read_each(
-        self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None
-    ) -> Sequence[int]:
-        return [*map(self.read_into, keys, buffers, starts or repeat(0))]
-
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)
         kept = self.keeper.find((key, *WHOLE))
@@ -142,25 +140,15 @@ class CachedStore(StoreWrapper):
 
     # -- writing -----------------------------------------------------------------
 
-    def put(self, key: str, value: Buffer) -> None:
-        with self._changing(key):
-            self.inner.put(key, value)
-
-    def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
-        with self._changing(key):
-            self.inner.put_parts(key, parts)
-
-    def put_if_absent(self, key: str, value: Buffer) -> bool:
-        with self._changing(key):
-            return self.inner.put_if_absent(key, value)
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        if request.kind not in ("put", "delete"):
+            return call()
+        with self._changing(request.key):
+            return call()
 
     def update(self, key: str, change: Change) -> None:
         with self._changing(key):
             self.inner.update(key, change)
-
-    def delete(self, key: str) -> None:
-        with self._changing(key):
-            self.inner.delete(key)
 
     def delete_prefix(self, prefix: str) -> None:
         self._writes += 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from exzarr.stores.base import Store
-from exzarr.stores.wrappers.intercepting import InterceptingStore, nbytes_of
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 from exzarr.telemetry.events import RequestKind
 
 __all__ = ["CountingStore"]
@@ -16,7 +16,7 @@ __all__ = ["CountingStore"]
 T = TypeVar("T")
 
 
-class CountingStore(InterceptingStore):
+class CountingStore(StoreWrapper):
     """Wrapper that counts requests and bytes.
 
     Attributes
@@ -43,12 +43,12 @@ class CountingStore(InterceptingStore):
         """Number of requests of all kinds."""
         return self.requests.total()
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+    def around(self, request: Request, call: Callable[[], T]) -> T:
         with self._lock:
-            self.requests[kind] += 1
-            self.bytes_written += nbytes
-        result = call(*args)
-        read = nbytes_of(result)
+            self.requests[request.kind] += 1
+            self.bytes_written += request.nbytes
+        result = call()
+        read = request.nbytes_read(result)
         if read:
             with self._lock:
                 self.bytes_read += read

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from exzarr import telemetry
 from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader, announce
 from exzarr.stores.locks import waited
-from exzarr.stores.wrappers.intercepting import InterceptingStore, Into, nbytes_of
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
 
 __all__ = ["InstrumentedStore", "RequestRecorder"]
@@ -36,7 +36,7 @@ class RequestRecorder(Protocol):
         """Record that the change of `Store.update` is computed and will now be stored."""
 
 
-class InstrumentedStore(InterceptingStore):
+class InstrumentedStore(StoreWrapper):
     """Forward each request to `inner`, measure it, and emit a `StoreRequest`.
 
     Parameters
@@ -53,20 +53,24 @@ class InstrumentedStore(InterceptingStore):
         self._recorder = recorder
         self._url = inner.url
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        kind, key, parts, room = request
         if self._recorder is not None:
             self._recorder.requesting(key)
-        result, seconds = self.timed(kind, key, call, *args)
-        found = result is not None and result is not False
-        if kind in ("put", "delete", "list"):
-            if not found and result is False:  # `put_if_absent` found a value and stored nothing
-                kind, nbytes = "size", 0
-            found = True
-        elif isinstance(result, Into):
-            found = result.got >= 0
-            if result.got > result.room:
+        made: Any
+        made, seconds = self.timed(kind, key, call)
+        found = made is not None
+        if room is not None:
+            found = made >= 0
+            if made > room:
                 kind = "range"
-        self.tell(kind, key, nbytes + nbytes_of(result), seconds, found)
+        elif kind in ("put", "delete", "list"):
+            if made is False:  # `put_if_absent` found a value and stored nothing
+                kind, parts = "size", ()
+            found = True
+        nbytes = sum(map(len, parts)) if parts else request.nbytes_read(made)
+        self.tell(kind, key, nbytes, seconds, found)
+        result: T = made
         return result
 
     def timed(self, kind: RequestKind, key: str, call: Callable[..., T], *args: Any) -> tuple[T, float]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from exzarr.errors import ArgumentError
 from exzarr.stores.base import Store, StoreTraits
-from exzarr.stores.wrappers.intercepting import InterceptingStore, nbytes_of
-from exzarr.telemetry.events import RequestKind
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 
 __all__ = ["LatencyStore"]
 
 T = TypeVar("T")
 
 
-class LatencyStore(InterceptingStore):
+class LatencyStore(StoreWrapper):
     """Wrapper that delays each request by `seconds`.
 
     Parameters
@@ -53,9 +52,9 @@ class LatencyStore(InterceptingStore):
     def traits(self) -> StoreTraits:  # type: ignore[override]
         return replace(self.inner.traits, concurrency=self.concurrency)
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+    def around(self, request: Request, call: Callable[[], T]) -> T:
         time.sleep(self.seconds)
-        result = call(*args)
+        result = call()
         if self.bytes_per_second is not None:
-            time.sleep((nbytes + nbytes_of(result)) / self.bytes_per_second)
+            time.sleep((request.nbytes + request.nbytes_read(result)) / self.bytes_per_second)
         return result

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from exzarr._retrying import Retry, is_transient
 from exzarr.errors import StoreError, UnreachableError
-from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader
-from exzarr.stores.wrappers.intercepting import InterceptingStore
-from exzarr.telemetry.events import RequestKind
+from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader, whole_value
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 
 __all__ = ["PATIENT", "RetryStore", "persist"]
 
@@ -20,7 +19,7 @@ PATIENT = Retry(attempts=10, timeout=60.0, wait_initial=0.1, wait_max=10.0, wait
 """Retry policy for remote stores. Its waits are long enough for stores that throttle."""
 
 
-class RetryStore(InterceptingStore):
+class RetryStore(StoreWrapper):
     """Wrapper that retries requests after transient errors.
 
     A put or a delete may be carried out twice, with the same outcome. The last error names
@@ -38,8 +37,8 @@ class RetryStore(InterceptingStore):
         super().__init__(inner)
         self.retry = retry
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
-        return persist(self.retry, self.url, kind, key, call, *args)
+    def around(self, request: Request, call: Callable[[], T]) -> T:
+        return persist(self.retry, self.url, request.kind, request.key, call)
 
     def put_if_absent(self, key: str, value: Buffer) -> bool:
         failed = False
@@ -53,7 +52,7 @@ class RetryStore(InterceptingStore):
                 failed = True
                 raise
 
-        return self.around("put", key, len(value), attempt)
+        return self.around(Request("put", key, [value]), attempt)
 
     def update(self, key: str, change: Change) -> None:
         put: NewValue = KEEP
@@ -65,13 +64,13 @@ class RetryStore(InterceptingStore):
 
         def changed(value: ValueReader | None, before: NewValue) -> NewValue:
             nonlocal put
-            if before is not KEEP and _is(_whole(value), before):
+            if before is not KEEP and _is(None if value is None else whole_value(value), before):
                 return KEEP
             # The memory belongs to the caller. It is referenced only while the caller waits.
             put = change(value)
             return put
 
-        self.around("put", key, 0, attempt)
+        self.around(Request("put", key), attempt)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         # A listing may fail midway. The next attempt skips the keys that were yielded.
@@ -89,19 +88,11 @@ class RetryStore(InterceptingStore):
                 fresh = True
                 raise
 
-        while batch := self.around("list", prefix, 0, more):
+        while batch := self.around(Request("list", prefix), more):
             for key in batch:
                 if key not in known:
                     known.add(key)
                     yield key
-
-
-def _whole(value: ValueReader | None) -> Buffer | None:
-    if value is None:
-        return None
-    data = bytearray(value.size)
-    value.read_into(memoryview(data), 0)
-    return data
 
 
 def _is(found: Buffer | None, parts: Sequence[Buffer] | None) -> bool:
@@ -111,8 +102,8 @@ def _is(found: Buffer | None, parts: Sequence[Buffer] | None) -> bool:
     return bytes(found) == b"".join(parts)
 
 
-def persist(retry: Retry, url: str, kind: str, key: str, call: Callable[..., T], *args: Any) -> T:
-    """Return the result of the request ``call(*args)``, retried as the policy `retry` says."""
+def persist(retry: Retry, url: str, kind: str, key: str, call: Callable[[], T]) -> T:
+    """Return the result of the request ``call()``, retried as the policy `retry` says."""
     tried = 1
 
     def note(attempt: int, *_: object) -> None:
@@ -120,7 +111,7 @@ def persist(retry: Retry, url: str, kind: str, key: str, call: Callable[..., T],
         tried = attempt + 1
 
     try:
-        return retry.call(call, *args, note=note)
+        return retry.call(call, note=note)
     except Exception as error:
         if tried == 1 or not is_transient(error):
             raise

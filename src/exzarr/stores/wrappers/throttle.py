@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from exzarr.errors import ArgumentError
 from exzarr.stores.base import Store
-from exzarr.stores.wrappers.intercepting import InterceptingStore, nbytes_of
-from exzarr.telemetry.events import RequestKind
+from exzarr.stores.wrappers.base import Request, StoreWrapper
 
 __all__ = ["Rate", "ThrottledStore"]
 
@@ -51,7 +50,7 @@ class Rate:
         return Rate, (self.per_second,)
 
 
-class ThrottledStore(InterceptingStore):
+class ThrottledStore(StoreWrapper):
     """Wrapper that limits requests per second, and bytes per second, of this process.
 
     The size of a read is known only afterwards, and delays the next request.
@@ -75,13 +74,13 @@ class ThrottledStore(InterceptingStore):
         self._requests = None if requests_per_second is None else Rate(requests_per_second)
         self._bytes = None if bytes_per_second is None else Rate(bytes_per_second)
 
-    def around(self, kind: RequestKind, key: str, nbytes: int, call: Callable[..., T], *args: Any) -> T:
+    def around(self, request: Request, call: Callable[[], T]) -> T:
         wait = 0.0 if self._requests is None else self._requests.take(1)
         if self._bytes is not None:
-            wait = max(wait, self._bytes.take(nbytes))
+            wait = max(wait, self._bytes.take(request.nbytes))
         if wait:
             time.sleep(wait)
-        result = call(*args)
+        result = call()
         if self._bytes is not None:
-            self._bytes.take(nbytes_of(result))
+            self._bytes.take(request.nbytes_read(result))
         return result

@@ -15,6 +15,7 @@ from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, Sto
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
+    Maintenance,
     Store,
     StoreTraits,
     ValueReader,
@@ -138,11 +139,6 @@ class ZipStore(Store):
         check_prefix(prefix)
         return keys_directly_under(self._keys(), prefix)
 
-    def odd_keys(self, prefix: str = "") -> Iterator[str]:
-        head = f"{prefix}/" if prefix else ""
-        names = sorted(self._opened().members)
-        return (name for name in names if name.startswith(head) and not _is_key(name))
-
     def _keys(self) -> tuple[str, ...]:
         with self._lock:
             if self._ordered is None:
@@ -214,6 +210,9 @@ class ZipStore(Store):
 
     # -- the store itself --------------------------------------------------------
 
+    def maintenance(self, prefix: str = "") -> Maintenance:
+        return _ZipMaintenance(self, prefix)
+
     def parent(self) -> LocalStore:
         """Return the store of the file's folder."""
         return LocalStore(os.path.dirname(self.path), read_only=True)
@@ -239,6 +238,14 @@ class ZipStore(Store):
                 f"cannot pickle {self} while it is written: close it, and pickle a store that reads it"
             )
         return type(self), (self.path, "r")
+
+
+class _ZipMaintenance(Maintenance):
+    def odd_names(self) -> Iterator[str]:
+        assert isinstance(self.store, ZipStore)
+        head = self.key("")
+        names = sorted(self.store._opened().members)
+        return (name[len(head) :] for name in names if name.startswith(head) and not _is_key(name))
 
 
 def _is_key(name: str) -> bool:

@@ -19,7 +19,7 @@ from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
+    from exzarr._stream.stored_array import StoredArray
 
 __all__ = ["LEFT_OUT", "MapTask", "fitting"]
 
@@ -57,11 +57,11 @@ class MapTask:
     def __init__(
         self,
         fn: Callable[..., Any],
-        arrays: Sequence[Array],
+        arrays: Sequence[StoredArray],
         *,
         missing: Missing,
         with_chunk: bool,
-        out: Array | None,
+        out: StoredArray | None,
     ) -> None:
         self._fn = fn
         self._arrays = tuple(arrays)
@@ -167,7 +167,7 @@ class _Reader:
         True if the array has the grid of the first array.
     """
 
-    def __init__(self, array: Array, first: ChunkSource, missing: Missing, share: int) -> None:
+    def __init__(self, array: StoredArray, first: ChunkSource, missing: Missing, share: int) -> None:
         source = array.chunk_source
         self._array = array
         self._grid, grid = StreamGrid(source), StreamGrid(first)

@@ -28,14 +28,14 @@ from exzarr._stream.writing.write_stream import write_stream
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
+    from exzarr._stream.stored_array import StoredArray
 
 __all__ = ["by_shards_of", "gather", "workers_write"]
 
 _MOST_CUTS = 1 << 20
 
 
-def workers_write(grid: StreamGrid, out: Array, executor: ExecutorLike) -> bool:
+def workers_write(grid: StreamGrid, out: StoredArray, executor: ExecutorLike) -> bool:
     """Return True if the workers that call the function write its results."""
     whole = out.chunk_source.dims
     if not _cuts(whole, grid.dims, grid.shape):
@@ -46,7 +46,7 @@ def workers_write(grid: StreamGrid, out: Array, executor: ExecutorLike) -> bool:
     return alone or out.store.local_path("") is not None
 
 
-def by_shards_of(out: Array, grid: StreamGrid, region: Region) -> Iterator[Entry] | None:
+def by_shards_of(out: StoredArray, grid: StreamGrid, region: Region) -> Iterator[Entry] | None:
     """Return the chunks that `region` touches, grouped by chunk (shard) of `out`.
 
     Return None if a chunk belongs to several chunks of `out`.
@@ -75,7 +75,7 @@ def _cuts_along(fine: Dimension, coarse: Dimension, length: int) -> bool:
     return any(fine.offset(int(i)) != start for i, start in zip(fine.indices_of(starts), starts, strict=True))
 
 
-def gather(stream: MapStream, out: Array, grid: StreamGrid, options: StreamOptions) -> StreamStats:
+def gather(stream: MapStream, out: StoredArray, grid: StreamGrid, options: StreamOptions) -> StreamStats:
     """Write the results in this process, those that share a chunk of `out` together."""
 
     def results() -> Iterator[tuple[Region, Any]]:

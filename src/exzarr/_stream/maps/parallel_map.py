@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from exzarr import config
 from exzarr._engine.pool import in_flight
@@ -21,11 +21,9 @@ from exzarr._stream.maps.runners import ExecutorLike, InThreads, Runner, open_ru
 from exzarr._stream.options import Missing, StreamOptions, Where
 from exzarr._stream.progress.progress import Progress
 from exzarr._stream.stop import Stop
+from exzarr._stream.stored_array import StoredArray, is_stored_array
 from exzarr._stream.window import Window
 from exzarr.errors import ArgumentError, ReadOnlyError
-
-if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
 
 __all__ = ["MapKeywords", "parallel_chunk_map"]
 
@@ -45,14 +43,14 @@ class MapKeywords(TypedDict, total=False):
     retries: int | Retry | None
     on_error: OnError
     progress: Progress
-    out: Array | None
+    out: StoredArray | None
     reduce: Callable[[Any, Any], Any] | None
     initial: Any
 
 
 def parallel_chunk_map(
     fn: Callable[..., Any],
-    arrays: Array | Sequence[Array],
+    arrays: StoredArray | Sequence[StoredArray],
     *,
     region: Any = None,
     where: Where | None = None,
@@ -66,7 +64,7 @@ def parallel_chunk_map(
     retries: int | Retry | None = None,
     on_error: OnError = "raise",
     progress: Progress = False,
-    out: Array | None = None,
+    out: StoredArray | None = None,
     reduce: Callable[[Any, Any], Any] | None = None,
     initial: Any = None,
 ) -> Any:
@@ -211,7 +209,7 @@ def parallel_chunk_map(
     return stream.stats
 
 
-def _threads_for(arrays: Sequence[Array]) -> int:
+def _threads_for(arrays: Sequence[StoredArray]) -> int:
     """Return the default number of threads: more than cores if a store wants many requests in flight."""
     nbytes = sum(array.chunk_source.nbytes for array in arrays)
     return max(in_flight(array.store, nbytes) for array in arrays)
@@ -220,7 +218,7 @@ def _threads_for(arrays: Sequence[Array]) -> int:
 def _window(
     runner: Runner,
     task: MapTask,
-    sources: Sequence[Array],
+    sources: Sequence[StoredArray],
     entries: Iterator[Entry],
     options: StreamOptions,
     single: bool,
@@ -262,14 +260,12 @@ def _reduced(stream: MapStream, reduce: Callable[[Any, Any], Any], initial: Any)
     return tree.result(initial)
 
 
-def _check(sources: tuple[Array, ...], out: Array | None, reduce: Any, initial: Any) -> None:
+def _check(sources: tuple[StoredArray, ...], out: StoredArray | None, reduce: Any, initial: Any) -> None:
     """Raise ArgumentError if the arguments contradict each other."""
-    from exzarr._nodes.array import Array
-
     if not sources:
         raise ArgumentError("parallel_chunk_map got no array: give at least one")
     for array in (*sources, *(() if out is None else (out,))):
-        if not isinstance(array, Array):
+        if not is_stored_array(array):
             raise ArgumentError(f"parallel_chunk_map is for exzarr arrays, not {type(array).__name__}")
         if array.shape != sources[0].shape:
             raise ArgumentError(

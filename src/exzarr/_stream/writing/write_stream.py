@@ -29,7 +29,7 @@ from exzarr._stream.writing.writer import BoxWriter, FailedWrite, Task, Writer
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
+    from exzarr._stream.stored_array import StoredArray
 
 __all__ = ["WriteReport", "write_stream"]
 
@@ -67,7 +67,7 @@ class WriteReport:
 
 
 def write_stream(
-    array: Array,
+    array: StoredArray,
     items: Iterable[Any],
     options: StreamOptions,
     *,

@@ -26,7 +26,7 @@ from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, SelectionError
 
 if TYPE_CHECKING:
-    from exzarr._nodes.array import Array
+    from exzarr._stream.stored_array import StoredArray
 
 __all__ = ["BoxWriter", "FailedWrite", "Task", "Writer"]
 
@@ -74,7 +74,7 @@ class Task:
 class BoxWriter:
     """Writes the boxes of a task in a thread. Returns for each box its error, or None."""
 
-    def __init__(self, array: Array, retry: Retry | None, stop: Stop) -> None:
+    def __init__(self, array: StoredArray, retry: Retry | None, stop: Stop) -> None:
         self._array = array
         self._retry = retry
         self._stop = stop
@@ -102,7 +102,7 @@ class Writer:
 
     def __init__(
         self,
-        array: Array,
+        array: StoredArray,
         window: Window[Task, list[BaseException | None]],
         *,
         copy: bool,

@@ -15,6 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,6 +291,15 @@ def test_map_lists_every_room() -> None:
     ]
     names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in rooms]
     assert [name for name in sorted(names) if name not in drawn] == []
+
+
+def test_layers_of_nodes_are_those_of_the_import_linter() -> None:
+    drawn = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = drawn.partition("| layer | modules of `_nodes/` |")[2].partition("\n\n")[0]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (contract,) = [each for each in settings["contracts"] if each.get("containers") == ["exzarr._nodes"]]
+    layers = " ".join(contract["layers"]).replace("|", " ").split()
+    assert re.findall(r"`(\w+)`", table) == layers
 
 
 def test_map_lists_only_existing_files() -> None:

@@ -20,6 +20,11 @@ from exzarr.stores.objects.options import (
     S3Options as S3Options,
 )
 from exzarr.stores.objects.store import ObjectStore as ObjectStore
+from exzarr.stores.protocols import (
+    ListableStore as ListableStore,
+    ReadableStore as ReadableStore,
+    WritableStore as WritableStore,
+)
 from exzarr.stores.references.store import ReferenceStore as ReferenceStore
 from exzarr.stores.resolve import Mode as Mode, StoreLike as StoreLike, resolve_store as resolve_store
 from exzarr.stores.sqlite.store import SQLiteStore as SQLiteStore

@@ -3,8 +3,8 @@
 A key is a ``/``-separated string without a leading slash (Zarr v3 core, "Stores",
 https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#abstract-store-interface).
 To write a store, derive from `Store` and define five methods: `get`, `put`, `delete`, `list` and
-`list_dir`. All other methods have defaults that call these five. A store overrides a default if it has a
-faster way. The engine calls only the methods of `Store`.
+`list_dir`. The other 17 methods have defaults that call these five. A store overrides a default if it has a
+faster way. The engine calls only the methods of `Store`. `stores.protocols` has the parts of the contract.
 
 Many threads may call all methods concurrently. `exzarr.testing.store_suite` has the tests that a store
 should pass.

@@ -11,12 +11,12 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exzarr.stores.base import Store
+    from exzarr.stores.protocols import ListableStore
 
 __all__ = ["keys_directly_under", "keys_under", "listed"]
 
 
-def listed(store: Store, prefix: str) -> Iterator[str]:
+def listed(store: ListableStore, prefix: str) -> Iterator[str]:
     """Return ``store.list(prefix)`` after its first request: ListingUnsupportedError is raised here, not later."""
     keys = iter(store.list(prefix))
     for first in keys:

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 
 from exzarr.stores.base import BytesReader, Store, ValueReader
+from exzarr.stores.protocols import ReadableStore
 
 __all__ = ["OpenShard", "OpenShards"]
 
@@ -34,7 +35,7 @@ class OpenShard:
         self.users = 0
         self.kept = True
 
-    def open(self, store: Store, key: str) -> None:
+    def open(self, store: ReadableStore, key: str) -> None:
         """Open the shard unless it is open. Concurrent threads wait for the first one."""
         if not self.known:
             with self._lock:

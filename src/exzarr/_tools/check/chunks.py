@@ -26,7 +26,7 @@ from exzarr._tools.check.leftovers import is_foreign_temporary
 from exzarr._tools.check.stored_intents import folders_above, intents_in
 from exzarr._tools.check.values import fingerprint_of
 from exzarr.errors import ListingUnsupportedError, MetadataError, StoreError
-from exzarr.stores.base import Store
+from exzarr.stores.protocols import ReadableStore
 
 if TYPE_CHECKING:
     from exzarr._tools.check.run import Run
@@ -232,7 +232,7 @@ def _inside(index: Index, source: ChunkSource) -> bool:
     return len(index) == len(counts) and all(map(int.__lt__, index, counts))
 
 
-def _mark(store: Store, key: str) -> str:
+def _mark(store: ReadableStore, key: str) -> str:
     value = store.open_value(key)
     if value is None:
         return ""

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from exzarr._tools.check.entries import QUARANTINE
 from exzarr._tools.check.values import fingerprint_of, read_all
-from exzarr.stores.base import KEEP, NewValue, Store, ValueReader
+from exzarr.stores.base import KEEP, NewValue, ValueReader
+from exzarr.stores.protocols import WritableStore
 
 __all__ = ["quarantine_key", "set_aside"]
 
@@ -24,7 +25,9 @@ def quarantine_key(path: str, key: str, stamp: str) -> str:
     return f"{head}{QUARANTINE}/{stamp}/{key[len(head) :]}"
 
 
-def set_aside(store: Store, key: str, target: str, mark: str, replacement: Replacement | None = None) -> bool:
+def set_aside(
+    store: WritableStore, key: str, target: str, mark: str, replacement: Replacement | None = None
+) -> bool:
     """Move the value to the key `target`, and put the result of `replacement` in its place.
 
     Return False, without a change, if the fingerprint of the value is no longer `mark`.

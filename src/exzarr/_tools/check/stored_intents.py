@@ -17,6 +17,7 @@ from pathlib import Path
 from exzarr._format.write_intents import MOST, Intent, parse
 from exzarr._nodes.hierarchy import DOCUMENTS
 from exzarr.stores.base import Store
+from exzarr.stores.protocols import ReadableStore
 
 __all__ = ["OURS", "folders_above", "intent_in", "intents_in", "is_unfinished", "unfinished_node"]
 
@@ -50,7 +51,7 @@ def unfinished_node(store: Store, path: str) -> bool:
     return any(intent.meta is not None and is_unfinished(store, intent) for intent in intents)
 
 
-def is_unfinished(store: Store, intent: Intent) -> bool:
+def is_unfinished(store: ReadableStore, intent: Intent) -> bool:
     """Return True if the node of the intent has no document yet (or no longer)."""
     names = [f"{intent.path}/{name}".lstrip("/") for name in DOCUMENTS[:3]]
     return not any(map(store.exists, names))

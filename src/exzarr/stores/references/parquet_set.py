@@ -19,6 +19,7 @@ from typing import Any
 from exzarr.errors import InvalidKeyError, MissingDependencyError, StoreError, UnsupportedError
 from exzarr.stores.base import Store, check_key
 from exzarr.stores.listing import keys_directly_under, keys_under
+from exzarr.stores.protocols import ReadableStore
 from exzarr.stores.references.json_set import Reference
 from exzarr.stores.references.parquet_pages import pages
 
@@ -188,7 +189,7 @@ class ParquetReferences:
         self.__dict__.update(state, _lock=threading.Lock(), _kept=OrderedDict(), _nbytes=0)
 
 
-def _document(store: Store, name: str) -> Mapping[str, Any]:
+def _document(store: ReadableStore, name: str) -> Mapping[str, Any]:
     value = store.get(".zmetadata")
     if value is None:
         raise StoreError(f"there are no references in {name}: it has no .zmetadata")

@@ -31,6 +31,11 @@ DROPPED_COLUMNS = (
 
 _ACCESS = re.compile(r"(?:(?P<name>[^=:*]+)=)?(?P<kind>[a-z]+)(?::(?P<how>[^*]*))?(?:\*(?P<weight>[0-9.]+))?")
 
+TARGET = Annotated[str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")]
+DTYPE = Annotated[str | None, typer.Option(metavar="DTYPE", help="The data type, with a shape.")]
+SAMPLE = Annotated[str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")]
+PLOT = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
@@ -49,10 +54,8 @@ def register(app: typer.Typer) -> None:
 )
 @takes_urls()
 def chunks(
-    target: Annotated[
-        str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")
-    ],
-    dtype: Annotated[str | None, typer.Option(metavar="DTYPE", help="The data type, with a shape.")] = None,
+    target: TARGET,
+    dtype: DTYPE = None,
     access: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,10 +83,8 @@ def chunks(
     seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Approximate time for the trials.")
     ] = 20.0,
-    sample: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")] = "32MiB",
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
-    ] = None,
+    sample: SAMPLE = "32MiB",
+    plot: PLOT = None,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
@@ -131,10 +132,8 @@ def chunks(
 )
 @takes_urls()
 def codecs(
-    target: Annotated[
-        str, typer.Argument(metavar="PATH_OR_SHAPE", help="An array, or a shape: 365,720,1440.")
-    ],
-    dtype: Annotated[str | None, typer.Option(metavar="DTYPE", help="The data type, with a shape.")] = None,
+    target: TARGET,
+    dtype: DTYPE = None,
     chunks: Annotated[
         str | None, typer.Option(metavar="SIZES", help="Shape of the chunks; default: the array's.")
     ] = None,
@@ -155,10 +154,8 @@ def codecs(
         int | None, typer.Option(min=1, metavar="N", help="Number of threads; default: exzarr's.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Approximate total time.")] = 30.0,
-    sample: Annotated[str, typer.Option(metavar="SIZE", help="Maximum size of the sample.")] = "16MiB",
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it to this file (.png, .svg, .pdf).")
-    ] = None,
+    sample: SAMPLE = "16MiB",
+    plot: PLOT = None,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from exzarr._format.dimensions import DimensionGrid, IndexArray, RectilinearDimension, RegularDimension
+from exzarr._format.dimensions import DimensionGrid, IntArray, RectilinearDimension, RegularDimension
 from exzarr._format.named import INT_LIMIT, is_int, named_config, shape_of, shorten
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
-__all__ = ["ChunkGrid", "DimensionGrid", "IndexArray", "RectilinearDimension", "RegularDimension", "parse_v3"]
+__all__ = ["ChunkGrid", "DimensionGrid", "IntArray", "RectilinearDimension", "RegularDimension", "parse_v3"]
 
 
 @dataclass(frozen=True)

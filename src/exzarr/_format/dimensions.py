@@ -14,15 +14,12 @@ from operator import index
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._format.named import INT_LIMIT
-from exzarr._typing import AnyArray
+from exzarr._typing import AnyArray, IntArray
 from exzarr.errors import ArgumentError
 
-__all__ = ["DimensionGrid", "IndexArray", "RectilinearDimension", "RegularDimension"]
-
-IndexArray = npt.NDArray[np.int64]
+__all__ = ["DimensionGrid", "IntArray", "RectilinearDimension", "RegularDimension"]
 
 
 class DimensionGrid(Protocol):
@@ -49,7 +46,7 @@ class DimensionGrid(Protocol):
         """Return the index of the chunk that holds `position`, which must be in the array."""
         ...
 
-    def indices_of(self, positions: AnyArray) -> IndexArray:
+    def indices_of(self, positions: AnyArray) -> IntArray:
         """Return `index_of` for an array of positions."""
         ...
 
@@ -86,7 +83,7 @@ class RegularDimension:
     def index_of(self, position: int) -> int:
         return position // self.uniform
 
-    def indices_of(self, positions: AnyArray) -> IndexArray:
+    def indices_of(self, positions: AnyArray) -> IntArray:
         return np.asarray(positions, np.int64) // self.uniform
 
     def grown(self, extent: int, unit: int = 1) -> RegularDimension:
@@ -175,7 +172,7 @@ class RectilinearDimension:
         run = bisect_right(self._starts, position) - 1
         return self._first[run] + (position - self._starts[run]) // self._sizes[run]
 
-    def indices_of(self, positions: AnyArray) -> IndexArray:
+    def indices_of(self, positions: AnyArray) -> IntArray:
         where = np.asarray(positions, np.int64)
         # Ignore runs that start past every possible position: they may not fit an int64.
         used = bisect_right(self._starts, INT_LIMIT - 1)
@@ -183,7 +180,7 @@ class RectilinearDimension:
         first = np.array(self._first[:used], np.int64)
         sizes = np.array(self._sizes[:used], np.int64)
         run = np.searchsorted(starts, where, side="right") - 1
-        found: IndexArray = first[run] + (where - starts[run]) // sizes[run]
+        found: IntArray = first[run] + (where - starts[run]) // sizes[run]
         return found
 
     def grown(self, extent: int, unit: int = 1) -> RectilinearDimension:

@@ -16,7 +16,7 @@ from exzarr._format.fill_numbers import complex_of, float_of, int_range
 from exzarr._format.named import is_utf8, shorten
 from exzarr.errors import ArgumentError, MetadataError
 
-__all__ = ["cast"]
+__all__ = ["cast", "native_dtype"]
 
 
 def cast(value: Any, data_type: DataType) -> Any:
@@ -119,7 +119,7 @@ def _float(value: Any, dtype: np.dtype[Any]) -> Any:
         except MetadataError as error:
             raise ArgumentError(str(error)) from None
     if isinstance(value, np.generic) and value.dtype == dtype:
-        return value.astype(_native(dtype))  # keeps all bits, also those of a NaN
+        return value.astype(native_dtype(dtype))  # keeps all bits, also those of a NaN
     number = _number(value, dtype)
     if isinstance(number, complex):
         if number.imag != 0:
@@ -153,7 +153,7 @@ def _close(got: float, wanted: float, dtype: np.dtype[Any]) -> bool:
 
 def _complex(value: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(value, np.complexfloating) and value.dtype == dtype:
-        return value.astype(_native(dtype))
+        return value.astype(native_dtype(dtype))
     if isinstance(value, list | tuple):
         try:
             return complex_of([float(v) if not isinstance(v, str) else v for v in value], dtype, 3)
@@ -172,7 +172,7 @@ def _complex(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _time(value: Any, dtype: np.dtype[Any]) -> Any:
     """Convert a date or duration, or a count of its units."""
-    native = _native(dtype)
+    native = native_dtype(dtype)
     count: int | None = None
     # For NumPy, a duration is an integer.
     if isinstance(value, int) or (isinstance(value, np.integer) and value.dtype.kind in "iu"):
@@ -240,7 +240,8 @@ def _struct(value: Any, dtype: np.dtype[Any], names: tuple[str, ...]) -> Any:
     return out[()]
 
 
-def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def native_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return `dtype` in this machine's byte order."""
     return dtype if dtype.isnative or is_ml(dtype) else dtype.newbyteorder("=")
 
 

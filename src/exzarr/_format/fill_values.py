@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exzarr._format.data_type import NAT, DataType, is_ml
-from exzarr._format.fill_casts import cast
+from exzarr._format.fill_casts import cast, native_dtype
 from exzarr._format.fill_numbers import complex_of, complex_to, float_of, float_to, int_of
 from exzarr._format.named import is_utf8, shorten
 from exzarr.errors import MetadataError
@@ -83,7 +83,7 @@ def default(data_type: DataType) -> Any:
     """Return the default fill value: zero, empty or not-a-time, as in zarr-python."""
     if data_type.kind == "fixed":
         dtype = data_type.dtype
-        return _time(NAT, dtype) if dtype.kind in "mM" else np.zeros((), _native(dtype))[()]
+        return _time(NAT, dtype) if dtype.kind in "mM" else np.zeros((), native_dtype(dtype))[()]
     return {"string": "", "bytes": b"", "object": None}[data_type.kind]
 
 
@@ -162,12 +162,8 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
-def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return dtype if dtype.isnative or is_ml(dtype) else dtype.newbyteorder("=")
-
-
 def _time(count: int, dtype: np.dtype[Any]) -> Any:
-    return np.array(count, np.int64).view(_native(dtype))[()]
+    return np.array(count, np.int64).view(native_dtype(dtype))[()]
 
 
 def _fixed_to_v3(value: Any, dtype: np.dtype[Any], v3: Any) -> Any:
@@ -184,7 +180,7 @@ def _fixed_to_v3(value: Any, dtype: np.dtype[Any], v3: Any) -> Any:
     if kind == "c":
         return complex_to(value, dtype)
     if kind in "mM":
-        return int(np.array(value, _native(dtype)).view(np.int64))
+        return int(np.array(value, native_dtype(dtype)).view(np.int64))
     if kind == "U":
         return str(value)
     if kind == "S":

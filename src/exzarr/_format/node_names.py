@@ -7,7 +7,7 @@ hidden by it.
 
 from __future__ import annotations
 
-__all__ = ["DOCUMENT_NAMES", "QUARANTINE", "hides_document", "reserved"]
+__all__ = ["DOCUMENT_NAMES", "QUARANTINE", "V2_DOCUMENTS", "hides_document", "reserved"]
 
 V2_DOCUMENTS = (".zarray", ".zgroup", ".zattrs", ".zmetadata")
 DOCUMENT_NAMES = frozenset(("zarr.json", *V2_DOCUMENTS))

@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from exzarr._format import v2, v3
+from exzarr._format import v3
+from exzarr._format.node_names import V2_DOCUMENTS
 from exzarr._nodes import hierarchy
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.stored import stored_indices
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["convert"]
-
-_V2_DOCUMENTS = (v2.ZARRAY, v2.ZGROUP, v2.ZATTRS, v2.ZMETADATA)
 
 
 @known_arguments
@@ -151,7 +150,7 @@ def _in_place(
                 for key, _ in [*stored_indices(node.source, node.array_meta)]:
                     instrument(node.source.store).delete(key)
         elif remove_v2:
-            _delete(node.source, _V2_DOCUMENTS)
+            _delete(node.source, V2_DOCUMENTS)
     root = plan[0]
     return CopyReport(
         source=place_of(root.source),

@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.projections import (
     Dimension,
@@ -22,6 +21,7 @@ from exzarr._engine.planning.projections import (
     slice_projections,
 )
 from exzarr._engine.planning.selections import SliceIndex
+from exzarr._typing import IntArray
 
 __all__ = ["PointPlan"]
 
@@ -47,8 +47,8 @@ class PointPlan:
     def __init__(
         self,
         point_dims: tuple[int, ...],
-        points: Sequence[npt.NDArray[np.int64]],
-        at: npt.NDArray[np.int64] | None,
+        points: Sequence[IntArray],
+        at: IntArray | None,
         span_dims: tuple[int, ...],
         spans: Sequence[SliceIndex],
         dims: Sequence[Dimension],

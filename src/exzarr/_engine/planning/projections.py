@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
+from exzarr._typing import IntArray
 
 __all__ = [
     "LAZY",
@@ -49,7 +49,7 @@ class Dimension(Protocol):
     def offset(self, i: int) -> int: ...
     def size(self, i: int) -> int: ...
     def index_of(self, position: int) -> int: ...
-    def indices_of(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]: ...
+    def indices_of(self, positions: IntArray) -> IntArray: ...
     def count(self, extent: int) -> int: ...
 
 

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from exzarr._typing import AnyArray
+from exzarr._typing import AnyArray, IntArray
 
 __all__ = [
     "Axis",
@@ -31,8 +30,6 @@ __all__ = [
     "SliceIndex",
     "SliceIndexes",
 ]
-
-IntArray = npt.NDArray[np.int64]
 
 
 class SliceIndex:

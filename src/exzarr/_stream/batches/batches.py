@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from exzarr import config
 from exzarr._stream.batches.arrays import Arrays, arrays_of, layout_of
 from exzarr._stream.batches.batch_plan import Batching, rows
@@ -17,7 +14,7 @@ from exzarr._stream.batches.epoch_iterator import BatchIterator, Position
 from exzarr._stream.batches.making import make_batches
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
 from exzarr._stream.batches.settings import Settings, check_whole
-from exzarr._typing import AnyArray
+from exzarr._typing import AnyArray, IntArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -167,7 +164,7 @@ class Batches:
         check_whole("epoch", epoch, 0)
         self._position, self._resumed = Position(epoch), False
 
-    def indices(self) -> Iterator[npt.NDArray[np.int64]]:
+    def indices(self) -> Iterator[IntArray]:
         """Yield the sample numbers of each batch of the current epoch, without reading data."""
         return rows(self._order(self._position.epoch), self._batching, 0)
 

@@ -14,11 +14,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from exzarr._typing import AnyArray
+from exzarr._typing import AnyArray, IntArray
 
 __all__ = ["IntArray", "Permutation", "draws", "key_for", "permutation"]
 
-IntArray = npt.NDArray[np.int64]
 WordArray = npt.NDArray[np.uint64]
 
 LISTED = 1 << 16

@@ -12,13 +12,13 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.projections import Dimension
 from exzarr._engine.planning.selections import SliceIndex
 from exzarr._engine.source import ChunkSource
 from exzarr._format.chunk_grids import RegularDimension
+from exzarr._typing import IntArray
 from exzarr.errors import SelectionError
 
 __all__ = ["Entry", "Region", "StreamGrid", "as_region", "chunk_indices"]
@@ -31,8 +31,6 @@ Index = tuple[int, ...]
 Entry = tuple[str, Index, Region, Region, Index | None]
 """``(key, index, within, region, local)`` of one chunk: its store key, its chunk index, the wanted part of the chunk, the
 region of the array that this part covers, and the chunk's index in its shard (None if there are no shards)."""
-
-IndexArray = npt.NDArray[np.int64]
 
 
 class StreamGrid:
@@ -101,7 +99,7 @@ class StreamGrid:
         for _, _, place in outer.walk(source.labels, source.join):
             yield from self.walk(place if self.shape else ())
 
-    def pick(self, region: Region, indices: IndexArray) -> Iterator[Entry]:
+    def pick(self, region: Region, indices: IntArray) -> Iterator[Entry]:
         """Yield the chunks at `indices`, cropped to `region`, in the order of `indices`."""
         source = self._source
         for index in map(tuple, indices.tolist()):
@@ -125,7 +123,7 @@ class StreamGrid:
                     tuple(local) if self.sharded else None,
                 )
 
-    def touched(self, region: Region, indices: IndexArray) -> IndexArray:
+    def touched(self, region: Region, indices: IntArray) -> IntArray:
         """Return those of `indices` whose chunks have elements in `region`."""
         keep = np.ones(len(indices), bool)
         for d, (dim, wanted) in enumerate(zip(self.dims, region, strict=True)):
@@ -135,7 +133,7 @@ class StreamGrid:
             keep &= (indices[:, d] >= low) & (indices[:, d] <= high)
         return indices[keep]
 
-    def by_shard(self, indices: IndexArray) -> IndexArray:
+    def by_shard(self, indices: IntArray) -> IntArray:
         """Sort `indices` by shard: in C order of shards, and in C order within each shard."""
         if not self.sharded or not len(indices):
             return indices
@@ -207,7 +205,7 @@ def as_region(region: Any, shape: tuple[int, ...]) -> Region:
     return tuple(found)
 
 
-def chunk_indices(where: Any, counts: tuple[int, ...]) -> IndexArray:
+def chunk_indices(where: Any, counts: tuple[int, ...]) -> IntArray:
     """Convert a user's chunk indices to an array of shape (n, dimensions), in C order without duplicates.
 
     A boolean array of the grid's shape selects the chunks where it is true. Raise SelectionError if an index is not in

@@ -10,11 +10,10 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._stream.chunks.grid import Region
 from exzarr._stream.memory import fresh_array
-from exzarr._typing import AnyArray
+from exzarr._typing import AnyArray, IntArray
 
 __all__ = ["Assembly", "Box", "Item", "Part"]
 
@@ -95,7 +94,7 @@ class Assembly:
         self._size = _size(region)
         self._covered = 0
         self._overlapping = False
-        self._bounds: npt.NDArray[np.int64] = np.empty((4, 2, len(region)), np.int64)
+        self._bounds: IntArray = np.empty((4, 2, len(region)), np.int64)
 
     @property
     def complete(self) -> bool:
@@ -116,7 +115,7 @@ class Assembly:
         self.nbytes += part.nbytes
         self._covered += _size(part.region)
 
-    def _meet(self, part: Part, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> None:
+    def _meet(self, part: Part, low: IntArray, high: IntArray) -> None:
         bounds = self._bounds[: len(self.parts)]
         met = np.logical_and(bounds[:, 0] < high, low < bounds[:, 1]).all(axis=1)
         if not met.any():

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
 from exzarr._tools.check.findings import Finding
 from exzarr._tools.check.values import fingerprint_of
+from exzarr._typing import IntArray
 from exzarr.codecs.shards import MISSING, BoundShards
 from exzarr.errors import ChecksumError, CodecError
 from exzarr.stores.base import ValueReader
@@ -24,8 +24,6 @@ READ = 4 * 1024 * 1024
 
 GAP = 4096
 """Maximum bytes between two inner chunks that are read together."""
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,9 @@ class ShardIndex:
         True if the index entries are trusted: their checksum is correct, or they have no problem.
     """
 
-    numbers: Integers
-    starts: Integers
-    lengths: Integers
+    numbers: IntArray
+    starts: IntArray
+    lengths: IntArray
     code: str = ""
     reason: str = ""
     sound: bool = False
@@ -173,7 +171,7 @@ def pieces(value: ValueReader, index: ShardIndex) -> Iterator[tuple[int, memoryv
         first = until
 
 
-def _first_overlap(starts: Integers, lengths: Integers) -> tuple[int, int] | None:
+def _first_overlap(starts: IntArray, lengths: IntArray) -> tuple[int, int] | None:
     """Return the positions of two overlapping ranges in sorted ranges; None if there are none.
 
     Equal ranges do not count: the specification does not forbid inner chunks that share all their bytes.

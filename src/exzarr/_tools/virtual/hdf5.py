@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from exzarr._format.node_names import V2_DOCUMENTS
 from exzarr._nodes.array import Array
 from exzarr._tools.virtual.hdf5_arrays import array_of
 from exzarr._tools.virtual.hdf5_attributes import attribute, attributes_of
@@ -184,7 +185,7 @@ class _Reading:
             path.encode()
             if path:
                 check_key(path)
-            if path.rpartition("/")[2] in (".zarray", ".zgroup", ".zattrs", ".zmetadata"):
+            if path.rpartition("/")[2] in V2_DOCUMENTS:
                 raise UnreferencedError("Zarr uses this name for its metadata")
         except (UnreferencedError, UnicodeEncodeError, ExzarrError) as error:
             self._report(kind, path, UnreferencedError(f"Zarr cannot have this name: {error}"))

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
-from exzarr.codecs.numcodecs.wrapped import Wrapped
+from exzarr.codecs.base import AnyArray, Buffer, ChunkSpec
+from exzarr.codecs.numcodecs.wrapped import WrappedNumbers
 from exzarr.errors import CodecError, MetadataError
 
 __all__ = ["PCodec"]
 
 
-class PCodec(Wrapped, ArrayBytesCodec):
+class PCodec(WrappedNumbers):
     """Compression with Pco. Parameters: those of numcodecs (``level``, ``mode_spec``, ``delta_spec``, ...)."""
 
     name: ClassVar[str] = "numcodecs.pcodec"
@@ -25,13 +25,6 @@ class PCodec(Wrapped, ArrayBytesCodec):
                 f"codec {self.name!r} compresses native integers and floats, not {spec.dtype}"
             )
         return self
-
-    def max_encoded_size(self, spec: ChunkSpec) -> int:
-        return 2 * spec.nbytes + 4096
-
-    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
-        encoded: bytes = self._codec.encode(np.ascontiguousarray(array))
-        return encoded
 
     def decode(self, data: Buffer, spec: ChunkSpec) -> AnyArray:
         standalone: Any = import_module("pcodec.standalone")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
+from exzarr.codecs.base import AnyArray, ArrayBytesCodec, Buffer, ChunkSpec
 from exzarr.errors import MetadataError, MissingDependencyError
 
-__all__ = ["Wrapped", "make"]
+__all__ = ["Wrapped", "WrappedNumbers", "make"]
 
 
 def make(name: str, configuration: Mapping[str, Any]) -> Any:
@@ -62,6 +65,17 @@ class Wrapped:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+class WrappedNumbers(Wrapped, ArrayBytesCodec):
+    """A codec that compresses arrays of numbers."""
+
+    def max_encoded_size(self, spec: ChunkSpec) -> int:
+        return 2 * spec.nbytes + 4096
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        encoded: bytes = self._codec.encode(np.ascontiguousarray(array))
+        return encoded
 
 
 _PACKAGES = {"pcodec": "pcodec", "zfpy": "zfpy", "msgpack2": "msgpack", "crc32c": "google-crc32c"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.failures import chunk_error
+from exzarr._stream.options import StreamOptions
 from exzarr.errors import (
     ChunkCorruptError,
     ChunkError,
@@ -20,38 +21,31 @@ from exzarr.errors import (
 
 
 def test_raise_raises() -> None:
-    failures = Failures("raise")
     with pytest.raises(ValueError, match="this"):
-        failures(ValueError("this"))
-    assert failures.count == 0
+        StreamOptions(on_error="raise").failed(ValueError("this"))
 
 
-def test_skip_counts() -> None:
-    failures = Failures("skip")
-    failures(ValueError())
-    failures(OSError())
-    assert failures.count == 2
+def test_skip_returns() -> None:
+    StreamOptions(on_error="skip").failed(OSError())
 
 
 def test_a_callable_gets_the_error_and_may_raise() -> None:
     seen: list[Exception] = []
-    failures = Failures(seen.append)
     error = ValueError()
-    failures(error)
+    StreamOptions(on_error=seen.append).failed(error)
     assert seen == [error]
-    assert failures.count == 1
 
     def refuse(error: Exception) -> None:
         raise RuntimeError("enough") from error
 
     with pytest.raises(RuntimeError, match="enough"):
-        Failures(refuse)(error)
+        StreamOptions(on_error=refuse).failed(error)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip", lambda error: None])
 def test_base_exceptions_are_always_raised(on_error: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        Failures(on_error)(KeyboardInterrupt())
+        StreamOptions(on_error=on_error).failed(KeyboardInterrupt())
 
 
 @pytest.mark.parametrize(

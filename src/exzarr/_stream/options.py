@@ -65,6 +65,13 @@ class StreamOptions:
         """The policy for retries; None to try once."""
         return as_retry(self.retries)
 
-    def meter(self, total: int | None, what: str = "chunks", *, stream: str, array: str) -> Meter | None:
+    def failed(self, error: BaseException) -> None:
+        """Apply `on_error`: raise `error`, or return. An error that is not an `Exception` (Ctrl-C, exit) is raised."""
+        if self.on_error == "raise" or not isinstance(error, Exception):
+            raise error
+        if callable(self.on_error):
+            self.on_error(error)
+
+    def meter(self, total: int | None, what: str = "chunks", *, stream: str, array: str) -> Meter:
         """Return the meter of a stream; see `open_meter`."""
         return open_meter(self.progress, total, what, stream=stream, array=array)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from exzarr._stream.failures import Failures
-from exzarr._stream.progress.progress import Meter
+from exzarr._stream.options import StreamOptions
+from exzarr._stream.progress.progress import SILENT, Meter
 from exzarr._stream.window import Outcome, Window, may_wait
 
 __all__ = ["Stream", "StreamStats", "Tally"]
@@ -73,8 +73,8 @@ class Stream(Generic[T]):
     __slots__ = (
         "__weakref__",
         "_ended",
-        "_failures",
         "_meter",
+        "_options",
         "_ready",
         "_started",
         "_tally",
@@ -82,9 +82,9 @@ class Stream(Generic[T]):
         "total",
     )
 
-    def __init__(self, window: Window[Any, Any], failures: Failures, total: int, meter: Meter | None) -> None:
+    def __init__(self, window: Window[Any, Any], options: StreamOptions, total: int, meter: Meter) -> None:
         self._window = window
-        self._failures = failures
+        self._options = options
         self._meter = meter
         self._ready: list[T | BaseException | None] = []  # in reverse order
         self._tally = Tally()
@@ -132,7 +132,7 @@ class Stream(Generic[T]):
                 nbytes = self._nbytes(item)
                 tally.chunks += 1
                 tally.bytes += nbytes
-                if self._meter is not None:
+                if self._meter is not SILENT:
                     self._meter.add(1, nbytes)
                 return item
 
@@ -150,8 +150,7 @@ class Stream(Generic[T]):
             if self._ended:  # a caller of `_end` decided already whether to wait
                 raise
             self._skip(self._count_filtered())
-            if self._meter is not None:
-                self._meter.finish()
+            self._meter.finish()
             self.close()
             raise
         except BaseException as error:
@@ -161,15 +160,13 @@ class Stream(Generic[T]):
     def _skip(self, count: int) -> None:
         if count:
             self._tally.skipped += count
-            if self._meter is not None:
-                self._meter.add(count)
+            self._meter.add(count)
 
     def _fail(self, error: BaseException) -> None:
         self._tally.failed += 1
-        if self._meter is not None:
-            self._meter.add(failed=1)
+        self._meter.add(failed=1)
         try:
-            self._failures(error)
+            self._options.failed(error)
         except BaseException as raised:
             self._end(wait=may_wait(raised))
             raise
@@ -185,8 +182,7 @@ class Stream(Generic[T]):
         self._ready = []
         self._window.close(wait=wait)
         self._release()
-        if self._meter is not None:
-            self._meter.close()
+        self._meter.close()
         if self._started and not self._ended:
             self._ended = time.monotonic()
 

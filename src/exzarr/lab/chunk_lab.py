@@ -138,25 +138,21 @@ def chunks(
     data_type = subject.dtype if subject.array is None else subject.array.metadata.data_type
     now = _now(subject)
     most = 6 if measure is True else int(measure)
-    meter = open_meter(progress, None, "trying layouts")
     where: Any = store if store in ("local", "s3") else _store(store, of_store)
-    try:
-        with scratch_store(where, scratch) as (trial_store, path):
-            if speeds is None:
-                speeds = Speeds.s3() if where == "s3" else store_speeds(trial_store, path, source="measured")
-                speeds = decode_speeds(speeds, sample.data, codecs)
-            problem = Problem(of, data_type, accesses, codecs, speeds, seed)
-            found, left_out = _candidates(of, accesses, shards, objects, layouts, now)
-            results = scored([problem.estimate(layout) for layout in found], accesses)
-            results = refined(results, problem, sharded=shards, objects=objects)
-            if most:
-                bench = Bench(sample.data, trial_store, path, codecs, speeds if where == "s3" else None)
-                results = run_trials(
-                    results, problem, bench, most=most, now=now, seconds=seconds, meter=meter
-                )
-    finally:
-        if meter is not None:
-            meter.close()
+    with (
+        open_meter(progress, None, "trying layouts") as meter,
+        scratch_store(where, scratch) as (trial_store, path),
+    ):
+        if speeds is None:
+            speeds = Speeds.s3() if where == "s3" else store_speeds(trial_store, path, source="measured")
+            speeds = decode_speeds(speeds, sample.data, codecs)
+        problem = Problem(of, data_type, accesses, codecs, speeds, seed)
+        found, left_out = _candidates(of, accesses, shards, objects, layouts, now)
+        results = scored([problem.estimate(layout) for layout in found], accesses)
+        results = refined(results, problem, sharded=shards, objects=objects)
+        if most:
+            bench = Bench(sample.data, trial_store, path, codecs, speeds if where == "s3" else None)
+            results = run_trials(results, problem, bench, most=most, now=now, seconds=seconds, meter=meter)
     name = where if isinstance(where, str) else str(where)
     return _report(subject, name, problem, sample, results, now, left_out)
 

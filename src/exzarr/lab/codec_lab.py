@@ -130,8 +130,7 @@ def codecs(
     trials: list[CodecTrial] = []
     left_out: list[tuple[str, str]] = []
     begun = time.perf_counter()
-    meter = open_meter(progress, len(chains), "compressing")
-    try:
+    with open_meter(progress, len(chains), "compressing") as meter:
         for number, chain in enumerate(chains):
             left = seconds - (time.perf_counter() - begun)
             if left <= 0 and trials:
@@ -144,11 +143,7 @@ def codecs(
                 trials.append(try_chain(chain, parts, spec, threads=many, seconds=share))
             except (ExzarrError, ArithmeticError) as error:
                 left_out.append((chain.label, str(error)))
-            if meter is not None:
-                meter.add(1, len(parts) * spec.nbytes)
-    finally:
-        if meter is not None:
-            meter.close()
+            meter.add(1, len(parts) * spec.nbytes)
     if not trials:
         raise ArgumentError(
             "; ".join(f"{label}: {reason}" for label, reason in left_out)

@@ -34,19 +34,17 @@ def run_trials(
     most: int,
     now: Layout | None,
     seconds: float,
-    meter: Meter | None,
+    meter: Meter,
 ) -> list[LayoutResult]:
     """Try the best `most` of `results` and the present layout. Return all results, corrected and scored."""
     shape = bench.sample.shape
     on_sample = problem.for_sample(shape)
     some = select_trials(results, most, now, shape)
     layouts = [result.layout.clipped(shape) for result in some]
-    if meter is not None:
-        meter.total = len(layouts)
+    meter.expect(len(layouts))
 
     def on_trial() -> None:
-        if meter is not None:
-            meter.add(1, bench.sample.nbytes)
+        meter.add(1, bench.sample.nbytes)
 
     trials = try_layouts(
         bench, layouts, on_sample.accesses, seed=problem.seed, seconds=seconds, on_trial=on_trial

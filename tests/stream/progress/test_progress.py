@@ -14,19 +14,18 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from exzarr._stream.progress.progress import Meter, State, open_meter
+from exzarr._stream.progress.progress import SILENT, ShownMeter, State, open_meter
 from exzarr._stream.progress.terminal_bar import TerminalBar
 from exzarr.errors import ArgumentError
 
 
 def test_no_progress_needs_no_meter() -> None:
-    assert open_meter(False, 10) is None
+    assert open_meter(False, 10) is SILENT
 
 
 def test_callable_gets_done_and_total() -> None:
     seen: list[tuple[int, int]] = []
     meter = open_meter(lambda *now: seen.append(now), 4)
-    assert meter is not None
     meter.add(nbytes=10)
     meter.add(2, failed=1)
     assert seen == [(1, 4), (3, 4)]
@@ -41,7 +40,6 @@ def test_end_is_reported_once() -> None:
     for total in (0, 1):
         seen: list[tuple[int, int]] = []
         meter = open_meter(lambda *now: seen.append(now), total)  # noqa: B023
-        assert meter is not None
         if total:
             meter.add()
         meter.finish()
@@ -51,7 +49,6 @@ def test_end_is_reported_once() -> None:
 def test_stream_left_early_reports_its_last_state() -> None:
     seen: list[tuple[int, int]] = []
     meter = open_meter(lambda *now: seen.append(now), 4)
-    assert meter is not None
     meter.add()
     meter.close()
     assert seen == [(1, 4)]
@@ -79,7 +76,7 @@ def on_a_terminal() -> tuple[Console, io.StringIO]:
 
 def test_a_bar_in_a_terminal() -> None:
     console, text = on_a_terminal()
-    meter = Meter(3, TerminalBar("reading", console), 0.0)
+    meter = ShownMeter(3, TerminalBar("reading", console), 0.0)
     meter.add(nbytes=2**20)
     assert "reading" in text.getvalue()
     assert "1/3" in text.getvalue()
@@ -94,7 +91,7 @@ def test_a_bar_in_a_terminal() -> None:
 
 def test_dropped_bar_restores_the_terminal() -> None:
     console, text = on_a_terminal()
-    meter = Meter(3, TerminalBar("reading", console), 0.0)
+    meter = ShownMeter(3, TerminalBar("reading", console), 0.0)
     meter.add()
     del meter
     gc.collect()
@@ -113,7 +110,7 @@ def test_bar_is_updated_at_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    meter = Meter(100, Display(), 0.1)
+    meter = ShownMeter(100, Display(), 0.1)
     for _ in range(100):
         clock[0] += 0.03
         meter.add(nbytes=3)
@@ -142,14 +139,13 @@ def test_a_bar_in_jupyter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     meter = open_meter(True, 2, "reading <sst>")
-    assert meter is not None
     meter.add(nbytes=2**20)
     meter.finish()
     assert '<progress value="2" max="2">' in outputs[-1]
     assert "reading &lt;sst&gt;" in outputs[-1]
     shell.kernel = None  # IPython in a terminal
     meter = open_meter(True, 2)
-    assert meter is not None
+    assert isinstance(meter, ShownMeter)
     assert type(meter._display) is TerminalBar
     meter.close()
 

@@ -13,7 +13,7 @@ from exzarr._engine.pool import in_flight
 from exzarr._engine.source import ChunkSource
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid, as_region, chunk_indices
 from exzarr._stream.chunks.reader import ChunkReader, Piece, Result
-from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.failures import chunk_error
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
@@ -116,7 +116,7 @@ class ChunkStream(Stream[Chunk]):
             stop=stop,
         )
         meter = options.meter(total, stream="chunk_stream", array=source.path)
-        super().__init__(window, Failures(options.on_error), total, meter)
+        super().__init__(window, options, total, meter)
 
     def _unpack(self, outcome: Outcome[Piece, Result]) -> list[Chunk | BaseException | None]:
         piece = outcome.item

@@ -18,7 +18,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._nodes.group import Group
 from exzarr._retrying import Retry
-from exzarr._stream.failures import Failures, OnError
+from exzarr._stream.failures import OnError
 from exzarr._stream.ingest.blocks import Numbered, Source
 from exzarr._stream.ingest.dead_letters import DeadLetters
 from exzarr._stream.ingest.fingerprint import fingerprint
@@ -132,23 +132,16 @@ def ingest(
     run = _Run(
         open_target(target, axis, casting=casting),
         check_key(key),
-        retry=options.retry,
-        failures=Failures(on_error),
+        options=options,
         dead=None if dead_letter is None else DeadLetters(dead_letter, key),
         continues=continues,
         batch=batch,
     )
     if type(max_pending) is not int or max_pending < 1:
         raise ArgumentError(f"max_pending must be a positive number, not {max_pending!r}")
-    meter = open_meter(progress, None, "blocks")
-    try:
-        with config.override(workers=options.threads):
-            run.all(source, max_pending, meter)
-        if meter is not None:
-            meter.finish()
-    finally:
-        if meter is not None:
-            meter.close()
+    with open_meter(progress, None, "blocks") as meter, config.override(workers=options.threads):
+        run.all(source, max_pending, meter)
+        meter.finish()
     return run.report()
 
 
@@ -168,8 +161,7 @@ class _Run:
         target: Target,
         key: str,
         *,
-        retry: Retry | None,
-        failures: Failures,
+        options: StreamOptions,
         dead: DeadLetters | None,
         continues: bool,
         batch: int | None,
@@ -179,7 +171,7 @@ class _Run:
         if batch is not None and (type(batch) is not int or batch < 1):
             raise ArgumentError(f"batch must be a positive number of rows, not {batch!r}")
         self._target, self._key = target, key
-        self._retry, self._failures, self._dead = retry, failures, dead
+        self._options, self._retry, self._dead = options, options.retry, dead
         self._continues, self._batch = continues, batch
         self._at = target.reached(key)
         self._first = self._at
@@ -189,7 +181,7 @@ class _Run:
         self._started = time.monotonic()
         self._id = uuid.uuid4().hex
 
-    def all(self, source: Source, max_pending: int, meter: Meter | None) -> None:
+    def all(self, source: Source, max_pending: int, meter: Meter) -> None:
         """Ingest all blocks of the source."""
         attempt, since = 1, time.monotonic()
         if self._at.last is None and not self._continues and not callable(source):
@@ -221,15 +213,14 @@ class _Run:
         except Exception as error:
             raise _SourceFailed(error) from error
 
-    def _drain(self, prefetcher: Prefetcher, meter: Meter | None) -> None:
+    def _drain(self, prefetcher: Prefetcher, meter: Meter) -> None:
         limit = self._batch or self._target.rows_per_commit()
         for blocks in _gathered(prefetcher, limit, self._target):
             before = len(self._left_out)
             self._store(blocks)
             self._emit_progress()
-            if meter is not None:
-                nbytes = sum(block.nbytes for block in blocks)
-                meter.add(len(blocks), nbytes, failed=len(self._left_out) - before)
+            nbytes = sum(block.nbytes for block in blocks)
+            meter.add(len(blocks), nbytes, failed=len(self._left_out) - before)
 
     def _store(self, blocks: Sequence[Numbered]) -> None:
         """Commit `blocks` together, or one by one if one of them can't be stored."""
@@ -255,7 +246,7 @@ class _Run:
         """Leave out `block`, which can't be stored, or raise IngestError."""
         failure = IngestError(f"block {block.number} of source {self._key!r} can't be stored: {error}")
         failure.__cause__ = error
-        self._failures(failure)
+        self._options.failed(failure)
         if self._dead is not None:
             self._dead.put(block, error)  # before the position moves: the block is never lost
         self._left_out.append(LeftOut(block.number, error))

@@ -12,9 +12,10 @@ from exzarr._engine.source import ChunkSource
 from exzarr._retrying import Retry
 from exzarr._stream.chunks.chunk_stream import IndexFilter
 from exzarr._stream.chunks.grid import Entry, Region
-from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.failures import chunk_error
 from exzarr._stream.maps.map_task import LEFT_OUT, MapTask
 from exzarr._stream.maps.runners import Runner
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.processes.failure import Failed
 from exzarr._stream.processes.pool import ProcessLostError
 from exzarr._stream.progress.progress import Meter
@@ -113,9 +114,9 @@ class MapStream(Stream[Result]):
     def __init__(
         self,
         window: Window[Piece, Answer],
-        failures: Failures,
+        options: StreamOptions,
         total: int,
-        meter: Meter | None,
+        meter: Meter,
         *,
         runner: Runner,
         task: MapTask,
@@ -123,7 +124,7 @@ class MapStream(Stream[Result]):
         source: ChunkSource,
         itemsize: int,
     ) -> None:
-        super().__init__(window, failures, total, meter)
+        super().__init__(window, options, total, meter)
         self._task = task
         self._filter = wanted
         self._source = source

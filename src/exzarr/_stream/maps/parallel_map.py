@@ -12,7 +12,7 @@ from exzarr._engine.pool import in_flight
 from exzarr._retrying import Retry
 from exzarr._stream.chunks.chunk_stream import choose, cut, default_prefetch, piece_size, single_key
 from exzarr._stream.chunks.grid import Entry, StreamGrid, as_region
-from exzarr._stream.failures import Failures, OnError
+from exzarr._stream.failures import OnError
 from exzarr._stream.maps.map_stream import Answer, MapStream, Piece, map_piece, map_single
 from exzarr._stream.maps.map_task import MapTask
 from exzarr._stream.maps.output import by_shards_of, gather, workers_write
@@ -186,7 +186,7 @@ def parallel_chunk_map(
     try:
         stream = MapStream(
             _window(runner, task, sources, entries, options, single),
-            Failures(on_error),
+            options,
             total,
             options.meter(total, stream="parallel_chunk_map", array=source.path),
             runner=runner,

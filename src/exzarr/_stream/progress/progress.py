@@ -10,13 +10,13 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, Self
 
 from exzarr import telemetry
 from exzarr.errors import ArgumentError, MissingDependencyError
 from exzarr.telemetry.units import human_bytes
 
-__all__ = ["Meter", "Progress", "State", "open_meter"]
+__all__ = ["SILENT", "Meter", "Progress", "ShownMeter", "State", "open_meter"]
 
 Progress = bool | Callable[[int, Any], object]
 """True: a bar. A callable: called with ``(done, total)`` in chunks. False: no progress."""
@@ -94,7 +94,35 @@ class Display(Protocol):
 
 
 class Meter:
-    """Counts the progress of a stream and updates a display at intervals."""
+    """Counts progress. This one shows nothing; `ShownMeter` does. It is closed at the end of a ``with`` block."""
+
+    __slots__ = ()
+
+    def expect(self, total: int) -> None:
+        """Set the total, if it was not known before."""
+
+    def add(self, chunks: int = 1, nbytes: int = 0, *, failed: int = 0) -> None:
+        """Count more processed chunks; `failed` of them failed."""
+
+    def finish(self) -> None:
+        """Finish at the end of the stream: chunks that were not counted were left out."""
+
+    def close(self) -> None:
+        """Show the last state and stop the display."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+SILENT: Final = Meter()
+"""The meter of a stream without progress."""
+
+
+class ShownMeter(Meter):
+    """Updates a display at intervals."""
 
     __slots__ = (
         "__weakref__",
@@ -122,8 +150,10 @@ class Meter:
         self._shown = -1
         self._finalizer = weakref.finalize(self, display.stop)
 
+    def expect(self, total: int) -> None:
+        self.total = total
+
     def add(self, chunks: int = 1, nbytes: int = 0, *, failed: int = 0) -> None:
-        """Count more processed chunks; `failed` of them failed."""
         self.done += chunks
         self.nbytes += nbytes
         self.failed += failed
@@ -133,7 +163,6 @@ class Meter:
             self._next = now + self._every
 
     def finish(self) -> None:
-        """Finish at the end of the stream: chunks that were not counted were left out."""
         if self._finalizer.alive:
             if self.total is None:
                 self.total, self._shown = self.done, -1
@@ -141,7 +170,6 @@ class Meter:
             self.close()
 
     def close(self) -> None:
-        """Show the last state and stop the display."""
         if self._finalizer.alive:
             if self._shown != self.done:
                 self._show(time.monotonic())
@@ -162,8 +190,8 @@ def open_meter(
     stream: str = "",
     array: str = "",
     in_bytes: bool = False,
-) -> Meter | None:
-    """Return a meter for `total` chunks (or bytes); None if no progress is requested.
+) -> Meter:
+    """Return a meter for `total` chunks (or bytes); `SILENT` if no progress is requested.
 
     `what` is the label of a bar; `stream` and `array` are those of `telemetry.StreamProgress`. Raise
     MissingDependencyError if a terminal bar is requested and rich is not installed.
@@ -180,7 +208,7 @@ def open_meter(
     if listeners:
         events = _Events(stream, array, listeners)
         display = events if display is None else _TwoDisplays(display, events)
-    return None if display is None else Meter(total, display, every, in_bytes=in_bytes)
+    return SILENT if display is None else ShownMeter(total, display, every, in_bytes=in_bytes)
 
 
 class _Events:

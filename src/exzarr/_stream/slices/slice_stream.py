@@ -18,7 +18,6 @@ from exzarr._engine.reading.read import read
 from exzarr._engine.source import ChunkSource
 from exzarr._spelling import no_dimension
 from exzarr._stream.chunks.grid import Region, StreamGrid, as_region
-from exzarr._stream.failures import Failures
 from exzarr._stream.memory import fresh_array
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.stream import Stream
@@ -88,7 +87,7 @@ class SliceStream(Stream[Slice]):
             )
         total = len(positions)
         meter = options.meter(total, "slices", stream="slice_stream", array=source.path)
-        super().__init__(window, Failures(options.on_error), total, meter)
+        super().__init__(window, options, total, meter)
 
     def _unpack(self, outcome: Outcome[range, AnyArray]) -> list[Slice | BaseException | None]:
         if outcome.error is not None:

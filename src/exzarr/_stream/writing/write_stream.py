@@ -19,7 +19,6 @@ from exzarr import config
 from exzarr._engine.pool import in_flight
 from exzarr._nodes.casting import Casting, check_casting
 from exzarr._stream.chunks.grid import Region
-from exzarr._stream.failures import Failures
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
@@ -101,14 +100,13 @@ def write_stream(
         copy=copy,
         casting=casting,
         most=_limit(max_pending, 2 * options.threads),
-        failures=Failures(options.on_error),
+        options=options,
         checkpoint=opened,
         meter=meter,
     )
     try:
         _consume(iterator, writer)
-        if meter is not None:
-            meter.finish()
+        meter.finish()
     except BaseException as error:
         window.close(wait=may_wait(error))
         raise
@@ -116,8 +114,7 @@ def write_stream(
         window.close(wait=False)
         if isinstance(opened, Checkpoint):
             opened.close()
-        if meter is not None:
-            meter.close()
+        meter.close()
     return WriteReport(
         writer.written, tuple(writer.failed), writer.skipped, writer.nbytes, time.monotonic() - started
     )

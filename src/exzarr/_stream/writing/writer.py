@@ -15,8 +15,9 @@ from exzarr._nodes.casting import Casting, as_values
 from exzarr._retrying import Retry
 from exzarr._stream.chunks.chunk_stream import Chunk
 from exzarr._stream.chunks.grid import Region, StreamGrid, as_region
-from exzarr._stream.failures import Failures, chunk_error
+from exzarr._stream.failures import chunk_error
 from exzarr._stream.memory import copied
+from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import Meter
 from exzarr._stream.stop import Stop
 from exzarr._stream.window import Window
@@ -108,9 +109,9 @@ class Writer:
         copy: bool,
         casting: Casting,
         most: Callable[[int, int], bool],
-        failures: Failures,
+        options: StreamOptions,
         checkpoint: Checkpoint | Callable[[Region], object] | None,
-        meter: Meter | None,
+        meter: Meter,
     ) -> None:
         source = array.chunk_source
         self._array = array
@@ -120,7 +121,7 @@ class Writer:
         self._copy = copy
         self._casting: Casting = casting
         self._most = most
-        self._failures = failures
+        self._options = options
         self._checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else None
         self._note = checkpoint.add if isinstance(checkpoint, Checkpoint) else checkpoint
         self._meter = meter
@@ -178,8 +179,7 @@ class Writer:
         shape = tuple([part.stop - part.start for part in region])
         if self._checkpoint is not None and self._checkpoint.leave_out(region):
             self.skipped += 1
-            if self._meter is not None:
-                self._meter.add()
+            self._meter.add()
             return Item(region, index, 0), None
         try:
             values = as_values(data, self._array.metadata.data_type, casting=self._casting, one=not shape)
@@ -275,14 +275,12 @@ class Writer:
         self.nbytes += item.nbytes
         if self._note is not None:
             self._note(item.region)
-        if self._meter is not None:
-            self._meter.add(1, item.nbytes)
+        self._meter.add(1, item.nbytes)
 
     def _fail(self, region: Region, error: BaseException) -> None:
         self.failed.append(FailedWrite(region, error))
-        if self._meter is not None:
-            self._meter.add(failed=1)
-        self._failures(error)
+        self._meter.add(failed=1)
+        self._options.failed(error)
 
 
 def _shown(region: Region) -> str:

@@ -113,17 +113,14 @@ def check(
 def _check_arrays(run: Run, nodes: Nodes, progress: Progress) -> int:
     """Check the keys below every array. Return the number of stored chunks."""
     stored = 0
-    meter = open_meter(progress, sum(node.meta.chunk_grid.nchunks for node in nodes.arrays), "checking")
-    run.counter = Counter(meter)
-    try:
+    total = sum(node.meta.chunk_grid.nchunks for node in nodes.arrays)
+    with open_meter(progress, total, "checking") as meter:
+        run.counter = Counter(meter)
         for node in nodes.arrays:
             array = ArrayCheck(run, node.location, node.meta, node.usable)
             array.check()
             stored += array.stored
             run.findings.settle(MANY)
-    finally:
-        if meter is not None:
-            meter.close()
     return stored
 
 

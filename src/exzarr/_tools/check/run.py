@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from exzarr._format.metadata import ArrayMetadata
-from exzarr._stream.progress.progress import Meter
+from exzarr._stream.progress.progress import SILENT, Meter
 from exzarr._tools.check.confirm import Findings
 from exzarr._tools.check.entries import QUARANTINE, Entry, age, directly
 from exzarr._tools.check.findings import Finding
@@ -43,7 +43,7 @@ class Options:
 class Counter:
     """Progress of a check, in chunks of all arrays. Chunks that are not stored count as well."""
 
-    def __init__(self, meter: Meter | None) -> None:
+    def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._lock = threading.Lock()
         self._left = 0
@@ -54,11 +54,10 @@ class Counter:
 
     def advance(self, chunks: int, nbytes: int) -> None:
         """Count finished chunks, and the bytes of their elements."""
-        if self._meter is not None:
-            with self._lock:
-                chunks = min(chunks, self._left)
-                self._left -= chunks
-                self._meter.add(chunks, nbytes)
+        with self._lock:
+            chunks = min(chunks, self._left)
+            self._left -= chunks
+            self._meter.add(chunks, nbytes)
 
     def finish(self) -> None:
         """Finish the array. Chunks that are not stored count as done."""
@@ -72,7 +71,7 @@ class Run:
         self.store = store
         self.options = options
         self.findings = Findings(store, limit)
-        self.counter = Counter(None)
+        self.counter = Counter(SILENT)
         self.quarantines: list[str] = []
         self.unlisted = False
 

@@ -14,7 +14,7 @@ from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.survey import Obstacle, OnError, check_on_error, settle
 from exzarr._spelling import known_arguments
-from exzarr._stream.progress.progress import Progress, open_meter
+from exzarr._stream.progress.progress import Meter, Progress, open_meter
 from exzarr._tools.checksum.canonical import Encoder, attributes_of, canonical_json, dimension_names_of
 from exzarr._tools.checksum.tree import digest_elements
 from exzarr._tools.copy import MEMORY, locate
@@ -160,13 +160,10 @@ def checksum(
         walked = walk(location)
         settle(walked.obstacles, on_error)
         nodes = _sorted(location, walked.nodes)
-        meter = open_meter(progress, sum(_nbytes(meta) for _, _, meta in nodes), "reading", in_bytes=True)
-        try:
+        total = sum(_nbytes(meta) for _, _, meta in nodes)
+        with open_meter(progress, total, "reading", in_bytes=True) as meter:
             found = _checksum(location, nodes, [*walked.obstacles], on_error, memory, meter)
             return replace(found, notes=walked.notes)
-        finally:
-            if meter is not None:
-                meter.close()
 
 
 def _sorted(
@@ -189,7 +186,7 @@ def _checksum(
     obstacles: list[Obstacle],
     on_error: OnError,
     memory: int,
-    meter: Any,
+    meter: Meter,
 ) -> Checksum:
     lines = [HEADER]
     digests: dict[str, str] = {}
@@ -200,8 +197,7 @@ def _checksum(
             encoder = Encoder(meta.data_type)
 
             def advance(n: int, itemsize: int = encoder.itemsize) -> None:
-                if meter is not None:
-                    meter.add(n * itemsize, n * itemsize)
+                meter.add(n * itemsize, n * itemsize)
 
             try:
                 data[path] = digest_elements(Array(place, meta, read_only=True), encoder, memory, advance)

@@ -333,3 +333,9 @@ def read_only_error(store: Store, what: str) -> ReadOnlyError:
     return ReadOnlyError(
         f"cannot write {what!r}: {store} was opened for reading; open it with mode 'r+' or 'a'"
     )
+
+
+def check_writable(store: Store, what: str) -> None:
+    """Raise ReadOnlyError if the store is read-only. `what` is the key or the prefix."""
+    if store.traits.read_only:
+        raise read_only_error(store, what)

@@ -31,8 +31,8 @@ from exzarr.stores.base import (
     StoreTraits,
     check_key,
     check_prefix,
+    check_writable,
     listing_error,
-    read_only_error,
     resolve_range,
 )
 from exzarr.stores.objects.errors import scrubbed
@@ -216,16 +216,14 @@ class FsspecStore(Store):
 
     def put(self, key: str, value: Buffer) -> None:
         path = self._at(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         data = value if type(value) is bytes else bytes(memoryview(value))
         self._ask("put", key, self._fs.makedirs, path.rpartition("/")[0], exist_ok=True)
         self._ask("put", key, self._fs.pipe_file, path, data)
 
     def update(self, key: str, change: Change) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         if not self.single_writer:
             raise StoreError(
                 f"cannot change part of key {key!r} in {self}: the file system has no conditional put, so that "
@@ -236,8 +234,7 @@ class FsspecStore(Store):
 
     def delete(self, key: str) -> None:
         path = self._at(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         if self.size(key) is None:
             return
         try:
@@ -246,8 +243,7 @@ class FsspecStore(Store):
             pass
 
     def delete_prefix(self, prefix: str) -> None:
-        if self.read_only:
-            raise read_only_error(self, check_prefix(prefix))
+        check_writable(self, check_prefix(prefix))
         super().delete_prefix(prefix)
 
     # -- listing -----------------------------------------------------------------

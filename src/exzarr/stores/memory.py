@@ -22,7 +22,7 @@ from exzarr.stores.base import (
     ValueReader,
     check_key,
     check_prefix,
-    read_only_error,
+    check_writable,
     resolve_range,
 )
 from exzarr.stores.listing import keys_directly_under, keys_under
@@ -137,8 +137,7 @@ class MemoryStore(Store):
 
     def put(self, key: str, value: Buffer) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         values = self._values
         entry = value if type(value) is bytes else bytes(memoryview(value)), next(values.version)
         with values.lock:
@@ -147,14 +146,12 @@ class MemoryStore(Store):
 
     def put_if_absent(self, key: str, value: Buffer) -> bool:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         return self._put_if(key, [value], ABSENT)
 
     def update(self, key: str, change: Change) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         with ThreadLock((self, key), key):
             while True:
                 value = self.open_value(key)
@@ -179,16 +176,14 @@ class MemoryStore(Store):
 
     def delete(self, key: str) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         with self._values.lock:
             self._values.pop(key, None)
         self._values.state = object()
 
     def delete_prefix(self, prefix: str) -> None:
         check_prefix(prefix)
-        if self.read_only:
-            raise read_only_error(self, prefix)
+        check_writable(self, prefix)
         with self._values.lock:
             for key in keys_under(self._values.keys_in_order(), prefix):
                 self._values.pop(key, None)

@@ -20,8 +20,8 @@ from exzarr.stores.base import (
     Store,
     StoreTraits,
     ValueReader,
+    check_writable,
     is_reserved,
-    read_only_error,
 )
 from exzarr.stores.local import file_locks, files, write
 from exzarr.stores.local.update import update_file
@@ -153,8 +153,7 @@ class LocalStore(Store):
 
     def put(self, key: str, value: Buffer) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         try:
             write.replace_file(self._base + key, value, sync=self._sync)
         except (OSError, UnicodeError) as error:
@@ -162,8 +161,7 @@ class LocalStore(Store):
 
     def put_parts(self, key: str, parts: Sequence[Buffer]) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         try:
             write.replace_file(self._base + key, [*parts], sync=self._sync)
         except (OSError, UnicodeError) as error:
@@ -172,8 +170,7 @@ class LocalStore(Store):
     def put_if_absent(self, key: str, value: Buffer) -> bool:
         """Store `value` if `key` is missing, safe among processes and machines if the file system has hard links."""
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         try:
             return write.replace_file(self._base + key, value, sync=self._sync, move=write.move_to_new)
         except (OSError, UnicodeError) as error:
@@ -182,8 +179,7 @@ class LocalStore(Store):
     def update(self, key: str, change: Change) -> None:
         """Update a value (see `Store.update`), excluding other processes too (`stores.local.file_locks`)."""
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         try:
             update_file(self._base + key, change, sync=self._sync)
         except ExzarrError:
@@ -193,8 +189,7 @@ class LocalStore(Store):
 
     def delete(self, key: str) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         try:
             write.delete_file(self._base + key)
         except (OSError, UnicodeError) as error:
@@ -206,8 +201,7 @@ class LocalStore(Store):
         For readers all keys under `prefix` disappear together. Temporary and lock files are deleted too.
         """
         _check_prefix(prefix)
-        if self.read_only:
-            raise read_only_error(self, prefix)
+        check_writable(self, prefix)
         try:
             if prefix:
                 write.delete_tree(self._base + prefix)

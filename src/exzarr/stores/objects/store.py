@@ -30,8 +30,8 @@ from exzarr.stores.base import (
     changed_error,
     check_key,
     check_prefix,
+    check_writable,
     listing_error,
-    read_only_error,
     resolve_range,
 )
 from exzarr.stores.locks import ThreadLock, deadline, timed_out
@@ -284,8 +284,7 @@ class ObjectStore(Store):
 
     def put(self, key: str, value: Buffer) -> None:
         path = self._path(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         put(self._asked, key, path, self._payload(value))
 
     def _payload(self, value: Buffer) -> Buffer:
@@ -295,8 +294,7 @@ class ObjectStore(Store):
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         try:
             self._ask("delete", key, self._obs.delete, path)
         except FileNotFoundError:
@@ -304,8 +302,7 @@ class ObjectStore(Store):
 
     def delete_prefix(self, prefix: str) -> None:
         check_prefix(prefix)
-        if self.read_only:
-            raise read_only_error(self, prefix)
+        check_writable(self, prefix)
         for paths in [*self._pages(prefix)]:
             try:
                 self._ask("delete", prefix, self._obs.delete, paths)
@@ -316,14 +313,12 @@ class ObjectStore(Store):
 
     def put_if_absent(self, key: str, value: Buffer) -> bool:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         return self._put_if(key, value, None)
 
     def update(self, key: str, change: Change) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         end, attempts = deadline(), 0
         with ThreadLock((self, key), key):
             while True:

@@ -30,7 +30,7 @@ from exzarr.stores.base import (
     ValueReader,
     check_key,
     check_prefix,
-    read_only_error,
+    check_writable,
 )
 from exzarr.stores.local.key_locks import key_lock
 from exzarr.stores.local.store import LocalStore
@@ -163,20 +163,17 @@ class SQLiteStore(Store):
 
     def put(self, key: str, value: Buffer) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         self._write(key, "INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)", key, as_blob(value))
 
     def delete(self, key: str) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         self._delete(key, "DELETE FROM entries WHERE key = ?", key)
 
     def delete_prefix(self, prefix: str) -> None:
         check_prefix(prefix)
-        if self.read_only:
-            raise read_only_error(self, prefix)
+        check_writable(self, prefix)
         where, bounds = under(prefix)
         self._delete(prefix, f"DELETE FROM entries WHERE {where}", *bounds)  # noqa: S608 - ours
 
@@ -233,15 +230,13 @@ class SQLiteStore(Store):
 
     def put_if_absent(self, key: str, value: Buffer) -> bool:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         sql = "INSERT OR IGNORE INTO entries (key, value) VALUES (?, ?)"
         return self._write(key, sql, key, as_blob(value)).rowcount == 1
 
     def update(self, key: str, change: Change) -> None:
         check_key(key)
-        if self.read_only:
-            raise read_only_error(self, key)
+        check_writable(self, key)
         end = deadline()
         line = ThreadLock((self, key), key)
         line.acquire(end)

@@ -175,7 +175,7 @@ def test_conditional_put_recognizes_itself_after_a_lost_response(proxy, through,
     proxy.plan[:] = ["lost"]
     assert store.put_if_absent("new", b"mine") is True
     proxy.plan[:] = ["lost"]
-    assert store.put_if_absent("new", b"mine") is False, "the same bytes, and another's all the same"
+    assert store.put_if_absent("new", b"mine") is False, "another writer stored the same bytes"
 
 
 def test_without_conditional_put_an_update_requires_single_writer(tmp_path):

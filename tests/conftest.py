@@ -40,14 +40,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 JS = Path(__file__).parent / "js"
 
 
-SLOW_FOLDERS = {"crash", "fuzz", "gallery", "website", "processes", "ingest"}
-SLOW_FIXTURES = {"s3_server", "azure_server", "object_server", "zarrita", "_server"}
-SERVERS = {"s3", "azure"}
-"""Values of the parameters for which a test starts a server."""
+SLOW_FOLDERS = {"crash", "fuzz", "gallery", "ingest", "interop", "processes", "website"}
+SLOW_FIXTURES = {"azure_server", "client", "object_server", "run_python", "s3_server", "_server", "zarrita"}
+SLOW_PARAMETERS = {"azure", "cluster", "s3"}
+"""Values of parameters for which a test starts servers or processes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that `make test-fast` leaves out."""
+    """Mark tests that `make test-fast` leaves out, in addition to those with the mark `slow` in their files."""
     for item in items:
         folders = set(item.path.relative_to(Path(__file__).parent).parts[:-1])
         call = getattr(item, "callspec", None)
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if (
             folders & SLOW_FOLDERS
             or SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
-            or SERVERS & values
+            or SLOW_PARAMETERS & values
         ):
             item.add_marker("slow")
 

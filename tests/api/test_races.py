@@ -148,6 +148,7 @@ def said(processes: list[subprocess.Popen[str]], word: str) -> None:
         assert process.stdout.readline() == f"{word}\n", process.communicate()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["local", "sqlite", "s3"])
 def test_concurrent_processes_get_one_node(request, kind, tmp_path):
     rounds = 3

@@ -332,6 +332,7 @@ def run(*arguments, **environment):
     )
 
 
+@pytest.mark.slow
 def test_command_runs_as_a_process(tree):
     done = run("--version")
     assert done.returncode == 0

@@ -165,6 +165,7 @@ def test_missing_data_package_is_named_with_its_extra(tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_demo_runs_with_an_empty_home_and_without_a_terminal(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

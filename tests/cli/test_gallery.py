@@ -33,6 +33,7 @@ def test_list_as_json_has_all_header_fields():
     assert all(len(one) == 10 and all(one.values()) for one in listed)
 
 
+@pytest.mark.slow
 def test_run_prints_its_checks(tmp_path: Path):
     command = [sys.executable, "-m", "exzarr", "gallery", "run", "first_zarr"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -160,6 +160,7 @@ def test_unnamed_access_patterns_are_named_by_their_text(path):
     assert accesses["window:-1,1"]["weight"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [

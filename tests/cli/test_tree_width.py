@@ -80,6 +80,7 @@ def test_pipe_gets_all_columns_for_any_terminal_width(path):
     assert len(done.stdout.splitlines()) == len(tree_rows(str(path))) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_tree_fits_a_real_terminal(path, width):

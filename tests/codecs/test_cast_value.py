@@ -109,6 +109,7 @@ def values_for(source: str) -> st.SearchStrategy[Any]:
     return st.one_of(st.floats(width=32), st.integers(-600, 600).map(lambda n: n / 4))
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([*INTEGERS, "float32", "float64"]),
     st.sampled_from([*INTEGERS, *FLOATS]),

@@ -13,10 +13,13 @@ import pytest
 from exzarr.stores.local.store import LocalStore
 from tests.engine.tools import make
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
-    reason="peak memory is read from /proc",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
+        reason="peak memory is read from /proc",
+    ),
+]
 
 MIB = 1 << 20
 

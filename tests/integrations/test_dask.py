@@ -130,6 +130,7 @@ def test_memory_stores_have_different_names() -> None:
     assert (exzarr.to_dask(one) - exzarr.to_dask(two)).any().compute()
 
 
+@pytest.mark.slow
 def test_pickled_blocks_contain_no_data(tmp_path: Path) -> None:
     array, _ = stored(tmp_path / "a.zarr", "v3", (2000, 200))
     assert len(pickle.dumps(exzarr.to_dask(array, chunks=(1000, 200)))) < 5000

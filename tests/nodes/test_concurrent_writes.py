@@ -16,6 +16,8 @@ import pytest
 import exzarr
 from exzarr import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 8
 ROUNDS = 20
 

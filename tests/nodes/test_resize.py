@@ -61,6 +61,7 @@ def resized(model: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return new
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_sequence_of_resizes_and_appends_equals_numpy(data: Any) -> None:

@@ -33,6 +33,7 @@ def written(array: Array, seed: int = 1) -> np.ndarray:
     return model
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=300)
 def test_any_selection_of_any_array_equals_numpy(data: Any) -> None:

@@ -119,6 +119,7 @@ def blocks(data: Any) -> list[int]:
     return values[:, 0].tolist()
 
 
+@pytest.mark.slow
 @posix
 def test_a_hundred_appends_by_five_processes_are_never_seen_partially(tmp_path: Path) -> None:
     for name, layout in LAYOUTS.items():
@@ -155,6 +156,7 @@ def test_a_hundred_appends_by_five_processes_are_never_seen_partially(tmp_path: 
         assert sorted(blocks(zarr.open_array(tmp_path / name, mode="r")[:])) == [*range(1, 101)], name
 
 
+@pytest.mark.slow
 @posix
 def test_processes_append_to_an_array_in_one_file(tmp_path: Path) -> None:
     file = tmp_path / "a.sqlite"
@@ -197,6 +199,7 @@ def test_threads_append_to_shared_array_and_it_has_the_last_shape() -> None:
     assert sorted(blocks(a[:])) == [*range(1, 81)]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_attributes_of_five_processes_are_all_stored(tmp_path: Path, zarr_format: Any) -> None:
@@ -223,6 +226,7 @@ def test_attributes_of_five_processes_are_all_stored(tmp_path: Path, zarr_format
     assert theirs["a"][:].tolist() == [*range(30)]  # type: ignore[index, union-attr]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_one_of_several_concurrent_creators_succeeds_and_consolidated_metadata_is_complete(
@@ -307,6 +311,7 @@ DEATHS: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("layout", "at"), [(name, at) for name, (_, keys) in DEATHS.items() for at in keys])
 def test_killed_append_is_never_visible(tmp_path: Path, layout: str, at: str) -> None:
@@ -326,6 +331,7 @@ def test_killed_append_is_never_visible(tmp_path: Path, layout: str, at: str) ->
     np.testing.assert_array_equal(zarr.open_array(tmp_path, mode="r")[:], expected)
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("layout", "at"), [("chunks", "c/1/0"), ("chunks", "c/2/0"), ("v2", "1.0"), ("v2", "2.0")]

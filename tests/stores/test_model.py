@@ -140,6 +140,7 @@ class Prefixed(Model):
         return PrefixStore(inner, "p/q")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Local, Memory, Zip, Prefixed])
 def test_a_store_is_a_dict_of_bytes(model):
     run_state_machine_as_test(model, settings=settings(max_examples=40, stateful_step_count=30))

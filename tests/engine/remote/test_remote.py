@@ -35,6 +35,7 @@ def stored(data: np.ndarray, **options: Any) -> tuple[Any, Any]:
 # -- results --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=200)
 def test_any_selection_of_any_array_in_a_slow_store(data: Any) -> None:

@@ -135,6 +135,7 @@ def update_in_vain(store: LocalStore, match: str) -> None:
     assert isinstance(raised.value, TimeoutError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("present", [True, False])
 def test_eight_processes_lose_no_update(store: LocalStore, present: bool) -> None:
     if not present:
@@ -342,6 +343,7 @@ def test_updates_leave_no_open_files(store: LocalStore) -> None:
     assert len([*Path("/proc/self/fd").iterdir()]) == len(before)
 
 
+@pytest.mark.slow
 def test_children_forked_during_updates_do_not_block(store: LocalStore) -> None:
     done = threading.Event()
 

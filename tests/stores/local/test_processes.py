@@ -13,7 +13,7 @@ import pytest
 from exzarr.stores.base import is_reserved
 from exzarr.stores.local.store import LocalStore
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals")]
 
 # A value encodes its length: byte i, (i + 1) * 1000 times.
 PUT = """

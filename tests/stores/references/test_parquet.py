@@ -292,6 +292,7 @@ def test_columns_may_be_missing_and_chunks_beyond_the_last_row_are_absent():
     assert opened(partition(raw=[b"abc"])).get("a/0") == b"abc"
 
 
+@pytest.mark.slow
 def test_a_small_partition_makes_no_large_allocation():
     # 300 MB of zeros are a few kB in Parquet.
     out = pa.BufferOutputStream()

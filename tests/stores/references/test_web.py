@@ -216,6 +216,7 @@ def test_generated_references_are_read(web):
 RULE = {"key": "k{{i}}", "url": "u", "dimensions": {"i": {"stop": 3}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gen",
     [

@@ -72,6 +72,7 @@ def test_flipped_bit_in_a_member_is_detected(tmp_path, method):
             store.read_into("k", memoryview(bytearray(1024)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_zip_bomb_is_refused_before_decompression(tmp_path, method):
     """100 MiB of zeros in a few hundred bytes (bzip2) to a hundred kilobytes (deflate)."""

@@ -17,6 +17,7 @@ import pytest
 import exzarr
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(
         sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
         reason="peak memory is read from /proc",

@@ -15,7 +15,7 @@ from exzarr._stream.batches.batches import Batches
 from tests.engine.tools import numbered
 from tests.stream.tools import stream_threads
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")]
 
 SHUFFLES: Any = [False, "chunks", "window", "full"]
 CONTEXTS = [

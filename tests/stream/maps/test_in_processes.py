@@ -25,7 +25,7 @@ from exzarr.stores.wrappers.base import StoreWrapper
 from tests.stream.arrays import LAYOUTS, blocks, stored
 from tests.stream.tools import PATIENCE, eventually, stream_threads
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals")]
 
 QUICK = Retry(attempts=3, wait_initial=0, wait_jitter=0)
 

@@ -16,10 +16,13 @@ import pytest
 
 import exzarr
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
-    reason="peak memory is read from /proc",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
+        reason="peak memory is read from /proc",
+    ),
+]
 
 MIB = 1 << 20
 TOTAL = (2048 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 512) * MIB

@@ -18,7 +18,7 @@ from exzarr._nodes.node import AccessOptions, Node
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import detects_damage
 from exzarr.codecs.pipeline import pipeline_for
-from exzarr.errors import InvalidKeyError, MetadataError, NodeTypeError
+from exzarr.errors import InvalidKeyError, NodeTypeError
 from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Group(Node[GroupMetadata]):
         if not isinstance(path, str):
             return False
         try:
-            return _is_node(self._location.child(path))
+            return hierarchy.exists(self._location.child(path))
         except InvalidKeyError:
             return False
 
@@ -124,7 +124,7 @@ class Group(Node[GroupMetadata]):
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the direct children."""
         for name, location in hierarchy.children(self._location):
-            if _is_node(location):
+            if hierarchy.exists(location):
                 yield name
 
     def __len__(self) -> int:
@@ -530,10 +530,3 @@ def _load(
     location, meta = open_node(location, zarr_format, kind="group", use_consolidated=use_consolidated)
     assert isinstance(meta, GroupMetadata)
     return location, meta
-
-
-def _is_node(location: Location) -> bool:
-    try:
-        return hierarchy.find(location) is not None
-    except MetadataError:  # a broken node: opening it raises the error
-        return True

@@ -48,6 +48,7 @@ __all__ = [
     "delete",
     "document_name",
     "documents",
+    "exists",
     "find",
     "forget",
     "is_node_name",
@@ -58,6 +59,7 @@ __all__ = [
     "locked_document",
     "nodes_below",
     "normalize_path",
+    "readable",
     "recorded",
     "reloaded",
     "same",
@@ -112,11 +114,7 @@ def check_new(location: Location, zarr_format: ZarrFormat) -> None:
         if why is None:
             continue
         place = Location(location.store, "/".join(parts[:n]))
-        try:
-            exists = find(place) is not None
-        except MetadataError:
-            exists = True
-        if not exists:
+        if not exists(place):
             raise InvalidKeyError(
                 f"cannot create {location}: {name!r} cannot be the name of a new node: {why}. Choose another name"
             )
@@ -185,6 +183,22 @@ def find(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata 
             zattrs = store.get(location.key(v2.ZATTRS))
             return v2.loads(document, zattrs, kind=kind, where=location.path)  # type: ignore[arg-type]
     return None
+
+
+def exists(location: Location) -> bool:
+    """Return whether there is a node at `location`. A node whose document cannot be read exists."""
+    try:
+        return find(location) is not None
+    except MetadataError:
+        return True
+
+
+def readable(location: Location) -> Metadata | None:
+    """Return the metadata of the node at `location`, or None if there is none or it cannot be read."""
+    try:
+        return find(location)
+    except MetadataError:
+        return None
 
 
 def load(location: Location, zarr_format: ZarrFormat | None = None) -> Metadata:
@@ -373,7 +387,7 @@ def delete(location: Location) -> None:
             forget(location)  # a concurrent change may have recorded the node again
         else:
             listed(store, location.path)  # raises if the store cannot list, before anything is deleted
-            found = _readable(location.direct)
+            found = readable(location.direct)
             with nullcontext() if found is None else unfinished(location, found):
                 for name in DOCUMENTS:
                     store.update(location.key(name), lambda _: None)
@@ -404,14 +418,6 @@ def _locked(store: Store, keys: Sequence[str], do: Callable[[], None]) -> None:
         return KEEP
 
     store.update(keys[0], change)
-
-
-def _readable(location: Location) -> Metadata | None:
-    """Return the metadata of the node at `location`, or None if there is none or it cannot be read."""
-    try:
-        return find(location)
-    except MetadataError:
-        return None
 
 
 def same(one: Metadata, other: Metadata) -> bool:

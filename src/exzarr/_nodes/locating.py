@@ -165,7 +165,7 @@ def _not_found(location: Location, zarr_format: ZarrFormat | None) -> NodeNotFou
         other = 5 - zarr_format
         return NodeNotFoundError(f"{error}; the node there has Zarr format {other}")
     try:
-        below = [name for name, child in hierarchy.children(location) if _holds_node(child)]
+        below = [name for name, child in hierarchy.children(location) if hierarchy.exists(child)]
     except ListingUnsupportedError:
         below = []
     if below:
@@ -173,10 +173,3 @@ def _not_found(location: Location, zarr_format: ZarrFormat | None) -> NodeNotFou
     return (
         error if location.store.read_only else NodeNotFoundError(f"{error}; mode 'a' or 'w' would create one")
     )
-
-
-def _holds_node(location: Location) -> bool:
-    try:
-        return hierarchy.find(location) is not None
-    except MetadataError:
-        return True

@@ -261,7 +261,7 @@ def _record_all(location: Location) -> None:
         return
     if location.root is not None:
         location.root.note(location.path, None)
-    found = _readable(location.direct)
+    found = hierarchy.readable(location.direct)
     if found is None:
         return
     hierarchy.recorded(location, found)
@@ -274,21 +274,11 @@ def _readable_below(location: Location) -> Iterator[tuple[Location, Metadata]]:
     """Iterate over the readable nodes below a group; consolidated metadata cannot contain the others."""
     for name, _ in hierarchy.children(location.direct):
         place = Location(location.store, location.key(name), location.root)
-        try:
-            found = hierarchy.find(place.direct)
-        except MetadataError:
-            continue
+        found = hierarchy.readable(place.direct)
         if found is not None:
             yield place, found
             if isinstance(found, GroupMetadata):
                 yield from _readable_below(place)
-
-
-def _readable(location: Location) -> Metadata | None:
-    try:
-        return hierarchy.find(location)
-    except MetadataError:
-        return None
 
 
 def _missing_parents(location: Location) -> list[Location]:
@@ -382,11 +372,9 @@ def _looks_like_chunk(name: str) -> bool:
 
 def _is_node(group: Location, name: str) -> bool:
     try:
-        return hierarchy.find(group.child(name)) is not None
+        return hierarchy.exists(group.child(name))
     except StoreError:  # not a valid name of a node
         return False
-    except MetadataError:
-        return True
 
 
 def copy(source: Location, dest: Location, *, overwrite: bool = False) -> None:

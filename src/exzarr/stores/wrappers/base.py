@@ -52,12 +52,13 @@ class Request(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Number of bytes that are put."""
-        return sum(map(len, self.parts))
+        return sum(map(len, self.parts)) if self.parts else 0
 
     def nbytes_read(self, result: Any) -> int:
         """Return the number of bytes read, from the result of the request."""
         if self.room is not None:
-            return max(0, min(int(result), self.room))
+            read: int = result
+            return read if 0 <= read <= self.room else max(0, min(read, self.room))
         if type(result) is Fetched:
             return len(result.data)
         return len(result) if isinstance(result, (bytes, bytearray, memoryview)) else 0

@@ -9,6 +9,8 @@ QUICK ?=
 SOAK_MINUTES ?= 10
 
 BIN := $(VENV)/bin
+# worksteal: each process runs neighbouring tests, which share servers and other fixtures.
+PARALLEL = --numprocesses=$(JOBS) --dist=worksteal
 NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modules/.package-lock.json
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -27,14 +29,14 @@ demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map
 	@$(BIN)/exzarr demo $(ARGS)
 
 test: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests
-	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest --quiet $(PARALLEL) $(ARGS)
 
 test-fast: $(VENV)/.installed-test ## run the tests without servers, browsers, notebooks and slow processes
-	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not slow" $(ARGS)
 
 coverage: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests, and report the lines that no test runs
 	@$(BIN)/python -m pip install --quiet --only-binary=:all: "pytest-cov>=5"
-	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --cov=exzarr --cov-report=term-missing:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest --quiet $(PARALLEL) --cov=exzarr --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/.installed-lint ## run ruff, mypy and import-linter
 	@$(BIN)/ruff check --quiet .
@@ -63,10 +65,10 @@ soak: $(VENV)/.installed-test ## run property tests, kill tests and fuzzers with
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 	    seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
 	    echo "HYPOTHESIS_PROFILE=soak pytest -m hypothesis --hypothesis-seed=$$seed"; \
-	    HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --timeout=0 \
+	    HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --quiet $(PARALLEL) --timeout=0 \
 	        -m hypothesis --hypothesis-seed=$$seed $(ARGS) || exit 1; \
 	    echo "EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed pytest tests/crash tests/stream/ingest/test_kills.py"; \
-	    EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) \
+	    EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed $(BIN)/python -m pytest --quiet $(PARALLEL) \
 	        --timeout=0 tests/crash tests/stream/ingest/test_kills.py || exit 1; \
 	    echo "python -m tests.fuzz --seed $$seed"; \
 	    $(BIN)/python -m tests.fuzz --seconds 60 --seed $$seed || exit 1; \

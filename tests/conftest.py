@@ -46,18 +46,29 @@ SLOW_PARAMETERS = {"azure", "cluster", "s3"}
 """Values of parameters for which a test starts servers or processes."""
 
 
+LONG_FOLDERS = {"gallery", "website"}
+"""These start first, so that no worker waits at the end for a notebook of another."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that `make test-fast` leaves out, in addition to those with the mark `slow` in their files."""
+    """Mark tests that `make test-fast` leaves out, and put the longest tests first.
+
+    Tests of which only the source tells that they are slow have the mark `slow` there.
+    """
     for item in items:
-        folders = set(item.path.relative_to(Path(__file__).parent).parts[:-1])
         call = getattr(item, "callspec", None)
         values = {value for value in call.params.values() if isinstance(value, str)} if call else set()
-        if (
-            folders & SLOW_FOLDERS
-            or SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
-            or SLOW_PARAMETERS & values
-        ):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if folders_of(item) & SLOW_FOLDERS or fixtures & SLOW_FIXTURES or values & SLOW_PARAMETERS:
             item.add_marker("slow")
+    items.sort(
+        key=lambda item: (not folders_of(item) & LONG_FOLDERS, item.get_closest_marker("slow") is None)
+    )
+
+
+def folders_of(item: pytest.Item) -> set[str]:
+    """Return the names of the folders of the test, below tests/."""
+    return set(item.path.relative_to(Path(__file__).parent).parts[:-1])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -30,6 +30,8 @@ def arrays(array: exzarr.Array) -> None:
     for chunk in array.chunk_stream():
         assert_type(chunk, exzarr.Chunk)
         assert_type(chunk.index, tuple[int, ...])
+    assert_type(array.parallel_chunk_map(np.mean, workers=2, ordered=False), Any)
+    array.parallel_chunk_map(np.mean, worker=2)  # type: ignore[call-arg]
 
 
 def groups(group: exzarr.Group) -> None:

@@ -66,7 +66,9 @@ def _raw(source: ChunkSource, contiguous: list[Rows], work: AnyArray, target: me
     if source.recorder is not None:
         source.recorder.timer().read_raw(keys, sizes, map(len, places))
     for (key, _, there), place, start, got in zip(contiguous, places, starts, sizes, strict=True):
-        if got != len(place) and not complete(source, key, place, got, start):
+        # More bytes behind the selected rows are an error only where the whole chunk is read.
+        wrong = got < len(place) or got > len(place) == nbytes
+        if wrong and not complete(source, key, place, got, start):
             work[there] = source.absent(key)
 
 

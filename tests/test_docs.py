@@ -8,9 +8,11 @@ matches any text).
 from __future__ import annotations
 
 import ast
+import contextlib
 import doctest
 import importlib
 import importlib.util
+import io
 import re
 import shlex
 import subprocess
@@ -26,6 +28,7 @@ import pytest
 
 import exzarr
 from exzarr import config
+from exzarr._cli import main
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "exzarr"
@@ -150,13 +153,29 @@ def run_command(where: str, command: str, shown: str) -> None:
     if words[0] != "exzarr":
         assert words[0] in ("make", "pip", "python", "git", "cd"), f"{where}: {command}"
         return
-    run = [sys.executable, "-W", "error", "-c", "from exzarr._cli import main; main()", *words[1:]]
-    done = subprocess.run(run, capture_output=True, text=True, encoding="utf-8", check=False)
+    code, out, error = call_exzarr(words[1:])
     fails = shown.startswith("error:")
-    assert bool(done.returncode) == fails, f"{where}: {command}\n{done.stdout}{done.stderr}"
-    printed = done.stderr if fails else done.stdout
+    assert bool(code) == fails, f"{where}: {command}\n{out}{error}"
+    printed = error if fails else out
     if shown.strip() and not Checker().check_output(shown, printed, FLAGS):
         pytest.fail(f"{where}: {command} prints\n{printed}")
+
+
+def call_exzarr(arguments: list[str]) -> tuple[int, str, str]:
+    """Run the exzarr command in this process, because a new one takes a second to import everything.
+
+    Return the exit status, the output, and the errors.
+    """
+    out, error = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(error),
+        pytest.raises(SystemExit) as ended,
+    ):
+        patch.setattr(sys, "argv", ["exzarr", *arguments])
+        main()
+    return int(ended.value.code or 0), out.getvalue(), error.getvalue()
 
 
 def modules_with_examples() -> list[str]:
@@ -183,6 +202,7 @@ def test_examples_in_docstrings_work(module: str) -> None:
     assert not result.failed
 
 
+@pytest.mark.slow
 def test_store_of_the_guide_passes_the_store_suite(tmp_path: Path) -> None:
     path = ROOT / "docs" / "guides" / "stores.md"
     block = next(block for block in blocks(path) if "(exzarr.Store)" in block.text)

@@ -167,14 +167,12 @@ def call_exzarr(arguments: list[str]) -> tuple[int, str, str]:
     Return the exit status, the output, and the errors.
     """
     out, error = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(error),
-        pytest.raises(SystemExit) as ended,
-    ):
-        patch.setattr(sys, "argv", ["exzarr", *arguments])
-        main()
+    with contextlib.ExitStack() as around:
+        around.enter_context(pytest.MonkeyPatch.context()).setattr(sys, "argv", ["exzarr", *arguments])
+        around.enter_context(contextlib.redirect_stdout(out))
+        around.enter_context(contextlib.redirect_stderr(error))
+        with pytest.raises(SystemExit) as ended:
+            main()
     return int(ended.value.code or 0), out.getvalue(), error.getvalue()
 
 

@@ -31,7 +31,7 @@ demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map
 test: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests
 	@$(BIN)/python -m pytest --quiet $(PARALLEL) $(ARGS)
 
-test-fast: $(VENV)/.installed-test ## run the tests without servers, browsers, notebooks and slow processes
+test-fast: $(VENV)/.installed-test ## run the tests without servers, browsers, notebooks and long property tests
 	@$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not slow" $(ARGS)
 
 coverage: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests, and report the lines that no test runs

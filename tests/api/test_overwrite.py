@@ -251,6 +251,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 @pytest.mark.parametrize("kind", ["array", "group"])
 @pytest.mark.parametrize("name", ["s.zarr", "s.sqlite"])

@@ -105,6 +105,7 @@ print(exzarr.to_dask(array).name, exzarr.to_dask(array, chunks=(10, 10)).name)
 """
 
 
+@pytest.mark.slow
 def test_names_are_unique_and_equal_in_all_processes(tmp_path: Path) -> None:
     array, _ = stored(tmp_path / "a.zarr", "v3")
     other, _ = stored(tmp_path / "b.zarr", "v3")

@@ -174,6 +174,7 @@ with root.batch():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 @pytest.mark.parametrize("group", ["", "g"])
 @pytest.mark.parametrize("zarr_format", [2, 3])

@@ -34,6 +34,7 @@ def executors() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "elsewhere"), executors())
 def test_events_of_workers_are_forwarded(
     array: exzarr.Array, tmp_path: Path, make: Any, elsewhere: bool
@@ -62,6 +63,7 @@ def test_events_of_workers_are_forwarded(
         assert sizes[key] == array.store.size(key)
 
 
+@pytest.mark.slow
 def test_results_are_the_same_with_and_without_hooks(array: exzarr.Array) -> None:
     plain = [*array.parallel_chunk_map(np.sum, workers=2, executor="processes")]
     with exzarr.profile() as report:

@@ -216,6 +216,7 @@ def test_overdue_chunk_is_not_waited_for(array: exzarr.Array, threads: Executor)
     assert all(isinstance(error, TimeoutError) for error in told)
 
 
+@pytest.mark.slow
 def test_close_cancels_pending_tasks(array: exzarr.Array) -> None:
     release, begun = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as executor:

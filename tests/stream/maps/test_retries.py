@@ -54,6 +54,7 @@ def fate_of(fates: list[str], notes: Path) -> Callable[[np.ndarray], int]:
     return fn
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @settings(max_examples=100 if SOAK else 6, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.data())

@@ -72,6 +72,7 @@ def item_lists(draw: Any, array: Array) -> tuple[list[Any], np.ndarray]:
     return items, model
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=250)
 def test_any_items_into_any_array(data: Any) -> None:

@@ -86,7 +86,7 @@ class _Reader:
 
 
 class Short(StoreWrapper):
-    """Store whose fast read methods return `cut` bytes too few, as some network file systems do."""
+    """Store whose fast read methods read `cut` bytes too few, as some network file systems do."""
 
     def __init__(self, inner: Store, cut: int = 1) -> None:
         super().__init__(inner)
@@ -94,7 +94,11 @@ class Short(StoreWrapper):
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
         n = super().read_into(key, buffer, start)
-        return n if n <= 0 else max(0, min(n, len(buffer)) - self.cut)
+        if n <= 0:
+            return n
+        got = max(0, min(n, len(buffer)) - self.cut)
+        buffer[got:] = b"\xaa" * (len(buffer) - got)
+        return got
 
     def read_each(
         self, keys: Sequence[str], buffers: Sequence[memoryview], starts: Sequence[int] | None = None

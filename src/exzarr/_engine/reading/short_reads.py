@@ -37,8 +37,8 @@ def _read_again(source: ChunkSource, key: str, buffer: memoryview, start: int) -
     data = source.store.get(key, (start, len(buffer) + 1))
     if data is None:
         return -1
-    if len(data) <= len(buffer):
-        buffer[: len(data)] = data
+    n = min(len(data), len(buffer))
+    buffer[:n] = data[:n]
     if source.recorder is not None:
         source.recorder.timer().read_raw((key,), (len(data),), (len(buffer),))
     return len(data)

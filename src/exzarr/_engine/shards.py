@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,8 @@ class ShardLayout:
         Length of an inner chunk along the last dimension.
     coming
         Index requests in progress, by key. Other readers of the same index wait for them.
+    order
+        The numbers of the inner chunks in the order in which writes store them; None is C order.
     recorder
         Records cache hits while a hook is registered; else None.
     """
@@ -100,6 +102,7 @@ class ShardLayout:
         "dims",
         "inner",
         "labels",
+        "order",
         "recorder",
         "shape",
         "shards",
@@ -119,6 +122,7 @@ class ShardLayout:
         self.labels: list[Callable[[int], int]] = [stride.__mul__ for stride in strides]
         self._cache = _IndexCache(16 * shards.count + 200)
         self.coming: dict[str, Future[Any]] = {}
+        self.order: Sequence[int] | None = None
         self.recorder: ChunkRecorder | None = None
 
     def recorded(self, recorder: ChunkRecorder) -> ShardLayout:

@@ -8,7 +8,7 @@ from encoded inner chunks. `decode` and `encode` handle whole shards in memory.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,12 +151,16 @@ class BoundShards:
         """Return a shard of encoded inner chunks in C order. None omits an inner chunk."""
         return b"".join(self.parts(chunks))
 
-    def parts(self, chunks: Sequence[Buffer | None]) -> list[Buffer]:
-        """Return the pieces of the shard that `assemble` joins."""
+    def parts(self, chunks: Sequence[Buffer | None], order: Iterable[int] | None = None) -> list[Buffer]:
+        """Return the pieces of the shard that `assemble` joins.
+
+        `order` has the numbers of all inner chunks, in the order of their bytes. None is C order.
+        """
         index = np.full((self.count, 2), MISSING, np.uint64)
         position = self.index_size if self.index_location == "start" else 0
         parts: list[Buffer] = []
-        for i, chunk in enumerate(chunks):
+        for i in range(len(chunks)) if order is None else order:
+            chunk = chunks[i]
             if chunk is not None:
                 index[i] = position, len(chunk)
                 position += len(chunk)

@@ -1,4 +1,5 @@
 from exzarr.stores.base import (
+    KEEP as KEEP,
     Buffer as Buffer,
     ByteRange as ByteRange,
     BytesReader as BytesReader,

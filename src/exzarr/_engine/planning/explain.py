@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from exzarr._engine.planning.plan import Plan
+from exzarr._engine.planning.plan import Plan, SelectionPlan
 from exzarr._engine.remote.requests import asked
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
@@ -104,7 +104,7 @@ def _kinds_text(kinds: dict[str, int]) -> str:
     return f" ({', '.join(f'{n:,} {kind}' for kind, n in kinds.items())})" if {*kinds} - {"get"} else ""
 
 
-def explain(source: ChunkSource, plan: Plan) -> Explanation:
+def explain(source: ChunkSource, plan: SelectionPlan) -> Explanation:
     """Estimate the cost of reading `plan` from `source`."""
     wanted = math.prod(plan.work_shape) * source.dtype.itemsize
     if not wanted:
@@ -138,7 +138,7 @@ def _window(source: ChunkSource, plan: Plan, chunk_index: Sequence[slice]) -> in
     return end - start
 
 
-def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation:
+def _explain_shards(source: ChunkSource, plan: SelectionPlan, wanted: int) -> Explanation:
     strategy = ShardRequests.of(source)
     touched = chunks = found = more = fetch = decode = whole = known = sizes = 0
 
@@ -181,7 +181,7 @@ def _explain_shards(source: ChunkSource, plan: Plan, wanted: int) -> Explanation
     )
 
 
-def _items(source: ChunkSource, plan: Plan) -> Iterator[Any]:
+def _items(source: ChunkSource, plan: SelectionPlan) -> Iterator[Any]:
     """Iterate over the items of a plan. If it has more than `MANY` chunks, only stored chunks are included."""
     if plan.chunks <= MANY:
         yield from source.items(plan)

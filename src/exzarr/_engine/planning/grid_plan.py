@@ -22,7 +22,7 @@ from exzarr._engine.planning.projections import (
 )
 from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
 
-__all__ = ["GridPlan"]
+__all__ = ["GridPlan", "grid_within"]
 
 _WHOLE = (Ellipsis,)
 """Index of a whole 0-dimensional work array. The index ``()`` would give a scalar."""
@@ -126,13 +126,7 @@ class GridPlan:
         return project_axis(self.axes[d], self.dims[d], self.extents[d])
 
     def within(self, item: Item, dims: Sequence[Dimension], extents: Sequence[int]) -> GridPlan:
-        axes: list[Axis] = []
-        for chunk, work in zip(item[1], item[2], strict=False):
-            if type(chunk) is slice:
-                axes.append(SliceIndex(chunk.start, chunk.step, work.stop - work.start, work.start))
-            else:
-                axes.append(IntegerIndex(chunk.reshape(-1), work.reshape(-1)))
-        return GridPlan(axes, dims, extents, self.work_shape)
+        return grid_within(item, dims, extents, self.work_shape)
 
     def over(self, dims: Sequence[Dimension]) -> GridPlan:
         return GridPlan(self.axes, dims, self.extents, self.work_shape)
@@ -140,6 +134,19 @@ class GridPlan:
     def only(self, chunk: Sequence[int]) -> GridPlan:
         axes = [*map(clip, self.axes, self.dims, chunk)]
         return GridPlan(axes, self.dims, self.extents, self.work_shape)
+
+
+def grid_within(
+    item: Item, dims: Sequence[Dimension], extents: Sequence[int], work_shape: tuple[int, ...]
+) -> GridPlan:
+    """Return the plan of one item, of which each dimension has its own index, over a finer grid in its chunk."""
+    axes: list[Axis] = []
+    for chunk, work in zip(item[1], item[2], strict=False):
+        if type(chunk) is slice:
+            axes.append(SliceIndex(chunk.start, chunk.step, work.stop - work.start, work.start))
+        else:
+            axes.append(IntegerIndex(chunk.reshape(-1), work.reshape(-1)))
+    return GridPlan(axes, dims, extents, work_shape)
 
 
 def _runs(heads: Iterator[Item], ends: Sequence[Run]) -> Iterator[Run]:

@@ -28,11 +28,11 @@ from exzarr._engine.planning.point_plan import PointPlan
 from exzarr._engine.planning.projections import Dimension, Item, Run
 from exzarr._engine.planning.selections import GridSelection, Selection
 
-__all__ = ["Dimension", "Plan", "make_plan"]
+__all__ = ["Dimension", "Plan", "SelectionPlan", "make_plan"]
 
 
 class Plan(Protocol):
-    """Interface of plans."""
+    """Interface of plans, as reads and writes use it."""
 
     work_shape: tuple[int, ...]
     permutation: tuple[int, ...] | None
@@ -65,16 +65,20 @@ class Plan(Protocol):
         """Return the plan of one item of this plan over a finer grid inside its chunk."""
         ...
 
-    def over(self, dims: Sequence[Dimension]) -> Plan:
+
+class SelectionPlan(Plan, Protocol):
+    """Plan of a selection of the whole array, which `explain` also uses."""
+
+    def over(self, dims: Sequence[Dimension]) -> SelectionPlan:
         """Return the plan of the same selection over another grid."""
         ...
 
-    def only(self, chunk: Sequence[int]) -> Plan:
+    def only(self, chunk: Sequence[int]) -> SelectionPlan:
         """Return the part of the plan for one chunk index: one item, or none."""
         ...
 
 
-def make_plan(selection: Selection, dims: Sequence[Dimension], extents: Sequence[int]) -> Plan:
+def make_plan(selection: Selection, dims: Sequence[Dimension], extents: Sequence[int]) -> SelectionPlan:
     """Return the plan of `selection` over a grid of `dims`, for an array of shape `extents`."""
     if isinstance(selection, GridSelection):
         return GridPlan(selection.axes, dims, extents, selection.work_shape)

@@ -248,7 +248,7 @@ def _shard(
         piece is None for piece in pieces.values()
     ):
         return None
-    return layout.shards.parts([pieces.get(number) for number in range(layout.shards.count)])
+    return layout.shards.parts([pieces.get(number) for number in range(layout.shards.count)], layout.order)
 
 
 def _inner_chunks(

@@ -16,12 +16,12 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast coverage lint format bench gallery articles soak release-check clean
+.PHONY: help demo test test-fast coverage lint format bench bench-pipelines peer-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-	    printf '  make %-13s %s\n' "$$name" "$$what"; done
+	    printf '  make %-15s %s\n' "$$name" "$$what"; done
 	@printf '\n  make test PYTHON=python3.12 VENV=.venv312   use another Python\n'
 	@printf '  make test ARGS="tests/stores -k zip"        pass arguments to the command of a target\n'
 
@@ -50,6 +50,12 @@ format: $(VENV)/.installed-lint ## format the sources and apply the fixes of ruf
 
 bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes under a minute
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+bench-pipelines: $(VENV)/.installed-bench ## compare zarr-python on exzarr with its other codec pipelines
+	@$(BIN)/python -m benchmarks.pipelines $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
+	@$(BIN)/python -m tests.zarr.peer_tests $(ARGS)
 
 gallery: $(VENV)/.installed-gallery ## run all notebooks, and build the site in build/site
 	@$(BIN)/python -m website build $(ARGS)

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.peers import BASELINE, NotSupportedError, Peer
@@ -51,11 +51,12 @@ class Cell:
 
 @dataclass
 class Result:
-    """Seconds per sample of each successful contestant, and the problems of the others."""
+    """Seconds per sample of each successful contestant, by the wall clock and of all cores, and problems of others."""
 
     group: str
     name: str
     times: dict[str, list[float]] = field(default_factory=dict)
+    cpu: dict[str, list[float]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     unsupported: set[str] = field(default_factory=set)
 
@@ -102,9 +103,9 @@ def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str)
                 entrant = _Entrant(label, contest(), settings)
                 entrant.contest.check()
                 gc.collect()
-                once = _sample(entrant)
+                once, cpu = _sample(entrant)
                 if entrant.contest.repeatable and once < SAMPLE_SECONDS:
-                    entrant.loops = min(1000, round(SAMPLE_SECONDS / min(once, _sample(entrant))))
+                    entrant.loops = min(1000, round(SAMPLE_SECONDS / min(once, _sample(entrant)[0])))
         except NotSupportedError:
             result.unsupported.add(label)
         except Exception as error:  # noqa: BLE001 - any exception of a peer is a result
@@ -113,7 +114,7 @@ def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str)
             round_seconds += once * entrant.loops
             entrants.append(entrant)
             if entrant.loops == 1:
-                result.times[label] = [once]  # its first sample
+                result.times[label], result.cpu[label] = [once], [cpu]  # its first sample
 
     for peer in peers:
         admit(peer.label, lambda peer=peer: cell.contest(peer), peer.settings)  # type: ignore[misc]
@@ -139,15 +140,18 @@ def _take_turns(entrants: list[_Entrant], rounds: int, result: Result) -> None:
                 continue
             try:
                 with entrant.settings():
-                    seconds = _sample(entrant)
+                    seconds, cpu = _sample(entrant)
             except Exception as error:  # noqa: BLE001
                 result.problems[entrant.label] = describe(error)
                 result.times.pop(entrant.label, None)
+                result.cpu.pop(entrant.label, None)
             else:
                 result.times.setdefault(entrant.label, []).append(seconds)
+                result.cpu.setdefault(entrant.label, []).append(cpu)
 
 
-def _sample(entrant: _Entrant) -> float:
+def _sample(entrant: _Entrant) -> tuple[float, float]:
+    """Return the seconds of one call: by the wall clock, and of all cores."""
     contest, loops = entrant.contest, entrant.loops
     prepared = contest.prepare()
     run = contest.run
@@ -155,15 +159,15 @@ def _sample(entrant: _Entrant) -> float:
     gc.disable()
     try:
         if loops == 1:
-            start = perf_counter()
+            start, start_cpu = perf_counter(), process_time()
             kept = run(prepared)  # freed after the time is taken
-            seconds = perf_counter() - start
+            seconds, cpu = perf_counter() - start, process_time() - start_cpu
             del kept
-            return seconds
-        start = perf_counter()
+            return seconds, cpu
+        start, start_cpu = perf_counter(), process_time()
         for _ in itertools.repeat(None, loops):
             run(prepared)
-        return (perf_counter() - start) / loops
+        return (perf_counter() - start) / loops, (process_time() - start_cpu) / loops
     finally:
         gc.enable()
 

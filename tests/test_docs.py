@@ -79,6 +79,21 @@ def blocks(path: Path) -> Iterator[Block]:
 # -- snippets --------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _zarr_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore the codec pipeline of zarr-python, which a guide changes."""
+    monkeypatch.setenv("ZARR_CODEC_PIPELINE__PATH", "")  # so that it is restored, also to its absence
+    monkeypatch.delenv("ZARR_CODEC_PIPELINE__PATH")
+    if importlib.util.find_spec("zarr") is None:
+        yield
+        return
+    import zarr
+
+    with zarr.config.set({"codec_pipeline.path": zarr.config.get("codec_pipeline.path")}):
+        yield
+
+
+@pytest.mark.usefixtures("_zarr_settings")
 @pytest.mark.parametrize("path", GUIDES, ids=name_of)
 def test_snippets_and_commands_of_the_page_work(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -22,10 +22,10 @@ AnyArray = np.ndarray[Any, Any]
 QUICK_NBYTES = 64 * 1024
 """Up to this size, a selection in one chunk is read in the event loop: another thread would cost more than the read."""
 
-SLOW_SECONDS = 0.001
+SLOW_SECONDS = 0.002
 """After a read in the event loop that took longer, the next `SLOW_READS` are in another thread."""
 
-SLOW_READS = 64
+SLOW_READS = 32
 
 _OWN = ("zarr", "numcodecs")
 """Packages whose codecs and data types exzarr may replace. Others may register their own under the same names."""

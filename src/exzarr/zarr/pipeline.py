@@ -13,7 +13,7 @@ from zarr.core.buffer import cpu
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import register_pipeline
 
-from exzarr.errors import CodecError, ExzarrError, SelectionError, StoreError
+from exzarr.errors import ChunkError, CodecError, ExzarrError, SelectionError, StoreError
 
 if TYPE_CHECKING:
     from exzarr.zarr.binding import Binding
@@ -91,7 +91,7 @@ class CodecPipeline(BatchedCodecPipeline):  # type: ignore[misc]
                 empty = batch[0][1].config.write_empty_chunks
                 try:
                     await asyncio.to_thread(work.access.write, work.chunks, buffer, write_empty=empty)
-                except (CodecError, SelectionError) as error:
+                except (CodecError, ChunkError, SelectionError) as error:
                     reason = str(error)
                 except StoreError as error:
                     raise _their_error(error) from error

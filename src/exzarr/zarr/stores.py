@@ -90,7 +90,7 @@ def _fsspec(theirs: Any) -> Counterpart | None:
     fs = getattr(theirs.fs, "sync_fs", theirs.fs)
     if "reference" in fs.protocol:  # has all references in memory: do not load them twice
         return None
-    if fs.asynchronous:  # it belongs to the event loop of zarr-python
+    if getattr(fs, "asynchronous", False):  # it belongs to the event loop of zarr-python
         fs = type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
     return Counterpart(FsspecStore(fs, theirs.path, read_only=theirs.read_only), False)
 

@@ -56,9 +56,9 @@ class Result:
     group: str
     name: str
     times: dict[str, list[float]] = field(default_factory=dict)
-    cpu: dict[str, list[float]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     unsupported: set[str] = field(default_factory=set)
+    cpu: dict[str, list[float]] = field(default_factory=dict, compare=False)
 
     def median(self, label: str) -> float | None:
         times = self.times.get(label)

@@ -3,6 +3,7 @@ from exzarr.stores.base import (
     Buffer as Buffer,
     ByteRange as ByteRange,
     BytesReader as BytesReader,
+    Change as Change,
     Fetched as Fetched,
     Store as Store,
     StoreTraits as StoreTraits,

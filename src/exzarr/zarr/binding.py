@@ -99,7 +99,12 @@ class Binding:
     async def read(self, work: Work, out: AnyArray) -> Sequence[str]:
         """Read into `out`, and return the keys of the missing chunks."""
         keys = work.chunks.keys
-        if len(keys) > 1 or out.nbytes > QUICK_NBYTES or work.access.store.concurrency or self._slow_reads:
+        if (
+            len(keys) > 1
+            or out.nbytes > QUICK_NBYTES
+            or work.access.store.traits.concurrency
+            or self._slow_reads
+        ):
             self._slow_reads = max(0, self._slow_reads - 1)
             return await asyncio.to_thread(work.access.read, work.chunks, out)
         start = perf_counter()

@@ -14,11 +14,13 @@ from exzarr.stores import (
     Buffer,
     ByteRange,
     BytesReader,
+    Change,
     FsspecStore,
     LocalStore,
     ObjectStore,
     PrefixStore,
     Store,
+    StoreTraits,
     ValueReader,
     ZipStore,
     resolve_range,
@@ -125,14 +127,12 @@ class BufferStore(Store):
     Two stores of one dict are equal. They exclude each other's updates.
     """
 
-    picklable = False
-
     def __init__(self, values: MutableMapping[str, Any], *, read_only: bool = False) -> None:
         from zarr.core.buffer.cpu import Buffer as TheirBuffer
 
         self._values = values
         self._made_of: Callable[[bytes], Any] = TheirBuffer.from_bytes
-        self.read_only = read_only
+        self.traits = StoreTraits(read_only=read_only, picklable=False)
 
     def _get(self, key: str) -> memoryview | None:
         found = self._values.get(key)
@@ -154,7 +154,7 @@ class BufferStore(Store):
         with _lock:
             self._values[key] = made
 
-    def update(self, key: str, change: Callable[[ValueReader | None], Sequence[Buffer] | None]) -> None:
+    def update(self, key: str, change: Change) -> None:
         while True:
             old = self._values.get(key)
             value = None if old is None else BytesReader(memoryview(old.as_numpy_array()).cast("B"))

@@ -109,6 +109,7 @@ def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_command_checks_plans_and_repairs(path: Path) -> None:
     folder = path.parent
     quick = run("s.zarr", cwd=folder)
@@ -139,6 +140,7 @@ def test_command_checks_plans_and_repairs(path: Path) -> None:
     assert "EXZ204" in full.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

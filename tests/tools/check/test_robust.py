@@ -243,6 +243,7 @@ def _change_json(file: Path, data: Any) -> None:
     file.write_text(json.dumps(root))
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_check_never_fails_and_repair_never_increases_damage(damaged: Any, data: Any) -> None:
@@ -324,6 +325,7 @@ print(peak)
 """
 
 
+@pytest.mark.slow
 def test_check_uses_one_bit_for_each_chunk() -> None:
     """The check keeps only one bit for each chunk: whether it is stored."""
     done = subprocess.run(

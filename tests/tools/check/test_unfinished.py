@@ -243,6 +243,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_killed_writer_before_it_updated_consolidated_metadata(path: Path, change: str) -> None:
     if change.endswith("v2") and not (path / ".zgroup").exists():
@@ -351,6 +352,7 @@ def cube(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [0, 1, 2])
 @pytest.mark.parametrize("commit", [1, 3])
 @pytest.mark.parametrize("repair", [False, True])

@@ -16,6 +16,8 @@ import exzarr
 from exzarr.stores.memory import MemoryStore
 from tests.tools.check.stores import make_old
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 WRITER = """

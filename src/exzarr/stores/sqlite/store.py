@@ -32,10 +32,10 @@ from exzarr.stores.base import (
     check_prefix,
     check_writable,
 )
-from exzarr.stores.local.key_locks import key_lock
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.local.write import delete_file, move_to_new, temporary_name
 from exzarr.stores.locks import ThreadLock, deadline
+from exzarr.stores.sqlite.key_locks import key_lock
 from exzarr.stores.sqlite.rows import PAGE_NBYTES, TABLE, as_blob, directly_under, open_blob, part, under
 
 __all__ = ["SQLiteStore"]

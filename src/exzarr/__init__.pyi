@@ -87,6 +87,7 @@ from exzarr.errors import (
     UnreachableError as UnreachableError,
     UnreadError as UnreadError,
     UnsupportedError as UnsupportedError,
+    UpdateUnsupportedError as UpdateUnsupportedError,
     WorkerDiedError as WorkerDiedError,
 )
 from exzarr.integrations.dask import to_dask as to_dask

@@ -23,6 +23,7 @@ Each derives from `ExzarrError` *and* from the builtin exception that a caller o
     │   ├── InvalidKeyError          (ValueError)          a key or path is malformed, or would leave the store
     │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for longer than lock_timeout
     │   ├── ListingUnsupportedError                        the store cannot list its keys
+    │   ├── UpdateUnsupportedError                         the store cannot change part of a value safely
     │   ├── ReadOnlyError            (PermissionError)     a write to something opened for reading
     │   ├── UnreachableError         (ConnectionError)     a host refuses connections, or its name is unknown
     │   └── ChangedError                                   a value was replaced while its parts were read
@@ -69,6 +70,7 @@ __all__ = [
     "UnreadError",
     "UnknownArgumentError",
     "UnsupportedError",
+    "UpdateUnsupportedError",
     "WorkerDiedError",
 ]
 
@@ -165,6 +167,10 @@ class InvalidKeyError(StoreError, ValueError):
 
 class ListingUnsupportedError(StoreError):
     """A store that cannot list its keys: a web server, or a bucket that denies listing."""
+
+
+class UpdateUnsupportedError(StoreError):
+    """The store has no conditional put: a change of a part could undo another writer's change."""
 
 
 class UnreachableError(StoreError, ConnectionError):

@@ -142,3 +142,12 @@ def test_memory_in_a_forked_process() -> None:
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(inherits) == "exzarr.zarr []"
     same(a[1, :2], np.zeros(2, "i4"))  # the child changed its own copy
+
+
+def test_profiles_show_reads_and_writes_of_zarr_python(tmp_path: Path) -> None:
+    a = create(tmp_path / "g.zarr", name="a", shape=(10, 10), chunks=(4, 4), dtype="i4")
+    with exzarr.profile() as profile:
+        a[:] = 1
+        a[3:9, 2]
+    assert [use.chunks for use in profile.written.values()] == [9]
+    assert [(place[1], use.chunks) for place, use in profile.read.items()] == [("a", 3)]

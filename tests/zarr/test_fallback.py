@@ -191,3 +191,28 @@ def test_codecs_that_only_zarr_python_has() -> None:
         a[:] = np.arange(6)
         same(a[:], np.arange(6, dtype="u1"))
     assert fell_back == ["write", "read"]
+
+
+def test_keys_that_exzarr_reserves_are_left_to_zarr_python(caplog: pytest.LogCaptureFixture) -> None:
+    a = create(MemoryStore(), name=".exzarr-x", shape=(6,), chunks=(3,), dtype="i4")
+    with fallbacks() as fell_back:
+        a[:4] = 2
+        same(a[:], np.array([2, 2, 2, 2, 0, 0], "i4"))
+    assert fell_back in ([], ["write", "read"])
+
+
+def test_lock_that_is_not_released_is_an_error(tmp_path: Path) -> None:
+    import exzarr
+    from exzarr.stores import LocalStore
+
+    a = create(tmp_path / "a.zarr", shape=(6,), chunks=(6,), dtype="i4")
+    a[:] = 1
+    store = LocalStore(tmp_path / "a.zarr")
+
+    def change(value: Any) -> Any:
+        with pytest.raises(TimeoutError), exzarr.config.override(lock_timeout=0.05):
+            a[1] = 2
+        return exzarr.stores.KEEP
+
+    store.update("c/0", change)
+    same(a[:], np.ones(6, "i4"))

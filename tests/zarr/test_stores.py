@@ -55,7 +55,7 @@ def test_parts_of_chunks_are_written_through_exzarr(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "memory", "folder"])
-def test_file_systems_and_folders_of_object_stores_are_read_and_written_by_zarr_python(
+def test_stores_without_safe_updates_are_written_by_zarr_python(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "_said", set())
@@ -79,7 +79,7 @@ def test_file_systems_and_folders_of_object_stores_are_read_and_written_by_zarr_
         a[3:5] = 1
     assert fell_back == ["write"] * 3
     assert [record.name for record in caplog.records] == ["exzarr.zarr"]
-    assert type(store).__name__ in caplog.text
+    assert "safe updates" in caplog.text or "no conditional put" in caplog.text
     same(open_plain(store, path="a")[5:], VALUES[5:] + 1)
 
 

@@ -22,6 +22,7 @@ from exzarr.errors import (
     StoreError,
     UnreachableError,
     UnsupportedError,
+    UpdateUnsupportedError,
 )
 from exzarr.stores.base import (
     Buffer,
@@ -225,7 +226,7 @@ class FsspecStore(Store):
         check_key(key)
         check_writable(self, key)
         if not self.single_writer:
-            raise StoreError(
+            raise UpdateUnsupportedError(
                 f"cannot change part of key {key!r} in {self}: the file system has no conditional put, so that "
                 "another writer's change could be lost; write whole chunks, or declare that "
                 "there is no other writer: FsspecStore(..., single_writer=True)"

@@ -46,6 +46,8 @@ class Binding:
 
     Attributes
     ----------
+    protects
+        False once the store has refused a safe update.
     reason
         Why the last write is not exzarr's.
     """
@@ -57,6 +59,7 @@ class Binding:
         self._looked = False
         self._access: dict[str, ChunkAccess | None] = {}
         self._slow_reads = 0
+        self.protects = True
         self.reason = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -79,7 +82,7 @@ class Binding:
         if not self._looked:
             self._found, self._looked = counterpart(store), True
         found = self._found
-        if found is None or (writing and not found.protects):
+        if found is None or (writing and not (found.protects and self.protects)):
             self.reason = f"exzarr has no safe updates for the store {type(store).__name__}"
             return None
         if writing and found.store.read_only:

@@ -13,7 +13,15 @@ from zarr.core.buffer import cpu
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import register_pipeline
 
-from exzarr.errors import ChunkError, CodecError, ExzarrError, SelectionError, StoreError
+from exzarr.errors import (
+    ChunkError,
+    CodecError,
+    ExzarrError,
+    InvalidKeyError,
+    SelectionError,
+    StoreError,
+    UpdateUnsupportedError,
+)
 
 if TYPE_CHECKING:
     from exzarr.zarr.binding import Binding
@@ -91,10 +99,16 @@ class CodecPipeline(BatchedCodecPipeline):  # type: ignore[misc]
                 empty = batch[0][1].config.write_empty_chunks
                 try:
                     await asyncio.to_thread(work.access.write, work.chunks, buffer, write_empty=empty)
-                except (CodecError, ChunkError, SelectionError) as error:
+                except (CodecError, ChunkError, SelectionError, InvalidKeyError) as error:
+                    reason = str(error)
+                except UpdateUnsupportedError as error:
+                    self.binding.protects = False
                     reason = str(error)
                 except StoreError as error:
-                    raise _their_error(error) from error
+                    if error.errno is None:
+                        raise
+                    # What zarr-python's own store would raise, such as PermissionError.
+                    raise OSError(error.errno, str(error)) from error
                 else:
                     return
         if not all(complete for *_, complete in batch):
@@ -124,11 +138,6 @@ def _results(keys: Sequence[str], missing: Sequence[str]) -> tuple[dict[str, str
         return (_PRESENT,) * len(keys)
     absent = {*missing}
     return tuple([_MISSING if key in absent else _PRESENT for key in keys])
-
-
-def _their_error(error: StoreError) -> Exception:
-    """Return the error that zarr-python's own store would raise: `PermissionError`, for example."""
-    return error if error.errno is None else OSError(error.errno, str(error))
 
 
 _said: set[str] = set()

@@ -38,7 +38,8 @@ class Counterpart:
     store
         The store.
     protects
-        Its `Store.update` excludes other writers, so that concurrent partial writes lose nothing.
+        Its `Store.update` excludes other writers, so that concurrent partial writes lose nothing, or raises
+        UpdateUnsupportedError.
     """
 
     store: Store
@@ -82,10 +83,7 @@ def _zip(theirs: Any) -> Counterpart | None:
 
 
 def _object(theirs: Any) -> Counterpart:
-    store = ObjectStore(theirs.store, read_only=theirs.read_only)
-    # obstore has no conditional put for folders, nor has it a put at all for web servers.
-    protects = type(theirs.store).__name__ not in ("LocalStore", "HTTPStore")
-    return Counterpart(store, protects)
+    return Counterpart(ObjectStore(theirs.store, read_only=theirs.read_only), True)
 
 
 def _fsspec(theirs: Any) -> Counterpart | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from exzarr.errors import StoreError
+from exzarr.errors import StoreError, UpdateUnsupportedError
 from exzarr.stores.base import Buffer, Store
 from exzarr.stores.objects.options import import_obstore
 from exzarr.stores.objects.properties import mode_of
@@ -65,9 +65,9 @@ def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) 
     return None
 
 
-def no_conditional_put(store: Store, key: str) -> StoreError:
+def no_conditional_put(store: Store, key: str) -> UpdateUnsupportedError:
     """Create the error for a conditional change in a store without conditional puts."""
-    return StoreError(
+    return UpdateUnsupportedError(
         f"cannot change part of key {key!r} in {store}: the store has no conditional put, so that "
         "another writer's change could be lost; write whole chunks, or declare that there is no "
         "other writer: ObjectStore(..., single_writer=True)"

@@ -18,6 +18,7 @@ from exzarr.errors import (
     UnsupportedError,
 )
 from exzarr.stores.local.store import LocalStore
+from exzarr.stores.mapping import MappingStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.resolve import resolve_store
 from exzarr.stores.sqlite.store import SQLiteStore
@@ -83,7 +84,7 @@ def test_unsupported_urls_raise(url):
         resolve_store(url)
 
 
-@pytest.mark.parametrize("like", ["", "a\0b", 3, None, b"bytes", {}, object()])
+@pytest.mark.parametrize("like", ["", "a\0b", 3, None, b"bytes", (), object()])
 def test_invalid_stores_raise_and_the_error_lists_valid_ones(like):
     with pytest.raises(ArgumentError, match="a path"):
         resolve_store(like)
@@ -179,8 +180,7 @@ def test_file_stores_of_zarr_python_resolve(tmp_path, archive):
     with pytest.raises(ReadOnlyError):
         resolve_store(frozen, mode="a")
     assert isinstance(resolve_store(zarr.storage.ZipStore(archive, mode="r"))[0], ZipStore)
-    with pytest.raises(UnsupportedError, match="MemoryStore"):
-        resolve_store(zarr.storage.MemoryStore())
+    assert isinstance(resolve_store(zarr.storage.MemoryStore())[0], MappingStore)
 
 
 def test_sqlite_file_that_another_process_just_made_is_a_sqlite_store(tmp_path, monkeypatch):

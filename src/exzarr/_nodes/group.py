@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
@@ -18,7 +19,7 @@ from exzarr._nodes.node import AccessOptions, Node
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import detects_damage
 from exzarr.codecs.pipeline import pipeline_for
-from exzarr.errors import InvalidKeyError, NodeTypeError
+from exzarr.errors import InvalidKeyError, NodeTypeError, UnsupportedError
 from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
@@ -190,6 +191,12 @@ class Group(Node[GroupMetadata]):
 
     def members(self, max_depth: int | None = 0) -> tuple[tuple[str, Array | Self], ...]:
         """Return the result of `walk` as a tuple; by default only the direct children."""
+        if sys._getframe(1).f_globals.get("__name__") == "xarray.backends.zarr":
+            # Its ZarrStore ignores members of other classes than zarr-python's: the data set would be empty.
+            raise UnsupportedError(
+                f"xarray's ZarrStore needs a group of zarr-python, and {self} is one of exzarr: pass "
+                "exzarr.zarr.as_zarr(group), or call xarray.open_zarr(exzarr.zarr.as_store(group))"
+            )
         return tuple(self.walk(max_depth))
 
     def nmembers(self, max_depth: int | None = 0) -> int:

@@ -72,6 +72,8 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
     """
     lengths = parse_shape(shape)
     before: Shape = ()
+    traits = location.store.traits
+    documents_first = traits.documents_first
 
     def resized(meta: ArrayMetadata) -> ArrayMetadata:
         nonlocal before
@@ -81,6 +83,9 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
                 "resize keeps the number of dimensions"
             )
         before = meta.shape
+        if documents_first and any(map(int.__lt__, lengths, before)):
+            # Such a store does not delete chunks that the document lacks.
+            _clear_outside(location, meta.with_(shape=tuple(map(min, before, lengths))), before)
         return meta if lengths == before else meta.with_(shape=lengths)
 
     def prepare(meta: ArrayMetadata, _: ArrayMetadata, place: Location) -> None:
@@ -97,7 +102,7 @@ def resize(location: Location, shape: int | Sequence[int], transact: Transact) -
 
     with ExitStack() as intents:
         transact(resized, prepare, creates=False)
-        if location.store.traits.exclusive_update and any(map(int.__lt__, lengths, before)):
+        if traits.exclusive_update and not documents_first and any(map(int.__lt__, lengths, before)):
             transact(cleared)
 
 

@@ -57,13 +57,17 @@ class Spool:
     def _upload(self) -> None:
         keys = [*self.store.list(self._to.path)]
         documents = [key for key in keys if key.rpartition("/")[2] in DOCUMENTS]
+        first = self._to.store.traits.documents_first
         puts = WriteBehind(instrument(self._to.store))
+        if first:
+            for key in sorted(documents, key=_last_and_topmost, reverse=True):
+                puts.inner.put(key, self.store.get(key) or b"")
         try:
             for key in set(keys).difference(documents):
                 puts.put(key, self.store.get(key) or b"")
         finally:
             puts.finish()
-        for key in sorted(documents, key=_last_and_topmost):
+        for key in () if first else sorted(documents, key=_last_and_topmost):
             puts.inner.put(key, self.store.get(key) or b"")
 
     def discard(self) -> None:

@@ -154,6 +154,10 @@ def execute(
     root = plan[0]
     tally = Tally(sum(node.nbytes for node in plan), progress)
     with node_creation.built(root.target, root.target_meta, overwrite=overwrite) as place:
+        if place.store.traits.documents_first:
+            for node in plan:
+                below = node.target.path[len(root.target.path) :].lstrip("/")
+                hierarchy.save(place.child(below), node.target_meta)
         # From the leaves up: a group exists only when everything below it exists.
         for node in reversed(plan):
             below = node.target.path[len(root.target.path) :].lstrip("/")

@@ -14,6 +14,7 @@ from exzarr.stores.base import (
 )
 from exzarr.stores.fsspec import FsspecStore as FsspecStore
 from exzarr.stores.local.store import LocalStore as LocalStore
+from exzarr.stores.mapping import MappingStore as MappingStore
 from exzarr.stores.memory import MemoryStore as MemoryStore
 from exzarr.stores.objects.options import (
     AzureOptions as AzureOptions,
@@ -40,6 +41,7 @@ from exzarr.stores.wrappers.prefix import PrefixStore as PrefixStore
 from exzarr.stores.wrappers.read_only import ReadOnlyStore as ReadOnlyStore
 from exzarr.stores.wrappers.retry import RetryStore as RetryStore
 from exzarr.stores.wrappers.throttle import ThrottledStore as ThrottledStore
+from exzarr.stores.zarr_python import ZarrPythonStore as ZarrPythonStore
 from exzarr.stores.zip.store import ZipStore as ZipStore
 
 __all__: list[str]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from exzarr.errors import (
@@ -28,13 +29,14 @@ __all__ = ["Mode", "StoreLike", "refuse_options", "resolve_store", "resolve_url"
 Mode = Literal["r", "r+", "a", "w", "w-"]
 """``r``: read. ``r+``: read and write existing nodes. ``a``: also create nodes. ``w``: replace. ``w-``: create only."""
 
-StoreLike = str | os.PathLike[str] | Store
+StoreLike = str | os.PathLike[str] | Store | MutableMapping[str, Any]
+"""A path, a URL, a Store, or a dict of keys and values. Stores of zarr-python and obstore are accepted as well."""
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _REFERENCES = re.compile(r"\.(json|json\.gz|json\.zst|parq|parquet)(/|\Z)", re.IGNORECASE)
 _SUPPORTED = (
     "a path, a file:// URL, a path that ends in .zip, .sqlite, .json or .parq (references), memory://name/path, "
-    "or an exzarr Store"
+    "a dict, or a Store of exzarr or zarr-python"
 )
 
 
@@ -53,7 +55,10 @@ def resolve_store(
         - a path of references, or into them: a ``.json``, ``.json.gz`` or ``.json.zst`` file, or a ``.parq`` or
           ``.parquet`` folder (see `ReferenceStore`);
         - a ``file://`` URL (percent-decoded), ``memory://name/path``, or the URL of a remote store;
-        - a Store.
+        - a Store;
+        - a dict, or another mutable mapping, from keys to bytes (see `MappingStore`);
+        - a store, a StorePath, an array or a group of zarr-python, or of a package that derives from its `Store`
+          (see `ZarrPythonStore`); a store of obstore.
     mode
         ``"r"`` gives a read-only store. None gives a store that can be written if the medium allows (a zip file does
         not). No mode creates anything: the first put creates a folder.
@@ -91,9 +96,13 @@ def resolve_store(
 
         refuse_options(options, "a store of obstore has its own options")
         return _given_store(ObjectStore(store_like), mode), ""
-    if type(store_like).__module__.partition(".")[0] == "zarr":
+    theirs = getattr(store_like, "store_path", store_like)  # of an array or a group
+    if _is_of_zarr_python(theirs):
         refuse_options(options, "a store of zarr-python has its own options")
-        return _from_zarr_python(store_like, mode)
+        return _from_zarr_python(theirs, mode)
+    if isinstance(store_like, MutableMapping):
+        refuse_options(options, "a mapping is in this process")
+        return _given_store(_from_mapping(store_like), mode), ""
     if isinstance(store_like, os.PathLike):
         return _from_path(os.fsdecode(store_like), mode, options)
     if store_like is None:
@@ -199,19 +208,66 @@ def refuse_options(options: StorageOptions | None, why: str) -> None:
     )
 
 
+def _is_of_zarr_python(candidate: Any) -> bool:
+    """Return True for a store of zarr-python, or a path in one. Import nothing."""
+    from exzarr.stores.zarr_python import is_zarr_store
+
+    return is_zarr_store(candidate) or (
+        type(candidate).__name__ == "StorePath" and is_zarr_store(candidate.store)
+    )
+
+
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
-    """Return the store for the file or folder of a zarr-python store."""
-    name = type(theirs).__name__
-    if name == "StorePath":
-        store, _ = _from_zarr_python(theirs.store, mode)
-        return store, check_prefix(theirs.path)
-    if name not in ("LocalStore", "ZipStore"):
-        raise UnsupportedError(f"exzarr has no counterpart of zarr-python's {name}; give {_SUPPORTED}")
+    """Return the store for a store of zarr-python, or for a path in one, and the path in it.
+
+    zarr-python's own classes have counterparts, with safe partial writes where the medium permits them. A class that
+    derives from one, or a wrapper, may do anything with the keys and values that pass through it.
+    """
+    from exzarr.stores.zarr_python import ZarrPythonStore
+
+    if type(theirs).__name__ == "StorePath":
+        store, inside = _from_zarr_python(theirs.store, mode)
+        return store, "/".join(part for part in (inside, check_prefix(theirs.path)) if part)
     if theirs.read_only:
         if mode not in (None, "r"):
-            raise ReadOnlyError(f"mode {mode!r} needs a writable store, but {theirs} is read-only")
+            raise ReadOnlyError(
+                f"mode {mode!r} needs a writable store, but the {type(theirs).__name__} is read-only"
+            )
         mode = "r"
-    return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode, None)
+    ours = getattr(theirs, "store", None)
+    if isinstance(ours, Store):  # `exzarr.zarr.as_store` made it
+        return _given_store(ours, mode), ""
+    name = type(theirs).__name__ if type(theirs).__module__.startswith("zarr.storage") else ""
+    if name in ("LocalStore", "ZipStore") and (name == "LocalStore" or theirs._zmode == "r"):
+        return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode, None)
+    if name == "MemoryStore":
+        from exzarr.stores.mapping import MappingStore
+
+        make_value = sys.modules["zarr.core.buffer.cpu"].Buffer.from_bytes
+        return _given_store(MappingStore(theirs._store_dict, make_value=make_value), mode), ""
+    if name == "ObjectStore" and type(theirs.store).__module__.partition(".")[0] in ("obstore", "builtins"):
+        from exzarr.stores.objects.store import ObjectStore
+
+        return _given_store(ObjectStore(theirs.store), mode), ""
+    if name == "FsspecStore" and "reference" not in theirs.fs.protocol:  # those have all references in memory
+        from exzarr.stores.fsspec import FsspecStore
+
+        fs = getattr(theirs.fs, "sync_fs", theirs.fs)
+        if getattr(fs, "asynchronous", False):  # it belongs to the event loop of zarr-python
+            fs = type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
+        return _given_store(FsspecStore(fs, theirs.path), mode), ""
+    return _given_store(ZarrPythonStore(theirs), mode), ""
+
+
+def _from_mapping(values: MutableMapping[str, Any]) -> Store:
+    if type(values).__name__ == "FSMap":  # of fsspec
+        from exzarr.stores.fsspec import FsspecStore
+
+        mapper: Any = values
+        return FsspecStore(mapper.fs, mapper.root)
+    from exzarr.stores.mapping import MappingStore
+
+    return MappingStore(values)
 
 
 def _given_store(store: Store, mode: Mode | None) -> Store:

@@ -29,6 +29,9 @@ class StoreTraits:
         True if the store can list its keys, as far as is known. Otherwise `list` and `list_dir` raise
         ListingUnsupportedError. Some stores know this only after the first attempt, and then replace their traits.
         An empty listing always means that there are no keys.
+    documents_first
+        True if the store accepts a chunk only if the metadata document of its array is stored, as the session of a
+        transaction may. Otherwise documents are stored last, so that readers find no incomplete node.
     """
 
     read_only: bool = False
@@ -37,3 +40,4 @@ class StoreTraits:
     conditional_delete: bool = True
     exclusive_update: bool = True
     lists: bool = True
+    documents_first: bool = False

@@ -5,6 +5,8 @@
 - ``exzarr.zarr.enable()``
 - ``zarr.config.set({"codec_pipeline.path": "exzarr.zarr.CodecPipeline"})``
 - ``export ZARR_CODEC_PIPELINE__PATH=exzarr.zarr.CodecPipeline`` in the shell
+
+`as_store` is a store of zarr-python for any store of exzarr. `as_zarr` is zarr-python's array or group for one of exzarr.
 """
 
 from exzarr._lazy import exports

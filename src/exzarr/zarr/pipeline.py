@@ -31,8 +31,6 @@ __all__ = ["PATH", "CodecPipeline"]
 PATH = "exzarr.zarr.CodecPipeline"
 """The name of the pipeline in the settings of zarr-python."""
 
-Batch = Sequence[tuple[Any, Any, Any, Any, bool]]
-
 
 @dataclass(frozen=True)
 class CodecPipeline(BatchedCodecPipeline):  # type: ignore[misc]

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-LIBRARIES = ("exzarr", "TensorStore", "zarr-python")
-PACKAGES = {"exzarr": "exzarr", "TensorStore": "tensorstore", "zarr-python": "zarr"}
+ON_EXZARR = "zarr-python on exzarr"
+LIBRARIES = ("exzarr", "TensorStore", "zarr-python", ON_EXZARR)
+PACKAGES = {"exzarr": "exzarr", "TensorStore": "tensorstore", "zarr-python": "zarr", ON_EXZARR: "zarr"}
 WRITERS, ROUNDS = 8, 25
 ELEMENTS = 400
 APPENDERS, APPENDS, ROWS = 10, 10, 10
@@ -38,6 +39,13 @@ def open_array(library: str, path: str) -> Any:
         import exzarr
 
         return exzarr.open_array(path, mode="r+")
+    if library == ON_EXZARR:
+        import zarr
+
+        from exzarr.zarr import enable
+
+        with enable():
+            return zarr.open_array(path, mode="r+")
     if library == "zarr-python":
         import zarr
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -360,3 +361,28 @@ def test_pickled_array_holds_only_its_location(tmp_path: Path) -> None:
     store.delete("deep/a/c/0/0")
     with pytest.raises(KeyError):
         again[...]
+
+
+def test_work_that_no_thread_started_is_released_at_the_end() -> None:
+    """While other work occupies all threads, the caller does the work alone, and nothing keeps its data."""
+    workers = 2
+    release = threading.Event()
+    threads = pool._shared.threads(workers)
+    blockers = [threads.submit(release.wait) for _ in range(pool._shared._size)]
+    try:
+        array = np.zeros(100)
+        kept = weakref.ref(array)
+
+        def work(feed: pool.WorkFeed, array: np.ndarray = array) -> None:
+            while batch := feed.take():
+                array[batch] += 1
+
+        pool.run(work, iter(range(100)), 100, workers)
+        assert array.all()
+        del work, array
+        gc.collect()
+        assert kept() is None
+    finally:
+        release.set()
+        for blocker in blockers:
+            blocker.result()

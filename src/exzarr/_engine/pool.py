@@ -70,36 +70,50 @@ def run(work: Callable[[WorkFeed], None], items: Iterator[Any], count: int, work
         work(WorkFeed(items, 64))
         return
     # Small batches share out the last items evenly. Large batches take the lock rarely.
-    feed = WorkFeed(items, min(64, max(1, count // (workers * 8))))
+    share = _Share(work, WorkFeed(items, min(64, max(1, count // (workers * 8)))))
     futures: list[Future[None]] = []
     try:
-        _submit(futures, min(workers, count) - 1, _shared.threads(workers - 1), work, feed)
-        _guarded(work, feed)
+        _submit(futures, min(workers, count) - 1, _shared.threads(workers - 1), share)
+        share()
     finally:
         errors = [future.exception() for future in futures if not future.cancel()]
+        share.release()
     for error in errors:
         if error is not None:
             raise error
 
 
-def _submit(
-    futures: list[Future[None]],
-    count: int,
-    threads: ThreadPoolExecutor,
-    work: Callable[[WorkFeed], None],
-    feed: WorkFeed,
-) -> None:
-    """Submit `work` to `count` threads, each with the caller's context (`exzarr.config.override`)."""
+class _Share:
+    """What each thread does: `work` over the feed.
+
+    A busy pool keeps cancelled submissions until a thread is free. `release` therefore drops the data that the work
+    holds.
+    """
+
+    __slots__ = ("_feed", "_work")
+
+    def __init__(self, work: Callable[[WorkFeed], None], feed: WorkFeed) -> None:
+        self._work: Callable[[WorkFeed], None] | None = work
+        self._feed: WorkFeed | None = feed
+
+    def __call__(self) -> None:
+        work, feed = self._work, self._feed
+        assert work is not None
+        assert feed is not None
+        try:
+            work(feed)
+        except BaseException:
+            feed.stop()
+            raise
+
+    def release(self) -> None:
+        self._work = self._feed = None
+
+
+def _submit(futures: list[Future[None]], count: int, threads: ThreadPoolExecutor, share: _Share) -> None:
+    """Submit `share` to `count` threads, each with the caller's context (`exzarr.config.override`)."""
     try:
         # Add each future immediately: the caller must wait for those submitted before an exception.
-        futures.extend(threads.submit(copy_context().run, _guarded, work, feed) for _ in range(count))
+        futures.extend(threads.submit(copy_context().run, share) for _ in range(count))
     except RuntimeError:
         pass  # the interpreter is ending and starts no threads: the caller's thread does all the work
-
-
-def _guarded(work: Callable[[WorkFeed], None], feed: WorkFeed) -> None:
-    try:
-        work(feed)
-    except BaseException:
-        feed.stop()
-        raise

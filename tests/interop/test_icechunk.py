@@ -191,3 +191,73 @@ def test_forks_of_a_session_are_merged(tmp_path):
     session.merge(fork)
     session.commit("merged")
     assert read(repo, "")[9, 9] == -1
+
+
+# -- addresses --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repo_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    repo = icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "repo")))
+    session = repo.writable_session("main")
+    exzarr.create_array(session.store, name="g/a", data=DATA)
+    repo.create_tag("v1", session.commit("first"))
+    session = repo.writable_session("main")
+    exzarr.open(session.store, path="g/a")[0, 0] = -1
+    session.commit("second")
+    return repo
+
+
+def test_addresses_of_branches_tags_and_snapshots(repo_folder):
+    snapshot = repo_folder.lookup_tag("v1")
+    for version, first in [
+        ("icechunk:", -1),
+        ("icechunk", -1),
+        ("icechunk://branch.main/", -1),
+        ("icechunk:@branch.main/", -1),
+        ("icechunk://tag.v1", 0),
+        (f"icechunk://{snapshot}/", 0),
+    ]:
+        assert exzarr.open(f"repo|{version}|zarr3:g/a")[0, 0] == first
+    assert exzarr.open("repo/|icechunk:g/a")[0, 0] == -1
+    a = exzarr.open("repo/|icechunk://tag.v1/g/a")
+    assert a[0, 0] == 0
+    assert a.store.url == "repo/|icechunk://tag.v1"
+    assert pickle.loads(pickle.dumps(a))[1, 1] == 11
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "error", "message"),
+    [
+        ("repo|icechunk://branch.no/", None, "NodeNotFoundError", "stage 2, .*icechunk cannot open it: .*`no`"),
+        ("no|icechunk:", None, "NodeNotFoundError", "stage 2, 'icechunk:', .* there is no folder"),
+        ("repo|icechunk:", "r+", "ReadOnlyError", r"needs a session that you commit"),
+        ("memory:x|icechunk:", None, "UnsupportedError", "at memory:// are not supported"),
+        ("repo|icechunk:|zarr2:g/a", None, "NodeNotFoundError", "has Zarr format 3, not 2"),
+    ],
+)  # fmt: skip
+def test_errors_of_addresses_name_the_stage(repo_folder, address, mode, error, message):
+    with pytest.raises(getattr(exzarr.errors, error), match=message):
+        exzarr.open(address, **({} if mode is None else {"mode": mode}))
+
+
+def test_addresses_in_a_bucket(s3_server):
+    bucket = s3_server.make_bucket()
+    options = s3_server._access()
+    storage = icechunk.s3_storage(
+        bucket=bucket,
+        prefix="repo",
+        region=options["region"],
+        endpoint_url=options["endpoint"],
+        access_key_id=options["access_key_id"],
+        secret_access_key=options["secret_access_key"],
+        allow_http=True,
+        force_path_style=True,
+    )
+    session = icechunk.Repository.create(storage).writable_session("main")
+    exzarr.create_array(session.store, name="a", data=DATA)
+    session.commit("first")
+    for given in (options, s3_server.options()):
+        a = exzarr.open(f"s3://{bucket}/repo|icechunk:|zarr3:a", storage_options=given)
+        assert np.array_equal(a[...], DATA)

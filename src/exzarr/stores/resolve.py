@@ -24,7 +24,15 @@ from exzarr.stores.memory import MemoryStore
 if TYPE_CHECKING:
     from exzarr.stores.url_options import StorageOptions
 
-__all__ = ["Mode", "StoreLike", "refuse_options", "resolve_store", "resolve_url", "shared_options"]
+__all__ = [
+    "Mode",
+    "StoreLike",
+    "open_zip",
+    "refuse_options",
+    "resolve_store",
+    "resolve_url",
+    "shared_options",
+]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
 """``r``: read. ``r+``: read and write existing nodes. ``a``: also create nodes. ``w``: replace. ``w-``: create only."""
@@ -54,6 +62,7 @@ def resolve_store(
         - a path of a ``.zip`` file, or into one (``cube.zip/group/array``);
         - a path of references, or into them: a ``.json``, ``.json.gz`` or ``.json.zst`` file, or a ``.parq`` or
           ``.parquet`` folder (see `ReferenceStore`);
+        - a URL pipeline, such as ``s3://bucket/data.zip|zip:|zarr3:path`` (see `pipelines`);
         - a ``file://`` URL (percent-decoded), ``memory://name/path``, or the URL of a remote store;
         - a Store;
         - a dict, or another mutable mapping, from keys to bytes (see `MappingStore`);
@@ -111,6 +120,12 @@ def resolve_store(
         raise ArgumentError(
             f"cannot open a store from an object of type {type(store_like).__name__}; give {_SUPPORTED}"
         )
+    if "|" in store_like:
+        from exzarr.stores.pipelines import open_pipeline, parse_pipeline
+
+        stages = parse_pipeline(store_like)
+        if stages is not None:
+            return open_pipeline(stages, mode, options)
     match = _URL.match(store_like)
     if match is None:
         if store_like.startswith("file:/"):
@@ -329,10 +344,10 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
     if ".zip" in path.lower():
         inside = _split_zip(path)
         if inside is not None:
-            return _open_zip(*inside, mode)
+            return open_zip(*inside, mode)
     if os.path.isfile(path):
         if _is_zip(path) and not path.lower().endswith(_ZIPPED):
-            return _open_zip(path, "", mode)
+            return open_zip(path, "", mode)
         if _is_sqlite(path):
             return _open_sqlite(path, mode)
         raise _is_no_hierarchy(path)
@@ -463,7 +478,7 @@ def _split_zip(path: str) -> tuple[str, str] | None:
     return None
 
 
-def _open_zip(file: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
+def open_zip(file: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
     from exzarr.stores.zip.store import ZipStore
 
     path = check_prefix(inside)

@@ -60,6 +60,9 @@ class ZipStore(Store):
     pickle of a store that reads keeps its path. A store that writes cannot be pickled.
     """
 
+    _writer: ZipWriter | None
+    _archive: Archive | None
+
     def __init__(self, path: str | os.PathLike[str], mode: Literal["r", "w", "x"] = "r") -> None:
         if mode not in ("r", "w", "x"):
             raise ArgumentError(
@@ -68,18 +71,23 @@ class ZipStore(Store):
         text = os.fsdecode(path)
         if not text or "\0" in text:
             raise ArgumentError(f"a ZipStore needs the path of a file, not {text!r}")
-        self.path = os.path.abspath(text)
+        self._start(os.path.abspath(text), mode)
+        if mode == "r":
+            self._archive = self._open()
+        else:
+            self._writer = self._create()
+            self._archive = self._writer.archive
+
+    def _start(self, path: str, mode: Literal["r", "w", "x"]) -> None:
+        """Set the attributes of a store that is not open yet."""
+        self.path = path
         self.mode = mode
         self.traits = StoreTraits(read_only=mode == "r")
         self._ordered: tuple[str, ...] | None = None
         self._lock = Lock()
         self._finalizer: finalize[..., ZipStore]
-        self._writer: ZipWriter | None = None
-        if mode == "r":
-            self._archive: Archive | None = self._open()
-        else:
-            self._writer = self._create()
-            self._archive = self._writer.archive
+        self._writer = None
+        self._archive = None
 
     def _open(self) -> Archive:
         try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import exzarr
-from exzarr.errors import ReadOnlyError
+from exzarr.errors import NodeNotFoundError, ReadOnlyError
 
 pytest.importorskip("virtualizarr")
 
@@ -37,6 +37,15 @@ def test_manifests_are_read(manifests):
     assert root["t"].attrs["units"] == "K"
     assert root["g/u"][...].tolist() == [0, 1, 2, 3, 4]
     assert "g" in str(exzarr.tree(manifests))
+
+
+def test_missing_nodes_are_not_found(manifests):
+    root = exzarr.open(manifests)
+    assert "t" in root
+    for path in ("no", "g/no", "no/no"):
+        assert path not in root
+        with pytest.raises(NodeNotFoundError):
+            root[path]
 
 
 def test_manifests_are_copied_and_pickled(manifests):

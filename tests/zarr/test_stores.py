@@ -21,8 +21,9 @@ from zarr.storage import (
     ZipStore,
 )
 
+from exzarr.stores import MappingStore
 from exzarr.zarr import pipeline
-from exzarr.zarr.stores import BufferStore, counterpart
+from exzarr.zarr.stores import counterpart
 from tests.zarr.tools import create, fallbacks, open_ours, open_plain, plain, same
 
 VALUES = np.arange(200, dtype="i4").reshape(20, 10)
@@ -125,5 +126,5 @@ def test_read_only_stores_raise_the_error_of_zarr_python(tmp_path: Path) -> None
 
 def test_stores_with_one_dict_are_equal() -> None:
     values: dict[str, Any] = {}
-    assert BufferStore(values) == BufferStore(values)
-    assert len({BufferStore(values), BufferStore(values), BufferStore({})}) == 2
+    assert MappingStore(values) == MappingStore(values)
+    assert len({MappingStore(values), MappingStore(values), MappingStore({})}) == 2

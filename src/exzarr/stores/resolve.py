@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -233,11 +232,8 @@ def _is_of_zarr_python(candidate: Any) -> bool:
 
 
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
-    """Return the store for a store of zarr-python, or for a path in one, and the path in it.
-
-    zarr-python's own classes have counterparts, with safe partial writes where the medium permits them. A class that
-    derives from one, or a wrapper, may do anything with the keys and values that pass through it.
-    """
+    """Return the store for a store of zarr-python, or for a path in one, and the path in it."""
+    from exzarr.stores.counterparts import counterpart
     from exzarr.stores.zarr_python import ZarrPythonStore
 
     if type(theirs).__name__ == "StorePath":
@@ -252,26 +248,10 @@ def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
     ours = getattr(theirs, "store", None)
     if isinstance(ours, Store):  # `exzarr.zarr.as_store` made it
         return _given_store(ours, mode), ""
-    name = type(theirs).__name__ if type(theirs).__module__.startswith("zarr.storage") else ""
-    if name in ("LocalStore", "ZipStore") and (name == "LocalStore" or theirs._zmode == "r"):
-        return _from_path(str(theirs.root if name == "LocalStore" else theirs.path), mode, None)
-    if name == "MemoryStore":
-        from exzarr.stores.mapping import MappingStore
-
-        make_value = sys.modules["zarr.core.buffer.cpu"].Buffer.from_bytes
-        return _given_store(MappingStore(theirs._store_dict, make_value=make_value), mode), ""
-    if name == "ObjectStore" and type(theirs.store).__module__.partition(".")[0] in ("obstore", "builtins"):
-        from exzarr.stores.objects.store import ObjectStore
-
-        return _given_store(ObjectStore(theirs.store), mode), ""
-    if name == "FsspecStore" and "reference" not in theirs.fs.protocol:  # those have all references in memory
-        from exzarr.stores.fsspec import FsspecStore
-
-        fs = getattr(theirs.fs, "sync_fs", theirs.fs)
-        if getattr(fs, "asynchronous", False):  # it belongs to the event loop of zarr-python
-            fs = type(fs)(*fs.storage_args, **{**fs.storage_options, "asynchronous": False})
-        return _given_store(FsspecStore(fs, theirs.path), mode), ""
-    return _given_store(ZarrPythonStore(theirs), mode), ""
+    if type(theirs).__name__ == "LocalStore" and type(theirs).__module__.startswith("zarr."):
+        return _from_path(str(theirs.root), mode, None)
+    found = counterpart(theirs)
+    return _given_store(ZarrPythonStore(theirs) if found is None else found, mode), ""
 
 
 def _from_mapping(values: MutableMapping[str, Any]) -> Store:

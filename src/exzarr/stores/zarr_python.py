@@ -116,6 +116,8 @@ class ZarrPythonStore(Store):
             documents_first=self.transactional,
         )
         self._given_url = url
+        # VirtualiZarr's ManifestStore gives the document of the group above for a missing node.
+        self._answers_for_missing = type(innermost).__name__ == "ManifestStore"
         self._has_size = type(inner).getsize is not TheirStore.getsize
         self._prototype = default_buffer_prototype()
         self._make_value = self._prototype.buffer.from_bytes
@@ -152,11 +154,17 @@ class ZarrPythonStore(Store):
         return made
 
     def _get(self, key: str, request: Any) -> Buffer | None:
+        if self._answers_for_missing and key.endswith("/zarr.json") and not self._is_listed(key):
+            return None
         try:
             value = self._ask("get", key, self.inner.get, key, self._prototype, request)
         except FileNotFoundError:
             return None
         return None if value is None else memoryview(value.as_numpy_array()).cast("B")
+
+    def _is_listed(self, document: str) -> bool:
+        above, _, name = document.removesuffix("/zarr.json").rpartition("/")
+        return name in self._ask("list", above, _collect, self.inner.list_dir, above)
 
     # -- reading -----------------------------------------------------------------
 

@@ -156,6 +156,16 @@ def test_requests_run_concurrently_and_do_not_block_the_event_loop():
     assert len(ticks) >= 3
 
 
+def test_stores_inside_each_other_do_not_deadlock():
+    from zarr.storage import WrapperStore
+
+    inner = LatencyStore(MemoryStore(), 0.001)
+    store = as_store(exzarr.stores.ZarrPythonStore(WrapperStore(as_store(inner)), single_writer=True))
+    data = np.arange(200)
+    z = zarr.create_array(store, data=data, chunks=(2,))
+    assert np.array_equal(z[:], data)
+
+
 def test_as_store_takes_paths(tmp_path):
     exzarr.create_array(tmp_path / "x", name="g/a", data=np.arange(5))
     store = as_store(tmp_path / "x")

@@ -92,6 +92,7 @@ class StoreView(Store):  # type: ignore[misc]
     def __init__(self, store: OurStore, *, read_only: bool = False) -> None:
         super().__init__(read_only=read_only)
         self.store = store
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def with_read_only(self, read_only: bool = False) -> StoreView:
         return StoreView(self.store, read_only=read_only)
@@ -114,8 +115,15 @@ class StoreView(Store):  # type: ignore[misc]
 
     async def _ask(self, call: Callable[..., T], *args: Any) -> T:
         await self._ensure_open()
-        pool = _pool(self.store.traits.concurrency or _THREADS)
-        return await asyncio.get_running_loop().run_in_executor(pool, _call, call, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._threads(), _call, call, *args)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """Return the pool of this store. One for all could deadlock if a store is inside another."""
+        known = self._pool
+        if known is None or known[0] != os.getpid():  # a forked child has none of the threads
+            threads = self.store.traits.concurrency or _THREADS
+            known = self._pool = (os.getpid(), ThreadPoolExecutor(threads, thread_name_prefix="exzarr-store"))
+        return known[1]
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: Any = None
@@ -216,11 +224,18 @@ class StoreView(Store):  # type: ignore[misc]
     def __hash__(self) -> int:
         return hash((StoreView, self.store, self._read_only))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _view, (self.store, self._read_only)
+
     def __str__(self) -> str:
         return self.store.url
 
     def __repr__(self) -> str:
         return f"exzarr.zarr.as_store({self.store!r})"
+
+
+def _view(store: OurStore, read_only: bool) -> StoreView:
+    return StoreView(store, read_only=read_only)
 
 
 def _our_range(request: Any) -> ByteRange | None:
@@ -245,18 +260,3 @@ def _call(call: Callable[..., T], *args: Any) -> T:
         if error.errno is None or isinstance(error, OSError):
             raise
         raise OSError(error.errno, str(error)) from error
-
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-"""Thread pools by their number of threads. Threads start on first use."""
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    found = _pools.get(threads)
-    if found is None:
-        found = _pools.setdefault(threads, ThreadPoolExecutor(threads, thread_name_prefix="exzarr-store"))
-    return found
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)

@@ -313,3 +313,15 @@ def test_functions_of_others_refuse_a_node_of_exzarr(call):
     group = exzarr.create_group(exzarr.MemoryStore())
     with pytest.raises(TypeError, match="Unsupported type for store_like"):
         getattr(module, name)(group)
+
+
+def test_paths_and_dicts_import_neither_zarr_python_nor_asyncio(run_python):
+    source = """
+import sys, exzarr
+exzarr.create_array("memory://a", shape=3, dtype="i2")
+exzarr.create_array({}, shape=3, dtype="i2")
+print(*{"asyncio", "zarr"} & set(sys.modules))
+"""
+    done = run_python(source)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

@@ -8,7 +8,13 @@ from typing import Any
 
 from exzarr.stores.base import Store
 
-__all__ = ["counterpart"]
+__all__ = ["counterpart", "is_zarr_store"]
+
+
+def is_zarr_store(candidate: object) -> bool:
+    """Return True for a store of zarr-python, or of a package that derives from its `Store`. Import nothing."""
+    module = sys.modules.get("zarr.abc.store")
+    return module is not None and isinstance(candidate, module.Store)
 
 
 def counterpart(theirs: Any) -> Store | None:

@@ -224,7 +224,7 @@ def refuse_options(options: StorageOptions | None, why: str) -> None:
 
 def _is_of_zarr_python(candidate: Any) -> bool:
     """Return True for a store of zarr-python, or a path in one. Import nothing."""
-    from exzarr.stores.zarr_python import is_zarr_store
+    from exzarr.stores.counterparts import is_zarr_store
 
     return is_zarr_store(candidate) or (
         type(candidate).__name__ == "StorePath" and is_zarr_store(candidate.store)

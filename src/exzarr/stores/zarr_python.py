@@ -7,7 +7,6 @@ here runs a coroutine in exzarr's event loop and waits for it, so that threads h
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -29,10 +28,11 @@ from exzarr.stores.base import (
     listing_error,
     resolve_range,
 )
+from exzarr.stores.counterparts import is_zarr_store
 from exzarr.stores.event_loop import wait_for
 from exzarr.stores.locks import ThreadLock
 
-__all__ = ["ZarrPythonStore", "is_zarr_store"]
+__all__ = ["ZarrPythonStore"]
 
 T = TypeVar("T")
 
@@ -41,12 +41,6 @@ _DOCUMENTS = frozenset(("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadat
 
 _IN_MEMORY = ("MemoryStore", "ManagedMemoryStore", "GpuMemoryStore")
 """Classes of zarr-python whose values only this process has."""
-
-
-def is_zarr_store(candidate: object) -> bool:
-    """Return True for a store of zarr-python, or of a package that derives from its `Store`. Import nothing."""
-    module = sys.modules.get("zarr.abc.store")
-    return module is not None and isinstance(candidate, module.Store)
 
 
 class ZarrPythonStore(Store):

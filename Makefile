@@ -16,7 +16,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast coverage lint format bench bench-pipelines peer-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast coverage lint format bench bench-pipelines peer-tests drop-in-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -56,6 +56,9 @@ bench-pipelines: $(VENV)/.installed-bench ## compare zarr-python on exzarr with 
 
 peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
 	@$(BIN)/python -m tests.zarr.peer_tests $(ARGS)
+
+drop-in-tests: $(VENV)/.installed-test ## run the tests of zarr-python with exzarr.zarr in the place of zarr
+	@$(BIN)/python -m tests.zarr.drop_in $(ARGS)
 
 gallery: $(VENV)/.installed-gallery ## run all notebooks, and build the site in build/site
 	@$(BIN)/python -m website build $(ARGS)

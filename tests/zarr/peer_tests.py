@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", help=f"files of zarr-python's tests (default: {' '.join(FILES)})")
     wanted = parser.parse_args().files or FILES
-    source = _source(version("zarr"))
+    source = source_package(version("zarr"))
     files = [f"tests/{name}" for name in wanted if (source / "tests" / name).exists()]
     passed = {label: _passed(source, label, path, files) for label, path in PIPELINES.items()}
     lost = sorted(passed["zarr-python"] - passed["exzarr"])
@@ -49,7 +49,7 @@ def main() -> int:
     return 1 if unexpected or not passed["exzarr"] else 0
 
 
-def _source(release: str) -> Path:
+def source_package(release: str) -> Path:
     """Return the folder of the source package, with what its tests require in ``site`` beside it."""
     folder = BUILD / f"zarr-{release}"
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]

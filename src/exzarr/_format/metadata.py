@@ -185,6 +185,11 @@ class GroupMetadata:
     extra: dict[str, Any] = field(default_factory=dict)
     broken: MetadataError | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def consolidated_metadata(self) -> Consolidated | None:
+        """`consolidated`, by zarr-python's name."""
+        return self.consolidated
+
     def with_(self, **changes: Any) -> GroupMetadata:
         """Return a copy with `changes`."""
         return replace(self, **changes)

@@ -472,7 +472,7 @@ class Group(Node[GroupMetadata]):
         `exzarr.check` reports it, and `exzarr.repair` updates the consolidated metadata.
         """
         self._require_writable()
-        with consolidation.batch(self.store, self.path):
+        with consolidation.batch(self._location.store, self.path):
             yield self
 
     def refresh(self) -> Self:

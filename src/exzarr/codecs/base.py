@@ -103,6 +103,10 @@ class Codec(Protocol):
         """Return the canonical configuration, an empty dict if the codec has none."""
         ...
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return name and configuration, as in a v3 document; zarr-python's codecs have this method."""
+        return {"name": self.name, "configuration": self.to_config()}
+
 
 class ArrayArrayCodec(Codec, Protocol):
     """An array → array codec: a transpose, a filter, a cast."""

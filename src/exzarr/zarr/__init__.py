@@ -1,6 +1,14 @@
-"""exzarr inside zarr-python.
+"""exzarr with zarr-python's names, and exzarr inside zarr-python.
 
-`CodecPipeline` makes zarr-python read and write chunks with exzarr's engine. One of these lines switches it on:
+``import exzarr.zarr as zarr`` runs programs that use the synchronous interface of zarr-python: the same functions,
+classes, keywords and exceptions.
+
+>>> import exzarr.zarr as zarr
+>>> root = zarr.group()
+>>> root.zeros(name="a", shape=(4,), dtype="i4", config={"write_empty_chunks": True})[:]
+array([0, 0, 0, 0], dtype=int32)
+
+`CodecPipeline` makes zarr-python itself read and write chunks with exzarr's engine. One of these lines switches it on:
 
 - ``exzarr.zarr.enable()``
 - ``zarr.config.set({"codec_pipeline.path": "exzarr.zarr.CodecPipeline"})``

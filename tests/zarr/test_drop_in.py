@@ -1,0 +1,187 @@
+"""`exzarr.zarr` with zarr-python's names: what differs from exzarr's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import exzarr
+import exzarr.zarr as zarr
+
+
+def test_import_does_not_import_zarr_python() -> None:
+    code = "import sys, exzarr.zarr as zarr; zarr.open, zarr.Group, zarr.codecs, zarr.dtype; print('zarr' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
+@pytest.mark.parametrize("function", ["zeros", "ones", "empty"])
+def test_groups_create_filled_arrays(function: str) -> None:
+    group = zarr.group()
+    array = getattr(group, function)(name="a", shape=(3,), dtype="i4")
+    like = getattr(group, f"{function}_like")(name="b", data=array)
+    assert isinstance(array, zarr.Array)
+    assert array.path == "a"
+    assert like[:].tolist() == array[:].tolist() == [1 if function == "ones" else 0] * 3
+
+
+def test_group_full_and_full_like() -> None:
+    group = zarr.group()
+    array = group.full(name="a/b", shape=(2,), fill_value=7, dtype="i2")
+    assert group.full_like(name="c", data=array, fill_value=8)[:].tolist() == [8, 8]
+    assert group.get_array("a/b")[:].tolist() == [7, 7]
+
+
+def test_nodes_of_groups_have_the_drop_in_classes() -> None:
+    root = zarr.group()
+    root.create_group("g").create_array("a", shape=(2,), dtype="i4")
+    assert isinstance(root["g"], zarr.Group)
+    assert isinstance(root["g/a"], zarr.Array)
+    assert [path for path, _ in root.members(max_depth=None)] == ["g", "g/a"]
+    with pytest.raises(ValueError, match="max_depth"):
+        root.members(max_depth=-1)
+
+
+def test_config_sets_order_and_empty_chunks() -> None:
+    array = zarr.create_array({}, shape=(2, 3), dtype="i4", config={"order": "F", "write_empty_chunks": True})
+    array[:] = 0
+    assert array.config.order == "F"
+    assert array.order == "F"
+    assert array[:].flags.f_contiguous
+    assert array.nbytes_stored() > 0
+    assert array.with_config({"order": "C"})[:].flags.c_contiguous
+
+
+def test_missing_chunks_raise_if_the_config_says_so() -> None:
+    store = exzarr.MemoryStore()
+    zarr.create_array(store, shape=(2,), dtype="i4")
+    array = zarr.open_array(store, config={"read_missing_chunks": False})
+    with pytest.raises(zarr.errors.ChunkNotFoundError):
+        array[:]
+
+
+def test_settings_apply_to_new_arrays_until_the_end_of_the_block() -> None:
+    with zarr.config.set(
+        {"array.order": "F", "default_zarr_format": 2, "array": {"write_empty_chunks": True}}
+    ):
+        array = zarr.create((2, 2))
+        assert array.zarr_format == 2
+        assert array.config.write_empty_chunks
+    assert zarr.create((2, 2)).zarr_format == 3
+    assert zarr.config.get("array.order") == "C"
+
+
+def test_settings_of_exzarr_change_with_those_of_zarr_python() -> None:
+    before = exzarr.config.get().workers
+    with zarr.config.set({"threading.max_workers": before + 1}):
+        assert exzarr.config.get().workers == before + 1
+    assert exzarr.config.get().workers == before
+
+
+def test_dicts_are_stores() -> None:
+    values: dict[str, bytes] = {}
+    zarr.create_array(values, shape=(2,), dtype="i4")[:] = 1
+    assert sorted(values) == ["c/0", "zarr.json"]
+    assert zarr.open_array(values, mode="r")[:].tolist() == [1, 1]
+
+
+def test_store_path_names_the_place() -> None:
+    group = zarr.group().create_group("a")
+    array = group.create_array("b", shape=(1,), dtype="i4")
+    assert array.store_path == group.store_path / "b"
+    assert zarr.Array.open(array.store_path) == array
+
+
+def test_writes_cast_as_in_zarr_python() -> None:
+    array = zarr.create_array({}, shape=(4,), dtype="u1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array[:] = np.array([1.7, 2.2, 3.0, 4.0])
+        array.oindex[[0]] = 257
+    assert array[:].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("base", [TypeError, ValueError, exzarr.NodeTypeError])
+def test_nodes_of_the_wrong_type_raise_what_both_libraries_raise(base: type[Exception]) -> None:
+    root = zarr.group()
+    root.create_group("g")
+    with pytest.raises(base):
+        zarr.open_array(root.store, path="g", mode="r")
+
+
+def test_children_of_arrays_raise_a_value_error() -> None:
+    root = zarr.group()
+    root.create_array("a", shape=(1,), dtype="i4")
+    with pytest.raises(ValueError, match="no children"):
+        root.create_group("a/b")
+
+
+def test_missing_nodes_raise_the_errors_of_their_kind() -> None:
+    with pytest.raises(zarr.errors.ArrayNotFoundError):
+        zarr.open_array({}, mode="r")
+    with pytest.raises(zarr.errors.GroupNotFoundError):
+        zarr.open_group({}, mode="r")
+
+
+def test_open_creates_a_group_by_default(tmp_path) -> None:
+    assert isinstance(zarr.open(tmp_path / "new"), zarr.Group)
+
+
+def test_data_types_by_name() -> None:
+    assert zarr.create_array({}, shape=1, dtype=zarr.dtype.Int16()).dtype == "i2"
+    assert (
+        zarr.create_array({}, shape=1, dtype=zarr.dtype.VariableLengthUTF8()).metadata.data_type.v3
+        == "string"
+    )
+
+
+def test_data_types_of_zarr_python() -> None:
+    theirs = pytest.importorskip("zarr.dtype")
+    assert zarr.create_array({}, shape=1, dtype=theirs.Float32()).dtype == "f4"
+
+
+def test_fields_of_structured_types() -> None:
+    array = zarr.create_array({}, shape=(2,), dtype=[("x", "i4"), ("y", "f8")])
+    array.set_basic_selection(slice(None), 3, fields="x")
+    assert array.get_basic_selection(slice(None), fields="x").tolist() == [3, 3]
+    assert array.get_orthogonal_selection([0], fields="x").tolist() == [3]
+
+
+def test_hierarchies_below_a_group() -> None:
+    group = zarr.group().create_group("g")
+    made = dict(group.create_hierarchy({"a": exzarr.array_metadata(shape=(2,), dtype="i4")}))
+    assert made["a"].path == "g/a"
+
+
+def test_tree_is_printed_as_by_zarr_python() -> None:
+    root = zarr.group()
+    root.create_array("a/b", shape=(2,), dtype="f8")
+    assert str(root.tree()) == "/\n└── a\n    └── b (2,) float64\n"
+
+
+def test_codecs_have_zarr_pythons_names() -> None:
+    array = zarr.create_array({}, shape=(4,), dtype="i4", compressors=zarr.codecs.GzipCodec(level=3))
+    assert array.compressors == (zarr.codecs.GzipCodec(level=3),)
+    assert array.compressors[0].to_dict() == {"name": "gzip", "configuration": {"level": 3}}
+
+
+def test_table_of_names_in_the_guide() -> None:
+    """Names that only other versions of zarr-python have may be missing in the page, or be in it."""
+    pytest.importorskip("zarr")
+    from tests.zarr.names_table import documented, table
+
+    written = dict(
+        zip(
+            *[[line.split(" | ")[0] for line in documented().splitlines()], documented().splitlines()],
+            strict=True,
+        )
+    )
+    for line in table().splitlines():
+        title, has, lacks = line.strip("| ").split(" | ")
+        page = written["| " + title].strip("| ").split(" | ")
+        for names, other in ((has, page[2]), (lacks, page[1])):
+            assert not set(names.split(", ")) & set(other.split(", ")) - {"-", "---"}, title

@@ -8,33 +8,39 @@ from exzarr import (
     telemetry as telemetry,
     testing as testing,
 )
-from exzarr._api import (
+from exzarr._api.creating import (
     array as array,
-    consolidate_metadata as consolidate_metadata,
     create as create,
     create_array as create_array,
     create_group as create_group,
     create_hierarchy as create_hierarchy,
     empty as empty,
-    empty_like as empty_like,
     from_array as from_array,
     full as full,
-    full_like as full_like,
     group as group,
-    load as load,
     ones as ones,
+    zeros as zeros,
+)
+from exzarr._api.likes import (
+    empty_like as empty_like,
+    full_like as full_like,
     ones_like as ones_like,
+    open_like as open_like,
+    zeros_like as zeros_like,
+)
+from exzarr._api.opening import (
+    consolidate_metadata as consolidate_metadata,
     open as open,
     open_array as open_array,
     open_consolidated as open_consolidated,
     open_group as open_group,
-    open_like as open_like,
+    tree as tree,
+)
+from exzarr._api.saving import (
+    load as load,
     save as save,
     save_array as save_array,
     save_group as save_group,
-    tree as tree,
-    zeros as zeros,
-    zeros_like as zeros_like,
 )
 from exzarr._creation.metadata import array_metadata as array_metadata
 from exzarr._nodes.array import Array as Array

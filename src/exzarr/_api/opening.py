@@ -29,13 +29,13 @@ from exzarr._nodes.locating import (
 )
 from exzarr._nodes.new_nodes import describe, new_array, new_group
 from exzarr._nodes.node import AccessOptions
-from exzarr._nodes.survey import OnError
 from exzarr._spelling import known_arguments
 from exzarr.errors import ArgumentError, NodeTypeError
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import refuse_options
 
 if TYPE_CHECKING:
+    from exzarr._nodes.survey import OnError
     from exzarr._nodes.tree import Tree
     from exzarr.stores.url_options import StorageOptions
 

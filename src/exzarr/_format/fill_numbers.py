@@ -7,7 +7,6 @@ A float is a JSON number, ``"NaN"``, ``"Infinity"``, ``"-Infinity"``, or in v3 i
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -85,6 +84,8 @@ def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
     native = dtype if is_ml(dtype) else dtype.newbyteorder("=")
     bits = float_bits(guess, native)
     sign = 1 << (ML_BITS[dtype.name] if is_ml(dtype) else 8 * dtype.itemsize) - 1
+    from fractions import Fraction  # slow to import
+
     exact, best = Fraction(number), None
     for other in (bits, bits - 1, bits + 1):
         if other < 0 or (other ^ bits) & sign or other >= 2 * sign:

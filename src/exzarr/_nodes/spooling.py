@@ -7,9 +7,6 @@ names it.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-
 from exzarr._engine.remote.write_behind import WriteBehind
 from exzarr._nodes.hierarchy import DOCUMENTS, Location
 from exzarr.errors import ExzarrError, StoreError
@@ -25,6 +22,8 @@ class Spool:
     in_steps = True
 
     def __init__(self, location: Location) -> None:
+        import tempfile  # slow to import
+
         self._to = location
         self._keeps = False
         self.store = HiddenFolder(tempfile.mkdtemp(prefix="exzarr-spool-"), durability="rename")
@@ -73,6 +72,8 @@ class Spool:
     def discard(self) -> None:
         """Delete the folder, unless an error has to keep it."""
         if not self._keeps:
+            import shutil
+
             shutil.rmtree(self.store.path, ignore_errors=True)
 
 

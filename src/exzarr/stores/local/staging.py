@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -134,4 +133,6 @@ def _copy_permissions(old: Path, new: Path) -> None:
         if not old.is_symlink():
             if hasattr(os, "chown"):
                 os.chown(new, -1, old.stat().st_gid)
+            import shutil  # slow to import
+
             shutil.copymode(old, new)

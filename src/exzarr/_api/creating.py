@@ -14,7 +14,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Metadata, ZarrFormat
-from exzarr._nodes.like import likeness
+from exzarr._nodes.like import options_like
 from exzarr._nodes.locating import Mode, StoreLike, locate
 from exzarr._nodes.new_nodes import Source, describe, new_array, new_group
 from exzarr._nodes.node import AccessOptions
@@ -430,7 +430,7 @@ def from_array(
         chosen["fill_value"] = fill_value
     if zarr_format is None:
         zarr_format = data.zarr_format if isinstance(data, Array) else 3
-    options, dtype = likeness(data, zarr_format, chosen)
+    options, dtype = options_like(data, zarr_format, chosen)
     source = describe(data, None, dtype, zarr_format)
     meta = array_metadata(shape=source.shape, dtype=source.dtype, zarr_format=zarr_format, **options)
     place = Destination(store, name, overwrite, storage_options)

@@ -13,7 +13,7 @@ from exzarr._creation.metadata import ArrayOptions
 from exzarr._nodes import node_creation
 from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import ZarrFormat
-from exzarr._nodes.like import likeness
+from exzarr._nodes.like import options_like
 from exzarr._nodes.locating import StoreLike
 from exzarr._spelling import known_arguments
 from exzarr.errors import NodeNotFoundError
@@ -132,7 +132,7 @@ def _like(a: Any, options: Mapping[str, Any]) -> Array:
     zarr_format = given.get("zarr_format") or (a.zarr_format if isinstance(a, Array) else 3)
     if not hasattr(a, "shape"):
         a = np.asarray(a)
-    kept, dtype = likeness(a, zarr_format, given)
+    kept, dtype = options_like(a, zarr_format, given)
     made: Any = {"shape": tuple(a.shape), "dtype": dtype, **kept, "zarr_format": zarr_format}
     if "dtype" in given:
         # The codecs and the fill value of `a` may not fit another data type.

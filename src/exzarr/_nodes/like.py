@@ -12,10 +12,10 @@ from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._nodes.codec_parts import codec_parts
 from exzarr.codecs.checksummed import without_checksum
 
-__all__ = ["likeness"]
+__all__ = ["options_like"]
 
 
-def likeness(source: Any, zarr_format: int, given: dict[str, Any]) -> tuple[ArrayOptions, Any]:
+def options_like(source: Any, zarr_format: int, given: dict[str, Any]) -> tuple[ArrayOptions, Any]:
     """Return options for an array like `source`, and its data type. Options in `given` are kept.
 
     From an exzarr array, all options that `zarr_format` supports are copied. From arrays of other libraries, only the

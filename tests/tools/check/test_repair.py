@@ -362,7 +362,7 @@ def test_plan_cannot_leave_the_store(tmp_path: Path, what: Any, key: str) -> Non
     exzarr.create_array(store, name="g/a", shape=(3,), dtype="i4")
     (tmp_path / "outside").write_text("mine")
     path = key.rpartition("/")[0] if what == "consolidate" else "g/a"
-    action = {"what": what, "path": path, "key": key, "codes": ["EXZ201"], "because": "", "mark": ""}
+    action = {"what": what, "path": path, "key": key, "codes": ["EXZ201"], "because": "", "fingerprint": ""}
     text = json.dumps({"exzarr_repair_plan": 1, "place": str(store), "path": "", "actions": [action]})
     (tmp_path / "plan.json").write_text(text)
     before = contents(LocalStore(store))

@@ -10,8 +10,8 @@ from exzarr import config
 from exzarr._stream.batches.arrays import Arrays, arrays_of, layout_of
 from exzarr._stream.batches.batch_plan import Batching, rows
 from exzarr._stream.batches.choices import Choice, choose
+from exzarr._stream.batches.create import make_batches
 from exzarr._stream.batches.epoch_iterator import BatchIterator, Position
-from exzarr._stream.batches.making import make_batches
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
 from exzarr._stream.batches.settings import Settings, check_whole
 from exzarr._typing import AnyArray, IntArray

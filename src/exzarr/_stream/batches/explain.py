@@ -11,8 +11,8 @@ import numpy as np
 from exzarr._stream.batches.batch_plan import Batching, rows
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.choices import SCRATCH_NBYTES, Choice
+from exzarr._stream.batches.create import least_samples, portion_of
 from exzarr._stream.batches.layout import RowLayout
-from exzarr._stream.batches.making import least_samples, portion_of
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
 from exzarr.telemetry.units import human_bytes
 

@@ -171,11 +171,16 @@ class ArrayCheck:
             if busy or self._is_being_resized(key):
                 findings.leave_open(found)
                 return ()
-            return (replace(found, mark=_mark(now.store, key)),)
+            return (replace(found, fingerprint=_fingerprint(now.store, key)),)
 
         detail = f"chunk {index} is stored, but the grid has {self.meta.chunk_grid.chunk_counts} chunks"
         found = Finding(
-            "EXZ401", self.location.path, key, detail, index, mark=_mark(self.location.store, key)
+            "EXZ401",
+            self.location.path,
+            key,
+            detail,
+            index,
+            fingerprint=_fingerprint(self.location.store, key),
         )
         findings.suspect([found], again, changing=True)
 
@@ -232,7 +237,7 @@ def _inside(index: Index, source: ChunkSource) -> bool:
     return len(index) == len(counts) and all(map(int.__lt__, index, counts))
 
 
-def _mark(store: ReadableStore, key: str) -> str:
+def _fingerprint(store: ReadableStore, key: str) -> str:
     value = store.open_value(key)
     if value is None:
         return ""

@@ -142,4 +142,4 @@ class Findings:
 
 
 def _identity(finding: Finding) -> Identity:
-    return finding.code, finding.key, finding.number, finding.mark
+    return finding.code, finding.key, finding.number, finding.fingerprint

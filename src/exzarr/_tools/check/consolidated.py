@@ -87,7 +87,7 @@ def _undisturbed(run: Run, group: str, zarr_format: int, below: list[str]) -> tu
 
 def node_of(finding: Finding) -> str:
     """Return the path of the node that a finding about consolidated metadata refers to."""
-    node = finding.mark.rpartition(":")[0] if finding.code == "EXZ602" else finding.mark
+    node = finding.fingerprint.rpartition(":")[0] if finding.code == "EXZ602" else finding.fingerprint
     return join(finding.path, node) if node else finding.path
 
 
@@ -149,13 +149,15 @@ def _compare(store: Store, group: str, key: str, consolidated: Consolidated, pat
     try:
         recorded = consolidated_node(consolidated, path, below=False)
     except MetadataError as error:
-        return Finding("EXZ601", group, key, str(error), mark=path)
+        return Finding("EXZ601", group, key, str(error), fingerprint=path)
     if stored is None and recorded is None:
         return None
     if recorded is None:
-        return Finding("EXZ603", group, key, f"the entry for {what} is missing", mark=path)
+        return Finding("EXZ603", group, key, f"the entry for {what} is missing", fingerprint=path)
     if stored is None:
-        return Finding("EXZ604", group, key, f"it has an entry for {what}, which does not exist", mark=path)
+        return Finding(
+            "EXZ604", group, key, f"it has an entry for {what}, which does not exist", fingerprint=path
+        )
     try:
         one, other = canonical(recorded), canonical(stored)
     except ExzarrError:
@@ -167,7 +169,7 @@ def _compare(store: Store, group: str, key: str, consolidated: Consolidated, pat
         group,
         key,
         f"the entry for {what} is out of date",
-        mark=f"{path}:{crc32((one + other).encode())}",
+        fingerprint=f"{path}:{crc32((one + other).encode())}",
     )
 
 

@@ -70,7 +70,7 @@ def _differing(store: Store, group: str, arrays: list[str]) -> tuple[Finding, ..
         if len(found) > 1:
             parts = [f"{n} in {', '.join(_few(named))}" for n, named in sorted(found.items())]
             detail = f"dimension {name!r} has the lengths {' and '.join(parts)}"
-            findings.append(Finding("EXZ701", group, group, detail, mark=detail))
+            findings.append(Finding("EXZ701", group, group, detail, fingerprint=detail))
     return tuple(findings)
 
 

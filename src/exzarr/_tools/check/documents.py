@@ -78,27 +78,27 @@ def inspect_documents(store: Store, path: str) -> Documents:
             continue
         if value is not None:
             values[name] = bytes(value)
-    mark = str(crc32(b"".join([name.encode() + value for name, value in values.items()])))
-    third = _parse(path, v3.DOCUMENT, values, findings, mark)
-    second = _parse(path, v2.ZARRAY, values, findings, mark)
+    fingerprint = str(crc32(b"".join([name.encode() + value for name, value in values.items()])))
+    third = _parse(path, v3.DOCUMENT, values, findings, fingerprint)
+    second = _parse(path, v2.ZARRAY, values, findings, fingerprint)
     if v2.ZARRAY not in values:
-        second = _parse(path, v2.ZGROUP, values, findings, mark)
+        second = _parse(path, v2.ZGROUP, values, findings, fingerprint)
     meta = third if v3.DOCUMENT in values else second
     invalid = {finding.key for finding in findings if finding.code == "EXZ102"}
     _note_mending(path, {n: v for n, v in values.items() if join(path, n) not in invalid}, findings)
     if third is not None and second is not None:
         differ = _difference(third, second)
         if differ:
-            findings.append(Finding("EXZ104", path, join(path, v3.DOCUMENT), differ, mark=mark))
+            findings.append(Finding("EXZ104", path, join(path, v3.DOCUMENT), differ, fingerprint=fingerprint))
     usable = True
     if isinstance(meta, ArrayMetadata):
-        usable = _usable(store, path, meta, findings, mark)
+        usable = _usable(store, path, meta, findings, fingerprint)
     found = bool(findings) or any(name in values for name in (v3.DOCUMENT, v2.ZARRAY, v2.ZGROUP))
     return Documents(path, found, meta, tuple(findings), usable)
 
 
 def _parse(
-    path: str, name: str, values: dict[str, bytes], findings: list[Finding], mark: str
+    path: str, name: str, values: dict[str, bytes], findings: list[Finding], fingerprint: str
 ) -> Metadata | None:
     document = values.get(name)
     if document is None:
@@ -110,7 +110,7 @@ def _parse(
             key = join(path, v2.ZATTRS)
             json_text.decode(values[v2.ZATTRS], key)
     except MetadataError as error:
-        findings.append(Finding("EXZ101", path, key, str(error), mark=mark))
+        findings.append(Finding("EXZ101", path, key, str(error), fingerprint=fingerprint))
         return None
     key = join(path, name)
     meta: Metadata
@@ -122,10 +122,10 @@ def _parse(
             meta = v2.loads(document, values.get(v2.ZATTRS), kind=kind, where=path)
     except MetadataError as error:
         code = "EXZ103" if isinstance(error, UnsupportedError) else "EXZ102"
-        findings.append(Finding(code, path, key, str(error), mark=mark))
+        findings.append(Finding(code, path, key, str(error), fingerprint=fingerprint))
         return None
     if isinstance(meta, GroupMetadata) and meta.broken is not None:
-        findings.append(Finding("EXZ601", path, key, str(meta.broken), mark=mark))
+        findings.append(Finding("EXZ601", path, key, str(meta.broken), fingerprint=fingerprint))
     return meta
 
 
@@ -145,16 +145,16 @@ def _note_mending(path: str, values: dict[str, bytes], findings: list[Finding]) 
         except MetadataError:
             continue  # this is a separate finding
         if notes:
-            findings.append(Finding("EXZ108", path, key, "; ".join(notes), mark=str(crc32(value))))
+            findings.append(Finding("EXZ108", path, key, "; ".join(notes), fingerprint=str(crc32(value))))
 
 
-def _usable(store: Store, path: str, meta: ArrayMetadata, findings: list[Finding], mark: str) -> bool:
+def _usable(store: Store, path: str, meta: ArrayMetadata, findings: list[Finding], fingerprint: str) -> bool:
     key = join(path, v3.DOCUMENT if meta.zarr_format == 3 else v2.ZARRAY)
     try:
         open_source(store, path, meta)
     except MetadataError as error:
         code = "EXZ103" if isinstance(error, UnsupportedError) else "EXZ102"
-        findings.append(Finding(code, path, key, str(error), mark=mark))
+        findings.append(Finding(code, path, key, str(error), fingerprint=fingerprint))
         return False
     return True
 

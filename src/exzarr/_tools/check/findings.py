@@ -310,7 +310,7 @@ class Finding:
         The index of the affected chunk, or None. For an inner chunk, the index among all inner chunks of the array.
     number
         The position of an inner chunk in its shard, in C order.
-    mark
+    fingerprint
         A fingerprint of the value that was checked, such as its size and checksum. `exzarr.repair` uses it to detect
         that the value has changed.
     """
@@ -321,7 +321,7 @@ class Finding:
     detail: str
     index: tuple[int, ...] | None = None
     number: int | None = None
-    mark: str = field(default="", repr=False)
+    fingerprint: str = field(default="", repr=False)
 
     @property
     def kind(self) -> Kind:

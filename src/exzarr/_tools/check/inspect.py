@@ -60,21 +60,21 @@ class ChunkInspector:
 
     def _decode(self, key: str, index: Index, pipeline: BoundPipeline, value: ValueReader) -> Finding | None:
         path = self.source.path
-        mark = fingerprint_of(value)
+        fingerprint = fingerprint_of(value)
         wrong = _wrong_size(value.size, pipeline)
         if wrong is not None:
-            return Finding("EXZ202", path, key, wrong, index, mark=mark)
+            return Finding("EXZ202", path, key, wrong, index, fingerprint=fingerprint)
         if not self.deep:
             return None
         try:
             pipeline.decode(read_all(value))
         except ChecksumError as error:
-            return Finding("EXZ203", path, key, str(error), index, mark=mark)
+            return Finding("EXZ203", path, key, str(error), index, fingerprint=fingerprint)
         except CodecError as error:
-            return Finding("EXZ201", path, key, str(error), index, mark=mark)
+            return Finding("EXZ201", path, key, str(error), index, fingerprint=fingerprint)
         except MemoryError:
             detail = f"its {value.size} bytes decode to more than the available memory"
-            return Finding("EXZ206", path, key, detail, index, mark=mark)
+            return Finding("EXZ206", path, key, detail, index, fingerprint=fingerprint)
         return None
 
 

@@ -53,7 +53,7 @@ def inspect_leftover(store: Store, path: str, key: str, grace: float) -> tuple[F
             return None, True
         software = "zarr-python" if name.endswith(".partial") else "TensorStore"
         detail = f"{software} wrote it{_when(old)}"
-        finding = Finding("EXZ502", path, key, detail, mark=_mark(store, key))
+        finding = Finding("EXZ502", path, key, detail, fingerprint=_fingerprint(store, key))
         return finding, old is None or old >= grace * FOREIGN_PATIENCE
     process = int(ours[1])
     if old is None or _runs(process, old):
@@ -61,7 +61,7 @@ def inspect_leftover(store: Store, path: str, key: str, grace: float) -> tuple[F
     intent = intent_in(store, key)
     detail = f"process {process} wrote it{_when(old)}{_described(intent)}"
     quiet = old >= grace and not _is_at_work(store, key, intent, grace)
-    return Finding("EXZ501", path, key, detail, mark=_mark(store, key)), quiet
+    return Finding("EXZ501", path, key, detail, fingerprint=_fingerprint(store, key)), quiet
 
 
 def _is_at_work(store: Store, key: str, intent: Intent | None, grace: float) -> bool:
@@ -112,7 +112,7 @@ def _when(seconds: float | None) -> str:
     return " just now"
 
 
-def _mark(store: Store, key: str) -> str:
+def _fingerprint(store: Store, key: str) -> str:
     folder = store.local_path("")
     if folder is None:
         return ""

@@ -217,7 +217,7 @@ def _orphans(run: Run, path: str, *, note_leftovers: bool = False) -> tuple[Find
         return None, None
     what = f"{count} key{'' if count == 1 else 's'} below {path!r}, such as {first!r}"
     code = "EXZ402" if chunks else "EXZ403"
-    return Finding(code, path, path, what, mark=str(count)), newest
+    return Finding(code, path, path, what, fingerprint=str(count)), newest
 
 
 def looks_like_chunk(name: str) -> bool:

@@ -55,7 +55,7 @@ class Action:
         Detail of the first of these findings.
     index
         Index of the chunk (shard) in the grid.
-    mark
+    fingerprint
         Fingerprint of the value that was checked. The repair skips a value with another fingerprint.
     """
 
@@ -65,7 +65,7 @@ class Action:
     codes: tuple[str, ...]
     because: str
     index: tuple[int, ...] | None = None
-    mark: str = ""
+    fingerprint: str = ""
 
     def __str__(self) -> str:
         return f"{', '.join(self.codes)} {self.key or '/'}: {_DESCRIPTIONS[self.what]}"
@@ -191,7 +191,7 @@ def make_plan(report: CheckReport, *, quarantine: bool) -> RepairPlan:
                 codes=tuple(sorted({finding.code for finding in findings})),
                 because=because,
                 index=first.index if what == "quarantine" else None,
-                mark=first.mark if what != "consolidate" else "",
+                fingerprint=first.fingerprint if what != "consolidate" else "",
             )
         )
     # Documents first, because other values are read with them; consolidated metadata last, because it copies them.
@@ -213,9 +213,9 @@ def _action(json_: Mapping[str, Any]) -> Action:
         raise ArgumentError(
             f"this is not a repair plan: {str(what)[:80]!r} for {str(codes)[:80]} is not a known action"
         )
-    texts = {name: json_.get(name, "") for name in ("path", "key", "because", "mark")}
+    texts = {name: json_.get(name, "") for name in ("path", "key", "because", "fingerprint")}
     if not all(isinstance(text, str) for text in texts.values()):
-        raise ArgumentError("this is not a repair plan: path, key, because and mark must be strings")
+        raise ArgumentError("this is not a repair plan: path, key, because and fingerprint must be strings")
     return Action(
         what=what, codes=tuple(codes), index=None if index is None else tuple(map(int, index)), **texts
     )

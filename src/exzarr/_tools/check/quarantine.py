@@ -26,17 +26,17 @@ def quarantine_key(path: str, key: str, stamp: str) -> str:
 
 
 def set_aside(
-    store: WritableStore, key: str, target: str, mark: str, replacement: Replacement | None = None
+    store: WritableStore, key: str, target: str, fingerprint: str, replacement: Replacement | None = None
 ) -> bool:
     """Move the value to the key `target`, and put the result of `replacement` in its place.
 
-    Return False, without a change, if the fingerprint of the value is no longer `mark`.
+    Return False, without a change, if the fingerprint of the value is no longer `fingerprint`.
     """
     moved = done = False
 
     def change(value: ValueReader | None) -> NewValue:
         nonlocal moved
-        moved = value is not None and fingerprint_of(value) == mark
+        moved = value is not None and fingerprint_of(value) == fingerprint
         if not moved or value is None:
             return KEEP
         instead = None if replacement is None else replacement(value)

@@ -136,10 +136,10 @@ def _move(store: Store, key: str, target: str) -> bool:
     if value is None:
         return False
     try:
-        mark = fingerprint_of(value)
+        fingerprint = fingerprint_of(value)
     finally:
         value.close()
-    return set_aside(store, key, target, mark)
+    return set_aside(store, key, target, fingerprint)
 
 
 # -- consolidated metadata ----------------------------------------------------------------

@@ -202,7 +202,7 @@ class _Repairer:
             if value is None:
                 return KEEP
             stored = bytes(whole_value(value))
-            if str(crc32(stored)) != action.mark:
+            if str(crc32(stored)) != action.fingerprint:
                 result = "skipped", "the document has changed since the check"
                 return KEEP
             made, notes = mended(action.key.rpartition("/")[2], stored, action.key)
@@ -220,7 +220,7 @@ class _Repairer:
         folder = self.store.local_path("")
         if finding is None or folder is None:
             return "skipped", "the file no longer exists, or its process is still running"
-        if finding.mark != action.mark:
+        if finding.fingerprint != action.fingerprint:
             return "skipped", "the file has changed since the check"
         intent = intent_in(self.store, action.key)
         # The file is removed last: until then it explains the unfinished write.
@@ -269,7 +269,7 @@ class _Repairer:
 
     def _set_aside(self, action: Action, replacement: Replacement | None) -> tuple[Result, str]:
         target = quarantine_key(action.path, action.key, self.stamp)
-        if set_aside(self.store, action.key, target, action.mark, replacement):
+        if set_aside(self.store, action.key, target, action.fingerprint, replacement):
             return "done", f"moved to {join(action.path, QUARANTINE)}/{self.stamp}"
         return "skipped", "the value has changed since the check"
 

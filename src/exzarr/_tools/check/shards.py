@@ -107,7 +107,7 @@ def inspect_shard(
     try:
         found = read_index(layout.shards, value)
         if found.code:
-            return (Finding(found.code, path, key, found.reason, index, mark=fingerprint_of(value)),)
+            return (Finding(found.code, path, key, found.reason, index, fingerprint=fingerprint_of(value)),)
         findings = []
         if full:
             missing, total = _missing(source, key, layout, found)

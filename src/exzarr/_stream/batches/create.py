@@ -1,4 +1,4 @@
-"""Make the batches of one epoch from a choice and the arrays, in the thread that asks for them."""
+"""Create the batches of one epoch from a choice and the arrays, in the thread that requests them."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_partly_cached_reads_cost_only_the_rest():
     measured = cost.of(report, "s3")
     assert dict(measured.kinds) == dict(far.requests) == {"get": 32}
     assert measured.bytes_read == far.bytes_read
-    old = CachedStore(far, near.keeper, max_age=0)  # validates its values with a request
+    old = CachedStore(far, near.cache, max_age=0)  # validates its values with a request
     far.reset()
     with exzarr.profile() as report:
         exzarr.open(old)[:8]

@@ -116,6 +116,7 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
 
     @property
     def ndim(self) -> int:
+        """Number of dimensions."""
         return len(self._meta.shape)
 
     @property
@@ -125,10 +126,12 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """NumPy data type of the elements."""
         return self._meta.data_type.dtype
 
     @property
     def itemsize(self) -> int:
+        """Size of one element in memory, in bytes."""
         return self.dtype.itemsize
 
     @property
@@ -206,6 +209,7 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
 
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
+        """Name of each dimension (None: no name); None if no names are stored."""
         return self._meta.dimension_names
 
     @property

@@ -190,7 +190,9 @@ class BytesBytesCodec(Codec, Protocol):
         """Return an upper bound of the encoded size of `size` bytes."""
         return size + size // 64 + 1024
 
-    def encode(self, data: Buffer) -> Buffer: ...
+    def encode(self, data: Buffer) -> Buffer:
+        """Encode `data`, the bytes of a chunk."""
+        ...
 
     def decode(self, data: Buffer, size: int | None, limit: int) -> Buffer:
         """Undo `encode`.

@@ -99,7 +99,9 @@ class Access(Protocol):
     kind: ClassVar[str]
 
     @property
-    def weight(self) -> float: ...
+    def weight(self) -> float:
+        """Importance of the pattern relative to others."""
+        ...
 
     def settled(self, of: Shape) -> Self:
         """Return the pattern with all open parameters chosen for an array, and limited to its shape."""
@@ -144,11 +146,13 @@ class Scan:
     itemsize: int = field(default=0, repr=False)
 
     def settled(self, of: Shape) -> Self:
+        """Return the pattern with all open parameters chosen; see `Access`."""
         axis = of.axis(self.axis)
         step = None if self.step is None else max(1, min(self.step, of.shape[axis]))
         return replace(self, axis=axis, step=step, itemsize=of.itemsize)
 
     def reads(self, shape: Sequence[int], stored: Sequence[int], rng: np.random.Generator) -> list[Read]:
+        """Return reads that add up to one run of the pattern; see `Access`."""
         axis = int(self.axis)
         step = self.step
         if step is None:
@@ -167,6 +171,7 @@ class Scan:
         ]
 
     def extents(self, shape: Sequence[int]) -> tuple[float, ...]:
+        """Return the length of one read along each dimension."""
         axis = int(self.axis)
         return tuple([float(self.step or 1) if d == axis else float(n) for d, n in enumerate(shape)])
 
@@ -193,6 +198,7 @@ class Window:
     shape: tuple[int, ...] | Mapping[str, int] | None = None
 
     def settled(self, of: Shape) -> Self:
+        """Return the pattern with all open parameters chosen; see `Access`."""
         if self.shape is None:
             box = [max(1, n // 8) for n in of.shape]
             while math.prod(box) * of.itemsize > WINDOW_BYTES and max(box) > 1:
@@ -220,6 +226,7 @@ class Window:
         return self.shape
 
     def reads(self, shape: Sequence[int], stored: Sequence[int], rng: np.random.Generator) -> list[Read]:
+        """Return reads that add up to one run of the pattern; see `Access`."""
         found = []
         for _ in range(DRAWS):
             starts = [int(rng.integers(0, n - w + 1)) for n, w in zip(shape, self.box, strict=True)]
@@ -228,6 +235,7 @@ class Window:
         return found
 
     def extents(self, shape: Sequence[int]) -> tuple[float, ...]:
+        """Return the length of one read along each dimension."""
         return tuple(map(float, self.box))
 
     def __str__(self) -> str:
@@ -251,11 +259,13 @@ class Random:
     points: int = 1
 
     def settled(self, of: Shape) -> Self:
+        """Return the pattern with all open parameters chosen; see `Access`."""
         if self.points < 1:
             raise ArgumentError(f"points={self.points} of Random must be at least 1")
         return self
 
     def reads(self, shape: Sequence[int], stored: Sequence[int], rng: np.random.Generator) -> list[Read]:
+        """Return reads that add up to one run of the pattern; see `Access`."""
         if self.points == 1:
             return [Read(tuple([int(rng.integers(n)) for n in shape]), times=1 / DRAWS) for _ in range(DRAWS)]
         return [
@@ -264,6 +274,7 @@ class Random:
         ]
 
     def extents(self, shape: Sequence[int]) -> tuple[float, ...]:
+        """Return the length of one read along each dimension."""
         return (1.0,) * len(shape)
 
     def __str__(self) -> str:
@@ -290,12 +301,14 @@ class Batch:
     axis: int | str = 0
 
     def settled(self, of: Shape) -> Self:
+        """Return the pattern with all open parameters chosen; see `Access`."""
         if self.rows < 1:
             raise ArgumentError(f"rows={self.rows} of Batch must be at least 1")
         axis = of.axis(self.axis)
         return replace(self, axis=axis, rows=min(self.rows, of.shape[axis]))
 
     def reads(self, shape: Sequence[int], stored: Sequence[int], rng: np.random.Generator) -> list[Read]:
+        """Return reads that add up to one run of the pattern; see `Access`."""
         axis = int(self.axis)
         whole = [slice(0, n) for n in shape]
         found = []
@@ -305,6 +318,7 @@ class Batch:
         return found
 
     def extents(self, shape: Sequence[int]) -> tuple[float, ...]:
+        """Return the length of one read along each dimension."""
         axis = int(self.axis)
         return tuple([1.0 if d == axis else float(n) for d, n in enumerate(shape)])
 

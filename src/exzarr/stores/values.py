@@ -79,7 +79,9 @@ class ValueReader(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the value."""
+        ...
 
 
 Change = Callable[["ValueReader | None"], NewValue]
@@ -97,13 +99,14 @@ class BytesReader:
         self.version = version
 
     def read_into(self, buffer: memoryview, start: int) -> None:
+        """Fill `buffer` from byte `start` on; see `ValueReader`."""
         end = start + len(buffer)
         if end > self.size:
             raise StoreError(f"cannot read bytes {start} to {end} of a value of {self.size} bytes")
         buffer[:] = self._value[start:end]
 
     def close(self) -> None:
-        pass
+        """Do nothing: the value is in memory."""
 
 
 @dataclass(frozen=True, slots=True)

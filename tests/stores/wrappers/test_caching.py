@@ -295,7 +295,7 @@ def test_pickle_of_a_cache_keeps_the_folder_but_no_memory(tmp_path):
     again = pickle.loads(pickle.dumps(store))
     inner.put("k", b"2")
     assert bytes(again.get("k")) == b"1"
-    assert again.keeper.max_bytes == 1234
+    assert again.cache.max_bytes == 1234
     memory = pickle.loads(pickle.dumps(CachedStore(inner, MemoryCache(77))))
-    assert memory.keeper.max_bytes == 77
+    assert memory.cache.max_bytes == 77
     assert bytes(memory.get("k")) == b"2"

@@ -135,6 +135,7 @@ class S3Options(ObjectOptions):
             )
 
     def config(self) -> dict[str, Any]:
+        """Return the options by obstore's names."""
         return {
             "endpoint": self.endpoint,
             "region": self.region,
@@ -163,6 +164,7 @@ class GCSOptions(ObjectOptions):
     service_account_key: str | None = _secret()
 
     def config(self) -> dict[str, Any]:
+        """Return the options by obstore's names."""
         return {
             "base_url": self.endpoint,
             "service_account": self.service_account,
@@ -192,6 +194,7 @@ class AzureOptions(ObjectOptions):
     emulator: bool = False
 
     def config(self) -> dict[str, Any]:
+        """Return the options by obstore's names."""
         return {
             "endpoint": self.endpoint,
             "account_name": self.account,

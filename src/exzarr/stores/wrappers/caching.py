@@ -29,7 +29,7 @@ from exzarr.stores.instrument import instrument
 from exzarr.stores.wrappers.base import Request, StoreWrapper
 from exzarr.telemetry.events import CacheHit, RequestKind
 
-__all__ = ["CachedStore", "Keeper", "Place"]
+__all__ = ["CachedStore", "Cache", "Place"]
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ Place = tuple[str, int, int | None]
 WHOLE: ByteRange = (0, None)
 
 
-class Keeper(Protocol):
+class Cache(Protocol):
     """Storage of cached values: `MemoryCache` or `DiskCache`. Any number of threads call it concurrently."""
 
     def find(self, place: Place) -> tuple[Fetched, float] | None:
@@ -66,7 +66,7 @@ class CachedStore(StoreWrapper):
     ----------
     inner
         The store.
-    keeper
+    cache
         A `MemoryCache` or a `DiskCache`. Use it for this store only.
     max_age
         Number of seconds that an entry is valid. After that, a small request gets the value's version, and the value
@@ -74,11 +74,11 @@ class CachedStore(StoreWrapper):
         does not change. Missing keys are not cached.
     """
 
-    def __init__(self, inner: Store, keeper: Keeper, *, max_age: float | None = 60.0) -> None:
+    def __init__(self, inner: Store, cache: Cache, *, max_age: float | None = 60.0) -> None:
         super().__init__(inner)
         if max_age is not None and not max_age >= 0:
             raise ArgumentError(f"max_age is a number of seconds, not {max_age!r}")
-        self.keeper = keeper
+        self.cache = cache
         self.max_age = max_age
         self._writes = 0
         """Number of writes begun plus number of writes ended."""
@@ -92,7 +92,7 @@ class CachedStore(StoreWrapper):
         if byte_range is not None and byte_range[1] == 0:
             return self.inner.fetch(key, byte_range, version)
         place = (key, *(byte_range or WHOLE))
-        kept = self.keeper.find(place)
+        kept = self.cache.find(place)
         if kept is not None and self._still_right(place, *kept):
             found = kept[0]
             if version is not None and found.version != version:
@@ -102,9 +102,9 @@ class CachedStore(StoreWrapper):
         writes = self._writes
         fresh = self.inner.fetch(key, byte_range, version)
         if fresh is None:
-            self.keeper.drop(key)
+            self.cache.drop(key)
         elif writes == self._writes:
-            self.keeper.keep(place, fresh, time.time())
+            self.cache.keep(place, fresh, time.time())
         return fresh
 
     def _still_right(self, place: Place, found: Fetched, at: float) -> bool:
@@ -115,7 +115,7 @@ class CachedStore(StoreWrapper):
         now = instrument(self.inner).fetch(place[0], (0, 0))
         if now is None or now.version != found.version:
             return False
-        self.keeper.keep(place, found, time.time())
+        self.cache.keep(place, found, time.time())
         return True
 
     def _tell(self, key: str, nbytes: int, request: RequestKind | Literal[""]) -> None:
@@ -132,7 +132,7 @@ class CachedStore(StoreWrapper):
 
     def open_value(self, key: str) -> ValueReader | None:
         check_key(key)
-        kept = self.keeper.find((key, *WHOLE))
+        kept = self.cache.find((key, *WHOLE))
         if kept is not None and self._still_right((key, *WHOLE), *kept):
             self._tell(key, kept[0].size, "")
             return BytesReader(kept[0].data, kept[0].version)
@@ -156,7 +156,7 @@ class CachedStore(StoreWrapper):
             self.inner.delete_prefix(prefix)
         finally:
             self._writes += 1
-            self.keeper.drop_prefix(prefix)
+            self.cache.drop_prefix(prefix)
 
     @contextmanager
     def _changing(self, key: str) -> Iterator[None]:
@@ -166,4 +166,4 @@ class CachedStore(StoreWrapper):
             yield
         finally:
             self._writes += 1
-            self.keeper.drop(key)
+            self.cache.drop(key)

@@ -59,6 +59,7 @@ class DiskCache:
         return os.path.join(self.folder, name[:2], name)
 
     def find(self, place: Place) -> tuple[Fetched, float] | None:
+        """Return an entry and the time of its validation; see `Cache`."""
         path = self._path(place)
         try:
             with open(path, "rb") as file:
@@ -78,6 +79,7 @@ class DiskCache:
         return found, at
 
     def keep(self, place: Place, found: Fetched, at: float) -> None:
+        """Add an entry; see `Cache`."""
         if len(found.data) * 4 > self.max_bytes:
             return
         head = {
@@ -113,6 +115,7 @@ class DiskCache:
             self._make_room()
 
     def drop(self, key: str) -> None:
+        """Remove all entries of a key; see `Cache`."""
         digest = _digest(key)
         with suppress(OSError):
             for entry in os.scandir(os.path.join(self.folder, digest[:2])):
@@ -120,6 +123,7 @@ class DiskCache:
                     self._remove(entry.path)
 
     def drop_prefix(self, prefix: str) -> None:
+        """Remove all entries of the keys under a prefix; see `Cache`."""
         start = prefix and prefix + "/"
         for path, _, _ in [*self._files()]:
             try:

@@ -42,6 +42,7 @@ class MemoryCache:
         return self._nbytes
 
     def find(self, place: Place) -> tuple[Fetched, float] | None:
+        """Return an entry and the time of its validation; see `Cache`."""
         with self._lock:
             found = self._kept.get(place)
             if found is not None:
@@ -49,6 +50,7 @@ class MemoryCache:
             return found
 
     def keep(self, place: Place, found: Fetched, at: float) -> None:
+        """Add an entry; see `Cache`."""
         # Copy unless it is bytes: a cached value may not change, and a view may keep a large buffer alive.
         data = found.data if type(found.data) is bytes else bytes(found.data)
         with self._lock:
@@ -63,11 +65,13 @@ class MemoryCache:
                 self._remove(next(iter(self._kept)))
 
     def drop(self, key: str) -> None:
+        """Remove all entries of a key; see `Cache`."""
         with self._lock:
             for place in [*self._places.get(key, ())]:
                 self._remove(place)
 
     def drop_prefix(self, prefix: str) -> None:
+        """Remove all entries of the keys under a prefix; see `Cache`."""
         start = prefix and prefix + "/"
         with self._lock:
             for place in [place for place in self._kept if place[0].startswith(start)]:

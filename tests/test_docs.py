@@ -93,6 +93,7 @@ def _zarr_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_zarr_settings")
 @pytest.mark.parametrize("path", GUIDES, ids=name_of)
 def test_snippets_and_commands_of_the_page_work(

@@ -18,6 +18,8 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.objects.store import ObjectStore
 from exzarr.stores.sqlite.store import SQLiteStore
 
+pytestmark = pytest.mark.slow
+
 DATA = np.repeat(np.arange(1000, dtype="i4"), 2)[:1600].reshape(40, 40)
 DOCUMENTS = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 

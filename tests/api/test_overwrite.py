@@ -18,6 +18,8 @@ import exzarr
 from exzarr._nodes import new_nodes
 from exzarr.stores import CountingStore, LocalStore, MemoryStore, PrefixStore, SQLiteStore, Store, ZipStore
 
+pytestmark = pytest.mark.slow
+
 DATA = np.arange(60, dtype="i4").reshape(6, 10)
 OTHER = np.arange(24, dtype="f8").reshape(4, 6)
 

@@ -20,6 +20,8 @@ from exzarr._cli.app import app
 from exzarr._cli.lab import fitting
 from exzarr.telemetry.show import Table
 
+pytestmark = pytest.mark.slow
+
 SOURCE = str(Path(exzarr.__file__).parents[1])
 
 

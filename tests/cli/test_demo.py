@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 import exzarr
 from exzarr._cli.app import app
 
+pytestmark = pytest.mark.slow
+
 for _package in ("iris_sample_data", "h5netcdf", "h5py", "matplotlib"):
     pytest.importorskip(_package, reason=f"the demo needs {_package}: pip install 'exzarr[demo]'")
 

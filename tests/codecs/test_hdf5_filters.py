@@ -11,6 +11,8 @@ from hypothesis import given, strategies as st
 from exzarr.codecs.numcodecs.hdf5 import Bitshuffle, LZ4Blocks
 from exzarr.errors import CodecError
 
+pytestmark = pytest.mark.slow
+
 CODECS = {
     "lz4": (hdf5plugin.LZ4(), lambda size: LZ4Blocks()),
     "lz4 in blocks": (hdf5plugin.LZ4(nbytes=512), lambda size: LZ4Blocks(blocksize=512)),

@@ -22,6 +22,8 @@ from exzarr.lab.sample import cut_shape, synthetic_data
 from exzarr.lab.trials import agreement
 from exzarr.stores.memory import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 FIXED = Speeds(call=2e-5, request=5e-6, bandwidth=5e9, chunk=5e-6, decode=1e9, ratio=1.5, workers=2)
 
 

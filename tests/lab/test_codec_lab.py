@@ -23,6 +23,8 @@ from exzarr.lab.codec_report import ARCHIVE, LOCAL, OBJECTS, best_for, break_eve
 from exzarr.lab.codec_trial import CodecTrial
 from exzarr.lab.pareto import front
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:

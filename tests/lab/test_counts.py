@@ -22,6 +22,8 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
 from exzarr.stores.wrappers.latency import LatencyStore
 
+pytestmark = pytest.mark.slow
+
 ACCESSES = [
     Scan(),
     Scan(axis=-1, step=3),

@@ -14,6 +14,8 @@ import exzarr
 from exzarr import Group
 from tests.nodes.counting import CountingStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(root: Group) -> Group:

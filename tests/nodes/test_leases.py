@@ -19,6 +19,8 @@ from exzarr.stores import CountingStore, ObjectStore
 
 obstore = pytest.importorskip("obstore")
 
+pytestmark = pytest.mark.slow
+
 LAYOUTS: dict[str, dict[str, Any]] = {
     "chunks": {"chunks": (4, 3)},
     "shards": {"chunks": (2, 3), "shards": (8, 3)},

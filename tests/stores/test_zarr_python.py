@@ -20,6 +20,8 @@ from exzarr.errors import ArgumentError, ListingUnsupportedError, ReadOnlyError,
 from exzarr.stores import FsspecStore, LocalStore, MappingStore, ObjectStore, Store, ZarrPythonStore
 from exzarr.testing.store_suite import StoreSuite
 
+pytestmark = pytest.mark.slow
+
 
 def wrapped() -> WrapperStore:
     return WrapperStore(zarr.storage.MemoryStore())

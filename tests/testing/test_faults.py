@@ -23,6 +23,8 @@ from exzarr.testing.faults import HARMLESS, WHATS, Fault, FaultPlan, FaultStore,
 from exzarr.testing.store_suite import StoreSuite
 from tests.engine.tools import contents
 
+pytestmark = pytest.mark.slow
+
 Values = dict[str, bytes]
 
 SHAPE = (12, 10)

@@ -74,6 +74,7 @@ IN_TENSORSTORE_V3 = {"raw", "zstd", "blosc", "gzip"}
 # -- v2 to v3 and back -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("separator", [".", "/"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("compressor", COMPRESSORS)

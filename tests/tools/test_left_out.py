@@ -23,6 +23,8 @@ from exzarr.errors import ArgumentError, ExzarrError, LeftOutWarning, StoreError
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "check-and-repair.md"
 DATA = np.arange(8, dtype="i4")
 links = pytest.mark.skipif(sys.platform == "win32", reason="needs links and names that Windows has not")

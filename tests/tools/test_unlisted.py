@@ -19,6 +19,8 @@ from tests.web_servers import web_server
 pytest.importorskip("obstore")
 pytest.importorskip("aiohttp")
 
+pytestmark = pytest.mark.slow
+
 DATA = np.arange(24, dtype="i4").reshape(4, 6)
 
 

@@ -14,6 +14,8 @@ from zarr.storage import LocalStore, MemoryStore
 
 from tests.zarr.tools import HAS_RECTILINEAR, at, create, fallbacks, open_ours, open_plain, plain, same
 
+pytestmark = pytest.mark.slow
+
 DTYPES = ["i4", ">i2", "f8", "bool", "c8", "M8[s]", "S3", "U2", "u1"]
 CODECS: list[dict[str, Any]] = [
     {},
@@ -99,7 +101,7 @@ def values_for(dtype: np.dtype[Any], shape: tuple[int, ...], seed: int) -> Any:
 
 @pytest.mark.parametrize("kind", ["memory", "local"])
 @given(data=st.data())
-@settings(max_examples=300, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=120, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_reads_and_writes_equal_those_of_zarr_python(kind: str, data: Any) -> None:
     options = data.draw(layouts())
     fill = data.draw(st.sampled_from([0, 1]))

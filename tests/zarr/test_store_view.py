@@ -32,6 +32,8 @@ from exzarr.stores import (
 from exzarr.zarr import as_store, as_zarr
 from exzarr.zarr.store_view import StoreView
 
+pytestmark = pytest.mark.slow
+
 
 class _StoreTests(StoreTests[Any, cpu.Buffer]):
     """zarr-python's suite, without the plugin that runs asynchronous tests."""

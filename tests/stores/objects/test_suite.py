@@ -15,6 +15,8 @@ from tests.object_servers import S3_PAGE
 
 obstore = pytest.importorskip("obstore")
 
+pytestmark = pytest.mark.slow
+
 
 class TestS3(StoreSuite):
     many = 2 * S3_PAGE + 20

@@ -39,6 +39,8 @@ from tests.web_servers import web_server
 obstore = pytest.importorskip("obstore")
 pytest.importorskip("aiohttp")
 
+pytestmark = pytest.mark.slow
+
 QUICK = Retry(attempts=6, wait_initial=0, wait_jitter=0)
 VALUE = np.random.default_rng(0).bytes(5000)
 STORES = {"obstore": ObjectStore, "fsspec": FsspecStore}

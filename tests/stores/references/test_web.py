@@ -20,6 +20,8 @@ import exzarr
 from exzarr.errors import ReadOnlyError, StoreError
 from exzarr.stores import MemoryStore, ReferenceStore
 
+pytestmark = pytest.mark.slow
+
 DATA = b"0123456789" * 10
 ARRAY = {
     "zarr_format": 2, "shape": [10], "chunks": [5], "dtype": "|u1", "fill_value": 0, "order": "C", "compressor": None,

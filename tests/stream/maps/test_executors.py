@@ -22,6 +22,8 @@ from exzarr.errors import ArgumentError, ChunkError, StreamError
 from tests.stream.arrays import LAYOUTS, blocks, stored
 from tests.stream.tools import eventually, stream_threads
 
+pytestmark = pytest.mark.slow
+
 QUICK = Retry(attempts=3, wait_initial=0, wait_jitter=0)
 
 

@@ -13,7 +13,7 @@ import exzarr
 from exzarr._tools.check.report import CheckReport
 from tests.tools.check.stores import LAYOUTS, SHARDS, WRITERS, Layout, flip, make_old, rewrite, write
 
-pytestmark = pytest.mark.usefixtures("brisk")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("brisk")]
 
 INDEX = 16 * 4 + 4
 """Bytes of a shard's index: four inner chunks and a checksum."""

@@ -25,7 +25,7 @@ from exzarr.stores.memory import MemoryStore
 from tests.engine.tools import contents
 from tests.tools.check.stores import CHUNKS, LAYOUTS, SHARDS, WRITERS, Layout, make_old, values, write
 
-pytestmark = pytest.mark.usefixtures("brisk")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("brisk")]
 
 PLAIN = [(layout, writer) for layout in LAYOUTS for writer in WRITERS if not layout.shards]
 SHARDED = [(layout, writer) for layout in LAYOUTS for writer in WRITERS if layout.shards]

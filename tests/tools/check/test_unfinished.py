@@ -20,6 +20,7 @@ from exzarr.stores.memory import MemoryStore
 from tests.tools.check.stores import rewrite
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("brisk"),
     pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system"),
 ]

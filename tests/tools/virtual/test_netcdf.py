@@ -14,6 +14,8 @@ import exzarr
 from exzarr.errors import ArgumentError, ExzarrError, StoreError, UnsupportedError
 from exzarr.stores import CountingStore, MemoryStore
 
+pytestmark = pytest.mark.slow
+
 CORPUS = Path(__file__).parents[2] / "corpus" / "hdf5"
 CLASSIC = ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"]
 FORMATS = [*CLASSIC, "NETCDF4", "NETCDF4_CLASSIC"]

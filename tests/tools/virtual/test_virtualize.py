@@ -25,7 +25,7 @@ REAL = [
 NEMO = sorted(Path(samples, "NEMO").glob("*.nc"))
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:The 'fastparquet' engine is deprecated")]
 
 
 def same(ours, theirs):

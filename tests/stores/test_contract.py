@@ -7,6 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from exzarr.errors import ArgumentError
 from exzarr.stores import (
     ListableStore,
     MemoryStore,
@@ -71,3 +74,9 @@ def test_store_has_all_parts_of_the_contract() -> None:
     store = MemoryStore()
     write(store)
     assert (read(store), names(store)) == (b"1", ["k"])
+
+
+@pytest.mark.parametrize("name", [one.name for one in fields(StoreTraits)])
+def test_trait_outside_of_traits_is_refused(name: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"Mine.{name} has no effect: set traits = StoreTraits\({name}"):
+        type("Mine", (MemoryStore,), {name: True})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from exzarr._engine.listed import ListedSource, ShardOrder
 from exzarr._engine.reading.read import read
@@ -14,13 +13,12 @@ from exzarr._engine.source import open_source
 from exzarr._engine.writing.write import write
 from exzarr._format import v2, v3
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._typing import AnyArray
 from exzarr.chunks.selections import ChunkSelections, plan_chunks
 from exzarr.errors import ArgumentError, NodeTypeError
 from exzarr.stores.base import Store
 
 __all__ = ["ChunkAccess"]
-
-AnyArray = npt.NDArray[Any]
 
 
 class ChunkAccess:

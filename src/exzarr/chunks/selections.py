@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from exzarr._engine.planning.listed_plan import ListedPlan
+from exzarr._typing import AnyArray
 from exzarr.errors import SelectionError
 
 __all__ = ["ChunkSelections", "plan_chunks"]
 
-AnyArray = npt.NDArray[Any]
 Index = tuple[Any, ...]
 
 _FIRST = slice(0, 1)

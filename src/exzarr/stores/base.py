@@ -15,11 +15,12 @@ from __future__ import annotations
 import errno
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import fields
 from itertools import repeat
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from exzarr.errors import ChangedError, ListingUnsupportedError, ReadOnlyError
+from exzarr.errors import ArgumentError, ChangedError, ListingUnsupportedError, ReadOnlyError
 from exzarr.stores.keys import TEMPORARY_SUFFIX, check_key, check_prefix, is_reserved
 from exzarr.stores.locks import ThreadLock
 from exzarr.stores.maintenance import Maintenance
@@ -81,6 +82,14 @@ class Store(ABC):
 
     traits: StoreTraits = StoreTraits()
     """Traits of the store: set them in the class, or in ``__init__``."""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        for one in fields(StoreTraits):
+            if one.name in vars(cls) and not isinstance(vars(cls)[one.name], property):
+                raise ArgumentError(
+                    f"{cls.__name__}.{one.name} has no effect: set traits = StoreTraits({one.name}=...)"
+                )
 
     @property
     def read_only(self) -> bool:

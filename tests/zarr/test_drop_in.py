@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,3 +186,23 @@ def test_table_of_names_in_the_guide() -> None:
         page = written["| " + title].strip("| ").split(" | ")
         for names, other in ((has, page[2]), (lacks, page[1])):
             assert not set(names.split(", ")) & set(other.split(", ")) - {"-", "---"}, title
+
+
+@pytest.mark.parametrize(
+    ("method", "selection"),
+    [
+        ("get_basic_selection", slice(0, 2)),
+        ("get_orthogonal_selection", slice(0, 2)),
+        ("get_coordinate_selection", [0, 1]),
+        ("get_mask_selection", [True, True, False, False]),
+        ("get_block_selection", 0),
+    ],
+)
+def test_fields_are_read_into_out(method: str, selection: Any) -> None:
+    data = np.array([(1, 1.5), (2, 2.5), (3, 3.5), (4, 4.5)], [("a", "i4"), ("b", "f8")])
+    array = zarr.array(data, chunks=(2,))
+    out = np.zeros(2)
+    getattr(array, method)(
+        np.asarray(selection) if isinstance(selection, list) else selection, fields="b", out=out
+    )
+    assert out.tolist() == [1.5, 2.5]

@@ -104,28 +104,28 @@ class Array(exzarr.Array):
     ) -> Any:
         if fields is None:
             return super().get_orthogonal_selection(selection, out=_plain(out))
-        return self.oindex[_with_fields(selection, fields)]
+        return _into(out, self.oindex[_with_fields(selection, fields)])
 
     def get_coordinate_selection(
         self, selection: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
             return super().get_coordinate_selection(selection, out=_plain(out))
-        return self.vindex[_with_fields(selection, fields)]
+        return _into(out, self.vindex[_with_fields(selection, fields)])
 
     def get_mask_selection(
         self, mask: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
             return super().get_mask_selection(mask, out=_plain(out))
-        return self.vindex[_with_fields(mask, fields)]
+        return _into(out, self.vindex[_with_fields(mask, fields)])
 
     def get_block_selection(
         self, selection: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
             return super().get_block_selection(selection, out=_plain(out))
-        return self.blocks[_with_fields(selection, fields)]
+        return _into(out, self.blocks[_with_fields(selection, fields)])
 
     def set_basic_selection(
         self,
@@ -189,6 +189,15 @@ def _with_fields(selection: Any, fields: Any) -> Any:
         return selection
     names = (fields,) if isinstance(fields, str) else tuple(fields)
     return (*(selection if isinstance(selection, tuple) else (selection,)), *names)
+
+
+def _into(out: Any, values: Any) -> Any:
+    """Return `values`; in the buffer `out`, if it is given."""
+    if out is None:
+        return values
+    target = _plain(out)
+    target[...] = values
+    return target
 
 
 def _plain(out: Any) -> Any:

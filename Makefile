@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+TORCH ?= torch==2.13.*
 ARGS ?=
 QUICK ?=
 SOAK_MINUTES ?= 10
@@ -16,7 +17,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast coverage lint format bench bench-pipelines peer-tests drop-in-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch coverage lint format bench bench-pipelines peer-tests drop-in-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -29,10 +30,14 @@ demo: $(VENV)/.installed-demo ## write, read and check real data, and draw a map
 	@$(BIN)/exzarr demo $(ARGS)
 
 test: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests
+	@$(BIN)/python -c "import importlib.util as util, sys; sys.exit(util.find_spec('torch') is None)" \
+	    || echo "PyTorch is not installed: the tests that need it are skipped (make torch installs it)" >&2
 	@$(BIN)/python -m pytest --quiet $(PARALLEL) $(ARGS)
 
 test-fast: $(VENV)/.installed-test ## run the tests without servers, browsers, notebooks and long property tests
 	@$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not slow" $(ARGS)
+
+torch: $(VENV)/.torch ## install PyTorch for its tests, if pip has a build without CUDA
 
 coverage: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests, and report the lines that no test runs
 	@$(BIN)/python -m pip install --quiet --only-binary=:all: "pytest-cov>=5"
@@ -105,6 +110,18 @@ $(VENV)/.installed-%: pyproject.toml $(VENV)/.created
 	@echo "installing exzarr[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --only-binary=:all: --editable ".[$*]"
 	@touch $@
+
+# Not an extra of the tests: where pip has only builds for CUDA, PyTorch takes several GB. pip resolves it first, and a
+# package for CUDA among the results ends the attempt.
+$(VENV)/.torch: $(VENV)/.created
+	@if ! found=$$($(BIN)/python -m pip install --dry-run --quiet --only-binary=:all: --report - "$(TORCH)" 2>&1); then \
+	    echo "pip does not find $(TORCH): the tests that need PyTorch are skipped" >&2; \
+	elif echo "$$found" | grep -qE '"name": "(cuda|nvidia|triton|rocm)'; then \
+	    echo "$(TORCH) is a build for GPUs here: the tests that need PyTorch are skipped" >&2; \
+	else \
+	    echo "installing $(TORCH) into $(VENV)"; \
+	    $(BIN)/python -m pip install --quiet --only-binary=:all: "$(TORCH)" && touch $@; \
+	fi
 
 .PRECIOUS: $(VENV)/.created $(VENV)/.installed-%
 

@@ -47,7 +47,8 @@ def to_torch(batches: Batches, *, keep_order: bool = False) -> Any:
     Notes
     -----
     Without workers, each pass advances to the next epoch. With workers, call `set_epoch` before each pass, as with a
-    ``DistributedSampler``: workers that end with a pass cannot report their position to the main process.
+    ``DistributedSampler``: workers that end with a pass cannot report their position to the main process. For the
+    same reason, pass the number of batches that the loop got to ``state_dict(batches=...)``. It requires `keep_order`.
     """
     if not isinstance(batches, Batches):
         raise ArgumentError(f"to_torch takes the result of exzarr.batches, not {type(batches).__name__}")

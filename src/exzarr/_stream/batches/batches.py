@@ -159,10 +159,11 @@ class Batches:
         """Epoch of the current or next pass."""
         return self._position.epoch
 
-    def set_epoch(self, epoch: int) -> None:
-        """Start the next pass at the beginning of `epoch`. A pass in progress does not change."""
+    def set_epoch(self, epoch: int, batches: int = 0) -> None:
+        """Start the next pass after the first `batches` batches of `epoch`. A pass in progress does not change."""
         check_whole("epoch", epoch, 0)
-        self._position, self._resumed = Position(epoch), False
+        check_whole("batches", batches, 0)
+        self._position, self._resumed = Position(epoch, batches), batches > 0
 
     def indices(self) -> Iterator[IntArray]:
         """Yield the sample numbers of each batch of the current epoch, without reading data."""
@@ -170,14 +171,17 @@ class Batches:
 
     # -- the position ----------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, batches: int | None = None) -> dict[str, Any]:
         """Return the position of the latest pass, for `load_state_dict`. It can be stored as JSON.
 
-        Batches that were made ahead but not yet returned do not count.
+        Batches that were made ahead but not yet returned do not count. If other processes make the batches, pass the
+        number of `batches` that they have returned in this epoch.
         """
+        if batches is not None:
+            check_whole("batches", batches, 0)
         return {
             "epoch": self._position.epoch,
-            "batches": self._position.batches,
+            "batches": self._position.batches if batches is None else batches,
             "of": self._identity(),
         }
 
@@ -202,9 +206,7 @@ class Batches:
                 f"the state is that of batches in another order ({'; '.join(differing)}): make them with the "
                 "same arguments, of arrays with the same chunks"
             )
-        check_whole("epoch", epoch, 0)
-        check_whole("batches", done, 0)
-        self._position, self._resumed = Position(epoch, done), True
+        self.set_epoch(epoch, done)
 
     def _identity(self) -> dict[str, Any]:
         """Return the settings that the order of samples depends on."""
@@ -219,7 +221,7 @@ class Batches:
             "drop_last": settings.drop_last,
             "rank": settings.rank,
             "world_size": settings.world_size,
-            "part": [*settings.part, settings.interleaved],
+            "part": [*settings.part, settings.interleaved, *([settings.skipped] if settings.skipped else [])],
         }
 
     # -- parts -------------------------------------------------------------------------
@@ -230,13 +232,16 @@ class Batches:
         The batches are the same as without parts. By default each part is a contiguous range of batches, and few chunks are
         read by two parts. With `interleaved`, part `index` has every `count`-th batch: taking one batch from each part in
         turn keeps the order, but each part reads nearly all chunks.
+
+        After `load_state_dict`, parts have the batches from that position on, in every epoch.
         """
         if self._settings.part != (0, 1):
             raise ArgumentError("this is a part already: take parts of the whole")
         check_whole("count", count, 1)
         if type(index) is not int or not 0 <= index < count:
             raise ArgumentError(f"there is no part {index!r} of {count}: parts are 0 to {count - 1}")
-        settings = replace(self._settings, part=(index, count), interleaved=interleaved)
+        skipped = self._position.batches if self._resumed else 0
+        settings = replace(self._settings, part=(index, count), interleaved=interleaved, skipped=skipped)
         return Batches(self._arrays, settings, self._position.epoch)
 
     # -- explanation --------------------------------------------------------------------

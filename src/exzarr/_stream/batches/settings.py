@@ -14,7 +14,17 @@ __all__ = ["Settings", "check_whole"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Arguments of `batches`, except the arrays."""
+    """Arguments of `batches`, except the arrays.
+
+    Attributes
+    ----------
+    part
+        Number of this part of the batches, and number of parts.
+    interleaved
+        The part has every n-th batch.
+    skipped
+        Number of batches at the start of the epoch that no part has.
+    """
 
     batch_size: int
     shuffle: Shuffle
@@ -28,6 +38,7 @@ class Settings:
     cache_nbytes: int
     part: tuple[int, int] = (0, 1)
     interleaved: bool = False
+    skipped: int = 0
 
     def __post_init__(self) -> None:
         check_whole("batch_size", self.batch_size, 1)
@@ -54,9 +65,11 @@ class Settings:
         if self.drop_last:
             count = samples // self.world_size // self.batch_size
         index, parts = self.part
-        first, until, step = index, count, parts
+        skipped = min(self.skipped, count)
+        first, until, step = skipped + index, count, parts
         if not self.interleaved:
-            (first, until), step = stretch(count, index, parts), 1
+            first, until = [skipped + number for number in stretch(count - skipped, index, parts)]
+            step = 1
         return Batching(stop - start, self.batch_size, first, until, step)
 
     def stretch(self, samples: int) -> tuple[int, int]:

@@ -35,7 +35,8 @@ SOURCES = ROOT / "src" / "exzarr"
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPTIONAL = set(
-    "cloudpickle dask distributed fsspec matplotlib ml_dtypes obstore rich tensorstore torch typer xarray zarr".split()
+    "anyio cloudpickle dask distributed fsspec matplotlib ml_dtypes obstore rich starlette tensorstore torch typer xarray "
+    "zarr".split()
 )
 """Optional libraries. Blocks that import a missing one are skipped."""
 GENERATED = {ROOT / "docs" / f"benchmarks{name}" for name in (".md", ".png", "-history.md", "-history.png")}

@@ -11,7 +11,7 @@ import pytest
 
 import exzarr
 
-ROOMS = ("", ".chunks", ".codecs", ".cost", ".errors", ".lab", ".stores", ".telemetry", ".zarr")
+ROOMS = ("", ".aio", ".chunks", ".codecs", ".cost", ".errors", ".lab", ".stores", ".telemetry", ".zarr")
 
 
 def members(name: str, thing: Any) -> Iterator[tuple[str, Any]]:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from exzarr._retrying import Retry, as_retry, is_transient
+from exzarr._stop import Stop
 from exzarr._stream.failures import chunk_error
-from exzarr._stream.stop import Stop
 from exzarr.errors import (
     ArgumentError,
     ChunkCorruptError,

@@ -1,4 +1,5 @@
 from exzarr import (
+    aio as aio,
     codecs as codecs,
     config as config,
     cost as cost,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from exzarr import telemetry
+from exzarr._stop import current_stop
 from exzarr.errors import (
     ArgumentError,
     ChunkError,
@@ -73,7 +74,7 @@ _warning = threading.Lock()
 
 
 class Stoppable(Protocol):
-    """An object that can end a wait: `threading.Event`, or `exzarr._stream.stop.Stop`."""
+    """An object that can end a wait: `threading.Event`, or `exzarr._stop.Stop`."""
 
     def wait(self, timeout: float) -> bool:
         """Wait `timeout` seconds. Return True immediately once it is set."""
@@ -214,7 +215,8 @@ class Retry:
 
 
 def pause(wait: float, stop: Stoppable | None) -> bool:
-    """Wait, and return whether `stop` was set."""
+    """Wait, and return whether `stop`, or else the flag of the context, was set."""
+    stop = stop or current_stop()
     if stop is not None:
         return stop.wait(wait)
     time.sleep(wait)

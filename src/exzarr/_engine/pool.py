@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from exzarr import config
 from exzarr._engine.executor import SharedExecutor
+from exzarr._stop import current_stop
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,15 +44,18 @@ def in_flight(store: Store, nbytes: int) -> int:
 class WorkFeed:
     """An iterator from which many threads take batches."""
 
-    __slots__ = ("_batch", "_items", "_lock")
+    __slots__ = ("_batch", "_items", "_lock", "_stop")
 
     def __init__(self, items: Iterator[Any], batch: int) -> None:
         self._items = items
         self._batch = batch
         self._lock = threading.Lock()
+        self._stop = current_stop()
 
     def take(self) -> list[Any]:
-        """Return the next batch. It is empty at the end, and after `stop`."""
+        """Return the next batch. It is empty at the end, and after `stop`. Raise `Stopped` if the context is stopped."""
+        if self._stop is not None:
+            self._stop.check()
         with self._lock:
             return [*islice(self._items, self._batch)]
 

@@ -511,7 +511,8 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         Returns
         -------
         ChunkStream
-            An iterator over `exzarr._stream.Chunk` and a context manager, with statistics in ``.stats``.
+            An iterator over `exzarr._stream.Chunk` and a context manager, for ``for`` and ``async for``, with statistics
+            in ``.stats``.
         """
         from exzarr._stream.chunks.chunk_stream import ChunkStream
         from exzarr._stream.options import StreamOptions
@@ -580,7 +581,8 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         Returns
         -------
         SliceStream
-            An iterator over `exzarr._stream.Slice` and a context manager, with statistics in ``.stats``.
+            An iterator over `exzarr._stream.Slice` and a context manager, for ``for`` and ``async for``, with statistics
+            in ``.stats``.
         """
         from exzarr._stream.options import StreamOptions
         from exzarr._stream.slices.slice_stream import SliceStream

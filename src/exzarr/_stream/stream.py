@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from exzarr._stream.async_iteration import NOT_READY, AsyncIteration, NotReady
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import SILENT, Meter
 from exzarr._stream.window import Outcome, Window, may_wait
@@ -59,8 +60,8 @@ class Tally:
     retries: int = 0
 
 
-class Stream(Generic[T]):
-    """An iterator over a window whose outcomes hold one or more items.
+class Stream(AsyncIteration[T]):
+    """An iterator over a window whose outcomes hold one or more items, for ``for`` and for ``async for``.
 
     Its threads end when its ``with`` block is left or when it is garbage collected.
 
@@ -81,6 +82,8 @@ class Stream(Generic[T]):
         "_window",
         "total",
     )
+
+    _window: Window[Any, Any]
 
     def __init__(self, window: Window[Any, Any], options: StreamOptions, total: int, meter: Meter) -> None:
         self._window = window
@@ -117,17 +120,26 @@ class Stream(Generic[T]):
     def __next__(self) -> T:
         return self._take()
 
+    def _poll(self) -> T | NotReady:
+        return self._next(wait=False)
+
     def _take(self) -> T:
         """Return the next item; raise StopIteration at the end."""
+        item = self._next(wait=True)
+        assert item is not NOT_READY
+        return item
+
+    def _next(self, *, wait: bool) -> T | NotReady:
+        """Return the next item, or `NOT_READY` without `wait`."""
         tally = self._tally
         while True:
-            if not self._ready:
-                self._advance()
+            if not self._ready and not self._advance(wait=wait):
+                return NOT_READY
             item = self._ready.pop()
             if item is None:
                 self._skip(1)
             elif isinstance(item, BaseException):
-                self._fail(item)
+                self._fail(item, wait=wait)
             else:
                 nbytes = self._nbytes(item)
                 tally.chunks += 1
@@ -136,13 +148,15 @@ class Stream(Generic[T]):
                     self._meter.add(1, nbytes)
                 return item
 
-    def _advance(self) -> None:
-        """Get the next outcome, or end the stream."""
+    def _advance(self, *, wait: bool) -> bool:
+        """Get the next outcome, or end the stream. Return False if none is ready and `wait` is False."""
         if not self._started:
             self._started = time.monotonic()
         try:
             while not self._ready:
-                outcome = next(self._window)
+                outcome = self._window.take(wait=wait)
+                if outcome is None:
+                    return False
                 self._tally.retries += outcome.attempts - 1
                 self._skip(self._count_filtered())
                 self._ready = self._unpack(outcome)[::-1]
@@ -154,21 +168,22 @@ class Stream(Generic[T]):
             self.close()
             raise
         except BaseException as error:
-            self._end(wait=may_wait(error))
+            self._end(wait=wait and may_wait(error))
             raise
+        return True
 
     def _skip(self, count: int) -> None:
         if count:
             self._tally.skipped += count
             self._meter.add(count)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, *, wait: bool = True) -> None:
         self._tally.failed += 1
         self._meter.add(failed=1)
         try:
             self._options.failed(error)
         except BaseException as raised:
-            self._end(wait=may_wait(raised))
+            self._end(wait=wait and may_wait(raised))
             raise
 
     # -- the end ---------------------------------------------------------------------

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from exzarr._retrying import Retry, announce
-from exzarr._stream.stop import Stop
+from exzarr._stop import Stop
 from exzarr._stream.window_threads import Shared, Task, Worker, attempt, work
 from exzarr.errors import StreamError, TimedOutError
 
@@ -123,6 +123,12 @@ class Window(Generic[I, V]):
         return self
 
     def __next__(self) -> Outcome[I, V]:
+        outcome = self.take(wait=True)
+        assert outcome is not None
+        return outcome
+
+    def take(self, *, wait: bool) -> Outcome[I, V] | None:
+        """Return the next outcome. Raise StopIteration at the end. Return None if `wait` is False and none is ready."""
         shared, pending = self._shared, self._pending
         if shared.pid != os.getpid():
             raise StreamError(
@@ -141,18 +147,37 @@ class Window(Generic[I, V]):
         if self._ordered:
             task = pending[0]
             while not task.done:
-                received = self._receive()
-                assert received is not None
+                received = self._receive(wait=wait)
+                if received is None:
+                    return None
                 received.done = True
                 task = pending[0]  # it may have been replaced by a retry
             pending.popleft()
         else:
-            received = self._receive()
-            assert received is not None
+            received = self._receive(wait=wait)
+            if received is None:
+                return None
             task = received
             pending.remove(task)
         self._fill(self._ahead)
         return Outcome(task.item, task.value, task.error, task.attempt)
+
+    # -- without a thread that waits ----------------------------------------------------
+
+    def listen(self, listener: Callable[[], object] | None) -> bool:
+        """Let the threads call `listener` after each item, until it is replaced by None.
+
+        Return False, without a change, if there is another one already.
+        """
+        shared = self._shared
+        if listener is not None and shared.listener is not None:
+            return False
+        shared.listener = listener
+        return True
+
+    def patience(self) -> float | None:
+        """Return the seconds until an item in progress is overdue; None if there is no timeout."""
+        return None if self._timeout is None else self._seconds_to_timeout(self._timeout)
 
     # -- without an iterator ----------------------------------------------------------
 
@@ -188,6 +213,8 @@ class Window(Generic[I, V]):
         self._items = None
         self._pending.clear()
         shared = self._shared
+        if (listener := shared.listener) is not None:
+            listener()
         if not wait or shared.pid != os.getpid():
             return
         for worker in shared.workers:

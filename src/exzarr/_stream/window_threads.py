@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from exzarr._retrying import Retry, announce
-from exzarr._stream.stop import Stop
+from exzarr._stop import Stop
 
 __all__ = ["Shared", "Task", "Worker", "attempt", "work"]
 
@@ -49,9 +49,15 @@ class Worker:
 
 
 class Shared:
-    """State that the threads and the window share."""
+    """State that the threads and the window share.
 
-    __slots__ = ("closed", "done", "fn", "pid", "retry", "stop", "tasks", "timed", "workers")
+    Attributes
+    ----------
+    listener
+        Called by a thread after each item, for a consumer that waits without a thread.
+    """
+
+    __slots__ = ("closed", "done", "fn", "listener", "pid", "retry", "stop", "tasks", "timed", "workers")
 
     def __init__(self, fn: Callable[[Any], Any], retry: Retry | None, timed: bool, stop: Stop) -> None:
         self.fn = fn
@@ -61,6 +67,7 @@ class Shared:
         self.tasks: SimpleQueue[Task | None] = SimpleQueue()
         self.done: SimpleQueue[Task] = SimpleQueue()
         self.workers: list[Worker] = []
+        self.listener: Callable[[], object] | None = None
         self.closed = False
         self.pid = os.getpid()
 
@@ -89,6 +96,9 @@ def work(shared: Shared, worker: Worker) -> None:
         if not shared.closed:
             attempt(shared, worker, task)
             give(task)
+            if (listener := shared.listener) is not None:
+                listener()
+                del listener
             if worker.abandoned:
                 return  # type: ignore[unreachable]  # the consumer may set it meanwhile
         del task  # a waiting thread must not reference its last item

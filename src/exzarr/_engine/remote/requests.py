@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from exzarr import config
 from exzarr._engine.executor import SharedExecutor
+from exzarr._stop import current_stop
 
 if TYPE_CHECKING:
     from exzarr.stores.base import Store
@@ -73,6 +74,7 @@ class RequestWindow:
         self._held = 0
         self._ended = False
         self._error: BaseException | None = None
+        self._stop = current_stop()
         self._changed = threading.Condition(threading.Lock())
         # A request thread must not wait for other request threads (deadlock): it makes its requests itself.
         self._pool = None if in_request() else request_threads(settings.requests)
@@ -121,7 +123,9 @@ class RequestWindow:
                 return result
 
     def _next(self) -> Item | None:
-        """Return the next item; None at the end."""
+        """Return the next item; None at the end. Raise `Stopped` if the context is stopped."""
+        if self._stop is not None:
+            self._stop.check()
         if self._more:
             return self._more.popleft()
         if self._ended:
@@ -152,7 +156,7 @@ class RequestWindow:
         nbytes, wanted = item
         result: Any = NOTHING
         error: BaseException | None = None
-        if self._error is None:
+        if self._error is None and not (self._stop is not None and self._stop.is_set()):
             try:
                 with in_request.mark():
                     result = self._fetch(wanted, self)

@@ -94,7 +94,7 @@ def batches(
     Returns
     -------
     Batches
-        An iterable over the batches of an epoch.
+        An iterable over the batches of an epoch, for ``for`` and for ``async for``.
 
     Raises
     ------
@@ -149,6 +149,10 @@ class Batches:
             settings.workers,
             self._arrays.label,
         )
+
+    def __aiter__(self) -> BatchIterator:
+        """Iterate with ``async for``; see `__iter__`."""
+        return iter(self)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

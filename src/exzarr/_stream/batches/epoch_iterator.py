@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from exzarr import config, telemetry
+from exzarr._stream.async_iteration import NOT_READY, AsyncIteration, NotReady
 from exzarr._stream.window import Window
 from exzarr._typing import AnyArray
 
@@ -27,8 +28,8 @@ class Position:
     batches: int = 0
 
 
-class BatchIterator:
-    """Iterator over the batches of one epoch, and a context manager.
+class BatchIterator(AsyncIteration[Any]):
+    """Iterator over the batches of one epoch, for ``for`` and for ``async for``, and a context manager.
 
     It closes at the end, on an error, and when it is dropped; no thread outlives it. A copy in a forked process continues
     at the same position with its own thread.
@@ -79,18 +80,27 @@ class BatchIterator:
         return self
 
     def __next__(self) -> Any:
+        return self._step(wait=True)
+
+    def _poll(self) -> Any | NotReady:
+        return self._step(wait=False)
+
+    def _step(self, *, wait: bool) -> Any | NotReady:
+        """Return the next batch. If `wait` is False, a thread makes it: return `NOT_READY` until it is made."""
         position = self._position
         if self._closed:
             raise StopIteration
         if position.batches >= self._count:
-            self.close()
+            self._end(wait=wait)
             position.epoch, position.batches = position.epoch + 1, 0
             raise StopIteration
         try:
-            batch = self._next()
+            batch = self._next(wait=wait)
         except BaseException:
-            self.close()
+            self._end(wait=wait)
             raise
+        if batch is None:
+            return NOT_READY
         position.batches += 1
         if telemetry.hooks():
             self._emit_progress(batch)
@@ -111,35 +121,42 @@ class BatchIterator:
             )
         )
 
-    def _next(self) -> Batch:
-        if self._process != os.getpid() or self._one is None:
-            self._open()
+    def _next(self, *, wait: bool) -> Batch | None:
+        if self._process != os.getpid() or self._one is None or (self._window is None and not wait):
+            self._open(ahead=self._prefetch > 0 or not wait)
         assert self._one is not None
         if self._window is None:
             return self._one()
-        outcome = next(self._window)
+        outcome = self._window.take(wait=wait)
+        if outcome is None:
+            return None
         if outcome.error is not None:
             raise outcome.error
         assert outcome.value is not None
         return outcome.value
 
-    def _open(self) -> None:
+    def _open(self, *, ahead: bool) -> None:
         one = self._make(self._position).__next__
         if self._workers is not None:
             one = partial(_with_workers, one, self._workers)
         self._process, self._one, self._started = os.getpid(), one, perf_counter()
         self._window = None
-        if self._prefetch:
+        if ahead:
             # One thread, because each batch continues where the last one ended. The thread must not reference this iterator.
             todo = range(self._count - self._position.batches)
             self._window = Window(partial(_next_batch, one), todo, workers=1, prefetch=self._prefetch)
 
     def close(self) -> None:
         """End the pass and drop the batches that were made ahead."""
-        self._closed = True
-        window, self._window, self._one = self._window, None, None
+        self._end(wait=True)
+
+    def _end(self, *, wait: bool) -> None:
+        self._closed, self._one = True, None
+        window = self._window
         if window is not None:
-            window.close()
+            window.close(wait=wait)
+            if wait:
+                self._window = None
 
     def __enter__(self) -> Self:
         return self

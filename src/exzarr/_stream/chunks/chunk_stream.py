@@ -11,11 +11,11 @@ import numpy as np
 from exzarr import config
 from exzarr._engine.pool import in_flight
 from exzarr._engine.source import ChunkSource
+from exzarr._stop import Stop
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid, as_region, chunk_indices
 from exzarr._stream.chunks.reader import ChunkReader, Piece, Result
 from exzarr._stream.failures import chunk_error
 from exzarr._stream.options import StreamOptions
-from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
 from exzarr._stream.window import Outcome, Window
 from exzarr._typing import AnyArray

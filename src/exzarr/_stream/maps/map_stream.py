@@ -10,6 +10,7 @@ from typing import Any
 
 from exzarr._engine.source import ChunkSource
 from exzarr._retrying import Retry
+from exzarr._stop import Stop
 from exzarr._stream.chunks.chunk_stream import IndexFilter
 from exzarr._stream.chunks.grid import Entry, Region
 from exzarr._stream.failures import chunk_error
@@ -19,7 +20,6 @@ from exzarr._stream.options import StreamOptions
 from exzarr._stream.processes.failure import Failed
 from exzarr._stream.processes.pool import ProcessLostError
 from exzarr._stream.progress.progress import Meter
-from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
 from exzarr._stream.window import Outcome, Window
 from exzarr.errors import StreamError, WorkerDiedError
@@ -134,6 +134,9 @@ class MapStream(Stream[Result]):
 
     def __next__(self) -> Any:
         return self._take().value
+
+    async def __anext__(self) -> Any:
+        return (await super().__anext__()).value
 
     def items(self) -> Iterator[tuple[tuple[int, ...], Any]]:
         """Yield ``(chunk index, result)`` of each remaining chunk; ``dict`` accepts this iterator."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from exzarr._engine.source import ChunkSource
+from exzarr._stop import Stop
 from exzarr._stream.chunks.chunk_stream import Chunk
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid
 from exzarr._stream.chunks.reader import ChunkReader
 from exzarr._stream.options import Missing
 from exzarr._stream.processes.failure import Failed
-from exzarr._stream.stop import Stop
 from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from exzarr import config
 from exzarr._engine.pool import in_flight
 from exzarr._retrying import Retry
+from exzarr._stop import Stop
 from exzarr._stream.chunks.chunk_stream import choose, cut, default_prefetch, piece_size, single_key
 from exzarr._stream.chunks.grid import Entry, StreamGrid, as_region
 from exzarr._stream.failures import OnError
@@ -20,7 +21,6 @@ from exzarr._stream.maps.reducing import Tree
 from exzarr._stream.maps.runners import ExecutorLike, InThreads, Runner, open_runner
 from exzarr._stream.options import Missing, StreamOptions, Where
 from exzarr._stream.progress.progress import Progress
-from exzarr._stream.stop import Stop
 from exzarr._stream.stored_array import StoredArray, is_stored_array
 from exzarr._stream.window import Window
 from exzarr.errors import ArgumentError, ReadOnlyError

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from exzarr import config
 from exzarr._engine.pool import in_flight
 from exzarr._nodes.casting import Casting, check_casting
+from exzarr._stop import Stop
 from exzarr._stream.chunks.grid import Region
 from exzarr._stream.options import StreamOptions
-from exzarr._stream.stop import Stop
 from exzarr._stream.stream import Stream
 from exzarr._stream.window import Window, may_wait
 from exzarr._stream.writing.checkpoint import Checkpoint

@@ -13,13 +13,13 @@ from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.selections import SliceIndex
 from exzarr._nodes.casting import Casting, as_values
 from exzarr._retrying import Retry
+from exzarr._stop import Stop
 from exzarr._stream.chunks.chunk_stream import Chunk
 from exzarr._stream.chunks.grid import Region, StreamGrid, as_region
 from exzarr._stream.failures import chunk_error
 from exzarr._stream.memory import copied
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import Meter
-from exzarr._stream.stop import Stop
 from exzarr._stream.window import Window
 from exzarr._stream.writing.assembly import Assembly, Box, Item, Part
 from exzarr._stream.writing.checkpoint import Checkpoint

@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
-from zarr.core.buffer import BufferPrototype, cpu
-from zarr.registry import register_codec
+from zarr.core.buffer import BufferPrototype, cpu, gpu
+from zarr.registry import register_buffer, register_codec, register_ndbuffer
 from zarr.storage import MemoryStore
+from zarr.testing.buffer import (
+    NDBufferUsingTestNDArrayLike,
+    StoreExpectingTestBuffer,
+    TestBuffer,
+    TestNDArrayLike,
+)
 
 from exzarr.zarr import pipeline
 from tests.zarr.tools import create, fallbacks, open_ours, open_plain, plain, same
@@ -50,6 +56,57 @@ def test_buffers_of_other_classes() -> None:
         same(a.get_basic_selection(slice(1, 5), prototype=prototype), np.arange(1, 5, dtype="i4"))
         a[:] = np.arange(6, dtype="i4").view(Array)
     assert fell_back == ["write", "read", "write"]
+
+
+PROTOTYPE = BufferPrototype(TestBuffer, NDBufferUsingTestNDArrayLike)
+
+
+def test_prototype_of_the_caller_reaches_the_store_and_the_result() -> None:
+    """zarr-python's tests use these classes in the place of those of a GPU. The store refuses all others.
+
+    Inside shards, zarr-python supports its default prototype only.
+    """
+    store = StoreExpectingTestBuffer()
+    a = create(store, shape=(8, 6), chunks=(4, 3), dtype="i4")
+    want = np.arange(48, dtype="i4").reshape(8, 6)
+    with fallbacks() as fell_back:
+        a.set_basic_selection(slice(None), want, prototype=PROTOTYPE)
+        a.set_orthogonal_selection(([1, 5], slice(2, 5)), -1, prototype=PROTOTYPE)
+        found = a.get_basic_selection((slice(1, 7), slice(None, None, 2)), prototype=PROTOTYPE)
+        picked = a.get_coordinate_selection(([1, 7], [2, 0]), prototype=PROTOTYPE)
+    want[np.ix_([1, 5], [2, 3, 4])] = -1
+    assert type(found) is TestNDArrayLike
+    same(found, want[1:7, ::2])
+    same(picked, want[[1, 7], [2, 0]])
+    assert fell_back == ["write", "write", "read", "read"]
+
+
+def test_buffers_of_the_settings_are_used() -> None:
+    """`zarr.config.enable_gpu` changes the same two settings."""
+    register_buffer(TestBuffer, qualname="tests.Buffer")
+    register_ndbuffer(NDBufferUsingTestNDArrayLike, qualname="tests.NDBuffer")
+    with zarr.config.set({"buffer": "tests.Buffer", "ndbuffer": "tests.NDBuffer"}), fallbacks() as fell_back:
+        a = create(StoreExpectingTestBuffer(), shape=(6,), chunks=(4,), dtype="i4")
+        a[1:5] = np.arange(4, dtype="i4")
+        found = a[:]
+    assert type(found) is TestNDArrayLike
+    same(found, np.array([0, 0, 1, 2, 3, 0], "i4"))
+    assert fell_back == ["write", "read"]
+
+
+def test_gpu_without_its_library_fails_as_in_zarr_python() -> None:
+    if gpu.cp is not None:
+        pytest.skip("cupy is installed")
+    values = np.arange(6, dtype="i4")
+    arrays = [create({}, shape=(6,), dtype="i4"), plain_array((6,))]
+    errors: list[Any] = []
+    for array in arrays:
+        array[:] = values
+        with zarr.config.enable_gpu(), pytest.raises(Exception) as caught:
+            array[:]
+        errors.append((type(caught.value), str(caught.value)))
+        same(array[:], values)
+    assert errors[0] == errors[1]
 
 
 def test_partial_writes_without_protection_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -232,8 +232,9 @@ def test_addresses_of_branches_tags_and_snapshots(repo_folder):
     [
         ("repo|icechunk://branch.no/", None, "NodeNotFoundError", "stage 2, .*icechunk cannot open it: .*`no`"),
         ("no|icechunk:", None, "NodeNotFoundError", "stage 2, 'icechunk:', .* there is no folder"),
-        ("repo|icechunk:", "r+", "ReadOnlyError", r"needs a session that you commit"),
-        ("memory:x|icechunk:", None, "UnsupportedError", "at memory:// are not supported"),
+        ("repo|icechunk:", "r+", "ReadOnlyError", r"writable_session\('main'\).*mode='r\+'.*commit"),
+        ("memory:x|icechunk:", None, "UnsupportedError", "at memory:// are not opened .*storage\\)"),
+        ("az://c/repo|icechunk:", None, "UnsupportedError", r"Repository\.open\(icechunk\.azure_storage\(\.\.\.\)\)"),
         ("repo|icechunk:|zarr2:g/a", None, "NodeNotFoundError", "has Zarr format 3, not 2"),
     ],
 )  # fmt: skip

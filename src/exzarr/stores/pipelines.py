@@ -229,21 +229,23 @@ def _open_icechunk(
 ) -> tuple[Store, str]:
     from exzarr.stores.zarr_python import ZarrPythonStore
 
-    if mode not in (None, "r"):
-        raise ReadOnlyError(
-            f"mode {mode!r} needs a session that you commit: open exzarr.open(session.store, mode={mode!r}), where "
-            "session is icechunk's repository.writable_session(branch)"
-        )
     if place is not None:
         raise UnsupportedError("a repository of icechunk in another stage is not supported")
     match = re.fullmatch(r"(?://|@)([^/]*)(.*)|(.*)", stage.rest, re.DOTALL)
     assert match is not None
     version, inside = unquote(match[1] or "branch.main"), _path(match[2] or match[3] or "")
+    kind, dot, name = version.partition(".")
+    if mode not in (None, "r"):
+        branch = name if kind == "branch" else "main"
+        raise ReadOnlyError(
+            "an address opens one commit of a repository of icechunk for reading; to write, open a session, and commit it: "
+            f"session = icechunk.Repository.open(storage).writable_session({branch!r}); "
+            f"exzarr.open(session.store, mode={mode!r}); session.commit(message)"
+        )
     try:
         import icechunk
     except ImportError as error:
         raise MissingDependencyError("icechunk is not installed: pip install 'exzarr[icechunk]'") from error
-    kind, dot, name = version.partition(".")
     chosen = {kind: name} if dot and kind in ("branch", "tag") else {"snapshot_id": version}
     try:
         repository = icechunk.Repository.open(_icechunk_storage(icechunk, root))
@@ -258,6 +260,9 @@ def _open_icechunk(
 
 _SAME = "region access_key_id secret_access_key session_token allow_http anonymous requester_pays".split()
 """Options that exzarr and icechunk call by the same name."""
+
+_STORAGES = dict.fromkeys(("az", "azure", "abfs", "abfss", "adl"), "icechunk.azure_storage(...)")
+"""What opens icechunk's storage at URLs that it has, but which have no account or no address of their own."""
 
 
 def _icechunk_storage(icechunk: Any, root: _Root) -> Any:
@@ -288,7 +293,9 @@ def _icechunk_storage(icechunk: Any, root: _Root) -> Any:
     if scheme in ("http", "https") and hasattr(icechunk, "http_storage"):
         return icechunk.http_storage(root.text)
     raise UnsupportedError(
-        f"repositories of icechunk at {scheme}:// are not supported; open icechunk's session"
+        f"repositories of icechunk at {scheme}:// are not opened by address; open a session, and pass its store: "
+        f"session = icechunk.Repository.open({_STORAGES.get(scheme, 'storage')}).readonly_session('main'); "
+        "exzarr.open(session.store)"
     )
 
 

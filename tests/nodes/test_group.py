@@ -69,9 +69,15 @@ def test_members_to_any_depth(root: Group) -> None:
     fill(root)
     everything = ["a", "e", "g", "g/b", "g/h", "g/h/c"]
     assert [path for path, _ in root.members(None)] == [path for path, _ in root.walk()] == everything
-    assert [path for path, _ in root.members()] == ["a", "e", "g"]
+    assert [path for path, _ in root.members(0)] == ["a", "e", "g"]
     assert [path for path, _ in root.members(1)] == everything[:5]
     assert root.nmembers(None) == 6
+
+
+def test_members_without_a_depth_are_refused(root: Group) -> None:
+    """xarray's ZarrStore calls it so, and would open an empty data set."""
+    with pytest.raises(exzarr.ArgumentError, match=r"items\(\) .* pass exzarr\.zarr\.as_zarr\(group\)"):
+        root.members()
 
 
 def test_zarr_python_sees_the_same_hierarchy(tmp_path: Any, zarr_format: Any) -> None:

@@ -16,7 +16,7 @@ from zarr.storage import WrapperStore
 from zarr.testing.store import LatencyStore as TheirLatencyStore
 
 import exzarr
-from exzarr.errors import ArgumentError, ListingUnsupportedError, ReadOnlyError, StoreError, UnsupportedError
+from exzarr.errors import ArgumentError, ListingUnsupportedError, ReadOnlyError, StoreError
 from exzarr.stores import FsspecStore, LocalStore, MappingStore, ObjectStore, Store, ZarrPythonStore
 from exzarr.testing.store_suite import StoreSuite
 
@@ -290,31 +290,6 @@ def test_changes_of_a_dict_by_others_are_noticed_in_an_update():
     store.update("a", change)
     assert seen == [1, 2]
     assert values == {"a": b"xx"}
-
-
-# -- exzarr's nodes where zarr-python's are expected ----------------------------------------------------
-
-
-def test_xarrays_zarr_store_refuses_a_group_of_exzarr():
-    backends = pytest.importorskip("xarray").backends
-    group = exzarr.create_group(exzarr.MemoryStore())
-    group.create_array("a", data=np.arange(6), dimension_names=["x"])
-    with pytest.raises(UnsupportedError, match=r"pass exzarr\.zarr\.as_zarr\(group\)"):
-        backends.ZarrStore(group)
-    from exzarr.zarr import as_zarr
-
-    xr = pytest.importorskip("xarray")
-    with xr.open_dataset(backends.ZarrStore(as_zarr(group))) as ds:
-        assert ds["a"].sum() == 15
-
-
-@pytest.mark.parametrize("call", ["zarr.open", "zarr.open_group", "xr.open_zarr", "da.from_zarr"])
-def test_functions_of_others_refuse_a_node_of_exzarr(call):
-    package, _, name = call.partition(".")
-    module = pytest.importorskip({"zarr": "zarr", "xr": "xarray", "da": "dask.array"}[package])
-    group = exzarr.create_group(exzarr.MemoryStore())
-    with pytest.raises(TypeError, match="Unsupported type for store_like"):
-        getattr(module, name)(group)
 
 
 def test_paths_and_dicts_import_neither_zarr_python_nor_asyncio(run_python):

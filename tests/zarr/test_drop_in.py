@@ -206,3 +206,70 @@ def test_fields_are_read_into_out(method: str, selection: Any) -> None:
         np.asarray(selection) if isinstance(selection, list) else selection, fields="b", out=out
     )
     assert out.tolist() == [1.5, 2.5]
+
+
+# -- arguments of zarr-python ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["basic", "orthogonal", "coordinate", "block"])
+def test_explicit_casting_is_obeyed(how: str) -> None:
+    array = zarr.create_array({}, shape=(4,), chunks=(1,), dtype="i4")
+    write = getattr(array, f"set_{how}_selection")
+    with pytest.raises(exzarr.ArgumentError, match="not an integer"):
+        write(0, 1.5, casting="same_kind")
+    write(0, 1.5)
+    assert array[:].tolist() == [1, 0, 0, 0]
+
+
+def test_brackets_cast_as_zarr_python_does_and_the_own_methods_as_exzarr_does() -> None:
+    array = zarr.create_array({}, shape=(4,), dtype="i4")
+    array[0] = 1.5
+    array.oindex[[1]] = 2.5
+    array.vindex[[2]] = 3.5
+    assert array[:].tolist() == [1, 2, 3, 0]
+    with pytest.raises(exzarr.ArgumentError):
+        array.set(0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("method", "selection"),
+    [("basic", slice(1, 3)), ("orthogonal", [1, 2]), ("coordinate", [1, 2]), ("block", slice(1, 3))],
+)
+def test_prototypes_decide_the_class_of_what_is_read_and_written(method: str, selection: Any) -> None:
+    buffer = pytest.importorskip("zarr.core.buffer")
+    testing = pytest.importorskip("zarr.testing.buffer")
+    prototype = buffer.BufferPrototype(testing.TestBuffer, testing.NDBufferUsingTestNDArrayLike)
+    array = zarr.array(np.arange(4), chunks=(1,))
+    found = getattr(array, f"get_{method}_selection")(selection, prototype=prototype)
+    assert type(found) is testing.TestNDArrayLike
+    assert found.tolist() == [1, 2]
+    getattr(array, f"set_{method}_selection")(selection, found + 5, prototype=prototype)
+    assert array[:].tolist() == [0, 6, 7, 3]
+    plain = getattr(array, f"get_{method}_selection")(selection, prototype=buffer.default_buffer_prototype())
+    assert type(plain) is np.ndarray
+
+
+def test_invalid_prototypes_are_refused() -> None:
+    array = zarr.array(np.arange(4))
+    with pytest.raises(exzarr.ArgumentError, match="BufferPrototype"):
+        array.get_basic_selection(0, prototype="gpu")
+    with pytest.raises(exzarr.ArgumentError, match="BufferPrototype"):
+        array.set_basic_selection(0, 1, prototype="gpu")
+    assert array[0] == 0
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_arrays_from_metadata(zarr_format: Any, tmp_path: Any) -> None:
+    theirs = pytest.importorskip("zarr")
+    array = theirs.create_array(
+        tmp_path / "a.zarr", shape=(4,), dtype="f4", zarr_format=zarr_format, attributes={"x": 1}
+    )
+    array[:] = 2
+    made = zarr.Array.from_dict(
+        zarr.storage.StorePath(exzarr.LocalStore(tmp_path), "a.zarr"), array.metadata.to_dict()
+    )
+    assert (made.path, made.zarr_format, made.attrs.asdict()) == ("a.zarr", zarr_format, {"x": 1})
+    made[0] = 3
+    assert array[:].tolist() == [3, 2, 2, 2]
+    with pytest.raises(exzarr.MetadataError):
+        zarr.Array.from_dict(made.store_path, {"zarr_format": 3, "node_type": "array"})

@@ -11,7 +11,7 @@ import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 
@@ -66,6 +66,8 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
     __slots__ = ("_source",)
 
     _kind = "array"
+    _casting: ClassVar[Casting] = "same_kind"
+    """The rule for the conversion of values that are assigned by brackets."""
 
     def __init__(
         self,
@@ -301,7 +303,8 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         ArgumentError
             The conversion to the array's data type would lose values; see `set`.
         """
-        self.set(selection, value)
+        fields, selection = split_fields(selection)
+        self._set(indexing.basic(selection, self._meta.shape), value, fields)
 
     def set(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """Write ``a[selection] = value``, with a rule for conversions.
@@ -328,10 +331,11 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         self._set(indexing.basic(selection, self._meta.shape), value, fields, casting=casting)
 
     def _set(
-        self, selection: Selection, value: Any, fields: Fields = None, *, casting: Casting = "same_kind"
+        self, selection: Selection, value: Any, fields: Fields = None, *, casting: Casting | None = None
     ) -> None:
         self._require_writable()
         write_empty = self._access["write_empty_chunks"]
+        casting = self._casting if casting is None else casting
         write_selection(self.chunk_source, selection, value, fields, casting=casting, write_empty=write_empty)
 
     # -- explaining ----------------------------------------------------------------

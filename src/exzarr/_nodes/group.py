@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import enum
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
@@ -19,7 +19,7 @@ from exzarr._nodes.node import AccessOptions, Node
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import detects_damage
 from exzarr.codecs.pipeline import pipeline_for
-from exzarr.errors import InvalidKeyError, NodeTypeError, UnsupportedError
+from exzarr.errors import ArgumentError, InvalidKeyError, NodeTypeError
 from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["Group"]
 
 T = TypeVar("T")
+
+
+class NoDepth(enum.Enum):
+    """Default of `Group.members`, which needs a depth."""
+
+    GIVEN = enum.auto()
 
 
 class Group(Node[GroupMetadata]):
@@ -189,18 +195,27 @@ class Group(Node[GroupMetadata]):
                 for path, below in node.walk(None if max_depth is None else max_depth - 1):
                     yield f"{name}/{path}", below
 
-    def members(self, max_depth: int | None = 0) -> tuple[tuple[str, Array | Self], ...]:
-        """Return the result of `walk` as a tuple; by default only the direct children."""
-        if sys._getframe(1).f_globals.get("__name__") == "xarray.backends.zarr":
-            # Its ZarrStore ignores members of other classes than zarr-python's: the data set would be empty.
-            raise UnsupportedError(
-                f"xarray's ZarrStore needs a group of zarr-python, and {self} is one of exzarr: pass "
+    def members(
+        self, max_depth: int | NoDepth | None = NoDepth.GIVEN
+    ) -> tuple[tuple[str, Array | Self], ...]:
+        """Return the result of `walk` as a tuple.
+
+        Parameters
+        ----------
+        max_depth
+            As in `walk`. It is required: xarray's ZarrStore calls zarr-python's method of this name without it, ignores
+            nodes of other classes than zarr-python's, and would open an empty data set.
+        """
+        if max_depth is NoDepth.GIVEN:
+            raise ArgumentError(
+                f"members() of {self} needs max_depth: 0 for the direct children, None for all nodes; items() also has the "
+                "direct children. If xarray's ZarrStore called it, it needs a group of zarr-python: pass "
                 "exzarr.zarr.as_zarr(group), or call xarray.open_zarr(exzarr.zarr.as_store(group))"
             )
         return tuple(self.walk(max_depth))
 
     def nmembers(self, max_depth: int | None = 0) -> int:
-        """Count the nodes that `members` returns."""
+        """Count the nodes that `walk` visits; by default only the direct children."""
         return sum(1 for _ in self.walk(max_depth))
 
     # -- new groups ----------------------------------------------------------------

@@ -38,7 +38,8 @@ class Indexer:
         return self._get(self._select(selection), fields)
 
     def __setitem__(self, selection: Any, value: Any) -> None:
-        self.set(selection, value)
+        fields, selection = split_fields(selection)
+        self._put(self._select(selection), value, fields)
 
     def set(self, selection: Any, value: Any, *, casting: Casting = "same_kind") -> None:
         """Assign with a rule for conversions: ``a.oindex.set(selection, value, casting="unsafe")``."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Self
 
 import exzarr
+from exzarr.stores import resolve_store
+from exzarr.zarr.buffers import from_buffer, in_buffer, into, values_of
 from exzarr.zarr.errors import translated
+from exzarr.zarr.instances import asynchronous, class_for_isinstance
 from exzarr.zarr.settings import ArrayConfig, access_options
-from exzarr.zarr.store_like import StorePath, given, resolved
+from exzarr.zarr.store_like import StorePath, given, joined, resolved
 
 __all__ = ["Array"]
 
@@ -16,6 +22,9 @@ class Array(exzarr.Array):
     """An `exzarr.Array` with the names that only zarr-python has."""
 
     __slots__ = ()
+
+    _casting: ClassVar[Any] = "unsafe"
+    """zarr-python casts what is written, whatever is lost."""
 
     def __init__(self, array: Any, meta: Any = None, **access: Any) -> None:
         """Make a handle of a location and its metadata, or of an asynchronous array of zarr-python."""
@@ -37,10 +46,40 @@ class Array(exzarr.Array):
 
     @classmethod
     @translated("array")
-    def open(cls, store: Any) -> Self:
+    def open(cls, store: Any, *, config: Any = None) -> Self:
         """Open the array of a store or a `StorePath`."""
         place, path = resolved(store)
-        return cls.of(exzarr.open_array(place, path=path))
+        return cls.of(exzarr.open_array(place, path=path), config)
+
+    @classmethod
+    @translated("array")
+    def from_dict(cls, store_path: Any, data: Mapping[str, Any]) -> Self:
+        """Return the array with the metadata `data` at a `StorePath`. Nothing is read or stored."""
+        place, path = resolved(store_path)
+        store, base = resolve_store(place)
+        document = dict(data)
+        with exzarr.MemoryStore() as scratch:
+            if document.get("zarr_format") == 2:
+                scratch.put(".zattrs", json.dumps(document.pop("attributes", {})).encode())
+                scratch.put(".zarray", json.dumps(document).encode())
+            else:
+                scratch.put("zarr.json", json.dumps(document).encode())
+            found = exzarr.open_array(scratch)
+        return cls(
+            replace(found.location, store=store, path=joined(base, path)), found.metadata, **found.access
+        )
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class for `isinstance`: zarr-python's, once it is imported, as libraries dispatch on it."""
+        return class_for_isinstance(self, "Array")
+
+    @property
+    def async_array(self) -> Any:
+        """The asynchronous array of zarr-python for the same data, for functions of zarr-python that need one."""
+        return asynchronous(self)
+
+    _async_array = async_array
 
     # -- settings ------------------------------------------------------------------
 
@@ -86,46 +125,52 @@ class Array(exzarr.Array):
         """The store; of zarr-python, if the array was opened in one of its stores."""
         return given(self.location.store)
 
-    # -- selections: zarr-python casts what is written, whatever is lost -------------
+    # -- selections ------------------------------------------------------------------
 
     def append(self, data: Any, axis: int | str = 0, *, casting: Any = "unsafe") -> tuple[int, ...]:
         return super().append(data, axis, casting=casting)
 
-    def _set(self, selection: Any, value: Any, fields: Any = None, *, casting: Any = "unsafe") -> None:
-        super()._set(selection, value, fields, casting="unsafe" if casting == "same_kind" else casting)
-
     def get_basic_selection(
         self, selection: Any = Ellipsis, *, out: Any = None, prototype: Any = None, fields: Any = None
     ) -> Any:
-        return super().get_basic_selection(_with_fields(selection, fields), out=_plain(out))
+        found = super().get_basic_selection(_with_fields(selection, fields), out=from_buffer(out))
+        return in_buffer(found, prototype if out is None else None)
 
     def get_orthogonal_selection(
         self, selection: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
-            return super().get_orthogonal_selection(selection, out=_plain(out))
-        return _into(out, self.oindex[_with_fields(selection, fields)])
+            found = super().get_orthogonal_selection(selection, out=from_buffer(out))
+        else:
+            found = into(out, self.oindex[_with_fields(selection, fields)])
+        return in_buffer(found, prototype if out is None else None)
 
     def get_coordinate_selection(
         self, selection: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
-            return super().get_coordinate_selection(selection, out=_plain(out))
-        return _into(out, self.vindex[_with_fields(selection, fields)])
+            found = super().get_coordinate_selection(selection, out=from_buffer(out))
+        else:
+            found = into(out, self.vindex[_with_fields(selection, fields)])
+        return in_buffer(found, prototype if out is None else None)
 
     def get_mask_selection(
         self, mask: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
-            return super().get_mask_selection(mask, out=_plain(out))
-        return _into(out, self.vindex[_with_fields(mask, fields)])
+            found = super().get_mask_selection(mask, out=from_buffer(out))
+        else:
+            found = into(out, self.vindex[_with_fields(mask, fields)])
+        return in_buffer(found, prototype if out is None else None)
 
     def get_block_selection(
         self, selection: Any, *, out: Any = None, fields: Any = None, prototype: Any = None
     ) -> Any:
         if fields is None:
-            return super().get_block_selection(selection, out=_plain(out))
-        return _into(out, self.blocks[_with_fields(selection, fields)])
+            found = super().get_block_selection(selection, out=from_buffer(out))
+        else:
+            found = into(out, self.blocks[_with_fields(selection, fields)])
+        return in_buffer(found, prototype if out is None else None)
 
     def set_basic_selection(
         self,
@@ -136,7 +181,8 @@ class Array(exzarr.Array):
         prototype: Any = None,
         casting: Any = "unsafe",
     ) -> None:
-        super().set_basic_selection(_with_fields(selection, fields), value, casting=casting)
+        chosen, value = _with_fields(selection, fields), values_of(value, prototype)
+        super().set_basic_selection(chosen, value, casting=casting)
 
     def set_orthogonal_selection(
         self,
@@ -147,7 +193,8 @@ class Array(exzarr.Array):
         prototype: Any = None,
         casting: Any = "unsafe",
     ) -> None:
-        super().set_orthogonal_selection(_with_fields(selection, fields), value, casting=casting)
+        chosen, value = _with_fields(selection, fields), values_of(value, prototype)
+        super().set_orthogonal_selection(chosen, value, casting=casting)
 
     def set_coordinate_selection(
         self,
@@ -158,11 +205,13 @@ class Array(exzarr.Array):
         prototype: Any = None,
         casting: Any = "unsafe",
     ) -> None:
-        super().set_coordinate_selection(_with_fields(selection, fields), value, casting=casting)
+        chosen, value = _with_fields(selection, fields), values_of(value, prototype)
+        super().set_coordinate_selection(chosen, value, casting=casting)
 
     def set_mask_selection(
         self, mask: Any, value: Any, *, fields: Any = None, prototype: Any = None, casting: Any = "unsafe"
     ) -> None:
+        value = values_of(value, prototype)
         if fields is None:
             super().set_mask_selection(mask, value, casting=casting)
         else:
@@ -177,7 +226,8 @@ class Array(exzarr.Array):
         prototype: Any = None,
         casting: Any = "unsafe",
     ) -> None:
-        super().set_block_selection(_with_fields(selection, fields), value, casting=casting)
+        chosen, value = _with_fields(selection, fields), values_of(value, prototype)
+        super().set_block_selection(chosen, value, casting=casting)
 
     def __repr__(self) -> str:
         return f"<Array {self.store_path} shape={self.shape} dtype={self.dtype}>"
@@ -189,17 +239,3 @@ def _with_fields(selection: Any, fields: Any) -> Any:
         return selection
     names = (fields,) if isinstance(fields, str) else tuple(fields)
     return (*(selection if isinstance(selection, tuple) else (selection,)), *names)
-
-
-def _into(out: Any, values: Any) -> Any:
-    """Return `values`; in the buffer `out`, if it is given."""
-    if out is None:
-        return values
-    target = _plain(out)
-    target[...] = values
-    return target
-
-
-def _plain(out: Any) -> Any:
-    """Return the NumPy array of `out`, which may be a buffer of zarr-python."""
-    return out.as_ndarray_like() if hasattr(out, "as_ndarray_like") else out

@@ -10,6 +10,7 @@ import exzarr
 from exzarr.zarr import arguments
 from exzarr.zarr.arrays import Array
 from exzarr.zarr.errors import translated
+from exzarr.zarr.instances import class_for_isinstance
 from exzarr.zarr.store_like import StorePath, given, resolved
 
 __all__ = ["Group", "node"]
@@ -37,6 +38,11 @@ class Group(exzarr.Group):
     def store(self) -> Any:
         """The store; of zarr-python, if the group was opened in one of its stores."""
         return given(self.location.store)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class for `isinstance`: zarr-python's, once it is imported, as libraries dispatch on it."""
+        return class_for_isinstance(self, "Group")
 
     @classmethod
     def of(cls, group: exzarr.Group) -> Self:
@@ -80,7 +86,7 @@ class Group(exzarr.Group):
     def get_group(self, path: str) -> Self:
         return super().get_group(path)
 
-    def members(
+    def members(  # type: ignore[override]
         self, max_depth: int | None = 0, *, use_consolidated_for_children: bool = True
     ) -> tuple[tuple[str, Any], ...]:
         """Return the nodes below this group, `max_depth` groups deep: pairs of path and node.

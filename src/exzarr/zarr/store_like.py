@@ -8,7 +8,7 @@ from typing import Any
 import exzarr
 from exzarr.stores import Buffer, LocalStore, Store, ZarrPythonStore, resolve_store
 
-__all__ = ["StorePath", "given", "resolved"]
+__all__ = ["StorePath", "given", "joined", "resolved"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class StorePath:
     path: str = ""
 
     def __truediv__(self, name: str) -> StorePath:
-        return StorePath(self.store, _joined(self.path, name))
+        return StorePath(self.store, joined(self.path, name))
 
     def __eq__(self, other: object) -> bool:
         return (self.store, self.path) == (getattr(other, "store", None), getattr(other, "path", None))
@@ -56,9 +56,9 @@ def resolved(store: Any, path: str | None = None) -> tuple[Any, str | None]:
     """Return what exzarr's functions take for zarr-python's `store` and `path`."""
     if type(store).__name__ == "StorePath":
         inner, _ = resolved(store.store)
-        return inner, _joined(store.path, path)
+        return inner, joined(store.path, path)
     if isinstance(store, exzarr.Array | exzarr.Group):
-        return store.location.store, _joined(store.path, path)
+        return store.location.store, joined(store.path, path)
     if not hasattr(store, "get_partial_values"):  # not a store of zarr-python
         return store, path
     name = type(store).__name__ if type(store).__module__.startswith("zarr.") else ""
@@ -77,5 +77,6 @@ def given(store: Store) -> Any:
     return getattr(store, "theirs", store)
 
 
-def _joined(one: str, other: str | None) -> str:
+def joined(one: str, other: str | None) -> str:
+    """Return one path below another."""
     return "/".join([part.strip("/") for part in (one, other) if part and part.strip("/")])

@@ -81,9 +81,9 @@ soak: $(VENV)/.installed-test ## run property tests, kill tests and fuzzers with
 	    echo "HYPOTHESIS_PROFILE=soak pytest -m hypothesis --hypothesis-seed=$$seed"; \
 	    HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --quiet $(PARALLEL) --timeout=0 \
 	        -m hypothesis --hypothesis-seed=$$seed $(ARGS) || exit 1; \
-	    echo "EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed pytest tests/crash tests/stream/ingest/test_kills.py"; \
+	    echo "EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed pytest tests/crash tests/stream/ingest/test_kills.py tests/nodes/test_joint_append.py"; \
 	    EXZARR_TEST_KILLS=100 EXZARR_TEST_SEED=$$seed $(BIN)/python -m pytest --quiet $(PARALLEL) \
-	        --timeout=0 tests/crash tests/stream/ingest/test_kills.py || exit 1; \
+	        --timeout=0 tests/crash tests/stream/ingest/test_kills.py tests/nodes/test_joint_append.py || exit 1; \
 	    echo "python -m tests.fuzz --seed $$seed"; \
 	    $(BIN)/python -m tests.fuzz --seconds 60 --seed $$seed || exit 1; \
 	done

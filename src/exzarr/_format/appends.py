@@ -2,7 +2,9 @@
 
 The lease is the member ``exzarr_appends`` of the document (``zarr.json``, ``.zarray``). It contains
 ``"must_understand": false``, so other software ignores and keeps it
-(https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#extension-points). The design is in
+(https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#extension-points). zarr-python does not open a v3 group
+whose document has an unknown member. If the group has consolidated metadata, the lease is therefore a member of
+``consolidated_metadata``, where zarr-python ignores it. The design is in
 ``docs/design/006-appends-without-locks.md``; `exzarr._nodes.leases` uses the lease.
 """
 
@@ -16,7 +18,16 @@ from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._format.named import shorten
 from exzarr.errors import MetadataError
 
-__all__ = ["MEMBER", "Appends", "Reach", "appends_of", "reach_of", "with_appends", "without_appends"]
+__all__ = [
+    "MEMBER",
+    "Appends",
+    "Reach",
+    "appends_of",
+    "has_appends",
+    "reach_of",
+    "with_appends",
+    "without_appends",
+]
 
 M = TypeVar("M", bound=ArrayMetadata | GroupMetadata)
 Reach = Mapping[str, tuple[int, ...]]
@@ -110,7 +121,7 @@ def _is_longer(new: tuple[int, ...], old: tuple[int, ...]) -> bool:
 
 def appends_of(meta: ArrayMetadata | GroupMetadata) -> Appends:
     """Return the lease in the document, or a free lease if it has none."""
-    json = meta.extra.get(MEMBER)
+    json = _member(meta)
     if json is None:
         return FREE
     try:
@@ -150,11 +161,33 @@ def with_appends(meta: M, appends: Appends) -> M:
         json["reach"] = {path: [*shape] for path, shape in appends.reach.items()}
     if appends.count:
         json |= {"count": appends.count, "done": [*appends.done]}
+    meta = without_appends(meta)
+    held = meta.consolidated if isinstance(meta, GroupMetadata) else None
+    if held is not None:
+        return cast("M", meta.with_(consolidated=replace(held, extra={**held.extra, MEMBER: json})))
     return cast("M", meta.with_(extra={**meta.extra, MEMBER: json}))
+
+
+def has_appends(meta: ArrayMetadata | GroupMetadata) -> bool:
+    """Return whether the document has a lease, free or held."""
+    return _member(meta) is not None
 
 
 def without_appends(meta: M) -> M:
     """Return `meta` without a lease, for a copy or for consolidated metadata."""
-    if MEMBER not in meta.extra:
-        return meta
-    return cast("M", meta.with_(extra={key: value for key, value in meta.extra.items() if key != MEMBER}))
+    if MEMBER in meta.extra:
+        meta = cast("M", meta.with_(extra=_without(meta.extra)))
+    held = meta.consolidated if isinstance(meta, GroupMetadata) else None
+    if held is not None and MEMBER in held.extra:
+        meta = cast("M", meta.with_(consolidated=replace(held, extra=_without(held.extra))))
+    return meta
+
+
+def _member(meta: ArrayMetadata | GroupMetadata) -> Any:
+    """Return the JSON of the lease, or None."""
+    held = meta.consolidated if isinstance(meta, GroupMetadata) else None
+    return meta.extra.get(MEMBER, held.extra.get(MEMBER) if held is not None else None)
+
+
+def _without(extra: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in extra.items() if key != MEMBER}

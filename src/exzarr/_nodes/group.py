@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
@@ -13,6 +13,7 @@ from exzarr._creation.metadata import ArrayOptions, array_metadata
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import consolidation, hierarchy, node_creation
 from exzarr._nodes.array import Array
+from exzarr._nodes.attributes import as_stored
 from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.new_nodes import describe, new_array, new_group
 from exzarr._nodes.node import AccessOptions, Node
@@ -25,6 +26,7 @@ from exzarr.stores.base import Store
 if TYPE_CHECKING:
     from exzarr._nodes.casting import Casting
     from exzarr._nodes.info import GroupInfo
+    from exzarr._nodes.joint_append import Appended, NewRows
     from exzarr._nodes.survey import OnError
     from exzarr._nodes.tree import Tree
 
@@ -394,6 +396,88 @@ class Group(Node[GroupMetadata]):
     def __setitem__(self, name: str, data: Any) -> None:
         """Store `data` as the array `name`; replace an existing node."""
         self.create_array(name, data=data, overwrite=True)
+
+    # -- rows of several arrays ----------------------------------------------------
+
+    def append_together(
+        self,
+        names: Sequence[str],
+        count: int,
+        write: Callable[[Mapping[str, NewRows]], object],
+        *,
+        dimension: str,
+        path: str = "",
+        key: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        consolidated: bool = True,
+    ) -> Appended:
+        """Append rows to several arrays in one commit: readers see all of them grown, or none.
+
+        ::
+
+            def write(rows):
+                rows["time"][:] = times
+                rows["t2m"][:] = fields     # or blocks of it: rows["t2m"][0:8, :] = block
+
+            root.append_together(["time", "t2m"], 24, write, dimension="time", key="2026-12-01")
+
+        The commit is one put of this group's document, with the consolidated metadata of all arrays. A process that is
+        killed before it has appended nothing, and the next append works. exzarr, zarr-python and xarray read
+        consolidated metadata by themselves; readers that open an array by its own path may see it grown earlier.
+
+        Other appends wait meanwhile, for the setting ``lock_timeout`` at most.
+
+        Parameters
+        ----------
+        names
+            All arrays in the group at `path` that have the dimension.
+        count
+            Number of new rows.
+        write
+            Receives the new rows of each array and writes them. It may be called again if another process takes over
+            the writer lease. If it raises, nothing is appended.
+        dimension
+            Name of the dimension that grows.
+        path
+            Path of the group that contains the arrays, relative to this one.
+        key
+            Names this append. If an append with the same key is stored already, nothing is written. The keys are in the
+            attribute ``exzarr_append_keys`` of the group at `path`. Requires Zarr format 3.
+        attributes
+            New attributes of the group at `path`, which are part of the commit.
+        consolidated
+            False does not create consolidated metadata if there is none. Then the arrays grow one after the other.
+
+        Returns
+        -------
+        Appended
+            The rows that were added, or had been added by an earlier append with the same key.
+
+        Raises
+        ------
+        ArgumentError
+            An array is missing or lacks the dimension, or another one would stay behind. Nothing was written.
+        StoreError
+            Another program has changed the shape of an array without updating consolidated metadata.
+        """
+        self._require_writable()
+        from exzarr._nodes.joint_append import append_rows
+
+        done = append_rows(
+            self._location,
+            self._meta,
+            names,
+            count,
+            write,
+            dimension=dimension,
+            path=path,
+            key=key,
+            attributes=None if attributes is None else as_stored(attributes),
+            consolidated=consolidated,
+            write_empty=self._access["write_empty_chunks"],
+        )
+        self.refresh()
+        return done
 
     # -- removing, copying, moving -------------------------------------------------
 

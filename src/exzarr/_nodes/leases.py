@@ -20,7 +20,7 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import uuid4
 
 from exzarr import config
-from exzarr._format.appends import MEMBER, Appends, appends_of, reach_of, with_appends
+from exzarr._format.appends import Appends, appends_of, has_appends, reach_of, with_appends
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._format.nodes import consolidated_node
 from exzarr._nodes import hierarchy
@@ -238,7 +238,7 @@ class _Lease(Generic[M]):
                 # Another writer's lease: our put succeeded and its response was lost, or we lost the lease.
                 done: bool | None = False
                 if tried:
-                    done = found.has_committed(self._id, self._before.count) if MEMBER in meta.extra else None
+                    done = found.has_committed(self._id, self._before.count) if has_appends(meta) else None
                 if done is None:
                     raise StoreError(
                         f"it is unknown whether the change of {self._location} was stored: the response was lost, "

@@ -1,27 +1,22 @@
 """Ingestion into arrays of a group that grow together.
 
 The group's own document makes the commit atomic: it holds the consolidated metadata of all arrays, and the position.
-Under its lock, the chunks are written first, then the documents of the arrays, and last the group's document with one
-atomic put. This put is the commit. Readers that open the arrays through the group see all of them grown or none.
+`_nodes.joint_commit` puts it last. Readers that open the arrays through the group see all of them grown or none.
 exzarr, zarr-python and xarray do this by themselves if there is consolidated metadata.
-
-A process that is killed before the commit may leave documents of arrays that are ahead of the group's document. The
-next commit starts from the group's document.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
-from exzarr._format.consolidated import Consolidated
+from exzarr._format.appends import Reach
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
-from exzarr._format.nodes import consolidate, consolidated_node
-from exzarr._nodes import consolidation, hierarchy, transactions
+from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._nodes.group import Group
-from exzarr._nodes.hierarchy import Location, Metadata
+from exzarr._nodes.hierarchy import Location
+from exzarr._nodes.joint_commit import Nodes, commit_together
 from exzarr._stream.ingest.append_batch import AppendBatch, axis_number, rows_to_fill
 from exzarr._stream.ingest.blocks import Block
 from exzarr._stream.ingest.position import Position, reached, with_position
@@ -70,36 +65,23 @@ class GroupTarget:
 
     def commit(self, blocks: Sequence[Block], key: str, before: Position, after: Position) -> None:
         batches = self._batches(blocks)
-        place = self._group.location.direct
-        known: dict[str, ArrayMetadata] = {}
-        grown: dict[str, ArrayMetadata] = {}
 
-        def change(group: GroupMetadata) -> GroupMetadata:
-            nonlocal known, grown
-            grown = {}
+        def plan(known: Nodes, _: Reach) -> Nodes | None:
+            group = known[""]
+            assert isinstance(group, GroupMetadata)
             if not check_lease(reached(group.attributes, key), key, before, after):
-                return group
-            held = group.consolidated or consolidate(_below(place), 3)
-            known = _arrays(held)
-            self._check_lengths(known, batches)
-            grown = {name: batch.extended(known[name]) for name, batch in batches.items()}
-            documents = held.documents | consolidate({**grown}, 3).documents
-            return group.with_(
-                attributes=with_position(group.attributes, key, after),
-                consolidated=Consolidated(3, documents, held.extra),
-            )
+                return None
+            arrays = _arrays(known)
+            self._check_lengths(arrays, batches)
+            grown = {name: batch.extended(arrays[name]) for name, batch in batches.items()}
+            return {**grown, "": group.with_(attributes=with_position(group.attributes, key, after))}
 
-        def first(_: GroupMetadata, __: GroupMetadata, at: Location) -> None:
+        def write(known: Nodes, changed: Nodes, at: Location) -> None:
+            arrays, grown = _arrays(known), _arrays(changed)
             for name, batch in batches.items():
-                batch.store(self._array(name), known[name], grown[name], at.child(name))
-            for name, meta in grown.items():
-                # Do not record it in consolidated metadata here: this commit puts that document itself.
-                transactions.change(at.child(name), meta, partial(_with_shape, meta.shape), record=False)
+                batch.store(self._array(name), arrays[name], grown[name], at.child(name))
 
-        with consolidation.announced(place.store, place.path, 3):
-            transactions.change(place, self._group.metadata, change, first=first)
-            for name, meta in grown.items():
-                hierarchy.recorded(place.child(name), meta)  # in consolidated metadata of groups further up
+        commit_together(self._group.location, self._group.metadata, plan, write)
 
     # -- the blocks --------------------------------------------------------------------
 
@@ -169,18 +151,9 @@ class GroupTarget:
                 )
 
 
-def _with_shape(shape: tuple[int, ...], stored: ArrayMetadata) -> ArrayMetadata:
-    return stored if stored.shape == shape else stored.with_(shape=shape)
-
-
 def _dimension(meta: ArrayMetadata, axis: int) -> str | None:
     return meta.dimension_names[axis] if meta.dimension_names else None
 
 
-def _below(place: Location) -> dict[str, Metadata]:
-    return {path: meta for path, meta in hierarchy.nodes_below(place) if meta.zarr_format == 3}
-
-
-def _arrays(held: Consolidated) -> dict[str, ArrayMetadata]:
-    nodes = {path: consolidated_node(held, path) for path in held.documents}
+def _arrays(nodes: Nodes) -> dict[str, ArrayMetadata]:
     return {path: node for path, node in nodes.items() if isinstance(node, ArrayMetadata)}

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
 
 from exzarr import config
 from exzarr._stream.batches.arrays import Arrays, arrays_of, layout_of
-from exzarr._stream.batches.batch_plan import Batching, rows
-from exzarr._stream.batches.choices import Choice, choose
+from exzarr._stream.batches.batch_plan import Batching
+from exzarr._stream.batches.blocks import EvenBlocks
 from exzarr._stream.batches.create import make_batches
 from exzarr._stream.batches.epoch_iterator import BatchIterator, Position
-from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
-from exzarr._stream.batches.settings import Settings, check_whole
+from exzarr._stream.batches.epoch_plan import EpochPlan, plan_epoch
+from exzarr._stream.batches.layout import common_blocks
+from exzarr._stream.batches.orders import Shuffle
+from exzarr._stream.batches.runs import Runs
+from exzarr._stream.batches.sample_sets import (
+    AllSamples,
+    Balanced,
+    SampleSet,
+    Subset,
+    Weighted,
+    runs_of,
+    values_of,
+    weights_of,
+)
+from exzarr._stream.batches.settings import BatchOptions, Settings, check_whole
+from exzarr._stream.batches.splits import split_blocks
 from exzarr._typing import AnyArray, IntArray
 from exzarr.errors import ArgumentError
 
@@ -118,16 +134,17 @@ class Batches:
     forked process: each pass opens its own files and threads.
     """
 
-    def __init__(self, arrays: Arrays, settings: Settings, epoch: int) -> None:
+    def __init__(
+        self, arrays: Arrays, settings: Settings, epoch: int, samples: SampleSet | None = None
+    ) -> None:
         check_whole("epoch", epoch, 0)
         self._arrays = arrays
         self._settings = settings
+        self._samples: SampleSet = samples or AllSamples(arrays.samples)
         self._layouts: list[RowLayout] = [
             layout_of(array, arrays.axis, arrays.name(i)) for i, array in enumerate(arrays.arrays)
         ]
-        self._choice: Choice = choose(
-            self._layouts, arrays.samples, settings.batch_size, settings.shuffle, settings.window, settings.cache_nbytes
-        )  # fmt: skip
+        self._planned: tuple[int, EpochPlan] | None = None
         self._position = Position(epoch)
         self._resumed = False
 
@@ -171,7 +188,7 @@ class Batches:
 
     def indices(self) -> Iterator[IntArray]:
         """Yield the sample numbers of each batch of the current epoch, without reading data."""
-        return rows(self._order(self._position.epoch), self._batching, 0)
+        return self._plan(self._position.epoch).samples()
 
     # -- the position ----------------------------------------------------------------
 
@@ -186,7 +203,7 @@ class Batches:
         return {
             "epoch": self._position.epoch,
             "batches": self._position.batches if batches is None else batches,
-            "of": self._identity(),
+            "of": self._identity(self._position.epoch),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -201,7 +218,8 @@ class Batches:
             epoch, done, of = state["epoch"], state["batches"], dict(state["of"])
         except (KeyError, TypeError, ValueError):
             raise ArgumentError("this is not the state of exzarr.batches") from None
-        mine = self._identity()
+        check_whole("epoch", epoch, 0)
+        mine = self._identity(epoch)
         differing = [
             f"{key}: {of.get(key)!r}, here {mine[key]!r}" for key in mine if of.get(key) != mine[key]
         ]
@@ -212,11 +230,12 @@ class Batches:
             )
         self.set_epoch(epoch, done)
 
-    def _identity(self) -> dict[str, Any]:
-        """Return the settings that the order of samples depends on."""
-        settings, choice = self._settings, self._choice
+    def _identity(self, epoch: int) -> dict[str, Any]:
+        """Return the settings that the order of samples in an epoch depends on."""
+        settings, choice, chosen = self._settings, self._plan(epoch).choice, self._samples.identity
         return {
             "samples": self._arrays.samples,
+            "subset": chosen,
             "batch_size": settings.batch_size,
             "shuffle": settings.shuffle,
             "seed": settings.seed,
@@ -227,6 +246,126 @@ class Batches:
             "world_size": settings.world_size,
             "part": [*settings.part, settings.interleaved, *([settings.skipped] if settings.skipped else [])],
         }
+
+    # -- other samples -----------------------------------------------------------------
+
+    def subset(self, samples: Any) -> Batches:
+        """Return batches of some of the samples.
+
+        Parameters
+        ----------
+        samples
+            A slice, a sequence of slices, a sequence of integers, or a mask: numbers of samples of the arrays, as
+            `indices` yields them. Their order has no effect: `shuffle` determines the order.
+
+        Raises
+        ------
+        ArgumentError
+            A sample does not exist, is not among the samples of this subset, or is given twice.
+        """
+        return self._like(
+            self._settings, Subset(runs_of(samples, self._arrays.samples, self._fixed("selected")))
+        )
+
+    def split(
+        self, fractions: Sequence[float], *, seed: int | None = 0, align: bool = True
+    ) -> tuple[Batches, ...]:
+        """Divide the samples into disjoint subsets, for example for training, validation and test::
+
+            train, validation, test = loader.split((0.8, 0.1, 0.1))
+
+        Parameters
+        ----------
+        fractions
+            Share of each part. They add up to 1.
+        seed
+            Selects the samples of each part. None takes consecutive samples in stored order: for time series, the last
+            part has the latest samples.
+        align
+            True: parts end at chunk boundaries, and no chunk is read by two parts, except chunks of small arrays that
+            are kept whole. The sizes differ from the fractions by up to a block of samples.
+            False: single samples are selected, and the sizes are exact.
+
+        Raises
+        ------
+        ArgumentError
+            The fractions do not add up to 1, or a part would be empty.
+        """
+        if seed is not None:
+            check_whole("seed", seed, 0)
+        whole, layouts = self._fixed("split"), self._plan(self.epoch).layouts
+        blocks = common_blocks(layouts, self._settings.cache_nbytes)[0] if align else None
+        if blocks is None:
+            blocks = EvenBlocks(self._samples.size, 1)
+        parts = split_blocks(blocks, fractions, seed)
+        if whole is not None:
+            ranges = [whole.ranges(part.starts, part.stops) for part in parts]
+            parts = [Runs(starts, stops - starts) for starts, stops, _ in ranges]
+        return tuple([self._like(self._settings, Subset(part)) for part in parts])
+
+    def weighted(self, weights: Any, samples: int | None = None) -> Batches:
+        """Return batches of samples that are drawn with replacement, in proportion to weights.
+
+        The samples of an epoch are drawn first, and then ordered by `shuffle`. Thus ``shuffle="window"`` reads a chunk
+        once however often its samples are drawn, up to the length of a block.
+
+        Parameters
+        ----------
+        weights
+            One number for each sample of the arrays: a sequence, or an array of NumPy or exzarr. Samples of the weight
+            0 are never drawn, and those outside of a subset have no effect.
+        samples
+            Number of draws in an epoch. Default: the number of samples.
+
+        Raises
+        ------
+        ArgumentError
+            The weights have another length, are negative or not finite, or are all 0.
+        """
+        count = self._draws(samples)
+        drawn = Weighted(weights_of(weights, self._arrays.samples, self._fixed("weighted")), count)
+        return self._like(self._settings, drawn)
+
+    def balanced(self, labels: Any, samples: int | None = None) -> Batches:
+        """Return batches of samples with equally many of each class.
+
+        In each epoch, the numbers of samples of two classes differ by at most one. The samples of one class occur
+        equally often, up to a difference of one. The order is that of `shuffle`.
+
+        Parameters
+        ----------
+        labels
+            Class of each sample of the arrays: a sequence, or an array of NumPy or exzarr. Any values that can be
+            sorted.
+        samples
+            Number of samples in an epoch. Default: the number of samples.
+
+        Raises
+        ------
+        ArgumentError
+            The labels have another length.
+        """
+        whole, count = self._fixed("balanced"), self._draws(samples)
+        inside = np.arange(self._arrays.samples) if whole is None else whole.all()
+        values = values_of("labels", labels, self._arrays.samples)[inside]
+        codes = np.unique(values, return_inverse=True)[1]
+        return self._like(self._settings, Balanced(inside, codes, count))
+
+    def _draws(self, samples: int | None) -> int:
+        if not self._samples.size:
+            raise ArgumentError("the arrays have no samples to draw")
+        if samples is not None:
+            check_whole("samples", samples, 1)
+        return samples or self._samples.size
+
+    def replace(self, **options: Unpack[BatchOptions]) -> Batches:
+        """Return batches of the same samples with other options: those of `exzarr.batches`, except arrays and axis.
+
+        ::
+
+            validation = validation.replace(shuffle=False, batch_size=1024)
+        """
+        return self._like(self._settings.with_options(options))
 
     # -- parts -------------------------------------------------------------------------
 
@@ -246,7 +385,7 @@ class Batches:
             raise ArgumentError(f"there is no part {index!r} of {count}: parts are 0 to {count - 1}")
         skipped = self._position.batches if self._resumed else 0
         settings = replace(self._settings, part=(index, count), interleaved=interleaved, skipped=skipped)
-        return Batches(self._arrays, settings, self._position.epoch)
+        return self._like(settings)
 
     # -- explanation --------------------------------------------------------------------
 
@@ -255,21 +394,13 @@ class Batches:
         from exzarr._stream.batches.explain import explain
 
         settings = self._settings
-        return explain(
-            self._layouts,
-            self._choice,
-            self._order(self.epoch),
-            self._batching,
-            settings.shuffle,
-            self._workers,
-            settings.prefetch,
-        )
+        return explain(self._plan(self.epoch), settings.shuffle, self._workers, settings.prefetch)
 
     def __repr__(self) -> str:
         settings = self._settings
         shuffle = f"shuffle={settings.shuffle!r}"
         if settings.shuffle == "window":
-            shuffle += f" of {self._choice.window}"
+            shuffle += f" of {self._plan(self.epoch).choice.window}"
         rank = f", rank {settings.rank} of {settings.world_size}" if settings.world_size > 1 else ""
         return (
             f"<exzarr.Batches of {settings.batch_size} of {self._batching.samples} samples, "
@@ -284,23 +415,33 @@ class Batches:
 
     @property
     def _batching(self) -> Batching:
-        return self._settings.batching(self._arrays.samples)
+        return self._settings.batching(self._samples.size)
 
-    def _order(self, epoch: int) -> BlockOrder | FullOrder:
-        settings, choice, samples = self._settings, self._choice, self._arrays.samples
-        stretch = settings.stretch(samples)
-        if settings.shuffle == "full":
-            return FullOrder(samples, settings.seed, epoch, *stretch)
-        return BlockOrder(choice.blocks, choice.window, settings.seed, epoch, *stretch)
+    def _plan(self, epoch: int) -> EpochPlan:
+        """Return the plan of an epoch. The latest one is kept, because drawing samples and dividing blocks takes time."""
+        planned = self._planned
+        if planned is None or planned[0] != epoch:
+            planned = epoch, plan_epoch(self._layouts, self._samples, self._settings, epoch)
+            self._planned = planned
+        return planned[1]
 
     def _make(self, position: Position) -> Iterator[list[AnyArray]]:
         """Yield the batches from `position` on."""
         return make_batches(
-            self._arrays,
-            self._layouts,
-            self._choice,
-            self._order(position.epoch),
-            self._batching,
-            position.batches,
-            self._workers,
+            self._arrays, self._layouts, self._plan(position.epoch), position.batches, self._workers
         )
+
+    def _like(self, settings: Settings, samples: SampleSet | None = None) -> Batches:
+        """Return batches of the same arrays at the same epoch."""
+        return Batches(self._arrays, settings, self._position.epoch, samples or self._samples)
+
+    def _fixed(self, verb: str) -> Runs | None:
+        """Return the samples, which are the same in each epoch. None for all samples of the arrays."""
+        if self._samples.drawn:
+            raise ArgumentError(
+                f"samples that are drawn for each epoch cannot be {verb}: draw from a subset instead"
+            )
+        return self._samples.runs(0, 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_planned": None}  # it can be large, and is computed again

@@ -17,7 +17,8 @@ import numpy as np
 
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.permutation import IntArray
-from exzarr._stream.batches.reading import Samples, sample_shape
+from exzarr._stream.batches.reading import SampleReader, sample_shape
+from exzarr._stream.batches.runs import Runs
 from exzarr._typing import AnyArray
 
 __all__ = ["ChunkCache", "InMemory", "KeptWhole", "RowReader", "Rows", "gather"]
@@ -42,13 +43,16 @@ def gather(array: AnyArray, where: IntArray, axis: int, out: AnyArray) -> None:
 class InMemory:
     """Samples of a NumPy array."""
 
-    __slots__ = ("_array", "_axis")
+    __slots__ = ("_array", "_axis", "_runs")
 
-    def __init__(self, array: AnyArray, axis: int) -> None:
+    def __init__(self, array: AnyArray, axis: int, runs: Runs | None = None) -> None:
         self._array = array
         self._axis = axis
+        self._runs = runs
 
     def take(self, samples: IntArray) -> AnyArray:
+        if self._runs is not None:
+            samples = self._runs.at(samples)
         result: AnyArray = np.take(self._array, samples, self._axis)
         return result
 
@@ -58,7 +62,7 @@ class RowReader:
 
     __slots__ = ("_samples",)
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: SampleReader) -> None:
         self._samples = samples
 
     def take(self, samples: IntArray) -> AnyArray:
@@ -72,7 +76,7 @@ class KeptWhole:
 
     __slots__ = ("_array", "_bands", "_missing", "_samples", "_there")
 
-    def __init__(self, samples: Samples, bands: Blocks) -> None:
+    def __init__(self, samples: SampleReader, bands: Blocks) -> None:
         self._samples = samples
         self._bands = bands
         self._there = np.zeros(bands.count, bool)
@@ -106,7 +110,7 @@ class ChunkCache:
 
     __slots__ = ("_array", "_bands", "_hand", "_held", "_samples", "_slot_of", "_slots")
 
-    def __init__(self, samples: Samples, bands: Blocks, slots: int) -> None:
+    def __init__(self, samples: SampleReader, bands: Blocks, slots: int) -> None:
         self._samples = samples
         self._bands = bands
         self._slots = max(1, min(slots, bands.count))

@@ -9,12 +9,13 @@ import numpy as np
 from exzarr._engine.source import ChunkSource
 from exzarr._nodes.array import Array
 from exzarr._stream.batches.arrays import Arrays
-from exzarr._stream.batches.batch_plan import Batching, rows
+from exzarr._stream.batches.batch_plan import rows
 from exzarr._stream.batches.choices import PORTION_NBYTES, Choice
 from exzarr._stream.batches.chunk_cache import ChunkCache, InMemory, KeptWhole, RowReader, Rows
+from exzarr._stream.batches.epoch_plan import EpochPlan
 from exzarr._stream.batches.layout import RowLayout
-from exzarr._stream.batches.orders import BlockOrder, FullOrder
-from exzarr._stream.batches.reading import Samples
+from exzarr._stream.batches.orders import BlockOrder
+from exzarr._stream.batches.reading import PositionReader, SampleReader, Samples
 from exzarr._stream.batches.staging import Staged, staged_batches
 from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
@@ -23,25 +24,23 @@ __all__ = ["least_samples", "make_batches", "portion_of"]
 
 
 def make_batches(
-    arrays: Arrays,
-    layouts: Sequence[RowLayout],
-    choice: Choice,
-    order: BlockOrder | FullOrder,
-    batching: Batching,
-    number: int,
-    workers: int,
+    arrays: Arrays, layouts: Sequence[RowLayout], plan: EpochPlan, number: int, workers: int
 ) -> Iterator[list[AnyArray]]:
-    """Yield the batches from `number` on, each as a list with one array for each of `arrays`."""
+    """Yield the batches from `number` on, each as a list with one array for each of `arrays`.
+
+    `layouts` are those of all samples of the arrays.
+    """
+    choice, order, batching = plan.choice, plan.order, plan.batching
     if number >= batching.count:
         return iter(())
-    made = [_reader(arrays, layouts[i], choice, i) for i in range(len(layouts))]
+    made = [_reader(arrays, layouts[i], plan, i) for i in range(len(layouts))]
     if isinstance(order, BlockOrder) and not choice.by_rows:
-        portion = portion_of(layouts, choice, workers)
+        portion = portion_of(plan.layouts, choice, workers)
         least = least_samples(choice, batching.size, portion)
         stages = order.stages(*batching.span(number), batching.size, least)
         return staged_batches(stages, batching, number, made, portion)
     taken: list[Rows] = [reader for reader in made if not isinstance(reader, Staged)]
-    return _row_batches(order, batching, number, taken, choice.together, arrays.axis)
+    return _row_batches(plan, number, taken, arrays.axis)
 
 
 def portion_of(layouts: Sequence[RowLayout], choice: Choice, workers: int) -> int:
@@ -57,41 +56,38 @@ def least_samples(choice: Choice, batch_size: int, portion: int) -> int:
     return max(batch_size, portion * choice.blocks.longest)
 
 
-def _reader(arrays: Arrays, layout: RowLayout, choice: Choice, i: int) -> Staged | Rows:
-    array, how = arrays.arrays[i], choice.how[i]
+def _reader(arrays: Arrays, layout: RowLayout, plan: EpochPlan, i: int) -> Staged | Rows:
+    array, how = arrays.arrays[i], plan.choice.how[i]
     if not isinstance(array, Array):
-        return InMemory(array, arrays.axis)
+        return InMemory(array, arrays.axis, plan.runs)
     source: ChunkSource = array.chunk_source
     if source.shape[arrays.axis] != arrays.samples:
         raise ArgumentError(
             f"array {array.name!r} has been resized to shape {source.shape} since the batches of its "
             f"{arrays.samples} samples were created: call exzarr.batches again"
         )
-    samples = Samples(source, arrays.axis)
+    samples: SampleReader = Samples(source, arrays.axis)
+    if plan.runs is not None:
+        samples = PositionReader(samples, plan.runs, layout.bands)
+    bands = plan.layouts[i].bands
     match how:
         case "staged" | "cut":
             return Staged(samples, whole=how == "staged")
         case "kept":
-            return KeptWhole(samples, layout.bands)
+            return KeptWhole(samples, bands)
         case "cached":
-            return ChunkCache(samples, layout.bands, choice.slots[i])
+            return ChunkCache(samples, bands, plan.choice.slots[i])
     return RowReader(samples)
 
 
-def _row_batches(
-    order: BlockOrder | FullOrder,
-    batching: Batching,
-    number: int,
-    arrays: Sequence[Rows],
-    together: int,
-    axis: int,
-) -> Iterator[list[AnyArray]]:
+def _row_batches(plan: EpochPlan, number: int, arrays: Sequence[Rows], axis: int) -> Iterator[list[AnyArray]]:
     """Yield batches whose samples are read individually.
 
     Several batches are read together if memory allows, so that fewer chunks are read twice. The first batch is read
     alone, because the consumer waits for it. After that the number doubles each time.
     """
-    wanted = rows(order, batching, number)
+    wanted = rows(plan.order, plan.batching, number)
+    together = plan.choice.together
     many = 1
     while batch := [samples for _, samples in zip(range(many), wanted, strict=False)]:
         if len(batch) == 1:

@@ -12,6 +12,7 @@ from exzarr._stream.batches.batch_plan import Batching, rows
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.choices import SCRATCH_NBYTES, Choice
 from exzarr._stream.batches.create import least_samples, portion_of
+from exzarr._stream.batches.epoch_plan import EpochPlan
 from exzarr._stream.batches.layout import RowLayout
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
 from exzarr.telemetry.units import human_bytes
@@ -118,16 +119,9 @@ class BatchesExplanation:
             yield f"  {'reads':<10} {array.name}: {array.how}{cost}"
 
 
-def explain(
-    layouts: Sequence[RowLayout],
-    choice: Choice,
-    order: BlockOrder | FullOrder,
-    batching: Batching,
-    shuffle: Shuffle,
-    workers: int,
-    prefetch: int,
-) -> BatchesExplanation:
+def explain(plan: EpochPlan, shuffle: Shuffle, workers: int, prefetch: int) -> BatchesExplanation:
     """Return the explanation of an epoch of these batches."""
+    layouts, choice, batching = plan.layouts, plan.choice, plan.batching
     blocks = choice.blocks
     if shuffle == "full":
         blocks = max(layouts, key=lambda layout: layout.row_nbytes).bands
@@ -140,7 +134,7 @@ def explain(
         blocks.count,
         choice.window,
         _spread(choice, batching, shuffle),
-        _mixed(order, blocks, batching),
+        _mixed(plan.order, blocks, batching),
         tuple([_reads(layouts[i], choice, i, batching) for i in range(len(layouts))]),
         _memory(layouts, choice, batching, workers, prefetch),
     )

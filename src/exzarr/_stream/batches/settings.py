@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict
 
 from exzarr._stream.batches.batch_plan import Batching
 from exzarr._stream.batches.orders import Shuffle, stretch
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, UnknownArgumentError
 
-__all__ = ["Settings", "check_whole"]
+__all__ = ["BatchOptions", "Settings", "check_whole"]
+
+
+class BatchOptions(TypedDict, total=False):
+    """Arguments of `exzarr.batches` that can be replaced."""
+
+    batch_size: int
+    shuffle: Shuffle
+    seed: int
+    window: int | None
+    drop_last: bool
+    prefetch: int
+    workers: int | None
+    rank: int
+    world_size: int
+    cache_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,21 @@ class Settings:
         if type(self.rank) is not int or not 0 <= self.rank < self.world_size:
             most = self.world_size - 1
             raise ArgumentError(f"rank must be from 0 to world_size - 1, which is {most}, not {self.rank!r}")
+
+    def with_options(self, options: BatchOptions) -> Settings:
+        """Return the settings with some arguments replaced."""
+        unknown = set(options) - BatchOptions.__optional_keys__
+        if unknown:
+            raise UnknownArgumentError(
+                f"replace() got {', '.join(sorted(unknown))}: the options are "
+                f"{', '.join(sorted(BatchOptions.__optional_keys__))}"
+            )
+        given: dict[str, Any] = {**options}
+        if "cache_bytes" in given:
+            given["cache_nbytes"] = given.pop("cache_bytes")
+        if given.get("shuffle", self.shuffle) != "window":
+            given.setdefault("window", None)
+        return replace(self, **given)
 
     def batching(self, samples: int) -> Batching:
         """Return how this rank (this part) divides its share of `samples`, the number of all ranks, into batches."""

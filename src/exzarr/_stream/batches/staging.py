@@ -14,7 +14,7 @@ from exzarr._stream.batches.batch_plan import Batching, Lookahead, Piece, pieces
 from exzarr._stream.batches.chunk_cache import Rows, gather
 from exzarr._stream.batches.orders import Stage
 from exzarr._stream.batches.permutation import IntArray
-from exzarr._stream.batches.reading import Samples
+from exzarr._stream.batches.reading import SampleReader
 from exzarr._typing import AnyArray
 
 __all__ = ["Staged", "staged_batches"]
@@ -33,7 +33,7 @@ class Staged:
 
     __slots__ = ("_before", "_spare", "_whole", "samples")
 
-    def __init__(self, samples: Samples, *, whole: bool) -> None:
+    def __init__(self, samples: SampleReader, *, whole: bool) -> None:
         self.samples = samples
         self._whole = whole
         self._before = (slice(None),) * samples.axis

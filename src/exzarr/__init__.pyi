@@ -79,6 +79,7 @@ from exzarr.errors import (
     InvalidKeyError as InvalidKeyError,
     LeftOutWarning as LeftOutWarning,
     ListingUnsupportedError as ListingUnsupportedError,
+    LockingWarning as LockingWarning,
     LockTimeoutError as LockTimeoutError,
     MetadataError as MetadataError,
     MissingDependencyError as MissingDependencyError,

@@ -81,6 +81,9 @@ class Config:
     file_locks
         True: exclude writers in other processes, too. False: exclude only other threads of this process. Use False
         for file systems without locks, if no other process writes.
+    locking
+        What stores that are opened by path do on file systems whose locks may not exclude all writers (network file
+        systems), if a write needs a lock. ``"auto"``: warn once. ``"required"``: raise UpdateUnsupportedError.
     """
 
     workers: int = 0
@@ -99,6 +102,7 @@ class Config:
     lock_timeout: float = 300.0
     lease_timeout: float = 30.0
     file_locks: bool = True
+    locking: str = "auto"
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -142,7 +146,11 @@ _BOOLS = {
     "no": False,
     "off": False,
 }
-_CHOICES = {"durability": ("rename", "fsync"), "memory_order": ("auto", "C", "F")}
+_CHOICES = {
+    "durability": ("rename", "fsync"),
+    "locking": ("auto", "required"),
+    "memory_order": ("auto", "C", "F"),
+}
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "bool": lambda text: _BOOLS[text.strip().lower()],
     "int": int,

@@ -23,7 +23,8 @@ Each derives from `ExzarrError` *and* from the builtin exception that a caller o
     │   ├── InvalidKeyError          (ValueError)          a key or path is malformed, or would leave the store
     │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for longer than lock_timeout
     │   ├── ListingUnsupportedError                        the store cannot list its keys
-    │   ├── UpdateUnsupportedError                         the store cannot change part of a value safely
+    │   ├── UpdateUnsupportedError                         the store cannot change part of a value safely, or its
+    │   │                                                  locks do not promise what locking="required" demands
     │   ├── ReadOnlyError            (PermissionError)     a write to something opened for reading
     │   ├── UnreachableError         (ConnectionError)     a host refuses connections, or its name is unknown
     │   └── ChangedError                                   a value was replaced while its parts were read
@@ -56,6 +57,7 @@ __all__ = [
     "LeftOutWarning",
     "ListingUnsupportedError",
     "LockTimeoutError",
+    "LockingWarning",
     "MetadataError",
     "MissingDependencyError",
     "NodeExistsError",
@@ -170,7 +172,7 @@ class ListingUnsupportedError(StoreError):
 
 
 class UpdateUnsupportedError(StoreError):
-    """The store has no conditional put: a change of a part could undo another writer's change."""
+    """The store has no conditional put or no reliable lock: a change of a part could undo another writer's change."""
 
 
 class UnreachableError(StoreError, ConnectionError):
@@ -207,6 +209,10 @@ class StreamError(ExzarrError, RuntimeError):
 
 class LeftOutWarning(UserWarning):
     """A function that returns no report has left something out, as ``on_error="skip"`` allows; the message names it."""
+
+
+class LockingWarning(UserWarning):
+    """A folder is on a file system whose locks guarantee less than those of a local disk; the message says what."""
 
 
 class TimedOutError(ExzarrError, TimeoutError):

@@ -342,7 +342,10 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
 
     @property
     def explain(self) -> Explainer:
-        """Explanation of the cost of reading a selection: ``print(a.explain[0:100, 3])``. It reads only sizes."""
+        """Explanation of the cost of reading a selection: ``print(a.explain[0:100, 3])``. It reads only sizes.
+
+        ``a.explain.write[0:100, 3]`` explains a write: the chunks that it covers, and the locks that it needs.
+        """
         return Explainer(self.chunk_source)
 
     # -- zarr-python's names, so that a migration requires little more than a changed import --

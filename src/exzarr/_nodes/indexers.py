@@ -1,21 +1,23 @@
-"""Objects with brackets: `Array.oindex`, `vindex`, `blocks` and `explain`."""
+"""Objects with brackets: `Array.oindex`, `vindex`, `blocks`, `explain` and `explain.write`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from exzarr._engine.planning import indexing
 from exzarr._engine.planning.plan import make_plan
-from exzarr._nodes.selection_io import field_dtype, split_fields
+from exzarr._nodes.selection_io import Fields, field_dtype, split_fields
 
 if TYPE_CHECKING:
     from exzarr._engine.planning.explain import Explanation
+    from exzarr._engine.planning.explain_write import WriteExplanation
+    from exzarr._engine.planning.plan import SelectionPlan
     from exzarr._engine.planning.selections import Selection
     from exzarr._engine.source import ChunkSource
     from exzarr._nodes.casting import Casting
 
-__all__ = ["Explainer", "Indexer"]
+__all__ = ["Explainer", "Indexer", "WriteExplainer"]
 
 
 class Indexer:
@@ -47,29 +49,60 @@ class Indexer:
         self._put(self._select(selection), value, fields, casting=casting)
 
 
-class Explainer:
-    """`Array.explain`: brackets that return the cost of a read."""
+E = TypeVar("E")
+
+
+class _Explainer(Generic[E]):
+    """Brackets that return the cost of what would be done with the selection."""
 
     __slots__ = ("_source",)
 
     def __init__(self, source: ChunkSource) -> None:
         self._source = source
 
-    def __getitem__(self, selection: Any) -> Explanation:
+    def __getitem__(self, selection: Any) -> E:
         fields, selection = split_fields(selection)
         if fields is not None:
             field_dtype(self._source.dtype, fields)
-        return self._explain(indexing.basic(selection, self._source.shape))
+        return self._explain(self._plan(indexing.basic(selection, self._source.shape)), fields)
 
-    def oindex(self, *selection: Any) -> Explanation:
+    def oindex(self, *selection: Any) -> E:
         """Explain ``a.oindex[...]``."""
-        return self._explain(indexing.orthogonal(selection, self._source.shape))
+        return self._explain(self._plan(indexing.orthogonal(selection, self._source.shape)), None)
 
-    def vindex(self, *selection: Any) -> Explanation:
+    def vindex(self, *selection: Any) -> E:
         """Explain ``a.vindex[...]``."""
-        return self._explain(indexing.coordinate(selection, self._source.shape))
+        return self._explain(self._plan(indexing.coordinate(selection, self._source.shape)), None)
 
-    def _explain(self, selection: Selection) -> Explanation:
+    def _plan(self, selection: Selection) -> SelectionPlan:
+        return make_plan(selection, self._source.dims, self._source.shape)
+
+    def _explain(self, plan: SelectionPlan, fields: Fields) -> E:
+        raise NotImplementedError
+
+
+class Explainer(_Explainer["Explanation"]):
+    """`Array.explain`: brackets that return the cost of a read."""
+
+    __slots__ = ()
+
+    @property
+    def write(self) -> WriteExplainer:
+        """Explanation of the cost of writing to a selection: ``print(a.explain.write[0:100, 3])``."""
+        return WriteExplainer(self._source)
+
+    def _explain(self, plan: SelectionPlan, fields: Fields) -> Explanation:
         from exzarr._engine.planning.explain import explain
 
-        return explain(self._source, make_plan(selection, self._source.dims, self._source.shape))
+        return explain(self._source, plan)
+
+
+class WriteExplainer(_Explainer["WriteExplanation"]):
+    """`Array.explain.write`: brackets that return the cost of a write."""
+
+    __slots__ = ()
+
+    def _explain(self, plan: SelectionPlan, fields: Fields) -> WriteExplanation:
+        from exzarr._engine.planning.explain_write import explain_write
+
+        return explain_write(self._source, plan, field=fields is not None)

@@ -24,6 +24,7 @@ from exzarr.stores.base import (
     is_reserved,
 )
 from exzarr.stores.local import file_locks, files, write
+from exzarr.stores.local.locking import LockingMode, check_locking
 from exzarr.stores.local.update import update_file
 from exzarr.stores.os_errors import is_absence, store_error
 
@@ -51,6 +52,10 @@ class LocalStore(Store):
         With ``"rename"``, writes survive the end of the process. With ``"fsync"``, each write waits until the
         file and its folder are on the disk, and survives a power failure. Default: the setting ``durability``
         (`exzarr.config`), which also applies to arrays that are opened by their path.
+    locking
+        What a write that needs a lock does if the folder is on a file system whose locks may not exclude all writers,
+        such as NFS. ``"auto"``: the first one warns (LockingWarning). ``"required"``: raise UpdateUnsupportedError.
+        Writes of whole chunks need no lock. Default: the setting ``locking``.
 
     Notes
     -----
@@ -73,6 +78,7 @@ class LocalStore(Store):
         *,
         read_only: bool = False,
         durability: Literal["rename", "fsync"] | None = None,
+        locking: LockingMode | None = None,
     ) -> None:
         text = os.fsdecode(path)
         if not text or "\0" in text:
@@ -80,12 +86,17 @@ class LocalStore(Store):
         durability = durability or config.get().durability  # type: ignore[assignment]
         if durability not in ("rename", "fsync"):
             raise ArgumentError(f"durability is 'rename' or 'fsync', not {durability!r}")
+        locking = locking or config.get().locking  # type: ignore[assignment]
+        if locking not in ("auto", "required"):
+            raise ArgumentError(f"locking is 'auto' or 'required', not {locking!r}")
         self.path = os.path.abspath(text)
         self.traits = StoreTraits(read_only=read_only)
         self.durability: Literal["rename", "fsync"] = durability
         # Windows accepts '/' too. Keys are appended to this by concatenation.
         self._base = self.path.replace(os.sep, "/").rstrip("/") + "/"
         self._sync = durability == "fsync"
+        self.locking: LockingMode = locking
+        self._locks_checked = False
 
     # -- reading -----------------------------------------------------------------
 
@@ -180,12 +191,19 @@ class LocalStore(Store):
         """Update a value (see `Store.update`), excluding other processes too (`stores.local.file_locks`)."""
         check_key(key)
         check_writable(self, key)
+        if not self._locks_checked:
+            self._check_locks()
         try:
             update_file(self._base + key, change, sync=self._sync)
         except ExzarrError:
             raise
         except (OSError, UnicodeError) as error:
             raise store_error(error, self, key, writing=True) from error
+
+    def _check_locks(self) -> None:
+        """Warn or raise if the locks in the folder may not exclude all writers (see `locking`)."""
+        check_locking(self.path, self.locking)
+        self._locks_checked = self.locking == "auto"  # the setting `file_locks` can change
 
     def delete(self, key: str) -> None:
         check_key(key)
@@ -287,7 +305,9 @@ class LocalStore(Store):
         return None if folder == self.path else LocalStore(folder, read_only=True)
 
     def as_read_only(self) -> LocalStore:
-        return self if self.read_only else type(self)(self.path, read_only=True, durability=self.durability)
+        if self.read_only:
+            return self
+        return type(self)(self.path, read_only=True, durability=self.durability, locking=self.locking)
 
     @property
     def url(self) -> str:
@@ -308,7 +328,7 @@ class LocalStore(Store):
         return hash((LocalStore, self.path))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (type(self), self.path, self.read_only, self.durability)
+        return _restore, (type(self), self.path, self.read_only, self.durability, self.locking)
 
 
 class _FolderMaintenance(Maintenance):
@@ -332,9 +352,13 @@ class _FolderMaintenance(Maintenance):
 
 
 def _restore(
-    kind: type[LocalStore], path: str, read_only: bool, durability: Literal["rename", "fsync"]
+    kind: type[LocalStore],
+    path: str,
+    read_only: bool,
+    durability: Literal["rename", "fsync"],
+    locking: LockingMode = "auto",  # a pickle of an older version
 ) -> LocalStore:
-    return kind(path, read_only=read_only, durability=durability)
+    return kind(path, read_only=read_only, durability=durability, locking=locking)
 
 
 def _check_prefix(prefix: str) -> str:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 
+from exzarr import config
 from exzarr.errors import StoreError
 from exzarr.stores.local.file_locks import available, lock_file
+from exzarr.stores.local.locking import check_locking
 from exzarr.stores.local.write import delete_file
 
 __all__ = ["key_lock"]
@@ -24,6 +26,7 @@ def key_lock(folder: str, key: str, end: float) -> Iterator[None]:
 
     Raise LockTimeoutError if the lock is not free by `end` (`time.monotonic`).
     """
+    check_locking(os.path.dirname(folder), config.get().locking)
     if not available():
         yield
         return

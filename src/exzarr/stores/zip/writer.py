@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from exzarr import config
 from exzarr.errors import StoreError
 from exzarr.stores.base import TEMPORARY_SUFFIX, Buffer
 from exzarr.stores.file_at import FileAt
 from exzarr.stores.local.file_locks import available, try_lock
 from exzarr.stores.local.lock_holders import holder_of
+from exzarr.stores.local.locking import check_locking
 from exzarr.stores.local.write import (
     delete_file,
     fsync,
@@ -43,6 +45,7 @@ class ZipWriter:
         self._folder, _, name = path.rpartition(os.sep)
         self._sync = sync
         self._locked = available()
+        check_locking(self._folder or os.sep, config.get().locking)
         own = f".{name}{TEMPORARY_SUFFIX}" if self._locked else temporary_name()
         self._temporary = f"{self._folder}{os.sep}{own}"
         try:

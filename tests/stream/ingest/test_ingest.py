@@ -416,7 +416,7 @@ def test_invalid_targets_and_arguments_are_rejected() -> None:
             exzarr.ingest(array, [], **wrong)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="iterable of blocks"):
         exzarr.ingest(array, 5, key="k")  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="Array or a Group"):
+    with pytest.raises(ArgumentError, match="an Array, a Group or a Ragged"):
         exzarr.ingest("a.zarr", [], key="k")  # type: ignore[arg-type]
 
 

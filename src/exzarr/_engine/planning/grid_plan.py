@@ -20,7 +20,7 @@ from exzarr._engine.planning.projections import (
     project_axis,
     single,
 )
-from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
+from exzarr._engine.planning.selections import Axis, IntegerIndex, Ranges, SliceIndex, SliceIndexes
 
 __all__ = ["GridPlan", "grid_within"]
 
@@ -50,7 +50,7 @@ class GridPlan:
         rows = True
         for at, axis in enumerate(axes):
             if not isinstance(axis, SliceIndex):
-                picks += type(axis) is IntegerIndex
+                picks += type(axis) in (IntegerIndex, Ranges)
                 rows = rows and at == 0
             elif at:
                 size = dims[at].size(0) if axis.count else -1

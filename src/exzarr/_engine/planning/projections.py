@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
+from exzarr._engine.planning.selections import Axis, IntegerIndex, Ranges, SliceIndex, SliceIndexes
 from exzarr._typing import IntArray
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "is_long",
     "merge",
     "integer_projections",
+    "range_projections",
     "single",
     "slice_projections",
 ]
@@ -57,6 +58,8 @@ def project_axis(axis: Axis, dim: Dimension, extent: int) -> Iterator[Part]:
     """Iterate over the projections of any axis."""
     if type(axis) is IntegerIndex:
         return integer_projections(axis, dim, extent)
+    if type(axis) is Ranges:
+        return range_projections(axis, dim, extent)
     if type(axis) is SliceIndexes:
         return chain.from_iterable([slice_projections(span, dim, extent) for span in axis.spans])
     return slice_projections(axis, dim, extent)  # type: ignore[arg-type]
@@ -113,6 +116,56 @@ def integer_projections(picks: IntegerIndex, dim: Dimension, extent: int) -> Ite
             yield coord, positions[begin:end] - low, at[begin:end], False
 
 
+def range_projections(ranges: Ranges, dim: Dimension, extent: int) -> Iterator[Part]:
+    """Iterate over the projections of many ranges, each chunk once.
+
+    A chunk that holds one part of one range gets a slice. A chunk that several ranges share gets index arrays, which
+    exist only while the caller uses them.
+    """
+    if not ranges.count:
+        return
+    coords, owners = _chunks_of(ranges, dim)
+    changes = (np.flatnonzero(coords[1:] != coords[:-1]) + 1).tolist()
+    bounds = [0, *changes, len(coords)]
+    firsts = zip(coords[bounds[:-1]].tolist(), owners[bounds[:-1]].tolist(), strict=True)
+    for begin, end, (coord, owner) in zip(bounds, bounds[1:], firsts, strict=False):
+        low = dim.offset(coord)
+        high = low + dim.size(coord)
+        if end - begin == 1:
+            start, there = int(ranges.starts[owner]), int(ranges.at[owner])
+            first, until = max(start, low), min(start + int(ranges.counts[owner]), high)
+            there += first - start
+            covers = until - first == min(high, extent) - low
+            yield coord, slice(first - low, until - low, 1), slice(there, there + until - first), covers
+            continue
+        part = _inside(ranges, owners[begin:end], low, high)
+        yield coord, _positions(part.starts - low, part.counts), _positions(part.at, part.counts), False
+
+
+def _chunks_of(ranges: Ranges, dim: Dimension) -> tuple[IntArray, IntArray]:
+    """Return the chunk of each part of each range, sorted, and the number of the range."""
+    first = dim.indices_of(ranges.starts)
+    many = dim.indices_of(ranges.starts + ranges.counts - 1) - first + 1
+    owners = np.repeat(np.arange(len(first)), many)
+    coords = _positions(first, many)
+    order = np.argsort(coords, kind="stable")
+    return coords[order], owners[order]
+
+
+def _inside(ranges: Ranges, owners: IntArray, low: int, high: int) -> Ranges:
+    """Return the parts of some ranges that are between two positions."""
+    starts = ranges.starts[owners]
+    first = np.maximum(starts, low)
+    until = np.minimum(starts + ranges.counts[owners], high)
+    return Ranges(first, until - first, ranges.at[owners] + first - starts)
+
+
+def _positions(starts: IntArray, counts: IntArray) -> IntArray:
+    """Return the positions of ranges, one range after the other."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) + np.repeat(starts + counts - ends, counts)
+
+
 def clip(axis: Axis, dim: Dimension, coord: int) -> Axis:
     """Return the part of an axis in one chunk."""
     low = dim.offset(coord)
@@ -123,6 +176,10 @@ def clip(axis: Axis, dim: Dimension, coord: int) -> Axis:
         )
     if isinstance(axis, SliceIndex):
         return clip_slice(axis, low, high)
+    if isinstance(axis, Ranges):
+        return _inside(
+            axis, np.flatnonzero((axis.starts < high) & (axis.starts + axis.counts > low)), low, high
+        )
     inside = np.flatnonzero((axis.positions >= low) & (axis.positions < high))
     return IntegerIndex(axis.positions[inside], inside if axis.at is None else axis.at[inside])
 
@@ -147,6 +204,8 @@ def chunk_count(axis: Axis, dim: Dimension, extent: int) -> int:
         return min(last - first + 1, axis.count)
     if type(axis) is SliceIndexes:
         return sum([chunk_count(span, dim, extent) for span in axis.spans])
+    if type(axis) is Ranges:
+        return len(np.unique(_chunks_of(axis, dim)[0]))
     return len(np.unique(dim.indices_of(axis.positions)))  # type: ignore[union-attr]
 
 

@@ -1,7 +1,7 @@
 """Normalized selections: the results of all ways of indexing (see `planning.indexing`).
 
 `GridSelection`
-    One *axis* (`SliceIndex` or `IntegerIndex`) per dimension of the array. The result is their product.
+    One *axis* (`SliceIndex`, `IntegerIndex` or `Ranges`) per dimension of the array. The result is their product.
 `PointSelection`
     Some dimensions are indexed together, point by point, the others by `SliceIndex`.
 
@@ -26,6 +26,7 @@ __all__ = [
     "IntArray",
     "IntegerIndex",
     "PointSelection",
+    "Ranges",
     "Selection",
     "SliceIndex",
     "SliceIndexes",
@@ -80,7 +81,26 @@ class SliceIndexes:
         return f"SliceIndexes({self.spans!r})"
 
 
-Axis = SliceIndex | IntegerIndex | SliceIndexes
+class Ranges:
+    """Many ranges of positions, in any order, which may overlap and share chunks.
+
+    `starts`, `counts` and `at` are arrays with one element per range: its first position, its length (not 0), and its
+    place along the axis of the work array. A plan visits each chunk once, whatever the number of ranges in it.
+    """
+
+    __slots__ = ("at", "count", "counts", "starts")
+
+    def __init__(self, starts: IntArray, counts: IntArray, at: IntArray) -> None:
+        self.starts = starts
+        self.counts = counts
+        self.at = at
+        self.count = int(counts.sum())
+
+    def __repr__(self) -> str:
+        return f"Ranges({len(self.starts)} of {self.count} positions)"
+
+
+Axis = SliceIndex | IntegerIndex | SliceIndexes | Ranges
 
 
 @dataclass(frozen=True, slots=True)

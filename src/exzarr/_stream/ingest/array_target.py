@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from exzarr._format.metadata import ArrayMetadata
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._stream.ingest.append_batch import AppendBatch, axis_number, rows_to_fill
-from exzarr._stream.ingest.blocks import Block
-from exzarr._stream.ingest.position import Position, reached, with_position
-from exzarr._stream.ingest.targets import check_lease
+from exzarr._stream.ingest.blocks import Block, array_block
+from exzarr._stream.ingest.position import Position, reached
+from exzarr._stream.ingest.targets import moved
 from exzarr.errors import ArgumentError
 
 __all__ = ["ArrayTarget"]
@@ -27,6 +28,9 @@ class ArrayTarget:
     @property
     def path(self) -> str:
         return self._array.path
+
+    def block(self, item: Any) -> Block:
+        return array_block(item)
 
     def reached(self, key: str) -> Position:
         return reached(self._array.refresh().metadata.attributes, key)
@@ -45,9 +49,8 @@ class ArrayTarget:
         batch = self._batch(blocks)
 
         def change(meta: ArrayMetadata) -> ArrayMetadata:
-            if not check_lease(reached(meta.attributes, key), key, before, after):
-                return meta
-            return batch.extended(meta).with_(attributes=with_position(meta.attributes, key, after))
+            attributes = moved(meta.attributes, key, before, after)
+            return meta if attributes is None else batch.extended(meta).with_(attributes=attributes)
 
         self._array._transact(change, lambda old, new, place: batch.store(self._array, old, new, place))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Block", "Numbered", "Source", "numbered"]
+__all__ = ["AsBlock", "Block", "Numbered", "Source", "array_block", "numbered"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,13 +54,17 @@ class Numbered:
         return sum(int(getattr(part, "nbytes", 0)) for part in parts)
 
 
-def numbered(number: int, item: Any) -> Numbered:
+AsBlock = Callable[[Any], Block]
+"""Converts what a source yielded to a block."""
+
+
+def numbered(number: int, item: Any, as_block: AsBlock) -> Numbered:
     """Return block `number` of a source from what the source yielded."""
-    return Numbered(number, item if isinstance(item, Block) else _plain(item))
+    return Numbered(number, item if isinstance(item, Block) else as_block(item))
 
 
-def _plain(item: Any) -> Block:
-    """Convert an item to a block: ``(region, data)`` is written to the region; anything else is appended."""
+def array_block(item: Any) -> Block:
+    """Return a block of arrays: ``(region, data)`` is written to the region; anything else is appended."""
     if isinstance(item, tuple) and len(item) == 2 and _is_region(item[0]):
         region, data = item
         return Block(data, (region,) if isinstance(region, slice) else tuple(region))

@@ -8,6 +8,7 @@ exzarr, zarr-python and xarray do this by themselves if there is consolidated me
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from exzarr._format.appends import Reach
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
@@ -18,9 +19,9 @@ from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.joint_commit import Nodes, commit_together
 from exzarr._stream.ingest.append_batch import AppendBatch, axis_number, rows_to_fill
-from exzarr._stream.ingest.blocks import Block
-from exzarr._stream.ingest.position import Position, reached, with_position
-from exzarr._stream.ingest.targets import check_lease
+from exzarr._stream.ingest.blocks import Block, array_block
+from exzarr._stream.ingest.position import Position, reached
+from exzarr._stream.ingest.targets import moved
 from exzarr.errors import ArgumentError, IngestError
 
 __all__ = ["GroupTarget"]
@@ -38,6 +39,9 @@ class GroupTarget:
     @property
     def path(self) -> str:
         return self._group.path
+
+    def block(self, item: Any) -> Block:
+        return array_block(item)
 
     def reached(self, key: str) -> Position:
         return reached(self._stored().attributes, key)
@@ -69,12 +73,13 @@ class GroupTarget:
         def plan(known: Nodes, _: Reach) -> Nodes | None:
             group = known[""]
             assert isinstance(group, GroupMetadata)
-            if not check_lease(reached(group.attributes, key), key, before, after):
+            attributes = moved(group.attributes, key, before, after)
+            if attributes is None:
                 return None
             arrays = _arrays(known)
             self._check_lengths(arrays, batches)
             grown = {name: batch.extended(arrays[name]) for name, batch in batches.items()}
-            return {**grown, "": group.with_(attributes=with_position(group.attributes, key, after))}
+            return {**grown, "": group.with_(attributes=attributes)}
 
         def write(known: Nodes, changed: Nodes, at: Location) -> None:
             arrays, grown = _arrays(known), _arrays(changed)

@@ -26,7 +26,7 @@ from exzarr._stream.ingest.position import Position, check_key
 from exzarr._stream.ingest.prefetcher import Prefetcher
 from exzarr._stream.ingest.report import IngestReport, LeftOut
 from exzarr._stream.ingest.resume import open_source
-from exzarr._stream.ingest.targets import Target, open_target
+from exzarr._stream.ingest.targets import Ingestible, Target, open_target
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import Meter, Progress, open_meter
 from exzarr.errors import (
@@ -49,7 +49,7 @@ RUN_ERRORS = (StoreError, ChunkError, MetadataError, NodeTypeError)
 
 
 def ingest(
-    target: Array | Group,
+    target: Array | Group | Ingestible,
     source: Source,
     *,
     axis: int | str = 0,
@@ -78,7 +78,8 @@ def ingest(
     ----------
     target
         An array of Zarr format 3, or a group of such arrays. For a group, each block is a mapping from the names of
-        arrays to the data to append to each; all arrays grow in one commit.
+        arrays to the data to append to each; all arrays grow in one commit. For an `exzarr.ragged.Ragged`, each block
+        is one item, or several as `exzarr.ragged.Items`.
     source
         An iterable of *all* blocks, or a function. Of an iterable, the blocks that are stored already are dropped; the
         first and the last of them are compared with what was stored. A function is called with the position (None at
@@ -145,7 +146,7 @@ def ingest(
     return run.report()
 
 
-def ingest_position(target: Array | Group, key: str) -> Any:
+def ingest_position(target: Array | Group | Ingestible, key: str) -> Any:
     """Return the stored position of the source `key`, from which to resume; None before its first block.
 
     The position is the last stored block's `exzarr.Block.position`, or else the number of stored blocks.
@@ -207,7 +208,7 @@ class _Run:
     def _opened(self, source: Source) -> Iterator[Numbered]:
         """Return the blocks of `source` after the stored position."""
         try:
-            return open_source(source, self._at, self._key, continues=self._continues)
+            return open_source(source, self._at, self._key, self._target.block, continues=self._continues)
         except ArgumentError:  # an invalid source: not an error of the source itself
             raise
         except Exception as error:

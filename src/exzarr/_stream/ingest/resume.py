@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from exzarr._stream.ingest.blocks import Numbered, Source, numbered
+from exzarr._stream.ingest.blocks import AsBlock, Numbered, Source, numbered
 from exzarr._stream.ingest.fingerprint import fingerprint
 from exzarr._stream.ingest.position import Position, as_stored
 from exzarr.errors import ArgumentError, IngestConflictError
@@ -15,12 +15,12 @@ __all__ = ["open_source"]
 
 
 def open_source(
-    source: Source, reached: Position, key: str, *, continues: bool = False
+    source: Source, reached: Position, key: str, as_block: AsBlock, *, continues: bool = False
 ) -> Iterator[Numbered]:
     """Return the blocks of `source` after the position `reached`.
 
     A function is called with the position. An iterable starts there if it `continues`. Otherwise the iterable holds all
-    blocks: the stored ones are compared with the position's fingerprints and dropped.
+    blocks: the stored ones are compared with the position's fingerprints and dropped. `as_block` is the target's.
     """
     done = reached.blocks
     if callable(source):
@@ -38,22 +38,22 @@ def open_source(
                 f"a source is an iterable of blocks, or a function of a position, not {type(source).__name__}"
             ) from None
         if done and not continues:
-            return _after(items, reached, key)
-    return _numbered(items, done)
+            return _after(items, reached, key, as_block)
+    return _numbered(items, done, as_block)
 
 
-def _numbered(items: Iterator[Any], done: int) -> Iterator[Numbered]:
-    return (numbered(number, item) for number, item in enumerate(items, done))
+def _numbered(items: Iterator[Any], done: int, as_block: AsBlock) -> Iterator[Numbered]:
+    return (numbered(number, item, as_block) for number, item in enumerate(items, done))
 
 
-def _after(items: Iterator[Any], reached: Position, key: str) -> Iterator[Numbered]:
+def _after(items: Iterator[Any], reached: Position, key: str, as_block: AsBlock) -> Iterator[Numbered]:
     """Yield the blocks after the stored ones. Raise IngestConflictError if the stored blocks are different."""
     done, number = reached.blocks, -1
     for number, item in enumerate(islice(items, done)):
         if number == 0 and reached.first is not None:
-            _compare(numbered(number, item), reached.first, key)
+            _compare(numbered(number, item, as_block), reached.first, key)
         if number == done - 1:
-            block = numbered(number, item)
+            block = numbered(number, item, as_block)
             own = block.block.position
             if own is not None and as_stored(own) != as_stored(reached.position):
                 raise _conflict(
@@ -64,7 +64,7 @@ def _after(items: Iterator[Any], reached: Position, key: str) -> Iterator[Number
                 _compare(block, reached.last, key)
     if 0 <= number < done - 1:
         raise _conflict(key, f"the iterable has only {number + 1} blocks, and {done} are stored")
-    yield from _numbered(items, done)
+    yield from _numbered(items, done, as_block)
 
 
 def _compare(block: Numbered, stored: str, key: str) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting, check_casting
 from exzarr._nodes.group import Group
 from exzarr._stream.ingest.blocks import Block
-from exzarr._stream.ingest.position import Position, as_stored
+from exzarr._stream.ingest.position import Position, as_stored, reached, with_position
 from exzarr.errors import ArgumentError, IngestConflictError, ReadOnlyError, UnsupportedError
 
-__all__ = ["Target", "check_lease", "open_target"]
+__all__ = ["Ingestible", "Target", "moved", "open_target"]
 
 
 class Target(Protocol):
@@ -20,6 +20,10 @@ class Target(Protocol):
 
     @property
     def path(self) -> str: ...
+
+    def block(self, item: Any) -> Block:
+        """Return what the source yielded as a block. This never fails: `rows` and `commit` check the block."""
+        ...
 
     def reached(self, key: str) -> Position:
         """Return the stored position of the source `key`."""
@@ -45,17 +49,28 @@ class Target(Protocol):
         ...
 
 
+@runtime_checkable
+class Ingestible(Protocol):
+    """An object that is not an array or a group and can be the target of an ingestion, such as `exzarr.ragged.Ragged`."""
+
+    def ingest_target(self, axis: int | str, casting: Casting, *, reading: bool) -> Target:
+        """Return the target. Raise ReadOnlyError if it can't be written, unless it is only for `reading`."""
+        ...
+
+
 def open_target(
     target: Any, axis: int | str, *, casting: Casting = "same_kind", reading: bool = False
 ) -> Target:
-    """Return the target for an array or a group."""
+    """Return the target for an array, a group, or an object that has one."""
     check_casting(casting)
+    if isinstance(target, Ingestible):
+        return target.ingest_target(axis, casting, reading=reading)
     from exzarr._stream.ingest.array_target import ArrayTarget
     from exzarr._stream.ingest.group_target import GroupTarget
 
     if not isinstance(target, Array | Group):
         raise ArgumentError(
-            f"the target of an ingestion must be an Array or a Group, not {type(target).__name__}"
+            f"the target of an ingestion must be an Array, a Group or a Ragged, not {type(target).__name__}"
         )
     if target.zarr_format != 3:
         raise UnsupportedError(
@@ -71,7 +86,7 @@ def open_target(
     )
 
 
-def check_lease(found: Position, key: str, before: Position, after: Position) -> bool:
+def _check_lease(found: Position, key: str, before: Position, after: Position) -> bool:
     """Return True if the commit may proceed, False if this run has committed it already. Raise if another run has."""
     stored = as_stored(found)
     if stored == as_stored(before):
@@ -82,3 +97,12 @@ def check_lease(found: Position, key: str, before: Position, after: Position) ->
         f"source {key!r} is at block {found.blocks} now, not at {before.blocks}, where this run left it: another process "
         "ingests with the same key. Give each source a key of its own, or run one at a time"
     )
+
+
+def moved(
+    attributes: Mapping[str, Any], key: str, before: Position, after: Position
+) -> dict[str, Any] | None:
+    """Return `attributes` with the position `after`, or None if this run has committed it already."""
+    if not _check_lease(reached(attributes, key), key, before, after):
+        return None
+    return with_position(attributes, key, after)

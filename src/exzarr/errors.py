@@ -54,6 +54,7 @@ __all__ = [
     "IngestConflictError",
     "IngestError",
     "InvalidKeyError",
+    "CacheWarning",
     "LeftOutWarning",
     "ListingUnsupportedError",
     "LockTimeoutError",
@@ -213,6 +214,10 @@ class LeftOutWarning(UserWarning):
 
 class LockingWarning(UserWarning):
     """A folder is on a file system whose locks guarantee less than those of a local disk; the message says what."""
+
+
+class CacheWarning(UserWarning):
+    """A cache that cannot keep values, for example because the disk is full. Reads are correct, but not faster."""
 
 
 class TimedOutError(ExzarrError, TimeoutError):

@@ -118,6 +118,7 @@ def drawn(weights: Any, base: list[int], count: int, seed: int, epoch: int) -> l
 
 
 @given(chosen(), st.integers(1, 3))
+@settings(max_examples=60)
 def test_samples_of_ranks_are_those_of_the_model(case: Any, world_size: int) -> None:
     (arrays, data, size, options), (select, check) = case
     options["drop_last"] = False
@@ -131,6 +132,7 @@ def test_samples_of_ranks_are_those_of_the_model(case: Any, world_size: int) -> 
 
 
 @given(chosen(), st.data())
+@settings(max_examples=60)
 def test_resume_at_any_batch(case: Any, data: st.DataObject) -> None:
     (arrays, _, size, options), (select, _) = case
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exzarr._nodes.array import Array
 from exzarr._stream.batches.blocks import EvenBlocks
+from exzarr._stream.batches.decoded_cache import cacheable
 from exzarr._stream.batches.layout import RowLayout, bands, pieces_of_shards
 from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from exzarr._engine.source import ChunkSource
+    from exzarr.stores.wrappers.disk_cache import DiskCache
 
 __all__ = ["Arrays", "arrays_of", "layout_of"]
 
@@ -102,8 +104,15 @@ def arrays_of(given: Any, axis: int) -> Arrays:
     return result
 
 
-def layout_of(array: Source, axis: int, name: str) -> RowLayout:
-    """Return how the samples of an array lie in its chunks."""
+def layout_of(array: Source, axis: int, name: str, cache: DiskCache | None = None) -> RowLayout:
+    """Return how the samples of an array lie in its chunks, and whether decoded chunks are kept in `cache`."""
+    layout = _layout_of(array, axis, name)
+    if cache is None or not isinstance(array, Array) or not cacheable(array, layout, cache):
+        return layout
+    return replace(layout, on_disk=True, addressed=False)
+
+
+def _layout_of(array: Source, axis: int, name: str) -> RowLayout:
     samples = array.shape[axis]
     nbytes = array.size * array.dtype.itemsize
     row = nbytes // max(1, samples)

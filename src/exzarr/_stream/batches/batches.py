@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
@@ -32,6 +33,7 @@ from exzarr._stream.batches.settings import BatchOptions, Settings, check_whole
 from exzarr._stream.batches.splits import split_blocks
 from exzarr._typing import AnyArray, IntArray
 from exzarr.errors import ArgumentError
+from exzarr.stores.wrappers.disk_cache import DiskCache
 
 if TYPE_CHECKING:
     from exzarr._stream.batches.explain import BatchesExplanation
@@ -57,6 +59,7 @@ def batches(
     rank: int = 0,
     world_size: int = 1,
     cache_bytes: int = CACHE_NBYTES,
+    cache: DiskCache | str | os.PathLike[str] | None = None,
 ) -> Batches:
     """Return minibatches of the samples along `axis`.
 
@@ -106,6 +109,10 @@ def batches(
     cache_bytes
         Limit on the bytes of decoded chunks in memory, for ``shuffle="full"`` and for arrays whose chunk boundaries
         differ.
+    cache
+        Folder in which decoded chunks are kept, for later epochs and runs, and for other processes. A path stands for
+        ``exzarr.stores.DiskCache(path)``, which has at most 10 GiB. A chunk that has changed is read again. Subsets
+        and parts use the cache of the whole.
 
     Returns
     -------
@@ -115,15 +122,22 @@ def batches(
     Raises
     ------
     ArgumentError
-        An argument is invalid, or the arrays have different lengths along `axis`.
+        An argument is invalid, or the arrays have different lengths along `axis`. `cache` is given for an array in the
+        memory of this process, or is too small for one chunk.
+
+    Warns
+    -----
+    CacheWarning
+        Chunks cannot be kept in `cache`: the disk is full, or the store has no versions of its values.
 
     Notes
     -----
     Batches are new arrays that belong to the caller. An error while a batch is made is raised in place of that batch.
     """
     settings = Settings(
-        batch_size, shuffle, seed, window, drop_last, prefetch, workers, rank, world_size, cache_bytes
-    )
+        batch_size, shuffle, seed, window, drop_last, prefetch, workers, rank, world_size, cache_bytes,
+        cache=cache if cache is None or isinstance(cache, DiskCache) else DiskCache(cache),
+    )  # fmt: skip
     return Batches(arrays_of(arrays, axis), settings, epoch)
 
 
@@ -142,7 +156,8 @@ class Batches:
         self._settings = settings
         self._samples: SampleSet = samples or AllSamples(arrays.samples)
         self._layouts: list[RowLayout] = [
-            layout_of(array, arrays.axis, arrays.name(i)) for i, array in enumerate(arrays.arrays)
+            layout_of(array, arrays.axis, arrays.name(i), settings.cache)
+            for i, array in enumerate(arrays.arrays)
         ]
         self._planned: tuple[int, EpochPlan] | None = None
         self._position = Position(epoch)
@@ -428,7 +443,12 @@ class Batches:
     def _make(self, position: Position) -> Iterator[list[AnyArray]]:
         """Yield the batches from `position` on."""
         return make_batches(
-            self._arrays, self._layouts, self._plan(position.epoch), position.batches, self._workers
+            self._arrays,
+            self._layouts,
+            self._plan(position.epoch),
+            position.batches,
+            self._workers,
+            self._settings.cache,
         )
 
     def _like(self, settings: Settings, samples: SampleSet | None = None) -> Batches:

@@ -12,6 +12,7 @@ from exzarr._stream.batches.arrays import Arrays
 from exzarr._stream.batches.batch_plan import rows
 from exzarr._stream.batches.choices import PORTION_NBYTES, Choice
 from exzarr._stream.batches.chunk_cache import ChunkCache, InMemory, KeptWhole, RowReader, Rows
+from exzarr._stream.batches.decoded_cache import DecodedSamples
 from exzarr._stream.batches.epoch_plan import EpochPlan
 from exzarr._stream.batches.layout import RowLayout
 from exzarr._stream.batches.orders import BlockOrder
@@ -19,21 +20,27 @@ from exzarr._stream.batches.reading import PositionReader, SampleReader, Samples
 from exzarr._stream.batches.staging import Staged, staged_batches
 from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
+from exzarr.stores.wrappers.disk_cache import DiskCache
 
 __all__ = ["least_samples", "make_batches", "portion_of"]
 
 
 def make_batches(
-    arrays: Arrays, layouts: Sequence[RowLayout], plan: EpochPlan, number: int, workers: int
+    arrays: Arrays,
+    layouts: Sequence[RowLayout],
+    plan: EpochPlan,
+    number: int,
+    workers: int,
+    cache: DiskCache | None,
 ) -> Iterator[list[AnyArray]]:
     """Yield the batches from `number` on, each as a list with one array for each of `arrays`.
 
-    `layouts` are those of all samples of the arrays.
+    `layouts` are those of all samples of the arrays. `cache` keeps decoded chunks.
     """
     choice, order, batching = plan.choice, plan.order, plan.batching
     if number >= batching.count:
         return iter(())
-    made = [_reader(arrays, layouts[i], plan, i) for i in range(len(layouts))]
+    made = [_reader(arrays, layouts[i], plan, cache, i) for i in range(len(layouts))]
     if isinstance(order, BlockOrder) and not choice.by_rows:
         portion = portion_of(plan.layouts, choice, workers)
         least = least_samples(choice, batching.size, portion)
@@ -56,7 +63,9 @@ def least_samples(choice: Choice, batch_size: int, portion: int) -> int:
     return max(batch_size, portion * choice.blocks.longest)
 
 
-def _reader(arrays: Arrays, layout: RowLayout, plan: EpochPlan, i: int) -> Staged | Rows:
+def _reader(
+    arrays: Arrays, layout: RowLayout, plan: EpochPlan, cache: DiskCache | None, i: int
+) -> Staged | Rows:
     array, how = arrays.arrays[i], plan.choice.how[i]
     if not isinstance(array, Array):
         return InMemory(array, arrays.axis, plan.runs)
@@ -66,7 +75,10 @@ def _reader(arrays: Arrays, layout: RowLayout, plan: EpochPlan, i: int) -> Stage
             f"array {array.name!r} has been resized to shape {source.shape} since the batches of its "
             f"{arrays.samples} samples were created: call exzarr.batches again"
         )
-    samples: SampleReader = Samples(source, arrays.axis)
+    stored = Samples(source, arrays.axis)
+    samples: SampleReader = stored
+    if cache is not None and layout.on_disk:
+        samples = DecodedSamples(array, stored, layout.bands, cache)
     if plan.runs is not None:
         samples = PositionReader(samples, plan.runs, layout.bands)
     bands = plan.layouts[i].bands

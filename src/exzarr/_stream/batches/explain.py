@@ -12,6 +12,7 @@ from exzarr._stream.batches.batch_plan import Batching, rows
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.choices import SCRATCH_NBYTES, Choice
 from exzarr._stream.batches.create import least_samples, portion_of
+from exzarr._stream.batches.decoded_cache import PORTION_NBYTES
 from exzarr._stream.batches.epoch_plan import EpochPlan
 from exzarr._stream.batches.layout import RowLayout
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
@@ -157,6 +158,7 @@ def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> Arr
     how, bands = choice.how[i], layout.bands
     if how == "memory" or not bands.count:
         return ArrayReads(layout.name, _HOW["memory"], 0, 0, 0)
+    words = _HOW[how] + (", or taken from the cache on disk" if layout.on_disk else "")
     wanted = min(batching.samples, batching.count * batching.size)
     share = wanted / bands.samples
     if how == "cut":
@@ -173,7 +175,7 @@ def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> Arr
     else:
         reads = share * bands.count
     times = round(reads) * layout.across
-    return ArrayReads(layout.name, _HOW[how], bands.count * layout.across, times, times * layout.chunk_nbytes)
+    return ArrayReads(layout.name, words, bands.count * layout.across, times, times * layout.chunk_nbytes)
 
 
 def _different(bands: Blocks, samples: int) -> float:
@@ -210,5 +212,7 @@ def _memory(
             total += min(slots, layout.bands.count) * layout.bands.longest * layout.row_nbytes
     if choice.together > 1:
         total += min(choice.together * batch, batching.samples * (batch // batching.size))
+    if any(layout.on_disk for layout in layouts):
+        total += PORTION_NBYTES
     chunk = max([layout.chunk_nbytes for layout in layouts])
     return total + 2 * workers * chunk + SCRATCH_NBYTES

@@ -51,6 +51,8 @@ class RowLayout:
         Bytes of a decoded chunk.
     addressed
         True if single samples can be read without the rest of their chunk.
+    on_disk
+        True if decoded chunks are kept in a cache on disk.
     """
 
     name: str
@@ -61,6 +63,7 @@ class RowLayout:
     across: int = 1
     chunk_nbytes: int = 0
     addressed: bool = False
+    on_disk: bool = False
 
 
 def bands(dim: Any, samples: int) -> Blocks:

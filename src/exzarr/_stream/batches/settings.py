@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from exzarr._stream.batches.batch_plan import Batching
 from exzarr._stream.batches.orders import Shuffle, stretch
 from exzarr.errors import ArgumentError, UnknownArgumentError
+
+if TYPE_CHECKING:
+    from exzarr.stores.wrappers.disk_cache import DiskCache
 
 __all__ = ["BatchOptions", "Settings", "check_whole"]
 
@@ -39,6 +42,8 @@ class Settings:
         The part has every n-th batch.
     skipped
         Number of batches at the start of the epoch that no part has.
+    cache
+        Cache of decoded chunks on disk.
     """
 
     batch_size: int
@@ -54,6 +59,7 @@ class Settings:
     part: tuple[int, int] = (0, 1)
     interleaved: bool = False
     skipped: int = 0
+    cache: DiskCache | None = None
 
     def __post_init__(self) -> None:
         check_whole("batch_size", self.batch_size, 1)

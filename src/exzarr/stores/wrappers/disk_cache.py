@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -16,7 +17,7 @@ from typing import Any
 
 from google_crc32c import value as crc32c
 
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, CacheWarning
 from exzarr.stores.base import Fetched
 from exzarr.stores.wrappers.caching import Place
 
@@ -28,7 +29,8 @@ MAX_HEAD = 8192
 class DiskCache:
     """Cache of up to `max_bytes` in a folder, with eviction of the least recently used entries.
 
-    Several processes may use the folder concurrently. Use one folder for one store only.
+    Several processes may use the folder concurrently. Use one folder for one store only, or for the decoded chunks of
+    any number of arrays (`exzarr.batches`). If a value cannot be written, a `CacheWarning` is issued once.
 
     Parameters
     ----------
@@ -45,6 +47,10 @@ class DiskCache:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._nbytes = sum(size for _, size, _ in self._files())
+        self._unseen = (
+            0  # bytes written since the last listing, which also counts the files of other processes
+        )
+        self._warned = False
 
     @property
     def nbytes(self) -> int:
@@ -105,13 +111,19 @@ class DiskCache:
                 file.write(found.data)
             with suppress(FileNotFoundError):
                 self._add(-os.stat(path).st_size)
-            self._add(os.stat(half).st_size)
+            size = os.stat(half).st_size
+            self._add(size)
+            self._unseen += size
             os.replace(half, path)
-        except OSError:  # no space, no permission: do not cache the value
+        except OSError as error:  # no space, no permission: do not cache the value
             with suppress(OSError):
                 os.unlink(half)
+            if not isinstance(
+                error, FileNotFoundError
+            ):  # another process has evicted the file: the cache is full
+                self._warn(error)
             return
-        if self._nbytes > self.max_bytes:
+        if self._nbytes > self.max_bytes or self._unseen > self.max_bytes // 16:
             self._make_room()
 
     def drop(self, key: str) -> None:
@@ -136,14 +148,27 @@ class DiskCache:
                 self._remove(path)
 
     def _make_room(self) -> None:
-        """Remove the least recently used files until a tenth of the cache is free."""
+        """If the cache is full, remove the least recently used files until a tenth of it is free."""
         files = sorted(self._files(), key=lambda file: file[2])
         with self._lock:
             self._nbytes = sum(size for _, size, _ in files)
+            self._unseen = 0
+        if self._nbytes <= self.max_bytes:
+            return
         for path, _, _ in files:
             if self._nbytes <= self.max_bytes * 9 // 10:
                 break
             self._remove(path)
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the cache in {self.folder} cannot keep values: {error}. Reads continue without it: free space, or "
+                "choose another folder",
+                CacheWarning,
+                stacklevel=3,
+            )
 
     def _files(self) -> Iterator[tuple[str, int, int]]:
         """Iterate over the path, size and time of last use of every file."""

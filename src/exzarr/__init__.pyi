@@ -45,6 +45,7 @@ from exzarr._api.saving import (
     save_group as save_group,
 )
 from exzarr._creation.metadata import array_metadata as array_metadata
+from exzarr._engine.planning.explain import Explanation as Explanation
 from exzarr._nodes.array import Array as Array
 from exzarr._nodes.group import Group as Group
 from exzarr._retrying import Retry as Retry
@@ -84,6 +85,7 @@ from exzarr.errors import (
     LockTimeoutError as LockTimeoutError,
     MetadataError as MetadataError,
     MissingDependencyError as MissingDependencyError,
+    MissingDimensionsError as MissingDimensionsError,
     NodeExistsError as NodeExistsError,
     NodeNotFoundError as NodeNotFoundError,
     NodeTypeError as NodeTypeError,

@@ -7,6 +7,7 @@ Each derives from `ExzarrError` *and* from the builtin exception that a caller o
     ├── NodeExistsError              (FileExistsError)     an array or group exists at this path
     ├── NodeTypeError                (TypeError)           the node is a group instead of an array, or the reverse
     ├── MetadataError                (ValueError)          a metadata document is invalid
+    │   ├── MissingDimensionsError   (KeyError)            an array has no dimension names, and xarray requires them
     │   └── UnsupportedError         (NotImplementedError) valid, but exzarr or this installation lacks a feature
     ├── CodecError                   (ValueError)          a codec cannot decode bytes, or cannot encode an array
     │   └── ChecksumError                                  the bytes do not match their stored checksum
@@ -61,6 +62,7 @@ __all__ = [
     "LockingWarning",
     "MetadataError",
     "MissingDependencyError",
+    "MissingDimensionsError",
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeTypeError",
@@ -100,6 +102,10 @@ class NodeTypeError(ExzarrError, TypeError):
 
 class MetadataError(ExzarrError, ValueError):
     """A metadata document that the specification does not allow."""
+
+
+class MissingDimensionsError(MetadataError, KeyError):
+    """An array has no dimension names, which xarray requires."""
 
 
 class UnsupportedError(MetadataError, NotImplementedError):

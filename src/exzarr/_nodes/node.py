@@ -103,6 +103,14 @@ class Node(Generic[M]):
         args = location.store, location.path, self._meta.zarr_format, location.root is not None, self._access
         return (reopen, args) if location.store.traits.picklable else packed(reopen, *args)
 
+    def reduce_with_metadata(self) -> tuple[Any, ...]:
+        """Return a value of `__reduce__` that contains the metadata: unpickling it sends no request.
+
+        Internal: for exzarr's own packages.
+        """
+        args = type(self), self._location.direct, self._meta, self._access
+        return (_restored, args) if self._location.store.traits.picklable else packed(_restored, *args)
+
     @classmethod
     def _reopen(
         cls,
@@ -142,3 +150,7 @@ class Node(Generic[M]):
         with ThreadLock(("metadata", self._location), self._location.path):
             self._meta = meta = transactions.change(self._location, self._meta, make, first=first, **options)
         return meta
+
+
+def _restored(kind: type[Node[M]], location: Location, meta: M, access: AccessOptions) -> Node[M]:
+    return kind(location, meta, **access)  # type: ignore[misc]  # a subclass takes options by name

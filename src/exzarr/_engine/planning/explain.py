@@ -74,6 +74,7 @@ class Explanation:
 
     @property
     def amplification(self) -> float:
+        """Bytes decoded for each selected byte."""
         return self.decode_bytes / self.result_bytes if self.result_bytes else 0.0
 
     def asdict(self) -> dict[str, Any]:

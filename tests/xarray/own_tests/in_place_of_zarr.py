@@ -1,0 +1,88 @@
+"""A plugin of pytest: xarray's tests read or write Zarr with exzarr in the place of zarr-python.
+
+``--exchange=read`` makes ``engine="zarr"`` (and ``open_zarr``, which uses it) exzarr's engine. ``--exchange=write`` makes
+``to_zarr`` of datasets, arrays and trees `exzarr.xarray.to_zarr`. Both may be given, and neither counts what zarr-python
+passes. ``--outcomes=FILE`` writes the outcome of each test, with what it used: ``read``, ``write``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray
+from xarray.backends import ZarrBackendEntrypoint
+from xarray.backends.common import BACKEND_ENTRYPOINTS
+
+_running: pytest.Item | None = None
+_outcomes: dict[str, dict[str, Any]] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exchange", action="append", default=[], choices=["read", "write"])
+    parser.addoption("--outcomes", help="file for the outcomes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    exchange = config.getoption("exchange")
+    engine: Any = ZarrBackendEntrypoint
+    if "read" in exchange:
+        from exzarr.xarray import ExzarrBackendEntrypoint as engine  # type: ignore[no-redef]
+    BACKEND_ENTRYPOINTS["zarr"] = ("zarr", _noting_engine(engine))
+    for kind in (xarray.Dataset, xarray.DataArray, xarray.DataTree):
+        write = kind.to_zarr
+        if "write" in exchange:
+            import exzarr.xarray
+
+            write = exzarr.xarray.to_zarr  # type: ignore[attr-defined,unused-ignore]
+        kind.to_zarr = _noting(write, "write")
+
+
+def _noting_engine(engine: type) -> type:
+    """Return the engine; each of its methods that open notes that the running test reads."""
+    methods = "open_dataset open_datatree open_groups_as_dict".split()
+    members = {name: _noting(getattr(engine, name), "read") for name in methods}
+    # exzarr leaves the guess to zarr-python's engine, which tests expect.
+    members["guess_can_open"] = ZarrBackendEntrypoint.guess_can_open
+    return type(engine.__name__, (engine,), members)
+
+
+def _noting(function: Any, use: str) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if _running is not None:
+            _running.user_properties.append((use, True))
+        return function(*args, **kwargs)
+
+    return call
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    global _running
+    _running = item
+    try:
+        return (yield)
+    finally:
+        _running = None
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep the outcome of the test itself, or of a fixture that failed."""
+    if report.when == "call" or report.failed:
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        uses = sorted({name for name, _ in report.user_properties})
+        _outcomes[report.nodeid] = {
+            "outcome": outcome,
+            "uses": uses,
+            "error": str(report.longrepr)[-2000:] if report.failed else "",
+        }
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    place = session.config.getoption("outcomes")
+    if place and not hasattr(session.config, "workerinput"):  # not in a process of xdist
+        Path(place).write_text(json.dumps(_outcomes, indent=0, sort_keys=True), encoding="utf-8")

@@ -11,7 +11,19 @@ import pytest
 
 import exzarr
 
-ROOMS = ("", ".aio", ".chunks", ".codecs", ".cost", ".errors", ".lab", ".stores", ".telemetry", ".zarr")
+ROOMS = (
+    "",
+    ".aio",
+    ".chunks",
+    ".codecs",
+    ".cost",
+    ".errors",
+    ".lab",
+    ".multiscale",
+    ".stores",
+    ".telemetry",
+    ".zarr",
+)
 
 
 def members(name: str, thing: Any) -> Iterator[tuple[str, Any]]:

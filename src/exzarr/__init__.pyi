@@ -5,6 +5,7 @@ from exzarr import (
     cost as cost,
     errors as errors,
     lab as lab,
+    multiscale as multiscale,
     ragged as ragged,
     stores as stores,
     telemetry as telemetry,

@@ -17,7 +17,7 @@ M = TypeVar("M", ArrayMetadata, GroupMetadata)
 class Attributes(MutableMapping[str, Any]):
     """The attributes of one node, as a mutable mapping that stores each change immediately.
 
-    `update` and `put` store several changes in one write. Changes by other writers are kept: each change applies to
+    `update`, `put` and `change` store several changes in one write. Changes by other writers are kept: each change applies to
     the attributes that are stored at that moment. A nested list or dict cannot be changed in place: assign it
     again, ``attrs["l"] = [*attrs["l"], 2]``. `asdict` returns a copy that you may change.
     """
@@ -70,6 +70,13 @@ class Attributes(MutableMapping[str, Any]):
             stored.update(attributes)
 
         self._change(replace)
+
+    def change(self, function: Callable[[dict[str, Any]], None]) -> None:
+        """Change the attributes by a function, which gets a dict of the stored ones, in one write.
+
+        No change of another writer is lost: if the stored attributes change meanwhile, the function is called again.
+        """
+        self._change(function)
 
     def asdict(self) -> dict[str, Any]:
         """Return a copy as a plain dict that contains plain lists and dicts."""

@@ -321,7 +321,7 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
         if found is not None:
             return _open_references(*found, mode, options)
     refuse_options(options, f"{text!r} is a local path")
-    if ".zip" in path.lower():
+    if any(suffix in path.lower() for suffix in ZIP_SUFFIXES):
         inside = _split_zip(path)
         if inside is not None:
             return open_zip(*inside, mode)
@@ -341,6 +341,9 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
     read_only = mode == "r" or (mode is None and os.path.isdir(path) and not os.access(path, os.W_OK))
     return LocalStore(path, read_only=read_only), ""
 
+
+ZIP_SUFFIXES = (".zip", ".ozx")
+"""Suffixes of zip files that hold a Zarr hierarchy; ``.ozx`` is a zipped OME-Zarr (RFC-9)."""
 
 _ZIPPED = (".npz", ".xlsx", ".ods")
 """Suffixes of zip archives that are not Zarr."""
@@ -447,10 +450,10 @@ def _is_metadata(name: str) -> bool:
 
 
 def _split_zip(path: str) -> tuple[str, str] | None:
-    """Return the ``.zip`` file of `path` and the path in it; None if the path leads to none."""
+    """Return the zip file of `path` and the path in it; None if the path leads to none."""
     parts = path.replace(os.sep, "/").split("/")
     for end in range(1, len(parts) + 1):
-        if parts[end - 1].lower().endswith(".zip"):
+        if parts[end - 1].lower().endswith(ZIP_SUFFIXES):
             file = "/".join(parts[:end])
             # A folder may be called x.zip too. A missing file can only be the last part.
             if os.path.isfile(file) or (end == len(parts) and not os.path.exists(file)):

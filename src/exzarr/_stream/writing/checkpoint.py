@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,38 @@ class Checkpoint:
         Path of the file.
     array, dtype
         Path of the array in its store, and its data type. Raise ArgumentError if the file belongs to another array.
+    kind
+        The function that the file is for.
+    identity
+        More JSON members that the file must agree with.
+
+    Attributes
+    ----------
+    started
+        True if the file exists, of an earlier run.
+    empty
+        True if no earlier run has written an item.
     """
 
-    def __init__(self, path: str | os.PathLike[str], array: str, dtype: str) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        array: str,
+        dtype: str,
+        *,
+        kind: str = "write_stream",
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = Path(path)
-        header = {"exzarr": "write_stream", "version": 1, "array": array, "dtype": dtype}
+        self._kind = kind
+        header = {"exzarr": kind, "version": 1, "array": array, "dtype": dtype, **(identity or {})}
         self._left: Counter[Bounds] = Counter()
         try:
             text = self.path.read_bytes() if self.path.exists() else b""
             whole = text[: text.rfind(b"\n") + 1]
             if whole:
                 self._load(whole.decode().splitlines(), header)
+            self.started, self.empty = bool(whole), not self._left
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab", buffering=0)
             self._file.truncate(len(whole))
@@ -55,11 +77,17 @@ class Checkpoint:
     def _load(self, lines: list[str], header: dict[str, Any]) -> None:
         try:
             found, *rest = [json.loads(line) for line in lines]
-            if not isinstance(found, dict) or found.get("exzarr") != "write_stream":
+            if not isinstance(found, dict) or found.get("exzarr") != self._kind:
                 raise ValueError("its first line is not that of a checkpoint")
             self._left.update([tuple([(int(start), int(stop)) for start, stop in region]) for region in rest])
         except (ValueError, TypeError) as error:
-            raise ArgumentError(f"{str(self.path)!r} is not a checkpoint of write_stream: {error}") from error
+            raise ArgumentError(f"{str(self.path)!r} is not a checkpoint of {self._kind}: {error}") from error
+        if found != header and (found["array"], found["dtype"]) == (header["array"], header["dtype"]):
+            changed = sorted(name for name in header if found.get(name) != header[name])
+            raise ArgumentError(
+                f"the checkpoint {str(self.path)!r} is of a run with other {', '.join(changed)}: repeat that call, or "
+                "remove the file to begin again"
+            )
         if found != header:
             raise ArgumentError(
                 f"the checkpoint {str(self.path)!r} is of array {found.get('array')!r} ({found.get('dtype')}), "

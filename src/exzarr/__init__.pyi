@@ -80,6 +80,7 @@ from exzarr.errors import (
     IngestConflictError as IngestConflictError,
     IngestError as IngestError,
     InvalidKeyError as InvalidKeyError,
+    LabelError as LabelError,
     LeftOutWarning as LeftOutWarning,
     ListingUnsupportedError as ListingUnsupportedError,
     LockingWarning as LockingWarning,

@@ -18,6 +18,7 @@ Each derives from `ExzarrError` *and* from the builtin exception that a caller o
     │   ├── ChunkTimeoutError        (TimedOutError)       it took longer than its timeout
     │   └── WorkerDiedError          (RuntimeError)        the process that worked on it died
     ├── SelectionError               (IndexError)          a selection does not fit the array
+    │   └── LabelError               (KeyError)            a label is not in the coordinate, or there is no coordinate
     ├── ArgumentError                (ValueError)          any other argument is invalid
     │   └── UnknownArgumentError     (TypeError)           a function does not have a keyword
     ├── StoreError                   (OSError)             a store failed
@@ -56,6 +57,7 @@ __all__ = [
     "IngestError",
     "InvalidKeyError",
     "CacheWarning",
+    "LabelError",
     "LeftOutWarning",
     "ListingUnsupportedError",
     "LockTimeoutError",
@@ -156,6 +158,10 @@ class ChunkMissingError(ChunkError, KeyError):
 
 class SelectionError(ExzarrError, IndexError):
     """A selection that does not fit the array."""
+
+
+class LabelError(SelectionError, KeyError):
+    """A label that is not in the coordinate, or a dimension without a coordinate."""
 
 
 class ArgumentError(ExzarrError, ValueError):

@@ -33,7 +33,9 @@ from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
     from exzarr._engine.planning.selections import Selection
+    from exzarr._labels.index import Method
     from exzarr._nodes.casting import Casting
+    from exzarr._nodes.coordinates import Coordinates
     from exzarr._nodes.info import ArrayInfo
     from exzarr._retrying import Retry
     from exzarr._stream.chunks.chunk_stream import ChunkStream
@@ -58,12 +60,13 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         a.vindex[rows, cols]         # point by point
         a.blocks[2, 0]               # by chunk
         a.isel(time=0, x=slice(10))  # by dimension name
+        a.sel(time="2024-03")        # by label
 
     An `Array` holds no data. Threads may share it. Its pickle contains the store and the path, not the elements.
     It keeps the metadata that it read when it was opened; `refresh` reads the metadata again.
     """
 
-    __slots__ = ("_source",)
+    __slots__ = ("_coordinates", "_source")
 
     _kind = "array"
     _casting: ClassVar[Casting] = "same_kind"
@@ -91,6 +94,7 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         }
         super().__init__(location, meta, access)
         self._source: tuple[ArrayMetadata, ChunkSource] | None = None
+        self._coordinates: tuple[ArrayMetadata, Coordinates] | None = None
 
     @property
     def chunk_source(self) -> ChunkSource:
@@ -262,6 +266,72 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         """
         return self.oindex[self._by_name({**(indexers or {}), **by_name})]
 
+    def sel(
+        self,
+        indexers: Mapping[str, Any] | None = None,
+        method: Method | None = None,
+        tolerance: Any = None,
+        **by_name: Any,
+    ) -> Any:
+        """Read by label: ``a.sel(time="2024-03", lat=slice(40, 60))``.
+
+        The labels of a dimension are in its *coordinate*: the array of one dimension that has the dimension's name and is
+        in the same group. It is read on first use and kept until the array's metadata changes or is read again
+        (`refresh`). The rules are those of ``xarray.DataArray.sel``.
+
+        Parameters
+        ----------
+        indexers, **by_name
+            For each dimension: a label, a slice of labels (both ends are included; a step counts positions), or a list of
+            labels. A single label removes the dimension, if it exists once. Times are strings, datetimes or
+            ``datetime64``; a string such as ``"2024-03"`` that is coarser than the coordinate selects the whole period.
+        method
+            For labels that do not exist: ``"nearest"``; ``"pad"`` (or ``"ffill"``), the previous label; ``"backfill"``
+            (or ``"bfill"``), the next one.
+        tolerance
+            The largest distance to a label that `method` takes: a number, or a timedelta.
+
+        Returns
+        -------
+        ndarray or scalar
+            The elements, read by one plan.
+
+        Raises
+        ------
+        SelectionError
+            A dimension does not exist.
+        LabelError
+            A dimension has no coordinate, or a label does not exist. The message names the coordinates that exist, or
+            labels nearby.
+        UnsupportedError
+            The coordinate counts times in a calendar that requires xarray and cftime.
+
+        See Also
+        --------
+        isel : Read by position.
+        """
+        return self.isel(self._by_label({**(indexers or {}), **by_name}, method, tolerance))
+
+    def _by_label(
+        self, labels: Mapping[str, Any], method: Method | None = None, tolerance: Any = None
+    ) -> Mapping[str, Any]:
+        """Return the positions of labels, by dimension name."""
+        from exzarr._labels.index import Query
+
+        return self._coordinates_now().selection(labels, Query(method, tolerance))
+
+    def _coordinates_now(self) -> Coordinates:
+        meta, known = self._meta, self._coordinates
+        if known is None or known[0] is not meta:
+            from exzarr._nodes.coordinates import Coordinates
+
+            known = self._coordinates = meta, Coordinates(self._location, meta)
+        return known[1]
+
+    def _region(self, region: Any) -> Any:
+        """Return the region of a stream; a mapping has labels by dimension name."""
+        return self._coordinates_now().region(region) if isinstance(region, Mapping) else region
+
     def _by_name(self, indexers: Mapping[str, Any]) -> tuple[Any, ...]:
         names = self._meta.dimension_names or ()
         for name in indexers:
@@ -344,9 +414,10 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
     def explain(self) -> Explainer:
         """Explanation of the cost of reading a selection: ``print(a.explain[0:100, 3])``. It reads only sizes.
 
+        ``a.explain.oindex(...)``, ``.vindex(...)``, ``.isel(...)`` and ``.sel(...)`` explain the other selections.
         ``a.explain.write[0:100, 3]`` explains a write: the chunks that it covers, and the locks that it needs.
         """
-        return Explainer(self.chunk_source)
+        return Explainer(self.chunk_source, self._by_name, self._by_label)
 
     # -- zarr-python's names, so that a migration requires little more than a changed import --
 
@@ -485,8 +556,8 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         Parameters
         ----------
         region
-            A tuple of slices (step 1) in array coordinates. The stream yields the chunks that it touches, cropped to
-            it. Default: the whole array.
+            A tuple of slices (step 1) in array coordinates, or a mapping from dimension names to labels, as for `sel`:
+            ``{"time": "2024-03"}``. The stream yields the chunks that it touches, cropped to it. Default: the whole array.
         workers
             Threads that read and decode. Default: ``config.workers``; one if the chunks are so small that more threads
             would slow each other down; as many as the store requires requests in flight, if that is more (for
@@ -525,7 +596,7 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         from exzarr._stream.options import StreamOptions
 
         options = StreamOptions(
-            region=region,
+            region=self._region(region),
             where=where,
             missing=missing,
             workers=workers,
@@ -595,7 +666,7 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         from exzarr._stream.slices.slice_stream import SliceStream
 
         options = StreamOptions(
-            region=region,
+            region=self._region(region),
             workers=workers,
             prefetch=prefetch,
             timeout=timeout,
@@ -710,6 +781,8 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         """
         from exzarr._stream.maps.parallel_map import parallel_chunk_map
 
+        if "region" in options:
+            options["region"] = self._region(options["region"])
         return parallel_chunk_map(fn, self, **options)
 
     # -- stored chunks ------------------------------------------------------------

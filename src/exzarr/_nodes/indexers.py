@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from exzarr._engine.planning import indexing
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from exzarr._engine.planning.plan import SelectionPlan
     from exzarr._engine.planning.selections import Selection
     from exzarr._engine.source import ChunkSource
+    from exzarr._labels.index import Method
     from exzarr._nodes.casting import Casting
 
 __all__ = ["Explainer", "Indexer", "WriteExplainer"]
@@ -55,10 +56,17 @@ E = TypeVar("E")
 class _Explainer(Generic[E]):
     """Brackets that return the cost of what would be done with the selection."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_by_label", "_by_name", "_source")
 
-    def __init__(self, source: ChunkSource) -> None:
+    def __init__(
+        self,
+        source: ChunkSource,
+        by_name: Callable[[Mapping[str, Any]], tuple[Any, ...]],
+        by_label: Callable[..., Mapping[str, Any]],
+    ) -> None:
         self._source = source
+        self._by_name = by_name
+        self._by_label = by_label
 
     def __getitem__(self, selection: Any) -> E:
         fields, selection = split_fields(selection)
@@ -73,6 +81,20 @@ class _Explainer(Generic[E]):
     def vindex(self, *selection: Any) -> E:
         """Explain ``a.vindex[...]``."""
         return self._explain(self._plan(indexing.coordinate(selection, self._source.shape)), None)
+
+    def isel(self, indexers: Mapping[str, Any] | None = None, **by_name: Any) -> E:
+        """Explain ``a.isel(...)``."""
+        return self.oindex(*self._by_name({**(indexers or {}), **by_name}))
+
+    def sel(
+        self,
+        indexers: Mapping[str, Any] | None = None,
+        method: Method | None = None,
+        tolerance: Any = None,
+        **by_name: Any,
+    ) -> E:
+        """Explain ``a.sel(...)``. The coordinates are read."""
+        return self.isel(self._by_label({**(indexers or {}), **by_name}, method, tolerance))
 
     def _plan(self, selection: Selection) -> SelectionPlan:
         return make_plan(selection, self._source.dims, self._source.shape)
@@ -89,7 +111,7 @@ class Explainer(_Explainer["Explanation"]):
     @property
     def write(self) -> WriteExplainer:
         """Explanation of the cost of writing to a selection: ``print(a.explain.write[0:100, 3])``."""
-        return WriteExplainer(self._source)
+        return WriteExplainer(self._source, self._by_name, self._by_label)
 
     def _explain(self, plan: SelectionPlan, fields: Fields) -> Explanation:
         from exzarr._engine.planning.explain import explain

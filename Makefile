@@ -17,7 +17,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast torch coverage lint format bench bench-pipelines peer-tests drop-in-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pipelines peer-tests drop-in-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -38,6 +38,10 @@ test-fast: $(VENV)/.installed-test ## run the tests without servers, browsers, n
 	@$(BIN)/python -m pytest --quiet $(PARALLEL) -m "not slow" $(ARGS)
 
 torch: $(VENV)/.torch ## install PyTorch for its tests, if pip has a build without CUDA
+
+ray-tests: $(VENV)/.installed-test $(VENV)/.installed-ray ## run the tests on a Ray cluster of this machine: two minutes
+	@EXZARR_TEST_RAY=1 RAY_AUTH_MODE=disabled $(BIN)/python -m pytest --quiet -W ignore tests/integrations/test_ray.py \
+	    "tests/test_docs.py::test_snippets_and_commands_of_the_page_work[docs/guides/clusters.md]" $(ARGS)
 
 coverage: $(VENV)/.installed-test $(NODE_MODULES) ## run all tests, and report the lines that no test runs
 	@$(BIN)/python -m pip install --quiet --only-binary=:all: "pytest-cov>=5"

@@ -104,6 +104,7 @@ from exzarr.errors import (
     WorkerDiedError as WorkerDiedError,
 )
 from exzarr.integrations.dask import to_dask as to_dask
+from exzarr.integrations.ray import to_ray as to_ray
 from exzarr.integrations.torch import to_torch as to_torch
 from exzarr.stores import (
     LocalStore as LocalStore,

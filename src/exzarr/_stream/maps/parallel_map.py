@@ -82,7 +82,7 @@ def parallel_chunk_map(
     `Array.chunk_stream`, cropped and in the same order. For a sharded array they are the inner chunks.
 
     At most ``workers + prefetch`` chunks or results are in memory. `fn` may be called more than once for a chunk:
-    with `retries`, and on a dask cluster that loses a worker.
+    with `retries`, and on a dask or Ray cluster that loses a worker.
 
     Parameters
     ----------
@@ -102,8 +102,9 @@ def parallel_chunk_map(
         ``"threads"`` suits functions that release the interpreter lock, as NumPy does for large arrays.
         ``"processes"`` suits Python code. The processes are new interpreters (no fork, and no guarded main module
         required); exzarr monitors them and replaces those that die. Or any `concurrent.futures.Executor`, which is
-        left running, or a `distributed.Client`. With all but threads, other processes must be able to open the
-        array's store: a `MemoryStore` does not work.
+        left running, or a `distributed.Client`. ``"ray"`` is the Ray cluster to which this process is connected (or
+        which ``ray.init()`` finds or starts); ``"ray://host:10001"`` connects to one. With all but threads, other
+        processes must be able to open the array's store: a `MemoryStore` does not work.
     workers
         How many chunks are processed concurrently. Default: ``config.workers``. For threads: as many as the store
         requires requests in flight, if that is more. For an executor: the number of its workers. For a cluster:

@@ -13,6 +13,7 @@ from threading import RLock
 from typing import Any, Literal, Protocol
 
 from exzarr import config, telemetry
+from exzarr._stream.maps.on_ray import OnRay, names_ray
 from exzarr._stream.maps.packing import Portable
 from exzarr._stream.processes.pool import ProcessLostError, ProcessPool
 from exzarr.errors import ArgumentError, StreamError, TimedOutError
@@ -21,7 +22,8 @@ __all__ = ["ExecutorLike", "Runner", "open_runner"]
 
 Task = Callable[[Any], Any]
 ExecutorLike = Literal["threads", "processes"] | Executor | Any
-"""``"threads"``, ``"processes"``, any `concurrent.futures.Executor`, or a `distributed.Client`."""
+"""``"threads"``, ``"processes"``, any `concurrent.futures.Executor`, a `distributed.Client`, ``"ray"``, the address of a Ray
+cluster, or the module ray."""
 
 
 class Runner(Protocol):
@@ -68,12 +70,14 @@ def _open(
         known = getattr(executor, "_max_workers", None)
         default = known if type(known) is int and known > 0 else config.get().workers
         return ByExecutor(task, executor, workers or default, timeout)
+    if names_ray(executor):
+        return OnRay(task, executor, workers, timeout)
     distributed: Any = sys.modules.get("distributed")  # imported if a Client exists
     if distributed is not None and isinstance(executor, distributed.Client):
         return OnCluster(task, executor, workers, timeout)
     raise ArgumentError(
-        "executor is 'threads', 'processes', a concurrent.futures.Executor or a distributed.Client, "
-        f"not {executor!r}"
+        "executor is 'threads', 'processes', a concurrent.futures.Executor, a distributed.Client, 'ray' or the address "
+        f"of a Ray cluster ('ray://host:10001'), not {executor!r}"
     )
 
 

@@ -373,3 +373,12 @@ def test_a_zipped_image_is_read_and_written(tmp_path: Path) -> None:
     assert isinstance(found, Pyramid)
     np.testing.assert_array_equal(found.read(level=0), image)
     assert exzarr.open_array(tmp_path / "i.ozx/1").shape == (20, 20)
+
+
+def test_names_are_functions_whatever_is_imported_first() -> None:
+    import importlib
+    import pkgutil
+
+    for module in pkgutil.iter_modules(multiscale.__path__):
+        importlib.import_module(f"exzarr.multiscale.{module.name}")
+    assert all(callable(getattr(multiscale, name)) for name in multiscale.__all__)

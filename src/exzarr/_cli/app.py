@@ -11,7 +11,20 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from exzarr._cli import check, checksum, convert, copy, gallery, head, info, lab, profile, tree, virtualize
+from exzarr._cli import (
+    check,
+    checksum,
+    convert,
+    copy,
+    gallery,
+    head,
+    info,
+    lab,
+    profile,
+    pyramid,
+    tree,
+    virtualize,
+)
 from exzarr._cli.demo import command as demo
 from exzarr._cli.failures import BROKEN_PIPE, INTERRUPTED, message_of, status_of
 from exzarr._cli.output import replace_unencodable
@@ -116,5 +129,19 @@ def _options(
         ctx.with_resource(profile.profiled())
 
 
-for _command in (demo, info, tree, head, copy, convert, virtualize, check, checksum, lab, profile, gallery):
+for _command in (
+    demo,
+    info,
+    tree,
+    head,
+    copy,
+    convert,
+    pyramid,
+    virtualize,
+    check,
+    checksum,
+    lab,
+    profile,
+    gallery,
+):
     _command.register(app)

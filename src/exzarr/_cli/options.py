@@ -23,6 +23,7 @@ __all__ = [
     "examples",
     "parse_bytes",
     "parse_codecs",
+    "parse_numbers",
     "parse_on_error",
     "parse_options",
     "parse_sizes",
@@ -160,6 +161,20 @@ def parse_sizes(text: str, option: str) -> Any:
             "dimension, or lengths by name (time=12,lat=90)"
         ) from None
     return sizes[0] if len(sizes) == 1 else tuple(sizes)
+
+
+def parse_numbers(text: str, option: str) -> Any:
+    """Parse ``0.5``, ``1,0.5,0.5`` or ``z=2,y=0.5``, or raise ArgumentError."""
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        if any("=" in part for part in parts):
+            return {name.strip(): float(number) for name, number in [part.split("=") for part in parts]}
+        numbers = [float(part) for part in parts if part]
+    except ValueError:
+        raise ArgumentError(
+            f"{option} {text!r}: write one number (0.5), one for each axis (1,0.5,0.5), or numbers by name (z=2,y=0.5)"
+        ) from None
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
 def parse_codecs(text: str, option: str) -> Any:

@@ -1,6 +1,6 @@
 """Pyramids: arrays stored in several resolutions, for OME-Zarr and GeoZarr.
 
-`write`        build a pyramid in one pass over the source
+`writing`      build a pyramid in one pass over the source
   `describe`     axes, scales and units from the arguments; pure
   `levels`       shapes, factors and scales of the levels; pure
   `methods`      how a block of elements becomes one element; pure
@@ -8,7 +8,7 @@
   `task` `build`   one tree of blocks in a worker, and all of them
   `target` `record`  where the levels are stored, and the checkpoint of a build
 `labels`       label images of an image
-`update`       recompute what a changed region touches
+`updating`     recompute what a changed region touches
 `opening`      open a pyramid or a collection
   `pyramid`      an open pyramid, and its levels; `viewing` which elements show a region; pure
   `collections`  plates, wells and series

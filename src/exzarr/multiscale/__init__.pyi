@@ -10,7 +10,7 @@ from exzarr.multiscale.labels import write_labels as write_labels
 from exzarr.multiscale.methods import reduce_blocks as reduce_blocks
 from exzarr.multiscale.opening import open as open
 from exzarr.multiscale.pyramid import Level as Level, Pyramid as Pyramid, View as View
-from exzarr.multiscale.update import update as update
-from exzarr.multiscale.write import write as write
+from exzarr.multiscale.updating import update as update
+from exzarr.multiscale.writing import write as write
 
 __all__: list[str]

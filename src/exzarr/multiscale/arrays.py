@@ -12,6 +12,7 @@ from exzarr._format.multiscales.model import Axis
 from exzarr._nodes.array import Array
 from exzarr._nodes.chunk_sizes import chunk_shape, shard_shape
 from exzarr._nodes.like import options_like
+from exzarr._tools.sizes import AS_SOURCE
 from exzarr.errors import ArgumentError
 from exzarr.multiscale.levels import LevelPlan
 
@@ -24,7 +25,7 @@ def array_options(
     """Return the options of the level arrays, and their data type."""
     given = {"chunks": chunks, "shards": shards, "compressors": compressors}
     options, dtype = options_like(
-        source, zarr_format, {name: value for name, value in given.items() if value is not None}
+        source, zarr_format, {name: value for name, value in given.items() if value is not AS_SOURCE}
     )
     made: dict[str, Any] = {**options}
     made.pop("attributes", None)

@@ -11,8 +11,8 @@ from exzarr._format.multiscales.parse import ome_members
 from exzarr._nodes.group import Group
 from exzarr.errors import ArgumentError
 from exzarr.multiscale.pyramid import Pyramid
-from exzarr.multiscale.update import level_factors
-from exzarr.multiscale.write import write
+from exzarr.multiscale.updating import level_factors
+from exzarr.multiscale.writing import write
 
 __all__ = ["write_labels"]
 

@@ -15,7 +15,7 @@ from exzarr.multiscale import viewing
 from exzarr.multiscale.viewing import Geometry, Pixels, WorldRegion
 
 if TYPE_CHECKING:
-    from exzarr.multiscale.update import UpdateOptions
+    from exzarr.multiscale.updating import UpdateOptions
 
 __all__ = ["Level", "Pyramid", "View"]
 
@@ -225,7 +225,7 @@ class Pyramid:
 
         See `exzarr.multiscale.update`.
         """
-        from exzarr.multiscale.update import update
+        from exzarr.multiscale.updating import update
 
         return update(self, region, **options)
 

@@ -6,6 +6,7 @@
 `documents` `nodes`   metadata documents, and the nodes that they define
 `chunks` `shards` `inspect`   the chunks of one array, checked concurrently
 `leftovers` `consolidated` `dimensions`   temporary files, consolidated metadata, shared dimensions
+`pyramids`     levels that are missing, or contradict the metadata of their pyramid
 `confirm`      inspects every suspicion again before it is reported, because other processes may be writing
 `stored_intents` `recovery`   write intents of processes that died, and how a repair finishes or undoes them
 `plan` `repair` `quarantine` `salvage`   plan a repair, and carry it out

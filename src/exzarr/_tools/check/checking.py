@@ -18,6 +18,7 @@ from exzarr._tools.check.chunks import ArrayCheck
 from exzarr._tools.check.consolidated import check_consolidated
 from exzarr._tools.check.dimensions import check_dimensions
 from exzarr._tools.check.nodes import Nodes, find_nodes
+from exzarr._tools.check.pyramids import check_pyramids
 from exzarr._tools.check.report import CheckReport
 from exzarr._tools.check.run import Counter, Options, Run
 from exzarr._tools.copy import locate
@@ -105,6 +106,7 @@ def check(
         stored = _check_arrays(run, nodes, progress)
         check_consolidated(run, nodes)
         check_dimensions(run, nodes)
+        check_pyramids(run, nodes)
         run.findings.settle()
         _require_something(location, nodes, run)
         return _report(location, options, run, nodes, stored, time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """The kinds of findings, each with a code whose meaning never changes.
 
 ``EXZ1..`` metadata, ``EXZ2..`` chunks, ``EXZ3..`` shards, ``EXZ4..`` keys, ``EXZ5..`` leftover files,
-``EXZ6..`` consolidated metadata, ``EXZ7..`` arrays with shared dimensions.
+``EXZ6..`` consolidated metadata, ``EXZ7..`` arrays with shared dimensions, ``EXZ8..`` pyramids.
 """
 
 from __future__ import annotations
@@ -286,6 +286,41 @@ KINDS: dict[str, Kind] = {
             "dimension with several lengths",
             "arrays of one group share a dimension name but differ in its length: xarray cannot open the group",
             "nothing: decide which length is correct and resize the other arrays",
+        ),
+        Kind(
+            "EXZ801",
+            "error",
+            "pyramid with a missing level",
+            "viewers cannot open the image, or show nothing at this resolution",
+            "nothing: build the pyramid again, or remove the level from its metadata",
+        ),
+        Kind(
+            "EXZ802",
+            "error",
+            "level of the wrong shape",
+            "the level has other dimensions or another data type than the first one, or is longer than the level before it",
+            "nothing: build the pyramid again",
+        ),
+        Kind(
+            "EXZ803",
+            "warning",
+            "level whose shape and scale contradict each other",
+            "viewers show this resolution at another place or size than the others",
+            "nothing: correct the scale in the metadata, or build the pyramid again",
+        ),
+        Kind(
+            "EXZ804",
+            "warning",
+            "invalid metadata of a pyramid",
+            "the metadata violates its convention, or its version is unknown to exzarr: viewers may not open the image",
+            "nothing: correct the metadata",
+        ),
+        Kind(
+            "EXZ805",
+            "error",
+            "listed image that is missing",
+            "a plate, a well or a group of labels lists an image that does not exist",
+            "nothing: restore the image, or remove it from the list",
         ),
     )
 }

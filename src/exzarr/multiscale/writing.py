@@ -15,6 +15,7 @@ from exzarr._engine.pool import in_flight
 from exzarr._format.multiscales.model import Channel, Convention, LabelInfo, Multiscale
 from exzarr._format.multiscales.parse import to_attributes
 from exzarr._nodes.array import Array
+from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.locating import locate
@@ -22,6 +23,7 @@ from exzarr._spelling import known_arguments
 from exzarr._stream.maps.runners import ExecutorLike
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import Progress
+from exzarr._tools.sizes import AS_SOURCE
 from exzarr.errors import ArgumentError
 from exzarr.multiscale.arrays import array_options, check_first_level, level_arrays, source_chunks
 from exzarr.multiscale.blocks import Blocks, plan_blocks
@@ -65,9 +67,9 @@ def write(
     crs: str | Mapping[str, Any] | None = None,
     convention: Convention = "ome-zarr",
     version: OmeVersion | None = None,
-    chunks: Any = None,
-    shards: Any = None,
-    compressors: Any = None,
+    chunks: Any = AS_SOURCE,
+    shards: Any = AS_SOURCE,
+    compressors: Any = AS_SOURCE,
     overwrite: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     executor: ExecutorLike = "threads",
@@ -180,7 +182,7 @@ def write(
     plans = plan_levels(
         source.shape,
         described,
-        base.chunk_grid.max_chunk_shape,
+        inner_chunks(base) or base.chunk_grid.max_chunk_shape,
         factors=factors,
         levels=levels,
         method=method,

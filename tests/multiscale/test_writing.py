@@ -97,6 +97,14 @@ def test_each_chunk_of_the_source_is_read_once_and_each_stored_chunk_written_onc
     check_levels(pyramid, image)
 
 
+def test_levels_end_when_one_fits_into_an_inner_chunk() -> None:
+    image = RNG.random((64, 100))
+    pyramid = multiscale.write(image, MemoryStore(), chunks=(8, 8), shards=(64, 128))
+    assert [level.shape for level in pyramid][-1] == (4, 7)
+    assert [level.array.shards for level in pyramid] == [(64, 128), (32, 56), (16, 32), (8, 16), (4, 7)]
+    check_levels(pyramid, image)
+
+
 @pytest.mark.parametrize(
     "convention", [{"version": "0.4"}, {"version": "0.5"}, {"version": "0.6"}, {"convention": "multiscales"}]
 )

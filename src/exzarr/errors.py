@@ -20,7 +20,8 @@ Each derives from `ExzarrError` *and* from the builtin exception that a caller o
     ├── SelectionError               (IndexError)          a selection does not fit the array
     │   └── LabelError               (KeyError)            a label is not in the coordinate, or there is no coordinate
     ├── ArgumentError                (ValueError)          any other argument is invalid
-    │   └── UnknownArgumentError     (TypeError)           a function does not have a keyword
+    │   ├── UnknownArgumentError     (TypeError)           a function does not have a keyword
+    │   └── ArgumentTypeError        (TypeError)           an argument has the wrong type
     ├── StoreError                   (OSError)             a store failed
     │   ├── InvalidKeyError          (ValueError)          a key or path is malformed, or would leave the store
     │   ├── LockTimeoutError         (TimeoutError)        another writer held a lock for longer than lock_timeout
@@ -44,6 +45,8 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "ArgumentTypeError",
+    "CacheWarning",
     "ChangedError",
     "ChecksumError",
     "ChunkCorruptError",
@@ -56,7 +59,6 @@ __all__ = [
     "IngestConflictError",
     "IngestError",
     "InvalidKeyError",
-    "CacheWarning",
     "LabelError",
     "LeftOutWarning",
     "ListingUnsupportedError",
@@ -73,9 +75,9 @@ __all__ = [
     "StoreError",
     "StreamError",
     "TimedOutError",
+    "UnknownArgumentError",
     "UnreachableError",
     "UnreadError",
-    "UnknownArgumentError",
     "UnsupportedError",
     "UpdateUnsupportedError",
     "WorkerDiedError",
@@ -170,6 +172,10 @@ class ArgumentError(ExzarrError, ValueError):
 
 class UnknownArgumentError(ArgumentError, TypeError):
     """A keyword that a function does not have. The message names the most similar keyword."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of the wrong type."""
 
 
 class StoreError(ExzarrError, OSError):

@@ -16,6 +16,9 @@ DOCUMENT_NAMES = frozenset(("zarr.json", *V2_DOCUMENTS))
 QUARANTINE = "__exzarr_quarantine__"
 """The folder below an array to which `exzarr.repair` moves damaged chunks. It is never a node."""
 
+NAMES_OF_XARRAY = frozenset(("__xarray_dataarray_variable__", "__values__"))
+"""Names under which xarray stores arrays and variables without name, in v3, too."""
+
 
 def reserved(name: str, zarr_format: int) -> str | None:
     """Return the reason why a new node must not have this name, or None if it may.
@@ -29,7 +32,7 @@ def reserved(name: str, zarr_format: int) -> str | None:
     if "\\" in name:
         return "zarr-python reads a backslash as a slash"
     if zarr_format == 3:
-        if name.startswith("__"):
+        if name.startswith("__") and name not in NAMES_OF_XARRAY:
             return "Zarr v3 reserves names that start with '__' (Zarr v2 does not)"
         if name.lower() == "zarr.json":
             return "Zarr v3 reserves 'zarr.json' in any case"

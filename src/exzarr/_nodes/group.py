@@ -479,6 +479,22 @@ class Group(Node[GroupMetadata]):
         self.refresh()
         return done
 
+    def appended(self, key: str, *, path: str = "") -> Appended | None:
+        """Return the rows that `append_together` has stored with this key, or None.
+
+        The group's document is read again.
+
+        Parameters
+        ----------
+        key
+            The key of the append.
+        path
+            Path of the group that contains the arrays, relative to this one.
+        """
+        from exzarr._nodes.joint_append import stored_append
+
+        return stored_append(hierarchy.load_group(self._location.direct, self.zarr_format), path, key)
+
     # -- removing, copying, moving -------------------------------------------------
 
     def __delitem__(self, path: str) -> None:

@@ -12,6 +12,7 @@ from exzarr._engine.planning import indexing
 from exzarr._engine.source import ChunkSource, open_source
 from exzarr._format.appends import Reach
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._format.nodes import consolidated_node
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.joint_commit import Nodes, commit_together
 from exzarr._nodes.resize import extended
@@ -20,7 +21,7 @@ from exzarr._spelling import no_dimension
 from exzarr.errors import ArgumentError, MetadataError, SelectionError, UnsupportedError
 from exzarr.stores.base import Store
 
-__all__ = ["ATTRIBUTE", "Appended", "NewRows", "append_rows"]
+__all__ = ["ATTRIBUTE", "Appended", "NewRows", "append_rows", "stored_append"]
 
 ATTRIBUTE = "exzarr_append_keys"
 """Name of the group's attribute with the keys of appends: an object of ``[start, stop]`` by key."""
@@ -150,6 +151,15 @@ def append_rows(
 
     commit_together(location, group, plan, write_chunks, consolidated=consolidated)
     return done
+
+
+def stored_append(group: GroupMetadata, path: str, key: str) -> Appended | None:
+    """Return the rows of the committed append with this key, or None. See `Group.appended`."""
+    found: Any = group
+    if path:
+        found = None if group.consolidated is None else consolidated_node(group.consolidated, path)
+    keys = _keys_of(found) if isinstance(found, GroupMetadata) else {}
+    return Appended(*keys[key], False) if key in keys else None
 
 
 @dataclass(frozen=True, slots=True)

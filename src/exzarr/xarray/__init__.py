@@ -1,8 +1,9 @@
-"""exzarr inside xarray: the engine ``"exzarr"``, and accessors of datasets and arrays.
+"""exzarr inside xarray: the engine ``"exzarr"``, `to_zarr`, and accessors of datasets, arrays and trees.
 
 >>> import xarray as xr
 >>> ds = xr.open_dataset("cube.zarr", engine="exzarr")  # doctest: +SKIP
 >>> print(ds["t2m"].isel(time=0).exzarr.explain())  # doctest: +SKIP
+>>> ds.exzarr.to_zarr("copy.zarr")  # doctest: +SKIP
 
 xarray finds the engine by its entry point: no import of exzarr is needed to open. The accessors exist after the first
 ``open_dataset``, or after ``import exzarr.xarray``.

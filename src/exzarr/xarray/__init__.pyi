@@ -5,5 +5,7 @@ from exzarr.xarray.explanations import (
     explain_dataset as explain_dataset,
 )
 from exzarr.xarray.options import OpenOptions as OpenOptions
+from exzarr.xarray.writing.result import ZarrDataStore as ZarrDataStore
+from exzarr.xarray.writing.to_zarr import to_zarr as to_zarr
 
 __all__: list[str]

@@ -1,0 +1,1 @@
+"""Datasets of xarray into Zarr stores, with exzarr."""

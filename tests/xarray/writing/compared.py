@@ -31,7 +31,9 @@ def read(store: Any, **options: Any) -> xr.Dataset:
         return xr.open_zarr(store, **options)
 
 
-def same_as_xarray(data: xr.Dataset, tmp_path: Path, encoding: Mapping[Any, Any] | None = None, **options: Any) -> xr.Dataset:
+def same_as_xarray(
+    data: xr.Dataset, tmp_path: Path, encoding: Mapping[Any, Any] | None = None, **options: Any
+) -> xr.Dataset:
     """Write `data` with both, check that both read alike by zarr-python, and return what was read of ours."""
     given = {name: {**PLAIN, **(encoding or {}).get(name, {})} for name in data.variables}
     theirs(data, tmp_path / "theirs.zarr", encoding=given, **options)
@@ -52,4 +54,3 @@ def check_same_encoding(found: xr.Dataset, wanted: xr.Dataset) -> None:
                 continue
             same = ours[key] == value or (np.isscalar(value) and repr(ours[key]) == repr(value))
             assert same, (name, key, ours[key], value)
-

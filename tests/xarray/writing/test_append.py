@@ -41,15 +41,23 @@ def days(start: int, count: int, *, units: str | None = None) -> xr.Dataset:
     return data
 
 
+def appended(data: xr.Dataset, place: Path, **options: Any) -> exzarr.Appended:
+    found: Any = to_zarr(data, place, append_dim="time", **options)
+    assert isinstance(found.appended, exzarr.Appended)
+    return found.appended
+
+
 def check_days(place: Any, count: int) -> None:
-    xr.testing.assert_identical(read(place).drop_attrs(deep=False).load(), days(0, count).drop_attrs(deep=False))
+    xr.testing.assert_identical(
+        read(place).drop_attrs(deep=False).load(), days(0, count).drop_attrs(deep=False)
+    )
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("consolidated", [None, False])
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_appends_give_what_xarray_gives(
-    zarr_format: int, consolidated: bool | None, chunked: bool, tmp_path: Path
+    zarr_format: Any, consolidated: bool | None, chunked: bool, tmp_path: Path
 ) -> None:
     for write, place in ((theirs, "theirs.zarr"), (to_zarr, "ours.zarr")):
         for start, count in ((0, 5), (5, 2), (7, 9)):
@@ -79,17 +87,17 @@ def test_times_follow_the_stored_units(tmp_path: Path) -> None:
 
 def test_a_key_is_stored_once(tmp_path: Path) -> None:
     to_zarr(days(0, 3), tmp_path / "a.zarr")
-    first = to_zarr(days(3, 2), tmp_path / "a.zarr", append_dim="time", key="monday")
-    again = to_zarr(days(3, 2), tmp_path / "a.zarr", append_dim="time", key="monday")
-    assert first.appended == exzarr.Appended(3, 5, stored=True)
-    assert again.appended == exzarr.Appended(3, 5, stored=False)
+    first = appended(days(3, 2), tmp_path / "a.zarr", key="monday")
+    again = appended(days(3, 2), tmp_path / "a.zarr", key="monday")
+    assert first == exzarr.Appended(3, 5, stored=True)
+    assert again == exzarr.Appended(3, 5, stored=False)
     check_days(tmp_path / "a.zarr", 5)
     # Other writes of attributes keep the keys.
     to_zarr(days(0, 5), tmp_path / "a.zarr", mode="a")
-    assert not to_zarr(days(3, 2), tmp_path / "a.zarr", append_dim="time", key="monday").appended.stored
+    assert not appended(days(3, 2), tmp_path / "a.zarr", key="monday").stored
     # A copy of the dataset does not carry them on.
     to_zarr(read(tmp_path / "a.zarr").isel(time=slice(3)), tmp_path / "b.zarr")
-    assert to_zarr(days(3, 2), tmp_path / "b.zarr", append_dim="time", key="monday").appended.stored
+    assert appended(days(3, 2), tmp_path / "b.zarr", key="monday").stored
     check_days(tmp_path / "b.zarr", 5)
 
 
@@ -175,7 +183,7 @@ def test_a_block_that_fails_appends_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_an_append_that_is_killed_has_happened_or_not(zarr_format: int, tmp_path: Path) -> None:
+def test_an_append_that_is_killed_has_happened_or_not(zarr_format: Any, tmp_path: Path) -> None:
     template, path = tmp_path / "template.zarr", tmp_path / "cube.zarr"
     encoding: Any = {"t2m": {"chunks": (2, 2)}, "wind": {"chunks": (3, 4)}, "time": {"chunks": (8,)}}
     to_zarr(days(0, 3), template, zarr_format=zarr_format, encoding=encoding)

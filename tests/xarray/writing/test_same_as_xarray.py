@@ -68,7 +68,7 @@ DATASETS: dict[str, Callable[[], tuple[xr.Dataset, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("name", DATASETS)
-def test_datasets(name: str, zarr_format: int, tmp_path: Path) -> None:
+def test_datasets(name: str, zarr_format: Any, tmp_path: Path) -> None:
     data, encoding = DATASETS[name]()
     same_as_xarray(data, tmp_path, encoding, zarr_format=zarr_format)
 
@@ -76,7 +76,7 @@ def test_datasets(name: str, zarr_format: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_dataset_that_zarr_python_wrote_is_written_with_its_encoding(
-    name: str, zarr_format: int, tmp_path: Path
+    name: str, zarr_format: Any, tmp_path: Path
 ) -> None:
     data, encoding = DATASETS[name]()
     theirs(data, tmp_path / "first.zarr", encoding=encoding, zarr_format=zarr_format)
@@ -112,7 +112,7 @@ def test_arrays(name: str | None, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inherited", [False, True])
 @pytest.mark.parametrize("zarr_format", [2, 3])
-def test_trees(zarr_format: int, inherited: bool, tmp_path: Path) -> None:
+def test_trees(zarr_format: Any, inherited: bool, tmp_path: Path) -> None:
     tree = xr.DataTree.from_dict(
         {
             "/": xr.Dataset({"a": ("x", [1, 2])}, {"x": [10, 20]}, {"title": "root"}),

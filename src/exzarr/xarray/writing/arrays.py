@@ -60,7 +60,9 @@ def new_array(
     options["chunks"] = chunk_argument(encoding.get("chunks"), variable, name)
     shards = encoding.get("shards")
     if shards is not None:
-        options["shards"] = shards if _is_setting(shards) else chunk_argument(shards, variable, name, "shards")
+        options["shards"] = (
+            shards if _is_setting(shards) else chunk_argument(shards, variable, name, "shards")
+        )
     return NewArray(
         {
             "shape": variable.shape,
@@ -96,7 +98,11 @@ def unlabeled(variable: Variable, zarr_format: int) -> tuple[dict[str, Any], Any
 def _check_known(encoding: Mapping[str, Any], known: set[str], name: Any, zarr_format: int) -> None:
     unknown = [key for key in encoding if key not in known]
     if unknown:
-        hint = " Use `_FillValue` to set the array's fill value" if zarr_format == 2 and "fill_value" in unknown else ""
+        hint = (
+            " Use `_FillValue` to set the array's fill value"
+            if zarr_format == 2 and "fill_value" in unknown
+            else ""
+        )
         raise ArgumentError(
             f"unexpected encoding parameters for zarr backend:  {unknown!r} of variable {name!r}. Zarr format "
             f"{zarr_format} has {sorted(known)}.{hint}"

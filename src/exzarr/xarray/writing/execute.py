@@ -86,7 +86,9 @@ def _add(
     options: WriteOptions,
 ) -> None:
     if options.align_chunks:
-        sizes = [_covered(lengths, part) for lengths, part in zip(array.write_chunk_sizes, region, strict=True)]
+        sizes = [
+            _covered(lengths, part) for lengths, part in zip(array.write_chunk_sizes, region, strict=True)
+        ]
         variable = aligned(variable, sizes)
     writer.add(variable.data, StoredTarget(array), region)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 from xarray import Variable
 
 from exzarr.errors import ArgumentTypeError
@@ -34,7 +34,7 @@ def chunk_argument(chunks: Any, variable: Variable, name: Any, what: str = "chun
     ArgumentTypeError
         The encoding has another type. It is a TypeError.
     """
-    if isinstance(chunks, Integral) and not isinstance(chunks, bool):
+    if _is_length(chunks):
         return (int(chunks),) * variable.ndim
     if isinstance(chunks, str) or not isinstance(chunks, Sequence | None):
         raise _invalid(chunks, name, what)
@@ -44,11 +44,15 @@ def chunk_argument(chunks: Any, variable: Variable, name: Any, what: str = "chun
 
 
 def _sizes(entry: Any, chunks: Any, name: Any, what: str) -> int | list[int]:
-    if isinstance(entry, Integral) and not isinstance(entry, bool):
+    if _is_length(entry):
         return int(entry)
-    if isinstance(entry, list | tuple) and all(isinstance(size, Integral) for size in entry):
+    if isinstance(entry, list | tuple) and all(map(_is_length, entry)):
         return [int(size) for size in entry]
     raise _invalid(chunks, name, what)
+
+
+def _is_length(entry: Any) -> bool:
+    return isinstance(entry, int | np.integer) and not isinstance(entry, bool)
 
 
 def _invalid(chunks: Any, name: Any, what: str) -> ArgumentTypeError:

@@ -6,7 +6,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from xarray import Dataset, Variable
 
 import exzarr
@@ -90,7 +89,9 @@ def _with_encoding(
                 "encoding of this variable out"
             )
         if name not in variables:
-            raise LabelError(f"encoding has variable {name!r}, which the dataset lacks: it has {[*variables]}")
+            raise LabelError(
+                f"encoding has variable {name!r}, which the dataset lacks: it has {[*variables]}"
+            )
         variables[name].encoding = dict(members)
     return variables, attributes
 
@@ -162,15 +163,13 @@ class _Planner:
         known = {name for array in self._stored.values() for name in array.dimension_names or ()}
         if options.append_dim not in known:
             raise ArgumentError(
-                f"append_dim={options.append_dim!r} does not match any existing dataset dimensions {sorted(known - {None})}"
+                f"append_dim={options.append_dim!r} does not match any existing dataset dimensions {sorted(name for name in known if name)}"
             )
 
     def _attributes(self, attributes: Mapping[Any, Any]) -> dict[str, Any] | None:
         if self._options.mode == "r+":
             return None
-        return {
-            key: encode_attribute(value) for key, value in attributes.items() if key not in RESERVED
-        }
+        return {key: encode_attribute(value) for key, value in attributes.items() if key not in RESERVED}
 
     # -- new arrays --------------------------------------------------------------------
 

@@ -17,7 +17,9 @@ __all__ = ["resolve"]
 Slices = dict[Hashable, slice]
 
 
-def resolve(region: Region, dataset: Dataset, append_dim: Hashable | None, stored: Callable[[Hashable], Any]) -> Slices:
+def resolve(
+    region: Region, dataset: Dataset, append_dim: Hashable | None, stored: Callable[[Hashable], Any]
+) -> Slices:
     """Return the region as slices by dimension.
 
     Parameters
@@ -38,7 +40,7 @@ def resolve(region: Region, dataset: Dataset, append_dim: Hashable | None, store
     LabelError
         A label of the dataset is not stored. It is a KeyError.
     """
-    entries: Mapping[Hashable, Any] = dict.fromkeys(dataset.dims, "auto") if region == "auto" else region  # type: ignore[assignment]
+    entries: Mapping[Hashable, Any] = dict.fromkeys(dataset.dims, "auto") if region == "auto" else region
     if not isinstance(entries, Mapping):
         raise ArgumentTypeError(f"``region`` must be a dict, or 'auto', not {region!r}")
     slices = {

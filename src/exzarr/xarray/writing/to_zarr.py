@@ -168,7 +168,9 @@ def _datasets(
     if isinstance(data, DataArray):
         data = _as_dataset(data)
     if not isinstance(data, Dataset):
-        raise ArgumentTypeError(f"to_zarr writes a Dataset, a DataArray or a DataTree, not {type(data).__name__}")
+        raise ArgumentTypeError(
+            f"to_zarr writes a Dataset, a DataArray or a DataTree, not {type(data).__name__}"
+        )
     return {"": (data, encoding)}
 
 

@@ -277,6 +277,6 @@ def test_an_append_of_one_variable_by_zarr_python_is_not_overwritten(tmp_path: P
     exzarr.consolidate_metadata(tmp_path / "a.zarr")
     with pytest.raises(ValueError, match="differ in length along 'time' already"):
         to_zarr(days(3, 1), tmp_path / "a.zarr", append_dim="time")
-    exzarr.open_array(tmp_path / "a.zarr" / "t2m", mode="r+").resize((3, 3))
+    exzarr.open_array(tmp_path / "a.zarr", path="t2m", mode="r+").resize((3, 3))
     to_zarr(days(3, 1), tmp_path / "a.zarr", append_dim="time")
     check_days(tmp_path / "a.zarr", 4)

@@ -17,7 +17,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pipelines peer-tests drop-in-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch ray-tests coverage lint format bench peer-tests drop-in-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -59,9 +59,6 @@ format: $(VENV)/.installed-lint ## format the sources and apply the fixes of ruf
 
 bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes under a minute
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
-
-bench-pipelines: $(VENV)/.installed-bench ## compare zarr-python on exzarr with its other codec pipelines
-	@$(BIN)/python -m benchmarks.pipelines $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
 	@$(BIN)/python -m tests.zarr.peer_tests $(ARGS)

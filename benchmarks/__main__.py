@@ -11,14 +11,26 @@ from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import cells, floor, history, latency, peers, probe, report, stored, streams, telemetry
+from benchmarks import (
+    cells,
+    floor,
+    history,
+    latency,
+    peers,
+    pipelines,
+    probe,
+    report,
+    stored,
+    streams,
+    telemetry,
+)
 from benchmarks.data import Workspace
 from benchmarks.harness import Result, Rounds, measure
 from benchmarks.targets import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL = Rounds(least=3, most=11, seconds=1.2)
-QUICK = Rounds(least=3, most=9, seconds=0.5)
+QUICK = Rounds(least=3, most=9, seconds=0.35)
 
 
 def main() -> None:
@@ -30,6 +42,8 @@ def main() -> None:
     started = perf_counter()
     entrants, missing = peers.available(options.peers)
     others = [peer for peer in reversed(entrants) if peer.label != peers.BASELINE] or entrants
+    bridge = pipelines.entrants(entrants)
+    bridged = pipelines.QUICK_GROUPS if options.quick else pipelines.GROUPS
     rounds = QUICK if options.quick else FULL
     probed = entrants[:2] if options.quick else entrants  # each probe starts a process, which is slow
     results: list[Result] = []
@@ -44,7 +58,8 @@ def main() -> None:
         for cell in chain(cells.all_cells(work, quick=options.quick), far.cells()):
             if options.only in f"{cell.group}: {cell.name}":
                 print(f"[{perf_counter() - started:4.0f} s] {cell.group}: {cell.name}", flush=True)
-                results.append(measure(cell, entrants, rounds, floor.LABEL))
+                contestants = [*entrants, *bridge] if cell.group in bridged else entrants
+                results.append(measure(cell, contestants, rounds, floor.LABEL))
         figures += far.ideal(results)
         if options.only in probe.IMPORTS:
             figures += probe.import_times(work, probed, 3 if options.quick else 15)

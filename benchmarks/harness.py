@@ -64,10 +64,11 @@ class Result:
         times = self.times.get(label)
         return statistics.median(times) if times else None
 
-    def ratio(self, label: str) -> float | None:
-        """Return the contestant's time ÷ exzarr's time. Above 1, exzarr is faster."""
-        theirs, ours = self.median(label), self.median(BASELINE)
-        return None if theirs is None or ours is None else theirs / ours
+    def ratio(self, label: str, base: str = BASELINE, *, cpu: bool = False) -> float | None:
+        """Return the contestant's time ÷ that of `base`, by the wall clock or of all cores. Above 1, `base` is faster."""
+        clock = self.cpu if cpu else self.times
+        theirs, ours = clock.get(label), clock.get(base)
+        return statistics.median(theirs) / statistics.median(ours) if theirs and ours else None
 
 
 @dataclass(frozen=True)

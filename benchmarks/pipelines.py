@@ -1,123 +1,65 @@
-"""Command `python -m benchmarks.pipelines`: zarr-python on exzarr, against its other codec pipelines.
+"""zarr-python on exzarr, against zarr-python's other codec pipelines.
 
-All four read and write the same arrays through zarr-python. A ratio is another pipeline's time divided by exzarr's, by
-the wall clock and of all cores (CPU). Above 1, exzarr is faster.
+All of them read and write the same arrays through zarr-python, in turns. A ratio is another pipeline's time divided by
+that of exzarr's pipeline, by the wall clock and of all cores (CPU). Above 1, exzarr's is faster.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-from benchmarks import cells, floor, safety
-from benchmarks.data import Workspace
-from benchmarks.harness import Cell, Result, Rounds, measure
-from benchmarks.peers import FACTORIES, Peer, UnavailableError, ZarrPython
-from exzarr.zarr import CodecPipeline
+from benchmarks import cells, safety
+from benchmarks.harness import Result
+from benchmarks.peers import ZARR, Peer, ZarrPython
 
-OURS = "exzarr"
-OTHERS = ("zarr-python", "zarr-python fused", "zarrs-python")
-ZARR = OTHERS[:2]
-READS = (cells.READS, cells.SELECTIONS, cells.ROWS)
-WRITES = (cells.CREATES, cells.REPLACES)
+__all__ = ["GROUPS", "LABEL", "OTHERS", "QUICK_GROUPS", "entrants", "ratio_against", "table"]
 
-Clock = Callable[[Result, str], float]
+LABEL = "zarr-python on exzarr"
+OTHERS = (*ZARR, "zarrs-python")
+QUICK_GROUPS = (cells.READS, cells.SELECTIONS, cells.ROWS)
+GROUPS = (*QUICK_GROUPS, cells.CREATES, cells.REPLACES, safety.PARTS)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipelines", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="run few cells and rounds")
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help="run cells whose “group: name” contains TEXT"
-    )
-    parser.add_argument(
-        "--dir", type=Path, help="folder for the stores (default: the system's temporary folder)"
-    )
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    entrants: list[Peer] = [
-        ZarrPython(OURS, f"{CodecPipeline.__module__}.{CodecPipeline.__name__}", "exzarr"),
-        *_others(),
-    ]
-    rounds = Rounds(3, 9, 0.5) if options.quick else Rounds(5, 15, 1.5)
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory(prefix="exzarr-bench-", dir=options.dir) as folder:
-        work = Workspace(Path(folder), entrants[1:])
-        for cell in _cells(work, quick=options.quick):
-            if options.only in f"{cell.group}: {cell.name}":
-                results.append(measure(cell, entrants, rounds, floor.LABEL))
-                print(_line(results[-1]), flush=True)
-    print()
-    for line in _summary(results):
-        print(line)
-
-
-def _others() -> Iterator[Peer]:
-    for label in OTHERS:
-        try:
-            yield FACTORIES[label]()
-        except (ImportError, UnavailableError) as error:
-            print(f"not compared: {label}: {error}")
-
-
-def _cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
-    for cell in cells.all_cells(work, quick=quick):
-        if cell.group in (*READS, *WRITES, safety.PARTS):
-            yield cell
-
-
-def _wall(result: Result, label: str) -> float:
-    return statistics.median(result.times[label])
-
-
-def _cpu(result: Result, label: str) -> float:
-    return statistics.median(result.cpu[label])
-
-
-def _ratios(result: Result, clock: Clock, labels: Sequence[str]) -> list[float]:
-    if OURS not in result.times:
+def entrants(peers: Sequence[Peer]) -> list[Peer]:
+    """Return exzarr's pipeline as a contestant, if another pipeline is among `peers`."""
+    if not any(peer.label in OTHERS for peer in peers):
         return []
-    ours = clock(result, OURS)
-    return [clock(result, label) / ours for label in labels if label in result.times]
+    from exzarr.zarr.pipeline import PATH
+
+    return [ZarrPython(LABEL, PATH, "exzarr")]
 
 
-def _line(result: Result) -> str:
-    if OURS not in result.times:
-        return f"{result.group}: {result.name}: exzarr failed: {result.problems.get(OURS)}"
-    parts = [
-        f"{label} {_ratios(result, _wall, [label])[0]:5.2f} / {_ratios(result, _cpu, [label])[0]:5.2f}"
-        if label in result.times
-        else f"{label} {result.problems.get(label, '-')[:30]}"
-        for label in OTHERS
-    ]
-    milliseconds = f"{_wall(result, OURS) * 1e3:8.2f} / {_cpu(result, OURS) * 1e3:8.2f} ms"
-    return f"{result.group + ': ' + result.name:60} {milliseconds}  " + "  ".join(parts)
+def ratio_against(result: Result, labels: Sequence[str] = OTHERS, *, cpu: bool = False) -> float | None:
+    """Return the ratio of the fastest pipeline of `labels`."""
+    ratios = [result.ratio(label, LABEL, cpu=cpu) for label in labels]
+    return min((ratio for ratio in ratios if ratio is not None), default=None)
 
 
-def _summary(results: Sequence[Result]) -> Iterator[str]:
-    reads = [result for result in results if result.group in READS]
-    writes = [result for result in results if result.group in WRITES]
-    for name, clock in (("wall clock", _wall), ("CPU", _cpu)):
-        yield _verdict(f"reads, {name}: each of the others", reads, clock, OTHERS, 1.0)
-        best = [min(found) for result in reads if (found := _ratios(result, clock, OTHERS))]
-        if best:
-            yield f"reads, {name}: median against the best of them ≥ 1.2: {statistics.median(best):.2f}"
-        yield _verdict(f"whole writes, {name}: zarr-python's pipelines", writes, clock, ZARR, 1.0)
-        yield _verdict(f"whole writes, {name}: zarrs-python", writes, clock, OTHERS[2:], 0.9)
+def table(results: Sequence[Result]) -> list[list[str]]:
+    """Return the milliseconds of exzarr's pipeline, and the ratios of the others: wall clock / CPU."""
+    measured = [result for result in results if LABEL in result.times and result.cpu.get(LABEL)]
+    labels = [label for label in OTHERS if any(label in result.times for result in measured)]
+    if not labels:
+        return []
+    rows = [["wall clock / CPU", f"{LABEL}, ms", *labels]]
+    for result in measured:
+        wall, cpu = (statistics.median(times[LABEL]) * 1e3 for times in (result.times, result.cpu))
+        ratios = [_both([result], label) for label in labels]
+        rows.append([f"{result.group}: {result.name}", f"{wall:.2f} / {cpu:.2f}", *ratios])
+    for group in dict.fromkeys(result.group for result in measured):
+        members = [result for result in measured if result.group == group]
+        rows.append([f"{group}: median", "", *[_both(members, label) for label in labels]])
+    return rows
 
 
-def _verdict(what: str, results: Sequence[Result], clock: Clock, labels: Sequence[str], least: float) -> str:
-    found = [(min(ratios), result.name) for result in results if (ratios := _ratios(result, clock, labels))]
-    if not found:
-        return f"{what} ≥ {least}: not measured"
-    value, name = min(found)
-    below = sum(ratio < least for ratio, _ in found)
-    return f"{what} ≥ {least}: least {value:.2f} ({name}), {below} of {len(found)} cells below"
+def _both(results: Sequence[Result], label: str) -> str:
+    medians = [*_medians(results, label)]
+    return " / ".join(f"{median:.2f}" for median in medians)
 
 
-if __name__ == "__main__":
-    main()
+def _medians(results: Sequence[Result], label: str) -> Iterator[float]:
+    for cpu in (False, True):
+        found = [ratio for one in results if (ratio := one.ratio(label, LABEL, cpu=cpu)) is not None]
+        if found:
+            yield statistics.median(found)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from benchmarks import floor
+from benchmarks import floor, pipelines
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE
 from benchmarks.probe import Figures
@@ -80,6 +80,9 @@ def as_text(run: Run) -> str:
     lines: list[str] = []
     for group, results in groups(run).items():
         lines += [f"{group}: peer's time ÷ exzarr's", *_aligned(ratio_table(results, run.labels)), ""]
+    bridge = pipelines.table(run.results)
+    if bridge:
+        lines += [f"{pipelines.LABEL}: another pipeline's time ÷ that of exzarr's", *_aligned(bridge), ""]
     for figure_group in dict.fromkeys(figure.group for figure in run.figures):
         figures = [figure for figure in run.figures if figure.group == figure_group]
         lines += [figure_group, *_aligned(figure_table(figures, run.labels)), ""]
@@ -109,6 +112,9 @@ def as_markdown(stored: StoredRun, plot: str) -> str:
     ]
     for group, results in groups(run).items():
         lines += ["", f"## {group}", "", *_markdown(ratio_table(results, run.labels))]
+    bridge = pipelines.table(run.results)
+    if bridge:
+        lines += ["", f"## {pipelines.LABEL}", "", *_markdown(bridge)]
     for figure_group in dict.fromkeys(figure.group for figure in run.figures):
         figures = [figure for figure in run.figures if figure.group == figure_group]
         lines += ["", f"## {figure_group}", "", *_markdown(figure_table(figures, run.labels))]

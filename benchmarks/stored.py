@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.harness import Result
@@ -34,7 +35,7 @@ class StoredRun:
 
 
 def save(stored: StoredRun, folder: Path = RESULTS) -> Path:
-    """Write a run to a file of its own, with the milliseconds of every sample."""
+    """Write a run to a file of its own, with the milliseconds of every sample, and the median CPU time."""
     folder.mkdir(exist_ok=True)
     path = folder / stored.name
     path.write_text(_as_json(stored), encoding="utf-8")
@@ -54,6 +55,7 @@ def _load(path: Path) -> StoredRun:
             cell["name"],
             {label: [ms / 1e3 for ms in times] for label, times in cell["ms"].items()},
             cell.get("problems", {}),
+            cpu={label: [ms / 1e3] for label, ms in cell.get("cpu_ms", {}).items()},
         )
         for cell in document["cells"]
     ]
@@ -78,6 +80,7 @@ def _as_json(stored: StoredRun) -> str:
                 "group": result.group,
                 "name": result.name,
                 "ms": {k: [float(f"{t * 1e3:.3g}") for t in times] for k, times in result.times.items()},
+                "cpu_ms": {k: float(f"{median(times) * 1e3:.3g}") for k, times in result.cpu.items()},
                 **_problems(result),
             }
             for result in run.results

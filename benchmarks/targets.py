@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import batches, cells, floor, latency, maps, safety
+from benchmarks import batches, cells, floor, latency, maps, pipelines, safety
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
@@ -84,6 +84,7 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     yield _worst("selections: every cell against zarr-python's best", selections, against_zarr, 5.0)
     yield _worst("256 random rows: every cell against TensorStore", rows, tensorstore, 1.0)
     yield _worst("256 random rows: every cell against zarr-python's best", rows, against_zarr, 10.0)
+    yield from _through_zarr([*reads, *selections, *rows], writes)
     arrays = [r for r in opens if r.name != cells.LISTING]
     listings = [r for r in opens if r.name == cells.LISTING]
     yield _worst("opening an array: against TensorStore", arrays, tensorstore, 1.0)
@@ -122,12 +123,30 @@ def verdicts(run: Run) -> Iterator[Verdict]:
         yield _bounded(target, [f for f in run.figures if f.group == group])
 
 
-def _worst(target: str, results: Sequence[Result], ratio: Ratio, least: float) -> Verdict:
+def _through_zarr(reads: Sequence[Result], writes: Sequence[Result]) -> Iterator[Verdict]:
+    """The verdicts of exzarr's pipeline in zarr-python, by the wall clock and of all cores."""
+    for clock, cpu in (("wall clock", False), ("CPU", True)):
+
+        def best_of(*labels: str, cpu: bool = cpu) -> Ratio:
+            return lambda result: pipelines.ratio_against(result, labels, cpu=cpu)
+
+        reading, writing = (f"{pipelines.LABEL}, {what}, {clock}" for what in ("reads", "whole writes"))
+        zarrs = pipelines.OTHERS[-1]
+        who = pipelines.LABEL
+        yield _worst(f"{reading}: every other pipeline", reads, best_of(*pipelines.OTHERS), 1.0, who)
+        yield _middle(f"{reading}: median against the best of them", reads, best_of(*pipelines.OTHERS), 1.2)
+        yield _worst(f"{writing}: zarr-python's pipelines", writes, best_of(*ZARR), 1.0, who)
+        yield _worst(f"{writing}: {zarrs}", writes, best_of(zarrs), 0.9, who)
+
+
+def _worst(
+    target: str, results: Sequence[Result], ratio: Ratio, least: float, who: str = BASELINE
+) -> Verdict:
     target = f"{target} ≥ {least}"
     found = [(value, result) for result in results if (value := ratio(result)) is not None]
-    broken = [result.name for result in results if BASELINE in result.problems]
+    broken = [result.name for result in results if who in result.problems]
     if broken:
-        return Verdict(target, f"exzarr failed in {len(broken)} cells, first: {broken[0]}", passed=False)
+        return Verdict(target, f"{who} failed in {len(broken)} cells, first: {broken[0]}", passed=False)
     if not found:
         return Verdict(target, "not measured", None)
     value, result = min(found, key=lambda pair: pair[0])

@@ -273,3 +273,46 @@ def test_arrays_from_metadata(zarr_format: Any, tmp_path: Any) -> None:
     assert array[:].tolist() == [3, 2, 2, 2]
     with pytest.raises(exzarr.MetadataError):
         zarr.Array.from_dict(made.store_path, {"zarr_format": 3, "node_type": "array"})
+
+
+def test_old_names_of_group_methods_warn() -> None:
+    group = zarr.group()
+    with pytest.warns(zarr.errors.ZarrDeprecationWarning, match="create_array"):
+        made = group.create_dataset("a", data=np.arange(3), shape=(3,))
+    with pytest.warns(zarr.errors.ZarrDeprecationWarning, match="require_array"):
+        assert group.require_dataset("a", shape=(3,), dtype=made.dtype) == made
+    with pytest.warns(zarr.errors.ZarrDeprecationWarning, match="create_array"):
+        assert group.array("b", shape=(3,), dtype="i4").shape == (3,)
+
+
+def test_warnings_name_the_line_of_the_caller() -> None:
+    with pytest.warns(RuntimeWarning, match="synchronizer has no effect") as caught:
+        zarr.open({}, synchronizer=object())
+    if sys.version_info >= (3, 12):
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"array.order": "Z"},
+        {"array.write_empty_chunks": 3},
+        {"threading.max_workers": "many", "async.concurrency": 3},
+    ],
+)
+def test_invalid_settings_change_nothing(change: Any) -> None:
+    before, ours = zarr.config.to_dict(), exzarr.config.get()
+    with pytest.raises(exzarr.ArgumentError):
+        zarr.config.set(change)
+    assert zarr.config.to_dict() == before
+    assert exzarr.config.get() == ours
+
+
+def test_gpu_buffers_are_refused() -> None:
+    with pytest.raises(exzarr.UnsupportedError, match="NumPy arrays"):
+        zarr.config.enable_gpu()
+
+
+def test_depths_are_numbers() -> None:
+    with pytest.raises(exzarr.ArgumentError, match="max_depth"):
+        zarr.group().members(max_depth="all")  # type: ignore[arg-type]

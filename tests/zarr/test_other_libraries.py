@@ -79,6 +79,8 @@ def test_asynchronous_array_of_the_drop_in_is_that_of_zarr_python(zarr_format: A
     assert array[0, 0] == 40
     assert theirs.attrs.asdict() == array.attrs.asdict()
     np.testing.assert_array_equal(zarr.create_array({}, data=array)[:], array[:])
+    config = array.with_config({"order": "F", "write_empty_chunks": True}).async_array.config
+    assert (config.order, config.write_empty_chunks) == ("F", True)
 
 
 # -- and with those of exzarr ----------------------------------------------------------------------

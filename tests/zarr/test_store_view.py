@@ -249,6 +249,12 @@ def test_as_zarr_gives_the_node_of_zarr_python(slow):
     assert as_zarr(old).metadata.zarr_format == 2
 
 
+@pytest.mark.parametrize("wrong", [3, None, "a.zarr", {}])
+def test_as_zarr_refuses_what_is_no_node_of_exzarr(wrong):
+    with pytest.raises(exzarr.ArgumentError, match=r"as_zarr takes .*exzarr\.open opens one"):
+        as_zarr(wrong)
+
+
 def test_as_zarr_of_a_read_only_node_is_read_only(slow):
     exzarr.create_array(slow, data=np.arange(3))
     theirs = as_zarr(exzarr.open(slow, mode="r"))

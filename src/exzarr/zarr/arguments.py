@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from exzarr.zarr.dtype import native
-from exzarr.zarr.errors import ZarrUserWarning
+from exzarr.zarr.errors import ZarrUserWarning, warn
 from exzarr.zarr.settings import access_options, config as settings
 
 __all__ = ["creating", "opening", "zarr_format"]
@@ -40,7 +39,7 @@ def creating(
     """Return the keywords for `exzarr.create_array`, without those of missing chunks."""
     given = _known(options)
     if "compressor" in given and "compressors" not in given and compressor is not None:
-        warnings.warn("compressor is deprecated: use compressors", ZarrUserWarning, stacklevel=4)
+        warn("compressor is deprecated: use compressors", ZarrUserWarning)
         given[compressor] = given.pop("compressor")
     given.update({name: value for name, value in access_options(config) if name != "missing"})
     if casting is not None:
@@ -52,7 +51,7 @@ def _known(options: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(options)
     for name in _WITHOUT_EFFECT:
         if given.pop(name, None) is not None:
-            warnings.warn(f"{name} has no effect in exzarr", RuntimeWarning, stacklevel=4)
+            warn(f"{name} has no effect in exzarr", RuntimeWarning)
     if given.get("write_empty_chunks", ...) is None:
         del given["write_empty_chunks"]
     if "dtype" in given:

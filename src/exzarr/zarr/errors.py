@@ -5,8 +5,11 @@ Therefore ``except exzarr.NodeNotFoundError`` and ``except zarr.errors.GroupNotF
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
 from exzarr import errors
@@ -38,7 +41,10 @@ __all__ = [
     "ZarrRuntimeWarning",
     "ZarrUserWarning",
     "translated",
+    "warn",
 ]
+
+_PACKAGE = str(Path(__file__).parent)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,6 +120,14 @@ class FoundArrayError(NodeTypeValidationError, ContainsArrayError):
 
 class FoundGroupError(NodeTypeValidationError, ContainsGroupError):
     """A node is a group instead of an array."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Issue a warning for the caller's line, which Python 3.11 cannot find behind decorators."""
+    if sys.version_info >= (3, 12):
+        warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))
+    else:
+        warnings.warn(message, category, stacklevel=4)
 
 
 _WRONG_KIND = {"array": FoundGroupError, "group": FoundArrayError}

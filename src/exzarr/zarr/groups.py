@@ -9,7 +9,7 @@ from typing import Any, Self
 import exzarr
 from exzarr.zarr import arguments
 from exzarr.zarr.arrays import Array
-from exzarr.zarr.errors import translated
+from exzarr.zarr.errors import ZarrDeprecationWarning, translated, warn
 from exzarr.zarr.instances import class_for_isinstance
 from exzarr.zarr.store_like import StorePath, given, resolved
 
@@ -115,7 +115,17 @@ class Group(exzarr.Group):
             return self.create_array(name, **options)
         return self._filled("create", name, shape, **options)
 
-    create_dataset = create_array
+    def array(self, name: str, **options: Any) -> Array:
+        """Create an array at path `name`. Deprecated by zarr-python: use `create_array`."""
+        warn("Use Group.create_array instead.", ZarrDeprecationWarning)
+        return self.create_array(name, **options)
+
+    def create_dataset(self, name: str, **options: Any) -> Array:
+        """Create an array at path `name`. Deprecated by zarr-python: use `create_array`."""
+        warn("Use Group.create_array instead.", ZarrDeprecationWarning)
+        if options.get("data") is not None:  # zarr-python takes both here
+            options.pop("shape", None)
+        return self.create_array(name, **options)
 
     @translated("array")
     def require_array(self, name: str, *, shape: Any, config: Any = None, **options: Any) -> Array:
@@ -125,7 +135,10 @@ class Group(exzarr.Group):
             config,
         )
 
-    require_dataset = require_array
+    def require_dataset(self, name: str, **options: Any) -> Array:
+        """Return the array at path `name`. Deprecated by zarr-python: use `require_array`."""
+        warn("Use Group.require_array instead.", ZarrDeprecationWarning)
+        return self.require_array(name, **options)
 
     @translated("group")
     def create_group(self, name: str, **options: Any) -> Self:
@@ -244,6 +257,6 @@ def _lines(children: Mapping[str, list[tuple[str, Any]]], path: str, indent: str
 
 
 def _depth(max_depth: int | None) -> int | None:
-    if max_depth is not None and max_depth < 0:
-        raise exzarr.ArgumentError(f"max_depth must be None or >= 0. Got '{max_depth}' instead")
+    if max_depth is not None and (not isinstance(max_depth, int) or max_depth < 0):
+        raise exzarr.ArgumentError(f"max_depth must be None or >= 0. Got {max_depth!r} instead")
     return max_depth

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields
 from typing import Any
 
 from exzarr.errors import NodeNotFoundError
@@ -40,4 +41,7 @@ def asynchronous(array: Any) -> Any:
     if array.zarr_format == 2:
         found["attributes"] = document(".zattrs") or {}
     theirs = getattr(store, "theirs", None) or StoreView(store, read_only=array.read_only)
-    return AsyncArray.from_dict(StorePath(theirs, array.path), found)
+    made = AsyncArray.from_dict(StorePath(theirs, array.path), found)
+    config = array.config.to_dict()
+    known = {field.name: config[field.name] for field in fields(made.config) if field.name in config}
+    return AsyncArray(metadata=made.metadata, store_path=made.store_path, config=known)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 from exzarr import config as ours
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, UnsupportedError
 
 __all__ = ["ArrayConfig", "Config", "access_options", "config"]
 
@@ -78,10 +78,24 @@ class Config:
     def refresh(self) -> None:
         """Do nothing: exzarr reads no files of settings."""
 
+    def enable_gpu(self) -> NoReturn:
+        """Refuse: exzarr reads into NumPy arrays."""
+        raise UnsupportedError(
+            "exzarr.zarr reads into NumPy arrays: read with a prototype= of zarr-python for copies in another memory, or "
+            "import zarr itself, whose own pipeline reads into the memory of a GPU also after exzarr.zarr.enable()"
+        )
+
     def _apply(self, values: dict[str, Any]) -> None:
-        for name, field in _OURS.items():
-            if values[name] != self._values[name]:
-                ours.set(**{field: 0 if values[name] is None else values[name]})
+        ArrayConfig(
+            *[values[f"array.{name}"] for name in ("order", "write_empty_chunks", "read_missing_chunks")]
+        )
+        changes = {
+            field: 0 if values[name] is None else values[name]
+            for name, field in _OURS.items()
+            if values[name] != self._values[name]
+        }
+        if changes:
+            ours.set(**changes)
         self._values = dict(values)
 
     def to_dict(self) -> dict[str, Any]:

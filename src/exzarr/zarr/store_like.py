@@ -32,7 +32,11 @@ class StorePath:
 
 
 class RootStore(LocalStore):
-    """The folder of a LocalStore of zarr-python. For zarr-python it is no part of the folders around it."""
+    """The folder of a LocalStore of zarr-python.
+
+    For zarr-python it is a root wherever it is, also in the folder of an array. Its tests have such stores. With a path
+    or a store of exzarr, the folders around are looked at.
+    """
 
     def parent(self) -> None:
         return None

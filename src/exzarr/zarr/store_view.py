@@ -13,7 +13,7 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByt
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 import exzarr
-from exzarr.errors import StoreError
+from exzarr.errors import ArgumentError, StoreError
 from exzarr.stores import ByteRange, Store as OurStore, StoreLike, resolve_store
 
 __all__ = ["StoreView", "as_store", "as_zarr"]
@@ -72,6 +72,11 @@ def as_zarr(node: exzarr.Array | exzarr.Group) -> Any:
     >>> exzarr.zarr.as_zarr(group)["a"][1:].tolist()
     [2, 3]
     """
+    if not isinstance(node, exzarr.Array | exzarr.Group):
+        raise ArgumentError(
+            f"as_zarr takes an array or a group of exzarr, not {type(node).__module__}.{type(node).__name__}; "
+            "exzarr.open opens one"
+        )
     view = StoreView(node.store, read_only=node.read_only)
     return zarr.open(view, path=node.path, mode="r" if view.read_only else "r+", zarr_format=node.zarr_format)
 

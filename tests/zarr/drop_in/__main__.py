@@ -2,8 +2,8 @@
 
 The tests are those of the installed zarr-python (its source package has them). The plugin `in_place_of_zarr` counts the
 tests that reach exzarr, without those of private and asynchronous names. ``exceptions.toml`` lists the tests that fail,
-with the reason. The command fails if another test fails, or if fewer than 95 % pass. The list is that of zarr-python 3.4,
-which requires Python 3.12 or newer; the tests of older versions are not checked.
+with the reason. The command fails if another test fails, or if fewer than 95 % pass; of zarr-python before 3.4, 85 %. The
+tests of 3.1 have more about what exzarr supports and zarr-python refuses, and compare printed text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from tests.zarr.peer_tests import BUILD, ROOT, source_package
 
 HERE = Path(__file__).parent
 FILES = "indexing array group api v2 attributes tree info properties".split()
-LEAST = 0.95
+LEAST, LEAST_BEFORE = 0.95, 0.85
+"""Which part of the tests must pass: of zarr-python 3.4, and of versions before it."""
 
 
 def main() -> int:
@@ -31,11 +32,6 @@ def main() -> int:
         "files", nargs="*", help=f"names of zarr-python's test files (default: {' '.join(FILES)})"
     )
     wanted = parser.parse_args().files or FILES
-    if tuple(map(int, version("zarr").split(".")[:2])) < (3, 4):
-        print(
-            f"exceptions.toml is for zarr-python 3.4, and this is {version('zarr')}: use Python 3.12 or newer"
-        )
-        return 2
     source = source_package(version("zarr"))
     known = {
         name: entry["reason"]
@@ -55,9 +51,10 @@ def main() -> int:
         unexpected += [name for name in failed if _plain(name) not in known]
     for name in unexpected:
         print(f"not in exceptions.toml: {name}")
+    least = LEAST if tuple(map(int, version("zarr").split(".")[:2])) >= (3, 4) else LEAST_BEFORE
     rate = total["passed"] / max(1, total["passed"] + total["failed"])
     print(f"{total['passed']} of {total['passed'] + total['failed']} tests pass: {rate:.1%}")
-    return 1 if unexpected or rate < LEAST else 0
+    return 1 if unexpected or rate < least else 0
 
 
 def _outcomes(source: Path, file: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import exzarr
 from exzarr.errors import ArgumentError
 from exzarr.zarr import arguments
 from exzarr.zarr.arrays import Array
-from exzarr.zarr.errors import ZarrDeprecationWarning, ZarrUserWarning, translated
+from exzarr.zarr.errors import ZarrDeprecationWarning, ZarrUserWarning, translated, warn
 from exzarr.zarr.groups import Group, node
 from exzarr.zarr.store_like import resolved
 
@@ -203,15 +202,14 @@ def _create(function: Any, given: tuple[Any, ...], config: Any, options: dict[st
     if not function.__name__.endswith("_like"):
         options["zarr_format"] = arguments.zarr_format(options.get("zarr_format"))
     if options.get("order") is not None and options.get("zarr_format") == 3:
-        warnings.warn(
+        warn(
             "The `order` keyword has no effect on how arrays of format 3 are stored: it is the order of what reads "
             "return, as config={'order': ...}",
             RuntimeWarning,
-            stacklevel=4,
         )
         options["memory_order"] = options.pop("order")
     if options.get("write_empty_chunks") is not None:
-        warnings.warn("write_empty_chunks= is deprecated: use config=", RuntimeWarning, stacklevel=4)
+        warn("write_empty_chunks= is deprecated: use config=", RuntimeWarning)
     chosen = arguments.creating(options, config)
     for name in ("chunks", "dtype", "order", "filters", "dimension_separator", "zarr_format"):
         if chosen.get(name, ...) is None:
@@ -253,18 +251,17 @@ def consolidate_metadata(store: Any, path: str | None = None, zarr_format: Any =
     place, path = resolved(store, path)
     found = Group.of(exzarr.consolidate_metadata(place, path, zarr_format))
     if found.zarr_format == 3:
-        warnings.warn(
+        warn(
             "Consolidated metadata is currently not part in the Zarr format 3 specification. exzarr and zarr-python "
             "read it; other implementations may not",
             ZarrUserWarning,
-            stacklevel=3,
         )
     return found
 
 
 def tree(grp: Any, expand: Any = None, level: int | None = None) -> Any:  # noqa: ARG001 - zarr-python's
     """Return the hierarchy below a group, for printing. Deprecated by zarr-python: use `Group.tree`."""
-    warnings.warn("Use Group.tree instead.", ZarrDeprecationWarning, stacklevel=2)
+    warn("Use Group.tree instead.", ZarrDeprecationWarning)
     return grp.tree(level=level)
 
 

@@ -41,7 +41,7 @@ from exzarr.stores.wrappers.prefix import PrefixStore as PrefixStore
 from exzarr.stores.wrappers.read_only import ReadOnlyStore as ReadOnlyStore
 from exzarr.stores.wrappers.retry import RetryStore as RetryStore
 from exzarr.stores.wrappers.throttle import ThrottledStore as ThrottledStore
-from exzarr.stores.zarr_python import ZarrPythonStore as ZarrPythonStore
+from exzarr.stores.zarr_python.store import ZarrPythonStore as ZarrPythonStore
 from exzarr.stores.zip.store import ZipStore as ZipStore
 
 __all__: list[str]

@@ -227,7 +227,7 @@ def _is_new(scheme: str) -> ArgumentError:
 def _open_icechunk(
     root: _Root, place: tuple[Store, str] | None, stage: Stage, mode: Mode | None
 ) -> tuple[Store, str]:
-    from exzarr.stores.zarr_python import ZarrPythonStore
+    from exzarr.stores.zarr_python.store import ZarrPythonStore
 
     if place is not None:
         raise UnsupportedError("a repository of icechunk in another stage is not supported")

@@ -234,7 +234,7 @@ def _is_of_zarr_python(candidate: Any) -> bool:
 def _from_zarr_python(theirs: Any, mode: Mode | None) -> tuple[Store, str]:
     """Return the store for a store of zarr-python, or for a path in one, and the path in it."""
     from exzarr.stores.counterparts import counterpart
-    from exzarr.stores.zarr_python import ZarrPythonStore
+    from exzarr.stores.zarr_python.store import ZarrPythonStore
 
     if type(theirs).__name__ == "StorePath":
         store, inside = _from_zarr_python(theirs.store, mode)

@@ -6,8 +6,7 @@ here runs a coroutine in exzarr's event loop and waits for it, so that threads h
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from exzarr.errors import ArgumentError, ExzarrError, StoreError, UpdateUnsupportedError
@@ -31,13 +30,12 @@ from exzarr.stores.base import (
 from exzarr.stores.counterparts import is_zarr_store
 from exzarr.stores.event_loop import wait_for
 from exzarr.stores.locks import ThreadLock
+from exzarr.stores.zarr_python.listing import collect, is_no_key, keys_and_prefixes
+from exzarr.stores.zarr_python.values import SnapshotReader, StagedValue, part
 
 __all__ = ["ZarrPythonStore"]
 
 T = TypeVar("T")
-
-_DOCUMENTS = frozenset(("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"))
-"""Names that are keys for certain."""
 
 _IN_MEMORY = ("MemoryStore", "ManagedMemoryStore", "GpuMemoryStore")
 """Classes of zarr-python whose values only this process has."""
@@ -136,7 +134,7 @@ class ZarrPythonStore(Store):
         except ExzarrError:
             raise
         except Exception as error:
-            if what != "put" and _is_no_key(error):
+            if what != "put" and is_no_key(error):
                 raise FileNotFoundError(key) from error
             raise self._error(what, key, error) from error
 
@@ -158,7 +156,7 @@ class ZarrPythonStore(Store):
 
     def _is_listed(self, document: str) -> bool:
         above, _, name = document.removesuffix("/zarr.json").rpartition("/")
-        return name in self._ask("list", above, _collect, self.inner.list_dir, above)
+        return name in self._ask("list", above, collect, self.inner.list_dir, above)
 
     # -- reading -----------------------------------------------------------------
 
@@ -172,17 +170,17 @@ class ZarrPythonStore(Store):
         if length == 0:
             return b"" if self.exists(key) else None
         if start < 0 and not self._has_size:
-            return _part(self._get(key, None), byte_range)
+            return part(self._get(key, None), byte_range)
         try:
             if start >= 0:
                 return self._get(key, offset(start) if length is None else within(start, start + length))
             found = self._get(key, suffix(-start))
         except StoreError:
             # Stores differ in what they do about a range that is not within the value.
-            return _part(self._get(key, None), byte_range)
+            return part(self._get(key, None), byte_range)
         # Nor do they agree about a suffix that is longer than the value.
         if found is not None and len(found) < -start:
-            return _part(self._get(key, None), byte_range)
+            return part(self._get(key, None), byte_range)
         return found if found is None or length is None else found[:length]
 
     def read_into(self, key: str, buffer: memoryview, start: int = 0) -> int:
@@ -195,7 +193,7 @@ class ZarrPythonStore(Store):
     def open_value(self, key: str) -> ValueReader | None:
         if self._snapshot is not None and self._has_size:
             size = self.size(key)
-            return None if size is None else _SnapshotReader(self, key, size, self._snapshot)
+            return None if size is None else SnapshotReader(self, key, size, self._snapshot)
         value = self.get(key)
         return None if value is None else BytesReader(value, self._snapshot)
 
@@ -206,7 +204,7 @@ class ZarrPythonStore(Store):
         data: Buffer | None
         if byte_range is None or not self._has_size:
             whole = self.get(key)
-            size, data = None if whole is None else len(whole), _part(whole, byte_range)
+            size, data = None if whole is None else len(whole), part(whole, byte_range)
         elif byte_range[1] == 0:
             size, data = self.size(key), b""
         else:
@@ -291,7 +289,7 @@ class ZarrPythonStore(Store):
             return
         with ThreadLock((self, key), key):
             before = self.get(key)
-            value = None if before is None else _Staged(self, key, before)
+            value = None if before is None else StagedValue(self, key, before)
             try:
                 parts = change(value)
             except BaseException:
@@ -310,7 +308,7 @@ class ZarrPythonStore(Store):
         self._require_listing(prefix)
         top = f"{prefix}/" if prefix else ""
         try:
-            found = self._ask("list", prefix, _collect, self.inner.list_prefix, top)
+            found = self._ask("list", prefix, collect, self.inner.list_prefix, top)
         except FileNotFoundError:
             return iter(())
         # Some stores keep a slash at the begin of their keys.
@@ -319,37 +317,19 @@ class ZarrPythonStore(Store):
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         check_prefix(prefix)
         self._require_listing(prefix)
-        top = f"{prefix}/" if prefix else ""
         try:
-            keys, prefixes = self._ask("list", prefix, self._sort, prefix, top)
+            keys, prefixes = self._ask(
+                "list",
+                prefix,
+                keys_and_prefixes,
+                self.inner,
+                self._prototype,
+                prefix,
+                self.traits.concurrency,
+            )
         except FileNotFoundError:
             return [], []
         return sorted(keys), sorted(prefixes)
-
-    async def _sort(self, prefix: str, top: str) -> tuple[set[str], set[str]]:
-        """Return the keys and the prefixes directly under a prefix, which zarr-python's listings do not tell apart."""
-        found = {str(name) for name in await _collect(self.inner.list_dir, prefix)}
-        names = {name.removeprefix(top).strip("/") for name in found} - {""}
-        keys = names & _DOCUMENTS
-        limit = asyncio.Semaphore(max(1, self.traits.concurrency))
-
-        async def is_key(name: str) -> bool:
-            async with limit:
-                try:
-                    return bool(await self.inner.exists(top + name))
-                except NotImplementedError:
-                    below = [f"{top}{name}/{document}" for document in ("zarr.json", ".zarray", ".zgroup")]
-                    return not any([await self.inner.get(key, self._prototype) for key in below])
-                except Exception as error:
-                    if isinstance(error, KeyError) or _is_no_key(error):
-                        return False
-                    raise
-
-        rest = sorted(names - keys)
-        keys.update(
-            name for name, found in zip(rest, await asyncio.gather(*map(is_key, rest)), strict=True) if found
-        )
-        return keys, names - keys
 
     def _require_listing(self, prefix: str) -> None:
         if not self.traits.lists:
@@ -391,62 +371,9 @@ class ZarrPythonStore(Store):
         return _make, (self.inner, settings)
 
 
-class _Staged(BytesReader):
-    """Opened value of a transaction. An announced document is stored at once (see `stores.write_intents.announce`)."""
-
-    __slots__ = ("_key", "_store", "data", "staged")
-
-    def __init__(self, store: ZarrPythonStore, key: str, data: Buffer) -> None:
-        super().__init__(data)
-        self._store, self._key, self.data = store, key, data
-        self.staged: Sequence[Buffer] | None = None
-
-    def stage(self, parts: Sequence[Buffer]) -> None:
-        self.staged = parts
-        self._store.put_parts(self._key, parts)
-
-
-class _SnapshotReader:
-    """Opened value of a store whose values do not change."""
-
-    def __init__(self, store: ZarrPythonStore, key: str, size: int, version: Hashable) -> None:
-        self._store, self._key, self.size, self.version = store, key, size, version
-
-    def read_into(self, buffer: memoryview, start: int) -> None:
-        data = self._store.get(self._key, (start, len(buffer)))
-        if data is None or len(data) != len(buffer):
-            raise StoreError(
-                f"cannot read bytes {start} to {start + len(buffer)} of key {self._key!r} in {self._store}"
-            )
-        buffer[:] = data
-
-    def close(self) -> None:
-        pass
-
-
 def _make(inner: Any, settings: dict[str, Any]) -> ZarrPythonStore:
     return ZarrPythonStore(inner, **settings)
 
 
-def _is_no_key(error: Exception) -> bool:
-    """Return True for icechunk's error about a key that no node of Zarr can have, such as the path of a group."""
-    return "invalid zarr key" in str(error)
-
-
-def _part(value: Buffer | None, byte_range: ByteRange | None) -> Buffer | None:
-    if value is None or byte_range is None:
-        return value
-    begin, end = resolve_range(byte_range, len(value))
-    return value[begin:end]
-
-
 async def _run(call: Callable[..., Awaitable[Any]], args: Sequence[Any]) -> Any:
     return await call(*args)
-
-
-async def _collect(listing: Callable[[str], Any], prefix: str) -> list[str]:
-    """Return all keys of a listing: an asynchronous iterator, or a coroutine that returns one or a list."""
-    found = listing(prefix)
-    if isinstance(found, Coroutine):
-        found = await found
-    return [key async for key in found] if isinstance(found, AsyncIterable) else [*found]

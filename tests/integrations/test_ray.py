@@ -9,6 +9,8 @@ import logging
 import operator
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ import exzarr
 from exzarr.errors import ArgumentError, ChunkError, ChunkTimeoutError, WorkerDiedError
 from exzarr.stores.local import write
 from tests.stream.arrays import LAYOUTS, stored
+from tests.stream.tools import eventually
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,6 +45,7 @@ def _cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         ray.init(
+            address="local",  # also if a cluster runs on this machine
             num_cpus=2,
             include_dashboard=False,
             configure_logging=False,
@@ -181,6 +185,58 @@ def test_stores_of_this_process_and_second_clusters_are_refused(array: exzarr.Ar
         list(exzarr.zeros((4,), chunks=(2,)).parallel_chunk_map(np.sum, executor="ray"))
     with pytest.raises(ArgumentError, match=r"connected to a Ray cluster already.*ray.shutdown"):
         array.parallel_chunk_map(np.sum, executor="ray://127.0.0.1:1")
+
+
+CLIENT = """
+import sys
+import exzarr, numpy as np
+array, out = exzarr.open_array(sys.argv[1]), exzarr.open_array(sys.argv[2], mode="r+")
+address = f"ray://127.0.0.1:{sys.argv[3]}"
+print(sum(array.parallel_chunk_map(lambda chunk: int(chunk.sum()), executor=address)))
+print(array.parallel_chunk_map(lambda chunk: chunk + 1, executor=address, out=out).chunks)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+def test_cluster_of_an_address_reads_and_writes(array: exzarr.Array, tmp_path: Path) -> None:
+    out = exzarr.create_array(tmp_path / "out.zarr", shape=36, dtype="i8", chunks=5)
+    head, client = free_port(), free_port()
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"]
+    command += ["--include-dashboard=false", "--disable-usage-stats", f"--port={head}"]
+    command += [f"--ray-client-server-port={client}"]
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # A group of its own: it is ended without `ray stop`, which would end all clusters of this machine.
+    with subprocess.Popen(command, env=environment, start_new_session=True, **quiet) as cluster:
+        try:
+            assert eventually(lambda: answers(client))
+            run = [
+                sys.executable,
+                "-c",
+                CLIENT,
+                *map(str, (tmp_path / "a.zarr", tmp_path / "out.zarr", client)),
+            ]
+            for _ in range(
+                4
+            ):  # Ray gives its server of a client half a minute to start: too little on a busy machine
+                done = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+                if "Starting Ray client server failed" not in done.stderr:
+                    break
+        finally:
+            os.killpg(cluster.pid, signal.SIGTERM)
+    assert done.stdout.split() == ["630", "12"], done.stderr
+    np.testing.assert_array_equal(out[...], np.arange(36) + 1)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
 
 
 # -- data sets ------------------------------------------------------------------------------------

@@ -34,7 +34,11 @@ def connected_ray(executor: Any = "ray") -> Any:
     with _connecting:
         address = executor if isinstance(executor, str) and executor != "ray" else None
         if not ray.is_initialized():
-            ray.init(address=address)
+            try:
+                ray.init(address=address)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                where = "a Ray cluster" if address is None else f"the Ray cluster {address!r}"
+                raise StreamError(f"cannot connect to {where}: {str(error).strip()}") from error
             _address = address
         elif address is not None and address != _address:
             raise ArgumentError(

@@ -17,7 +17,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast torch ray-tests coverage lint format bench peer-tests drop-in-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids peer-tests drop-in-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -59,6 +59,9 @@ format: $(VENV)/.installed-lint ## format the sources and apply the fixes of ruf
 
 bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes under a minute
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+bench-pyramids: $(VENV)/.installed-bench ## compare builds of pyramids with ngff-zarr and ome-zarr, where they are installed
+	@$(BIN)/python -m benchmarks.pyramids $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
 	@$(BIN)/python -m tests.zarr.peer_tests $(ARGS)

@@ -6,6 +6,7 @@ than those of other libraries there. Where they are installed, they are tested.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -194,6 +195,16 @@ def test_zarr_cm_finds_the_conventions_valid(geo: Path) -> None:
     assert layout[1]["transform"] == {"scale": [2.0, 2.0], "translation": [0.0, 0.0]}
     assert layout[2]["spatial:transform"] == [40.0, 0.0, 500_000.0, 0.0, -40.0, 5_000_000.0]
     assert document["attributes"]["spatial:bbox"] == [500_000.0, 4_999_400.0, 500_700.0, 5_000_000.0]
+
+
+def test_geozarr_toolkit_finds_the_group_valid(geo: Path) -> None:
+    toolkit = pytest.importorskip("geozarr_toolkit")
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(geo, mode="r")
+    assert {*toolkit.detect_conventions(dict(group.attrs))} == {"multiscales", "spatial", "proj"}
+    # It resolves codes of proj with pyproj.
+    checked = ["multiscales", "spatial", *(["proj"] if importlib.util.find_spec("pyproj") else [])]
+    assert not any(toolkit.validate_group(group, checked).values())
 
 
 def test_what_zarr_cm_makes_is_read(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@
 `updating`     recompute what a changed region touches
 `opening`      open a pyramid or a collection
   `pyramid`      an open pyramid, and its levels; `viewing` which elements show a region; pure
-  `collections`  plates, wells and series
+  `collections`  plates, wells, series and scenes
 
 The metadata is parsed and formatted by `exzarr._format.multiscales`.
 """

@@ -5,7 +5,7 @@ from exzarr._format.multiscales.model import (
     Multiscale as Multiscale,
     Window as Window,
 )
-from exzarr.multiscale.collections import Plate as Plate, Series as Series, Well as Well
+from exzarr.multiscale.collections import Plate as Plate, Scene as Scene, Series as Series, Well as Well
 from exzarr.multiscale.labels import write_labels as write_labels
 from exzarr.multiscale.methods import reduce_blocks as reduce_blocks
 from exzarr.multiscale.opening import open as open

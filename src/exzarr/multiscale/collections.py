@@ -1,4 +1,4 @@
-"""Collections of images: plates, wells, and the series of bioformats2raw.
+"""Collections of images: plates, wells, scenes, and the series of bioformats2raw.
 
 https://ngff.openmicroscopy.org/0.5/, sections "plate", "well" and "bioformats2raw.layout" metadata.
 """
@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import Any, overload
 
 from exzarr._format.multiscales.collections import Field, PlateMetadata, parse_paths, parse_plate, parse_well
+from exzarr._format.multiscales.coordinate_systems import SystemGraph, SystemName
 from exzarr._format.multiscales.parse import kind_of, ome_members
 from exzarr._nodes.group import Group
+from exzarr._typing import AnyArray
 from exzarr.errors import NodeNotFoundError, NodeTypeError
 from exzarr.multiscale.pyramid import Pyramid
 
-__all__ = ["Plate", "Series", "Well"]
+__all__ = ["Plate", "Scene", "Series", "Well"]
 
 
 class _Images(Sequence[Pyramid]):
@@ -96,6 +98,61 @@ class Series(_Images):
     @property
     def paths(self) -> tuple[str, ...]:
         return self._paths
+
+
+class Scene(_Images):
+    """Images that are placed in common coordinate systems (OME-Zarr 0.6): a sequence of images.
+
+    Specification: https://ngff.openmicroscopy.org/0.6/, section "scene" metadata.
+    """
+
+    @cached_property
+    def _graph(self) -> SystemGraph:
+        graph = SystemGraph()
+        graph.add_scene(ome_members(self.group.attrs.asdict()))
+        for path in graph.paths:
+            node = self.group.get(path)
+            if isinstance(node, Group) and _is_image(node):
+                graph.add_image(ome_members(node.attrs.asdict()), path)
+        return graph
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self._graph.paths
+
+    @property
+    def systems(self) -> tuple[SystemName, ...]:
+        """The coordinate systems: for each the path of the image that defines it (``""``: the scene), and its name."""
+        return self._graph.systems
+
+    def transform(self, points: Any, source: str | SystemName, target: str | SystemName) -> AnyArray:
+        """Transform points from one coordinate system to another.
+
+        Parameters
+        ----------
+        points
+            Shape (n, axes of `source`), or (axes,) for one point.
+        source, target
+            Name of a coordinate system of the scene, or path of an image and name of one of its coordinate systems.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n, axes of `target`), or (axes,).
+
+        Raises
+        ------
+        ArgumentError
+            There is no such coordinate system, or the points have another number of axes.
+        UnsupportedError
+            The systems are not linked, or a transformation between them is a field, or has no inverse.
+        """
+        return self._graph.transform(points, system_of(source), system_of(target))
+
+
+def system_of(name: str | SystemName) -> SystemName:
+    """Return a coordinate system by its name, or by a path and its name."""
+    return ("", name) if isinstance(name, str) else (name[0], name[1])
 
 
 def _is_image(group: Group) -> bool:

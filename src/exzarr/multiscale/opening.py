@@ -14,7 +14,7 @@ from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Location
 from exzarr._spelling import known_arguments
 from exzarr.errors import MetadataError, NodeNotFoundError, NodeTypeError, UnsupportedError
-from exzarr.multiscale.collections import Plate, Series, Well
+from exzarr.multiscale.collections import Plate, Scene, Series, Well
 from exzarr.multiscale.describe import TYPES
 from exzarr.multiscale.pyramid import Level, Pyramid
 
@@ -33,7 +33,7 @@ def open(  # noqa: A001
     mode: Literal["r", "r+"] | None = None,
     variable: str | None = None,
     storage_options: StorageOptions | None = None,
-) -> Pyramid | Plate | Well | Series:
+) -> Pyramid | Plate | Well | Series | Scene:
     """Open a pyramid or a collection of images.
 
     It reads OME-Zarr 0.1 to 0.6, and the Zarr convention "multiscales" with "spatial" and "proj", from folders, zip files
@@ -52,8 +52,9 @@ def open(  # noqa: A001
 
     Returns
     -------
-    Pyramid, Plate, Well or Series
-        A pyramid; a plate or a well of high-content screening; or the images of a ``bioformats2raw.layout``.
+    Pyramid, Plate, Well, Series or Scene
+        A pyramid; a plate or a well of high-content screening; the images of a ``bioformats2raw.layout``; or the images
+        of a scene.
 
     Raises
     ------
@@ -81,6 +82,8 @@ def open(  # noqa: A001
         return Well(node)
     if kind == "series":
         return Series(node)
+    if kind == "scene":
+        return Scene(node)
     hint = (
         "open the image above it, and its .labels" if kind == "labels" else "it has no metadata of a pyramid"
     )

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
+from exzarr._format.multiscales.coordinate_systems import SystemGraph
 from exzarr._format.multiscales.model import Axis, Channel, LabelInfo, Multiscale
+from exzarr._format.multiscales.parse import ome_members
 from exzarr._nodes.array import Array
 from exzarr._nodes.group import Group
 from exzarr._typing import AnyArray
@@ -218,6 +220,33 @@ class Pyramid:
         """
         return self.view(region, pixels, level=level).read()
 
+    def transform(self, points: Any, target: str, source: str | None = None) -> AnyArray:
+        """Transform points from one coordinate system to another (OME-Zarr 0.6).
+
+        Parameters
+        ----------
+        points
+            Shape (n, axes of `source`), or (axes,) for one point.
+        target, source
+            Names of coordinate systems. The default source is that of the axes, in which regions are given.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n, axes of `target`), or (axes,).
+
+        Raises
+        ------
+        ArgumentError
+            There is no such coordinate system, or the points have another number of axes.
+        UnsupportedError
+            The systems are not linked, or a transformation between them is a field, or has no inverse.
+        """
+        graph = SystemGraph()
+        graph.add_image(ome_members(self.group.attrs.asdict()))
+        start = self.metadata.coordinate_system if source is None else source
+        return graph.transform(points, ("", start), ("", target))
+
     # -- changing ------------------------------------------------------------------
 
     def update(self, region: Any = None, **options: Unpack[UpdateOptions]) -> Pyramid:
@@ -246,7 +275,6 @@ class Labels(Mapping[str, Pyramid]):
 
     def _names(self) -> tuple[str, ...]:
         from exzarr._format.multiscales.collections import parse_paths
-        from exzarr._format.multiscales.parse import ome_members
 
         group = self._image.group.get("labels")
         if not isinstance(group, Group):

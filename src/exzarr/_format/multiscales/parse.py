@@ -11,8 +11,8 @@ from exzarr.errors import MetadataError, UnsupportedError
 
 __all__ = ["Kind", "kind_of", "ome_members", "parse", "to_attributes"]
 
-Kind = Literal["image", "plate", "well", "labels", "series"]
-"""What a group is: a pyramid, a plate, a well, a group of label images, or a ``bioformats2raw.layout``."""
+Kind = Literal["image", "plate", "well", "labels", "series", "scene"]
+"""What a group is: a pyramid, a plate, a well, a group of label images, a ``bioformats2raw.layout``, or a scene."""
 
 
 def ome_members(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -34,6 +34,8 @@ def kind_of(attributes: Mapping[str, Any]) -> Kind | None:
         return "plate"
     if isinstance(members.get("well"), Mapping):
         return "well"
+    if isinstance(members.get("scene"), Mapping):
+        return "scene"
     if "bioformats2raw.layout" in members:
         return "series"
     return "labels" if isinstance(members.get("labels"), list | tuple) else None

@@ -57,7 +57,7 @@ def build_ome_zarr(source: str, target: str) -> None:
     from ome_zarr.writer import write_image
 
     group = zarr.open_group(target, mode="w", zarr_format=3)
-    factors: Any = [dict.fromkeys("zyx", 2 ** level) for level in range(1, LEVELS)]
+    factors: Any = [dict.fromkeys("zyx", 2**level) for level in range(1, LEVELS)]
     options: Any = {"chunks": CHUNKS}
     write_image(
         da.from_zarr(source),

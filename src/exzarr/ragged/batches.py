@@ -246,7 +246,7 @@ class RaggedBatches:
         size = [f"{n} {what}" for n, what in ((rules.batch_size, "items"), (rules.tokens, "values")) if n]
         how = "packed" if rules.pad is None else "padded"
         return (
-            f"<exzarr.RaggedBatches of up to {' and '.join(size)}, {how}, "
+            f"<exzarr.ragged.RaggedBatches of up to {' and '.join(size)}, {how}, "
             f"shuffle={self._sharing.shuffle!r}, epoch {self.epoch}>"
         )
 

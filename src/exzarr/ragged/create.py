@@ -24,8 +24,8 @@ __all__ = ["create"]
 ROW_SIZE, OFFSETS = "row_size", "offsets"
 """Names of the arrays of lengths and positions."""
 
-CHUNK_NBYTES = 256 * 1024
-"""Default size of a chunk of values. A random item costs reading and decoding one chunk."""
+CHUNK_NBYTES, SHARD_NBYTES = 8 * 1024, 4 * 1024 * 1024
+"""Default sizes of a chunk of values, and of the shard that holds it. A random item costs reading and decoding a chunk."""
 
 ITEMS_PER_CHUNK = 1 << 14
 """Default number of items in a chunk of an array with one element per item."""
@@ -65,8 +65,8 @@ def create(
         Path of the new group in the store, or below the group.
     fields
         Instead of `dtype`: for each field, its data type, or a mapping of keywords of `exzarr.create_array`. There,
-        ``shape`` is the shape of one value (default: ``()``, a scalar), and ``chunks`` is the number of values in a
-        chunk (default: 256 KiB of them) or the whole chunk shape.
+        ``shape`` is the shape of one value (default: ``()``, a scalar); ``chunks`` and ``shards`` are numbers of values,
+        or whole shapes. Default: chunks of about 8 KiB in shards of about 4 MiB.
     item_fields
         Fields with one element per item, in the same form.
     data
@@ -103,8 +103,8 @@ def create(
         ),
     }
     arrays = {
-        **{name: _options(name, options, value, CHUNK_NBYTES) for name, options in kinds["values"].items()},
-        **{name: _options(name, options, item, None) for name, options in kinds["items"].items()},
+        **{name: _options(name, options, value, per_item=False) for name, options in kinds["values"].items()},
+        **{name: _options(name, options, item, per_item=True) for name, options in kinds["items"].items()},
     }
     if (
         not kinds["values"]
@@ -164,25 +164,36 @@ def _counts(dimension: str, attributes: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _options(name: str, given: Any, dimension: str, nbytes: int | None) -> dict[str, Any]:
-    """Return the options of the array of one field, whose chunks have `nbytes`, or `ITEMS_PER_CHUNK` items."""
+def _options(name: str, given: Any, dimension: str, *, per_item: bool) -> dict[str, Any]:
+    """Return the options of the array of one field."""
     options = {**given} if isinstance(given, Mapping) else {"dtype": given}
     if options.get("dtype") is None or "data" in options:
         raise ArgumentError(f"field {name!r} needs a data type, and no data: pass data to create")
     shape = options.pop("shape", ())
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    chunks = options.pop("chunks", None)
-    if chunks is None:
-        size = from_numpy(options["dtype"], 3).dtype.itemsize * math.prod(shape)
-        chunks = ITEMS_PER_CHUNK if nbytes is None else _power_of_two(nbytes // max(1, size))
-    if isinstance(chunks, int):
-        chunks = (chunks, *[max(1, n) for n in shape])
-    if not isinstance(chunks, Sequence) or len(chunks) != 1 + len(shape):
-        raise ArgumentError(
-            f"chunks of field {name!r} are a number of values, or a shape of {1 + len(shape)} numbers"
-        )
+    if options.get("chunks") is None:
+        options.pop("chunks", None)
+        options = _default_chunks(options, math.prod(shape), per_item=per_item) | options
+    for part in ("chunks", "shards"):
+        size = options.get(part)
+        if isinstance(size, int) and not isinstance(size, bool):
+            options[part] = size = (size, *[max(1, n) for n in shape])
+        if size is not None and (not isinstance(size, Sequence) or len(size) != 1 + len(shape)):
+            raise ArgumentError(
+                f"{part} of field {name!r} are a number of values, or a shape of {1 + len(shape)} numbers"
+            )
     names = (dimension, *[f"{name}_{axis}" for axis in range(1, 1 + len(shape))])
-    return {"shape": (0, *shape), "chunks": tuple(chunks), "dimension_names": names, **options}
+    return {"shape": (0, *shape), "dimension_names": names, **options}
+
+
+def _default_chunks(options: Mapping[str, Any], size: int, *, per_item: bool) -> dict[str, int]:
+    """Return the number of values in a chunk and in a shard; `size` is the number of elements of a value."""
+    if per_item:
+        return {"chunks": ITEMS_PER_CHUNK}
+    nbytes = max(1, from_numpy(options["dtype"], 3).dtype.itemsize * size)
+    chunk = _power_of_two(CHUNK_NBYTES // nbytes)
+    many = _power_of_two(SHARD_NBYTES // (chunk * nbytes))
+    return {"chunks": chunk, "shards": chunk * many} if many > 1 else {"chunks": chunk}
 
 
 def _power_of_two(most: int) -> int:

@@ -1,6 +1,6 @@
 """The arrays of a ragged array, and how they are recognized. Pure functions of metadata.
 
-`docs/ragged-layout.md` describes the layout. It is the contiguous ragged array representation of the CF conventions
+`docs/guides/ragged-layout.md` describes the layout. It is the contiguous ragged array representation of the CF conventions
 (https://cfconventions.org/cf-conventions/cf-conventions.html#_contiguous_ragged_array_representation), with an
 additional array of offsets.
 """

@@ -427,7 +427,9 @@ class Ragged(Sequence[Any]):
     def __repr__(self) -> str:
         fields = {**self.fields, **self.item_fields}
         listed = ", ".join(f"{name} {dtype}" for name, dtype in fields.items())
-        return f"<exzarr.Ragged {self.group.location}: {len(self)} items, {self.total} values, {listed}>"
+        return (
+            f"<exzarr.ragged.Ragged {self.group.location}: {len(self)} items, {self.total} values, {listed}>"
+        )
 
 
 def _opened(group: Group) -> Group:

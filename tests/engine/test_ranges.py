@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import exzarr
 from exzarr import config
@@ -39,14 +39,16 @@ def rows_of(data: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndar
     return np.concatenate([data[:0], *parts])
 
 
+@settings(max_examples=40)
 @given(ranged(), configs)
-def test_ranges_are_read_one_after_the_other(case: Any, settings: dict[str, Any]) -> None:
+def test_ranges_are_read_one_after_the_other(case: Any, options: dict[str, Any]) -> None:
     array, data, starts, counts = case
-    with config.override(**settings):
+    with config.override(**options):
         found = read_ranges(array.chunk_source, starts, counts)
     np.testing.assert_array_equal(found, rows_of(data, starts, counts))
 
 
+@settings(max_examples=40)
 @given(ranged(), st.integers(0, 1))
 def test_each_chunk_is_visited_once_on_any_axis(case: Any, axis: int) -> None:
     array, data, starts, counts = case

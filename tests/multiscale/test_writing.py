@@ -97,6 +97,35 @@ def test_each_chunk_of_the_source_is_read_once_and_each_stored_chunk_written_onc
     check_levels(pyramid, image)
 
 
+@pytest.mark.parametrize("layout", [{}, {"shards": (16, 32)}, {"compressors": None}, {"fill_value": 7}])
+def test_chunks_that_are_encoded_in_the_same_way_are_copied(layout: Any) -> None:
+    image = RNG.integers(0, 9, (60, 70), dtype="i4")
+    stored = CountingStore(MemoryStore())
+    source = exzarr.create_array(stored, data=image, chunks=(8, 16), attributes={"a": 1}, **layout)
+    source[:16, :32] = source.fill_value
+    image[:16, :32] = source.fill_value
+    stored.reset()
+    target = MemoryStore()
+    check_levels(multiscale.write(source, target), image)
+    chunks = [key for key in stored.list("") if key.startswith("c/")]
+    assert chunks
+    for key in chunks:
+        assert bytes(target.get(f"0/{key}") or b"") == bytes(stored.get(key) or b"")
+    counts = source.shards or source.chunks
+    grid = -(-60 // counts[0]) * -(-70 // counts[1])
+    assert stored.requests["get"] == grid + len(chunks)  # each once, and by this test
+    assert stored.requests["range"] == 0
+
+
+def test_a_damaged_chunk_of_the_source_is_not_copied(tmp_path: Path) -> None:
+    source = exzarr.create_array(tmp_path / "a.zarr", data=RNG.random((16, 16)), chunks=(8, 8))
+    chunk = tmp_path / "a.zarr" / "c" / "1" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    with pytest.raises(exzarr.ChunkCorruptError, match=r"chunk \(1, 0\)"):
+        multiscale.write(source, tmp_path / "i.zarr", levels=2)
+    assert not (tmp_path / "i.zarr").exists()
+
+
 def test_levels_end_when_one_fits_into_an_inner_chunk() -> None:
     image = RNG.random((64, 100))
     pyramid = multiscale.write(image, MemoryStore(), chunks=(8, 8), shards=(64, 128))

@@ -6,6 +6,7 @@
   `methods`      how a block of elements becomes one element; pure
   `blocks`       the blocks in which the levels are built; pure
   `task` `build`   one tree of blocks in a worker, and all of them
+  `moves`        copies chunks of the source that need not be encoded again
   `target` `record`  where the levels are stored, and the checkpoint of a build
 `labels`       label images of an image
 `updating`     recompute what a changed region touches

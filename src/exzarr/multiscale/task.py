@@ -12,6 +12,7 @@ from exzarr._nodes.array import Array
 from exzarr._typing import AnyArray
 from exzarr.multiscale.blocks import Blocks, Index, Region
 from exzarr.multiscale.methods import Method, reduce_blocks
+from exzarr.multiscale.moves import ChunkMoves
 
 __all__ = ["TreeTask", "read_source"]
 
@@ -39,6 +40,8 @@ class TreeTask:
         The level of the blocks that are tasks.
     method, nodata
         See `reduce_blocks`.
+    moves
+        Copies the chunks of the source to the first level; None to encode them.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TreeTask:
         level: int,
         method: Method,
         nodata: Any,
+        moves: ChunkMoves | None = None,
     ) -> None:
         self._source = source
         self._arrays = tuple(arrays)
@@ -56,6 +60,7 @@ class TreeTask:
         self._level = level
         self._method: Method = method
         self._nodata = nodata
+        self._moves = moves
 
     def __call__(self, item: tuple[Index, bool]) -> AnyArray | None:
         """Build the tree of a block. Return its part of the parent's block; None at the coarsest level.
@@ -96,6 +101,8 @@ class TreeTask:
 
     def _build(self, level: int, block: Index) -> AnyArray:
         blocks = self._blocks
+        if level == 0 and self._moves is not None:
+            return self._moves.read(blocks.region(0, block))
         if level == 0:
             data = read_source(self._source, blocks.region(0, block))
         else:

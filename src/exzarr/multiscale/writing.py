@@ -31,6 +31,7 @@ from exzarr.multiscale.build import build
 from exzarr.multiscale.describe import AxesLike, PerAxis, axes_of, numbers_of
 from exzarr.multiscale.levels import Factors, plan_levels
 from exzarr.multiscale.methods import Method, check_method
+from exzarr.multiscale.moves import chunk_moves
 from exzarr.multiscale.record import BuildRecord
 from exzarr.multiscale.request import Request
 from exzarr.multiscale.target import Target, found_group, relative_path, target_arrays
@@ -213,7 +214,8 @@ def write(
         ) as arrays,
     ):
         level = blocks.task_level()
-        task = TreeTask(source, [arrays.get(path) for path in metas], blocks, level, method, nodata)
+        each = [arrays.get(path) for path in metas]
+        task = TreeTask(source, each, blocks, level, method, nodata, chunk_moves(source, each[0]))
         if executor == "threads" and workers is None:
             nbytes = int(np.prod(blocks.units[0], dtype=np.int64)) * source.dtype.itemsize
             stores: list[Store] = [location.store, *([source.store] if isinstance(source, Array) else [])]

@@ -69,6 +69,7 @@ from exzarr._tools.copy import copy as copy
 from exzarr._tools.virtual.virtualize import virtualize as virtualize
 from exzarr.errors import (
     ArgumentError as ArgumentError,
+    CacheWarning as CacheWarning,
     ChangedError as ChangedError,
     ChecksumError as ChecksumError,
     ChunkCorruptError as ChunkCorruptError,
@@ -105,6 +106,7 @@ from exzarr.errors import (
     WorkerDiedError as WorkerDiedError,
 )
 from exzarr.integrations.dask import to_dask as to_dask
+from exzarr.integrations.jax import to_jax as to_jax
 from exzarr.integrations.ray import to_ray as to_ray
 from exzarr.integrations.torch import to_torch as to_torch
 from exzarr.stores import (

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from exzarr._stream.batches.aligned import aligned_empty
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.permutation import IntArray
 from exzarr._stream.batches.reading import SampleReader, sample_shape
@@ -53,7 +54,9 @@ class InMemory:
     def take(self, samples: IntArray) -> AnyArray:
         if self._runs is not None:
             samples = self._runs.at(samples)
-        result: AnyArray = np.take(self._array, samples, self._axis)
+        shape = sample_shape(self._array.shape, self._axis, len(samples))
+        result = aligned_empty(shape, self._array.dtype)
+        gather(self._array, samples, self._axis, result)
         return result
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from exzarr._engine.source import ChunkSource
 from exzarr._nodes.array import Array
+from exzarr._stream.batches.aligned import aligned_empty
 from exzarr._stream.batches.arrays import Arrays
 from exzarr._stream.batches.batch_plan import rows
 from exzarr._stream.batches.choices import PORTION_NBYTES, Choice
@@ -109,9 +110,15 @@ def _row_batches(plan: EpochPlan, number: int, arrays: Sequence[Rows], axis: int
         many = min(together, 2 * many)
 
 
+def _copy(part: AnyArray) -> AnyArray:
+    copy = aligned_empty(part.shape, part.dtype)
+    copy[...] = part
+    return copy
+
+
 def _cut(taken: Sequence[AnyArray], batch: Sequence[AnyArray], axis: int) -> Iterator[list[AnyArray]]:
     start = 0
     for samples in batch:
         where = (*(slice(None),) * axis, slice(start, start + len(samples)))
-        yield [array[where].copy() for array in taken]
+        yield [_copy(array[where]) for array in taken]
         start += len(samples)

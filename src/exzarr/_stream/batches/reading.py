@@ -10,6 +10,7 @@ import numpy as np
 from exzarr._engine.planning.grid_plan import GridPlan
 from exzarr._engine.planning.selections import Axis, IntegerIndex, SliceIndex, SliceIndexes
 from exzarr._engine.reading.read import read
+from exzarr._stream.batches.aligned import aligned_empty
 from exzarr._stream.batches.blocks import Blocks
 from exzarr._stream.batches.permutation import IntArray
 from exzarr._stream.batches.runs import Runs
@@ -59,7 +60,7 @@ class Samples:
         self._before, self._after = spans[:axis], spans[axis + 1 :]
 
     def empty(self, count: int) -> AnyArray:
-        return np.empty(sample_shape(self.shape, self.axis, count), self.dtype)
+        return aligned_empty(sample_shape(self.shape, self.axis, count), self.dtype)
 
     def read_ranges(self, starts: IntArray, stops: IntArray, into: AnyArray, at: IntArray) -> None:
         spans: list[SliceIndex] = []

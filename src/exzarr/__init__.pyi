@@ -52,6 +52,7 @@ from exzarr._nodes.group import Group as Group
 from exzarr._nodes.joint_append import Appended as Appended, NewRows as NewRows
 from exzarr._retrying import Retry as Retry
 from exzarr._stream.batches.batches import batches as batches
+from exzarr._stream.batches.mix import mix as mix
 from exzarr._stream.chunks.chunk_stream import Chunk as Chunk, ChunkStream as ChunkStream
 from exzarr._stream.ingest.blocks import Block as Block
 from exzarr._stream.ingest.dead_letters import dead_letters as dead_letters

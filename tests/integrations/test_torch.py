@@ -199,3 +199,10 @@ def test_missing_pytorch_error_names_extra(batches: Any, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingDependencyError, match=r"exzarr\[torch\]"):
         exzarr.to_torch(batches)
+
+
+def test_mix_without_and_with_workers(batches: Any) -> None:
+    mixed = exzarr.mix([batches, batches.subset(slice(0, 50))], stop="all")
+    assert len([*data.DataLoader(exzarr.to_torch(mixed), batch_size=None)]) == len(mixed) == 23
+    with pytest.raises(ArgumentError, match="cannot share the batches of exzarr.mix"):
+        [*data.DataLoader(exzarr.to_torch(mixed), batch_size=None, **WORKERS["forked"])]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from exzarr._stream.batches.batches import Batches
+from exzarr._stream.batches.mix import Mix
 from exzarr.errors import ArgumentError, MissingDependencyError
 
 __all__ = ["to_torch"]
 
 
-def to_torch(batches: Batches, *, keep_order: bool = False) -> Any:
+def to_torch(batches: Batches | Mix, *, keep_order: bool = False) -> Any:
     """Return `exzarr.batches` as a ``torch.utils.data.IterableDataset``::
 
         dataset = exzarr.to_torch(exzarr.batches((images, labels), 256, shuffle="window"))
@@ -26,7 +27,7 @@ def to_torch(batches: Batches, *, keep_order: bool = False) -> Any:
     Parameters
     ----------
     batches
-        The result of `exzarr.batches`.
+        The result of `exzarr.batches`, or of `exzarr.mix` for a `DataLoader` without workers.
     keep_order
         True: worker processes do not change the order of the batches. Each worker then reads nearly all chunks.
         False: each worker takes one contiguous part of the batches, so that two workers rarely read the same chunk.
@@ -50,7 +51,7 @@ def to_torch(batches: Batches, *, keep_order: bool = False) -> Any:
     ``DistributedSampler``: workers that end with a pass cannot report their position to the main process. For the
     same reason, pass the number of batches that the loop got to ``state_dict(batches=...)``. It requires `keep_order`.
     """
-    if not isinstance(batches, Batches):
+    if not isinstance(batches, (Batches, Mix)):
         raise ArgumentError(f"to_torch takes the result of exzarr.batches, not {type(batches).__name__}")
     try:
         import torch  # noqa: F401 - checks that it is installed

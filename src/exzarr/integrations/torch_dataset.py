@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from exzarr._stream.batches.batches import Batches
+from exzarr._stream.batches.mix import Mix
 from exzarr.errors import ArgumentError
 
 __all__ = ["BatchDataset"]
@@ -17,7 +18,7 @@ __all__ = ["BatchDataset"]
 class BatchDataset(IterableDataset):  # type: ignore[misc]  # PyTorch is optional, so mypy does not see it
     """Batches as an `IterableDataset`. See `to_torch`."""
 
-    def __init__(self, batches: Batches, *, keep_order: bool) -> None:
+    def __init__(self, batches: Batches | Mix, *, keep_order: bool) -> None:
         super().__init__()
         self._batches = batches
         self._keep_order = keep_order
@@ -73,11 +74,15 @@ class BatchDataset(IterableDataset):  # type: ignore[misc]  # PyTorch is optiona
         self._start[2] += 1
         self._seen = int(self._start[2])
 
-    def _process_batches(self) -> Batches:
+    def _process_batches(self) -> Batches | Mix:
         """Return the batches of this process."""
         worker = get_worker_info()
         if worker is None:
             return self._batches
+        if isinstance(self._batches, Mix):
+            raise ArgumentError(
+                "worker processes cannot share the batches of exzarr.mix: use num_workers=0, threads read ahead"
+            )
         epoch, first, changes = self._start.tolist()
         part = self._part
         if changes != self._seen:

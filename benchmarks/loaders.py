@@ -23,6 +23,7 @@ import numpy as np
 import exzarr
 from benchmarks.batches import SIZE, check_samples
 from benchmarks.data import AnyArray
+from benchmarks.peers import NotSupportedError
 
 Loader = Callable[[int], Iterator[AnyArray]]
 """Function from an epoch to its batches."""
@@ -43,9 +44,12 @@ def main() -> None:
     for name, (shape, compressors) in CASES.items():
         with tempfile.TemporaryDirectory(prefix="exzarr-bench-") as folder:
             data = np.random.default_rng(0).integers(0, 100, (SAMPLES, *shape)).astype("f4")
-            path = Path(folder) / "a.zarr"
-            exzarr.create_array(path, data=data, chunks=(1, *shape), compressors=compressors)
-            compare(name, path, data, options.rounds)
+            group = exzarr.create_group(Path(folder) / "a.zarr")
+            names = ("sample", "y", "x")[: data.ndim]
+            group.create_array(
+                "x", data=data, chunks=(1, *shape), compressors=compressors, dimension_names=names
+            )
+            compare(name, Path(folder) / "a.zarr" / "x", data, options.rounds)
 
 
 def compare(name: str, path: Path, data: AnyArray, rounds: int) -> None:
@@ -57,6 +61,9 @@ def compare(name: str, path: Path, data: AnyArray, rounds: int) -> None:
             loaders[label] = make(path)
         except ImportError as error:
             print(f"  {label:30} not installed ({error.name})")
+            continue
+        except NotSupportedError as error:
+            print(f"  {label:30} {error}")
             continue
         check_samples(np.concatenate([*loaders[label](0)]), data)
     times: dict[str, list[float]] = {label: [] for label in loaders}
@@ -105,6 +112,49 @@ def zarr_loader(path: Path) -> Loader:
     return batches
 
 
+def insitubatch_loader(path: Path) -> Loader:
+    """Chunks are shuffled within windows of a batch. Each epoch has a new data set, because one keeps the chunks."""
+    import insitubatch
+
+    store = insitubatch.obstore_store(path.parent.as_uri())
+    geometries = insitubatch.open_geometries(store, variables=[path.name])
+    manifest = insitubatch.split_by_chunk(geometries[path.name], fractions=(1.0, 0.0, 0.0), contiguous=False)
+
+    def batches(epoch: int) -> Iterator[AnyArray]:
+        dataset = insitubatch.InSituDataset(
+            store, manifest, geometries=geometries, batch_size=SIZE, block_chunks=SIZE
+        )
+        dataset.set_epoch(epoch)
+        for batch in dataset.train:
+            yield batch.arrays[path.name].copy()
+
+    return batches
+
+
+def annbatch_loader(path: Path) -> Loader:
+    """Single samples are shuffled, and those of a batch are loaded together."""
+    import annbatch
+    import zarr
+
+    array: Any = zarr.open_array(path, mode="r")
+    if array.ndim != 2:
+        raise NotSupportedError("reads matrices only")
+
+    def batches(epoch: int) -> Iterator[AnyArray]:
+        loader = annbatch.Loader(
+            batch_size=SIZE,
+            chunk_size=1,
+            preload_nchunks=SIZE,
+            shuffle=True,
+            preload_to_gpu=False,
+            rng=np.random.default_rng(epoch),
+        )
+        for batch in loader.add_dataset(array):
+            yield np.asarray(batch["X"])
+
+    return batches
+
+
 def orders(epoch: int) -> Iterator[list[int]]:
     """Yield the samples of each batch."""
     order = np.random.default_rng(epoch).permutation(SAMPLES).tolist()
@@ -117,6 +167,8 @@ def orders(epoch: int) -> Iterator[list[int]]:
 MAKERS: dict[str, Callable[[Path], Loader]] = {
     "exzarr": exzarr_loader,
     "TensorStore, batch in flight": tensorstore_loader,
+    "insitubatch": insitubatch_loader,
+    "annbatch": annbatch_loader,
     "zarr-python, oindex": zarr_loader,
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import xarray
+import zarr
 from xarray.backends import ZarrBackendEntrypoint
 from xarray.backends.common import BACKEND_ENTRYPOINTS
 
@@ -37,8 +38,20 @@ def pytest_configure(config: pytest.Config) -> None:
         if "write" in exchange:
             import exzarr.xarray
 
-            write = exzarr.xarray.to_zarr  # type: ignore[attr-defined,unused-ignore]
+            write = _of_the_same_format(exzarr.xarray.to_zarr)
         kind.to_zarr = _noting(write, "write")
+
+
+def _of_the_same_format(write: Any) -> Any:
+    """Return the function with the default of zarr-python's setting for the Zarr format, which the tests change."""
+
+    @functools.wraps(write)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("zarr_format") is None:
+            kwargs["zarr_format"] = zarr.config.get("default_zarr_format")
+        return write(*args, **kwargs)
+
+    return call
 
 
 def _noting_engine(engine: type) -> type:

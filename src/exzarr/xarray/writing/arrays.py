@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 from xarray import Variable
 
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, ArgumentTypeError
 from exzarr.xarray.writing.grids import chunk_argument
 from exzarr.xarray.writing.unlisted import encode_attribute, encode_fill_value, is_text
 
-__all__ = ["NewArray", "new_array", "unlabeled"]
+__all__ = ["NewArray", "checked_attributes", "new_array", "unlabeled"]
 
 _IGNORED = ("source", "original_shape", "preferred_chunks")
 """What xarray keeps in encodings for its own use."""
@@ -59,7 +60,8 @@ def new_array(
     options: dict[str, Any] = {key: encoding[key] for key in _PASSED_ON if key in encoding}
     options["chunks"] = chunk_argument(encoding.get("chunks"), variable, name)
     shards = encoding.get("shards")
-    if shards is not None:
+    # A rectilinear grid that was read has both, even if it has no shards.
+    if shards is not None and not (shards == encoding.get("chunks") and _is_rectilinear(shards)):
         options["shards"] = (
             shards if _is_setting(shards) else chunk_argument(shards, variable, name, "shards")
         )
@@ -68,12 +70,31 @@ def new_array(
             "shape": variable.shape,
             "dtype": np.dtypes.StringDType() if is_text(variable) else variable.dtype,
             "fill_value": fill_value,
-            "attributes": attributes,
+            "attributes": checked_attributes(attributes, f"variable {name!r}"),
             "dimension_names": variable.dims,
             **options,
         },
         _write_empty(encoding.get("write_empty_chunks"), write_empty_chunks, name),
     )
+
+
+def checked_attributes(attributes: dict[str, Any], owner: str) -> dict[str, Any]:
+    """Return the attributes; raise ArgumentTypeError, which is a TypeError, if JSON has no form for a value."""
+    for name, value in attributes.items():
+        try:
+            json.dumps(value, default=_as_python)
+        except (TypeError, ValueError) as error:
+            raise ArgumentTypeError(
+                f"Invalid attribute {name!r} of {owner}: {value!r} has no form in JSON ({error}). Convert it to numbers, "
+                "strings, lists or dicts"
+            ) from None
+    return attributes
+
+
+def _as_python(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"it is a {type(value).__name__}")
 
 
 def unlabeled(variable: Variable, zarr_format: int) -> tuple[dict[str, Any], Any]:
@@ -112,6 +133,10 @@ def _check_known(encoding: Mapping[str, Any], known: set[str], name: Any, zarr_f
             f"encoding['cache_metadata']=False of variable {name!r}: an array of exzarr keeps its metadata until it is "
             "refreshed. Leave it out"
         )
+
+
+def _is_rectilinear(chunks: Any) -> bool:
+    return isinstance(chunks, list | tuple) and any(isinstance(entry, list | tuple) for entry in chunks)
 
 
 def _is_setting(shards: Any) -> bool:

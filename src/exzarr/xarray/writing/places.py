@@ -8,9 +8,10 @@ from typing import Any
 
 import exzarr
 from exzarr.errors import NodeNotFoundError
+from exzarr.stores import MemoryStore
 from exzarr.xarray.writing.options import WriteOptions
 
-__all__ = ["Place", "open_place"]
+__all__ = ["Place", "open_place", "planned_place"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def open_place(store: Any, group: str | None, options: WriteOptions) -> Place:
     owned = isinstance(store, str | os.PathLike)
     if isinstance(store, exzarr.Group):
         store, base = store.store, store.path
+    elif type(store) is dict:
+        store = _as_zarr_python_reads(store)
     path = (group or "").strip("/")
     shared: dict[str, Any] = {"zarr_format": options.zarr_format, "storage_options": options.storage_options}
     if options.mode == "r+":
@@ -68,6 +71,36 @@ def open_place(store: Any, group: str | None, options: WriteOptions) -> Place:
     if options.creates:
         return Place(root, root.create_group(path, overwrite=options.mode == "w"), path, owned)
     return Place(root, root.require_group(path), path, owned)
+
+
+def planned_place(store: Any, group: str | None, options: WriteOptions) -> Place:
+    """Return a place in memory with the Zarr format of the group that `open_place` will create.
+
+    What is written is checked against it first, so that an error leaves the store as it was.
+    """
+    zarr_format = options.zarr_format or 3
+    if options.zarr_format is None and (group or "").strip("/"):
+        try:
+            zarr_format = _root_to_read(store, options).zarr_format
+        except NodeNotFoundError:
+            pass
+    planned = exzarr.create_group(MemoryStore(), zarr_format=zarr_format)
+    return Place(planned, planned, "", False)
+
+
+def _root_to_read(store: Any, options: WriteOptions) -> exzarr.Group:
+    if isinstance(store, exzarr.Group):
+        return store
+    return exzarr.open_group(store, mode="r", storage_options=options.storage_options)
+
+
+def _as_zarr_python_reads(values: dict[str, Any]) -> Any:
+    """Return a store for a dict. zarr-python, if it is installed, keeps buffers of its own in it, not bytes."""
+    try:
+        from zarr.storage import MemoryStore
+    except ImportError:
+        return values
+    return MemoryStore(values)
 
 
 def _existing(

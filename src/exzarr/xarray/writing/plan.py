@@ -12,7 +12,7 @@ import exzarr
 from exzarr.errors import ArgumentError, ArgumentTypeError, LabelError
 from exzarr.xarray.variables import variable as stored_variable
 from exzarr.xarray.writing import regions
-from exzarr.xarray.writing.arrays import NewArray, new_array
+from exzarr.xarray.writing.arrays import NewArray, checked_attributes, new_array
 from exzarr.xarray.writing.options import WriteOptions
 from exzarr.xarray.writing.places import Place
 from exzarr.xarray.writing.unlisted import decoded, encode_attribute, encode_dataset_coordinates, encoded
@@ -92,7 +92,7 @@ def _with_encoding(
             raise LabelError(
                 f"encoding has variable {name!r}, which the dataset lacks: it has {[*variables]}"
             )
-        variables[name].encoding = dict(members)
+        variables[name].encoding = members
     return variables, attributes
 
 
@@ -169,7 +169,10 @@ class _Planner:
     def _attributes(self, attributes: Mapping[Any, Any]) -> dict[str, Any] | None:
         if self._options.mode == "r+":
             return None
-        return {key: encode_attribute(value) for key, value in attributes.items() if key not in RESERVED}
+        return checked_attributes(
+            {key: encode_attribute(value) for key, value in attributes.items() if key not in RESERVED},
+            "the dataset",
+        )
 
     # -- new arrays --------------------------------------------------------------------
 
@@ -180,14 +183,18 @@ class _Planner:
                 f"variable {name!r} is new and has the dimension {append_dim!r}: the store has no earlier rows of it. "
                 "Write it for all of the dimension first, with mode='a' and without append_dim"
             )
-        for dim, part in self._region.items():
-            if dim in variable.dims and (part.start or 0, part.stop) not in (
-                (0, None),
-                (0, variable.sizes[dim]),
-            ):
+        sizes = {
+            dim: n
+            for array in self._stored.values()
+            for dim, n in zip(array.dimension_names or (), array.shape, strict=False)
+        }
+        for dim, n in variable.sizes.items():
+            start, stop, _ = self._region.get(dim, slice(None)).indices(sizes.get(dim, n))
+            if n != sizes.get(dim, n) or (start, stop) != (0, n):
                 raise ArgumentError(
-                    f"variable {name!r} is not in the store, and its region is only a part of it. Create it first, for "
-                    "all of the dimensions: with mode='a' and compute=False"
+                    f"variable {name!r} is not in the store, and only a part of dimension {dim!r}, of length "
+                    f"{sizes.get(dim, n)}, would be written. Create it for all of the dimension first: with mode='a' "
+                    "and compute=False"
                 )
 
     def _new_array(self, name: Any, variable: Variable) -> NewArray:

@@ -76,7 +76,7 @@ def _check(slices: Mapping[Hashable, Any], dataset: Dataset, append_dim: Hashabl
     for dim, part in slices.items():
         if dim not in dataset.dims:
             raise ArgumentError(
-                f"all keys in ``region`` must be dimensions of the dataset, and {dim!r} is none: it has {[*dataset.dims]}"
+                f"all keys in ``region`` are not in Dataset dimensions: {dim!r} is none of {[*dataset.dims]}"
             )
         if not isinstance(part, slice):
             raise ArgumentTypeError(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from xarray import DataArray, Dataset, DataTree
 
+from exzarr import Group
 from exzarr.errors import ArgumentError, ArgumentTypeError, MissingDependencyError, UnsupportedError
 from exzarr.xarray.writing.execute import append, prepare, write
 from exzarr.xarray.writing.options import Region, WriteMode, WriteOptions
-from exzarr.xarray.writing.places import Place, open_place
+from exzarr.xarray.writing.places import Place, open_place, planned_place
 from exzarr.xarray.writing.plan import GroupPlan, plan_group
 from exzarr.xarray.writing.result import ZarrDataStore
 from exzarr.xarray.writing.unlisted import DATAARRAY_NAME, DATAARRAY_VARIABLE, ArrayWriter
@@ -137,10 +139,25 @@ def to_zarr(
     datasets = _datasets(data, encoding or {}, write_inherited_coords)
     if len(datasets) > 1 and append_dim is not None:
         raise UnsupportedError("append_dim appends to one group: write the datasets of a tree one by one")
+    plans = []
+    if options.creates:
+        planned = planned_place(store, group, options)
+        plans = [plan_group(planned, dataset, encoded, options) for dataset, encoded in datasets.values()]
     place = open_place(store, group, options)
     try:
-        return _written(place, datasets, options)
+        if options.creates:
+            plans = [
+                replace(plan, place=place.child(path)) for plan, path in zip(plans, datasets, strict=True)
+            ]
+        else:
+            plans = [
+                plan_group(place.child(path), dataset, encoded, options)
+                for path, (dataset, encoded) in datasets.items()
+            ]
+        return _written(place, plans, options)
     finally:
+        if isinstance(store, Group):
+            store.refresh()
         if compute and place.owned:
             place.root.store.close()
 
@@ -185,11 +202,7 @@ def _as_dataset(array: DataArray) -> Dataset:
     return array.to_dataset()
 
 
-def _written(place: Place, datasets: Datasets, options: WriteOptions) -> ZarrDataStore | Delayed:
-    plans = [
-        plan_group(place.child(path), dataset, encoding, options)
-        for path, (dataset, encoding) in datasets.items()
-    ]
+def _written(place: Place, plans: list[GroupPlan], options: WriteOptions) -> ZarrDataStore | Delayed:
     if plans[0].growing:
         return _appended(plans[0], options)
     with place.root.batch():

@@ -17,7 +17,7 @@ NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids peer-tests drop-in-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids peer-tests drop-in-tests xarray-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -68,6 +68,9 @@ peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own
 
 drop-in-tests: $(VENV)/.installed-test ## run the tests of zarr-python with exzarr.zarr in the place of zarr
 	@$(BIN)/python -m tests.zarr.drop_in $(ARGS)
+
+xarray-tests: $(VENV)/.installed-test ## run the tests of xarray for Zarr with exzarr in the place of zarr-python
+	@$(BIN)/python -m tests.xarray.own_tests $(ARGS)
 
 gallery: $(VENV)/.installed-gallery ## run all notebooks, and build the site in build/site
 	@$(BIN)/python -m website build $(ARGS)

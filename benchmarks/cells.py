@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import batches, floor, latency, maps, safety
+from benchmarks import batches, floor, latency, maps, safety, xarray_engine
 from benchmarks.data import Layout, Workspace, cube, stored_bytes, table
 from benchmarks.harness import Cell, Contest
 from benchmarks.peers import Peer, Properties, Selection, ZarrPython
@@ -25,6 +25,7 @@ OPENING = "Opening"
 GROUPS = (
     *(READS, CREATES, REPLACES, SELECTIONS, ROWS, OPENING),
     *(batches.EPOCHS, batches.FIRST, maps.MAPS, safety.PARTS, safety.APPENDS, latency.GROUP),
+    xarray_engine.GROUP,
 )
 
 HIERARCHY = 200
@@ -74,6 +75,7 @@ def all_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
     work.clear()
     yield from maps.map_cells(work, quick=quick)
     yield from safety.safety_cells(work, quick=quick)
+    yield from xarray_engine.xarray_cells(work, quick=quick)
 
 
 def whole_read(work: Workspace, layout: Layout) -> Cell:

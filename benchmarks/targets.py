@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import batches, cells, floor, latency, maps, pipelines, safety
+from benchmarks import batches, cells, floor, latency, maps, pipelines, safety, xarray_engine
 from benchmarks.harness import Result
 from benchmarks.peers import BASELINE, FACTORIES, ZARR
 from benchmarks.probe import IMPORTS, MEMORY, Figures
@@ -112,6 +112,9 @@ def verdicts(run: Run) -> Iterator[Verdict]:
     yield _worst("appends: against zarr-python's best", appends, against_zarr, 5.0)
     far = [r for r in run.results if r.group == latency.GROUP]
     yield _worst("20 ms a request: every cell against zarr-python's best", far, against_zarr, 1.0)
+    engines = [r for r in run.results if r.group == xarray_engine.GROUP]
+    yield _worst("xarray: every cell against the zarr engine's best", engines, against_zarr, 1.5)
+    yield _middle("xarray: median against the zarr engine's best", engines, against_zarr, 3.0)
     ideal = [f for f in run.figures if f.group == latency.IDEAL and f.name.endswith(latency.STORE)]
     yield _bounded("a whole read at 20 ms a request: time over the ideal", ideal)
     for group, target in (

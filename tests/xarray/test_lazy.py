@@ -124,3 +124,18 @@ def test_dask_distributed_processes(place: Path, tmp_path: Path) -> None:
         opened = xr.open_dataset(place, engine="exzarr", chunks={})
         xr.testing.assert_identical(opened.compute(), climate())
         xr.testing.assert_allclose(opened["t2m"].mean("time").compute(), climate()["t2m"].mean("time"))
+
+
+def test_opening_reads_the_coordinate_of_time_once(place: Path) -> None:
+    store = CountingStore(LocalStore(place))
+    opened = xr.open_dataset(store, engine="exzarr", drop_variables=["lat", "lon", "height", "mask", "t2m"])
+    assert store.total == 2  # the document of the group, and the chunk
+    xr.testing.assert_identical(opened["time"].reset_coords(drop=True), climate()["time"].drop_vars("height"))
+
+
+def test_parts_of_a_coordinate_are_copies_and_not_kept_for_long(place: Path) -> None:
+    opened = xr.open_dataset(place, engine="exzarr", create_default_indexes=False, cache=False)
+    opened["lat"].isel(lat=slice(0, 2)).values[:] = 0
+    assert opened["lat"].values.tolist() == climate()["lat"].values.tolist()
+    exzarr.open_array(place / "lat", mode="r+")[:] = 1.0
+    assert opened["lat"].values.tolist() == [1.0] * 6

@@ -144,3 +144,13 @@ def test_failed_opens_and_closed_datasets_close_the_store(
     assert len(closed) == 3
     _open(exzarr.open_group(place, use_consolidated=True)).close()
     assert len(closed) == 3  # the caller's
+
+
+def test_stores_without_consolidated_metadata_are_opened_as_by_xarray(place: Path) -> None:
+    import zarr
+
+    class Plain(zarr.storage.LocalStore):
+        supports_consolidated_metadata = False
+
+    store = Plain(place, read_only=True)
+    xr.testing.assert_identical(_open(store, consolidated=True), climate())

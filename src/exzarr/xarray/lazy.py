@@ -13,6 +13,9 @@ import exzarr
 
 __all__ = ["StoredValues"]
 
+KEPT_BYTES = 2**20
+"""Largest size of a coordinate that is kept between the reads of one opening, in bytes."""
+
 _Kind = Literal["basic", "oindex", "vindex"]
 
 
@@ -23,10 +26,16 @@ class StoredValues(BackendArray):  # type: ignore[misc]
     dask's workers see the shape that the dataset was opened with.
     """
 
-    __slots__ = ("_array", "dtype", "shape")
+    __slots__ = ("_array", "_coordinate", "_kept", "dtype", "shape")
 
-    def __init__(self, array: exzarr.Array) -> None:
+    def __init__(self, array: exzarr.Array, *, coordinate: bool = False) -> None:
+        """Make the values of `array`; `coordinate` says that it is the coordinate of its own dimension."""
         self._array = array
+        # xarray reads the first and the last time, to decode times, and then all of them, for an index.
+        self._coordinate = (
+            coordinate and array.ndim == 1 and array.nbytes <= KEPT_BYTES and array.nchunks == 1
+        )
+        self._kept: Any = None
         self.shape = array.shape
         self.dtype = array.dtype
 
@@ -49,8 +58,18 @@ class StoredValues(BackendArray):  # type: ignore[misc]
 
     def _read(self, kind: _Kind, selection: tuple[Any, ...]) -> Any:
         if kind == "basic":
-            return self._typed(self._array[selection])
+            return self._typed(self._few(selection) if self._coordinate else self._array[selection])
         return getattr(self._array, kind)[selection]
+
+    def _few(self, selection: tuple[Any, ...]) -> Any:
+        """Read a part of a coordinate in one chunk, and keep the whole until it is read next."""
+        kept, self._kept = self._kept, None
+        values = self._array[...] if kept is None else kept
+        part = values[selection]
+        if part.shape == values.shape:
+            return part
+        self._kept = values
+        return part.copy()
 
     async def _read_async(self, kind: _Kind, selection: tuple[Any, ...]) -> Any:
         from exzarr import aio
@@ -76,4 +95,5 @@ def _unpickled(packed: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtype[
     values = StoredValues.__new__(StoredValues)
     # The array of a store in another process's memory is a placeholder that raises when it is read.
     values._array, values.shape, values.dtype = make(*args), shape, dtype
+    values._coordinate, values._kept = False, None
     return values

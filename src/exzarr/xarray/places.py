@@ -96,6 +96,10 @@ def _stored(place: Any, path: str, options: OpenOptions) -> exzarr.Group:
         "storage_options": options.storage_options,
     }
     consolidated = options.consolidated
+    if not getattr(
+        place, "supports_consolidated_metadata", True
+    ):  # a store of zarr-python, such as Icechunk's
+        consolidated = False
     if path and consolidated is not False:
         try:
             root = exzarr.open_group(place, use_consolidated=None, **shared)

@@ -41,7 +41,7 @@ def variable(array: exzarr.Array, *, fill_value_as_mask: bool, prefer_shards: bo
         The array has no dimension names.
     """
     dimensions, attributes = _dimensions(array), _attributes(array)
-    values = StoredValues(array)
+    values = StoredValues(array, coordinate=dimensions == (array.basename,))
     encoding = _encoding(array, dimensions, prefer_shards)
     if values.dtype.kind == "T":
         encoding["dtype"] = values.dtype
@@ -60,17 +60,17 @@ def _dimensions(array: exzarr.Array) -> tuple[Any, ...]:
     if len(names) == array.ndim:
         return names
     if array.zarr_format == 3:
-        raise MissingDimensionsError(
-            f"array {array.name!r} in {array.store} has no dimension names, which xarray requires: its document lacks "
-            f"the member `dimension_names`. Leave the array out with drop_variables=[{array.basename!r}]"
-        )
+        raise _missing(array, "its document lacks the member `dimension_names`")
     nczarr = array.metadata.extra.get("_NCZARR_ARRAY")
     if isinstance(nczarr, dict) and isinstance(nczarr.get("dimrefs"), list):
         return tuple([str(name).rpartition("/")[2] for name in nczarr["dimrefs"]])
-    raise MissingDimensionsError(
-        f"array {array.name!r} in {array.store} has no dimension names, which xarray requires: it lacks the attribute "
-        f"`{DIMENSIONS}`, and the member `_NCZARR_ARRAY`. "
-        f"Leave the array out with drop_variables=[{array.basename!r}]"
+    raise _missing(array, f"it lacks the attribute `{DIMENSIONS}` and the member `_NCZARR_ARRAY`")
+
+
+def _missing(array: exzarr.Array, why: str) -> MissingDimensionsError:
+    return MissingDimensionsError(
+        f"array {array.name!r} in {array.store} has no dimension names, which are required for xarray to determine "
+        f"variable dimensions: {why}. Leave the array out with drop_variables=[{array.basename!r}]"
     )
 
 

@@ -38,6 +38,7 @@ def xarray_cells(work: Workspace, *, quick: bool) -> Iterator[Cell]:
         place = _written(work, "climate.zarr", climate, {"t2m": {"chunks": chunks}})
         yield _cell(f"mean over time with dask, {name}", partial(_mean, place))
         yield _cell(f"time series at a point, {name}", partial(_series, place))
+        yield _cell(f"write with dask, {name}", partial(_write, climate.chunk(time=60), work, chunks))
         work.clear()
     count = STORES // 5 if quick else STORES
     places = [
@@ -58,6 +59,19 @@ def _series(place: Path, engine: str) -> Any:
     import xarray as xr
 
     return xr.open_dataset(place, engine=engine)["t2m"].isel(lat=50, lon=100).values
+
+
+def _write(dataset: Any, work: Workspace, chunks: tuple[int, ...], engine: str) -> Any:
+    """Write to a new store, and return the dataset that it holds."""
+    import xarray as xr
+
+    import exzarr.xarray
+
+    write = exzarr.xarray.to_zarr if engine == "exzarr" else xr.Dataset.to_zarr
+    place = work.fresh(f"written-{engine}.zarr")
+    encoding = {"t2m": {"chunks": chunks, "compressors": CODECS["zstd"]}}
+    write(dataset, place, zarr_format=3, consolidated=True, encoding=encoding)
+    return xr.open_dataset(place, engine="zarr")
 
 
 def _cell(name: str, compute: Compute) -> Cell:

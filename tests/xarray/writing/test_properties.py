@@ -31,7 +31,7 @@ def datasets(draw: Any) -> xr.Dataset:
         shape = tuple(SIZES[dim] for dim in dims)
         dtype = np.dtype(draw(DTYPES))
         if dtype.kind == "M":
-            values = draw(stn.arrays("i8", shape, elements=st.integers(0, 10**6))) * 10**9
+            values = draw(stn.arrays("i8", shape, elements=st.integers(0, 10**6)))
             values = values.astype("M8[s]").astype(dtype)
         elif dtype.kind in "SU":
             values = draw(
@@ -52,18 +52,24 @@ def datasets(draw: Any) -> xr.Dataset:
     return xr.Dataset(variables, coords, {"k": draw(st.integers(0, 9))})
 
 
+def _units(variable: xr.Variable) -> dict[str, Any]:
+    # Without units, xarray stores blocks of dask in nanoseconds, and times in memory in the largest unit that fits.
+    return {"units": "seconds since 2000-01-01", "dtype": "i8"} if variable.dtype.kind == "M" else {}
+
+
 @st.composite
 def splits(draw: Any, n: int) -> tuple[int, ...]:
     borders = sorted({0, n, *draw(st.lists(st.integers(0, n), max_size=3))})
     return tuple(b - a for a, b in itertools.pairwise(borders)) or (n,)
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.data(), datasets(), st.sampled_from([2, 3]))
 def test_whole_datasets(data: Any, dataset: xr.Dataset, zarr_format: Any) -> None:
     encoding = {
         name: {
             "compressors": None,
+            **_units(variable),
             "chunks": tuple(data.draw(st.integers(1, n + 1)) for n in variable.shape) or None,
         }
         for name, variable in dataset.variables.items()
@@ -85,7 +91,7 @@ def test_whole_datasets(data: Any, dataset: xr.Dataset, zarr_format: Any) -> Non
         check_same_encoding(found, wanted)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.data(), datasets(), st.sampled_from([2, 3]), st.integers(1, 6))
 def test_appends(data: Any, dataset: xr.Dataset, zarr_format: Any, at: int) -> None:
     dataset = dataset.assign(e=("t", np.arange(7.0)))
@@ -108,11 +114,11 @@ def test_appends(data: Any, dataset: xr.Dataset, zarr_format: Any, at: int) -> N
         xr.testing.assert_identical(found.load(), wanted.load())
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.data(), datasets(), st.sampled_from([2, 3]))
 def test_regions(data: Any, dataset: xr.Dataset, zarr_format: Any) -> None:
     dataset = dataset.assign(e=(("t", "x"), np.arange(28.0).reshape(7, 4)))
-    dims = data.draw(st.lists(st.sampled_from([*dataset.sizes]), min_size=1, unique=True))
+    dims = data.draw(st.lists(st.sampled_from("tx"), min_size=1, unique=True))
     region = {}
     for dim in dims:
         start = data.draw(st.integers(0, dataset.sizes[dim] - 1))

@@ -66,7 +66,7 @@ def item_lists(draw: Any, array: Array) -> tuple[list[Any], np.ndarray]:
             place = region = draw(regions(array.shape)) or (slice(None),) * array.ndim
             if not array.ndim:
                 place = draw(st.sampled_from([(), Ellipsis]))
-        data = data_for(array, seed, model[region].shape)
+        data = data_for(array, seed, np.shape(model[region]))
         model[region] = data
         items.append((place, data))
     return items, model

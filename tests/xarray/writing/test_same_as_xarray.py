@@ -144,6 +144,6 @@ def test_a_tree_below_a_group(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [object(), {1, 2}])
 def test_attributes_without_json_are_refused(value: Any, tmp_path: Path) -> None:
     for data in (xr.Dataset(attrs={"k": value}), xr.Dataset({"a": ((), 1, {"k": value})})):
-        with pytest.raises(TypeError, match="Invalid attribute 'k'"):
+        with pytest.raises(TypeError, match="Invalid attribute .* 'k'"):
             to_zarr(data, tmp_path / "a.zarr")
     assert not (tmp_path / "a.zarr").exists()

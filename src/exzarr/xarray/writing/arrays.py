@@ -85,7 +85,7 @@ def checked_attributes(attributes: dict[str, Any], owner: str) -> dict[str, Any]
             json.dumps(value, default=_as_python)
         except (TypeError, ValueError) as error:
             raise ArgumentTypeError(
-                f"Invalid attribute {name!r} of {owner}: {value!r} has no form in JSON ({error}). Convert it to numbers, "
+                f"Invalid attribute in Dataset.attrs: {name!r} of {owner}: {value!r} has no form in JSON ({error}). Convert it to numbers, "
                 "strings, lists or dicts"
             ) from None
     return attributes

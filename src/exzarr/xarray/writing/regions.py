@@ -93,6 +93,6 @@ def _check(slices: Mapping[Hashable, Any], dataset: Dataset, append_dim: Hashabl
     outside = [name for name, variable in dataset.variables.items() if not {*slices} & {*variable.dims}]
     if slices and outside:
         raise ArgumentError(
-            "when setting ``region``, all variables must have at least one dimension in common with it, "
+            "all variables in the dataset to write must have at least one dimension in common with ``region``, "
             f"{[*slices]}, and these have none: {outside}. To write without them: ds.drop_vars({outside!r})"
         )

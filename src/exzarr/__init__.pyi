@@ -51,7 +51,7 @@ from exzarr._nodes.array import Array as Array
 from exzarr._nodes.group import Group as Group
 from exzarr._nodes.joint_append import Appended as Appended, NewRows as NewRows
 from exzarr._retrying import Retry as Retry
-from exzarr._stream.batches.batches import batches as batches
+from exzarr._stream.batches.from_arrays import batches as batches
 from exzarr._stream.batches.mix import mix as mix
 from exzarr._stream.chunks.chunk_stream import Chunk as Chunk, ChunkStream as ChunkStream
 from exzarr._stream.ingest.blocks import Block as Block

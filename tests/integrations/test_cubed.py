@@ -21,9 +21,13 @@ DATA = np.arange(12_000, dtype="f8").reshape(120, 100)
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Iterator[Any]:
+    import zarr
+
     import exzarr.zarr
 
-    with exzarr.zarr.enable():
+    # Cubed changes this setting of zarr-python, for the process.
+    kept = {"array.write_empty_chunks": zarr.config.get("array.write_empty_chunks")}
+    with exzarr.zarr.enable(), zarr.config.set(kept):
         yield cubed.Spec(str(tmp_path / "work"), allowed_mem="200MB")
 
 

@@ -119,7 +119,9 @@ def times(draw: Any) -> np.ndarray:
     n = draw(st.integers(1, 60))
     picks = sorted(draw(st.sets(st.integers(0, n), min_size=1, max_size=12)))
     if step == "month":
-        values = np.array([np.datetime64("2023-11") + pick for pick in picks]).astype("M8[ns]")
+        values = np.array([np.datetime64("2023-11") + np.timedelta64(pick, "M") for pick in picks]).astype(
+            "M8[ns]"
+        )
     else:
         each = np.timedelta64({"D": 24, "h": 1, "12h": 12}.get(step, 0) * 3600 or 1, "s")
         values = start.astype("M8[ns]") + np.array(picks, "m8[s]") * each.astype(int)

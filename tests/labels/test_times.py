@@ -50,7 +50,7 @@ def test_times_of_python_numpy_and_pandas() -> None:
     assert as_nanoseconds(pd.Timestamp("2024-03-05T12")) == wanted
     assert as_nanoseconds(pd.Timestamp(wanted + 1)) == wanted + 1
     assert as_nanoseconds(date(2024, 3, 5)) == wanted - 12 * 3600 * 10**9
-    times: list[Any] = [datetime(2024, 3, 5, tzinfo=UTC), np.datetime64("NaT"), 5, None]
+    times: list[Any] = [datetime(2024, 3, 5, tzinfo=UTC), np.datetime64("NaT", "ns"), 5, None]
     for wrong in times:
         with pytest.raises(LabelError):
             as_nanoseconds(wrong)
@@ -59,7 +59,7 @@ def test_times_of_python_numpy_and_pandas() -> None:
         == timedelta_nanoseconds(np.timedelta64(60, "m"))
         == 3600 * 10**9
     )
-    for wrong in [5, np.timedelta64("NaT"), np.timedelta64(1, "M")]:
+    for wrong in [5, np.timedelta64("NaT", "s"), np.timedelta64(1, "M")]:
         with pytest.raises(LabelError, match="timedelta"):
             timedelta_nanoseconds(wrong)
 

@@ -105,7 +105,8 @@ def test_two_arrays_are_equal_if_they_are_the_same_node(array: Any) -> None:
         ("tolist", "chunk_stream"),
         ("fill", "a[...] = value"),
         ("values", "NumPy array"),
-        ("sel", "isel"),
+        ("loc", "a.sel"),
+        ("iloc", "a.isel"),
     ],
 )
 def test_numpy_methods_raise_error_with_advice(array: Any, name: str, hint: str) -> None:

@@ -100,9 +100,9 @@ def parse_period(text: str) -> Period:
         start = np.datetime64(text.replace(" ", "T"))
     except ValueError as error:
         raise LabelError(f"{text!r} is not a time: {error}") from None
-    name = np.datetime_data(start.dtype)[0]
+    name: Any = np.datetime_data(start.dtype)[0]
     resolution = {"Y": 365 * NANOSECONDS["D"], "M": 28 * NANOSECONDS["D"]}.get(name) or NANOSECONDS[name]
-    return Period(_nanoseconds(start), _nanoseconds(start + 1) - 1, resolution)
+    return Period(_nanoseconds(start), _nanoseconds(start + np.timedelta64(1, name)) - 1, resolution)
 
 
 def as_nanoseconds(label: Any) -> int:

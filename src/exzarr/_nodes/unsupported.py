@@ -16,7 +16,7 @@ __all__ = ["UnsupportedOperations", "refuse_comparison"]
 
 _METHODS = {
     *(name for name in dir(np.ndarray) if not name.startswith("_")),
-    *("values", "to_numpy", "numpy", "compute", "median", "isnull", "where", "abs", "sel", "loc", "iloc"),
+    *("values", "to_numpy", "numpy", "compute", "median", "isnull", "where", "abs", "loc", "iloc"),
 }
 """Names of NumPy's methods, and of some methods of xarray and pandas."""
 
@@ -25,7 +25,8 @@ _HINTS = {
     "copy": "to copy it to another place, use exzarr.copy(a, destination)",
     "fill": "write a[...] = value",
     "values": "a[...] is a NumPy array",
-    "sel": "select by dimension name and position: a.isel(time=3)",
+    "loc": "select by label: a.sel(time='2024-03')",
+    "iloc": "select by position: a[3], or a.isel(time=3)",
     "T": "to store it transposed, create an array from a[...].T",
     **dict.fromkeys(
         ("mean", "sum", "prod", "min", "max", "std", "var", "any", "all", "median"),

@@ -12,10 +12,11 @@ from exzarr import config
 from exzarr._stream.batches.arrays import Arrays, layout_of
 from exzarr._stream.batches.batch_plan import Batching
 from exzarr._stream.batches.blocks import EvenBlocks
-from exzarr._stream.batches.create import make_batches
+from exzarr._stream.batches.create import Caches, make_batches
 from exzarr._stream.batches.epoch_iterator import BatchIterator, Position
 from exzarr._stream.batches.epoch_plan import EpochPlan, plan_epoch
 from exzarr._stream.batches.layout import common_blocks
+from exzarr._stream.batches.memory_cache import MemoryCache, shareable
 from exzarr._stream.batches.runs import Runs
 from exzarr._stream.batches.sample_sets import (
     AllSamples,
@@ -47,16 +48,23 @@ class Batches:
     """
 
     def __init__(
-        self, arrays: Arrays, settings: Settings, epoch: int, samples: SampleSet | None = None
+        self,
+        arrays: Arrays,
+        settings: Settings,
+        epoch: int,
+        samples: SampleSet | None = None,
+        memory: MemoryCache | None = None,
     ) -> None:
         check_whole("epoch", epoch, 0)
         self._arrays = arrays
         self._settings = settings
         self._samples: SampleSet = samples or AllSamples(arrays.samples)
-        self._layouts: list[RowLayout] = [
+        layouts = [
             layout_of(array, arrays.axis, arrays.name(i), settings.cache)
             for i, array in enumerate(arrays.arrays)
         ]
+        self._layouts: list[RowLayout] = shareable(layouts, settings.cache_nbytes)
+        self._memory = memory or MemoryCache(settings.cache_nbytes)
         self._planned: tuple[int, EpochPlan] | None = None
         self._position = Position(epoch)
         self._resumed = False
@@ -303,11 +311,21 @@ class Batches:
     # -- explanation --------------------------------------------------------------------
 
     def explain(self) -> BatchesExplanation:
-        """Return what an epoch reads, its memory, and how well it is shuffled, without reading data."""
+        """Return what an epoch reads, its memory, and how well it is shuffled, without reading data.
+
+        Chunks of small arrays that this loader or another part of it has read already are in memory, and do not count
+        as reads. The estimate assumes that no other part of the loader is iterated concurrently: its caches of larger
+        arrays would leave less of `cache_bytes`.
+        """
         from exzarr._stream.batches.explain import explain
 
-        settings = self._settings
-        return explain(self._plan(self.epoch), settings.shuffle, self._workers, settings.prefetch)
+        settings, plan = self._settings, self._plan(self.epoch)
+        kept = {
+            i: self._memory.bands_of(i, layout, plan)
+            for i, layout in enumerate(self._layouts)
+            if layout.shared and plan.choice.how[i] == "kept"
+        }
+        return explain(plan, kept, settings.shuffle, self._workers, settings.prefetch)
 
     def __repr__(self) -> str:
         settings = self._settings
@@ -346,12 +364,13 @@ class Batches:
             self._plan(position.epoch),
             position.batches,
             self._workers,
-            self._settings.cache,
+            Caches(self._memory, self._settings.cache),
         )
 
     def _like(self, settings: Settings, samples: SampleSet | None = None) -> Batches:
-        """Return batches of the same arrays at the same epoch."""
-        return Batches(self._arrays, settings, self._position.epoch, samples or self._samples)
+        """Return batches of the same arrays at the same epoch, with the same cache unless its size differs."""
+        memory = self._memory if settings.cache_nbytes == self._settings.cache_nbytes else None
+        return Batches(self._arrays, settings, self._position.epoch, samples or self._samples, memory)
 
     def _fixed(self, verb: str) -> Runs | None:
         """Return the samples, which are the same in each epoch. None for all samples of the arrays."""

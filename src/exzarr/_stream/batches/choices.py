@@ -91,7 +91,7 @@ def _by_rows(layouts: Sequence[RowLayout], cache_nbytes: int) -> tuple[tuple[How
     """Return, for each array, how it is read and its cached bands; and the bytes that reading ahead may use."""
     how: list[How] = ["cached"] * len(layouts)
     left = cache_nbytes
-    for i in sorted(range(len(layouts)), key=lambda i: layouts[i].nbytes):
+    for i in sorted(range(len(layouts)), key=lambda i: (not layouts[i].shared, layouts[i].nbytes)):
         layout = layouts[i]
         if layout.blocks is None:
             how[i] = "memory"

@@ -11,6 +11,7 @@ the reader:
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 import numpy as np
@@ -75,31 +76,37 @@ class RowReader:
 
 
 class KeptWhole:
-    """Bands of chunks, read on first use and kept in one array."""
+    """Bands of chunks, read on first use and kept in one array. Threads can share it."""
 
-    __slots__ = ("_array", "_bands", "_missing", "_samples", "_there")
+    __slots__ = ("__weakref__", "_array", "_bands", "_lock", "_missing", "_samples", "_there")
 
     def __init__(self, samples: SampleReader, bands: Blocks) -> None:
         self._samples = samples
         self._bands = bands
         self._there = np.zeros(bands.count, bool)
+        self._lock = threading.Lock()
         self._missing = bands.count
         self._array: AnyArray | None = None
 
     def take(self, samples: IntArray) -> AnyArray:
-        if self._array is None:
-            self._array = self._samples.empty(self._bands.samples)
-        if self._missing:
-            self._load(self._bands.of(samples))
+        if self._missing or self._array is None:
+            with self._lock:
+                self._load(self._bands.of(samples))
         result = self._samples.empty(len(samples))
+        assert self._array is not None
         gather(self._array, samples, self._samples.axis, result)
         return result
 
+    def missing(self, bands: IntArray) -> int:
+        """Return how many of these bands have not been read yet."""
+        return int(np.count_nonzero(~self._there[bands]))
+
     def _load(self, bands: IntArray) -> None:
+        if self._array is None:
+            self._array = self._samples.empty(self._bands.samples)
         absent = np.unique(bands[~self._there[bands]])
         if len(absent):
             starts = self._bands.starts(absent)
-            assert self._array is not None
             self._samples.read_ranges(starts, starts + self._bands.sizes(absent), self._array, starts)
             self._there[absent] = True
             self._missing -= len(absent)
@@ -111,7 +118,7 @@ class ChunkCache:
     One call of `take` reads each band at most once, however many samples it requests.
     """
 
-    __slots__ = ("_array", "_bands", "_hand", "_held", "_samples", "_slot_of", "_slots")
+    __slots__ = ("__weakref__", "_array", "_bands", "_hand", "_held", "_samples", "_slot_of", "_slots")
 
     def __init__(self, samples: SampleReader, bands: Blocks, slots: int) -> None:
         self._samples = samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from exzarr._stream.batches.aligned import aligned_empty
 from exzarr._stream.batches.arrays import Arrays
 from exzarr._stream.batches.batch_plan import rows
 from exzarr._stream.batches.choices import PORTION_NBYTES, Choice
-from exzarr._stream.batches.chunk_cache import ChunkCache, InMemory, KeptWhole, RowReader, Rows
+from exzarr._stream.batches.chunk_cache import InMemory, RowReader, Rows
 from exzarr._stream.batches.decoded_cache import DecodedSamples
 from exzarr._stream.batches.epoch_plan import EpochPlan
 from exzarr._stream.batches.layout import RowLayout
+from exzarr._stream.batches.memory_cache import MemoryCache
 from exzarr._stream.batches.orders import BlockOrder
 from exzarr._stream.batches.reading import PositionReader, SampleReader, Samples
 from exzarr._stream.batches.staging import Staged, staged_batches
@@ -23,7 +25,15 @@ from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 from exzarr.stores.wrappers.disk_cache import DiskCache
 
-__all__ = ["least_samples", "make_batches", "portion_of"]
+__all__ = ["Caches", "least_samples", "make_batches", "portion_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Caches of decoded chunks: that of a loader and its parts in memory, and one on disk."""
+
+    memory: MemoryCache
+    disk: DiskCache | None
 
 
 def make_batches(
@@ -32,16 +42,16 @@ def make_batches(
     plan: EpochPlan,
     number: int,
     workers: int,
-    cache: DiskCache | None,
+    caches: Caches,
 ) -> Iterator[list[AnyArray]]:
     """Yield the batches from `number` on, each as a list with one array for each of `arrays`.
 
-    `layouts` are those of all samples of the arrays. `cache` keeps decoded chunks.
+    `layouts` are those of all samples of the arrays.
     """
     choice, order, batching = plan.choice, plan.order, plan.batching
     if number >= batching.count:
         return iter(())
-    made = [_reader(arrays, layouts[i], plan, cache, i) for i in range(len(layouts))]
+    made = [_reader(arrays, layouts[i], plan, caches, i) for i in range(len(layouts))]
     if isinstance(order, BlockOrder) and not choice.by_rows:
         portion = portion_of(plan.layouts, choice, workers)
         least = least_samples(choice, batching.size, portion)
@@ -64,9 +74,7 @@ def least_samples(choice: Choice, batch_size: int, portion: int) -> int:
     return max(batch_size, portion * choice.blocks.longest)
 
 
-def _reader(
-    arrays: Arrays, layout: RowLayout, plan: EpochPlan, cache: DiskCache | None, i: int
-) -> Staged | Rows:
+def _reader(arrays: Arrays, layout: RowLayout, plan: EpochPlan, caches: Caches, i: int) -> Staged | Rows:
     array, how = arrays.arrays[i], plan.choice.how[i]
     if not isinstance(array, Array):
         return InMemory(array, arrays.axis, plan.runs)
@@ -78,8 +86,10 @@ def _reader(
         )
     stored = Samples(source, arrays.axis)
     samples: SampleReader = stored
-    if cache is not None and layout.on_disk:
-        samples = DecodedSamples(array, stored, layout.bands, cache)
+    if caches.disk is not None and layout.on_disk:
+        samples = DecodedSamples(array, stored, layout.bands, caches.disk)
+    if how == "kept" and layout.shared and (kept := caches.memory.shared(i, layout, samples, plan.runs)):
+        return kept
     if plan.runs is not None:
         samples = PositionReader(samples, plan.runs, layout.bands)
     bands = plan.layouts[i].bands
@@ -87,9 +97,9 @@ def _reader(
         case "staged" | "cut":
             return Staged(samples, whole=how == "staged")
         case "kept":
-            return KeptWhole(samples, bands)
+            return caches.memory.of_one_pass(samples, bands, bands.count, layout.row_nbytes)
         case "cached":
-            return ChunkCache(samples, bands, plan.choice.slots[i])
+            return caches.memory.of_one_pass(samples, bands, plan.choice.slots[i], layout.row_nbytes)
     return RowReader(samples)
 
 

@@ -74,7 +74,7 @@ def _within(layout: RowLayout, runs: Runs) -> RowLayout:
     """Return the layout of some of the samples."""
     return replace(
         layout,
-        nbytes=layout.row_nbytes * runs.count,
+        nbytes=layout.nbytes if layout.shared else layout.row_nbytes * runs.count,
         bands=_bounded(runs.within(layout.bands), layout.bands.longest, layout.row_nbytes),
         blocks=None if layout.blocks is None else runs.within(layout.blocks),
     )

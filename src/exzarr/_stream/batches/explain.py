@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,6 +15,7 @@ from exzarr._stream.batches.create import least_samples, portion_of
 from exzarr._stream.batches.decoded_cache import PORTION_NBYTES
 from exzarr._stream.batches.epoch_plan import EpochPlan
 from exzarr._stream.batches.layout import RowLayout
+from exzarr._stream.batches.memory_cache import KeptBands
 from exzarr._stream.batches.orders import BlockOrder, FullOrder, Shuffle
 from exzarr.telemetry.units import human_bytes
 
@@ -31,6 +32,7 @@ _HOW = {
     "cached": "some chunks kept",
     "rows": "read sample by sample",
 }
+_KEPT_FOR_ALL = "each chunk read once for all parts and epochs, all kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,10 @@ class BatchesExplanation:
             yield f"  {'reads':<10} {array.name}: {array.how}{cost}"
 
 
-def explain(plan: EpochPlan, shuffle: Shuffle, workers: int, prefetch: int) -> BatchesExplanation:
-    """Return the explanation of an epoch of these batches."""
+def explain(
+    plan: EpochPlan, kept: Mapping[int, KeptBands], shuffle: Shuffle, workers: int, prefetch: int
+) -> BatchesExplanation:
+    """Return the explanation of an epoch of these batches. `kept` has the arrays that all parts of a loader share."""
     layouts, choice, batching = plan.layouts, plan.choice, plan.batching
     blocks = choice.blocks
     if shuffle == "full":
@@ -136,7 +140,7 @@ def explain(plan: EpochPlan, shuffle: Shuffle, workers: int, prefetch: int) -> B
         choice.window,
         _spread(choice, batching, shuffle),
         _mixed(plan.order, blocks, batching),
-        tuple([_reads(layouts[i], choice, i, batching) for i in range(len(layouts))]),
+        tuple([_reads(layouts[i], choice, i, batching, kept.get(i)) for i in range(len(layouts))]),
         _memory(layouts, choice, batching, workers, prefetch),
     )
 
@@ -154,14 +158,20 @@ def _mixed(order: BlockOrder | FullOrder, blocks: Blocks, batching: Batching) ->
     return float(np.mean(counts)) if counts else 0.0
 
 
-def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> ArrayReads:
+def _reads(
+    layout: RowLayout, choice: Choice, i: int, batching: Batching, kept: KeptBands | None
+) -> ArrayReads:
     how, bands = choice.how[i], layout.bands
     if how == "memory" or not bands.count:
         return ArrayReads(layout.name, _HOW["memory"], 0, 0, 0)
     words = _HOW[how] + (", or taken from the cache on disk" if layout.on_disk else "")
     wanted = min(batching.samples, batching.count * batching.size)
     share = wanted / bands.samples
-    if how == "cut":
+    count = bands.count
+    if kept is not None:
+        count, words = kept.count, _KEPT_FOR_ALL
+        reads = min(_different(bands, wanted), count) * kept.missing / count
+    elif how == "cut":
         reads = share * (bands.count + choice.blocks.count)  # upper bound
     elif how == "kept":
         reads = _different(bands, wanted)
@@ -175,7 +185,7 @@ def _reads(layout: RowLayout, choice: Choice, i: int, batching: Batching) -> Arr
     else:
         reads = share * bands.count
     times = round(reads) * layout.across
-    return ArrayReads(layout.name, words, bands.count * layout.across, times, times * layout.chunk_nbytes)
+    return ArrayReads(layout.name, words, count * layout.across, times, times * layout.chunk_nbytes)
 
 
 def _different(bands: Blocks, samples: int) -> float:

@@ -80,7 +80,8 @@ def batches(
         of the epoch's order. The first ``n % world_size`` ranks have one sample more.
     cache_bytes
         Limit on the bytes of decoded chunks in memory, for ``shuffle="full"`` and for arrays whose chunk boundaries
-        differ.
+        differ. Subsets, splits and parts share them in one process. Arrays that fit as a whole are kept as long as one
+        of these loaders: after you change the arrays, call this function again.
     cache
         Folder in which decoded chunks are kept, for later epochs and runs, and for other processes. A path stands for
         ``exzarr.stores.DiskCache(path)``, which has at most 10 GiB. A chunk that has changed is read again. Subsets

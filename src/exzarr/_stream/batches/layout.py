@@ -53,6 +53,9 @@ class RowLayout:
         True if single samples can be read without the rest of their chunk.
     on_disk
         True if decoded chunks are kept in a cache on disk.
+    shared
+        True if the whole array can be kept in memory, for all parts of a loader. `nbytes` is that of the whole array,
+        also for some of the samples.
     """
 
     name: str
@@ -64,6 +67,7 @@ class RowLayout:
     chunk_nbytes: int = 0
     addressed: bool = False
     on_disk: bool = False
+    shared: bool = False
 
 
 def bands(dim: Any, samples: int) -> Blocks:

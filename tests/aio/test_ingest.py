@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import exzarr
-from exzarr.errors import ArgumentError, IngestError
+from exzarr.errors import ArgumentError, IngestError, StreamError
 
 pytestmark = pytest.mark.anyio
 
@@ -132,3 +133,128 @@ async def test_cancelled_source_of_a_thread_is_not_read_further(tmp_path: Path) 
     stored = array.refresh().shape[0] // 3
     assert stored <= given
     np.testing.assert_array_equal(array[:, 0], expected(stored))
+
+
+async def test_reports_come_while_the_ingestion_runs(tmp_path: Path) -> None:
+    array, seen = target(tmp_path), anyio.Event()
+
+    async def stepwise() -> AsyncIterator[Any]:
+        nonlocal seen
+        async for block in blocks(8):
+            yield block
+            await seen.wait()  # until the loop has the report of this block
+            seen = anyio.Event()
+
+    reports = []
+    async with exzarr.aio.ingest_reports(array, stepwise(), key="days") as running:
+        async for report in running:
+            reports.append(report)
+            assert exzarr.open_array(tmp_path / "a.zarr").shape[0] >= report.rows
+            seen.set()
+    assert [report.blocks for report in reports] == [*range(1, 9), 8]
+    assert [report.position for report in reports] == [*range(1, 9), 8]
+    async with exzarr.aio.ingest_reports(array, blocks(8), key="days") as running:
+        assert [(report.blocks, report.already) async for report in running] == [(0, 8)]
+
+
+async def test_slow_loop_gets_the_latest_report_only(tmp_path: Path) -> None:
+    array, given = target(tmp_path), anyio.Event()
+
+    async def announced() -> AsyncIterator[Any]:
+        async for block in blocks(30):
+            yield block
+        given.set()
+
+    async with exzarr.aio.ingest_reports(array, announced(), key="days", batch=3) as running:
+        await given.wait()
+        while exzarr.open_array(tmp_path / "a.zarr").shape[0] < 90:
+            await anyio.sleep(0.001)
+        found = [report.blocks async for report in running]
+    assert found[-1] == 30
+    assert len(found) <= 3
+    assert min(found) >= 29
+
+
+async def test_error_follows_the_report_of_the_blocks_before_it(tmp_path: Path) -> None:
+    array = target(tmp_path)
+
+    async def bad() -> AsyncIterator[Any]:
+        async for block in blocks(4):
+            yield block
+        yield np.zeros((3, 5))
+
+    found: list[int] = []
+
+    async def collect(running: AsyncIterator[Any]) -> None:
+        async for report in running:
+            found.append(report.blocks)  # noqa: PERF401 - an error ends the loop
+
+    async def read_all() -> None:
+        async with exzarr.aio.ingest_reports(array, bad(), key="days", batch=3) as running:
+            await collect(running)
+
+    async def read_none() -> None:
+        async with exzarr.aio.ingest_reports(array, bad(), key="days") as running:
+            while not running._done:  # type: ignore[attr-defined]
+                await anyio.sleep(0.001)
+
+    with pytest.raises(IngestError, match="block 4"):
+        await read_all()
+    assert found[-1] == 4
+    np.testing.assert_array_equal(array.refresh()[:, 0], expected(4))
+    with pytest.raises(IngestError, match="block 4"):
+        await read_none()
+
+
+async def test_leaving_the_loop_ends_the_ingestion_without_loss(tmp_path: Path) -> None:
+    array, given = target(tmp_path), 0
+
+    async def endless() -> AsyncGenerator[Any, None]:
+        nonlocal given
+        for number in range(1_000_000):
+            given = max(given, number + 1)
+            await anyio.sleep(0)
+            yield np.full((3, 4), number)
+
+    async def until(done: Callable[[Any], object]) -> None:
+        async with (
+            aclosing(endless()) as source,
+            exzarr.aio.ingest_reports(array, source, key="days") as running,
+        ):
+            async for report in running:
+                if done(report):
+                    break
+
+    def check() -> None:
+        stored = array.refresh().shape[0] // 3
+        assert 3 < stored <= given
+        np.testing.assert_array_equal(array[:, 0], expected(stored))
+
+    await until(lambda report: report.blocks > 3)
+    check()
+    with anyio.CancelScope() as scope:
+        await until(lambda _: scope.cancel())
+    assert scope.cancelled_caught
+    check()
+    with pytest.raises(ZeroDivisionError):
+        await until(lambda report: report.blocks / 0)
+    check()
+
+
+async def test_reports_are_for_one_task(tmp_path: Path) -> None:
+    async def silent() -> AsyncIterator[Any]:
+        await anyio.sleep_forever()
+        yield
+
+    async with (
+        exzarr.aio.ingest_reports(target(tmp_path), silent(), key="days") as running,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(anext, running)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(StreamError, match="one task only"):
+            await anext(running)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(ArgumentError, match="on_commit"):
+        async with exzarr.aio.ingest_reports(target(tmp_path / "b"), silent(), key="days", on_commit=print):
+            pass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from exzarr import config, telemetry
@@ -63,6 +63,7 @@ def ingest(
     dead_letter: str | os.PathLike[str] | None = None,
     casting: Casting = "same_kind",
     progress: Progress = False,
+    on_commit: Callable[[IngestReport], object] | None = None,
 ) -> IngestReport:
     """Append the blocks of `source` to an array, each of them exactly once.
 
@@ -113,6 +114,9 @@ def ingest(
         Allowed conversions to the arrays' data types, as for `Array.set`.
     progress
         True for a bar, or a callable that gets ``(done, total)`` in blocks. The total is None until the source ends.
+    on_commit
+        Called with the report so far each time that blocks were stored. An error that it raises ends the ingestion; the
+        blocks are stored.
 
     Returns
     -------
@@ -137,6 +141,7 @@ def ingest(
         dead=None if dead_letter is None else DeadLetters(dead_letter, key),
         continues=continues,
         batch=batch,
+        on_commit=on_commit,
     )
     if type(max_pending) is not int or max_pending < 1:
         raise ArgumentError(f"max_pending must be a positive number, not {max_pending!r}")
@@ -166,14 +171,17 @@ class _Run:
         dead: DeadLetters | None,
         continues: bool,
         batch: int | None,
+        on_commit: Callable[[IngestReport], object] | None,
     ) -> None:
+        if on_commit is not None and not callable(on_commit):
+            raise ArgumentError(f"on_commit is called with a report, but {on_commit!r} is not callable")
         if not isinstance(continues, bool):
             raise ArgumentError(f"continues must be True or False, not {continues!r}")
         if batch is not None and (type(batch) is not int or batch < 1):
             raise ArgumentError(f"batch must be a positive number of rows, not {batch!r}")
         self._target, self._key = target, key
         self._options, self._retry, self._dead = options, options.retry, dead
-        self._continues, self._batch = continues, batch
+        self._continues, self._batch, self._on_commit = continues, batch, on_commit
         self._at = target.reached(key)
         self._first = self._at
         self._left_out: list[LeftOut] = []
@@ -222,6 +230,8 @@ class _Run:
             self._emit_progress()
             nbytes = sum(block.nbytes for block in blocks)
             meter.add(len(blocks), nbytes, failed=len(self._left_out) - before)
+            if self._on_commit is not None:
+                self._on_commit(self.report())
 
     def _store(self, blocks: Sequence[Numbered]) -> None:
         """Commit `blocks` together, or one by one if one of them can't be stored."""

@@ -292,6 +292,47 @@ def test_warnings_name_the_line_of_the_caller() -> None:
         assert caught[0].filename == __file__
 
 
+def test_zarr_version_is_the_former_name_of_zarr_format() -> None:
+    store = exzarr.MemoryStore()
+    for create in (
+        lambda: zarr.create((4,), store=store, path="a", zarr_version=2),
+        lambda: zarr.zeros((4,), store=store, path="b", zarr_version=2),
+        lambda: zarr.open(store, path="c", mode="w", shape=(4,), zarr_version=2),
+        lambda: zarr.open_array(store, path="a", zarr_version=2),
+        lambda: zarr.open_group(store, path="d", zarr_version=2),
+        lambda: zarr.group(store, path="d", zarr_version=2),
+        lambda: zarr.create_group(store, path="e", zarr_version=2),
+        lambda: zarr.create_array(store, name="f", shape=(4,), dtype="i4", zarr_version=2),
+    ):
+        with pytest.warns(zarr.errors.ZarrDeprecationWarning, match="use zarr_format"):
+            assert create().zarr_format == 2
+    for save in (zarr.save, zarr.save_array, zarr.save_group):
+        with pytest.warns(zarr.errors.ZarrDeprecationWarning, match="use zarr_format"):
+            save(store, np.arange(4), path=save.__name__, zarr_version=2)
+        assert zarr.open(store, path=save.__name__).zarr_format == 2
+    with pytest.warns(zarr.errors.ZarrDeprecationWarning, match="use zarr_format"):
+        assert zarr.load(store, path="save_array", zarr_version=2).tolist() == [0, 1, 2, 3]
+    assert zarr.create((4,), zarr_version=None).zarr_format == 3
+    with pytest.raises(exzarr.ArgumentError, match="does not match"):
+        zarr.open(store, path="a", zarr_version=3, zarr_format=2)
+
+
+def test_version_is_that_of_the_interface() -> None:
+    assert zarr.__version__.startswith("3.")
+
+
+def test_settings_without_effect_issue_a_warning() -> None:
+    before = zarr.config.to_dict()
+    with (
+        pytest.warns(RuntimeWarning, match=r"without effect in exzarr: json_indent, codecs\.mine$"),
+        zarr.config.set({"json_indent": 4, "array.order": "F", "codecs": {"mine": "tests.Mine"}}),
+    ):
+        assert zarr.config.get("codecs.mine") == "tests.Mine"
+    assert zarr.config.to_dict() == before
+    with zarr.config.set({"json_indent": 2, "array.rectilinear_chunks": True}):  # the defaults
+        pass
+
+
 @pytest.mark.parametrize(
     "change",
     [

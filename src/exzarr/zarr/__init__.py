@@ -20,3 +20,6 @@ array([0, 0, 0, 0], dtype=int32)
 from exzarr._lazy import exports
 
 __getattr__, __dir__, __all__ = exports(__name__, __file__)
+
+__version__ = "3.4.2"
+"""Version of zarr-python whose interface this is. ``exzarr.__version__`` is that of exzarr."""

@@ -42,3 +42,4 @@ from exzarr.zarr.settings import config as config
 from exzarr.zarr.store_view import as_store as as_store, as_zarr as as_zarr
 
 __all__: list[str]
+__version__: str

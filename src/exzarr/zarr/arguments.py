@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from exzarr.errors import ArgumentError
 from exzarr.zarr.dtype import native
-from exzarr.zarr.errors import ZarrUserWarning, warn
+from exzarr.zarr.errors import ZarrDeprecationWarning, ZarrUserWarning, warn
 from exzarr.zarr.settings import access_options, config as settings
 
-__all__ = ["creating", "opening", "zarr_format"]
+__all__ = ["creating", "current", "opening", "zarr_format"]
 
 _WITHOUT_EFFECT = (
     "cache_attrs",
@@ -26,6 +27,18 @@ _WITHOUT_EFFECT = (
 def zarr_format(given: Any) -> Any:
     """Return the format of a new node: by default that of the settings."""
     return settings.get("default_zarr_format") if given is None else given
+
+
+def current(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords with ``zarr_format`` in the place of its former name ``zarr_version``."""
+    given = dict(options)
+    old, new = given.pop("zarr_version", None), given.get("zarr_format")
+    if old is None:
+        return given
+    if new not in (None, old):
+        raise ArgumentError(f"zarr_format {new!r} does not match zarr_version {old!r}: pass only zarr_format")
+    warn("zarr_version is deprecated: use zarr_format", ZarrDeprecationWarning)
+    return {**given, "zarr_format": old}
 
 
 def opening(options: Mapping[str, Any], config: Any) -> dict[str, Any]:
@@ -48,7 +61,7 @@ def creating(
 
 
 def _known(options: Mapping[str, Any]) -> dict[str, Any]:
-    given = dict(options)
+    given = current(options)
     for name in _WITHOUT_EFFECT:
         if given.pop(name, None) is not None:
             warn(f"{name} has no effect in exzarr", RuntimeWarning)

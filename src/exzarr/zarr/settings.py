@@ -8,6 +8,7 @@ from typing import Any, Literal, NoReturn, Self
 
 from exzarr import config as ours
 from exzarr.errors import ArgumentError, UnsupportedError
+from exzarr.zarr.errors import warn
 
 __all__ = ["ArrayConfig", "Config", "access_options", "config"]
 
@@ -34,12 +35,17 @@ _OURS = {
     "threading.max_workers": "workers",
 }
 
+_IN_USE = {
+    "default_zarr_format", "array.order", "array.write_empty_chunks", "array.read_missing_chunks", *_OURS,
+}  # fmt: skip
+
 
 class Config:
     """Settings by zarr-python's names: ``zarr.config.set({"array.order": "F"})``, also as a context manager.
 
     Settings that exzarr has by another name (``threading.max_workers``: ``exzarr.config.workers``) change that one.
-    Settings without a counterpart, such as ``codec_pipeline.path``, are kept, and have no effect.
+    Settings without a counterpart, such as ``codec_pipeline.path``, are kept and have no effect. Changing them issues a
+    warning.
     """
 
     def __init__(self) -> None:
@@ -67,6 +73,9 @@ class Config:
         before = dict(self._values)
         changed = {**_flat(changes or {}), **_flat({k.replace("__", "."): v for k, v in more.items()})}
         self._apply({**before, **changed})
+        idle = [key for key in changed if key not in _IN_USE and changed[key] != before.get(key)]
+        if idle:
+            warn(f"settings without effect in exzarr: {', '.join(idle)}", RuntimeWarning)
         return _Changed(self, before)
 
     update = set  # noqa: A003 - the method

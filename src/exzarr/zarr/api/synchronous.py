@@ -117,6 +117,7 @@ def create_array(store: Any, *, name: str | None = None, config: Any = None, **o
     The parameters are those of `exzarr.create_array`, and `config`: the access options by zarr-python's names.
     """
     place, name = resolved(store, name)
+    options = arguments.current(options)
     if "zarr_format" in options:
         options["zarr_format"] = arguments.zarr_format(options["zarr_format"])
     return Array.of(exzarr.create_array(place, name=name, **arguments.creating(options, config)), config)
@@ -199,6 +200,7 @@ def full_like(a: Any, *, config: Any = None, **options: Any) -> Array:
 
 def _create(function: Any, given: tuple[Any, ...], config: Any, options: dict[str, Any]) -> Array:
     place, path = resolved(options.pop("store", None), options.pop("path", None))
+    options = arguments.current(options)
     if not function.__name__.endswith("_like"):
         options["zarr_format"] = arguments.zarr_format(options.get("zarr_format"))
     if options.get("order") is not None and options.get("zarr_format") == 3:
@@ -224,6 +226,7 @@ def _create(function: Any, given: tuple[Any, ...], config: Any, options: dict[st
 def create_group(store: Any, *, path: str | None = None, **options: Any) -> Group:
     """Create a group."""
     place, path = resolved(store, path)
+    options = arguments.current(options)
     options["zarr_format"] = arguments.zarr_format(options.get("zarr_format"))
     return Group.of(exzarr.create_group(place, path=path, **arguments.opening(options, None)))
 
@@ -269,17 +272,18 @@ def tree(grp: Any, expand: Any = None, level: int | None = None) -> Any:  # noqa
 
 
 @translated("group")
-def load(store: Any, path: str | None = None, zarr_format: Any = None) -> Any:
+def load(store: Any, path: str | None = None, zarr_format: Any = None, zarr_version: Any = None) -> Any:
     """Load an array, or all arrays below a group, into memory."""
     place, path = resolved(store, path)
-    return exzarr.load(place, path, zarr_format)
+    chosen = arguments.current({"zarr_format": zarr_format, "zarr_version": zarr_version})
+    return exzarr.load(place, path, chosen["zarr_format"])
 
 
 @translated("array")
 def save(store: Any, *args: Any, path: str | None = None, **options: Any) -> None:
     """Save one array, or several arrays in a group. An existing node is replaced."""
     place, path = resolved(store, path)
-    exzarr.save(place, *args, path=path, **options)
+    exzarr.save(place, *args, path=path, **arguments.current(options))
 
 
 @translated("array")
@@ -294,7 +298,7 @@ def save_array(store: Any, arr: Any, *, path: str | None = None, **options: Any)
 def save_group(store: Any, *args: Any, path: str | None = None, **options: Any) -> None:
     """Save several arrays in a group. An existing node is replaced."""
     place, path = resolved(store, path)
-    exzarr.save_group(place, *args, path=path, **options)
+    exzarr.save_group(place, *args, path=path, **arguments.current(options))
 
 
 def copy(*args: Any, **options: Any) -> Any:

@@ -1,0 +1,9 @@
+from exzarr.statistics.statistics import (
+    Refreshed as Refreshed,
+    Statistics as Statistics,
+    build as build,
+    open as open,
+)
+from exzarr.statistics.values import ChunkStatistics as ChunkStatistics
+
+__all__: list[str]

@@ -1,0 +1,96 @@
+"""Statistics of the values of chunks. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exzarr._typing import AnyArray
+from exzarr.errors import UnsupportedError
+
+__all__ = ["ChunkStatistics", "Summary", "limits", "sum_dtype", "summarize"]
+
+
+class Summary(NamedTuple):
+    """Statistics of one chunk, in the order of `table.COLUMNS`. `valid` is `ChunkStatistics.count`."""
+
+    min: Any
+    max: Any
+    sum: Any
+    valid: int
+    nans: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkStatistics:
+    """Statistics of all chunks of an array.
+
+    All attributes are NumPy arrays with the shape of the chunk grid (`Array.cdata_shape`); of the grid of inner chunks, if
+    the array has shards. `min`, `max`, `sum` and `count` are about the *valid* values of a chunk: those that are neither
+    the fill value nor NaN. Elements outside of the array do not count.
+
+    Attributes
+    ----------
+    min, max
+        Smallest and largest valid value, in the array's data type and unit. Without a valid value, `min` is the
+        largest value of the data type, or infinity, and `max` the smallest.
+    sum
+        Sum of the valid values, in the array's unit: float64 for floats, int64 or uint64 for integers and booleans, where
+        it wraps at 2**64 as `numpy.sum` does.
+    count
+        Number of valid values.
+    nans
+        Number of values that are NaN. If the fill value is NaN, they include the fill values.
+    stored
+        True where the chunk is stored. The others have fill values only.
+    proved
+        True where the statistics come from entries whose chunks have not changed, or from the absence of the chunk. The
+        other chunks were read.
+    """
+
+    min: AnyArray
+    max: AnyArray
+    sum: AnyArray
+    count: AnyArray
+    nans: AnyArray
+    stored: AnyArray
+    proved: AnyArray
+
+
+def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the data type of sums. Raise UnsupportedError if values of `dtype` have no statistics."""
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise UnsupportedError(
+            f"values of data type {dtype} have no statistics: booleans, integers and floats of up to 64 bits have"
+        )
+    return np.dtype({"f": "f8", "i": "i8"}.get(dtype.kind, "u8"))
+
+
+def limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Return the minimum and the maximum of no values. Raise UnsupportedError as `sum_dtype` does."""
+    sum_dtype(dtype)
+    if dtype.kind == "f":
+        return dtype.type(np.inf), dtype.type(-np.inf)
+    if dtype.kind == "b":
+        return np.True_, np.False_
+    return np.iinfo(dtype).max, np.iinfo(dtype).min
+
+
+def summarize(values: AnyArray, fill: Any) -> Summary:
+    """Return the statistics of `values`."""
+    values = np.asarray(values, values.dtype.newbyteorder("="))
+    total = sum_dtype(values.dtype)
+    with np.errstate(all="ignore"):  # infinities and overflow are results, as in NumPy
+        valid = values != fill
+        nans = 0
+        if values.dtype.kind == "f":
+            nan = np.isnan(values)
+            nans = int(np.count_nonzero(nan))
+            valid &= ~nan
+        count = int(np.count_nonzero(valid))
+        if not count:
+            return Summary(*limits(values.dtype), total.type(0), 0, nans)
+        chosen = values if count == values.size else values[valid]
+        return Summary(chosen.min(), chosen.max(), chosen.sum(dtype=total), count, nans)

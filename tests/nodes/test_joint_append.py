@@ -7,6 +7,8 @@ import pickle
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import zarr
 
 import exzarr
+from exzarr._nodes.leases import _LeaseLost
 from exzarr.errors import ArgumentError, StoreError, UnsupportedError
 from exzarr.stores import MemoryStore, ObjectStore, SQLiteStore
 from tests.kill_points import kill_steps, killed_at
@@ -267,6 +270,31 @@ def test_appends_on_an_object_store_are_all_kept() -> None:
     for thread in threads:
         thread.join()
     check_cube(zarr.open_group(zarr.storage.ObjectStore(client), mode="r"), 9)
+
+
+def test_processes_write_for_the_holder_of_a_lease_and_not_after_it(s3_server: Any) -> None:
+    store = s3_server.store()
+    root = new_cube(store)
+    kept = []
+
+    def write(rows: Mapping[str, Any]) -> None:
+        kept.append(pickle.dumps(dict(rows)))
+        run_in_process(_write_rows, kept[0])
+
+    root.append_together(["time", "t2m"], 2, write, dimension="time", key="k")
+    check_cube(root, 5)
+    with pytest.raises(_LeaseLost):
+        pickle.loads(kept[0])["t2m"][:, :1] = -1
+    check_cube(root, 5)
+
+
+def _write_rows(pickled: bytes) -> None:
+    writer(3, 2)(pickle.loads(pickled))
+
+
+def run_in_process(function: Any, *args: Any) -> None:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pool.submit(function, *args).result()
 
 
 def test_the_shapes_that_a_killed_append_announced_are_ignored_by_zarr_python(tmp_path: Path) -> None:

@@ -410,6 +410,7 @@ class Group(Node[GroupMetadata]):
         key: str | None = None,
         attributes: Mapping[str, Any] | None = None,
         consolidated: bool = True,
+        write_empty_chunks: bool | None = None,
     ) -> Appended:
         """Append rows to several arrays in one commit: readers see all of them grown, or none.
 
@@ -447,6 +448,8 @@ class Group(Node[GroupMetadata]):
             New attributes of the group at `path`, which are part of the commit.
         consolidated
             False does not create consolidated metadata if there is none. Then the arrays grow one after the other.
+        write_empty_chunks
+            True stores chunks that hold only the fill value. None: as this group was opened.
 
         Returns
         -------
@@ -474,7 +477,9 @@ class Group(Node[GroupMetadata]):
             key=key,
             attributes=None if attributes is None else as_stored(attributes),
             consolidated=consolidated,
-            write_empty=self._access["write_empty_chunks"],
+            write_empty=self._access["write_empty_chunks"]
+            if write_empty_chunks is None
+            else write_empty_chunks,
         )
         self.refresh()
         return done

@@ -82,6 +82,55 @@ class _DeadlineLock(ThreadLock):
         self.acquire(self._end)
 
 
+class _Check(Generic[M]):
+    """A check that a lease is not lost. Its pickle works in other processes, which write for the holder.
+
+    Attributes
+    ----------
+    lost
+        True if the lease is known to be lost, or released.
+    """
+
+    def __init__(self, location: Location, known: M, holder: str) -> None:
+        self._location = location
+        self._known: M = known
+        self._holder = holder
+        self._store = instrument(location.store)
+        self._looking = threading.Lock()
+        self._tickets = count()
+        self._looked = -1
+        self.lost = False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _Check, (self._location, self._known, self._holder)
+
+    def __call__(self) -> None:
+        """Raise `_LeaseLost` if the lease is lost. One read of the document serves all waiting threads."""
+        ticket = next(self._tickets)
+        with self._looking:
+            if self.lost:
+                raise _LeaseLost
+            if ticket < self._looked:
+                return
+            looked = next(self._tickets)
+            if self._ask_holder() != self._holder:
+                self.lost = True
+                raise _LeaseLost
+            self._looked = looked
+
+    def _ask_holder(self) -> str:
+        holder = ""
+
+        def look(value: ValueReader | None) -> NewValue:
+            nonlocal holder
+            holder = appends_of(_load(self._location, self._known, value)).holder
+            return KEEP
+
+        # Not by `get`, which may use a cache.
+        self._store.update(self._location.key(hierarchy.document_name(self._known)), look)
+        return holder
+
+
 class _Lease(Generic[M]):
     """The writer lease of a node. `__enter__` waits for it and acquires it; `__exit__` releases it."""
 
@@ -101,10 +150,7 @@ class _Lease(Generic[M]):
         self._meta: M = known
         self._wanted: M = known
         self._over = threading.Event()
-        self._lost = False
-        self._looking = threading.Lock()
-        self._tickets = count()
-        self._looked = -1
+        self._check: _Check[M] = _Check(location, known, self._id)
         self._fenced = FencedStore(location.store, self._check)
 
     # -- acquiring ---------------------------------------------------------------
@@ -164,7 +210,7 @@ class _Lease(Generic[M]):
     def change(self, first: Callable[[M, M, Location], object]) -> M:
         """Write the chunks, then the document. Raise `_LeaseLost` if the lease was lost before that."""
         if not self.changes:
-            self._lost = True
+            self._check.lost = True
             return self._meta
         place = replace(self._location, store=self._fenced)
         for path, shape in self._before.reach.items():
@@ -181,32 +227,6 @@ class _Lease(Generic[M]):
             meta = hierarchy.find(place) if held is None else consolidated_node(held, path)
         if isinstance(meta, ArrayMetadata):
             store_fill(place, meta, shape)
-
-    def _check(self) -> None:
-        """Raise `_LeaseLost` if the lease is lost. One read of the document serves all waiting threads."""
-        ticket = next(self._tickets)
-        with self._looking:
-            if self._lost:
-                raise _LeaseLost
-            if ticket < self._looked:
-                return
-            looked = next(self._tickets)
-            if self._ask_holder() != self._id:
-                self._lost = True
-                raise _LeaseLost
-            self._looked = looked
-
-    def _ask_holder(self) -> str:
-        holder = ""
-
-        def look(value: ValueReader | None) -> NewValue:
-            nonlocal holder
-            holder = appends_of(self._load(value)).holder
-            return KEEP
-
-        # Not by `get`, which may use a cache.
-        self._store.update(self._key, look)
-        return holder
 
     def _beat(self) -> None:
         def alive(value: ValueReader | None) -> NewValue:
@@ -246,7 +266,7 @@ class _Lease(Generic[M]):
                         "array before you repeat the change"
                     )
                 if not done:
-                    self._lost = True
+                    self._check.lost = True
                     raise _LeaseLost
                 return KEEP
             if self._creates:
@@ -256,14 +276,14 @@ class _Lease(Generic[M]):
             return self._document(changed)
 
         self._store.update(self._key, commit)
-        self._lost = True  # the commit has released the lease
+        self._check.lost = True  # the commit has released the lease
         return changed
 
     # -- releasing ---------------------------------------------------------------
 
     def __exit__(self, *_: object) -> None:
         self._stop()
-        if self._lost:
+        if self._check.lost:
             return
 
         def give_back(value: ValueReader | None) -> NewValue:
@@ -283,10 +303,16 @@ class _Lease(Generic[M]):
     # -- documents ---------------------------------------------------------------
 
     def _load(self, value: ValueReader | None) -> M:
-        if value is None:
-            raise hierarchy.not_found(self._location, self._known.zarr_format)
-        meta: M = hierarchy.reloaded(self._location, self._known, self._key, whole_value(value))
-        return meta
+        return _load(self._location, self._known, value)
 
     def _document(self, meta: M) -> list[bytes]:
         return [hierarchy.locked_document(meta)[1]]
+
+
+def _load(location: Location, known: M, value: ValueReader | None) -> M:
+    """Return the metadata in the node's document; raise NodeNotFoundError if it is missing."""
+    if value is None:
+        raise hierarchy.not_found(location, known.zarr_format)
+    key = location.key(hierarchy.document_name(known))
+    meta: M = hierarchy.reloaded(location, known, key, whole_value(value))
+    return meta

@@ -51,7 +51,7 @@ def _of_the_same_format(write: Any) -> Any:
 
     @functools.wraps(write)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("zarr_format") is None:
+        if kwargs.get("zarr_format") is None and kwargs.get("mode") != "r+":
             kwargs["zarr_format"] = zarr.config.get("default_zarr_format")
         return write(*args, **kwargs)
 

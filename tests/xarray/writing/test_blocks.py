@@ -14,6 +14,7 @@ import xarray as xr
 import exzarr
 from exzarr.xarray import to_zarr
 from exzarr.xarray.writing.grids import aligned
+from tests.object_servers import OPEN
 from tests.xarray.writing.compared import read
 
 dask = pytest.importorskip("dask")
@@ -126,8 +127,9 @@ def test_objects_of_dask(tmp_path: Path) -> None:
     xr.testing.assert_identical(xr.open_dataset(tmp_path / "a.zarr", engine="exzarr").load(), data)
 
 
-CLUSTER = """
-import sys
+CLUSTER = (
+    OPEN
+    + """
 import numpy as np, xarray as xr, zarr
 from distributed import Client, LocalCluster
 import exzarr
@@ -136,28 +138,38 @@ from exzarr.xarray import to_zarr
 if __name__ == "__main__":
     data = xr.Dataset({"a": (("y", "x"), np.arange(1.0, 30 * 20 + 1).reshape(30, 20))}, {"y": np.arange(30)})
     encoding = {"a": {"chunks": (7, 6)}}
-    with LocalCluster(n_workers=3, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         with Client(cluster):
-            to_zarr(data.chunk(y=2, x=3), sys.argv[1], encoding=encoding)
+            to_zarr(data.chunk(y=2, x=3), sys.argv[2], encoding=encoding)
             more = data.assign_coords(y=np.arange(30, 60))
-            to_zarr(more.chunk(y=2, x=3), sys.argv[1], append_dim="y", key="k")
-            later = to_zarr(data.assign_coords(y=np.arange(60, 90)).chunk(y=4), sys.argv[1], append_dim="y", key="l", compute=False)
+            to_zarr(more.chunk(y=2, x=3), sys.argv[2], append_dim="y", key="k")
+            later = to_zarr(data.assign_coords(y=np.arange(60, 90)).chunk(y=4), sys.argv[2], append_dim="y", key="l", compute=False)
             assert later.compute() == exzarr.Appended(60, 90, stored=True)
-            later = to_zarr(-data.chunk(y=2, x=3)[["a"]].drop_vars("y"), sys.argv[1], region={"y": slice(60, 90)}, compute=False)
+            later = to_zarr(-data.chunk(y=2, x=3)[["a"]].drop_vars("y"), sys.argv[2], region={"y": slice(60, 90)}, compute=False)
             later.compute()
+            store = open_store()
+            to_zarr(data, store, encoding=encoding)
+            to_zarr(more.chunk(y=10, x=10), store, append_dim="y", key="k")
 """
+)
 
 
 @pytest.mark.slow
-def test_processes_of_a_cluster_lose_nothing(tmp_path: Path) -> None:
+def test_processes_of_a_cluster_lose_nothing(s3_server: Any, tmp_path: Path) -> None:
     pytest.importorskip("distributed")
+    store = s3_server.store()
     script = tmp_path / "script.py"
     script.write_text(CLUSTER)
     done = subprocess.run(  # noqa: PLW1510 - checked below
-        [sys.executable, str(script), str(tmp_path / "a.zarr")], capture_output=True, text=True, timeout=170
+        [sys.executable, str(script), s3_server.describe(store), str(tmp_path / "a.zarr")],
+        capture_output=True,
+        text=True,
+        timeout=170,
     )
     assert done.returncode == 0, done.stderr
     one = np.arange(1.0, 30 * 20 + 1).reshape(30, 20)
     found = read(tmp_path / "a.zarr")
     np.testing.assert_array_equal(found["a"], np.concatenate([one, one, -one]))
     np.testing.assert_array_equal(found["y"], np.arange(90))
+    found = xr.open_dataset(store, engine="exzarr")
+    np.testing.assert_array_equal(found["a"], np.concatenate([one, one]))

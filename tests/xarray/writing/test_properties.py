@@ -63,7 +63,7 @@ def splits(draw: Any, n: int) -> tuple[int, ...]:
     return tuple(b - a for a, b in itertools.pairwise(borders)) or (n,)
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(st.data(), datasets(), st.sampled_from([2, 3]))
 def test_whole_datasets(data: Any, dataset: xr.Dataset, zarr_format: Any) -> None:
     encoding = {
@@ -91,7 +91,7 @@ def test_whole_datasets(data: Any, dataset: xr.Dataset, zarr_format: Any) -> Non
         check_same_encoding(found, wanted)
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(st.data(), datasets(), st.sampled_from([2, 3]), st.integers(1, 6))
 def test_appends(data: Any, dataset: xr.Dataset, zarr_format: Any, at: int) -> None:
     dataset = dataset.assign(e=("t", np.arange(7.0)))
@@ -114,7 +114,7 @@ def test_appends(data: Any, dataset: xr.Dataset, zarr_format: Any, at: int) -> N
         xr.testing.assert_identical(found.load(), wanted.load())
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(st.data(), datasets(), st.sampled_from([2, 3]))
 def test_regions(data: Any, dataset: xr.Dataset, zarr_format: Any) -> None:
     dataset = dataset.assign(e=(("t", "x"), np.arange(28.0).reshape(7, 4)))

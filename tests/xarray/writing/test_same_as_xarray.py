@@ -95,6 +95,16 @@ def test_string_dtype(tmp_path: Path) -> None:
     assert found["a"].dtype.kind in "TO"
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_missing_strings_are_stored_as_empty_ones(zarr_format: Any, chunked: bool, tmp_path: Path) -> None:
+    values = np.array(["ab", None, "c"], np.dtypes.StringDType(na_object=None))
+    data = xr.Dataset({"a": ("x", values)})
+    to_zarr(data.chunk(x=2) if chunked else data, tmp_path / "a.zarr", zarr_format=zarr_format)
+    assert read(tmp_path / "a.zarr")["a"].values.tolist() == ["ab", "", "c"]
+
+
 @pytest.mark.parametrize("encoding", [{"shards": (4, 6), "chunks": (2, 3)}, {"fill_value": 7.0}])
 def test_members_of_the_encoding_that_only_v3_has(encoding: dict[str, Any], tmp_path: Path) -> None:
     data = xr.Dataset({"a": (("y", "x"), np.arange(24.0).reshape(4, 6))})

@@ -23,7 +23,7 @@ class FencedStore(StoreWrapper):
     inner
         The store. It must have conditional puts.
     check
-        Function that raises if the lease is lost.
+        Function that raises if the lease is lost. It pickles if other processes write, too.
 
     Attributes
     ----------
@@ -35,6 +35,10 @@ class FencedStore(StoreWrapper):
         super().__init__(inner)
         self._check = check
         self.written = False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        self.written = True  # perhaps, by the process that gets the pickle
+        return FencedStore, (self.inner, self._check)
 
     def put(self, key: str, value: Buffer) -> None:
         self.written = True

@@ -75,6 +75,7 @@ def append(plan: GroupPlan, options: WriteOptions) -> Any:
         key=options.key,
         attributes=plan.attributes,
         consolidated=options.consolidates,
+        write_empty_chunks=options.write_empty_chunks,
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from xarray import Variable
 from xarray.backends.api import DATAARRAY_NAME, DATAARRAY_VARIABLE
 from xarray.backends.common import AbstractWritableDataStore, ArrayWriter
@@ -38,11 +40,20 @@ _FORMAT = {"zarr_format"} & inspect.signature(encode_zarr_variable).parameters.k
 def encoded(variable: Variable, name: Any, zarr_format: int) -> Variable:
     """Return the variable as it is stored: times as numbers, missing values as fill values, text as UTF-8."""
     options = dict.fromkeys(_FORMAT, zarr_format)
-    if zarr_format == 2 and variable.dtype.kind == "T":
+    if variable.dtype.kind == "T" and (zarr_format == 2 or variable.dtype != np.dtypes.StringDType()):
         # xarray makes fixed-length text of it, which does not fit the filter of stored strings.
-        variable = variable.copy(data=variable.data.astype(create_vlen_dtype(str)))
+        dtype = create_vlen_dtype(str) if zarr_format == 2 else np.dtypes.StringDType()
+        variable = variable.copy(data=_without_nulls(variable.data, dtype))
         variable.encoding.pop("dtype", None)
     return encode_zarr_variable(variable, name=name, **options)
+
+
+def _without_nulls(strings: Any, dtype: Any) -> Any:
+    """Return strings with another data type. Missing ones become empty, as in xarray."""
+    if hasattr(strings, "map_blocks"):
+        return strings.map_blocks(_without_nulls, dtype, dtype=dtype)
+    found = np.asarray(strings, object)
+    return np.where(pd.isnull(found), "", found).astype(dtype)
 
 
 def decoded(variables: dict[str, Variable]) -> dict[str, Variable]:

@@ -45,6 +45,7 @@ GROUP = exzarr.group()
         (exzarr.convert, {"source": "x", "zarr_fmt": 2}, "convert() has no argument 'zarr_fmt'; did you mean zarr_format=?"),
         (exzarr.check, {"target": "x", "deeep": True}, "check() has no argument 'deeep'; did you mean deep=?"),
         (exzarr.checksum, {"target": "x", "storage_option": {}}, "checksum() has no argument 'storage_option'; did you mean storage_options=?"),
+        (exzarr.diff, {"a": "x", "b": "y", "rtoll": 1}, "diff() has no argument 'rtoll'; did you mean rtol=?"),
         (exzarr.virtualize, {"files": "x", "concat_dims": "t"}, "virtualize() has no argument 'concat_dims'; did you mean concat_dim=?"),
         (exzarr.lab.chunks, {"target": (3,), "dtypes": "f4"}, "chunks() has no argument 'dtypes'; did you mean dtype=?"),
     ],

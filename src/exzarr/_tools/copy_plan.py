@@ -97,7 +97,7 @@ class NodePlan:
     @property
     def other_fill(self) -> bool:
         """True if the fill value changes, so that chunks that are not stored must be stored in the copy."""
-        return self.is_array and not _same_fill(self.array_meta, self.target_array_meta)
+        return self.is_array and not same_fill(self.array_meta, self.target_array_meta)
 
     @property
     def nbytes(self) -> int:
@@ -107,7 +107,7 @@ class NodePlan:
         return math.prod(self.meta.shape) * self.meta.data_type.dtype.itemsize
 
 
-def _same_fill(one: ArrayMetadata, other: ArrayMetadata) -> bool:
+def same_fill(one: ArrayMetadata, other: ArrayMetadata) -> bool:
     a, b = [fill_values.default(m.data_type) if m.fill_value is None else m.fill_value for m in (one, other)]
     if isinstance(b, np.generic):
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -41,11 +42,11 @@ def main() -> int:
     failed = False
     for name in given.exchanges or EXCHANGES:
         ours = outcomes(EXCHANGES[name], given.keyword, given.processes)
-        failed |= not _report(name, theirs, ours, given.errors)
+        failed |= not report_on(name, theirs, ours, given.errors)
     return 1 if failed else 0
 
 
-def _report(name: str, theirs: Outcomes, ours: Outcomes, errors: bool) -> bool:
+def report_on(name: str, theirs: Outcomes, ours: Outcomes, errors: bool) -> bool:
     """Print how many tests pass, and return whether that is enough."""
     tests = comparable(theirs, EXCHANGES[name])
     private = [test for test in tests if ours.get(test, {}).get("outcome") == "private"]
@@ -124,7 +125,10 @@ def outcomes(exchange: tuple[str, ...], keyword: str, processes: str = "0", fold
     ]
     with (folder / f"{report.stem}.log").open("w", encoding="utf-8") as log:
         files = [str(TESTS / name) for name in FILES]
-        subprocess.run([*command, *files], cwd=folder, env=environment, stdout=log, stderr=log, check=False)
+        work = folder / report.stem  # tests leave files in the current folder
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        subprocess.run([*command, *files], cwd=work, env=environment, stdout=log, stderr=log, check=False)
     if not report.exists():
         raise SystemExit(f"pytest did not run: see {folder / report.stem}.log")
     found: Outcomes = json.loads(report.read_text(encoding="utf-8"))

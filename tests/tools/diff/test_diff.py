@@ -331,6 +331,8 @@ def test_output_has_a_group_for_each_compared_array_and_is_removed_after_an_erro
         ({"where": [1]}, "array of booleans"),
         ({"ignore": "chunk"}, "did you mean"),
         ({"form": "dense"}, "form is"),
+        ({"form": "sparse"}, "require into="),
+        ({"into": exzarr.create_group(MemoryStore())}, "an existing node"),
         ({"workers": 0}, "workers must be"),
         ({"first": -1}, "first must be"),
     ],

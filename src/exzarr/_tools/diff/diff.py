@@ -48,7 +48,7 @@ def diff(
     strict: bool = False,
     ignore: Collection[str] = (),
     first: int = 10,
-    into: Group | StoreLike | None = None,
+    into: StoreLike | None = None,
     form: Form = "mask",
     on_error: OnError = "raise",
     workers: int | None = None,

@@ -16,7 +16,7 @@ from exzarr._nodes.hierarchy import Location
 from exzarr._tools.diff.elements import Block, Sink
 from exzarr.errors import ArgumentError
 from exzarr.stores.base import Store
-from exzarr.stores.resolve import StoreLike, refuse_options, resolve_store
+from exzarr.stores.resolve import StoreLike, resolve_store
 from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["Form", "Output", "opened_output"]
@@ -48,12 +48,14 @@ class Output:
 
 @contextmanager
 def opened_output(
-    into: Group | StoreLike | None, form: Form, options: StorageOptions | None
+    into: StoreLike | None, form: Form, options: StorageOptions | None
 ) -> Iterator[Output | None]:
     """Create the group `into`, which must not exist. If the block fails, the group is removed."""
     if form not in ("mask", "sparse"):
         raise ArgumentError(f"form is 'mask' or 'sparse', not {form!r}")
     if into is None:
+        if form != "mask" or options is not None:
+            raise ArgumentError("form and into_options require into=, the place for the positions")
         yield None
         return
     with ExitStack() as opened:
@@ -66,8 +68,9 @@ def opened_output(
 
 def _place(into: Any, opened: ExitStack, options: StorageOptions | None) -> Location:
     if isinstance(into, Array | Group):
-        refuse_options(options, f"{into.name!r} is already open, and has its store")
-        return into.location
+        raise ArgumentError(
+            f"into is {into.name!r}, an existing node: pass a path or a store for a new group"
+        )
     store, path = resolve_store(into, mode="a", storage_options=options)
     if not isinstance(into, Store):
         opened.enter_context(store)

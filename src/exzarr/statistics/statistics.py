@@ -14,7 +14,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.stored import candidates
 from exzarr._stream.chunks.grid import StreamGrid
 from exzarr.errors import ChunkMissingError, NodeNotFoundError, ReadOnlyError, UnsupportedError
-from exzarr.statistics.identity import COARSE_NS, check_store, clock_of
+from exzarr.statistics.identity import COARSE_NS, RESOLUTION_NS, check_store, clock_of
 from exzarr.statistics.layout import announce, announced, load, save
 from exzarr.statistics.measuring import Measured, Measurer
 from exzarr.statistics.table import Table
@@ -130,7 +130,8 @@ class Statistics:
             )
         read = int(np.count_nonzero(found.stored & ~found.proved))
         if found.waiting:
-            time.sleep(min(max(found.waiting.values()), COARSE_NS) / 1e9)
+            # One tick more: the clock of the file system may be late by that.
+            time.sleep((min(max(found.waiting.values()), COARSE_NS) + RESOLUTION_NS) / 1e9)
             again = sorted(found.waiting)
             found.waiting.clear()
             _measure(array, measurer, again, clock_of(array.store, array.path))

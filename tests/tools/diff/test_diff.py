@@ -291,7 +291,7 @@ def test_missing_chunks_are_compared_as_the_fill_value():
 def test_memory_is_bounded_by_blocks(tmp_path):
     for name, chunks in (("a", (64, 2048)), ("b", (2048, 64))):
         exzarr.create_array(
-            tmp_path / name, data=np.ones((2048, 2048)), chunks=chunks, write_empty_chunks=True
+            tmp_path / name, data=np.ones((4096, 2048)), chunks=chunks, write_empty_chunks=True
         )
     tracemalloc.start()
     try:
@@ -299,7 +299,7 @@ def test_memory_is_bounded_by_blocks(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 2**25  # the arrays have 2**26 bytes
+    assert peak < 2**26  # the arrays have 2**27 bytes, and the threads of the engine have a few chunks each
 
 
 def test_progress_ends_at_the_total(sides):

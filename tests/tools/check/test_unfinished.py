@@ -364,7 +364,7 @@ def test_ingestion_killed_between_its_members(cube: Path, members: int, commit: 
         cube,
         "exzarr._nodes.transactions:change",
         "before" if members == 0 else "after",
-        3 * commit - 1 + members - (members > 0),
+        4 * commit - 1 + members - (members > 0),  # of each commit: the intent, the group, its members
     )
     assert set(codes(cube)) == {"EXZ501"}
     if repair:

@@ -57,7 +57,7 @@ format: $(VENV)/.installed-lint ## format the sources and apply the fixes of ruf
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes under a minute
+bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes about three minutes
 	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 bench-pyramids: $(VENV)/.installed-bench ## compare builds of pyramids with ngff-zarr and ome-zarr, where they are installed

@@ -56,7 +56,7 @@ _current: ContextVar[Stop | None] = ContextVar("exzarr_stop", default=None)
 
 
 def current_stop() -> Stop | None:
-    """Return the flag of this context; None if nobody can stop it."""
+    """Return the flag of this context; None if it cannot be stopped."""
     return _current.get()
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 import exzarr
 from exzarr.errors import ArgumentError
 from exzarr.stores import CountingStore, MemoryStore, ReferenceStore, SQLiteStore
+from tests.web_servers import web_server
 from tests.xarray.tools import climate, quietly
 
 
@@ -128,6 +129,22 @@ def test_consolidated_store_is_opened_with_one_request(
     store.reset()
     xr.open_datatree(store, engine="exzarr", zarr_format=zarr_format, **options)
     assert store.total == 1, store.requests
+
+
+@pytest.mark.slow
+def test_a_web_server_gets_one_request_to_open_and_one_for_each_chunk(place: Path) -> None:
+    with web_server(place.parent) as web:
+        opened = _open(
+            f"{web.url}/{place.name}", zarr_format=3, create_default_indexes=False, decode_times=False
+        )
+        assert web.seen == [f"GET /{place.name}/zarr.json"]
+        web.seen.clear()
+        first = opened["t2m"].isel(time=0)
+        requests = first.exzarr.explain().requests
+        np.testing.assert_array_equal(first.values, climate()["t2m"].isel(time=0).values)
+        assert (
+            len([seen for seen in web.seen if seen.startswith("GET")]) == requests
+        )  # a HEAD learns about the server
 
 
 def test_failed_opens_and_closed_datasets_close_the_store(

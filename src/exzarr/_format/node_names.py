@@ -7,7 +7,7 @@ hidden by it.
 
 from __future__ import annotations
 
-__all__ = ["DOCUMENT_NAMES", "QUARANTINE", "V2_DOCUMENTS", "hides_document", "reserved"]
+__all__ = ["DOCUMENT_NAMES", "NAMES_OF_XARRAY", "QUARANTINE", "V2_DOCUMENTS", "hides_document", "reserved"]
 
 V2_DOCUMENTS = (".zarray", ".zgroup", ".zattrs", ".zmetadata")
 DOCUMENT_NAMES = frozenset(("zarr.json", *V2_DOCUMENTS))
@@ -17,13 +17,13 @@ QUARANTINE = "__exzarr_quarantine__"
 """The folder below an array to which `exzarr.repair` moves damaged chunks. It is never a node."""
 
 NAMES_OF_XARRAY = frozenset(("__xarray_dataarray_variable__", "__values__"))
-"""Names under which xarray stores arrays and variables without name, in v3, too."""
+"""Reserved names that may be created in v3, because xarray stores arrays and variables without name under them."""
 
 
 def reserved(name: str, zarr_format: int) -> str | None:
-    """Return the reason why a new node must not have this name, or None if it may.
+    """Return the reason why the name is reserved, or None if it is not.
 
-    Existing nodes with such names can be read, listed, copied and converted.
+    New nodes must not have such names, except `NAMES_OF_XARRAY`. Existing ones can be read, listed, copied and converted.
     """
     if name in DOCUMENT_NAMES:
         return "it is the name of a metadata document"
@@ -32,7 +32,7 @@ def reserved(name: str, zarr_format: int) -> str | None:
     if "\\" in name:
         return "zarr-python reads a backslash as a slash"
     if zarr_format == 3:
-        if name.startswith("__") and name not in NAMES_OF_XARRAY:
+        if name.startswith("__"):
             return "Zarr v3 reserves names that start with '__' (Zarr v2 does not)"
         if name.lower() == "zarr.json":
             return "Zarr v3 reserves 'zarr.json' in any case"

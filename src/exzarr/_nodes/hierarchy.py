@@ -111,7 +111,7 @@ def check_new(location: Location, zarr_format: ZarrFormat) -> None:
     parts = location.path.split("/") if location.path else []
     for n, name in enumerate(parts, 1):
         why = node_names.reserved(name, zarr_format)
-        if why is None:
+        if why is None or name in node_names.NAMES_OF_XARRAY:
             continue
         place = Location(location.store, "/".join(parts[:n]))
         if not exists(place):

@@ -30,7 +30,7 @@ from exzarr._nodes.locating import (
 from exzarr._nodes.new_nodes import describe, new_array, new_group
 from exzarr._nodes.node import AccessOptions
 from exzarr._spelling import known_arguments
-from exzarr.errors import ArgumentError, NodeTypeError
+from exzarr.errors import ArgumentError, NodeExistsError, NodeTypeError
 from exzarr.stores.base import Store
 from exzarr.stores.resolve import refuse_options
 
@@ -413,7 +413,10 @@ def _open(
         if not creates:
             return *open_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated), access
         if mode != "a":
-            return location, _make(location, new, zarr_format or 3, mode == "w", options), access
+            try:
+                return location, _make(location, new, zarr_format or 3, mode == "w", options), access
+            except NodeExistsError as error:  # functions with a mode have no argument overwrite
+                raise NodeExistsError(str(error).replace("overwrite=True", "mode='w'")) from None
 
         def find() -> tuple[Location, Metadata] | None:
             found = find_node(location, zarr_format, kind=kind, use_consolidated=use_consolidated)

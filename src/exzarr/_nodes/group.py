@@ -211,8 +211,8 @@ class Group(Node[GroupMetadata]):
         if max_depth is NoDepth.GIVEN:
             raise ArgumentError(
                 f"members() of {self} needs max_depth: 0 for the direct children, None for all nodes; items() also has the "
-                "direct children. If xarray's ZarrStore called it, it needs a group of zarr-python: pass "
-                "exzarr.zarr.as_zarr(group), or call xarray.open_zarr(exzarr.zarr.as_store(group))"
+                "direct children. If xarray's ZarrStore called it: it needs a group of zarr-python. Call "
+                "xarray.open_dataset(group, engine='exzarr'), or pass exzarr.zarr.as_zarr(group)"
             )
         return tuple(self.walk(max_depth))
 

@@ -112,7 +112,7 @@ def test_info_of_arrays_with_unknown_codecs() -> None:
 @pytest.mark.parametrize("chunks", ["auto", 2])
 def test_html_representation(shape: tuple[int, ...], chunks: Any) -> None:
     html = exzarr.zeros(shape, chunks=chunks)._repr_html_()
-    assert html.count("<table") == html.count("</table>") == 1
+    assert html.count("<table") == html.count("</table>") == 2
     assert html.count("<svg") == (1 if shape and 0 not in shape else 0)
     varying = exzarr.create_array(None, shape=(10,), chunks=([3, 7],), dtype="i1")
     assert "varying in shape" in varying._repr_html_()

@@ -904,6 +904,6 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         return f"<exzarr.Array {self._location} {' '.join(parts)} v{self.zarr_format}>"
 
     def _repr_html_(self) -> str:
-        from exzarr._nodes.html import array_html
+        from exzarr._nodes.array_html import array_html
 
-        return array_html(self.info.lines(), self._meta.chunk_grid)
+        return array_html(self._location, self._meta, self.info)

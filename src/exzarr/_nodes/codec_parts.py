@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exzarr.errors import ExzarrError
+
 if TYPE_CHECKING:
     from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["CodecParts", "codec_parts", "is_reversed"]
+__all__ = ["CodecParts", "codec_parts", "configurations", "is_reversed"]
 
 
 class CodecParts(NamedTuple):
@@ -64,3 +66,20 @@ def codec_parts(meta: ArrayMetadata) -> CodecParts:
         kinds[codec.kind].append(codec)
     serializer = kinds["array_bytes"][0] if kinds["array_bytes"] else None
     return CodecParts(tuple(kinds["array_array"]), serializer, tuple(kinds["bytes_bytes"]))
+
+
+def configurations(meta: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
+    """Return the codecs' configurations, also of unknown codecs."""
+    if meta.zarr_format == 2:
+        return meta.filters, None, () if meta.compressor is None else (meta.compressor,)
+    try:
+        parts = codec_parts(meta)
+    except ExzarrError:
+        return (), None, tuple([codec.to_json() for codec in meta.codecs])
+    from exzarr.codecs.registry import to_json
+
+    return (
+        tuple([to_json(codec) for codec in parts.filters]),
+        None if parts.serializer is None else to_json(parts.serializer),
+        tuple([to_json(codec) for codec in parts.compressors]),
+    )

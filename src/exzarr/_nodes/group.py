@@ -629,9 +629,11 @@ class Group(Node[GroupMetadata]):
         return f"<exzarr.Group {self._location}{consolidated} v{self.zarr_format}>"
 
     def _repr_html_(self) -> str:
-        from exzarr._nodes.html import facts_html
+        from exzarr._html.fragments import attributes, facts, framed, heading
 
-        return facts_html(self.info.lines()) + self.tree(level=2)._repr_html_()
+        title = heading(self.name or "/", "exzarr.Group")
+        tree = self.tree(level=2).html()
+        return framed(title, facts(self.info.lines()[2:]), attributes(self._meta.attributes), tree)
 
     # -- as a Python object --------------------------------------------------------
 

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._html.fragments import facts, framed
 from exzarr._nodes import hierarchy
 from exzarr._nodes.chunk_sizes import chunk_counts, chunk_shape, shard_shape
-from exzarr._nodes.codec_parts import CodecParts, codec_parts
+from exzarr._nodes.codec_parts import configurations
 from exzarr._nodes.hierarchy import Location
-from exzarr._nodes.html import facts_html
 from exzarr._nodes.stored import StoredChunks
-from exzarr.errors import ExzarrError
+from exzarr._nodes.words import value_words
 from exzarr.telemetry.units import human_bytes
 
 __all__ = ["ArrayInfo", "GroupInfo", "array_info", "group_info"]
@@ -39,7 +37,7 @@ class Info:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return facts_html(self.lines())
+        return framed(facts(self.lines()))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,7 +104,7 @@ class ArrayInfo(Info):
             ("Store", self.store),
             ("Zarr format", str(self.zarr_format)),
             ("Data type", self.dtype),
-            ("Fill value", _value(self.fill_value)),
+            ("Fill value", value_words(self.fill_value)),
             ("Shape", shape),
             *([("Shards", str(self.shards))] if self.shards is not None else []),
             ("Chunks", "varying in shape" if self.chunks is None else str(self.chunks)),
@@ -171,7 +169,7 @@ def array_info(
     location: Location, meta: ArrayMetadata, *, read_only: bool, stored: StoredChunks | None = None
 ) -> ArrayInfo:
     """Return the properties of an array; with `stored`, also of its stored chunks."""
-    filters, serializer, compressors = _configurations(meta)
+    filters, serializer, compressors = configurations(meta)
     regular, dtype, size = meta.chunk_grid.regular, meta.data_type.dtype, math.prod(meta.shape)
     return ArrayInfo(
         path=location.path,
@@ -214,23 +212,6 @@ def group_info(
     )
 
 
-def _configurations(meta: ArrayMetadata) -> tuple[tuple[Any, ...], Any, tuple[Any, ...]]:
-    """Return the codecs' configurations, also of unknown codecs."""
-    if meta.zarr_format == 2:
-        return meta.filters, None, () if meta.compressor is None else (meta.compressor,)
-    try:
-        parts: CodecParts = codec_parts(meta)
-    except ExzarrError:
-        return (), None, tuple([codec.to_json() for codec in meta.codecs])
-    from exzarr.codecs.registry import to_json
-
-    return (
-        tuple([to_json(codec) for codec in parts.filters]),
-        None if parts.serializer is None else to_json(parts.serializer),
-        tuple([to_json(codec) for codec in parts.compressors]),
-    )
-
-
 def _codecs(configurations: tuple[Mapping[str, Any], ...]) -> str:
     """Format codecs as ``zstd(level=0, checksum=True)``."""
     return " → ".join([_codec(configuration) for configuration in configurations]) or "none"
@@ -242,15 +223,6 @@ def _codec(configuration: Mapping[str, Any]) -> str:
         options = {key: value for key, value in configuration.items() if key not in ("id", "name")}
     name = configuration.get("name") or configuration.get("id")
     return f"{name}({', '.join([f'{key}={value!r}' for key, value in options.items()])})"
-
-
-def _value(value: Any) -> str:
-    """Format a fill value as ``0.0`` instead of ``np.float32(0.0)``."""
-    return (
-        str(value)
-        if isinstance(value, np.generic) and not isinstance(value, (np.str_, np.bytes_))
-        else repr(value)
-    )
 
 
 def _bytes(n: int) -> str:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
+from typing import TYPE_CHECKING
 
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._html.fragments import attributes, facts, folded, framed
 from exzarr._nodes import hierarchy
 from exzarr._nodes.chunk_sizes import inner_chunks
+from exzarr._nodes.codec_parts import configurations
 from exzarr._nodes.hierarchy import Location
 from exzarr._nodes.survey import seen
+from exzarr._nodes.words import compression_words, filter_words, value_words
 from exzarr.errors import ListingUnsupportedError, StoreError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["Tree", "tree_of"]
+
+MOST_SHOWN = 1000
+"""Maximum number of nodes in the HTML of a tree."""
+
+MOST_DESCRIBED = 200
+"""Maximum number of arrays whose properties are in the HTML of a tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,8 @@ class Tree:
         The children of a group, sorted by name.
     cut
         True if the group has children below the requested depth.
+    meta
+        The node's metadata; None if it is unreadable.
     """
 
     name: str
@@ -38,6 +52,7 @@ class Tree:
     facts: str = ""
     children: tuple[Tree, ...] = field(default=())
     cut: bool = False
+    meta: ArrayMetadata | GroupMetadata | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return "\n".join([self._line(), *self._below("")])
@@ -56,18 +71,32 @@ class Tree:
         return lines
 
     def _repr_html_(self) -> str:
-        return f"<div style='font-family:monospace;line-height:1.4'>{self._folded()}</div>"
+        return framed(self.html())
 
-    def _folded(self) -> str:
-        """Return the node as HTML, with a group that can be folded."""
-        name = escape(self.name)
+    def html(self) -> str:
+        """Return the tree as HTML without a style. Groups can be folded, and arrays unfolded."""
+        return self._folded(iter(range(MOST_SHOWN)), described=True)
+
+    def _folded(self, numbers: Iterator[int], *, described: bool) -> str:
         if self.kind != "group":
-            facts = f"<span style='opacity:.65'>{escape(self.facts)}</span>"
-            return f"<div style='padding-left:14px'>{name} {facts}</div>"
-        if not self.children:
-            return f"<div style='padding-left:14px'><b>{name}</b>{' …' if self.cut else ''}</div>"
-        inside = "".join([child._folded() for child in self.children])
-        return f"<details open><summary><b>{name}</b></summary><div style='padding-left:14px'>{inside}</div></details>"
+            body = _properties(self.meta) if described and isinstance(self.meta, ArrayMetadata) else ""
+            return folded(self.name, body, self.facts)
+        inside = [attributes(self.meta.attributes)] if self.meta is not None else []
+        for i, child in enumerate(self.children):
+            number = next(numbers, None)
+            if number is None:
+                inside.append(f"<div class='below pale'>and {len(self.children) - i:,} more</div>")
+                break
+            inside.append(child._folded(numbers, described=number < MOST_DESCRIBED))
+        return folded(self.name, "".join(inside), "…" if self.cut else "", opened=bool(self.children))
+
+
+def _properties(meta: ArrayMetadata) -> str:
+    filters, _, compressors = configurations(meta)
+    pairs = [("Compression", compression_words(compressors)), ("Fill value", value_words(meta.fill_value))]
+    if filters:
+        pairs.insert(1, ("Filters", filter_words(filters)))
+    return facts(pairs) + attributes(meta.attributes)
 
 
 def tree_of(location: Location, level: int | None = None) -> Tree:
@@ -76,23 +105,23 @@ def tree_of(location: Location, level: int | None = None) -> Tree:
     return _group(name, location, level)
 
 
-def _group(name: str, location: Location, level: int | None) -> Tree:
+def _group(name: str, location: Location, level: int | None, meta: GroupMetadata | None = None) -> Tree:
     if level is not None and level <= 0:
-        return Tree(name, "group", cut=any(True for _ in hierarchy.child_names(location)))
+        return Tree(name, "group", cut=any(True for _ in hierarchy.child_names(location)), meta=meta)
     children = []
     try:
         for child, below, found in seen(location):
             if isinstance(found, ArrayMetadata):
-                children.append(Tree(child, "array", _facts(found)))
+                children.append(Tree(child, "array", _facts(found), meta=found))
             elif isinstance(found, GroupMetadata):
-                children.append(_group(child, below, None if level is None else level - 1))
+                children.append(_group(child, below, None if level is None else level - 1, found))
             elif found is not None:
                 children.append(Tree(child, "unreadable", f"(unreadable: {found.error})"))
     except ListingUnsupportedError:
         raise
     except StoreError as error:
         return Tree(name, "unreadable", f"(unreadable: {error})", tuple(children))
-    return Tree(name, "group", children=tuple(children))
+    return Tree(name, "group", children=tuple(children), meta=meta)
 
 
 def _facts(meta: ArrayMetadata) -> str:

@@ -11,6 +11,7 @@ from exzarr._stream.async_iteration import NOT_READY, AsyncIteration, NotReady
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import SILENT, Meter
 from exzarr._stream.window import Outcome, Window, may_wait
+from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 
 __all__ = ["Stream", "StreamStats", "Tally"]
 
@@ -46,6 +47,21 @@ class StreamStats:
     missing: int = 0
     retries: int = 0
     seconds: float = 0.0
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed
+
+        counts = [
+            (name, f"{getattr(self, name):,}")
+            for name in ("chunks", "failed", "skipped", "missing", "retries")
+        ]
+        speed = human_speed(self.bytes, self.seconds)
+        amounts = [
+            ("bytes", human_bytes(self.bytes)),
+            ("time", human_seconds(self.seconds)),
+            ("speed", speed),
+        ]
+        return framed(facts([*counts, *amounts]))
 
 
 @dataclass(slots=True)

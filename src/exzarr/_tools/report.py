@@ -98,6 +98,18 @@ class CopyReport:
             ]
         )
 
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, folded, framed, heading, items
+
+        title, *places = str(self).splitlines()[: 2 if self.source == self.destination else 3]
+        lists = [
+            folded(name, items(texts), f"({len(texts):,})", opened=True)
+            for name, texts in (("Notes", self.notes), ("Left out", self.left_out))
+            if texts
+        ]
+        pairs = [(word, place) for word, _, place in (line.strip().partition(" ") for line in places)]
+        return framed(heading(title), facts(pairs), *lists)
+
     def _how(self, in_place: bool) -> str:
         if in_place and not self.chunks:
             return "metadata only, the chunks stay as they are"

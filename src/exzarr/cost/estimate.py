@@ -92,6 +92,12 @@ class Cost:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading
+
+        total, *lines = str(self).splitlines()
+        return framed(heading(total), facts([(line[2:12].strip(), line[12:].strip()) for line in lines]))
+
 
 def of(
     what: Explanation | Report,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from exzarr._html.fragments import framed, heading, items
 from exzarr.errors import MissingDependencyError
 from exzarr.telemetry.show import Table, html_of, text_of
 
@@ -62,13 +63,10 @@ class LabReport(ABC):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        parts = [f"<p><b>{escape(self.headline())}</b></p>"]
+        parts = [heading(self.headline())]
         for title, table in self.tables():
-            parts += self._ordered(f"<p>{escape(title)}</p>", html_of(table))
-        parts.append("<ul>" + "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons) + "</ul>")
-        return f"<div>{''.join(parts)}</div>"
+            parts += self._ordered(heading("", title), html_of(table))
+        return framed(*parts, items(self.reasons))
 
     def _ordered(self, title: str, table: str) -> tuple[str, str]:
         return (table, title) if self.legends else (title, table)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from urllib.parse import unquote
 
+from exzarr._html import fragments
+from exzarr._html.fragments import framed, heading, items
 from exzarr.telemetry.events import ChunkRead, ChunkWritten, IngestProgress
 from exzarr.telemetry.figures import READ_PHASES, WRITE_PHASES, ArrayUse, total
 from exzarr.telemetry.report import Report
 from exzarr.telemetry.units import human_bytes, human_seconds, human_speed
 
-__all__ = ["Table", "html", "html_of", "phases_table", "summary", "tables", "text", "text_of"]
+__all__ = ["Table", "html", "html_of", "page", "phases_table", "summary", "tables", "text", "text_of"]
 
 MOST = 12
 """Most arrays that are shown individually."""
@@ -38,9 +39,8 @@ def text(report: Report) -> str:
 
 
 def html(report: Report) -> str:
-    """Return a report for a notebook, with all text escaped."""
-    parts = [f"<p><b>{escape(summary(report))}</b></p>", *map(html_of, tables(report))]
-    return f"<div>{''.join(parts)}</div>"
+    """Return a report for a notebook."""
+    return page(summary(report), tables(report))
 
 
 def summary(report: Report) -> str:
@@ -211,18 +211,10 @@ def text_of(table: Table) -> str:
 
 
 def html_of(table: Table) -> str:
-    """Return one table for a notebook, with all text escaped."""
+    """Return one table as HTML without a style."""
+    return fragments.table(table.header, table.rows, table.words)
 
-    def row(cells: Sequence[str], tag: str) -> str:
-        made = [
-            f"<{tag} style='text-align:{'left' if i in table.words else 'right'};padding:1px 10px 1px 0'>"
-            f"{escape(cell)}</{tag}>"
-            for i, cell in enumerate(cells)
-        ]
-        return f"<tr>{''.join(made)}</tr>"
 
-    rows = "".join([row(cells, "td") for cells in table.rows])
-    return (
-        "<table style='border-collapse:collapse;margin:0 0 10px'>"
-        f"<thead>{row(table.header, 'th')}</thead><tbody>{rows}</tbody></table>"
-    )
+def page(title: str, tables: Iterable[Table], notes: Iterable[str] = ()) -> str:
+    """Return a title, tables and notes for a notebook."""
+    return framed(heading(title) if title else "", *map(html_of, tables), items(notes))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xarray.core import indexing
 
 from exzarr.errors import ArgumentError
+from exzarr.telemetry.show import Table, page
 from exzarr.telemetry.units import human_bytes
 from exzarr.xarray.lazy import StoredValues
 
@@ -62,15 +63,24 @@ class DatasetExplanation:
         return sum(one.decode_bytes for one in self.variables.values())
 
     def __str__(self) -> str:
-        rows: list[tuple[str, ...]] = [("variable", "wanted", "chunks", "requests", "to fetch", "to decode")]
-        rows += [_row(name, one) for name, one in self.variables.items()]
-        if len(self.variables) != 1:
-            rows.append(_row("total", self))
+        rows = self._rows()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, *([f"in memory: {', '.join(self.in_memory)}"] if self.in_memory else [])])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        header, *rows = self._rows()
+        in_memory = [f"in memory: {', '.join(self.in_memory)}"] if self.in_memory else []
+        return page("", [Table(header, rows)], in_memory)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("variable", "wanted", "chunks", "requests", "to fetch", "to decode")]
+        rows += [_row(name, one) for name, one in self.variables.items()]
+        if len(self.variables) != 1:
+            rows.append(_row("total", self))
+        return rows
 
 
 def _row(name: str, one: Explanation | DatasetExplanation) -> tuple[str, ...]:

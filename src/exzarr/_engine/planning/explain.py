@@ -83,9 +83,9 @@ class Explanation:
         del figures["ranges"], figures["sizes"]
         return {**figures, "kinds": self.kinds, "amplification": round(self.amplification, 3)}
 
-    def __str__(self) -> str:
+    def _facts(self) -> list[tuple[str, str]]:
         fetched = "not known" if self.fetch_bytes is None else human_bytes(self.fetch_bytes)
-        lines = [
+        return [
             ("wanted", human_bytes(self.result_bytes)),
             ("chunks", f"{self.chunks:,}" + (f" ({self.missing:,} not stored)" if self.missing else "")),
             *([("shards", f"{self.shards:,}")] if self.shards is not None else []),
@@ -93,11 +93,20 @@ class Explanation:
             ("to fetch", fetched),
             ("to decode", f"{human_bytes(self.decode_bytes)} ({self.amplification:.3g} x what is wanted)"),
         ]
-        return "\n".join(
-            [f"reading from {self.array or '/'}", *[f"  {name:<10} {text}" for name, text in lines]]
-        )
+
+    def __str__(self) -> str:
+        lines = [f"  {name:<10} {text}" for name, text in self._facts()]
+        return "\n".join([f"reading from {self.array or '/'}", *lines])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading
+
+        sizes = {"wanted": self.result_bytes, "to decode": self.decode_bytes}
+        if self.fetch_bytes is not None:
+            sizes["to fetch"] = self.fetch_bytes
+        return framed(heading(f"reading from {self.array or '/'}"), facts(self._facts(), sizes))
 
 
 def _kinds_text(kinds: dict[str, int]) -> str:

@@ -84,22 +84,29 @@ class WriteExplanation:
             "amplification": round(self.amplification, 3),
         }
 
-    def __str__(self) -> str:
+    def _facts(self) -> list[tuple[str, str]]:
         parts = f"{self.partial:,} in part" + (
             f", of which {self.at_end:,} end after the array" if self.at_end else ""
         )
-        lines = [
+        return [
             ("values", human_bytes(self.value_bytes)),
             ("chunks", f"{self.chunks:,} ({self.whole:,} whole, {parts})"),
             ("locks", self._exclusion()),
             ("read back", human_bytes(self.read_bytes)),
             ("to encode", f"{human_bytes(self.encode_bytes)} ({self.amplification:.3g} x the values)"),
         ]
-        return "\n".join(
-            [f"writing to {self.array or '/'}", *[f"  {name:<10} {text}" for name, text in lines]]
-        )
+
+    def __str__(self) -> str:
+        lines = [f"  {name:<10} {text}" for name, text in self._facts()]
+        return "\n".join([f"writing to {self.array or '/'}", *lines])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading
+
+        sizes = {"values": self.value_bytes, "read back": self.read_bytes, "to encode": self.encode_bytes}
+        return framed(heading(f"writing to {self.array or '/'}"), facts(self._facts(), sizes))
 
     def _exclusion(self) -> str:
         if self.aligned:

@@ -99,27 +99,31 @@ class BatchesExplanation:
     memory: int
 
     def __str__(self) -> str:
-        return "\n".join([*self._lines()])
+        return "\n".join([self._title(), *[f"  {name:<10} {text}" for name, text in self._facts()]])
 
     __repr__ = __str__
 
-    def _lines(self) -> Iterator[str]:
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading
+
+        return framed(heading(self._title()), facts(self._facts()))
+
+    def _title(self) -> str:
+        return f"{self.batches:,} batches of {self.batch_size:,} of {self.samples:,} samples"
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
         window = f" of {self.window} blocks" if self.shuffle == "window" else ""
-        facts = [
-            ("shuffle", f"{self.shuffle}{window}"),
-            ("blocks", f"{self.blocks:,} of up to {self.block:,} samples"),
-            ("spread", f"neighbours come {self.spread:,.0f} samples apart, on average"),
-            ("mixed", f"a batch has samples of {self.mixed:.3g} blocks"),
-            ("memory", f"at most {human_bytes(self.memory)}"),
-        ]
-        yield f"{self.batches:,} batches of {self.batch_size:,} of {self.samples:,} samples"
-        yield from [f"  {name:<10} {text}" for name, text in facts]
+        yield "shuffle", f"{self.shuffle}{window}"
+        yield "blocks", f"{self.blocks:,} of up to {self.block:,} samples"
+        yield "spread", f"neighbours come {self.spread:,.0f} samples apart, on average"
+        yield "mixed", f"a batch has samples of {self.mixed:.3g} blocks"
+        yield "memory", f"at most {human_bytes(self.memory)}"
         for array in self.reads:
             cost = ""
             if array.chunks:
                 times = array.reads / array.chunks
                 cost = f" ({times:.3g} x {array.chunks:,} chunks, {human_bytes(array.nbytes)} decoded)"
-            yield f"  {'reads':<10} {array.name}: {array.how}{cost}"
+            yield "reads", f"{array.name}: {array.how}{cost}"
 
 
 def explain(

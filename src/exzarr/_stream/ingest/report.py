@@ -69,3 +69,18 @@ class IngestReport:
         if self.left_out:
             text += f"; {len(self.left_out)} left out, the first because of {self.left_out[0].error}"
         return text
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, folded, framed, heading, items
+
+        rate = self.nbytes / self.seconds if self.seconds else 0.0
+        pairs = [
+            ("Stored", f"{self.blocks:,} blocks, {self.rows:,} rows, {human_bytes(self.nbytes)}"),
+            ("Commits", f"{self.commits:,}"),
+            ("Stored earlier", f"{self.already:,} blocks"),
+            *([("Not compared", f"{self.unverified:,} of them")] if self.unverified else []),
+            ("Time", f"{self.seconds:.2f} s ({human_bytes(round(rate))}/s)"),
+        ]
+        left_out = items([f"block {one.number}: {one.error}" for one in self.left_out])
+        failed = folded("Left out", left_out, f"({len(self.left_out):,})", opened=True) if left_out else ""
+        return framed(heading(f"Ingestion of {self.key!r}"), facts(pairs), failed)

@@ -26,6 +26,7 @@ from exzarr._stream.window import Window, may_wait
 from exzarr._stream.writing.checkpoint import Checkpoint
 from exzarr._stream.writing.writer import BoxWriter, FailedWrite, Task, Writer
 from exzarr.errors import ArgumentError
+from exzarr.telemetry.units import human_bytes
 
 if TYPE_CHECKING:
     from exzarr._stream.stored_array import StoredArray
@@ -63,6 +64,16 @@ class WriteReport:
     def __str__(self) -> str:
         rest = [f", {n} {what}" for n, what in ((len(self.failed), "failed"), (self.skipped, "skipped")) if n]
         return f"{self.written} written{''.join(rest)}, {self.bytes} bytes in {self.seconds:.3g} s"
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, folded, framed, items
+
+        amount = f"{self.written:,} items, {human_bytes(self.bytes)} in {self.seconds:.3g} s"
+        failed = items([str(one) for one in self.failed])
+        return framed(
+            facts([("Written", amount), ("Skipped", f"{self.skipped:,}")]),
+            folded("Failed", failed, f"({len(self.failed):,})", opened=True) if failed else "",
+        )
 
 
 def write_stream(

@@ -168,6 +168,18 @@ class RepairPlan:
             lines += [f"  {f.code} {f.key or '/'}: {_why_left(f)}" for f in self.left]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import folded, framed, heading, items, table
+
+        rows = [(str(action), action.because) for action in self.actions]
+        actions = table(("action", "because"), rows, frozenset({0, 1})) if rows else ""
+        left = items([f"{f.code} {f.key or '/'}: {_why_left(f)}" for f in self.left])
+        return framed(
+            heading(self.place, str(self).splitlines()[0].removeprefix(f"{self.place}: ")),
+            actions,
+            folded("Not repaired", left, f"({len(self.left):,})", opened=True) if left else "",
+        )
+
 
 def make_plan(report: CheckReport, *, quarantine: bool) -> RepairPlan:
     """Plan the repair of the findings in `report`."""

@@ -102,6 +102,13 @@ class RepairReport:
         found = ", ".join(f"{n} {result}" for result, n in counts.items() if n) or "nothing to do"
         return "\n".join([f"{self.place}: {found}", *[f"  {outcome}" for outcome in self.outcomes]])
 
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import framed, heading, table
+
+        rows = [(one.result, one.action.key or "/", one.detail) for one in self.outcomes]
+        title = heading(self.place, str(self).splitlines()[0].removeprefix(f"{self.place}: "))
+        return framed(title, table(("result", "key", "detail"), rows, frozenset({0, 1, 2})) if rows else "")
+
 
 @known_arguments
 def repair(

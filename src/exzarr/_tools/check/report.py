@@ -151,6 +151,17 @@ class CheckReport:
             lines += ["", f"{code} {kind.severity}: {kind.title}", *self.lines(code)]
         return "\n".join([*lines, *self.tail()])
 
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import folded, framed, heading, items
+
+        found = [
+            folded(
+                f"{code} {KINDS[code].severity}: {KINDS[code].title}", items(self.lines(code)), opened=True
+            )
+            for code in self.by_code()
+        ]
+        return framed(heading(self.place, self.summary()), *found, items(filter(None, self.tail())))
+
 
 def _count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,9 @@ from exzarr._tools.plain import plain_json
 from exzarr.telemetry.units import human_bytes
 
 __all__ = ["ABSENT", "ASPECTS", "STORAGE", "DiffReport", "Difference", "ElementDiff", "NodeDiff", "Position"]
+
+MOST_ROWS = 200
+"""Maximum number of differences in the HTML of a report."""
 
 
 class Absent(enum.Enum):
@@ -282,6 +286,20 @@ class DiffReport:
             lines += [f"/{node.path}", *[f"  {line}" for line in found]] if found else []
         lines += [f"left out: {one}" for one in self.left_out] + [f"note: {one}" for one in self.notes]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading, items, table
+
+        rows = [*islice(self.rows(), MOST_ROWS + 1)]
+        more = ["and more differences, which rows() yields"] if len(rows) > MOST_ROWS else []
+        notes = [f"left out: {one}" for one in self.left_out] + [f"note: {one}" for one in self.notes]
+        header = ("node", "what differs", "left", "right")
+        return framed(
+            heading("Equal" if self.equal else "Different", self.summary()),
+            facts([("left", self.left), ("right", self.right)]),
+            table(header, rows[:MOST_ROWS], frozenset(range(4))) if rows else "",
+            items([*more, *notes]),
+        )
 
 
 def _short(value: Any) -> str:

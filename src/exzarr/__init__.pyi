@@ -51,6 +51,8 @@ from exzarr._engine.planning.explain import Explanation as Explanation
 from exzarr._nodes.array import Array as Array
 from exzarr._nodes.group import Group as Group
 from exzarr._nodes.joint_append import Appended as Appended, NewRows as NewRows
+from exzarr._predicates.predicates import Predicate as Predicate
+from exzarr._predicates.value import value as value
 from exzarr._retrying import Retry as Retry
 from exzarr._stream.batches.from_arrays import batches as batches
 from exzarr._stream.batches.mix import mix as mix

@@ -1,0 +1,1 @@
+"""Conditions on the values of an array: evaluated on values, or on what statistics tell about them. Pure."""

@@ -180,7 +180,7 @@ def test_truth_values_are_errors_that_name_the_operators() -> None:
     with pytest.raises(ArgumentTypeError, match="compare it"):
         bool(value)
     with pytest.raises(TypeError):
-        _ = (value > 1) & True
+        _ = (value > 1) & True  # type: ignore[operator]
 
 
 def test_scalars_of_numpy_may_stand_on_the_left() -> None:

@@ -26,7 +26,7 @@ from exzarr.errors import (
 )
 from exzarr.statistics import ChunkStatistics, identity, values as values_module
 
-DTYPES = ["?", "i1", "u1", ">i2", "i8", "u8", "f2", "f4", ">f8"]
+DTYPES = ["?", "i1", "u1", ">i2", "i8", "u8", "f2", "f4", ">f8", "M8[s]", "m8[ms]"]
 
 
 def expected(values: Any, fill: Any, chunks: tuple[int, ...]) -> dict[str, Any]:
@@ -42,8 +42,9 @@ def expected(values: Any, fill: Any, chunks: tuple[int, ...]) -> dict[str, Any]:
         found["count"][index], found["nans"][index] = valid.size, int(nan.sum())
         found["min"][index] = valid.min() if valid.size else None
         found["max"][index] = valid.max() if valid.size else None
-        total = {"f": "f8", "i": "i8"}.get(values.dtype.kind, "u8")
-        found["sum"][index] = valid.sum(dtype=total)
+        total = {"f": "f8", "b": "u8", "u": "u8"}.get(values.dtype.kind, "i8")
+        integers = valid.astype("i8") if values.dtype.kind in "mM" else valid
+        found["sum"][index] = integers.sum(dtype=total)
     return found
 
 
@@ -70,7 +71,7 @@ def cases(draw: st.DrawFn) -> tuple[Any, Any, dict[str, Any]]:
     values = draw(
         npst.arrays(dtype, shape, elements=npst.from_dtype(dtype, allow_nan=True), fill=st.nothing())
     )
-    fill = draw(st.sampled_from([values.flat[0], dtype.type(0)]))
+    fill = draw(st.sampled_from([values.flat[0], np.zeros((), dtype)[()]]))
     chunks = tuple(draw(st.integers(1, n)) for n in shape)
     options: dict[str, Any] = {"chunks": chunks, "zarr_format": draw(st.sampled_from([2, 3]))}
     if options["zarr_format"] == 3 and draw(st.booleans()):
@@ -101,7 +102,7 @@ def test_statistics_equal_numpy_after_changes(
         for _ in range(2):
             where = tuple(data.draw(st.integers(0, n - 1)) for n in values.shape)
             a[where] = values[where] = data.draw(
-                st.sampled_from([fill, values.flat[-1], values.dtype.type(1)])
+                st.sampled_from([fill, values.flat[-1], np.ones((), values.dtype)[()]])
             )
             check(found.read(), values, fill, a.chunks)
         found.refresh()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter, mul
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +12,13 @@ import numpy as np
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import ShardRequests
-from exzarr._format.metadata import ArrayMetadata
 from exzarr._stream.chunks.grid import StreamGrid
 from exzarr._typing import AnyArray
 from exzarr.errors import CodecError
-from exzarr.statistics.identity import Digests, lasting, unsettled_for
+from exzarr.statistics.identity import canonical, lasting, unsettled_for
+from exzarr.statistics.survey import Place, Prover, Survey
 from exzarr.statistics.table import Table
-from exzarr.statistics.values import summarize
+from exzarr.statistics.values import nothing, summarize
 from exzarr.stores.base import ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 
@@ -28,12 +28,11 @@ Index = tuple[int, ...]
 
 
 class Part(NamedTuple):
-    """A chunk in a stored value: its place (None without shards), its number in the shard, and its index and shape."""
+    """A chunk in a stored value: its index, its place (-1, -1 if it is not stored), and its number in the shard."""
 
-    place: tuple[int, int] | None
-    number: int
     chunk: Index
-    shape: tuple[int, ...]
+    place: tuple[int, int]
+    number: int
 
 
 @dataclass(slots=True)
@@ -65,19 +64,19 @@ class Measurer:
 
     Parameters
     ----------
-    source, meta
+    source
         The array.
-    entries
-        The stored entries.
+    prover, entries
+        The stored entries, and what compares them.
     keep
         Make new entries. This asks once more for the version of each value that was read.
     """
 
-    def __init__(self, source: ChunkSource, meta: ArrayMetadata, entries: Table, *, keep: bool) -> None:
+    def __init__(self, source: ChunkSource, prover: Prover, entries: Table, *, keep: bool) -> None:
         self._source = source
         self._store = instrument(source.store)
         self._grid = StreamGrid(source)
-        self._digests = Digests(meta)
+        self._prover = prover
         self._entries = entries
         self._keeping = keep
         self._requests = ShardRequests.of(source)
@@ -85,45 +84,60 @@ class Measurer:
         stored, proved, keeping = (np.zeros(counts, bool) for _ in range(3))
         self.found = Measured(Table(counts, source.dtype), stored, proved, keeping)
 
+    def take_over(self, survey: Survey) -> None:
+        """Take over the entries that a survey has proved."""
+        found, proved = self.found, survey.proved
+        found.table.take_over(self._entries, proved)
+        found.stored |= survey.stored & proved
+        found.proved |= proved
+        found.lasting |= proved
+
     def __call__(self, key: str, clock: int | None) -> None:
         """Measure the chunks of the value at `key`. `clock` is the file system's time before this call."""
         value = self._store.open_value(key)
         if value is None:
             return  # it was deleted after the listing
         try:
-            found = self.found
             identity = lasting(self._source.store, value.version)
             if identity is None:
-                found.mortal = key
-            changed = []
-            for part in self._parts(key, value):
-                found.stored[part.chunk] = True
-                if not self._prove(identity, part):
-                    changed.append(part)
+                self.found.mortal = key
+            version = None if identity is None else canonical(identity)
+            changed = [
+                place.chunk
+                for place in self._prover.places(self._source.index(key))
+                if not self._prove(version, place)
+            ]
             if not changed:
                 return
-            for part, values in self._read(key, value, changed):
-                inside = values[tuple([slice(n) for n in part.shape])]
-                found.table.put(part.chunk, summarize(inside, self._source.fill))
-                found.lasting[part.chunk] = False
+            parts = [*self._parts(key, value, changed)]
+            for part, values in self._read(key, value, parts):
+                self._measure(part, values)
         finally:
             value.close()
         if self._keeping and identity is not None:
-            self._keep(key, identity, changed, clock)
+            self._keep(key, identity, parts, clock)
 
-    def _prove(self, identity: Sequence[Any] | None, part: Part) -> bool:
+    def _prove(self, version: str | None, place: Place) -> bool:
         """Take over the entry of a chunk if it is about the chunk as it is stored now."""
-        if identity is None:
+        if version is None or not self._prover.proves(version, place):
             return False
-        summary = self._entries.summary(part.chunk)
-        digest = self._digests.of(identity, part.chunk, part.shape, part.place, summary)
-        if not np.array_equal(digest, self._entries.columns["digest"][part.chunk]):
-            return False
-        found = self.found
-        found.table.put(part.chunk, summary)
-        found.table.columns["digest"][part.chunk] = digest
-        found.proved[part.chunk] = found.lasting[part.chunk] = True
+        found, chunk = self.found, place.chunk
+        found.table.take_over(self._entries, chunk)
+        found.stored[chunk] = self._prover.nbytes[place.number] >= 0
+        found.proved[chunk] = found.lasting[chunk] = True
         return True
+
+    def _measure(self, part: Part, values: AnyArray | None) -> None:
+        """Make an entry without a digest. `values` is None for an inner chunk that is not stored."""
+        found, chunk = self.found, part.chunk
+        found.stored[chunk] = values is not None
+        found.proved[chunk] = found.lasting[chunk] = False
+        if values is None:
+            summary = nothing(self._source.dtype)
+        else:
+            lengths = [side.stop - side.start for side in self._grid.region(chunk)]
+            summary = summarize(values[tuple([slice(n) for n in lengths])], self._source.fill)
+        found.table.put(chunk, summary, part.place)
 
     def _keep(self, key: str, identity: Sequence[Any], parts: Sequence[Part], clock: int | None) -> None:
         """Add digests to new entries, if the value is settled and has not changed while it was read."""
@@ -132,41 +146,36 @@ class Measurer:
         if wait or after is None or lasting(self._source.store, after.version) != identity:
             self.found.waiting[key] = wait
             return
-        table = self.found.table
+        table, version = self.found.table, canonical(identity)
         for part in parts:
-            digest = self._digests.of(identity, part.chunk, part.shape, part.place, table.summary(part.chunk))
-            table.columns["digest"][part.chunk] = digest
+            digest = self._prover.digest(version, part.chunk, part.place, table.values(part.chunk))
+            table.columns["digest"][part.chunk] = np.frombuffer(digest, np.uint8)
             self.found.lasting[part.chunk] = True
 
     # -- the chunks of one value -----------------------------------------------------
 
-    def _parts(self, key: str, value: ValueReader) -> Iterator[Part]:
-        """Yield the chunks in a value that are stored and inside the array."""
-        source, outer = self._source, self._source.index(key)
+    def _parts(self, key: str, value: ValueReader, chunks: Sequence[Index]) -> Iterator[Part]:
+        """Yield the place of each of these chunks, all in one value."""
+        source = self._source
         if not source.sharded:
-            yield Part(None, 0, outer, self._shape(outer))
+            yield Part(chunks[0], (0, value.size), 0)
             return
         layout = source.layout_at(key)
         try:
             starts, lengths = layout.read_index(value)
         except CodecError as error:
             raise layout.corrupt(source, key, -1, error) from error
-        first = [
-            dim.offset(i) // inner.size(0)
-            for dim, i, inner in zip(source.dims, outer, layout.dims, strict=True)
-        ]
-        inside = [min(n, m - at) for n, m, at in zip(layout.counts, self._grid.counts, first, strict=True)]
-        for local in np.ndindex(*inside):
-            number = sum(map(mul, local, layout.strides))
-            if lengths[number] >= 0:
-                chunk = tuple([at + i for at, i in zip(first, local, strict=True)])
-                yield Part((starts[number], lengths[number]), number, chunk, self._shape(chunk))
+        corner = [dim.offset(i) for dim, i in zip(source.dims, source.index(key), strict=True)]
+        first = [at // inner.size(0) for at, inner in zip(corner, layout.dims, strict=True)]
+        for chunk in chunks:
+            number = sum([(i - at) * n for i, at, n in zip(chunk, first, layout.strides, strict=True)])
+            place = (starts[number], lengths[number]) if lengths[number] >= 0 else (-1, -1)
+            yield Part(chunk, place, number)
 
-    def _shape(self, chunk: Index) -> tuple[int, ...]:
-        return tuple([part.stop - part.start for part in self._grid.region(chunk)])
-
-    def _read(self, key: str, value: ValueReader, parts: list[Part]) -> Iterator[tuple[Part, AnyArray]]:
-        """Yield the values of these chunks, all from one opened value."""
+    def _read(
+        self, key: str, value: ValueReader, parts: Sequence[Part]
+    ) -> Iterator[tuple[Part, AnyArray | None]]:
+        """Yield the values of these chunks, all from one opened value; None for those that are not stored."""
         source = self._source
         if not source.sharded:
             try:
@@ -175,7 +184,8 @@ class Measurer:
                 raise source.corrupt(key, error) from error
             return
         layout = source.layout_at(key)
-        places = sorted([(*part.place, part) for part in parts if part.place], key=itemgetter(0))
+        yield from [(part, None) for part in parts if part.place[0] < 0]
+        places = sorted([(*part.place, part) for part in parts if part.place[0] >= 0], key=itemgetter(0))
         for begin, end, one, until in self._requests.ranges(places):
             buffer = memoryview(bytearray(end - begin))
             value.read_into(buffer, begin)

@@ -11,12 +11,12 @@ import numpy as np
 
 from exzarr._engine.pool import WorkFeed, in_flight, run
 from exzarr._nodes.array import Array
-from exzarr._nodes.stored import candidates
 from exzarr._stream.chunks.grid import StreamGrid
 from exzarr.errors import ChunkMissingError, NodeNotFoundError, ReadOnlyError, UnsupportedError
 from exzarr.statistics.identity import COARSE_NS, RESOLUTION_NS, check_store, clock_of
 from exzarr.statistics.layout import announce, announced, load, save
 from exzarr.statistics.measuring import Measured, Measurer
+from exzarr.statistics.survey import Prover, survey
 from exzarr.statistics.table import Table
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Statistics:
     def read(self) -> ChunkStatistics:
         """Return the statistics of all chunks as they are stored now.
 
-        This asks the store for the version of every stored chunk, or for every shard's index and version. Chunks that
-        have no entry, or have changed since, are read.
+        This lists the array's stored values with their versions. Chunks that have no entry, or have changed since, are
+        read.
 
         Returns
         -------
@@ -77,8 +77,9 @@ class Statistics:
         ChunkMissingError
             A chunk is not stored, and the array was opened with ``missing="error"``.
         """
-        source, measurer = self.array.chunk_source, self._measurer(keep=False)
-        _measure(self.array, measurer, self._keys(), None)
+        source = self.array.chunk_source
+        measurer, keys = self._survey(keep=False)
+        _measure(self.array, measurer, keys, None)
         found, grid = measurer.found, StreamGrid(source)
         missing = ~found.stored
         if missing.any():
@@ -119,9 +120,8 @@ class Statistics:
                 f"array {array.name!r} was opened for reading: open it with mode 'r+' to refresh statistics"
             )
         check_store(array.store)
-        measurer = self._measurer(keep=True)
+        measurer, keys = self._survey(keep=True)
         found = measurer.found
-        keys = self._keys()
         _measure(array, measurer, keys, clock_of(array.store, array.path))
         if found.mortal is not None:
             raise UnsupportedError(
@@ -142,14 +142,16 @@ class Statistics:
             int(np.count_nonzero(found.stored)), read, int(np.count_nonzero(found.stored & ~found.lasting))
         )
 
-    def _keys(self) -> list[str]:
-        return [key for key, _ in candidates(self.array.location, self.array.metadata).keys]
-
-    def _measurer(self, *, keep: bool) -> Measurer:
+    def _survey(self, *, keep: bool) -> tuple[Measurer, list[str]]:
+        """Prove what can be proved without reading. Return also the keys of the values that are not proved."""
         array = self.array
         source = array.chunk_source
         entries = load(array, Table(StreamGrid(source).counts, source.dtype))
-        return Measurer(source, array.metadata, entries, keep=keep)
+        prover = Prover(source, array.metadata, entries)
+        measurer = Measurer(source, prover, entries, keep=keep)
+        found = survey(source, prover)
+        measurer.take_over(found)
+        return measurer, found.keys
 
     def __repr__(self) -> str:
         return f"<exzarr.statistics.Statistics of {self.array.name!r}, {self.array.cdata_shape} chunks>"

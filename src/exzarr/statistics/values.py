@@ -10,7 +10,7 @@ import numpy as np
 from exzarr._typing import AnyArray
 from exzarr.errors import UnsupportedError
 
-__all__ = ["ChunkStatistics", "Summary", "limits", "sum_dtype", "summarize"]
+__all__ = ["ChunkStatistics", "Summary", "limits", "nothing", "sum_dtype", "summarize"]
 
 
 class Summary(NamedTuple):
@@ -38,11 +38,11 @@ class ChunkStatistics:
         largest value of the data type, or infinity, and `max` the smallest.
     sum
         Sum of the valid values, in the array's unit: float64 for floats, int64 or uint64 for integers and booleans, where
-        it wraps at 2**64 as `numpy.sum` does.
+        it wraps at 2**64 as `numpy.sum` does. For times, the sum of their integers.
     count
         Number of valid values.
     nans
-        Number of values that are NaN. If the fill value is NaN, they include the fill values.
+        Number of values that are NaN, or NaT. If the fill value is NaN, they include the fill values.
     stored
         True where the chunk is stored. The others have fill values only.
     proved
@@ -61,11 +61,12 @@ class ChunkStatistics:
 
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the data type of sums. Raise UnsupportedError if values of `dtype` have no statistics."""
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+    if dtype.kind not in "biufmM" or dtype.itemsize > 8:
         raise UnsupportedError(
-            f"values of data type {dtype} have no statistics: booleans, integers and floats of up to 64 bits have"
+            f"values of data type {dtype} have no statistics: booleans, integers, floats of up to 64 bits, datetime64 and "
+            "timedelta64 have"
         )
-    return np.dtype({"f": "f8", "i": "i8"}.get(dtype.kind, "u8"))
+    return np.dtype({"f": "f8", "b": "u8", "u": "u8"}.get(dtype.kind, "i8"))
 
 
 def limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
@@ -75,22 +76,61 @@ def limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
         return dtype.type(np.inf), dtype.type(-np.inf)
     if dtype.kind == "b":
         return np.True_, np.False_
+    if dtype.kind in "mM":  # the smallest integer is NaT
+        most = np.iinfo(np.int64).max
+        low, high = np.array([most, -most]).view(dtype)
+        return low, high
     return np.iinfo(dtype).max, np.iinfo(dtype).min
+
+
+def nothing(dtype: np.dtype[Any]) -> Summary:
+    """Return the statistics of no values."""
+    return Summary(*limits(dtype), sum_dtype(dtype).type(0), 0, 0)
+
+
+BLOCK = 1 << 15
+"""Number of values that are summarized together: they stay in the processor's cache."""
 
 
 def summarize(values: AnyArray, fill: Any) -> Summary:
     """Return the statistics of `values`."""
     values = np.asarray(values, values.dtype.newbyteorder("="))
-    total = sum_dtype(values.dtype)
+    flat = values.reshape(-1)
+    total = nothing(values.dtype)
     with np.errstate(all="ignore"):  # infinities and overflow are results, as in NumPy
-        valid = values != fill
-        nans = 0
-        if values.dtype.kind == "f":
-            nan = np.isnan(values)
-            nans = int(np.count_nonzero(nan))
-            valid &= ~nan
-        count = int(np.count_nonzero(valid))
-        if not count:
-            return Summary(*limits(values.dtype), total.type(0), 0, nans)
-        chosen = values if count == values.size else values[valid]
-        return Summary(chosen.min(), chosen.max(), chosen.sum(dtype=total), count, nans)
+        for start in range(0, flat.size, BLOCK):
+            total = _joined(total, _summarize_block(flat[start : start + BLOCK], fill))
+    return total
+
+
+def _joined(one: Summary, other: Summary) -> Summary:
+    return Summary(
+        min(one.min, other.min),
+        max(one.max, other.max),
+        one.sum + other.sum,
+        one.valid + other.valid,
+        one.nans + other.nans,
+    )
+
+
+def _summarize_block(values: AnyArray, fill: Any) -> Summary:
+    low, high = values.min(), values.max()  # NaN, or NaT, if there is one
+    nans = 0
+    if low != low:
+        nan = np.isnan(values)
+        nans = int(np.count_nonzero(nan))
+        values = values[~nan]
+    elif fill < low or fill > high:
+        return Summary(low, high, _sum(values), values.size, 0)
+    valid = values != fill
+    count = int(np.count_nonzero(valid))
+    if not count:
+        return nothing(values.dtype)._replace(nans=nans)
+    if count < values.size:
+        values = values[valid]
+    return Summary(values.min(), values.max(), _sum(values), count, nans)
+
+
+def _sum(values: AnyArray) -> Any:
+    integers = values.view(np.int64) if values.dtype.kind in "mM" else values
+    return integers.sum(dtype=sum_dtype(values.dtype))

@@ -3,7 +3,7 @@
 A key is a ``/``-separated string without a leading slash (Zarr v3 core, "Stores",
 https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html#abstract-store-interface).
 To write a store, derive from `Store` and define five methods: `get`, `put`, `delete`, `list` and
-`list_dir`. The other 17 methods have defaults that call these five. A store overrides a default if it has a
+`list_dir`. The other 18 methods have defaults that call these five. A store overrides a default if it has a
 faster way. The engine calls only the methods of `Store`. `stores.protocols` has the parts of the contract.
 
 Many threads may call all methods concurrently. `exzarr.testing.store_suite` has the tests that a store
@@ -35,6 +35,7 @@ from exzarr.stores.values import (
     Change,
     Fetched,
     Keep,
+    Listed,
     NewValue,
     ValueReader,
     resolve_range,
@@ -57,6 +58,7 @@ __all__ = [
     "Change",
     "Fetched",
     "Keep",
+    "Listed",
     "NewValue",
     "Store",
     "StoreTraits",
@@ -258,6 +260,17 @@ class Store(ABC):
     def exists(self, key: str) -> bool:
         """Return True if there is a value at `key`."""
         return self.size(key) is not None
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        """Iterate over keys as `list` does, with the size and version of their values.
+
+        The version of a value is that of `fetch` and `open_value`, or one that is equal to no other version. Values
+        that are deleted during the listing may be left out.
+        """
+        for key in self.list(prefix):
+            found = self.fetch(key, (0, 0))
+            if found is not None:
+                yield Listed(key, found.size, found.version)
 
     def delete_prefix(self, prefix: str) -> None:
         """Delete all keys that start with ``prefix + "/"`` (all keys for ``""``)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from exzarr.errors import ArgumentError, StoreError
 
@@ -19,6 +19,7 @@ __all__ = [
     "Change",
     "Fetched",
     "Keep",
+    "Listed",
     "NewValue",
     "ValueReader",
     "resolve_range",
@@ -126,6 +127,16 @@ class Fetched:
     data: Buffer
     size: int
     version: Hashable
+
+
+class Listed(NamedTuple):
+    """One value of a listing, as `Store.list_values` yields it."""
+
+    key: str
+    size: int
+    """Length of the value in bytes."""
+    version: Hashable
+    """Version of the value (see `ValueReader.version`); None: unknown."""
 
 
 def whole_value(value: ValueReader) -> bytearray:

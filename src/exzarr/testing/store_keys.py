@@ -61,6 +61,21 @@ class StoreKeys(StoreCase):
     many: ClassVar[int] = 1100
     """Number of keys that one listing must return: more than a server returns in one response."""
 
+    # -- listing of values -------------------------------------------------------
+
+    def test_list_values_has_sizes_and_versions(self, store: Store) -> None:
+        values = {"a/1": b"one", "a/b/2": b"", "ab": b"not below a", "c": bytes(70_000)}
+        for key, value in values.items():
+            store.put(key, value)
+        for prefix in ("x", "a", ""):
+            found = {one.key: one for one in store.list_values(prefix)}
+            assert sorted(found) == sorted(store.list(prefix))
+            assert all(one.size == len(values[key]) for key, one in found.items())
+        store.put("a/1", b"another one")
+        changed = {one.key: one for one in store.list_values("a")}["a/1"]
+        assert changed.size == len(b"another one")
+        assert changed.version is None or changed.version != found["a/1"].version
+
     # -- deleting ----------------------------------------------------------------
 
     def test_delete_removes_one_key(self, store: Store) -> None:

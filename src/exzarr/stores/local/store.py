@@ -16,6 +16,7 @@ from exzarr.stores.base import (
     Buffer,
     ByteRange,
     Change,
+    Listed,
     Maintenance,
     Store,
     StoreTraits,
@@ -264,6 +265,15 @@ class LocalStore(Store):
                             yield folder + name
             except (OSError, UnicodeError) as error:
                 self._raise_unless_absent(error, folder)
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        for key in self.list(prefix):
+            try:
+                status = os.stat(self._base + key)
+            except (OSError, UnicodeError) as error:
+                self._raise_unless_absent(error, key)
+                continue
+            yield Listed(key, status.st_size, files.file_version(status))
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         _check_prefix(prefix)

@@ -24,6 +24,7 @@ from exzarr.stores.base import (
     BytesReader,
     Change,
     Fetched,
+    Listed,
     Store,
     StoreTraits,
     ValueReader,
@@ -303,7 +304,7 @@ class ObjectStore(Store):
     def delete_prefix(self, prefix: str) -> None:
         check_prefix(prefix)
         check_writable(self, prefix)
-        for paths in [*self._pages(prefix)]:
+        for paths in [[meta["path"] for meta in page] for page in self._pages(prefix)]:
             try:
                 self._ask("delete", prefix, self._obs.delete, paths)
             except FileNotFoundError:
@@ -369,15 +370,21 @@ class ObjectStore(Store):
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
         skip = len(self._base)
-        return (path[skip:] for path in chain.from_iterable(self._pages(prefix)))
+        return (meta["path"][skip:] for meta in chain.from_iterable(self._pages(prefix)))
 
-    def _pages(self, prefix: str) -> Iterator[Sequence[str]]:
-        """Iterate over pages of about 1000 keys under a prefix, in order if the store is remote."""
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        check_prefix(prefix)
+        skip = len(self._base)
+        for meta in chain.from_iterable(self._pages(prefix)):
+            yield Listed(meta["path"][skip:], meta["size"], version_of(meta))
+
+    def _pages(self, prefix: str) -> Iterator[Sequence[Any]]:
+        """Iterate over pages of about 1000 objects under a prefix, in order of their keys if the store is remote."""
         under = (self._base + prefix).rstrip("/") or None
         stream: Any = None
         last: str | None = None
 
-        def more(client: Any) -> Sequence[str] | None:
+        def more(client: Any) -> Sequence[Any] | None:
             nonlocal stream
             if stream is None:
                 stream = self._obs.list(client, under, offset=last, chunk_size=1000)
@@ -386,12 +393,12 @@ class ObjectStore(Store):
             except BaseException:
                 stream = None  # broken: the next attempt begins after the last known key
                 raise
-            return None if page is None else [found["path"] for found in page if found["path"] != under]
+            return None if page is None else [found for found in page if found["path"] != under]
 
         while (page := self._listing(prefix, more)) is not None:
             if page:
                 self._check_listing(prefix, page)
-                last = page[-1]
+                last = page[-1]["path"]
                 yield page
         self._check_listing(prefix, last)
 

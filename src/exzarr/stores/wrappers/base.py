@@ -21,6 +21,7 @@ from exzarr.stores.base import (
     ByteRange,
     Change,
     Fetched,
+    Listed,
     NewValue,
     Store,
     StoreTraits,
@@ -210,6 +211,12 @@ class StoreWrapper(Store):
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         inside = self.inner_prefix(prefix)
         return self.around(Request("list", prefix), lambda: self.inner.list_dir(inside))
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        if self._overrides("list", "fetch") and not self._overrides("list_values"):
+            return super().list_values(prefix)
+        inside = self.inner_prefix(prefix)
+        return self.around(Request("list", prefix), lambda: self.inner.list_values(inside))
 
     # -- the store itself --------------------------------------------------------
 

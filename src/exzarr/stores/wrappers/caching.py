@@ -20,6 +20,7 @@ from exzarr.stores.base import (
     BytesReader,
     Change,
     Fetched,
+    Listed,
     Store,
     ValueReader,
     changed_error,
@@ -137,6 +138,9 @@ class CachedStore(StoreWrapper):
             self._tell(key, kept[0].size, "")
             return BytesReader(kept[0].data, kept[0].version)
         return self.inner.open_value(key)
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        return self.inner.list_values(prefix)
 
     # -- writing -----------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from exzarr import telemetry
-from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader, announce
+from exzarr.stores.base import KEEP, Buffer, Change, Listed, NewValue, Store, ValueReader, announce
 from exzarr.stores.locks import waited
 from exzarr.stores.wrappers.base import Request, StoreWrapper
 from exzarr.telemetry.events import RequestKind, StoreRequest
@@ -146,7 +146,11 @@ class InstrumentedStore(StoreWrapper):
         keys, seconds = self.timed("list", prefix, self.inner.list, prefix)
         return self._listing(keys, prefix, seconds)
 
-    def _listing(self, keys: Iterator[str], prefix: str, seconds: float) -> Iterator[str]:
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        values, seconds = self.timed("list", prefix, self.inner.list_values, prefix)
+        return self._listing(values, prefix, seconds)
+
+    def _listing(self, keys: Iterator[T], prefix: str, seconds: float) -> Iterator[T]:
         # The time between two keys is the caller's own.
         try:
             while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from exzarr.stores.base import Store, check_key, check_prefix
+from exzarr.stores.base import Listed, Store, check_key, check_prefix
 from exzarr.stores.wrappers.base import StoreWrapper
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class PrefixStore(StoreWrapper):
     def list(self, prefix: str = "") -> Iterator[str]:
         skip = len(self._base)
         return (key[skip:] for key in super().list(prefix))
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        skip = len(self._base)
+        return (found._replace(key=found.key[skip:]) for found in super().list_values(prefix))
 
     def staging_area(self, prefix: str, *, replacing: bool) -> StagingArea | None:
         found = self.inner.staging_area(self.inner_prefix(prefix), replacing=replacing)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import TypeVar
 
 from exzarr._retrying import Retry, is_transient
 from exzarr.errors import StoreError, UnreachableError
-from exzarr.stores.base import KEEP, Buffer, Change, NewValue, Store, ValueReader, whole_value
+from exzarr.stores.base import KEEP, Buffer, Change, Listed, NewValue, Store, ValueReader, whole_value
 from exzarr.stores.wrappers.base import Request, StoreWrapper
 
 __all__ = ["PATIENT", "RetryStore", "persist"]
@@ -73,15 +74,23 @@ class RetryStore(StoreWrapper):
         self.around(Request("put", key), attempt)
 
     def list(self, prefix: str = "") -> Iterator[str]:
+        return self._listing(self.inner.list, prefix, str)
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        return self._listing(self.inner.list_values, prefix, attrgetter("key"))
+
+    def _listing(
+        self, begin: Callable[[str], Iterator[T]], prefix: str, key_of: Callable[[T], str]
+    ) -> Iterator[T]:
         # A listing may fail midway. The next attempt skips the keys that were yielded.
         known: set[str] = set()
-        keys = iter(())  # type: Iterator[str]
+        keys: Iterator[T] = iter(())
         fresh = True
 
-        def more() -> list[str]:
+        def more() -> Sequence[T]:
             nonlocal keys, fresh
             if fresh:
-                keys, fresh = self.inner.list(prefix), False
+                keys, fresh = begin(prefix), False
             try:
                 return [*islice(keys, 1000)]
             except BaseException:
@@ -89,10 +98,11 @@ class RetryStore(StoreWrapper):
                 raise
 
         while batch := self.around(Request("list", prefix), more):
-            for key in batch:
+            for found in batch:
+                key = key_of(found)
                 if key not in known:
                     known.add(key)
-                    yield key
+                    yield found
 
 
 def _is(found: Buffer | None, parts: Sequence[Buffer] | None) -> bool:

@@ -19,7 +19,7 @@ from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config, telemetry
-from exzarr._engine import recorder, recording
+from exzarr._engine import recording, worker_timer
 from exzarr._engine.reading.read import read
 from exzarr._engine.scratch import with_scratch
 from exzarr._engine.source import ChunkSource
@@ -455,7 +455,7 @@ class SlowToOpen(StoreWrapper):
 def test_the_time_to_open_a_shard_counts_once(monkeypatch: pytest.MonkeyPatch, ears: Ears) -> None:
     array = make((8, 8), chunks=(4, 4), shards=(8, 8))
     array[...] = numbered((8, 8))
-    for module in (instrumented, recorder, recording):
+    for module in (instrumented, recording, worker_timer):
         monkeypatch.setattr(module, "perf_counter", lambda: SlowToOpen.clock)
     ears.events.clear()
     assert_same(open_array(SlowToOpen(array.store))[...], numbered((8, 8)))

@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 
 import exzarr
-from exzarr import config
+from exzarr import config, registry
 from exzarr._cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -278,6 +278,7 @@ def test_every_name_of_exzarr_exists(path: Path) -> None:
         text = re.sub(r"^\| `exzarr\.[\w.]+` \|", "|", text, flags=re.MULTILINE)
     # Ignore paths and addresses such as `src/exzarr/...` and `.exzarr-tmp`.
     names = set(re.findall(r"(?<![\w./-])exzarr\.([A-Za-z_][\w.]*\w)", text))
+    names -= {group.removeprefix("exzarr.") for group in registry.GROUPS}
     assert [name for name in sorted(names) if not resolves(name)] == []
 
 

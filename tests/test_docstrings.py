@@ -20,6 +20,7 @@ ROOMS = (
     ".errors",
     ".lab",
     ".multiscale",
+    ".registry",
     ".stores",
     ".telemetry",
     ".zarr",

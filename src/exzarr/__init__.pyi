@@ -98,6 +98,7 @@ from exzarr.errors import (
     NodeExistsError as NodeExistsError,
     NodeNotFoundError as NodeNotFoundError,
     NodeTypeError as NodeTypeError,
+    PluginError as PluginError,
     ReadOnlyError as ReadOnlyError,
     SelectionError as SelectionError,
     StoreError as StoreError,

@@ -9,6 +9,7 @@ Each derives from `ExzarrError` *and* from the builtin exception that a caller o
     ├── MetadataError                (ValueError)          a metadata document is invalid
     │   ├── MissingDimensionsError   (KeyError)            an array has no dimension names, and xarray requires them
     │   └── UnsupportedError         (NotImplementedError) valid, but exzarr or this installation lacks a feature
+    │       └── PluginError                                an installed package provides it, but cannot be used
     ├── CodecError                   (ValueError)          a codec cannot decode bytes, or cannot encode an array
     │   └── ChecksumError                                  the bytes do not match their stored checksum
     ├── ChunkError                                         one chunk failed: names the array, index and key
@@ -70,6 +71,7 @@ __all__ = [
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeTypeError",
+    "PluginError",
     "ReadOnlyError",
     "SelectionError",
     "StoreError",
@@ -114,6 +116,10 @@ class MissingDimensionsError(MetadataError, KeyError):
 
 class UnsupportedError(MetadataError, NotImplementedError):
     """Valid metadata that requires a feature which this installation lacks."""
+
+
+class PluginError(UnsupportedError):
+    """An installed package provides the requested name, but it cannot be imported or used, or it is not unique."""
 
 
 class CodecError(ExzarrError, ValueError):

@@ -21,6 +21,7 @@ from exzarr._cli import (
     head,
     info,
     lab,
+    plugins,
     profile,
     pyramid,
     tree,
@@ -144,6 +145,7 @@ for _command in (
     diff,
     lab,
     profile,
+    plugins,
     gallery,
 ):
     _command.register(app)

@@ -18,16 +18,19 @@ from exzarr._creation.auto_chunks import (
     dividing_chunks,
     parse_size,
 )
+from exzarr._format import extensions
 from exzarr._format.chunk_grids import ChunkGrid, RectilinearDimension
+from exzarr._format.extensions import ChunkGridExtension
+from exzarr._format.named import named_config
 from exzarr._spelling import no_dimension
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
 __all__ = ["ChunksLike", "Layout", "ShardsLike", "chunk_layout", "parse_shape"]
 
-ChunksLike = int | bool | str | Sequence[Any] | Mapping[Any, Any] | None
+ChunksLike = int | bool | str | Sequence[Any] | Mapping[Any, Any] | ChunkGridExtension | None
 """Type of the argument `chunks`; see `chunk_layout`."""
 
-ShardsLike = int | str | Sequence[Any] | Mapping[str, Any] | None
+ShardsLike = int | str | Sequence[Any] | Mapping[str, Any] | ChunkGridExtension | None
 """Type of the argument `shards`; see `chunk_layout`."""
 
 
@@ -89,6 +92,7 @@ def chunk_layout(
         - a sequence with a length for each dimension; -1, False or None is the whole dimension; ``"auto"`` or True
           fills the chunk up to 1 MiB
         - a mapping of lengths by dimension name or number; all other dimensions are ``"auto"``
+        - a chunk grid of another package: ``{"name": ..., "configuration": ...}``, or a `ChunkGridExtension`
         - a sequence that holds sequences: the length of every chunk along that dimension. The grid is then
           rectilinear, which requires Zarr format 3, unless all lengths in a list are equal. In format 2 a last chunk
           that ends with the array may be shorter, as in dask.
@@ -123,6 +127,10 @@ def _layout(
     shape: tuple[int, ...], itemsize: int, chunks: ChunksLike, shards: ShardsLike, zarr_format: int
 ) -> Layout:
     if shards is None or shards is False:
+        extension = _extension(chunks, "chunks", zarr_format)
+        if extension is not None:
+            grid = _extended(extension, shape)
+            return Layout(grid, grid.max_chunk_shape)
         grid = _grid(_chunk_spec(chunks, shape, itemsize), shape, zarr_format, "chunks")
         return Layout(grid, grid.max_chunk_shape)
     if zarr_format == 2:
@@ -130,6 +138,11 @@ def _layout(
             f"shards={shards!r}: Zarr format 2 has no shards; leave them out, or use zarr_format=3"
         )
     shards, index_location = _index_location(shards)
+    extension = _extension(shards, "shards", zarr_format)
+    if extension is not None:
+        inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
+        grid = _extended(extension, shape, inner)
+        return Layout(grid, inner, grid.max_chunk_shape, index_location)
     if isinstance(shards, str) or shards is True:
         inner = _regular(_chunk_spec(chunks, shape, itemsize), shape)
         target = SHARD_TARGET if shards is True or shards == "auto" else parse_size(str(shards), "shards")
@@ -140,9 +153,37 @@ def _layout(
     return Layout(grid, inner, grid.max_chunk_shape, index_location)
 
 
+def _extension(given: Any, what: str, zarr_format: int) -> Any:
+    """Return the chunk grid of another package that `chunks` or `shards` names or is; None for other arguments."""
+    if isinstance(given, Mapping) and isinstance(given.get("name"), str):
+        name, configuration = named_config(given, what)
+        extension = extensions.made(extensions.CHUNK_GRIDS, name, configuration)
+        if extension is None:
+            known = ", ".join(extensions.CHUNK_GRIDS.names()) or "none"
+            raise UnsupportedError(
+                f"{what}: no installed package has the chunk grid {name!r}; known: {known}"
+            )
+    elif hasattr(given, "chunk_sizes") and not isinstance(given, type):
+        extension = given
+    else:
+        return None
+    if zarr_format == 2:
+        raise ArgumentError(f"{what}: Zarr format 2 has no chunk grid {extension.name!r}; use zarr_format=3")
+    return extension
+
+
+def _extended(extension: Any, shape: tuple[int, ...], units: tuple[int, ...] | None = None) -> ChunkGrid:
+    try:
+        return ChunkGrid.from_extension(extension, shape, units)
+    except UnsupportedError:
+        raise
+    except MetadataError as error:
+        raise ArgumentError(str(error)) from error
+
+
 def _unnamed(chunks: ChunksLike, ndim: int, names: Sequence[str | None] | None) -> ChunksLike:
     """Return `chunks`; a mapping by dimension name or number becomes a list of entries."""
-    if not isinstance(chunks, Mapping):
+    if not isinstance(chunks, Mapping) or isinstance(chunks.get("name"), str):
         return chunks
     known = list(names or ())
     entries: list[Any] = ["auto"] * ndim
@@ -160,7 +201,7 @@ def _unnamed(chunks: ChunksLike, ndim: int, names: Sequence[str | None] | None) 
 
 
 def _index_location(shards: Any) -> tuple[Any, str]:
-    if not isinstance(shards, Mapping):
+    if not isinstance(shards, Mapping) or isinstance(shards.get("name"), str):
         return shards, "end"
     unknown = shards.keys() - {"shape", "index_location"}
     if unknown or "shape" not in shards:

@@ -9,14 +9,14 @@ from typing import Any, Final, Literal, TypedDict
 import numpy as np
 
 from exzarr._creation.layout import ChunksLike, Layout, ShardsLike, chunk_layout, parse_shape
-from exzarr._format import dtypes, fill_values
-from exzarr._format.chunk_keys import ChunkKeyEncoding
+from exzarr._format import chunk_keys, dtypes, fill_values
+from exzarr._format.chunk_keys import AnyKeyEncoding, ChunkKeyEncoding, ExtendedKeys
 from exzarr._format.dtypes import DataType
 from exzarr._format.metadata import ARRAY_DIMENSIONS, ArrayMetadata, CodecConfig, v2_dimension_names
 from exzarr._spelling import known_arguments
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.checksummed import ChecksumLike
-from exzarr.errors import ArgumentError
+from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
 __all__ = ["DEFAULT_FILL_VALUE", "ArrayOptions", "FilledOptions", "array_metadata"]
 
@@ -96,7 +96,8 @@ def array_metadata(
     attributes
         Attributes of the array: a dict of JSON.
     chunk_key_encoding
-        ``"default"`` (``c/0/1``), ``"v2"`` (``0.1``), a pair of name and separator, or a dict as in the document.
+        ``"default"`` (``c/0/1``), ``"v2"`` (``0.1``), a pair of name and separator, a dict as in the document, or an
+        encoding of another package: its name, or the object.
         Format 2 has only ``"v2"``.
     dimension_names
         A name or None for each dimension. Format 2 keeps them in the attribute ``_ARRAY_DIMENSIONS``.
@@ -234,12 +235,14 @@ def _dimension_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
     return given
 
 
-def _key_encoding(given: Any, default: str) -> ChunkKeyEncoding:
+def _key_encoding(given: Any, default: str) -> AnyKeyEncoding:
     """Return a chunk key encoding from any of its forms. `default` is its name if `given` has none."""
     if given is None:
         return ChunkKeyEncoding(default, "/" if default == "default" else ".")
-    if isinstance(given, ChunkKeyEncoding):
+    if isinstance(given, AnyKeyEncoding):
         return given
+    if hasattr(given, "to_config") and hasattr(given, "encode"):
+        return ExtendedKeys(given)
     name, separator = given, None
     if hasattr(given, "to_dict"):  # zarr-python's
         given = given.to_dict()
@@ -250,7 +253,14 @@ def _key_encoding(given: Any, default: str) -> ChunkKeyEncoding:
         name, separator = default, given
     elif isinstance(given, (tuple, list)) and len(given) == 2:
         name, separator = given
-    return ChunkKeyEncoding(name, separator or ("." if name == "v2" else "/"))
+    if name in ("default", "v2"):
+        return ChunkKeyEncoding(name, separator or ("." if name == "v2" else "/"))
+    try:
+        return chunk_keys.parse_v3(given)
+    except UnsupportedError:
+        raise
+    except MetadataError as error:
+        raise ArgumentError(f"chunk_key_encoding={given!r}: {error}") from error
 
 
 def _transposed(filters: Any, ndim: int) -> list[Any]:

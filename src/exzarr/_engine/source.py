@@ -17,6 +17,7 @@ from exzarr._engine.planning.plan import Dimension, Plan
 from exzarr._engine.run_buffer import slots_for
 from exzarr._engine.shards import ShardLayout
 from exzarr._format import fill_values
+from exzarr._format.chunk_keys import ExtendedKeys
 from exzarr._format.metadata import ArrayMetadata
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, ChunkPipeline, pipeline_for
@@ -271,6 +272,8 @@ def _key_makers(
     if not meta.shape:
         only = prefix + encoding.encode(())
         return (), lambda _: only
+    if isinstance(encoding, ExtendedKeys):
+        return [str] * len(meta.shape), lambda labels: prefix + encoding.encode([int(n) for n in labels])
     # Each dimension adds one piece, so that a key is a concatenation.
     head, separator = prefix + encoding.prefix, encoding.separator
     labels: list[Callable[[int], str]] = [lambda coord: f"{separator}{coord}"] * len(meta.shape)

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from exzarr._format import extensions
 from exzarr._format.dimensions import DimensionGrid, IntArray, RectilinearDimension, RegularDimension
 from exzarr._format.named import INT_LIMIT, is_int, named_config, shape_of, shorten
-from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+from exzarr._plugins import configured
+from exzarr.errors import ArgumentError, ExzarrError, MetadataError, UnsupportedError
 
 __all__ = ["ChunkGrid", "DimensionGrid", "IntArray", "RectilinearDimension", "RegularDimension", "parse_v3"]
 
@@ -28,16 +30,19 @@ class ChunkGrid:
     shape
         The array's shape, in elements.
     name
-        The grid's name in the document, ``"regular"`` or ``"rectilinear"``.
+        The grid's name in the document: ``"regular"``, ``"rectilinear"``, or that of another package.
     chunk_counts
         Chunks per dimension that overlap the array; 0 along a dimension of length 0.
     regular
         True if all chunks have the same shape.
+    extension
+        The `ChunkGridExtension` of another package, or None.
     """
 
     dims: tuple[DimensionGrid, ...]
     shape: tuple[int, ...]
     name: str = "regular"
+    extension: Any = field(default=None, compare=False)
     chunk_counts: tuple[int, ...] = field(init=False, compare=False)
     regular: bool = field(init=False, compare=False)
     _sizes: tuple[int | None, ...] = field(init=False, compare=False, repr=False)
@@ -94,8 +99,46 @@ class ChunkGrid:
                 f"the array has {len(self.shape)} dimensions, but the new shape has {len(shape)}"
             )
         units = units or [1] * len(shape)
+        if self.extension is not None:
+            return self._extended_to(tuple(shape), units)
         dims = tuple([dim.grown(n, unit) for dim, n, unit in zip(self.dims, shape, units, strict=True)])
         return ChunkGrid(dims, tuple(shape), self.name)
+
+    def _extended_to(self, shape: tuple[int, ...], units: Sequence[int]) -> ChunkGrid:
+        """Return another package's grid for a new shape; raise MetadataError if existing chunks would change."""
+        grid = ChunkGrid.from_extension(self.extension, shape, units)
+        for axis, (old, new) in enumerate(zip(self.dims, grid.dims, strict=True)):
+            kept = min(self.shape[axis], shape[axis])
+            if _runs(old, old.count(kept)) != _runs(new, old.count(kept)):
+                raise MetadataError(
+                    f"chunk_grid {self.name!r} would change existing chunks along dimension {axis} if the array's "
+                    f"length became {shape[axis]}: the array cannot be resized"
+                )
+        return grid
+
+    @classmethod
+    def from_extension(
+        cls, extension: Any, shape: Sequence[int], units: Sequence[int] | None = None
+    ) -> ChunkGrid:
+        """Return the grid of another package for an array of `shape`.
+
+        Each size must be a multiple of the entry of `units`, the shape of inner chunks.
+        """
+        name, shape = extension.name, tuple(shape)
+        sizes = configured("chunk_grid", name, extension.chunk_sizes, shape)
+        try:
+            dims = ChunkGrid.from_rectilinear(shape, sizes).dims
+        except (ExzarrError, TypeError, ValueError) as error:
+            raise MetadataError(
+                f"chunk_grid {name!r}: its package gives sizes that do not fit the shape {shape}: {error}"
+            ) from error
+        for axis, (dim, unit) in enumerate(zip(dims, units or (), strict=False)):
+            odd = next((size for size, _ in _runs(dim, dim.count(shape[axis])) if size % unit), None)
+            if odd is not None:
+                raise MetadataError(
+                    f"chunk_grid {name!r}: shards of {odd} elements in dimension {axis} are not whole chunks of {unit}"
+                )
+        return cls(dims, shape, name, extension)
 
     @classmethod
     def from_regular(cls, shape: Sequence[int], chunks: Sequence[int]) -> Self:
@@ -145,6 +188,9 @@ class ChunkGrid:
 
     def to_v3(self) -> dict[str, Any]:
         """Return the ``chunk_grid`` of a v3 document."""
+        if self.extension is not None:
+            configuration = self.extension.to_config()
+            return {"name": self.name, **({"configuration": configuration} if configuration else {})}
         sizes = [dim.to_json() for dim in self.dims]
         if self.name == "regular":
             return {"name": "regular", "configuration": {"chunk_shape": sizes}}
@@ -155,6 +201,18 @@ def _largest(dim: DimensionGrid, count: int) -> int:
     if isinstance(dim, RectilinearDimension):
         return max((size for size, first in dim.run_starts() if first < count), default=dim.size(0))
     return dim.size(0)
+
+
+def _runs(dim: DimensionGrid, count: int) -> list[tuple[int, int]]:
+    """Return the first `count` chunks of a dimension as ``(size, number of chunks)``, without zeros."""
+    if not isinstance(dim, RectilinearDimension):
+        return [(dim.size(0), count)] if count else []
+    runs = []
+    for size, several in dim.runs:
+        if count > 0:
+            runs.append((size, min(several, count)))
+        count -= several
+    return runs
 
 
 def parse_v3(json: Any, shape: tuple[int, ...], *, zero_sizes: Sequence[int] | None = None) -> ChunkGrid:
@@ -170,6 +228,9 @@ def parse_v3(json: Any, shape: tuple[int, ...], *, zero_sizes: Sequence[int] | N
         return ChunkGrid(tuple([RegularDimension(size) for size in sizes]), shape)
     if name == "rectilinear":
         return ChunkGrid(_rectilinear(configuration, shape), shape, "rectilinear")
+    extension = extensions.made(extensions.CHUNK_GRIDS, name, configuration)
+    if extension is not None:
+        return ChunkGrid.from_extension(extension, shape, zero_sizes)
     raise UnsupportedError(
         f"chunk_grid {shorten(name)} is not known; exzarr supports 'regular' and 'rectilinear'"
     )

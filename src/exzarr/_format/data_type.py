@@ -77,12 +77,18 @@ class DataType:
         length (``dtype`` is `BYTES`, of objects). ``"object"``: v2 ``|O`` with another object codec.
     v2
         Its JSON in a v2 document: ``"<f4"``, a list of fields, ``"|O"``. None if v2 cannot store it.
+    extension
+        The `DataTypeExtension` of another package, or None.
+    meaning
+        Name and configuration of the extension as JSON text: equal elements with another meaning are not equal.
     """
 
     dtype: np.dtype[Any]
     v3: Any = field(compare=False)
     kind: str = "fixed"
     v2: Any = field(default=None, compare=False)
+    extension: Any = field(default=None, compare=False)
+    meaning: str = ""
 
     @property
     def variable_length(self) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 
 from exzarr._format.data_type import MAX_DEPTH, ML_BITS, DataType, is_ml
 from exzarr._format.dtypes_v2 import parse_v2
-from exzarr._format.dtypes_v3 import parse_v3, v2_json, v3_json
+from exzarr._format.dtypes_v3 import extended, parse_v3, v2_json, v3_json
+from exzarr._format.extensions import DATA_TYPES
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
 __all__ = ["DataType", "from_numpy", "parse_v2", "parse_v3"]
@@ -24,8 +25,8 @@ def from_numpy(dtype_like: Any, zarr_format: int = 3) -> DataType:
     ----------
     dtype_like
         Anything that NumPy accepts (``"f4"``, ``np.float32``, ``">i2"``, ``"datetime64[ns]"``, a structured
-        dtype), a v3 name (``"float32"``, ``"bfloat16"``, ``"string"``, ``"r16"``) or its JSON object, or a
-        `DataType`. Bare ``str`` and ``bytes`` are strings and byte strings of any length; ``"S5"`` and
+        dtype), a v3 name (``"float32"``, ``"bfloat16"``, ``"string"``, ``"r16"``, or that of another package)
+        or its JSON object, a `DataTypeExtension`, or a `DataType`. Bare ``str`` and ``bytes`` are strings and byte strings of any length; ``"S5"`` and
         ``"U5"`` have a fixed length.
     zarr_format
         3: the dtype is made native (v3 keeps the byte order in a codec) and fields are packed.
@@ -40,6 +41,8 @@ def from_numpy(dtype_like: Any, zarr_format: int = 3) -> DataType:
     """
     if isinstance(dtype_like, DataType):
         return _convert(dtype_like, zarr_format)
+    if hasattr(dtype_like, "fill_from_json") and not isinstance(dtype_like, type):
+        return _convert(extended(dtype_like), zarr_format)
     if dtype_like is str:
         return _from_json("string", zarr_format)
     if dtype_like is bytes:
@@ -48,7 +51,13 @@ def from_numpy(dtype_like: Any, zarr_format: int = 3) -> DataType:
         return _from_json(dtype_like, zarr_format)
     if isinstance(dtype_like, str) and (dtype_like in _V3_FIRST or _is_raw(dtype_like)):
         return _from_json(_V3_FIRST.get(dtype_like, dtype_like), zarr_format)
-    return _from_dtype(_numpy_dtype(dtype_like), zarr_format)
+    try:
+        dtype = _numpy_dtype(dtype_like)
+    except ArgumentError:
+        if isinstance(dtype_like, str) and DATA_TYPES.find(dtype_like) is not None:
+            return _from_json(dtype_like, zarr_format)
+        raise
+    return _from_dtype(dtype, zarr_format)
 
 
 # Names that NumPy does not know, or uses for another type ("bytes" is "S0").

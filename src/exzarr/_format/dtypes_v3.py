@@ -6,16 +6,18 @@ Everything else: https://github.com/zarr-developers/zarr-extensions/tree/main/da
 
 from __future__ import annotations
 
+import json as json_module
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from exzarr._format import extensions
 from exzarr._format.data_type import BYTES, MAX_DEPTH, MAX_ITEMSIZE, ML_BITS, DataType, is_ml, ml_dtype
 from exzarr._format.named import named_config, shorten
 from exzarr.errors import MetadataError, UnsupportedError
 
-__all__ = ["DATETIME_UNITS", "parse_v3", "v2_json", "v3_json"]
+__all__ = ["DATETIME_UNITS", "NAMES", "extended", "parse_v3", "v2_json", "v3_json"]
 
 # Names without configuration from zarr-python, and aliases of complex types from zarr-extensions.
 _CORE: dict[str, str] = {
@@ -47,6 +49,9 @@ _CONFIGURED = (
     "struct",
     "structured",
 )
+NAMES = frozenset((*_CORE, *_STRING_NAMES, *_BYTES_NAMES, *_CONFIGURED, *ML_BITS))
+"""exzarr's own names, except those of raw bits (``r24``)."""
+
 DATETIME_UNITS = frozenset("Y M W D h m s ms us μs ns ps fs as generic".split())
 
 # Data types without configuration, made once, because every opened array needs one.
@@ -76,6 +81,9 @@ def _parse(json: Any, depth: int) -> DataType:
         return DataType(*_configured(name, configuration, json, depth))
     found = _KNOWN.get(name) or _by_name(name)
     if found is None:
+        plugged = extensions.made(extensions.DATA_TYPES, name, configuration)
+        if plugged is not None:
+            return extended(plugged, json)
         why = _without_numpy(name)
         if why:
             raise UnsupportedError(f"data_type {shorten(name)} is not supported: {why}")
@@ -88,6 +96,33 @@ def _parse(json: Any, depth: int) -> DataType:
         raise MetadataError(f"data_type {name!r} accepts no configuration, got {shorten(configuration)}")
     # The cache holds the bare name, but the document may use an object.
     return found if json is name else DataType(found.dtype, json, found.kind, found.v2)
+
+
+def extended(extension: Any, document: Any = None) -> DataType:
+    """Return the data type of an extension of another package.
+
+    Parameters
+    ----------
+    extension
+        The `DataTypeExtension`.
+    document
+        Its JSON in the document; None for a new array.
+    """
+    name, configuration = extension.name, extension.to_config()
+    if document is None:
+        document = {"name": name, "configuration": configuration} if configuration else name
+    dtype = np.dtype(extension.dtype)
+    if dtype.hasobject or dtype.kind == "T" or not 0 < dtype.itemsize <= MAX_ITEMSIZE or not _native(dtype):
+        raise UnsupportedError(
+            f"data_type {name!r}: its package gives the dtype {dtype}; exzarr requires a native one without objects, "
+            f"of 1 to {MAX_ITEMSIZE} bytes"
+        )
+    meaning = json_module.dumps([name, configuration], sort_keys=True, default=repr)
+    return DataType(dtype, document, "fixed", None, extension, meaning)
+
+
+def _native(dtype: np.dtype[Any]) -> bool:
+    return is_ml(dtype) or dtype.newbyteorder("=") == dtype
 
 
 def _without_numpy(name: str) -> str:
@@ -194,6 +229,11 @@ def _struct(name: str, configuration: Mapping[str, Any], depth: int) -> np.dtype
                 f"data_type {name!r}: field names must be distinct non-empty strings, got {shorten(label)}"
             )
         of_field = _parse(json, depth + 1)
+        if of_field.extension is not None:
+            raise UnsupportedError(
+                f"data_type {name!r}: field {label!r} has the data type {of_field.name} of another package; "
+                "exzarr supports those only for whole elements"
+            )
         if of_field.variable_length:
             raise MetadataError(f"data_type {name!r}: field {label!r} has no fixed size ({of_field.name})")
         made[label] = of_field.dtype

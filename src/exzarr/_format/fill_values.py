@@ -12,16 +12,20 @@ from typing import Any
 import numpy as np
 
 from exzarr._format.data_type import NAT, DataType, is_ml
+from exzarr._format.dtypes_v3 import v3_json
 from exzarr._format.fill_casts import cast, native_dtype
 from exzarr._format.fill_numbers import complex_of, complex_to, float_of, float_to, int_of
 from exzarr._format.named import is_utf8, shorten
+from exzarr._plugins import configured
 from exzarr.errors import MetadataError
 
-__all__ = ["cast", "default", "parse_v2", "parse_v3", "to_v2", "to_v3"]
+__all__ = ["cast", "default", "fixed_from_json", "fixed_to_json", "parse_v2", "parse_v3", "to_v2", "to_v3"]
 
 
 def parse_v3(json: Any, data_type: DataType) -> Any:
     """Return the fill value of a v3 document, a NumPy scalar, ``str`` or ``bytes``; raise MetadataError if invalid."""
+    if data_type.extension is not None:
+        return _from_extension(data_type, "fill_from_json", json)
     if data_type.kind == "fixed":
         return _fixed(json, data_type.dtype, 3)
     if data_type.kind == "string" and type(json) is str and is_utf8(json):
@@ -54,6 +58,8 @@ def parse_v2(json: Any, data_type: DataType) -> Any:
 
 def to_v3(value: Any, data_type: DataType) -> Any:
     """Return the JSON of the fill value `value` in a v3 document."""
+    if data_type.extension is not None:
+        return data_type.extension.fill_to_json(value)
     if data_type.kind == "fixed":
         return _fixed_to_v3(value, data_type.dtype, data_type.v3)
     return str(value) if data_type.kind == "string" else _base64(bytes(value))
@@ -81,10 +87,34 @@ def to_v2(value: Any, data_type: DataType) -> Any:
 
 def default(data_type: DataType) -> Any:
     """Return the default fill value: zero, empty or not-a-time, as in zarr-python."""
+    if data_type.extension is not None:
+        return _from_extension(data_type, "default_fill")
     if data_type.kind == "fixed":
         dtype = data_type.dtype
         return _time(NAT, dtype) if dtype.kind in "mM" else np.zeros((), native_dtype(dtype))[()]
     return {"string": "", "bytes": b"", "object": None}[data_type.kind]
+
+
+def fixed_from_json(json: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the value of a fixed-size dtype from the JSON of v3 documents."""
+    return _fixed(json, dtype, 3)
+
+
+def fixed_to_json(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the JSON of a value of a fixed-size dtype in v3 documents."""
+    return _fixed_to_v3(value, dtype, v3_json(dtype))
+
+
+def _from_extension(data_type: DataType, method: str, *args: Any) -> Any:
+    """Return a fill value that another package makes, as a scalar of the dtype."""
+    value = configured("data type", data_type.name, getattr(data_type.extension, method), *args)
+    try:
+        return np.array(value, data_type.dtype)[()]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MetadataError(
+            f"data type {data_type.name!r}: its package gives the fill value {shorten(value)}, which is no "
+            f"{data_type.dtype}: {error}"
+        ) from error
 
 
 def _fixed(json: Any, dtype: np.dtype[Any], version: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from exzarr._format.chunk_grids import ChunkGrid
-from exzarr._format.chunk_keys import ChunkKeyEncoding
+from exzarr._format.chunk_keys import AnyKeyEncoding
 from exzarr._format.consolidated import Consolidated
 from exzarr._format.dtypes import DataType
 from exzarr.errors import MetadataError
@@ -80,7 +80,7 @@ class ArrayMetadata:
     shape: tuple[int, ...]
     data_type: DataType
     chunk_grid: ChunkGrid
-    chunk_key_encoding: ChunkKeyEncoding
+    chunk_key_encoding: AnyKeyEncoding
     fill_value: Any
     codecs: tuple[CodecConfig, ...] = ()
     order: Literal["C", "F"] = "C"

@@ -898,7 +898,7 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
             named = zip(names, self.shape, strict=True)
             shape = f"({', '.join(f'{name}: {n}' if name else str(n) for name, n in named)})"
         grid = self._meta.chunk_grid
-        parts = [shape, str(self.dtype), f"chunks={self.chunks if grid.regular else 'rectilinear'}"]
+        parts = [shape, self.info.dtype, f"chunks={self.chunks if grid.regular else grid.name}"]
         if self.shards is not None:
             parts.append(f"shards={self.shards}")
         return f"<exzarr.Array {self._location} {' '.join(parts)} v{self.zarr_format}>"

@@ -177,7 +177,7 @@ def array_info(
         zarr_format=meta.zarr_format,
         shape=meta.shape,
         dimension_names=meta.dimension_names,
-        dtype=str(dtype),
+        dtype=str(dtype) if meta.data_type.extension is None else meta.data_type.name,
         fill_value=meta.fill_value,
         order=meta.order,
         chunks=chunk_shape(meta) if regular else None,

@@ -66,7 +66,9 @@ def _options(source: Array, zarr_format: int) -> dict[str, Any]:
     return options
 
 
-def _sizes(grid: ChunkGrid) -> list[Any]:
+def _sizes(grid: ChunkGrid) -> Any:
+    if grid.extension is not None:
+        return grid.extension
     return [dim.runs if isinstance(dim, RectilinearDimension) else dim.size(0) for dim in grid.dims]
 
 

@@ -61,13 +61,18 @@ def new_layout(
             dim.uniform or [dim.size(i) for i in range(dim.count(n))] or dim.size(0)
             for dim, n in zip(grid.dims, meta.shape, strict=True)
         ]
+    if grid.extension is not None and zarr_format == 3:
+        if sharded and shards is AS_SOURCE:
+            shards = grid.extension
+        elif not sharded and chunks is AS_SOURCE and shards in (None, AS_SOURCE):
+            chunks = grid.extension
     if shards is AS_SOURCE:
         shards = grid.chunk_shape if sharded and zarr_format == 3 else None
-    elif isinstance(shards, Mapping):
+    elif isinstance(shards, Mapping) and not isinstance(shards.get("name"), str):
         shards = _by_name(shards, [*grid.chunk_shape], meta, "shards")
     if chunks is AS_SOURCE:
         chunks = old_chunks
-    elif isinstance(chunks, Mapping):
+    elif isinstance(chunks, Mapping) and not isinstance(chunks.get("name"), str):
         chunks = _by_name(chunks, old_chunks, meta, "chunks")
     return chunk_layout(meta.shape, itemsize_of(data_type), chunks, shards, zarr_format)
 

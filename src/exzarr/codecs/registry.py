@@ -2,15 +2,16 @@
 
 Built-in codecs are imported on first use. Other codecs are registered with `register`, or by
 a package that declares an entry point in the group ``exzarr.codecs``. The name of the entry
-point is the codec's name, its object is the class.
+point is the codec's name, its object is the class. Codecs that packages declare for zarr-python
+(group ``zarr.codecs``) come last; `zarr_python` adapts them.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from exzarr._plugins import ExtensionPoint, configured
 from exzarr._spelling import did_you_mean
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
 
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     from exzarr._format.metadata import CodecConfig
     from exzarr.codecs.base import Codec
 
-__all__ = ["BUILTIN", "from_config", "from_json", "generation", "get", "known", "register", "to_json"]
+__all__ = [
+    "BUILTIN",
+    "CODECS",
+    "from_config",
+    "from_json",
+    "generation",
+    "get",
+    "known",
+    "register",
+    "to_json",
+]
 
 BUILTIN = {
     "bitround": "bitround:BitRound",
@@ -37,18 +48,23 @@ BUILTIN = {
     "zstd": "zstd:Zstd",
 }
 _PACKAGE = "exzarr.codecs."
-_GROUP = "exzarr.codecs"
 
 _classes: dict[str, type[Any]] = {}
-_lock = threading.Lock()
-_registered = 0
+"""Classes that were found, by name; replaced by `register`."""
 
 
 def known() -> list[str]:
     """Return the sorted names of all available codecs."""
+    from exzarr.codecs import zarr_python
+
+    return sorted({*own_names(), *CODECS.names(), *zarr_python.names()})
+
+
+def own_names() -> set[str]:
+    """Return the names of exzarr's codecs."""
     from exzarr.codecs.numcodecs import NAMES
 
-    return sorted({*BUILTIN, *NAMES, *_classes, *(point.name for point in _entry_points())})
+    return {*BUILTIN, *NAMES}
 
 
 def register(name: str, codec: type[Codec]) -> None:
@@ -59,15 +75,24 @@ def register(name: str, codec: type[Codec]) -> None:
     name
         The codec's name in v3 documents.
     codec
-        A class that derives from one of the codec protocols in `exzarr.codecs.base`.
+        A class that derives from one of the codec protocols in `exzarr.codecs.base`, or a codec class of zarr-python.
 
     Raises
     ------
     ArgumentError
         `codec` is not a codec class, or its attribute ``name`` is not `name`.
     """
+    CODECS.register(name, codec)
+    _classes.pop(name, None)
+
+
+def _codec_class(name: str, codec: Any) -> type[Any]:
+    """Return `codec`; raise ArgumentError if it is no codec class, or if its name is not `name`."""
+    from exzarr.codecs import zarr_python
     from exzarr.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
 
+    if zarr_python.is_codec_class(codec):
+        return zarr_python.adapted(name, codec)
     bases = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
     if not isinstance(codec, type) or not any(base in codec.__mro__ for base in bases):
         raise ArgumentError(
@@ -78,15 +103,18 @@ def register(name: str, codec: type[Codec]) -> None:
         raise ArgumentError(
             f"codec {name!r}: the attribute 'name' of the class is {getattr(codec, 'name', None)!r}; it must be {name!r}"
         )
-    global _registered
-    with _lock:
-        _classes[name] = codec
-        _registered += 1
+    return codec
+
+
+CODECS: ExtensionPoint[type[Any]] = ExtensionPoint(
+    "codec", "exzarr.codecs", _codec_class, own_names, replaceable=True
+)
+"""Codecs of programs and of other packages."""
 
 
 def generation() -> int:
     """Return a number that changes with each `register`, for caches of objects made from codecs."""
-    return _registered
+    return CODECS.generation
 
 
 def get(name: str) -> type[Any]:
@@ -106,19 +134,18 @@ def get(name: str) -> type[Any]:
     ------
     UnsupportedError
         No codec has this name; the message lists the known ones.
+    PluginError
+        A package provides the codec, but it cannot be imported, or two packages provide it.
     """
     found = _classes.get(name)
     if found is None:
-        found = _find(name)
-        with _lock:
-            found = _classes.setdefault(name, found)
+        found = _classes[name] = _find(name)
     return found
 
 
 def from_config(config: CodecConfig) -> Codec:
     """Return the codec for an entry of a document's ``codecs``."""
-    codec: Codec = get(config.name).from_config(config.configuration)
-    return codec
+    return _made(config.name, config.configuration)
 
 
 def from_json(json: Any) -> Codec:
@@ -132,7 +159,11 @@ def from_json(json: Any) -> Codec:
         raise MetadataError(
             f"codec {json['name']!r}: the configuration must be an object, got {configuration!r}"
         )
-    codec: Codec = get(json["name"]).from_config(configuration)
+    return _made(json["name"], configuration)
+
+
+def _made(name: str, configuration: Mapping[str, Any]) -> Codec:
+    codec: Codec = configured("codec", name, get(name).from_config, configuration)
     return codec
 
 
@@ -147,6 +178,9 @@ def to_json(codec: Codec) -> dict[str, Any]:
 def _find(name: str) -> type[Any]:
     from importlib import import_module
 
+    registered = CODECS.registered.get(name)
+    if registered is not None:
+        return registered
     if name in BUILTIN:
         module, _, attribute = BUILTIN[name].partition(":")
         found: type[Any] = getattr(import_module(_PACKAGE + module), attribute)
@@ -156,21 +190,15 @@ def _find(name: str) -> type[Any]:
 
         if name in numcodecs.NAMES:
             return numcodecs.get(name)
-    for point in _entry_points():
-        if point.name == name:
-            register(name, point.load())
-            return _classes[name]
+    from exzarr.codecs import zarr_python
     from exzarr.codecs.packages import where_to_find
 
+    other = CODECS.find(name) or zarr_python.find(name)
+    if other is not None:
+        return other
     where = where_to_find(name)
     raise UnsupportedError(
         f"codec {name!r} is not known"
         + (f"; {where}" if where else did_you_mean(name, known()) or f"; known codecs: {', '.join(known())}")
         + " (to add a codec, call exzarr.codecs.register(name, cls))"
     )
-
-
-def _entry_points() -> list[Any]:
-    from importlib.metadata import entry_points
-
-    return list(entry_points(group=_GROUP))

@@ -19,6 +19,7 @@ from exzarr.errors import (
 from exzarr.stores.base import Store, check_prefix
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
+from exzarr.stores.schemes import open_url
 
 if TYPE_CHECKING:
     from exzarr.stores.url_options import StorageOptions
@@ -62,7 +63,8 @@ def resolve_store(
         - a path of references, or into them: a ``.json``, ``.json.gz`` or ``.json.zst`` file, or a ``.parq`` or
           ``.parquet`` folder (see `ReferenceStore`);
         - a URL pipeline, such as ``s3://bucket/data.zip|zip:|zarr3:path`` (see `pipelines`);
-        - a ``file://`` URL (percent-decoded), ``memory://name/path``, or the URL of a remote store;
+        - a ``file://`` URL (percent-decoded), ``memory://name/path``, the URL of a remote store, or one with the scheme
+          of another package (`exzarr.registry.register_store`);
         - a Store;
         - a dict, or another mutable mapping, from keys to bytes (see `MappingStore`);
         - a store, a StorePath, an array or a group of zarr-python, or of a package that derives from its `Store`
@@ -146,7 +148,24 @@ def resolve_url(url: str, mode: Mode | None, options: StorageOptions | None = No
     opener = _SCHEMES.get(scheme)
     if opener is not None:
         return opener(rest, mode, options)
-    return _given_store(_from_url(scheme, url, mode, options or {}), mode), ""
+    found = None if scheme in _object_schemes() else open_url(scheme, url, mode, _plain_options(options))
+    store, inside = (_from_url(scheme, url, mode, options or {}), "") if found is None else found
+    return _given_store(store, mode), inside
+
+
+def _object_schemes() -> frozenset[str]:
+    from exzarr.stores.objects.options import SCHEMES
+
+    return SCHEMES
+
+
+def _plain_options(options: StorageOptions | None) -> Mapping[str, Any]:
+    """Return the options for a store of another package: a mapping."""
+    if options is None or isinstance(options, Mapping):
+        return options or {}
+    raise ArgumentError(
+        f"storage_options is a dict for stores of other packages, not a {type(options).__name__}"
+    )
 
 
 def _refuse_one_slash(text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from exzarr._event_loop import wait_for
 from exzarr.errors import ArgumentError, ExzarrError, StoreError, UpdateUnsupportedError
 from exzarr.stores.base import (
     KEEP,
@@ -28,7 +29,6 @@ from exzarr.stores.base import (
     resolve_range,
 )
 from exzarr.stores.counterparts import is_zarr_store
-from exzarr.stores.event_loop import wait_for
 from exzarr.stores.locks import ThreadLock
 from exzarr.stores.zarr_python.listing import collect, is_no_key, keys_and_prefixes
 from exzarr.stores.zarr_python.values import SnapshotReader, StagedValue, part

@@ -1,4 +1,4 @@
-"""The event loop of this process that runs the coroutines of zarr-python's stores.
+"""The event loop of this process that runs coroutines of zarr-python: those of its stores and codecs.
 
 There is one loop, in a thread of its own. Any number of threads wait for their coroutines concurrently.
 """

@@ -16,7 +16,7 @@ from exzarr._format.metadata import ARRAY_DIMENSIONS, ArrayMetadata, CodecConfig
 from exzarr._spelling import known_arguments
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.checksummed import ChecksumLike
-from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+from exzarr.errors import ArgumentError, MetadataError, PluginError, UnsupportedError
 
 __all__ = ["DEFAULT_FILL_VALUE", "ArrayOptions", "FilledOptions", "array_metadata"]
 
@@ -257,8 +257,12 @@ def _key_encoding(given: Any, default: str) -> AnyKeyEncoding:
         return ChunkKeyEncoding(name, separator or ("." if name == "v2" else "/"))
     try:
         return chunk_keys.parse_v3(given)
-    except UnsupportedError:
+    except PluginError:
         raise
+    except UnsupportedError:
+        raise ArgumentError(
+            f"chunk key encoding must be 'default' or 'v2', or one of an installed package, not {name!r}"
+        ) from None
     except MetadataError as error:
         raise ArgumentError(f"chunk_key_encoding={given!r}: {error}") from error
 

@@ -24,6 +24,7 @@ from exzarr._cli import (
     plugins,
     profile,
     pyramid,
+    serve,
     tree,
     virtualize,
 )
@@ -144,6 +145,7 @@ for _command in (
     checksum,
     diff,
     lab,
+    serve,
     profile,
     plugins,
     gallery,

@@ -335,6 +335,17 @@ class Store(ABC):
         return f"{type(self).__name__}({self.url!r})"
 
 
+def fetch_by_get(store: Store, key: str, byte_range: ByteRange | None, version: Hashable) -> Fetched | None:
+    """Fetch as `Store.fetch`, from a store without versions whose `get` reads no more than the range."""
+    if version is not None:
+        raise changed_error(store, key)
+    data: Buffer | None = b"" if byte_range is not None and byte_range[1] == 0 else store.get(key, byte_range)
+    if data is None:
+        return None
+    size = len(data) if byte_range is None else store.size(key)
+    return None if size is None else Fetched(data, size, None)
+
+
 def listing_error(store: Store | str, prefix: str, reason: str) -> ListingUnsupportedError:
     """Create the error that `list` and `list_dir` raise if a store cannot list."""
     made = ListingUnsupportedError(

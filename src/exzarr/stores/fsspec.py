@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -28,11 +28,13 @@ from exzarr.stores.base import (
     Buffer,
     ByteRange,
     Change,
+    Fetched,
     Store,
     StoreTraits,
     check_key,
     check_prefix,
     check_writable,
+    fetch_by_get,
     listing_error,
     resolve_range,
 )
@@ -201,6 +203,11 @@ class FsspecStore(Store):
             return len(self._ask("get", key, self._fs.cat_file, self._at(key))) if size is None else size
         except FileNotFoundError:
             return None
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return fetch_by_get(self, key, byte_range, version)
 
     def _part(self, key: str, data: bytes, start: int, end: int | None) -> Buffer:
         """Return the requested part of a response: a web server may send the whole value instead of a range."""

@@ -210,15 +210,19 @@ class AzureOptions(ObjectOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPOptions(ObjectOptions):
-    """Options of web servers, which are read-only.
+    """Options of web servers, which are read-only unless you declare that they are `writable`.
 
     Attributes
     ----------
     headers
         Headers of every request, such as ``{"Authorization": "Bearer ..."}``.
+    writable
+        The server takes PUT and DELETE, and PUT with the conditions If-Match and If-None-Match, as ``exzarr serve --write``
+        does. A server that ignores conditions is refused before the first partial write of a chunk.
     """
 
     headers: dict[str, str] | None = field(default=None, repr=False)
+    writable: bool = False
 
     def __post_init__(self) -> None:
         ObjectOptions.__post_init__(self)
@@ -284,7 +288,9 @@ class Connection:
     root
         The URL of the bucket or host, without secrets.
     web
-        For a web server: the client for responses that obstore cannot read.
+        For a web server: the client for what obstore cannot do.
+    writable
+        Whether the server takes writes.
     secrets
         Values that no message may show, in addition to the options' own.
     """
@@ -293,6 +299,7 @@ class Connection:
     prefix: str
     root: str
     web: Web | None = None
+    writable: bool = True
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -335,7 +342,7 @@ def connect(url: str, options: ObjectOptions | None, within: float | None = None
         _check_endpoint(root, "the URL")
         client = _create_client(stores.HTTPStore.from_url, root, options, shared)
         web = Web(root, options.headers or {}, options.timeout)
-        return Connection(client, unquote(parts.path).strip("/"), root, web, secrets)
+        return Connection(client, unquote(parts.path).strip("/"), root, web, options.writable, secrets)
     if _UNFIT.search(parts.netloc):
         raise ArgumentError(f"{scrubbed(parts.netloc)!r} is no name of a bucket")
     # In abfss://container@account.dfs.core.windows.net/path the account is a part of the host.

@@ -7,13 +7,14 @@ conditional put therefore carries an id in the object's metadata, by which exzar
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from exzarr.errors import StoreError, UpdateUnsupportedError
 from exzarr.stores.base import Buffer, Store
 from exzarr.stores.objects.options import import_obstore
-from exzarr.stores.objects.properties import mode_of
+from exzarr.stores.objects.properties import etag_of, mode_of
 from exzarr.stores.objects.requests import Asked, ask
 
 __all__ = ["WRITE_ID", "no_conditional_put", "put", "put_if"]
@@ -27,7 +28,8 @@ and some proxies drop headers with ``_``.)"""
 
 def put(asked: Asked, key: str, path: str, value: Buffer) -> None:
     """Store `value` as the object `path`, which is the key `key`, unconditionally."""
-    _put(asked, key, import_obstore().put, path, value)
+    more = {} if asked.web is None else {"use_multipart": False}  # web servers have no multipart puts
+    _put(asked, key, partial(import_obstore().put, **more), path, value)
 
 
 def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) -> bool | None:
@@ -38,6 +40,10 @@ def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) 
     obs = import_obstore()
     mark = uuid4().hex
     lost = False
+    web = asked.web
+    etag = etag_of(version)
+    if web is not None and version is not None and (etag is None or etag.startswith("W/")):
+        return None
     more: dict[str, Any] = {
         "mode": "create" if version is None else mode_of(version),
         "use_multipart": False,
@@ -48,7 +54,10 @@ def put_if(asked: Asked, key: str, path: str, value: Buffer, version: Hashable) 
     def attempt(client: Any, path: str) -> bool:
         nonlocal lost
         try:
-            obs.put(client, path, value, **more)
+            if web is not None:
+                web.put_if(path, value, etag, mark)
+            else:
+                obs.put(client, path, value, **more)
         except Exception as error:
             if type(error).__name__ in ("PreconditionError", "AlreadyExistsError"):
                 # Or an earlier attempt succeeded and its response was lost. The id tells which.

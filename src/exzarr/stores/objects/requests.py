@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from exzarr._retrying import Retry
 from exzarr.errors import StoreError
 from exzarr.stores.objects.errors import is_missing_container, is_panic, status_of, store_error
+from exzarr.stores.objects.web import Web
 from exzarr.stores.wrappers.retry import persist
 
 __all__ = ["Asked", "Kind", "ask"]
@@ -51,6 +52,8 @@ class Asked:
         Values that no message may show.
     absent
         HTTP statuses that mean that an object is missing, in addition to 404 and 410.
+    web
+        For a web server: the client for conditional puts.
     """
 
     client: Any
@@ -59,6 +62,7 @@ class Asked:
     retry: Retry
     secrets: tuple[str, ...] = field(default=(), repr=False)
     absent: tuple[int, ...] = ()
+    web: Web | None = None
 
 
 def ask(asked: Asked, kind: Kind, key: str, call: Callable[..., T], *args: Any, **more: Any) -> T:

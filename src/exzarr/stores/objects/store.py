@@ -14,9 +14,10 @@ from copy import copy
 from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from exzarr._retrying import Retry
-from exzarr.errors import ArgumentError, ListingUnsupportedError, StoreError
+from exzarr.errors import ArgumentError, ListingUnsupportedError, StoreError, UpdateUnsupportedError
 from exzarr.stores.base import (
     KEEP,
     Buffer,
@@ -79,7 +80,7 @@ class ObjectStore(Store):
         Declare that there is no other writer. Partial writes of a chunk then need no conditional put, which some
         stores lack (web servers, folders through obstore). With other writers, data can be lost.
     read_only
-        Refuse writes. Web servers are always read-only.
+        Refuse writes. Web servers are read-only unless ``HTTPOptions(writable=True)`` declares that they take writes.
     absent
         HTTP statuses that mean that a key is missing, in addition to 404 and 410: ``(403,)`` for a bucket that
         permits reads but denies listing. Forbidden chunks then count as missing too, and read as fill values.
@@ -107,7 +108,8 @@ class ObjectStore(Store):
         ):
             if options is not None:
                 raise ArgumentError("options are for URLs; a store of obstore has its own: leave them out")
-            made = Connection(where, "", root_of(where), web_of(where))
+            web = web_of(where)
+            made = Connection(where, "", root_of(where), web, writable=web is None)
         else:
             raise ArgumentError(f"an ObjectStore needs a URL or a store of obstore, not {type(where)}")
         self._client, self._root, self._web = made.client, made.root, made.web
@@ -116,18 +118,19 @@ class ObjectStore(Store):
         self.retry = retry
         self._kind = type(self._client).__name__
         self.traits = StoreTraits(
-            read_only=read_only or self._kind == "HTTPStore",
+            read_only=read_only or not made.writable,
             concurrency=concurrency,
             conditional_delete=False,
             exclusive_update=single_writer,
         )
         self.absent = check_absent(absent)
         secrets = (*(() if options is None else options.secrets()), *made.secrets, *environment_secrets())
-        self._asked = Asked(self._client, self.url, self._root, retry, secrets, self.absent)
+        self._asked = Asked(self._client, self.url, self._root, retry, secrets, self.absent, self._web)
         self._has_suffix = self._kind != "AzureStore"
         self._has_ranges = True
         # Only some web servers list (WebDAV). Others return an empty listing. It is known after the first non-empty one.
-        self._has_listed = self._kind != "HTTPStore"
+        self._has_listed = made.writable
+        self._honors_conditions = self._web is None
 
     # -- requests ----------------------------------------------------------------
 
@@ -340,12 +343,29 @@ class ObjectStore(Store):
 
     def _put_if(self, key: str, value: Buffer, version: Hashable) -> bool:
         """Put if the value still has this version (None: is still missing). Return False if it has not."""
+        if not self._honors_conditions:
+            self._check_conditions(key)
         done = put_if(self._asked, key, self._path(key), self._payload(value), version)
         if done is None:
             if not self.traits.exclusive_update:
                 raise no_conditional_put(self, key)
             self.put(key, value)
         return done is not False
+
+    def _check_conditions(self, key: str) -> None:
+        """Raise UpdateUnsupportedError if the web server ignores the conditions of puts."""
+        web = self._web
+        assert web is not None
+        probe = self._path(f"exzarr-probe-{uuid4().hex}")
+        if not self.traits.exclusive_update and not self._ask(
+            "put", key, lambda _: web.honors_conditions(probe)
+        ):
+            raise UpdateUnsupportedError(
+                f"cannot change part of key {key!r} in {self}: the server ignores If-Match, so that another writer's "
+                "change could be lost; write whole chunks, or declare that there is no other writer: "
+                "ObjectStore(..., single_writer=True)"
+            )
+        self._honors_conditions = True
 
     # -- listing -----------------------------------------------------------------
 

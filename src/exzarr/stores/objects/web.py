@@ -1,4 +1,4 @@
-"""Second client for web servers, for valid responses that obstore cannot read.
+"""Second client for web servers: for valid responses that obstore cannot read, and for conditional puts.
 
 obstore requires a Content-Length, a size in Content-Range, and HEAD, and does not decode compressed bodies. RFC 9110
 permits servers without these. A request that fails for such a reason is repeated here, with the standard library's
@@ -18,10 +18,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from exzarr.stores.base import ByteRange, Fetched, resolve_range
+from exzarr.stores.base import Buffer, ByteRange, Fetched, resolve_range
 from exzarr.stores.objects.properties import version_of
 
-__all__ = ["Web", "WebError", "decoded", "is_encoded", "is_peculiar"]
+__all__ = ["PreconditionError", "Web", "WebError", "decoded", "is_encoded", "is_peculiar"]
 
 _PECULIAR = re.compile(
     r"Generic HTTP error: (Content-Length Header missing|.{0,40}CONTENT_RANGE|Content-Range|.{0,40}last.?modified|Requested)",
@@ -37,6 +37,10 @@ _EXPANSION = 1100
 
 class WebError(Exception):
     """A failed request. Its text has the form of obstore's, with the status."""
+
+
+class PreconditionError(WebError):
+    """The condition of a put failed. obstore's error has the same name."""
 
 
 def is_peculiar(error: BaseException) -> bool:
@@ -108,8 +112,25 @@ class Web:
         found = self.get(path, (0, 1))
         return Fetched(b"", found.size, found.version)
 
+    def put_if(self, path: str, value: Buffer, etag: str | None, mark: str) -> None:
+        """Put a value if the stored one still has this ETag (None: is still missing), or raise PreconditionError.
+
+        A server that knows Idempotency-Key carries out a repeated put with the same mark once.
+        """
+        condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
+        self._ask(path, {**condition, "Idempotency-Key": mark}, value)
+
+    def honors_conditions(self, path: str) -> bool:
+        """Return whether the server refuses a put whose condition fails. `path` must be missing, and stays so."""
+        try:
+            self.put_if(path, b"", '"exzarr"', "")
+        except PreconditionError:
+            return True
+        self._ask(path, {}, method="DELETE")
+        return False
+
     def _get(self, path: str, wanted: str | None, byte_range: ByteRange = (0, None)) -> Fetched:
-        status, headers, body = self._ask(path, wanted)
+        status, headers, body = self._ask(path, {} if wanted is None else {"Range": wanted})
         if status == 206 and not is_encoded(headers):
             return self._part(path, headers, body, byte_range)
         if status in (206, 416):  # a part of a compressed body; a range outside the value
@@ -137,12 +158,16 @@ class Web:
         begin, end = resolve_range((start, None) if start < 0 else (start, length), found.size)
         return Fetched(found.data[begin:end], found.size, found.version)
 
-    def _ask(self, path: str, wanted: str | None) -> tuple[int, Mapping[str, str], bytes]:
-        request = urllib.request.Request(f"{self._root}/{quote(path)}")  # noqa: S310 - http and https only
-        for name, value in self._headers.items():
+    def _ask(
+        self, path: str, headers: Mapping[str, str], body: Buffer | None = None, method: str | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        method = method or ("GET" if body is None else "PUT")
+        data = None if body is None else bytes(body)
+        request = urllib.request.Request(f"{self._root}/{quote(path)}", data, method=method)  # noqa: S310 - http and https only
+        for name, value in {**self._headers, **headers}.items():
             request.add_header(name, value)
-        if wanted is not None:
-            request.add_header("Range", wanted)
+        if body is not None:
+            request.add_header("Content-Type", "application/octet-stream")
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
                 return response.status, dict(response.headers.items()), response.read()
@@ -150,10 +175,12 @@ class Web:
             error.close()
             if error.code in (404, 410):
                 raise FileNotFoundError(path) from None
-            if error.code == 416 and wanted is not None:
+            if error.code == 416 and "Range" in headers:
                 return 416, {}, b""
+            if error.code == 412:
+                raise PreconditionError(path) from None
             raise WebError(
-                f"Server returned non-2xx status code: {error.code} {error.reason} (GET {path})"
+                f"Server returned non-2xx status code: {error.code} {error.reason} ({method} {path})"
             ) from None
         except http.client.IncompleteRead:
             raise WebError("body error: the response is cut short") from None

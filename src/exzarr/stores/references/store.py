@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exzarr.errors import ReadOnlyError, StoreError
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
+    Fetched,
     Store,
     StoreTraits,
     check_key,
     check_prefix,
+    fetch_by_get,
     read_only_error,
     resolve_range,
 )
@@ -148,6 +150,11 @@ class ReferenceStore(Store):
         if offset + length > size:
             raise self._cut_short(key, target, max(0, size - offset), length, offset)
         return length
+
+    def fetch(
+        self, key: str, byte_range: ByteRange | None = None, version: Hashable = None
+    ) -> Fetched | None:
+        return fetch_by_get(self, key, byte_range, version)
 
     def _file_size(self, key: str, target: str) -> int:
         size = self._sizes.get(target)

@@ -1,8 +1,9 @@
 """`Array`: the user's handle to an array in a store.
 
 Its methods are thin: they parse their arguments and call the functions of the modules below. The streaming methods are
-implemented in `exzarr._stream`, which is built on arrays. They are methods because users look for them there. This is
-therefore the only module of `_nodes` that imports from `_stream`, and only when a method is called.
+implemented in `exzarr._stream`, and the methods about values in `exzarr.statistics`, which are built on arrays. They are
+methods because users look for them there. This is therefore the only module of `_nodes` that imports from these rooms, and
+only when a method is called.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from exzarr._nodes.casting import Casting
     from exzarr._nodes.coordinates import Coordinates
     from exzarr._nodes.info import ArrayInfo
+    from exzarr._predicates.predicates import Predicate
     from exzarr._retrying import Retry
     from exzarr._stream.chunks.chunk_stream import ChunkStream
     from exzarr._stream.failures import OnError
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from exzarr._stream.progress.progress import Progress
     from exzarr._stream.slices.slice_stream import SliceStream
     from exzarr._stream.writing.write_stream import WriteReport
+    from exzarr.statistics.matches import Matches
 
 __all__ = ["Array"]
 
@@ -568,9 +571,10 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         ordered
             False yields chunks as soon as they are ready.
         where
-            The chunks to read: a predicate on the index (called in your thread, for one chunk at a time),
-            an integer array of indices of shape (n, dimensions), or a boolean array of the grid's shape.
-            They arrive in grid order, each once.
+            The chunks to read. A predicate on values, such as ``exzarr.value > 30``, selects the chunks with a matching
+            element; chunk statistics tell which chunks need not be read (see `where`). A function of the chunk index is
+            called in your thread, for one chunk at a time. Or an integer array of indices of shape (n, dimensions), or a
+            boolean array of the grid's shape. Chunks arrive in grid order, each once.
         missing
             How to treat chunks that are not stored. ``"fill"`` yields the fill value, or raises an error if the array
             was opened with ``missing="error"``. ``"skip"`` leaves them out.
@@ -593,11 +597,15 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
             in ``.stats``.
         """
         from exzarr._stream.chunks.chunk_stream import ChunkStream
+        from exzarr._stream.chunks.matching import chunks_where
         from exzarr._stream.options import StreamOptions
 
+        region = self._region(region)
+        chunks, matching = chunks_where(self, where, region)
         options = StreamOptions(
-            region=self._region(region),
-            where=where,
+            region=region,
+            where=chunks,
+            matching=matching,
             missing=missing,
             workers=workers,
             prefetch=prefetch,
@@ -784,6 +792,41 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         if "region" in options:
             options["region"] = self._region(options["region"])
         return parallel_chunk_map(fn, self, **options)
+
+    # -- conditions on values ----------------------------------------------------------
+
+    def where(self, predicate: Predicate, region: Any = None) -> Matches:
+        """Return the elements that match a predicate: to count, find or copy them.
+
+        ::
+
+            heavy = a.where(exzarr.value > 30)
+            heavy.count(), heavy.any()
+            for positions, values in heavy.positions(): ...
+            heavy.mask(into=b)
+            print(heavy.explain())
+
+        Nothing is read before you call one of its methods. If the array has chunk statistics
+        (`exzarr.statistics.build`), chunks that cannot match are not read.
+
+        Parameters
+        ----------
+        predicate
+            A condition on values, made from `exzarr.value`: ``(value > 30) & (value < 40)``, ``value.between(1, 5)``,
+            ``value.isin([3, 7])``, ``~value.is_nan()``. Comparisons follow NumPy's rules.
+        region
+            The part of the array to search, as for `chunk_stream`. Default: the whole array.
+
+        Raises
+        ------
+        UnsupportedError
+            Predicates do not apply to the array's data type.
+        ArgumentError
+            A number or time in the predicate cannot be compared with the array's values.
+        """
+        from exzarr.statistics.matches import Matches
+
+        return Matches(self, predicate, self._region(region))
 
     # -- stored chunks ------------------------------------------------------------
 

@@ -16,7 +16,7 @@ __all__ = ["UnsupportedOperations", "refuse_comparison"]
 
 _METHODS = {
     *(name for name in dir(np.ndarray) if not name.startswith("_")),
-    *("values", "to_numpy", "numpy", "compute", "median", "isnull", "where", "abs", "loc", "iloc"),
+    *("values", "to_numpy", "numpy", "compute", "median", "isnull", "abs", "loc", "iloc"),
 }
 """Names of NumPy's methods, and of some methods of xarray and pandas."""
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from exzarr import config
+from exzarr._predicates.predicates import Predicate
 from exzarr._retrying import Retry, as_retry
 from exzarr._stream.failures import OnError
 from exzarr._stream.progress.progress import Meter, Progress, open_meter
@@ -17,8 +18,9 @@ from exzarr.errors import ArgumentError
 __all__ = ["Missing", "StreamOptions", "Where"]
 
 Missing = Literal["fill", "skip"]
-Where = Callable[[tuple[int, ...]], object] | npt.ArrayLike
-"""A predicate on the chunk index, or an integer array of chunk indices with shape (n, dimensions)."""
+Where = Predicate | Callable[[tuple[int, ...]], object] | npt.ArrayLike
+"""A predicate on values (`exzarr.value`), a function of the chunk index, or an integer array of chunk indices with shape
+(n, dimensions)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,10 +31,16 @@ class StreamOptions:
     ------
     ArgumentError
         An option is invalid by itself. The array decides whether `region` and `where` fit it.
+
+    Attributes
+    ----------
+    matching
+        The predicate that an element of each chunk must match. `where` are then the chunks that may match (`chunks_where`).
     """
 
     region: Any = None
     where: Where | None = None
+    matching: Predicate | None = None
     missing: Missing = "fill"
     workers: int | None = None
     prefetch: int | None = None

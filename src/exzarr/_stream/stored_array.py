@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from exzarr._typing import AnyArray
+
 if TYPE_CHECKING:
     from exzarr._engine.source import ChunkSource
     from exzarr._format.metadata import ArrayMetadata
     from exzarr._nodes.casting import Casting
+    from exzarr._predicates.predicates import Predicate
     from exzarr.stores.base import Store
 
-__all__ = ["StoredArray", "is_stored_array"]
+__all__ = ["Matches", "StoredArray", "is_stored_array"]
+
+
+class Matches(Protocol):
+    """An `exzarr.statistics.Matches`."""
+
+    def chunks(self) -> AnyArray | None:
+        """Return a mask of the chunks that may match; None if all may."""
+        ...
 
 
 class StoredArray(Protocol):
@@ -44,6 +55,8 @@ class StoredArray(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]: ...
+
+    def where(self, predicate: Predicate, region: Any = ...) -> Matches: ...
 
     def __getitem__(self, selection: Any) -> Any: ...
 

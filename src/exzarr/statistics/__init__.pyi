@@ -1,3 +1,5 @@
+from exzarr.statistics.explain import WhereExplanation as WhereExplanation
+from exzarr.statistics.matches import Found as Found, Matches as Matches
 from exzarr.statistics.statistics import (
     Refreshed as Refreshed,
     Statistics as Statistics,

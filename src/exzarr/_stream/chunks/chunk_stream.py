@@ -104,6 +104,7 @@ class ChunkStream(Stream[Chunk]):
             stop=stop,
             alone=alone,
             window=workers + prefetch,
+            matching=options.matching,
         )
         window: Window[Piece, Result] = Window(
             self._reader,

@@ -79,6 +79,17 @@ class StreamGrid:
         """Return the number of chunks that a region touches."""
         return self._plan(region).chunks
 
+    def sizes(self, region: Region | None = None) -> IntArray:
+        """Return the number of elements of each chunk inside the array, or inside `region`, with the grid's shape."""
+        found = np.ones((), np.int64)
+        for d, (dim, count, length) in enumerate(zip(self.dims, self.counts, self.shape, strict=True)):
+            part = slice(0, length) if region is None else region[d]
+            ends = [dim.offset(i) + dim.size(i) for i in range(count)]
+            starts = np.array([dim.offset(i) for i in range(count)], np.int64)
+            inside = np.minimum(np.array(ends, np.int64), part.stop) - np.maximum(starts, part.start)
+            found = np.multiply.outer(found, np.maximum(0, inside))
+        return found
+
     def walk(self, region: Region) -> Iterator[Entry]:
         """Yield the chunks that `region` touches, in C order of their index."""
         source, plan = self._source, self._plan(region)

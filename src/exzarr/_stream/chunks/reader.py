@@ -7,11 +7,14 @@ from functools import partial
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from exzarr import telemetry
 from exzarr._engine.scratch import with_scratch
 from exzarr._engine.source import ChunkSource
 from exzarr._retrying import Retry, Stoppable
 from exzarr._stream.chunks.grid import Entry
+from exzarr._stream.chunks.matching import is_match
 from exzarr._stream.chunks.pieces import MISSING_CHUNK, Piece, PieceReader, lengths, piece_reader
 from exzarr._stream.memory import fresh_array, mapped_from
 from exzarr._stream.options import Missing
@@ -19,11 +22,12 @@ from exzarr.errors import ChunkMissingError
 
 if TYPE_CHECKING:
     from exzarr._engine.recorder import ChunkRecorder
+    from exzarr._predicates.predicates import Predicate
 
 __all__ = ["ChunkReader", "Piece", "Result"]
 
 Result = tuple[list[Any], int, int]
-"""For each chunk of a piece: its array, None if it is missing and left out, or its error. Then the number of missing
+"""For each chunk of a piece: its array, None if it is left out, or its error. Then the number of missing
 chunks and the number of retries."""
 
 
@@ -43,6 +47,8 @@ class ChunkReader:
         Policy for retries of a failing chunk, and the flag that ends them.
     window
         Maximum number of chunks in memory.
+    matching
+        Leave out chunks in which no element matches this predicate.
     alone
         Raise the error of a chunk. The caller passes single chunks and retries itself.
     """
@@ -57,12 +63,14 @@ class ChunkReader:
         stop: Stoppable | None = None,
         alone: bool = False,
         window: int = 0,
+        matching: Predicate | None = None,
     ) -> None:
         self._source = source
         self._missing = missing
         self._retry = retry
         self._stop = stop
         self._alone = alone
+        self._matching = matching
         self._share = share
         self._mapped = mapped_from(window * source.nbytes)
         self._pieces = piece_reader(source, self._mapped, share)
@@ -90,6 +98,8 @@ class ChunkReader:
                 values[at] = self._missing_value(piece[at])
                 if recorder is not None and not isinstance(values[at], Exception):
                     recorder.absent(piece[at][0], self._number(piece[at]))
+        if self._matching is not None:
+            values = [self._if_matching(value) for value in values]
         return values, missing, retried
 
     def close(self) -> None:
@@ -131,6 +141,11 @@ class ChunkReader:
             return None
         number: int = sum(map(mul, entry[4], self._source.layout_at(entry[0]).strides))
         return number
+
+    def _if_matching(self, value: Any) -> Any:
+        """Return an array if an element matches, else None. Errors are returned."""
+        assert self._matching is not None
+        return value if not isinstance(value, np.ndarray) or is_match(self._matching, value) else None
 
     # -- missing and failing chunks ----------------------------------------------------
 

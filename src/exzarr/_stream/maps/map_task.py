@@ -12,6 +12,7 @@ from exzarr._engine.source import ChunkSource
 from exzarr._stop import Stop
 from exzarr._stream.chunks.chunk_stream import Chunk
 from exzarr._stream.chunks.grid import Entry, Region, StreamGrid
+from exzarr._stream.chunks.matching import is_match
 from exzarr._stream.chunks.reader import ChunkReader
 from exzarr._stream.options import Missing
 from exzarr._stream.processes.failure import Failed
@@ -19,6 +20,7 @@ from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from exzarr._predicates.predicates import Predicate
     from exzarr._stream.stored_array import StoredArray
 
 __all__ = ["LEFT_OUT", "MapTask", "fitting"]
@@ -31,7 +33,7 @@ class LeftOut(enum.Enum):
 
 
 LEFT_OUT: Final = LeftOut.LEFT_OUT
-"""Result of a chunk that is not stored and is left out."""
+"""Result of a chunk that is left out: it is not stored, or no element matches."""
 
 
 class MapTask:
@@ -47,6 +49,8 @@ class MapTask:
         ``"skip"`` leaves out a chunk if no array with the first one's grid has it stored.
     out
         Array to write results to; None returns them.
+    matching
+        Leave out chunks in which no element of the first array matches this predicate.
 
     Attributes
     ----------
@@ -62,12 +66,14 @@ class MapTask:
         missing: Missing,
         with_chunk: bool,
         out: StoredArray | None,
+        matching: Predicate | None = None,
     ) -> None:
         self._fn = fn
         self._arrays = tuple(arrays)
         self._missing: Missing = missing
         self._with_chunk = with_chunk
         self._out = out
+        self._matching = matching
         self.share = 1
         self._readers: list[_Reader] | None = None
 
@@ -123,6 +129,8 @@ class MapTask:
                 return Failed(part)
         try:
             if self._missing == "skip" and not self._complete(parts, region):
+                return LEFT_OUT
+            if self._matching is not None and not is_match(self._matching, parts[0]):
                 return LEFT_OUT
             if self._with_chunk:
                 parts = [Chunk(entry[1], region, data) for data in parts]

@@ -13,6 +13,7 @@ from exzarr._retrying import Retry
 from exzarr._stop import Stop
 from exzarr._stream.chunks.chunk_stream import choose, cut, default_prefetch, piece_size, single_key
 from exzarr._stream.chunks.grid import Entry, StreamGrid, as_region
+from exzarr._stream.chunks.matching import chunks_where
 from exzarr._stream.failures import OnError
 from exzarr._stream.maps.map_stream import Answer, MapStream, Piece, map_piece, map_single
 from exzarr._stream.maps.map_task import MapTask
@@ -95,7 +96,7 @@ def parallel_chunk_map(
         if there are shards) are read chunk by chunk. Of an array with other chunks, the same region is read; its chunks
         may be decoded more than once.
     region, where, missing
-        The chunks to read: see `Array.chunk_stream`.
+        The chunks to read: see `Array.chunk_stream`. A predicate applies to the values of the first array.
     with_chunk
         True calls `fn` with an `exzarr._stream.Chunk` instead: ``index``, ``region``, ``data``.
     executor
@@ -155,9 +156,11 @@ def parallel_chunk_map(
     """
     sources = tuple(arrays) if isinstance(arrays, (list, tuple)) else (arrays,)
     _check(sources, out, reduce, initial)
+    chunks, matching = chunks_where(sources[0], where, region)
     options = StreamOptions(
         region=region,
-        where=where,
+        where=chunks,
+        matching=matching,
         missing=missing,
         workers=workers,
         prefetch=prefetch,
@@ -171,11 +174,11 @@ def parallel_chunk_map(
     grid = StreamGrid(source)
     entries, total, wanted = choose(grid, options)
     worker_out = out if out is not None and workers_write(grid, out, executor) else None
-    if out is not None and worker_out is None and (wanted or where is None):
+    if out is not None and worker_out is None and (wanted or chunks is None):
         together = by_shards_of(out, grid, as_region(region, source.shape))
         if together is not None:
             entries = filter(wanted, together) if wanted else together
-    task = MapTask(fn, sources, missing=missing, with_chunk=with_chunk, out=worker_out)
+    task = MapTask(fn, sources, missing=missing, with_chunk=with_chunk, out=worker_out, matching=matching)
     if executor == "processes" and not total:
         executor = "threads"
     touched = sources if out is None else (*sources, out)

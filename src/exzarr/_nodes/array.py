@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from exzarr._stream.progress.progress import Progress
     from exzarr._stream.slices.slice_stream import SliceStream
     from exzarr._stream.writing.write_stream import WriteReport
-    from exzarr.statistics.matches import Matches
+    from exzarr.statistics.matches import Matches, QueryOptions
+    from exzarr.statistics.reductions import Axis
 
 __all__ = ["Array"]
 
@@ -827,6 +828,54 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         from exzarr.statistics.matches import Matches
 
         return Matches(self, predicate, self._region(region))
+
+    def min(self, axis: Axis = None, *, skipna: bool = False, **options: Unpack[QueryOptions]) -> Any:
+        """Return the smallest value, as NumPy does, in bounded memory.
+
+        Chunks whose statistics tell it (`exzarr.statistics.build`) are not read; the others are streamed. Statistics tell
+        the result of the whole array, and along dimensions if chunks have length 1 in the others.
+
+        Parameters
+        ----------
+        axis
+            The dimensions to reduce: numbers or names. Default: all.
+        skipna
+            False: the result of elements with NaN (NaT) is NaN, as in NumPy. True: NaN is left out, and the result is NaN
+            only if there is no other element, as in `numpy.nanmin`.
+        **options
+            ``executor``, ``workers``, ``prefetch``, ``timeout``, ``retries`` and ``progress``, as for `parallel_chunk_map`.
+
+        Returns
+        -------
+        scalar or ndarray
+            Values in the array's data type and unit. An array has the dimensions that are not reduced.
+
+        Raises
+        ------
+        UnsupportedError
+            The array has neither numbers nor times.
+        ArgumentError
+            There are no elements to reduce.
+        """
+        from exzarr.statistics.reductions import reduce_array
+
+        return reduce_array(self, "min", axis, skipna=skipna, options=options)
+
+    def max(self, axis: Axis = None, *, skipna: bool = False, **options: Unpack[QueryOptions]) -> Any:
+        """Return the largest value, as NumPy does, in bounded memory; see `min` for parameters and errors."""
+        from exzarr.statistics.reductions import reduce_array
+
+        return reduce_array(self, "max", axis, skipna=skipna, options=options)
+
+    def mean(self, axis: Axis = None, *, skipna: bool = False, **options: Unpack[QueryOptions]) -> Any:
+        """Return the arithmetic mean of numbers, in bounded memory; see `min` for parameters and errors.
+
+        Sums are float64, whatever the data type. The result has NumPy's data type: the array's for floats, else float64. It
+        may differ from NumPy's by rounding. The mean of no elements is NaN.
+        """
+        from exzarr.statistics.reductions import reduce_array
+
+        return reduce_array(self, "mean", axis, skipna=skipna, options=options)
 
     # -- stored chunks ------------------------------------------------------------
 

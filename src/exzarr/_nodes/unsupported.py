@@ -29,7 +29,7 @@ _HINTS = {
     "iloc": "select by position: a[3], or a.isel(time=3)",
     "T": "to store it transposed, create an array from a[...].T",
     **dict.fromkeys(
-        ("mean", "sum", "prod", "min", "max", "std", "var", "any", "all", "median"),
+        ("sum", "prod", "std", "var", "any", "all", "median"),
         "of an array that is larger than memory: a.parallel_chunk_map(fn, reduce=...)",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from exzarr.statistics.layout import announced, load
 from exzarr.statistics.survey import Prover, Survey, survey
 from exzarr.statistics.table import VALUES, Table
 
-__all__ = ["Evidence", "gather"]
+__all__ = ["Evidence", "gather", "nan_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +56,7 @@ def gather(array: Array) -> Evidence:
         load(array, entries)
     found = survey(source, Prover(source, array.metadata, entries))
     fill = np.array([source.fill], dtype)
-    nan = (
-        np.array(["NaT"], dtype)
-        if dtype.kind in "mM"
-        else np.array([np.nan], dtype)
-        if dtype.kind == "f"
-        else None
-    )
+    nan = nan_of(dtype)
     fill_is_nan = bool(nan is not None and fill[0] != fill[0])
     columns = dict(entries)
     missing, empty = ~found.stored, Table((1,) * len(grid.counts), dtype).columns
@@ -79,3 +74,10 @@ def gather(array: Array) -> Evidence:
         None if fill_is_nan else fill,
         nan,
     )
+
+
+def nan_of(dtype: np.dtype[Any]) -> AnyArray | None:
+    """Return NaN, or NaT, as an array of one element; None if the data type has none."""
+    if dtype.kind in "mM":
+        return np.array(["NaT"], dtype)
+    return np.array([np.nan], dtype) if dtype.kind == "f" else None

@@ -12,10 +12,8 @@ from exzarr._cli.options import AS_JSON, examples, takes_urls
 from exzarr._cli.output import console, print_json
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
 
-    from exzarr._format.metadata import ArrayMetadata
     from exzarr._typing import AnyArray
 
 __all__ = ["register"]
@@ -46,16 +44,23 @@ def head(
     columns: Annotated[
         int, typer.Option("--columns", "-c", min=1, metavar="N", help="Columns of the corner.")
     ] = 6,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw the region instead; without --region, the whole array.")
+    ] = False,
     as_json: AS_JSON = False,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Print a corner of an array, or any region of it."""
+    if plot:
+        _draw(path, region, as_json, storage_options)
+        return
     import numpy as np
 
     from exzarr._cli.nodes import array_at, find_node, place_of
     from exzarr._cli.region import corner, parse_region
     from exzarr._engine.planning import indexing
     from exzarr._format.metadata import ArrayMetadata
+    from exzarr._tools.xarray_fill import missing_marks
     from exzarr.errors import ArgumentError, NodeTypeError
 
     location, meta = find_node(path, storage_options)
@@ -98,30 +103,17 @@ def head(
         out.print(f"[dim]-- has no value: {masked.sum():,} of {masked.size:,} elements are {what}[/dim]")
 
 
-def missing_marks(meta: ArrayMetadata, dtype: np.dtype[Any]) -> list[Any]:
-    """Return the numbers that mark missing values in an array, by the conventions of CF and xarray.
+def _draw(path: str, region: str | None, as_json: bool, storage_options: dict[str, Any] | None) -> None:
+    from exzarr._cli.plot import picture_of
+    from exzarr._pictures.figure import Style
+    from exzarr._pictures.terminal import show
+    from exzarr.errors import ArgumentError
 
-    NaN is not included. The marks are the attributes ``_FillValue`` and ``missing_value``, and in Zarr v2 a fill value that is not 0.
-    """
-    from exzarr._tools.xarray_fill import FILL_ATTRIBUTE, from_attribute
-
-    if dtype.kind not in "iuf":
-        return []
-    found = [from_attribute(meta.attributes.get(FILL_ATTRIBUTE), dtype)]
-    for name in (FILL_ATTRIBUTE, "missing_value"):
-        given = meta.attributes.get(name)
-        found += given if isinstance(given, list) else [given]
-    if meta.zarr_format == 2 and meta.fill_value:
-        found.append(meta.fill_value)
-    marks = []
-    for mark in found:
-        try:
-            value = None if mark is None or isinstance(mark, (str, bool)) else dtype.type(mark)
-        except (TypeError, ValueError, OverflowError):
-            continue
-        if value is not None and value == value:
-            marks.append(value)
-    return marks
+    if as_json:
+        raise ArgumentError(
+            "--plot and --json can't be combined: `exzarr plot --json -o FILE` reports what it drew"
+        )
+    show(picture_of(path, region, storage_options=storage_options), Style(), console())
 
 
 def selection_text(selection: tuple[Any, ...]) -> str:

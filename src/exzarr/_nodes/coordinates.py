@@ -19,7 +19,7 @@ from exzarr._spelling import no_dimension
 from exzarr._typing import AnyArray
 from exzarr.errors import LabelError, SelectionError
 
-__all__ = ["Coordinates"]
+__all__ = ["Coordinates", "place_beside"]
 
 
 class Coordinates:
@@ -102,11 +102,7 @@ class Coordinates:
 
     def _place(self, name: str) -> Location | None:
         """Return the location of a coordinate: beside the array. None if its name can't be that of an array."""
-        parent = self._location.parent
-        if parent is None:  # the array is the root of its store
-            above = self._location.store.parent()
-            parent = None if above is None else Location(above, "")
-        return parent.child(name) if parent is not None and hierarchy.is_node_name(name) else None
+        return place_beside(self._location, name)
 
     def _others(self) -> str:
         """Return the coordinates that exist, as text."""
@@ -116,6 +112,15 @@ class Coordinates:
         if names:
             return f"the array's coordinates are {', '.join(map(repr, names))}"
         return "no array beside this one is named after a dimension"
+
+
+def place_beside(location: Location, name: str) -> Location | None:
+    """Return the location of the node beside an array that has this name; None if there can be none."""
+    parent = location.parent
+    if parent is None:  # the array is the root of its store
+        above = location.store.parent()
+        parent = None if above is None else Location(above, "")
+    return parent.child(name) if parent is not None and hierarchy.is_node_name(name) else None
 
 
 def _coordinate(place: Location | None) -> ArrayMetadata | None:

@@ -9,11 +9,22 @@ from __future__ import annotations
 
 import base64
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["CONVERTED", "FILL_ATTRIBUTE", "as_attribute", "converted", "from_attribute", "was"]
+if TYPE_CHECKING:
+    from exzarr._format.metadata import ArrayMetadata
+
+__all__ = [
+    "CONVERTED",
+    "FILL_ATTRIBUTE",
+    "as_attribute",
+    "converted",
+    "from_attribute",
+    "missing_marks",
+    "was",
+]
 
 FILL_ATTRIBUTE = "_FillValue"
 
@@ -54,3 +65,27 @@ def from_attribute(attribute: Any, dtype: np.dtype[Any]) -> Any:
     except (ValueError, OverflowError, struct.error):
         pass
     return None
+
+
+def missing_marks(meta: ArrayMetadata, dtype: np.dtype[Any]) -> list[Any]:
+    """Return the numbers that mark missing values in an array, by the conventions of CF and xarray.
+
+    NaN is not included. The marks are the attributes ``_FillValue`` and ``missing_value``, and in Zarr v2 a fill value that is not 0.
+    """
+    if dtype.kind not in "iuf":
+        return []
+    found = [from_attribute(meta.attributes.get(FILL_ATTRIBUTE), dtype)]
+    for name in (FILL_ATTRIBUTE, "missing_value"):
+        given = meta.attributes.get(name)
+        found += given if isinstance(given, list) else [given]
+    if meta.zarr_format == 2 and meta.fill_value:
+        found.append(meta.fill_value)
+    marks = []
+    for mark in found:
+        try:
+            value = None if mark is None or isinstance(mark, (str, bool)) else dtype.type(mark)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if value is not None and value == value:
+            marks.append(value)
+    return marks

@@ -1,0 +1,124 @@
+"""`exzarr plot` and `exzarr head --plot`: files with the right pixels, drawings with characters, and errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+import exzarr
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("textual_image")
+
+from exzarr._cli.app import app
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command and returns what it prints: to stderr, if a status is expected."""
+
+    def run(*arguments: str, status: int = 0) -> str:
+        with pytest.raises(SystemExit) as raised:
+            app([*arguments])
+        out, err = capsys.readouterr()
+        assert raised.value.code == status, err
+        return err if status else out
+
+    return run
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Path:
+    root = exzarr.create_group(tmp_path / "field.zarr")
+    a = root.create_array("a", shape=(20, 40), chunks=(5, 10), dtype="f4", dimension_names=("y", "x"))
+    a[:10] = 1.0
+    root.create_array("name", data=np.array(["a", "b"]))
+    return tmp_path / "field.zarr"
+
+
+def test_an_image_has_the_colours_of_the_values(run: Run, field: Path, tmp_path: Path) -> None:
+    from matplotlib import colormaps
+    from PIL import Image
+
+    out = tmp_path / "map.png"
+    shown = run("plot", f"{field}/a", "-o", str(out), "--limits", "0,1", "--dpi", "100", "--size", "6x4")
+    assert "image of 20 × 40 elements from 16 chunks" in shown
+    image = Image.open(out).convert("RGB")
+    assert image.size == (600, 400)
+    pixels = np.asarray(image).reshape(-1, 3)
+    low, high = (np.array(colormaps["viridis"](value, bytes=True)[:3]) for value in (0.0, 1.0))
+    areas = [(np.abs(pixels.astype(int) - colour).sum(axis=1) < 6).sum() for colour in (low, high)]
+    assert min(areas) > 10_000
+    assert areas[0] == pytest.approx(areas[1], rel=0.2)
+
+
+def test_a_line_and_json(run: Run, field: Path, tmp_path: Path) -> None:
+    out = tmp_path / "line.svg"
+    shown = run("plot", f"{field}/a", "-r", ":, 3", "-o", str(out), "--title", "<a & b>", "--json")
+    assert json.loads(shown) == {
+        "output": str(out),
+        "kind": "line",
+        "shape": [20],
+        "of": [20],
+        "chunks": 4,
+        "chunks_in_region": 4,
+        "bytes_decoded": 800,
+    }
+    assert ET.parse(out).getroot().tag.endswith("svg")
+
+
+@pytest.mark.filterwarnings("ignore:Image.Image.getdata is deprecated:DeprecationWarning")  # textual-image
+def test_drawings_with_characters(run: Run, field: Path) -> None:
+    image = run("head", f"{field}/a", "--plot")
+    assert re.search(r"█{20}", image)
+    assert "values a: 0 to 1" in image
+    assert "20 × 40 elements from 16 chunks" in image
+    line = run("plot", f"{field}/a", "-r", ":, 3")
+    assert "(y)" in line
+    assert re.search("[⠁-⣿]{5}", line)
+    assert "elements" in run("plot", f"{field}/a", "--kind", "histogram")
+
+
+def test_a_pyramid_is_drawn_from_the_level_that_suffices(run: Run, tmp_path: Path) -> None:
+    source = exzarr.create_array(tmp_path / "a.zarr", shape=(4096, 4096), chunks=(512, 512), dtype="u1")
+    group = exzarr.create_group(tmp_path / "image.zarr")
+    exzarr.multiscale.write(source, group, axes="yx", scale=(0.5, 0.5), unit="micrometer")
+    shown = json.loads(run("plot", str(tmp_path / "image.zarr"), "-o", str(tmp_path / "i.png"), "--json"))
+    assert shown["of"] == [1024, 1024]
+    shown = json.loads(
+        run("plot", str(tmp_path / "image.zarr"), "-r", ":400, :800", "-o", str(tmp_path / "i.png"), "--json")
+    )
+    assert shown["of"] == [400, 800]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "status"),
+    [
+        (["."], "is a group without a pyramid, and plot draws arrays", 3),
+        (["./name"], "has no numbers", 2),
+        (["./a", "-o", "a.txt"], "the name must end in .png", 2),
+        (["./a", "-o", "missing/a.png"], "there is no folder missing", 2),
+        (["./a", "--cmap", "no", "-o", "a.png"], "no colour map 'no'", 2),
+        (["./a", "--limits", "2,1"], "the first number must be less", 2),
+        (["./a", "--limits", "2"], "write two numbers", 2),
+        (["./a", "--size", "0x0"], "write width and height", 2),
+        (["./a", "--kind", "pie"], "write image, line or histogram", 2),
+        (["./a", "--budget", "1"], "allow more", 2),
+        (["./a", "-r", "15:", "--log", "-o", "a.png"], "needs positive values", 2),
+        (["./a", "--json"], "--json requires --output", 2),
+    ],
+)
+def test_errors(
+    run: Run, field: Path, arguments: list[str], message: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(field)
+    assert message in run("plot", *arguments, status=status)
+    assert not [*field.glob("*.png"), *field.glob("*.txt")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,17 @@ def test_resized_array_shares_bound_pipelines() -> None:
     assert (one.shape, other.shape) == ((8, 8), (12, 8))
     filled = array.metadata.with_(fill_value=np.int32(7))
     assert open_source(array.store, "", filled).inner_pipeline.spec.fill_value == 7
+
+
+def test_arrays_of_one_kind_share_bound_pipelines(tmp_path: Path) -> None:
+    root = exzarr.create_group(tmp_path / "a.zarr")
+    for n, name in enumerate("ab"):
+        made = root.create_array(name, shape=(8,), chunks=(4,), dtype="i4", attributes={"n": n})
+        made[...] = numbered((8,)) + n
+    exzarr.consolidate_metadata(root)
+    one, other = [array for _, array in exzarr.open_group(tmp_path / "a.zarr").arrays()]
+    assert one.chunk_source.inner_pipeline is other.chunk_source.inner_pipeline
+    assert (other[...] - one[...] == 1).all()
 
 
 def test_newly_registered_codec_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

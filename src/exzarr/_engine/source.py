@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exzarr import config
 from exzarr._engine.planning.plan import Dimension, Plan
 from exzarr._engine.run_buffer import slots_for
 from exzarr._engine.shards import ShardLayout
@@ -283,25 +284,32 @@ def _key_makers(
 
 def open_source(store: Store, path: str, meta: ArrayMetadata, *, missing_error: bool = False) -> ChunkSource:
     """Return the source of the array that `meta` describes."""
-    chain = pipeline_for(meta)
+    chain, bounds = _chain_of(meta)
     fill = fill_values.default(meta.data_type) if meta.fill_value is None else meta.fill_value
-    return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error, bounds=_bounds_of(meta))
+    return ChunkSource(store, path, meta, chain, fill, missing_error=missing_error, bounds=bounds)
 
 
-_Kind = tuple[Any, Any, Any]
-_bounds: dict[int, tuple[_Kind, int, dict[tuple[int, ...], BoundPipeline]]] = {}
+_Bounds = dict[tuple[int, ...], BoundPipeline]
+_chains: dict[tuple[int, ...], tuple[tuple[Any, ...], int, ChunkPipeline, _Bounds]] = {}
+"""Chains and their bound pipelines, by the identities of the objects that they follow from."""
 
 
-def _bounds_of(meta: ArrayMetadata) -> dict[tuple[int, ...], BoundPipeline]:
-    """Return the dict of bound pipelines, shared with earlier sources of the same array (before a resize)."""
+def _chain_of(meta: ArrayMetadata) -> tuple[ChunkPipeline, _Bounds]:
+    """Return the chain and the dict of its bound pipelines, shared with other sources of the same chain.
+
+    These are earlier sources of the same array (before a resize), and those of arrays whose documents differ only in
+    attributes (`_format.v3_alike`).
+    """
     if not meta.codecs:  # v2
-        return {}
-    kind, now = (meta.codecs, meta.data_type, meta.fill_value), generation()
-    known = _bounds.get(id(meta.codecs))
-    if known is not None and all(map(is_, known[0], kind)) and known[1] == now:
-        return known[2]
-    if len(_bounds) >= MOST_BOUND:
-        _bounds.clear()
-    bounds: dict[tuple[int, ...], BoundPipeline] = {}
-    _bounds[id(meta.codecs)] = kind, now, bounds
-    return bounds
+        return pipeline_for(meta), {}
+    # Settings decide which codecs are allowed.
+    parts, now = (meta.codecs, meta.data_type, meta.fill_value, config.get()), generation()
+    key = tuple(map(id, parts))
+    known = _chains.get(key)
+    if known is not None and all(map(is_, known[0], parts)) and known[1] == now:
+        return known[2], known[3]
+    if len(_chains) >= MOST_BOUND:
+        _chains.clear()
+    made = pipeline_for(meta), _Bounds()
+    _chains[key] = parts, now, *made
+    return made

@@ -121,6 +121,12 @@ class ArrayMetadata:
             changes.setdefault("dimension_names", v2_dimension_names(changes["attributes"], ndim))
         return replace(self, **changes)
 
+    def with_attributes(self, attributes: dict[str, Any]) -> ArrayMetadata:
+        """Return a copy with `attributes` that shares all other parts, faster than `with_`."""
+        made = object.__new__(ArrayMetadata)
+        made.__dict__.update(self.__dict__, attributes=attributes)
+        return made
+
 
 def _inner_shape(meta: ArrayMetadata) -> list[int] | None:
     """Return the shape of the inner chunks, in the order of the array's dimensions; None without shards.

@@ -28,7 +28,9 @@ def consolidated_node(
         if consolidated.zarr_format == 3:
             if not isinstance(document, dict):
                 raise MetadataError(f"a metadata document must be a JSON object, not {shorten(document)}")
-            node = v3.parse({key: value for key, value in document.items() if key != "consolidated_metadata"})
+            if "consolidated_metadata" in document:
+                document = {k: value for k, value in document.items() if k != "consolidated_metadata"}
+            node = v3.parse(document)
         elif kind == "array":
             return v2.parse_array(document[v2.ZARRAY], document.get(v2.ZATTRS))
         else:

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exzarr._format import chunk_grids, chunk_keys, consolidated, dtypes, fill_values, json_text, v3_known
+from exzarr._format import (
+    chunk_grids,
+    chunk_keys,
+    consolidated,
+    dtypes,
+    fill_values,
+    json_text,
+    v3_alike,
+    v3_known,
+)
 from exzarr._format.mending import mend_v3
 from exzarr._format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from exzarr._format.named import named_config, shape_of, shorten
@@ -91,12 +100,23 @@ def parse(document: Mapping[str, Any]) -> ArrayMetadata | GroupMetadata:
 def parse_array(document: Mapping[str, Any]) -> ArrayMetadata:
     """Convert the parsed document of an array. `mending` corrects invalid ones."""
     try:
-        return _parse_array(document)
+        return _parse_alike(document)
     except MetadataError:
         mended, notes = mend_v3(document) if isinstance(document, Mapping) else (document, ())
         if not notes:
             raise
         return _parse_array(mended)
+
+
+def _parse_alike(document: Mapping[str, Any]) -> ArrayMetadata:
+    """Convert a document, with the parts of a cached one that differs only in attributes, if there is one."""
+    key = v3_alike.key_of(document)
+    known = v3_alike.find(key)
+    if known is not None:
+        return known.with_attributes(_attributes(document))
+    meta = _parse_array(document)
+    v3_alike.remember(key, meta)
+    return meta
 
 
 def _parse_array(document: Mapping[str, Any]) -> ArrayMetadata:

@@ -31,8 +31,11 @@ _Known = tuple[ArrayMetadata, bytes]
 """Metadata without attributes, and the pickled attributes; ``b""`` if there are none."""
 
 _documents: dict[bytes, _Known] = {}
-_kinds: dict[int, tuple[_Known, bytes | None]] = {}
-"""Parsed metadata and, once written, the document's part after the shape, by the identity of the codecs."""
+_kinds: dict[tuple[int, bytes], tuple[_Known, bytes | None]] = {}
+"""Parsed metadata and, once written, the document's part after the shape.
+
+The keys are the identity of the codecs, which several arrays may share (`v3_alike`), and the pickled attributes.
+"""
 
 
 def find(data: bytes | bytearray | memoryview) -> ArrayMetadata | None:
@@ -43,15 +46,15 @@ def find(data: bytes | bytearray | memoryview) -> ArrayMetadata | None:
     if found is None:
         return None
     meta, attributes = found
-    return _with_attributes(meta, pickle.loads(attributes) if attributes else {})  # noqa: S301 - pickled by this module
+    return meta.with_attributes(pickle.loads(attributes) if attributes else {})  # noqa: S301 - pickled by this module
 
 
 def remember_parsed(data: bytes | bytearray | memoryview, meta: ArrayMetadata) -> None:
     """Add a parsed document to the cache."""
     if len(data) <= MAX_NBYTES:
-        known = _with_attributes(meta, {}), _pickled(meta.attributes)
+        known = meta.with_attributes({}), _pickled(meta.attributes)
         _keep(_documents, bytes(data), known)
-        _keep(_kinds, id(meta.codecs), (known, None))
+        _keep(_kinds, (id(meta.codecs), known[1]), (known, None))
 
 
 def known_document(meta: ArrayMetadata) -> bytes | None:
@@ -60,7 +63,7 @@ def known_document(meta: ArrayMetadata) -> bytes | None:
     if kind is None or kind[1] is None:
         return None
     data = _HEAD + _shape_json(meta.shape) + kind[1]
-    _keep(_documents, data, (_with_attributes(meta, {}), kind[0][1]))
+    _keep(_documents, data, (meta.with_attributes({}), kind[0][1]))
     return data
 
 
@@ -69,29 +72,22 @@ def remember_document(meta: ArrayMetadata, data: bytes) -> None:
     kind = _kind_of(meta)
     head = _HEAD + _shape_json(meta.shape)
     if kind is not None and len(data) <= MAX_NBYTES and data.startswith(head):
-        _keep(_kinds, id(meta.codecs), (kind[0], data[len(head) :]))
-        _keep(_documents, data, (_with_attributes(meta, {}), kind[0][1]))
+        _keep(_kinds, (id(meta.codecs), kind[0][1]), (kind[0], data[len(head) :]))
+        _keep(_documents, data, (meta.with_attributes({}), kind[0][1]))
 
 
 def _kind_of(meta: ArrayMetadata) -> tuple[_Known, bytes | None] | None:
     """Return the cache entry of an array that differs from `meta` only in shape, or None."""
-    kind = _kinds.get(id(meta.codecs))
+    kind = _kinds.get((id(meta.codecs), _pickled(meta.attributes)))
     if kind is None or meta.chunk_grid.name != "regular":
         return None
-    known, attributes = kind[0]
+    known, _ = kind[0]
     for part in _PARTS:
         if getattr(known, part) is not getattr(meta, part):
             return None
     grid = known.chunk_grid
     same = grid.name == "regular" and grid.chunk_shape == meta.chunk_grid.chunk_shape
-    return kind if same and _pickled(meta.attributes) == attributes else None
-
-
-def _with_attributes(meta: ArrayMetadata, attributes: dict[str, Any]) -> ArrayMetadata:
-    """Return a copy with `attributes`, faster than `with_`."""
-    made = object.__new__(ArrayMetadata)
-    made.__dict__.update(meta.__dict__, attributes=attributes)
-    return made
+    return kind if same else None
 
 
 def _pickled(attributes: dict[str, Any]) -> bytes:

@@ -135,6 +135,9 @@ def _copied(value: Any) -> Any:
 
 
 def _rebuilt(value: Any, sequence: type[list[Any]], mapping: type[dict[str, Any]]) -> Any:
+    if not isinstance(value, list | dict):
+        return value
+
     def rebuilt(item: Any) -> Any:
         if isinstance(item, list):
             return sequence([rebuilt(member) for member in item])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -57,7 +57,7 @@ def stored_codecs(array: exzarr.Array) -> dict[str, Any]:
     if meta.zarr_format == 2:
         compressor = () if meta.compressor is None else (numcodecs.get_codec(meta.compressor),)
         return {"filters": tuple(map(numcodecs.get_codec, meta.filters)), "compressors": compressor}
-    filters, serializer, compressors = _parts(json.dumps([codec.to_json() for codec in meta.codecs]))
+    filters, serializer, compressors = _parts(marshal.dumps([codec.to_json() for codec in meta.codecs], 2))
     return {
         "filters": tuple(map(_copied, filters)),
         "serializer": _copied(serializer),
@@ -70,9 +70,12 @@ def _copied(entry: Mapping[str, Any]) -> StoredCodec:
 
 
 @lru_cache(maxsize=1024)
-def _parts(chain: str) -> tuple[Sequence[Any], Any, Sequence[Any]]:
-    """Return filters, serializer and compressors of a v3 chain (of the inner chunks, if it has shards)."""
-    entries = json.loads(chain)
+def _parts(chain: bytes) -> tuple[Sequence[Any], Any, Sequence[Any]]:
+    """Return filters, serializer and compressors of a v3 chain (of the inner chunks, if it has shards).
+
+    The argument is the marshalled list of entries, which is faster than JSON and distinguishes 1 from true.
+    """
+    entries = marshal.loads(chain)  # noqa: S302 - marshalled by this module
     while len(entries) == 1 and _named(entries[0])["name"] == "sharding_indexed":
         entries = _named(entries[0])["configuration"]["codecs"]
     kinds: dict[str, list[dict[str, Any]]] = {"array_array": [], "array_bytes": [], "bytes_bytes": []}

@@ -9,15 +9,14 @@ import bz2
 import gzip
 import json
 import lzma
-import os
 import sys
-import traceback
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.limits import limit_memory, limited_time
+from exzarr.testing.limits import MEMORY, failure_in_child
 from tests.fuzz.targets import TARGETS, exercise
 
 __all__ = ["CASES", "CORPUS", "corpus_cases"]
@@ -175,26 +174,9 @@ def _run_case(name: str) -> None:
         TARGETS[target](path.read_bytes())
 
 
-def _in_a_child(name: str) -> str:
+def _outcome(name: str) -> str:
     """Return ``"fine"`` or a description of the failure."""
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(read)
-        reported = "fine"
-        try:
-            limit_memory()
-            with limited_time():
-                _run_case(name)
-        except BaseException:  # noqa: BLE001 - reported to the parent
-            reported = traceback.format_exc()
-        os.write(write, reported.encode()[-4000:])
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        reported = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return reported or f"it ended with status {status}"
+    return failure_in_child(partial(_run_case, name), memory=MEMORY) or "fine"
 
 
 def main() -> None:
@@ -202,7 +184,7 @@ def main() -> None:
 
     exzarr.config.set(workers=1)
     exercise(exzarr.zeros((3,)).store)  # imports all modules once, before the forks
-    json.dump({name: _in_a_child(name) for name in [*CASES, *corpus_cases()]}, sys.stdout)
+    json.dump({name: _outcome(name) for name in [*CASES, *corpus_cases()]}, sys.stdout)
 
 
 if __name__ == "__main__":

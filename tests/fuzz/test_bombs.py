@@ -36,7 +36,7 @@ def test_hostile_input_has_bounded_cost_and_raises_exzarr_errors(outcomes: dict[
 
 def test_memory_limit_prevents_an_allocation_of_one_gib() -> None:
     """The other tests rely on this: allocating a GiB fails."""
-    source = "from tests.fuzz.limits import limit_memory\nlimit_memory()\nbytearray(1 << 30)"
+    source = "from exzarr.testing.limits import limit_memory\nlimit_memory()\nbytearray(1 << 30)"
     done = subprocess.run(
         [sys.executable, "-c", source],
         capture_output=True,

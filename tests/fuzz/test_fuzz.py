@@ -11,24 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.fuzz.limits import limited_time
+from exzarr.testing.limits import limited_time
+from exzarr.testing.strategies import damaged
 from tests.fuzz.targets import SEEDS, TARGETS
 
 GOOD = {target: make() for target, make in SEEDS.items()}
-SPLICES = [b"0", b"9" * 19, b"-1", b"1e999", b"null", b"[]", b"{}", b"\xff" * 8, bytes(8), b'"', b"\\ud800"]
-
-
-@st.composite
-def damaged(draw: Any, target: str) -> bytes:
-    """Return a valid input with changes at a few places."""
-    data = bytearray(draw(st.sampled_from(GOOD[target])))
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        end = min(len(data), at + draw(st.integers(0, 8)))
-        data[at:end] = draw(st.binary(max_size=8) | st.sampled_from(SPLICES))
-    return bytes(data)
-
-
 JUNK = st.recursive(
     st.none()
     | st.booleans()
@@ -65,7 +52,7 @@ def damaged_json(draw: Any, target: str) -> bytes:
 @given(st.data())
 @settings(max_examples=40)
 def test_damaged_bytes_raise_only_exzarr_errors(target: str, data: Any) -> None:
-    changed = data.draw(damaged(target))
+    changed = data.draw(damaged(GOOD[target]))
     with limited_time():
         TARGETS[target](changed)
 

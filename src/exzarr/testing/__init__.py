@@ -1,1 +1,1 @@
-"""Test tools for authors of plug-ins: a conformance suite for stores, and a store that injects faults."""
+"""Test tools for authors of plug-ins: suites for codecs and stores, a fuzzer, and a store that injects faults."""

@@ -35,6 +35,7 @@ class Base64(Configured, BytesBytesCodec):
             decoded = binascii.a2b_base64(data, strict_mode=True)
         except binascii.Error as exc:
             raise CodecError(f"base64: {exc}") from None
-        if size is not None and len(decoded) != size:
-            raise CodecError(f"base64: decoded to {len(decoded)} bytes, expected {size}")
+        if len(decoded) > limit or (size is not None and len(decoded) != size):
+            most = limit if size is None else size
+            raise CodecError(f"base64: decoded to {len(decoded)} bytes, expected {most}")
         return decoded

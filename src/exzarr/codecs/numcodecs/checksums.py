@@ -118,6 +118,8 @@ class Fletcher32(_Checksum):
     def sum(self, data: Buffer) -> int:
         from numcodecs.fletcher32 import Fletcher32 as Other
 
+        if not len(data):
+            return 0  # HDF5's checksum of nothing; numcodecs raises IndexError
         return int.from_bytes(memoryview(Other().encode(data))[-4:], "little")
 
 

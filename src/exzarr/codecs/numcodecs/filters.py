@@ -121,6 +121,11 @@ class Quantize(_Filter):
 
     name: ClassVar[str] = "numcodecs.quantize"
 
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
+        if spec.dtype.kind != "f":  # numcodecs would round the bits of other types as if they were floats
+            raise CodecError(f"codec {self.name!r} rounds floats; the array has data type {spec.dtype}")
+        return super().encode(array, spec)
+
 
 class AsType(_Filter):
     """A cast to another data type. Parameters: ``encode_dtype``, ``decode_dtype``."""
@@ -164,6 +169,13 @@ class PackBits(_Filter):
         if spec.dtype.itemsize != 1:
             raise MetadataError(f"codec {self.name!r} packs bool; the array has data type {spec.dtype}")
         return super().resolve(spec)
+
+    def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
+        if spec.dtype.kind != "b" and array.size and bool((array.view(np.uint8) > 1).any()):
+            raise CodecError(
+                f"codec {self.name!r} packs bool; the array of {spec.dtype} has other values than 0 and 1"
+            )
+        return super().encode(array, spec)
 
     def _encoded_dtype(self, spec: ChunkSpec) -> np.dtype[Any]:
         return np.dtype(np.uint8)

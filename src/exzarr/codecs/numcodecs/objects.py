@@ -26,6 +26,8 @@ class _Objects(Wrapped, ArrayBytesCodec):
     """True if the encoding includes the array's shape and is therefore independent of the memory order."""
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
+        if array.dtype.names is not None:  # numcodecs would encode it, and could not decode it
+            raise CodecError(f"codec {self.name!r} cannot encode structured data types such as {array.dtype}")
         if array.dtype.kind == "T":
             array = array.astype(object)
         encoded: Buffer = self._codec.encode(array)

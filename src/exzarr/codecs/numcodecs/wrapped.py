@@ -57,6 +57,9 @@ class Wrapped:
     def to_config(self) -> dict[str, Any]:
         return {key: value for key, value in self._codec.get_config().items() if key != "id"}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self._config)  # some objects of numcodecs cannot be pickled
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._config.items())})"
 
@@ -76,6 +79,10 @@ class WrappedNumbers(Wrapped, ArrayBytesCodec):
     def encode(self, array: AnyArray, spec: ChunkSpec) -> Buffer:
         encoded: bytes = self._codec.encode(np.ascontiguousarray(array))
         return encoded
+
+
+def _again(cls: type[Wrapped], configuration: dict[str, Any]) -> Wrapped:
+    return cls(**configuration)
 
 
 _PACKAGES = {"pcodec": "pcodec", "zfpy": "zfpy", "msgpack2": "msgpack", "crc32c": "google-crc32c"}

@@ -71,6 +71,7 @@ from exzarr._tools.checksum.digest import checksum as checksum
 from exzarr._tools.convert import convert as convert
 from exzarr._tools.copy import copy as copy
 from exzarr._tools.diff.diff import diff as diff
+from exzarr._tools.sync.sync import sync as sync
 from exzarr._tools.virtual.virtualize import virtualize as virtualize
 from exzarr.errors import (
     ArgumentError as ArgumentError,

@@ -26,6 +26,7 @@ from exzarr._cli import (
     profile,
     pyramid,
     serve,
+    sync,
     tree,
     virtualize,
 )
@@ -140,6 +141,7 @@ for _command in (
     head,
     plot,
     copy,
+    sync,
     convert,
     pyramid,
     virtualize,

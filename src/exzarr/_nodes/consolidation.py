@@ -36,6 +36,7 @@ __all__ = [
     "forget",
     "read_v2",
     "record",
+    "record_all",
     "rewrite",
     "write",
 ]
@@ -67,6 +68,11 @@ class ConsolidatedRoot:
         """Return the metadata of the node at `path`, for which `decides` must be true."""
         relative = _relative(path, self._path) or ""
         return consolidated_node(self._consolidated, relative, below=False)
+
+    @property
+    def consolidated(self) -> Consolidated:
+        """All documents."""
+        return self._consolidated
 
     def own(self) -> GroupMetadata | None:
         """Return the group's own metadata, which v2 includes in consolidated metadata."""
@@ -102,6 +108,12 @@ def record(store: Store, path: str, meta: Metadata, find: Callable[[], Metadata 
         return
     for group in groups:
         _change(store, group, {path: find}, meta.zarr_format)
+
+
+def record_all(store: Store, path: str, changes: Changes, zarr_format: int) -> None:
+    """Record nodes at or below `path` in the consolidated metadata of the groups above `path`, each document once."""
+    for group in _groups_above(path):
+        _change(store, group, changes, zarr_format)
 
 
 class Batch:

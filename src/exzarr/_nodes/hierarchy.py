@@ -59,6 +59,7 @@ __all__ = [
     "locked_document",
     "nodes_below",
     "normalize_path",
+    "plain",
     "readable",
     "recorded",
     "reloaded",
@@ -426,9 +427,10 @@ def same(one: Metadata, other: Metadata) -> bool:
         return True
     if type(one) is not type(other) or one.zarr_format != other.zarr_format:
         return False
-    return documents(_plain(one)) == documents(_plain(other))
+    return documents(plain(one)) == documents(plain(other))
 
 
-def _plain(meta: Metadata) -> Metadata:
+def plain(meta: Metadata) -> Metadata:
+    """Return the metadata without leases and consolidated metadata."""
     meta = without_appends(meta)
     return meta if isinstance(meta, ArrayMetadata) else meta.with_(consolidated=None)

@@ -21,7 +21,7 @@ from exzarr.stores.base import KEEP, NewValue, Store, ValueReader, whole_value
 from exzarr.stores.instrument import instrument
 from exzarr.stores.staging import StagingArea
 
-__all__ = ["built", "copy", "create", "filled", "found_or_made", "require_room", "save_new"]
+__all__ = ["built", "copy", "create", "filled", "found_or_made", "make_parents", "require_room", "save_new"]
 
 T = TypeVar("T")
 
@@ -125,6 +125,11 @@ def _save_both(store: Store, key: str, document: bytes, zattrs: str, attributes:
     store.put_if_absent(zattrs, attributes)
     store.update(zattrs, change)
     return made
+
+
+def make_parents(location: Location, zarr_format: ZarrFormat) -> None:
+    """Create the missing groups above `location`. Raise NodeExistsError if there is an array above it."""
+    _make_parents(location, _missing_parents(location), zarr_format)
 
 
 def _make_parents(location: Location, missing: list[Location], zarr_format: ZarrFormat) -> None:

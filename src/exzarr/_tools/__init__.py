@@ -1,1 +1,1 @@
-"""Operations on whole arrays and hierarchies: copy, convert, check, repair, checksum, virtualize."""
+"""Operations on whole arrays and hierarchies: copy, convert, sync, diff, check, repair, checksum, virtualize."""

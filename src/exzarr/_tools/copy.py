@@ -212,7 +212,7 @@ def _copy_node(node: NodePlan, name: str, tally: Tally, memory: int, casting: Ca
 def locate(
     source: Any,
     path: str,
-    mode: Literal["r", "r+"],
+    mode: Mode,
     opened: ExitStack,
     storage_options: StorageOptions | None = None,
 ) -> Location:

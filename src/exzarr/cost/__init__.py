@@ -6,6 +6,6 @@
 """
 
 from exzarr.cost.estimate import Cost, of
-from exzarr.cost.prices import Prices, known, prices
+from exzarr.cost.prices import Prices, known, prices, prices_of_url
 
-__all__ = ["Cost", "Prices", "known", "of", "prices"]
+__all__ = ["Cost", "Prices", "known", "of", "prices", "prices_of_url"]

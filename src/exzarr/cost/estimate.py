@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exzarr._engine.planning.explain import Explanation
+from exzarr._tools.sync.report import SyncReport
 from exzarr.cost.prices import Prices, prices as prices_of
 from exzarr.errors import ArgumentError
 from exzarr.telemetry.report import Report
@@ -100,18 +101,18 @@ class Cost:
 
 
 def of(
-    what: Explanation | Report,
+    what: Explanation | Report | SyncReport,
     prices: Prices | str,
     *,
     internet: bool = False,
     store: str | None = None,
 ) -> Cost:
-    """Return the cost of a planned read (``a.explain[...]``), or of what a report of `exzarr.profile` measured.
+    """Return the cost of a planned read (``a.explain[...]``), of a sync, or of what `exzarr.profile` measured.
 
     Parameters
     ----------
     what
-        A plan or a report. Requests that a cache answered are free. Requests that a store retried are not included
+        A plan or a report. Of a dry run of `exzarr.sync`, the cost of the planned requests. Requests that a cache answered are free. Requests that a store retried are not included
         (``report.retries`` counts them). A listing counts as one request, regardless of its pages.
     prices
         A name of `known`, or your own prices. The included prices are typical list prices with a source and date:
@@ -133,11 +134,12 @@ def of(
     table = prices_of(prices) if isinstance(prices, str) else prices
     if isinstance(what, Explanation):
         return Cost(what.kinds, what.fetch_bytes, 0, table, internet)
-    if not isinstance(what, Report):
+    if not isinstance(what, Report | SyncReport):
         raise ArgumentError(f"cannot estimate the cost of a {type(what).__name__}: give a plan or a report")
+    requests = what.planned if isinstance(what, SyncReport) and what.dry_run else what.requests
     kinds: Counter[str] = Counter()
     read = written = 0
-    for (url, kind), use in what.requests.items():
+    for (url, kind), use in requests.items():
         if store is None or url.startswith(store):
             kinds[kind] += use.requests - use.cached
             if kind == "put":

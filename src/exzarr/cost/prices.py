@@ -13,7 +13,7 @@ from typing import Any
 
 from exzarr.errors import ArgumentError
 
-__all__ = ["Prices", "known", "prices"]
+__all__ = ["Prices", "known", "prices", "prices_of_url"]
 
 _MONEY = ("get", "put", "list", "delete", "retrieval", "upload", "egress")
 
@@ -66,6 +66,26 @@ class Prices:
 def known() -> dict[str, Prices]:
     """Return the prices that exzarr includes, by name: typical list prices, each with its source and date."""
     return dict(_shipped())
+
+
+def prices_of_url(url: str) -> Prices | None:
+    """Return the prices of the standard class of the service that a URL belongs to, or None if it is unknown.
+
+    A server of your own with an S3 interface has such URLs too. You know what it costs.
+    """
+    name = _STANDARD.get(url.partition("://")[0].lower())
+    return None if name is None else _shipped()[name]
+
+
+_STANDARD = {
+    "s3": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "az": "azure-hot",
+    "abfs": "azure-hot",
+    "abfss": "azure-hot",
+}
+"""Names of prices by URL scheme."""
 
 
 @cache

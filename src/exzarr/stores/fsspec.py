@@ -29,6 +29,7 @@ from exzarr.stores.base import (
     ByteRange,
     Change,
     Fetched,
+    Listed,
     Store,
     StoreTraits,
     check_key,
@@ -271,6 +272,21 @@ class FsspecStore(Store):
             return iter(())
         skip = len(self.path) + 1
         return (str(path)[skip:] for path in found)
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        if self._web:
+            yield from super().list_values(prefix)
+            return
+        self._require_listing(check_prefix(prefix))
+        folder = f"{self.path}/{prefix}".rstrip("/")
+        try:
+            found = self._ask("list", prefix, self._fs.find, folder, detail=True)
+        except FileNotFoundError:
+            return
+        skip = len(self.path) + 1
+        for path, info in found.items():
+            if info["size"] is not None and str(path) != folder:
+                yield Listed(str(path)[skip:], info["size"], None)
 
     def _walk(self, prefix: str) -> Iterator[str]:
         """Iterate over the keys under `prefix`, one page of the web server at a time."""

@@ -32,6 +32,7 @@ __all__ = [
     "resolve_store",
     "resolve_url",
     "shared_options",
+    "split_zip",
 ]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
@@ -341,7 +342,7 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
             return _open_references(*found, mode, options)
     refuse_options(options, f"{text!r} is a local path")
     if any(suffix in path.lower() for suffix in ZIP_SUFFIXES):
-        inside = _split_zip(path)
+        inside = split_zip(path)
         if inside is not None:
             return open_zip(*inside, mode)
     if os.path.isfile(path):
@@ -468,7 +469,7 @@ def _is_metadata(name: str) -> bool:
     return name in ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 
 
-def _split_zip(path: str) -> tuple[str, str] | None:
+def split_zip(path: str) -> tuple[str, str] | None:
     """Return the zip file of `path` and the path in it; None if the path leads to none."""
     parts = path.replace(os.sep, "/").split("/")
     for end in range(1, len(parts) + 1):

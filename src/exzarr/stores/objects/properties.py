@@ -8,7 +8,7 @@ from typing import Any
 from exzarr.errors import StoreError
 from exzarr.stores.base import Fetched, Store, changed_error
 
-__all__ = ["TAIL_NBYTES", "PartlyKnown", "etag_of", "mode_of", "root_of", "version_of"]
+__all__ = ["TAIL_NBYTES", "PartlyKnown", "etag_of", "listed_version_of", "mode_of", "root_of", "version_of"]
 
 TAIL_NBYTES = 64 * 1024
 """Number of last bytes that are read when a value is opened. A shard has its index at the end."""
@@ -68,6 +68,14 @@ def version_of(meta: Any) -> Hashable:
     if etag is None:
         return f"{meta['last_modified'].isoformat()} {meta['size']}"
     return etag if version is None else (etag, version)
+
+
+def listed_version_of(meta: Any) -> Hashable:
+    """Return the version of a listed value. Azure lists ETags without their quotes."""
+    etag = meta.get("e_tag")
+    if etag is not None and not etag.endswith('"'):
+        meta = {**meta, "e_tag": f'"{etag}"'}
+    return version_of(meta)
 
 
 def etag_of(version: Hashable) -> str | None:

@@ -46,7 +46,14 @@ from exzarr.stores.objects.options import (
     import_obstore,
     web_of,
 )
-from exzarr.stores.objects.properties import TAIL_NBYTES, PartlyKnown, etag_of, root_of, version_of
+from exzarr.stores.objects.properties import (
+    TAIL_NBYTES,
+    PartlyKnown,
+    etag_of,
+    listed_version_of,
+    root_of,
+    version_of,
+)
 from exzarr.stores.objects.puts import no_conditional_put, put, put_if
 from exzarr.stores.objects.requests import Asked, Kind, ask
 from exzarr.stores.objects.web import is_encoded, is_peculiar
@@ -396,7 +403,7 @@ class ObjectStore(Store):
         check_prefix(prefix)
         skip = len(self._base)
         for meta in chain.from_iterable(self._pages(prefix)):
-            yield Listed(meta["path"][skip:], meta["size"], version_of(meta))
+            yield Listed(meta["path"][skip:], meta["size"], listed_version_of(meta))
 
     def _pages(self, prefix: str) -> Iterator[Sequence[Any]]:
         """Iterate over pages of about 1000 objects under a prefix, in order of their keys if the store is remote."""

@@ -25,6 +25,7 @@ from exzarr.stores.base import (
     ByteRange,
     BytesReader,
     Change,
+    Listed,
     Store,
     StoreTraits,
     ValueReader,
@@ -183,17 +184,21 @@ class SQLiteStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
-        where, bounds = under(prefix)
-        sql = f"SELECT key FROM entries WHERE {where} ORDER BY key LIMIT 10000"  # noqa: S608 - ours
-        return self._pages(prefix, sql, where, bounds)
+        return (key for (key,) in self._pages(prefix, "key"))
 
-    def _pages(self, prefix: str, sql: str, where: str, bounds: tuple[str, ...]) -> Iterator[str]:
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        check_prefix(prefix)
+        return (Listed(*row) for row in self._pages(prefix, "key, length(value), number"))
+
+    def _pages(self, prefix: str, columns: str) -> Iterator[Any]:
         # In pages, so that no transaction stays open during the iteration.
-        rows: list[tuple[str]] = self._read(prefix, lambda db: db.execute(sql, bounds).fetchall(), [])
+        where, bounds = under(prefix)
+        sql = f"SELECT {columns} FROM entries WHERE {where} ORDER BY key LIMIT 10000"  # noqa: S608 - ours
+        rows: list[Any] = self._read(prefix, lambda db: db.execute(sql, bounds).fetchall(), [])
         while rows:
-            yield from (key for (key,) in rows)
+            yield from rows
             last = rows[-1][0]
-            sql = f"SELECT key FROM entries WHERE key > ? AND {where} ORDER BY key LIMIT 10000"  # noqa: S608
+            sql = f"SELECT {columns} FROM entries WHERE key > ? AND {where} ORDER BY key LIMIT 10000"  # noqa: S608
             rows = self._read(prefix, lambda db: db.execute(sql, (last, *bounds)).fetchall(), [])  # noqa: B023
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:

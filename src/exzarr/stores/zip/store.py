@@ -15,6 +15,7 @@ from exzarr.errors import ArgumentError, NodeExistsError, NodeNotFoundError, Sto
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
+    Listed,
     Maintenance,
     Store,
     StoreTraits,
@@ -142,6 +143,10 @@ class ZipStore(Store):
     def list(self, prefix: str = "") -> Iterator[str]:
         check_prefix(prefix)
         return iter(keys_under(self._keys(), prefix))
+
+    def list_values(self, prefix: str = "") -> Iterator[Listed]:
+        members = self._opened().members
+        return (Listed(key, members[key].file_size, None) for key in self.list(prefix))
 
     def list_dir(self, prefix: str = "") -> tuple[Sequence[str], Sequence[str]]:
         check_prefix(prefix)

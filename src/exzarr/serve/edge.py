@@ -44,8 +44,8 @@ Send = Callable[[Message], Awaitable[None]]
 LOCAL_BLOCK, REMOTE_BLOCK = 1 << 18, 1 << 20
 """Bytes of a long value that are read together: from a local store, and by one request of a remote one."""
 
-LONGEST_PATH = 4096
-"""Characters of a path. No store has longer keys."""
+LONGEST_PATH, LONGEST_HEAD = 4096, 16 * 1024
+"""Characters of a path (no store has longer keys), and of all headers."""
 
 SLOWEST = 1 << 14
 """Bytes per second that an upload must have on average, after its first `timeout` seconds."""
@@ -136,6 +136,10 @@ class Edge:
             return plain(HTTPStatus.MISDIRECTED_REQUEST, "this server does not answer to this host name")
         if len(request.path) > LONGEST_PATH:
             return plain(HTTPStatus.REQUEST_URI_TOO_LONG, f"a path has at most {LONGEST_PATH} characters")
+        if sum(len(name) + len(value) for name, value in request.headers.items()) > LONGEST_HEAD:
+            return plain(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"headers have at most {LONGEST_HEAD} characters"
+            )
         path = admitted(self._options.token, request.path, request.query, request.headers)
         if path is None:
             return plain(
@@ -232,6 +236,10 @@ class Edge:
     def _refusal(self, headers: dict[str, str]) -> Reply | None:
         """Return the response to a PUT whose body is not read; None if it may be read."""
         length = headers.get("content-length")
+        if length is not None and "transfer-encoding" in headers:  # RFC 9112, section 6.1: maybe an attack
+            return plain(
+                HTTPStatus.BAD_REQUEST, "give Content-Length or Transfer-Encoding", connection="close"
+            )
         if length is None:
             return plain(HTTPStatus.LENGTH_REQUIRED, "a PUT gives its Content-Length")
         if not length.isdigit():

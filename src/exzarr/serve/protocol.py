@@ -34,6 +34,7 @@ class GuardedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
         self._timeout = timeout
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -47,6 +48,8 @@ class GuardedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         super().data_received(data)
         self._watch_receiving()
 
@@ -68,6 +71,8 @@ class GuardedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
 
     def _watch_receiving(self) -> None:
         """Limit the time while the client sends a head, or the rest of a body after its response."""
+        if self._refused:
+            return
         answered = self.cycle is not None and self.cycle.response_complete
         waits = self.conn.their_state is h11.IDLE or (answered and self.conn.their_state is h11.SEND_BODY)
         if not waits and self._receiving is not None:
@@ -78,6 +83,9 @@ class GuardedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
 
     def _end(self) -> None:
         self._receiving = None
+        if self._refused:
+            self.transport.abort()
+            return
         if self.conn.their_state is h11.IDLE and self.conn.our_state is h11.IDLE:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the head of the request came too slowly")
         else:
@@ -106,5 +114,10 @@ class GuardedProtocol(H11Protocol):  # type: ignore[misc]  # uvicorn is optional
                 self.transport.write(self.conn.send(event))
         except h11.LocalProtocolError:  # a response is already in progress
             self.transport.abort()
-        else:
-            self.transport.close()
+            return
+        # Closing now would discard the response together with what the client still sends.
+        self._refused = True
+        self.transport.write_eof()
+        if self._receiving is not None:
+            self._receiving.cancel()
+        self._receiving = self.loop.call_later(self._timeout, self._end)

@@ -14,7 +14,7 @@ from typing import Any
 
 from exzarr._nodes.node import Node
 from exzarr.errors import ArgumentError, MissingDependencyError
-from exzarr.serve.app import app_of
+from exzarr.serve.application import app_of
 from exzarr.serve.options import ServeOptions
 from exzarr.serve.source import Servable, source_of
 from exzarr.stores.base import Store
@@ -22,8 +22,8 @@ from exzarr.stores.url_options import StorageOptions
 
 __all__ = ["Served", "background", "run"]
 
-HEAD_NBYTES = 16 * 1024
-"""Longest head of a request."""
+HEAD_NBYTES = 32 * 1024
+"""Longest head of a request that arrives in parts. The edge refuses long headers in any case."""
 
 SHUTDOWN_SECONDS = 5
 """How long responses in progress may take after the server was asked to stop."""

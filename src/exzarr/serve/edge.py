@@ -299,10 +299,14 @@ class Edge:
         more = self._blocks(body) if isinstance(body, Part) else partial(next, body, None)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
-            while (part := await self._in_thread(more)) is not None:
-                with anyio.fail_after(self._options.timeout):
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            try:
+                while (part := await self._in_thread(more)) is not None:
+                    with anyio.fail_after(self._options.timeout):
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+            except (ExzarrError, OSError) as error:
+                # Without its end, the server closes the connection, and the client sees that the body is cut short.
+                log.warning("a response was broken off: %s", str(error)[:1000] or type(error).__name__)
             tasks.cancel_scope.cancel()
 
     def _blocks(self, part: Part) -> Callable[[], bytearray | None]:

@@ -7,11 +7,12 @@ from typing import Any
 from exzarr._stream.batches.batches import Batches
 from exzarr._stream.batches.mix import Mix
 from exzarr.errors import ArgumentError, MissingDependencyError
+from exzarr.ragged.batches import RaggedBatches
 
 __all__ = ["to_torch"]
 
 
-def to_torch(batches: Batches | Mix, *, keep_order: bool = False) -> Any:
+def to_torch(batches: Batches | Mix | RaggedBatches, *, keep_order: bool = False) -> Any:
     """Return `exzarr.batches` as a ``torch.utils.data.IterableDataset``::
 
         dataset = exzarr.to_torch(exzarr.batches((images, labels), 256, shuffle="window"))
@@ -27,7 +28,7 @@ def to_torch(batches: Batches | Mix, *, keep_order: bool = False) -> Any:
     Parameters
     ----------
     batches
-        The result of `exzarr.batches`, or of `exzarr.mix` for a `DataLoader` without workers.
+        The result of `exzarr.batches`, of `Ragged.batches`, or of `exzarr.mix` for a `DataLoader` without workers.
     keep_order
         True: worker processes do not change the order of the batches. Each worker then reads nearly all chunks.
         False: each worker takes one contiguous part of the batches, so that two workers rarely read the same chunk.
@@ -36,12 +37,13 @@ def to_torch(batches: Batches | Mix, *, keep_order: bool = False) -> Any:
     -------
     torch.utils.data.IterableDataset
         With a length, `set_epoch`, `state_dict` and `load_state_dict`. It can be sent to forked and to spawned
-        workers.
+        workers. Batches of a ragged array have no known length. They become `PaddedTensors`, or (without ``pad``)
+        `PackedTensors`, with int64 lengths; a dict of them by field if there are several.
 
     Raises
     ------
     ArgumentError
-        `batches` is not the result of `exzarr.batches`.
+        `batches` is not the result of `exzarr.batches`, or `keep_order` is set for batches of a ragged array.
     MissingDependencyError
         PyTorch is not installed.
 
@@ -51,7 +53,7 @@ def to_torch(batches: Batches | Mix, *, keep_order: bool = False) -> Any:
     ``DistributedSampler``: workers that end with a pass cannot report their position to the main process. For the
     same reason, pass the number of batches that the loop got to ``state_dict(batches=...)``. It requires `keep_order`.
     """
-    if not isinstance(batches, (Batches, Mix)):
+    if not isinstance(batches, (Batches, Mix, RaggedBatches)):
         raise ArgumentError(f"to_torch takes the result of exzarr.batches, not {type(batches).__name__}")
     try:
         import torch  # noqa: F401 - checks that it is installed
@@ -59,4 +61,12 @@ def to_torch(batches: Batches | Mix, *, keep_order: bool = False) -> Any:
         raise MissingDependencyError("to_torch requires PyTorch: pip install 'exzarr[torch]'") from None
     from exzarr.integrations.torch_dataset import BatchDataset
 
+    if isinstance(batches, RaggedBatches):
+        if keep_order:
+            raise ArgumentError(
+                "keep_order is not supported for batches of a ragged array: use a DataLoader without workers"
+            )
+        from exzarr.integrations.torch_ragged import RaggedDataset
+
+        return RaggedDataset(batches)
     return BatchDataset(batches, keep_order=keep_order)

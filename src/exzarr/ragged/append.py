@@ -10,6 +10,7 @@ import numpy as np
 
 from exzarr._format.appends import Reach
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._format.ragged import Layout
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
 from exzarr._nodes.group import Group
@@ -20,7 +21,6 @@ from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 from exzarr.ragged.convert import as_items
 from exzarr.ragged.items import Items
-from exzarr.ragged.layout import Layout
 
 __all__ = ["ChangeAttributes", "NewItems"]
 

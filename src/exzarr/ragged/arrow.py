@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from exzarr._format.ragged import Layout
 from exzarr._typing import AnyArray, IntArray
 from exzarr.errors import ArgumentError, MissingDependencyError
 from exzarr.ragged.items import Items
-from exzarr.ragged.layout import Layout
 
 __all__ = ["from_arrow", "to_arrow"]
 

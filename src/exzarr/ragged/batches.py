@@ -9,7 +9,7 @@ resume at any batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -164,6 +164,12 @@ class RaggedBatches:
         self._item_nbytes = max(1, nbytes)
         self._position = _Position(epoch)
         self._resumed = False
+
+    def part(self, number: int, count: int) -> RaggedBatches:
+        """Return the batches of one of `count` parts of these items, each for a process of its own."""
+        sharing = self._sharing
+        share = replace(sharing, rank=sharing.rank * count + number, world_size=sharing.world_size * count)
+        return RaggedBatches(self._ragged, self._rules, share, self.epoch, self._prefetch)
 
     # -- iterating ----------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from exzarr._format.ragged import Layout
 from exzarr.errors import ArgumentError
 from exzarr.ragged.items import Items
-from exzarr.ragged.layout import Layout
 
 __all__ = ["as_items"]
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from exzarr._api.creating import create_group
 from exzarr._format.dtypes import from_numpy
+from exzarr._format.ragged import OFFSETS_OF, SAMPLE_DIMENSION
 from exzarr._nodes.group import Group
 from exzarr.errors import ArgumentError
-from exzarr.ragged.layout import OFFSETS_OF, SAMPLE_DIMENSION
 from exzarr.ragged.ragged import Ragged
 from exzarr.stores.resolve import StoreLike
 

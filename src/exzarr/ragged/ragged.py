@@ -14,6 +14,7 @@ from exzarr._engine.planning.explain import Explanation, explain
 from exzarr._engine.planning.selections import IntegerIndex
 from exzarr._engine.reading.ranges import plan_ranges, read_ranges
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
+from exzarr._format.ragged import Layout, Lengths, find_layout
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting, check_casting
 from exzarr._nodes.group import Group
@@ -24,7 +25,6 @@ from exzarr._typing import AnyArray, IntArray
 from exzarr.errors import ArgumentError, ReadOnlyError, SelectionError, UnsupportedError
 from exzarr.ragged.append import ChangeAttributes, NewItems
 from exzarr.ragged.items import Items
-from exzarr.ragged.layout import Layout, Lengths, find_layout
 from exzarr.ragged.offsets import Bounds, CountedBounds, OffsetCache, StoredBounds
 from exzarr.ragged.target import RaggedTarget
 from exzarr.stores.resolve import StoreLike

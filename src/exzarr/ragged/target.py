@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from exzarr._format.ragged import Layout
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
 from exzarr._nodes.casting import Casting
@@ -18,7 +19,6 @@ from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError
 from exzarr.ragged.append import ChangeAttributes, NewItems
 from exzarr.ragged.items import Items, joined
-from exzarr.ragged.layout import Layout
 
 __all__ = ["Appendable", "RaggedTarget", "Stored"]
 

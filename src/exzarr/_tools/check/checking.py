@@ -19,6 +19,7 @@ from exzarr._tools.check.consolidated import check_consolidated
 from exzarr._tools.check.dimensions import check_dimensions
 from exzarr._tools.check.nodes import Nodes, find_nodes
 from exzarr._tools.check.pyramids import check_pyramids
+from exzarr._tools.check.ragged import check_ragged
 from exzarr._tools.check.report import CheckReport
 from exzarr._tools.check.run import Counter, Options, Run
 from exzarr._tools.copy import locate
@@ -107,6 +108,7 @@ def check(
         check_consolidated(run, nodes)
         check_dimensions(run, nodes)
         check_pyramids(run, nodes)
+        check_ragged(run, nodes)
         run.findings.settle()
         _require_something(location, nodes, run)
         return _report(location, options, run, nodes, stored, time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """The kinds of findings, each with a code whose meaning never changes.
 
 ``EXZ1..`` metadata, ``EXZ2..`` chunks, ``EXZ3..`` shards, ``EXZ4..`` keys, ``EXZ5..`` leftover files,
-``EXZ6..`` consolidated metadata, ``EXZ7..`` arrays with shared dimensions, ``EXZ8..`` pyramids.
+``EXZ6..`` consolidated metadata, ``EXZ7..`` arrays with shared dimensions, ``EXZ8..`` pyramids, ``EXZ9..`` ragged arrays.
 """
 
 from __future__ import annotations
@@ -321,6 +321,20 @@ KINDS: dict[str, Kind] = {
             "listed image that is missing",
             "a plate, a well or a group of labels lists an image that does not exist",
             "nothing: restore the image, or remove it from the list",
+        ),
+        Kind(
+            "EXZ901",
+            "error",
+            "arrays of a ragged array with different lengths",
+            "other software has changed one of them: exzarr.ragged cannot open the group",
+            "nothing: resize them to one length",
+        ),
+        Kind(
+            "EXZ902",
+            "error",
+            "broken offsets of a ragged array",
+            "items cannot be read, or have the wrong values: the offsets do not divide the values",
+            "nothing: compute the offsets again, from the row sizes if they are right",
         ),
     )
 }

@@ -15,6 +15,8 @@ PARALLEL = --numprocesses=$(JOBS) --dist=worksteal
 NODE_MODULES := tests/js/node_modules/.package-lock.json tests/azurite/node_modules/.package-lock.json
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests and notebooks start hundreds of processes. Without __pycache__, each of them compiles exzarr again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .NOTPARALLEL:
 .PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids peer-tests drop-in-tests xarray-tests gallery articles soak release-check clean
@@ -78,10 +80,12 @@ gallery: $(VENV)/.installed-gallery ## run all notebooks, and build the site in 
 articles: $(VENV)/.installed-gallery ## run all notebooks, and update numbers and figures in docs/articles
 	@$(BIN)/python -m website articles $(ARGS)
 
-# Rounds of property tests. Each round prints its seed, so you can repeat a failure.
-soak: $(VENV)/.installed-test ## run property tests, kill tests and fuzzers with new examples, for SOAK_MINUTES=10
+# All cases of the tests of which `make test` runs a part, then rounds of property tests.
+# Each round prints its seed, so you can repeat a failure. Exit status 5 of pytest: ARGS leaves no test with `cover`.
+soak: $(VENV)/.installed-test ## run all cases of all tests, then property tests, kill tests and fuzzers for SOAK_MINUTES=10
 	@$(MAKE) --no-print-directory $(VENV)/.installed-fuzz \
 	    || echo "atheris is not available: the fuzzers change their inputs at random" >&2
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest --quiet $(PARALLEL) --timeout=0 -m cover $(ARGS) || [ $$? = 5 ]
 	@end=$$(( $$(date +%s) + 60 * $(SOAK_MINUTES) )); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 	    seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \

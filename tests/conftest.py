@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Hypothesis profiles. None has a deadline, because the test machines are shared.
-#   ci    (default) the same examples in every run, so a failure is reproducible
+#   ci    (default) the same few examples in every run, so a failure is reproducible
 #   dev   new examples in every run; failures are stored in .hypothesis/
 #   soak  like dev, with many more examples: `make soak`
 settings.register_profile(
     "ci",
+    max_examples=40,
     deadline=None,
     derandomize=True,
     print_blob=True,
@@ -55,20 +57,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Tests of which only the source tells that they are slow have the mark `slow` there.
     """
+    long = set()
     for item in items:
+        folders = folders_of(item.path)
+        if folders & LONG_FOLDERS:
+            long.add(item)
         call = getattr(item, "callspec", None)
         values = {value for value in call.params.values() if isinstance(value, str)} if call else set()
         fixtures = set(getattr(item, "fixturenames", ()))
-        if folders_of(item) & SLOW_FOLDERS or fixtures & SLOW_FIXTURES or values & SLOW_PARAMETERS:
+        if folders & SLOW_FOLDERS or fixtures & SLOW_FIXTURES or values & SLOW_PARAMETERS:
             item.add_marker("slow")
-    items.sort(
-        key=lambda item: (not folders_of(item) & LONG_FOLDERS, item.get_closest_marker("slow") is None)
-    )
+    items.sort(key=lambda item: (item not in long, item.get_closest_marker("slow") is None))
 
 
-def folders_of(item: pytest.Item) -> set[str]:
-    """Return the names of the folders of the test, below tests/."""
-    return set(item.path.relative_to(Path(__file__).parent).parts[:-1])
+@cache
+def folders_of(path: Path) -> frozenset[str]:
+    """Return the names of the folders of a file of tests, below tests/."""
+    return frozenset(path.relative_to(Path(__file__).parent).parts[:-1])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,11 +10,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._format.dtypes import from_numpy
 from exzarr.codecs.casting import ROUNDINGS, cast_values
 from exzarr.errors import CodecError, MetadataError
+from tests.breadth import examples
 from tests.codecs.tools import LITTLE, bound, codec, spec_of
 
 INTEGERS = ["int8", "uint8", "int16", "uint32", "int64", "uint64", "int4", "uint4", "int2"]
@@ -117,7 +118,7 @@ def values_for(source: str) -> st.SearchStrategy[Any]:
     st.sampled_from(["error", "clamp", "wrap"]),
     st.data(),
 )
-@settings(max_examples=1000)
+@examples(333)
 def test_values_are_cast_exactly(
     source: str, target: str, rounding: str, out_of_range: str, draw: st.DataObject
 ) -> None:
@@ -152,7 +153,7 @@ def test_values_are_cast_exactly(
     st.sampled_from(["error", "clamp", "wrap"]),
     st.data(),
 )
-@settings(max_examples=300)
+@examples(100)
 def test_cast_value_agrees_with_zarr_pythons_backend(
     source: str, target: str, rounding: str, out_of_range: str, draw: st.DataObject
 ) -> None:

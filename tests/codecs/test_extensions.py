@@ -8,10 +8,11 @@ import ml_dtypes
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs.registry import from_json, to_json
 from exzarr.errors import CodecError, MetadataError
+from tests.breadth import examples
 from tests.codecs.tools import LITTLE, bound, codec, data_of, shapes, spec_of
 
 # -- packbits ------------------------------------------------------------------------
@@ -37,7 +38,7 @@ WIDTHS = {"bool": 1, "int2": 2, "int4": 4, "uint4": 4, "int8": 8, "uint16": 16, 
     st.sampled_from(["none", "first_byte", "last_byte"]),
     st.data(),
 )
-@settings(max_examples=100)
+@examples(33)
 def test_packbits(dtype: str, n: int, padding: str, draw: st.DataObject) -> None:
     width = WIDTHS[dtype]
     first = draw.draw(st.integers(0, width - 1))
@@ -108,7 +109,7 @@ def test_packbits_rejects_other_types_than_numbers(dtype: Any) -> None:
 
 
 @given(st.sampled_from(["f2", "f4", "f8"]), st.integers(0, 10), st.integers(0, 2**32))
-@settings(max_examples=60)
+@examples(20)
 def test_bitround_of_floats_equals_numcodecs(dtype: str, keepbits: int, seed: int) -> None:
     spec = spec_of((50,), dtype)
     array = np.frombuffer(np.random.default_rng(seed).bytes(50 * spec.dtype.itemsize), dtype)
@@ -118,7 +119,7 @@ def test_bitround_of_floats_equals_numcodecs(dtype: str, keepbits: int, seed: in
 
 
 @given(st.integers(1, 64), st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20))
-@settings(max_examples=60)
+@examples(20)
 def test_bitround_of_integers_starts_at_the_highest_bit(keepbits: int, values: list[int]) -> None:
     def rounded(value: int) -> int:
         drop = value.bit_length() - keepbits
@@ -172,7 +173,7 @@ def test_bitround_rejects_unsupported_types_and_bits(dtype: str, keepbits: int) 
     st.integers(-(2**63), 2**64 - 1),
     st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=5),
 )
-@settings(max_examples=150)
+@examples(50)
 def test_scale_offset_of_integers_is_exact_or_an_error(
     dtype: str, scale: int, offset: int, values: list[int]
 ) -> None:
@@ -279,7 +280,7 @@ def test_reshape_rejects_impossible_shapes(shape: tuple[int, ...], into: Any) ->
 
 
 @given(shapes, st.data())
-@settings(max_examples=40)
+@examples(13)
 def test_transpose_equals_numpy(shape: tuple[int, ...], draw: st.DataObject) -> None:
     orders = [draw.draw(st.permutations(range(len(shape)))) for _ in range(draw.draw(st.integers(1, 3)))]
     spec = spec_of(shape, "i2")

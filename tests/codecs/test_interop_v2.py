@@ -7,13 +7,14 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._format import fill_values, v2
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, pipeline_for
 from exzarr.codecs.v2 import v2_pipeline
 from exzarr.errors import CodecError, MetadataError, UnsupportedError
+from tests.breadth import examples
 from tests.codecs.peer import Peer
 from tests.codecs.tools import data_of, shapes, spec_of
 
@@ -150,7 +151,7 @@ def test_filtered_chunks(dtype: str, filters: list[Any], compressor: Any, order:
     st.sampled_from(["C", "F"]),
     st.sampled_from(COMPRESSORS[:14]),
 )
-@settings(max_examples=60)
+@examples(20)
 def test_chunks_of_zarr_python(shape: tuple[int, ...], dtype: str, order: str, compressor: Any) -> None:
     array = data_of(spec_of(shape, dtype, zarr_format=2))
     peer = Peer(array, 2, order=order, compressors=compressor, filters=None)

@@ -9,10 +9,11 @@ import pytest
 import zarr
 import zarr.codecs as zc
 import zarr.codecs.numcodecs as zn
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import BoundPipeline, pipeline_for
+from tests.breadth import examples
 from tests.codecs.peer import Peer
 from tests.codecs.tools import FIXED, data_of, shapes, spec_of
 
@@ -101,7 +102,7 @@ def test_chunks_of_every_chain(name: str, dtype: str) -> None:
 
 
 @given(shapes.filter(bool), st.sampled_from(FIXED[:10]), st.sampled_from(list(CHAINS)))
-@settings(max_examples=60)
+@examples(20)
 def test_chunks_of_any_shape(shape: tuple[int, ...], dtype: str, name: str) -> None:
     options, same = CHAINS[name]
     if "transpose" in name:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs.base import BytesBytesCodec
 from exzarr.errors import CodecError, MetadataError
+from tests.breadth import examples
 from tests.codecs.tools import (
     BIG,
     CRC,
@@ -40,7 +41,7 @@ def strided(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 @given(shapes, st.sampled_from(FIXED), st.sampled_from([LITTLE, BIG]), st.sampled_from(TAILS), st.data())
-@settings(max_examples=150)
+@examples(50)
 def test_all_methods_agree_with_numpy(
     shape: tuple[int, ...], dtype: str, serializer: Any, tail: list[Any], draw: st.DataObject
 ) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr.codecs as zc
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs.base import ChunkSpec
 from exzarr.codecs.pipeline import pipeline_for
 from exzarr.codecs.registry import from_json, to_json
 from exzarr.codecs.shards import MISSING, BoundShards
 from exzarr.errors import CodecError, MetadataError
+from tests.breadth import examples
 from tests.codecs.peer import Peer
 from tests.codecs.tools import BIG, CRC, LITTLE, ZSTD, blosc, bound, chain, codec, data_of, spec_of
 
@@ -81,7 +82,7 @@ def test_shards_of_zarr_python(name: str, location: str, holes: bool) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_shards_of_any_shape(draw: st.DataObject) -> None:
     inner = draw.draw(st.lists(st.integers(1, 3), max_size=3))
     grid = draw.draw(st.lists(st.integers(1, 3), min_size=len(inner), max_size=len(inner)))

@@ -8,17 +8,18 @@ import ml_dtypes
 import numcodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs.empty import is_fill
 from exzarr.errors import CodecError, MetadataError
+from tests.breadth import examples
 from tests.codecs.tools import LITTLE, ZSTD, bound, codec, data_of, spec_of
 
 text = st.text(st.characters(codec="utf-8"), max_size=8)
 
 
 @given(st.lists(text, min_size=1, max_size=12), st.sampled_from([[], [ZSTD]]))
-@settings(max_examples=80)
+@examples(27)
 def test_string_chunks_equal_numcodecs(values: list[str], tail: list[Any]) -> None:
     spec = spec_of((len(values),), str)
     pipeline = bound(spec, "vlen-utf8", *tail)
@@ -37,7 +38,7 @@ def test_string_chunks_equal_numcodecs(values: list[str], tail: list[Any]) -> No
 
 
 @given(st.lists(st.binary(max_size=8), min_size=1, max_size=12))
-@settings(max_examples=40)
+@examples(13)
 def test_byte_string_chunks_equal_numcodecs(values: list[bytes]) -> None:
     spec = spec_of((len(values),), bytes)
     pipeline = bound(spec, "vlen-bytes")

@@ -6,12 +6,13 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import cost
 from exzarr.errors import ArgumentError
 from exzarr.stores import CachedStore, CountingStore, MemoryCache, ObjectStore
+from tests.breadth import examples
 
 obstore = pytest.importorskip("obstore")
 
@@ -25,7 +26,7 @@ def cube(shards=(4, 32, 32), **more):
     return store
 
 
-@settings(max_examples=30)
+@examples(12)
 @given(
     start=st.tuples(st.integers(0, 15), st.integers(0, 63)),
     length=st.tuples(st.integers(1, 16), st.integers(1, 64)),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import config
 from exzarr._nodes.array import Array
@@ -27,6 +27,7 @@ from exzarr.errors import (
 )
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.base import StoreWrapper
+from tests.breadth import examples
 from tests.engine.spy import Hook, Short
 from tests.engine.tools import SHARES, assert_same, contents, make, numbered, open_array, raw
 
@@ -122,7 +123,7 @@ def test_a_damaged_chunk(damage: str, layout: str, codec: str, shared: bool) -> 
 
 
 @given(st.data())
-@settings(max_examples=150)
+@examples(50)
 def test_flipped_bit_never_gives_wrong_data_with_checksum(data: Any) -> None:
     codec = data.draw(st.sampled_from(CHECKED))
     array = filled(compressors=CODECS[codec], **CHUNKS[data.draw(st.sampled_from(sorted(CHUNKS)))])
@@ -519,7 +520,7 @@ def damaged_documents(draw: Any) -> Any:
 
 
 @given(damaged_documents())
-@settings(max_examples=300)
+@examples(100)
 def test_damaged_document_raises_an_exzarr_error_or_is_harmless(changed: Any) -> None:
     store = MemoryStore()
     store.put("zarr.json", json.dumps(changed).encode())

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config
@@ -15,6 +15,7 @@ from exzarr._engine.planning.selections import Ranges, SliceIndex
 from exzarr._engine.reading.ranges import plan_ranges, read_ranges
 from exzarr._engine.reading.read import read
 from exzarr.stores import CountingStore, LatencyStore, MemoryStore
+from tests.breadth import examples
 from tests.engine.strategies import configs, grids
 from tests.engine.tools import data_for, make
 
@@ -39,7 +40,7 @@ def rows_of(data: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndar
     return np.concatenate([data[:0], *parts])
 
 
-@settings(max_examples=40)
+@examples(13)
 @given(ranged(), configs)
 def test_ranges_are_read_one_after_the_other(case: Any, options: dict[str, Any]) -> None:
     array, data, starts, counts = case
@@ -48,7 +49,7 @@ def test_ranges_are_read_one_after_the_other(case: Any, options: dict[str, Any])
     np.testing.assert_array_equal(found, rows_of(data, starts, counts))
 
 
-@settings(max_examples=40)
+@examples(13)
 @given(ranged(), st.integers(0, 1))
 def test_each_chunk_is_visited_once_on_any_axis(case: Any, axis: int) -> None:
     array, data, starts, counts = case

@@ -9,11 +9,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 import zarr.dtype
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from exzarr._format import dtypes
 from exzarr.errors import ArgumentError, MetadataError, UnsupportedError
+from tests.breadth import examples
 
 CORE = """bool int8 int16 int32 int64 uint8 uint16 uint32 uint64
 float16 float32 float64 complex64 complex128""".split()
@@ -278,7 +279,7 @@ def _zarr_dtypes() -> st.SearchStrategy[np.dtype[Any]]:
 
 
 @given(dtype=_zarr_dtypes(), zarr_format=st.sampled_from([2, 3]))
-@settings(max_examples=100)
+@examples(33)
 def test_names_equal_those_of_zarr_python(dtype: np.dtype[Any], zarr_format: Any) -> None:
     theirs = zarr.dtype.parse_dtype(dtype, zarr_format=zarr_format)
     made = dtypes.from_numpy(dtype, zarr_format)
@@ -291,7 +292,7 @@ def test_names_equal_those_of_zarr_python(dtype: np.dtype[Any], zarr_format: Any
 
 
 @given(hnp.array_dtypes(subtype_strategy=_zarr_dtypes(), allow_subarrays=False))
-@settings(max_examples=60)
+@examples(20)
 def test_structured_types_round_trip(dtype: np.dtype[Any]) -> None:
     v2 = dtypes.from_numpy(dtype, 2)
     assert v2.dtype == np.dtype([(label, dtype[label]) for label in dtype.names or ()])

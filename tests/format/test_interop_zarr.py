@@ -10,7 +10,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from zarr.core import dtype as zarr_dtype
 from zarr.core.buffer.cpu import Buffer
 from zarr.storage import MemoryStore
@@ -19,6 +19,7 @@ from exzarr._format import dtypes, fill_values, v2, v3
 from exzarr._format.chunk_grids import ChunkGrid
 from exzarr._format.chunk_keys import ChunkKeyEncoding
 from exzarr._format.metadata import ArrayMetadata, CodecConfig
+from tests.breadth import examples
 from tests.format.same import same_dtype, same_value
 
 TYPES: list[tuple[Any, list[Any]]] = [
@@ -186,7 +187,7 @@ def test_zero_length_chunks_from_zarr_python(zarr_format: Any) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_zarr_python_reads_documents_of_exzarr(data: st.DataObject) -> None:
     zarr_format: Literal[2, 3] = data.draw(st.sampled_from([2, 3]))
     dtype, fill = data.draw(

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._format import v2
 from exzarr._format.chunk_grids import ChunkGrid
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError, UnsupportedError
+from tests.breadth import examples
 
 ZARRAY: dict[str, Any] = {
     "zarr_format": 2,
@@ -211,7 +212,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(ZARRAY)), JSON)
-@settings(max_examples=200)
+@examples(67)
 def test_damaged_document_parses_or_raises_exzarr_error(key: str, value: Any) -> None:
     try:
         metadata = v2.parse_array(zarray(**{key: value}))

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._format import v3
 from exzarr._format.metadata import ArrayMetadata, CodecConfig, GroupMetadata
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError, UnsupportedError
+from tests.breadth import examples
 
 ARRAY: dict[str, Any] = {
     "zarr_format": 3,
@@ -262,7 +263,7 @@ JSON = st.recursive(
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(67)
 def test_damaged_document_parses_or_raises_exzarr_error(data: st.DataObject) -> None:
     document = copy.deepcopy(ARRAY)
     document["chunk_grid"] = data.draw(

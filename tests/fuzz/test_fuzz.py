@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.testing.limits import limited_time
 from exzarr.testing.strategies import damaged
+from tests.breadth import examples
 from tests.fuzz.targets import SEEDS, TARGETS
 
 GOOD = {target: make() for target, make in SEEDS.items()}
@@ -50,7 +51,7 @@ def damaged_json(draw: Any, target: str) -> bytes:
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(st.data())
-@settings(max_examples=40)
+@examples(13)
 def test_damaged_bytes_raise_only_exzarr_errors(target: str, data: Any) -> None:
     changed = data.draw(damaged(GOOD[target]))
     with limited_time():
@@ -59,7 +60,7 @@ def test_damaged_bytes_raise_only_exzarr_errors(target: str, data: Any) -> None:
 
 @pytest.mark.parametrize("target", ["zarr_json", "zarray", "zmetadata", "plan"])
 @given(st.data())
-@settings(max_examples=80)
+@examples(27)
 def test_invalid_json_documents_raise_only_exzarr_errors(target: str, data: Any) -> None:
     changed = data.draw(damaged_json(target))
     with limited_time():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -16,26 +17,22 @@ import pytest
 pytest.importorskip("marimo", reason="the notebooks need marimo: pip install 'exzarr[gallery]'")
 
 from exzarr.gallery.catalog import find
+from tests.breadth import cover
 from tests.gallery.browser import chromium, new_page
 
-# A notebook, the label of a slider or dropdown, and the name of the figure that it changes.
+# A notebook, a kind of control, its label, and the name of the figure that it changes.
 CONTROLS = [
-    ("01_01_first_zarr_array", "rows in the window", "window"),
-    ("01_05_interoperability", "byte order", "orders"),
-    ("03_01_climate_cube", "month", "map"),
-    ("05_01_tick_data_cube", "seconds in a bar", "candles"),
+    ("01_01_first_zarr_array", "slider", "rows in the window", "window"),
+    ("01_05_interoperability", "dropdown", "byte order", "orders"),
+    ("03_01_climate_cube", "slider", "month", "map"),
+    ("05_01_tick_data_cube", "slider", "seconds in a bar", "candles"),
+    ("01_02_chunk_sizing_lab", "slider", "how much series matter, percent", "frontier"),
+    ("01_03_compression_shootout", "slider", "bandwidth, MB/s", "bandwidth"),
+    ("01_04_multi_array_datasets", "slider", "milliseconds for an answer", "discovery"),
+    ("02_01_appendable_time_series", "slider", "minutes in a chunk", "sawtooth"),
+    ("02_04_object_store_tuning", "slider", "gap, kB", "coalescing"),
+    ("04_01_embeddings_in_zarr", "dropdown", "what is it", "similarities"),
 ]
-
-# Also tested under HYPOTHESIS_PROFILE=soak. Each takes as long as its notebook.
-if os.environ.get("HYPOTHESIS_PROFILE") == "soak":
-    CONTROLS += [
-        ("01_02_chunk_sizing_lab", "how much series matter, percent", "frontier"),
-        ("01_03_compression_shootout", "bandwidth, MB/s", "bandwidth"),
-        ("01_04_multi_array_datasets", "milliseconds for an answer", "discovery"),
-        ("02_01_appendable_time_series", "minutes in a chunk", "sawtooth"),
-        ("02_04_object_store_tuning", "gap, kB", "coalescing"),
-        ("04_01_embeddings_in_zarr", "what is it", "similarities"),
-    ]
 
 
 @contextmanager
@@ -66,11 +63,12 @@ def served(notebook: Path, folder: Path) -> Iterator[str]:
         server.communicate(timeout=60)
 
 
-def move(page: Any, label: str) -> None:
+def move(page: Any, kind: str, label: str) -> None:
     """Change the value of the slider or dropdown called `label`."""
     control = page.locator("marimo-ui-element", has_text=label).last
     control.scroll_into_view_if_needed()
-    if control.locator("marimo-slider").count():
+    assert control.locator(f"marimo-{kind}").count()
+    if kind == "slider":
         handle = control.get_by_role("slider")
         handle.focus()
         for _ in range(3):
@@ -81,8 +79,26 @@ def move(page: Any, label: str) -> None:
         chosen.select_option(next(value for value in values[::-1] if value != chosen.input_value()))
 
 
-@pytest.mark.parametrize(("name", "label", "figure"), CONTROLS)
-def test_control_changes_the_picture(name: str, label: str, figure: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "kind", "label", "figure"), CONTROLS)
+def test_notebook_has_the_control_and_the_figure(name: str, kind: str, label: str, figure: str) -> None:
+    calls = [
+        node for node in ast.walk(ast.parse(find(name).path.read_text("utf-8"))) if isinstance(node, ast.Call)
+    ]
+    controls = [call for call in calls if ast.unparse(call.func) == f"mo.ui.{kind}"]
+    labels = [
+        ast.literal_eval(option.value)
+        for call in controls
+        for option in call.keywords
+        if option.arg == "label"
+    ]
+    assert label in labels
+    figures = [ast.unparse(call) for call in calls if ast.unparse(call.func) == "show.figure"]
+    assert any(repr(figure) in one for one in figures)
+
+
+# Each takes as long as its notebook, so `make test` opens one notebook for each kind of control.
+@cover(("name", "kind", "label", "figure"), CONTROLS, lambda control: [control[1]])
+def test_control_changes_the_picture(name: str, kind: str, label: str, figure: str, tmp_path: Path) -> None:
     chromium()
     requested: list[str] = []
     with served(find(name).path, tmp_path) as address, new_page() as page:
@@ -91,7 +107,7 @@ def test_control_changes_the_picture(name: str, label: str, figure: str, tmp_pat
         picture = page.locator(f"img.exzarr-figure[data-figure={figure}]")
         picture.wait_for()
         before = picture.get_attribute("src")
-        move(page, label)
+        move(page, kind, label)
         page.wait_for_function(
             "([figure, before]) => document.querySelector(`img[data-figure=${figure}]`)?.src !== before"
             " && document.querySelector(`img[data-figure=${figure}]`)?.complete",

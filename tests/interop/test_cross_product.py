@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
+from tests.breadth import cover
 from tests.interop.libraries import Case, cases, read, type_cases, write
 
-ALL = [*dict.fromkeys([*cases(), *type_cases()])]
+every_case = cover("case", [*cases(), *type_cases()], astuple, ids=str)
+"""Each pair of values of two options, such as a data type and a codec; all combinations in `make soak`."""
 
 
 def assert_values(got: np.ndarray, wanted: np.ndarray) -> None:
@@ -24,14 +26,14 @@ def chunk_names(folder: Path) -> set[str]:
     return {name for name in names if not name.endswith((".json", ".zarray", ".zattrs"))}
 
 
-@pytest.mark.parametrize("case", ALL, ids=str)
+@every_case
 def test_other_libraries_read_arrays_of_exzarr(case: Case, tmp_path: Path) -> None:
     values = write("exzarr", case, tmp_path)
     for library in ("exzarr", "zarr", "tensorstore"):
         assert_values(read(library, case.zarr_format, tmp_path), values)
 
 
-@pytest.mark.parametrize("case", ALL, ids=str)
+@every_case
 def test_exzarr_reads_arrays_of_other_libraries(case: Case, tmp_path: Path) -> None:
     wrote: dict[str, Any] = {}
     for library in ("zarr", "tensorstore"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config
@@ -21,6 +21,7 @@ from exzarr.lab.candidates import candidates
 from exzarr.lab.sample import cut_shape, synthetic_data
 from exzarr.lab.trials import agreement
 from exzarr.stores.memory import MemoryStore
+from tests.breadth import examples
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +94,7 @@ def test_options_create_array() -> None:
         st.sampled_from([Scan(), Window(), Random(), Batch(), Scan(axis=-1, step=1)]), min_size=1, max_size=3
     ),
 )
-@settings(max_examples=150)
+@examples(50)
 def test_every_candidate_is_valid(shape: tuple[int, ...], itemsize: int, accesses: Any) -> None:
     settled = patterns(accesses, Shape(shape, itemsize))
     found = candidates(shape, itemsize, settled, objects=10**9)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import config
 from exzarr._creation.metadata import array_metadata
@@ -21,6 +21,7 @@ from exzarr.lab.hypothetical import hypothetical_array
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
 from exzarr.stores.wrappers.latency import LatencyStore
+from tests.breadth import examples
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +46,7 @@ def layouts(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
 
 
 @given(layouts(), st.sampled_from(ACCESSES), st.sampled_from([0, 8]), st.integers(0, 3))
-@settings(max_examples=120)
+@examples(40)
 def test_counts_of_hypothetical_array_match_real_reads(
     layout: Any, access: Any, concurrency: int, seed: int
 ) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.errors import InvalidIndexError
 
 from exzarr._labels.index import LabelIndex, Query
 from exzarr._labels.times import datetime_times
 from exzarr.errors import LabelError
+from tests.breadth import examples
 
 FAILED = "no such label"
 
@@ -51,13 +52,13 @@ def numbers(draw: Any, *, unique: bool = False) -> np.ndarray:
 labels = st.integers(-11, 11).flatmap(lambda n: st.sampled_from([n, n / 10, n + 0.5, n / 10 + 0.05]))
 
 
-@settings(max_examples=70)
+@examples(23)
 @given(numbers(), labels)
 def test_a_label_equals_that_of_xarray(values: np.ndarray, label: float) -> None:
     assert ours(values, label) == oracle(values, label)
 
 
-@settings(max_examples=70)
+@examples(23)
 @given(numbers(), st.none() | labels, st.none() | labels, st.sampled_from([None, 1, 2]))
 def test_a_slice_equals_that_of_xarray(values: np.ndarray, start: Any, stop: Any, step: Any) -> None:
     values = values.astype("f8") if values.dtype == "f4" else values  # see the test below
@@ -78,13 +79,13 @@ def test_the_ends_of_a_slice_are_included_in_float32() -> None:
     ]  # xarray compares with the float64 -0.1, and leaves out 0
 
 
-@settings(max_examples=70)
+@examples(23)
 @given(numbers(), st.lists(labels, max_size=4))
 def test_a_list_equals_that_of_xarray(values: np.ndarray, chosen: list[float]) -> None:
     assert ours(values, chosen) == oracle(values, chosen)
 
 
-@settings(max_examples=80)
+@examples(27)
 @given(
     numbers(unique=True),
     labels,
@@ -134,7 +135,7 @@ periods = st.sampled_from(
 )
 
 
-@settings(max_examples=80)
+@examples(27)
 @given(times(), periods)
 def test_a_period_equals_that_of_xarray(values: np.ndarray, label: str) -> None:
     found, wanted = ours(values, label), oracle(values, label)
@@ -143,7 +144,7 @@ def test_a_period_equals_that_of_xarray(values: np.ndarray, label: str) -> None:
     assert found == wanted
 
 
-@settings(max_examples=70)
+@examples(23)
 @given(times(), st.none() | periods, st.none() | periods)
 def test_a_slice_of_periods_equals_that_of_xarray(values: np.ndarray, start: Any, stop: Any) -> None:
     ascending = np.sort(values)
@@ -159,7 +160,7 @@ def test_a_slice_of_periods_equals_that_of_xarray(values: np.ndarray, start: Any
     assert mirrored == [len(values) - 1 - position for position in wanted[::-1]]
 
 
-@settings(max_examples=80)
+@examples(27)
 @given(
     times(),
     periods.map(lambda text: np.datetime64(text, "ns")),
@@ -172,7 +173,7 @@ def test_a_time_equals_that_of_xarray(values: np.ndarray, label: Any, method: An
     assert ours(values, [label], **options) == oracle(values, [label], **options)
 
 
-@settings(max_examples=30)
+@examples(12)
 @given(
     st.lists(st.text("abcé", max_size=2), min_size=1, max_size=8),
     st.text("abcé", max_size=2),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._labels.times import (
     Times,
@@ -21,6 +21,7 @@ from exzarr._labels.times import (
     timedelta_nanoseconds,
 )
 from exzarr.errors import LabelError, UnsupportedError
+from tests.breadth import examples
 
 TEXTS = "2024 2024-02 2024-03-05 2024-03-05T12 2024-03-05T12:30 2024-03-05T12:30:15 1969-12-31T23:59:59.25".split()
 
@@ -74,7 +75,7 @@ SINCE = [
 ]
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(
     st.sampled_from(UNITS),
     st.sampled_from(SINCE),

@@ -7,11 +7,12 @@ from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._format.multiscales.model import Axis
 from exzarr.multiscale.blocks import Blocks, plan_blocks
 from exzarr.multiscale.levels import plan_levels
+from tests.breadth import examples
 
 
 @st.composite
@@ -37,7 +38,7 @@ def plans(draw: Any) -> tuple[Blocks, list[tuple[int, ...]], tuple[int, ...]]:
 
 
 @given(plans())
-@settings(max_examples=150)
+@examples(50)
 def test_blocks_nest_and_cover_every_level_once(case: Any) -> None:
     blocks, chunks, _ = case
     for level in range(blocks.top + 1):
@@ -64,7 +65,7 @@ def test_blocks_nest_and_cover_every_level_once(case: Any) -> None:
 
 
 @given(plans())
-@settings(max_examples=80)
+@examples(27)
 def test_a_walk_visits_every_block_of_a_level_once_and_tree_by_tree(case: Any) -> None:
     blocks, _, _ = case
     level = blocks.task_level()
@@ -77,7 +78,7 @@ def test_a_walk_visits_every_block_of_a_level_once_and_tree_by_tree(case: Any) -
 
 
 @given(plans())
-@settings(max_examples=80)
+@examples(27)
 def test_blocks_of_the_first_level_have_whole_chunks_of_the_source(case: Any) -> None:
     blocks, _, source = case
     for unit, chunk, n in zip(blocks.units[0], source, blocks.shapes[0], strict=True):

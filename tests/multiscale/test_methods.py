@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from exzarr.errors import ArgumentError
 from exzarr.multiscale.methods import check_method, reduce_blocks, reduced_shape
+from tests.breadth import examples
 
 INTEGERS = [np.dtype(name) for name in ("u1", "i1", "<u2", ">i2", "u4", "i4", "u8", "i8")]
 FLOATS = [np.dtype(name) for name in ("f2", "f4", ">f8")]
@@ -46,14 +47,14 @@ def cases(draw: Any, dtypes: list[np.dtype]) -> tuple[np.ndarray, tuple[int, ...
 
 
 @given(cases(INTEGERS))
-@settings(max_examples=80, deadline=None)
+@examples(27, deadline=None)
 def test_mean_of_integers_is_exact_and_rounds_half_to_even(case: Any) -> None:
     values, factors = case
     assert np.array_equal(reduce_blocks(values, factors, "mean"), each_block(values, factors, rounded_mean))
 
 
 @given(cases(FLOATS))
-@settings(max_examples=80, deadline=None)
+@examples(27, deadline=None)
 def test_mean_of_floats_leaves_out_nan(case: Any) -> None:
     values, factors = case
     values = np.where(np.abs(values) > 1000, np.nan, values).astype(values.dtype)
@@ -67,7 +68,7 @@ def test_mean_of_floats_leaves_out_nan(case: Any) -> None:
 
 @pytest.mark.parametrize("name", ["min", "max"])
 @given(case=cases([*INTEGERS, *FLOATS]))
-@settings(max_examples=40, deadline=None)
+@examples(13, deadline=None)
 def test_extremes_equal_numpy(name: str, case: Any) -> None:
     values, factors = case
     with warnings.catch_warnings():
@@ -77,7 +78,7 @@ def test_extremes_equal_numpy(name: str, case: Any) -> None:
 
 
 @given(cases([np.dtype("u1"), np.dtype("i8"), np.dtype("?"), np.dtype("f4")]))
-@settings(max_examples=80, deadline=None)
+@examples(27, deadline=None)
 def test_mode_is_the_smallest_of_the_most_frequent_values(case: Any) -> None:
     values, factors = case
 
@@ -90,7 +91,7 @@ def test_mode_is_the_smallest_of_the_most_frequent_values(case: Any) -> None:
 
 
 @given(cases([np.dtype("i4")]), st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@examples(13, deadline=None)
 def test_mode_never_invents_a_label(case: Any, labels: int) -> None:
     values, factors = case
     values = values % labels * 1000

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import multiscale
@@ -15,6 +15,7 @@ from exzarr.errors import ArgumentError, MetadataError
 from exzarr.multiscale import Pyramid, reduce_blocks
 from exzarr.stores import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
+from tests.breadth import examples
 
 
 def check(pyramid: Pyramid, method: Any, factors: Any, nodata: Any = None) -> None:
@@ -25,7 +26,7 @@ def check(pyramid: Pyramid, method: Any, factors: Any, nodata: Any = None) -> No
 
 
 @given(st.data())
-@settings(max_examples=15)
+@examples(12)
 def test_an_update_equals_a_new_build(data: Any) -> None:
     shape = (data.draw(st.integers(5, 40)), data.draw(st.integers(5, 40)))
     factors = (data.draw(st.integers(1, 3)), data.draw(st.integers(2, 3)))

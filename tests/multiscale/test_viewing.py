@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import multiscale
 from exzarr.errors import ArgumentError, SelectionError
 from exzarr.multiscale import Axis, Pyramid
 from exzarr.multiscale.viewing import Geometry, best_level, elements
 from exzarr.stores import MemoryStore
+from tests.breadth import examples
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_levels_are_numbered(pyramid: Pyramid) -> None:
     st.floats(-0.2, 1.2),
     st.floats(0, 1),
 )
-@settings(max_examples=200)
+@examples(67)
 def test_elements_are_those_whose_extent_overlaps_the_region(
     length: int, scale: float, translation: float, at: float, size: float
 ) -> None:
@@ -113,7 +114,7 @@ def test_elements_are_those_whose_extent_overlaps_the_region(
 
 
 @given(st.integers(1, 1000), st.integers(1, 2000))
-@settings(max_examples=60)
+@examples(20)
 def test_the_level_after_the_best_one_has_too_few_elements(length: int, wanted: int) -> None:
     levels = [Geometry((-(-length // 2**n),), (float(2**n),), ((2**n - 1) / 2,)) for n in range(5)]
     best = best_level(levels, [None], {0: wanted})

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import exzarr
@@ -20,6 +20,7 @@ from exzarr.errors import ArgumentError, NodeExistsError, NodeTypeError, StreamE
 from exzarr.multiscale import Pyramid, reduce_blocks
 from exzarr.stores import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
+from tests.breadth import examples
 
 RNG = np.random.default_rng(15)
 
@@ -59,7 +60,7 @@ def test_every_level_is_a_reduction_of_the_one_before(tmp_path: Path) -> None:
     hnp.arrays("u1", hnp.array_shapes(min_dims=2, max_dims=4, max_side=17)),
     st.data(),
 )
-@settings(max_examples=20)
+@examples(12)
 def test_any_shape_chunks_and_factors(image: np.ndarray, data: Any) -> None:
     chunks = tuple([data.draw(st.integers(1, 8)) for _ in image.shape])
     factors = tuple([data.draw(st.integers(1, 3)) for _ in image.shape])

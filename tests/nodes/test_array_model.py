@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from exzarr import config
 from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError
+from tests.breadth import examples
 from tests.engine.strategies import arrays, blank, configs, picks, shapes, values_for
 from tests.engine.tools import assert_same, data_for, open_array
 
@@ -119,4 +120,4 @@ class Model(RuleBasedStateMachine):
 
 
 def test_array_behaves_like_numpy_array() -> None:
-    run_state_machine_as_test(Model, settings=settings(max_examples=80, stateful_step_count=15))
+    run_state_machine_as_test(Model, settings=examples(27, stateful_step_count=15))

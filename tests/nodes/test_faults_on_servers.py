@@ -9,20 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import exzarr
 from exzarr import config
 from exzarr._retrying import Retry
 from exzarr.errors import StoreError
 from exzarr.stores import ObjectStore
+from tests.breadth import SOAK, examples
 from tests.faulty_proxy import faulty_proxy
 from tests.nodes.test_transactions import blocks
 
 pytest.importorskip("obstore")
 
 FAULTS = st.sampled_from(["", "", 503, 429, 500, "reset", "lost", "cut"])
-SEEDS = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 1
+SEEDS = 20 if SOAK else 1
 PATIENCE = 2.0
 """Seconds after which a request counts as lost: some connections never tell that they were reset."""
 LENIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -51,7 +52,7 @@ def new_array(object_server, proxy, shards, attempts):
 
 @on_s3
 @given(st.data())
-@settings(max_examples=12, suppress_health_check=LENIENT)
+@examples(12, suppress_health_check=LENIENT)
 def test_temporary_faults_are_retried(object_server, proxy, data):
     array, straight = new_array(object_server, proxy, data.draw(st.sampled_from([None, (12, 10)])), 20)
     model = np.zeros((24, 10), "i4")
@@ -77,7 +78,7 @@ def test_temporary_faults_are_retried(object_server, proxy, data):
 
 @on_s3
 @given(st.data())
-@settings(max_examples=8, suppress_health_check=LENIENT)
+@examples(8, suppress_health_check=LENIENT)
 def test_permanent_faults_raise_and_leave_whole_chunks(object_server, proxy, data):
     shards = data.draw(st.sampled_from([None, (12, 10)]))
     array, straight = new_array(object_server, proxy, shards, 2)
@@ -120,6 +121,7 @@ def faults(seed, what, count=3000):
     return [rng.choice(what) for _ in range(count)]
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_concurrent_appends_with_lost_responses_store_each_row_once(object_server, proxy, seed):
     """Parts of one chunk and of one shard, and attributes, have the last value that was set."""
@@ -150,6 +152,7 @@ def test_concurrent_appends_with_lost_responses_store_each_row_once(object_serve
         assert again[name][:].tolist() == [4, 14, 24, 0] * 10
 
 
+@pytest.mark.cover
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_ingestion_with_network_failures_stores_each_block_once(object_server, proxy, seed):
     straight = object_server.store()

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import exzarr
+from tests.breadth import examples
 
 names = st.sampled_from(["a", "b", "c", "d0"])
 paths = st.lists(names, min_size=1, max_size=3).map("/".join)
@@ -195,4 +196,4 @@ class _Allowed:
 
 
 TestHierarchy = Hierarchy.TestCase
-TestHierarchy.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestHierarchy.settings = examples(13, stateful_step_count=25, deadline=None)

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import exzarr
 from exzarr.stores import CountingStore, LatencyStore, MemoryStore, ObjectStore
+from tests.breadth import SOAK, examples
 from tests.engine.strategies import arrays, blank, picks, values_for
 from tests.engine.tools import assert_same, contents, numbered, open_array
 from tests.nodes.test_concurrent_writes import run_all, start
@@ -28,7 +29,7 @@ zarr = pytest.importorskip("zarr")
 
 
 @given(st.data())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_selection_of_any_array_equals_numpy(object_server, data):
     local = data.draw(arrays())
     store = object_server.store()
@@ -127,14 +128,15 @@ def read_with_zarr(store: Any, path: str) -> Any:
     raise AssertionError("moto answered 500 twenty times in a row")
 
 
-def test_a_hundred_appends_by_eight_processes_with_partial_writes_attributes_and_readers(object_server):
+@pytest.mark.cover  # a hundred appends in `make soak`
+def test_appends_by_eight_processes_with_partial_writes_attributes_and_readers(object_server):
     """No row is lost or stored twice, and readers (exzarr, zarr-python) never see part of an append."""
     store = object_server.store("deep/in.zarr")
     root = exzarr.create_group(store)
     root.create_array("log", shape=(0, 3), chunks=(25, 3), dtype="i4", fill_value=-1)
     root.create_array("chunk", shape=80, chunks=80, dtype="i4")
     root.create_array("shard", shape=80, chunks=10, shards=80, dtype="i4")
-    times = [13, 12] * 4
+    times = [13, 12] * 4 if SOAK else [5, 4] * 4
     processes = [start(WORK, object_server.describe(store), me, n) for me, n in enumerate(times)]
     stop = threading.Event()
     failures: list[BaseException] = []
@@ -164,7 +166,7 @@ def test_a_hundred_appends_by_eight_processes_with_partial_writes_attributes_and
     assert not failures, failures
     assert len(seen) > 3
     log = exzarr.open_array(store, path="log")
-    assert log.shape == (1000, 3)
+    assert log.shape == (10 * sum(times), 3)
     assert sorted(blocks(log[:])) == sorted(1 + me + 8 * i for me, n in enumerate(times) for i in range(n))
     assert dict(log.attrs) == {f"{me}-{i}": i for me, n in enumerate(times) for i in range(n)}
     last = [[n - 1 - (n - 1 - which) % 2 for n in times] for which in (0, 1)]

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import ArgumentError, MemoryStore
 from exzarr.stores.base import KEEP
 from exzarr.stores.wrappers.base import StoreWrapper
+from tests.breadth import examples
 
 FILL = -1
 
@@ -63,7 +64,7 @@ def resized(model: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@examples(50, deadline=None)
 def test_any_sequence_of_resizes_and_appends_equals_numpy(data: Any) -> None:
     folder = Path(tempfile.mkdtemp())
     try:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import config
 from exzarr._nodes.array import Array
 from exzarr.errors import ArgumentError, SelectionError
+from tests.breadth import examples
 from tests.engine.strategies import (
     NESTED,
     RECORD,
@@ -35,7 +36,7 @@ def written(array: Array, seed: int = 1) -> np.ndarray:
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=300)
+@examples(100)
 def test_any_selection_of_any_array_equals_numpy(data: Any) -> None:
     array = data.draw(arrays())
     model = blank(array)
@@ -80,7 +81,7 @@ WIDER = {
 
 
 @given(st.data())
-@settings(max_examples=150)
+@examples(50)
 def test_out_with_any_strides_and_data_type_receives_result(data: Any) -> None:
     array = data.draw(arrays())
     model = written(array)
@@ -113,7 +114,7 @@ def test_unsuitable_out_is_refused() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_fields_of_structured_types(data: Any) -> None:
     dtype = data.draw(st.sampled_from([RECORD, NESTED]))
     array = data.draw(arrays(types=st.just(dtype)))
@@ -170,7 +171,7 @@ def test_several_fields_require_a_structured_value() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_isel_selects_by_dimension_name(data: Any) -> None:
     shape = data.draw(shapes.filter(lambda s: 0 < len(s) < 4))
     names = "tyx"[: len(shape)]

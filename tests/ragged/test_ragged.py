@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 import exzarr.ragged
@@ -24,6 +24,7 @@ from exzarr.errors import (
 )
 from exzarr.ragged import Items, Ragged
 from exzarr.stores import CountingStore, LatencyStore, MemoryStore
+from tests.breadth import examples
 
 LAYOUTS: list[dict[str, Any]] = [
     {"chunks": 3},
@@ -45,7 +46,7 @@ def assert_items(found: Any, wanted: list[Any]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@settings(max_examples=40)
+@examples(13)
 @given(
     st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=4),
     st.sampled_from(LAYOUTS),

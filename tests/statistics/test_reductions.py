@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 from hypothesis.extra import numpy as npst
 
 import exzarr
@@ -16,6 +16,7 @@ from exzarr import statistics
 from exzarr.errors import ArgumentError, SelectionError, UnsupportedError
 from exzarr.statistics import identity
 from exzarr.stores import CountingStore, LocalStore
+from tests.breadth import examples
 
 DTYPES = ["?", "i1", "u8", ">i8", "f2", "f4", ">f8", "M8[s]", "m8[ms]"]
 
@@ -67,7 +68,7 @@ def check(a: exzarr.Array, values: Any, axis: Any) -> None:
 
 
 @given(case=arrays(), data=st.data())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reductions_equal_numpy_while_the_array_changes(
     case: tuple[Any, Any, dict[str, Any]],
     data: st.DataObject,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 from hypothesis.extra import numpy as npst
 
 import exzarr
@@ -25,6 +25,7 @@ from exzarr.errors import (
     UnsupportedError,
 )
 from exzarr.statistics import ChunkStatistics, identity, values as values_module
+from tests.breadth import examples
 
 DTYPES = ["?", "i1", "u1", ">i2", "i8", "u8", "f2", "f4", ">f8", "M8[s]", "m8[ms]"]
 
@@ -80,7 +81,7 @@ def cases(draw: st.DrawFn) -> tuple[Any, Any, dict[str, Any]]:
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_statistics_equal_numpy_after_changes(
     case: tuple[Any, Any, dict[str, Any]],
     data: st.DataObject,

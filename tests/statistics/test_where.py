@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 from hypothesis.extra import numpy as npst
 
 import exzarr
@@ -18,6 +18,7 @@ from exzarr import statistics
 from exzarr.errors import ArgumentError, ArgumentTypeError, ChunkMissingError, UnsupportedError
 from exzarr.statistics import identity
 from exzarr.stores import CountingStore, LocalStore
+from tests.breadth import examples
 
 value = exzarr.value
 
@@ -113,7 +114,7 @@ def copy_of(folder: Path, a: exzarr.Array, dtype: Any, start: Any) -> exzarr.Arr
 
 
 @given(case=arrays(), data=st.data())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_where_equals_numpy_while_the_array_changes(
     case: tuple[Any, Any, dict[str, Any]],
     data: st.DataObject,

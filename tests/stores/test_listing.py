@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.stores.listing import keys_directly_under, keys_under
+from tests.breadth import examples
 
 # Characters next to '/' in sort order are the difficult cases for bisection.
 parts = st.text(alphabet="-./0ab", min_size=1, max_size=3).filter(lambda part: "/" not in part)
 keys = st.lists(parts, min_size=1, max_size=4).map("/".join)
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(keys=st.sets(keys, max_size=30), prefix=st.one_of(st.just(""), keys))
 def test_sorted_listing_equals_a_full_scan(keys, prefix):
     ordered = sorted(keys)

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.prefix import PrefixStore
 from exzarr.stores.zip.store import ZipStore
+from tests.breadth import examples
 
 # No key is the prefix of another: a folder cannot store both. '-' and '0' sort directly before and after '/'.
 folders = st.sampled_from(["a", "a-", "a0", "b/c", "é"])
@@ -143,4 +144,4 @@ class Prefixed(Model):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [Local, Memory, Zip, Prefixed])
 def test_a_store_is_a_dict_of_bytes(model):
-    run_state_machine_as_test(model, settings=settings(max_examples=40, stateful_step_count=30))
+    run_state_machine_as_test(model, settings=examples(13, stateful_step_count=30))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,10 +13,12 @@ import numpy as np
 import pytest
 
 from exzarr.stores.local.store import LocalStore
+from tests.breadth import SOAK
 from tests.engine.tools import make
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.cover,
     pytest.mark.skipif(
         sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
         reason="peak memory is read from /proc",
@@ -25,7 +26,6 @@ pytestmark = [
 ]
 
 MIB = 1 << 20
-SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 LENGTH = 8192 if SOAK else 2048
 """Of the first dimension; the others make 256 KiB: 2 GiB, or 512 MiB."""
 

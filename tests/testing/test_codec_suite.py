@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr.codecs._config import Configured, integer
 from exzarr.codecs.base import ArrayArrayCodec, BytesBytesCodec
@@ -18,6 +18,7 @@ from exzarr.codecs.registry import CODECS, register
 from exzarr.errors import CodecError
 from exzarr.testing import strategies
 from exzarr.testing.codec_suite import CodecSuite
+from tests.breadth import examples
 from tests.codecs.tools import LITTLE, bound
 
 SETTINGS: dict[str, Any] = {"shapes": ((7,), (3, 5)), "huge": 1 << 12, "bomb": 1 << 26, "seconds": 1}
@@ -195,7 +196,7 @@ def test_a_lossy_codec_must_state_its_error() -> None:
 
 
 @given(strategies.chunks(("i2", "f8", "bool")), st.data())
-@settings(max_examples=30)
+@examples(12)
 def test_strategies_draw_chunks_and_damaged_encodings(array: Any, data: Any) -> None:
     from exzarr.testing.codec_case import spec_of
 

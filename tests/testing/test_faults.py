@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr._retrying import Retry
@@ -21,6 +21,7 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.retry import RetryStore
 from exzarr.testing.faults import HARMLESS, WHATS, Fault, FaultPlan, FaultStore, What
 from exzarr.testing.store_suite import StoreSuite
+from tests.breadth import examples
 from tests.engine.tools import contents
 
 pytestmark = pytest.mark.slow
@@ -172,7 +173,7 @@ def plans(what: tuple[What, ...]) -> st.SearchStrategy[FaultPlan]:
 
 
 @given(st.sampled_from(LAYOUTS), st.sampled_from(READS), plans(WHATS))
-@settings(max_examples=150)
+@examples(50)
 def test_read_returns_stored_values_or_raises(
     layout: Layout, do: Callable[[Store], Any], plan: FaultPlan
 ) -> None:
@@ -190,7 +191,7 @@ def test_read_returns_stored_values_or_raises(
 
 
 @given(st.sampled_from(LAYOUTS), st.sampled_from(WRITES), plans(("fail", "lose", "truncate", *HARMLESS)))
-@settings(max_examples=250)
+@examples(83)
 def test_write_completes_or_raises_and_leaves_old_or_new_values(
     layout: Layout, do: Callable[[Store], Any], plan: FaultPlan
 ) -> None:
@@ -252,7 +253,7 @@ def _read(values: Values) -> np.ndarray | None:
 
 
 @given(st.sampled_from(LAYOUTS), st.sampled_from([whole, part, append]), plans(("tear", "fail")))
-@settings(max_examples=80)
+@examples(27)
 def test_torn_values_are_detected(layout: Layout, do: Callable[[Store], Any], plan: FaultPlan) -> None:
     faulty = FaultStore(store_of(PREPARED[layout]), plan)
     with exzarr.config.override(workers=1):

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._format.chunk_grids import ChunkGrid
 from exzarr._tools.blocks import plan_blocks
+from tests.breadth import examples
 
 
 @st.composite
@@ -30,7 +31,7 @@ def cases(draw):
     return shape, source, grid, draw(st.sampled_from([1, 64, 4096]))
 
 
-@settings(max_examples=150)
+@examples(50)
 @given(cases())
 def test_blocks_cover_every_element_once_and_contain_whole_destination_chunks(case):
     shape, source, grid, memory = case
@@ -47,7 +48,7 @@ def test_blocks_cover_every_element_once_and_contain_whole_destination_chunks(ca
     assert (seen == 1).all()
 
 
-@settings(max_examples=100)
+@examples(33)
 @given(cases())
 def test_blocks_fit_into_memory_unless_one_destination_chunk_does_not(case):
     shape, source, grid, memory = case

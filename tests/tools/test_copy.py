@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr._tools.copy import copy
@@ -16,6 +16,7 @@ from exzarr.errors import ArgumentError, ChunkCorruptError, NodeExistsError, Nod
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.zip.store import ZipStore
+from tests.breadth import examples
 
 
 def keys(folder):
@@ -107,7 +108,7 @@ def layouts(draw):
     return (tuple(shape), *chunks_and_shards(), *chunks_and_shards())
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(layouts(), st.sampled_from(["f8", ">i4", "u1", "M8[s]"]), st.sampled_from([1, 300, 1 << 20]))
 def test_all_combinations_of_chunks_and_shards(layout, dtype, memory):
     shape, chunks, shards, new, new_shards = layout

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import Phase, given, settings, strategies as st
+from hypothesis import Phase, given, strategies as st
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
 from zarr.storage import LocalStore, MemoryStore
 
+from tests.breadth import examples
 from tests.zarr.tools import HAS_RECTILINEAR, at, create, fallbacks, open_ours, open_plain, plain, same
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def values_for(dtype: np.dtype[Any], shape: tuple[int, ...], seed: int) -> Any:
 
 @pytest.mark.parametrize("kind", ["memory", "local"])
 @given(data=st.data())
-@settings(max_examples=120, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@examples(40, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_reads_and_writes_equal_those_of_zarr_python(kind: str, data: Any) -> None:
     options = data.draw(layouts())
     fill = data.draw(st.sampled_from([0, 1]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config
@@ -18,6 +18,7 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
 from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.telemetry.units import human_bytes
+from tests.breadth import examples
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, basic, masked, pointwise
 from tests.engine.tools import data_for, make, numbered, raw
@@ -39,7 +40,7 @@ def written(array: Array) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120)
+@examples(40)
 def test_explained_requests_and_chunks_equal_those_of_the_read(data: Any) -> None:
     array = data.draw(
         arrays(types=st.sampled_from(["i4", "f8"]), compressors=ENCODED, fill_value=1, formats=(3,))
@@ -68,7 +69,7 @@ def test_explained_requests_and_chunks_equal_those_of_the_read(data: Any) -> Non
 
 
 @given(st.data())
-@settings(max_examples=100)
+@examples(33)
 def test_explained_bytes_of_raw_chunks_equal_those_of_the_read(data: Any) -> None:
     shape = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple))
     chunks = tuple([data.draw(st.integers(1, n + 1)) for n in shape])
@@ -88,7 +89,7 @@ def test_explained_bytes_of_raw_chunks_equal_those_of_the_read(data: Any) -> Non
 
 
 @given(st.data())
-@settings(max_examples=80)
+@examples(27)
 def test_explained_requests_to_remote_stores_equal_those_of_the_read(data: Any) -> None:
     codecs = st.sampled_from([ENCODED, None])
     array = data.draw(

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr._engine.planning import indexing, projections
 from exzarr._engine.planning.plan import make_plan
 from exzarr._engine.planning.selections import GridSelection, SliceIndex
 from exzarr._format.dimensions import RectilinearDimension, RegularDimension
+from tests.breadth import examples
 from tests.engine.strategies import basic, edges, masked, orthogonal, outer, pointwise
 from tests.engine.tools import assert_same, make, numbered
 
@@ -83,7 +84,7 @@ def result_of(selection: Any, work: np.ndarray) -> np.ndarray:
 
 
 @given(planned(), st.sampled_from([0, 2, 1024]))
-@settings(max_examples=200)
+@examples(67)
 def test_plan_selects_the_elements_that_numpy_selects(case: Any, lazy: int) -> None:
     dims, model, selection, wanted = case
     with pytest.MonkeyPatch.context() as patch:
@@ -98,7 +99,7 @@ def test_plan_selects_the_elements_that_numpy_selects(case: Any, lazy: int) -> N
 
 
 @given(planned())
-@settings(max_examples=150)
+@examples(50)
 def test_plan_counts_chunks_and_marks_covered_ones(case: Any) -> None:
     dims, model, selection, _ = case
     plan = make_plan(selection, dims, model.shape)
@@ -113,7 +114,7 @@ def test_plan_counts_chunks_and_marks_covered_ones(case: Any) -> None:
 
 
 @given(planned())
-@settings(max_examples=100)
+@examples(33)
 def test_plan_for_one_chunk(case: Any) -> None:
     dims, model, selection, wanted = case
     plan = make_plan(selection, dims, model.shape)
@@ -141,7 +142,7 @@ def test_strides_over_chunks_are_counted(step: int, size: int) -> None:
 
 
 @given(planned(), st.integers(1, 5))
-@settings(max_examples=100)
+@examples(33)
 def test_runs_group_the_chunks_of_walk(case: Any, most: int) -> None:
     dims, model, selection, wanted = case
     plan = make_plan(selection, dims, model.shape)

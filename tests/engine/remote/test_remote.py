@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import config, telemetry
@@ -16,6 +16,7 @@ from exzarr._nodes.array import Array
 from exzarr._nodes.hierarchy import Location
 from exzarr.errors import ChangedError, ChunkCorruptError, ChunkMissingError, CodecError, StoreError
 from exzarr.stores import CountingStore, LatencyStore, MemoryStore, StoreWrapper
+from tests.breadth import examples
 from tests.engine.strategies import arrays, blank, configs, picks, values_for
 from tests.engine.tools import assert_same, numbered, open_array
 
@@ -37,7 +38,7 @@ def stored(data: np.ndarray, **options: Any) -> tuple[Any, Any]:
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=200)
+@examples(67)
 def test_any_selection_of_any_array_in_a_slow_store(data: Any) -> None:
     local = data.draw(arrays())
     array, _ = remote(local, data.draw(st.integers(1, 7)))

@@ -8,10 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 from exzarr.errors import ExzarrError, InvalidKeyError, StoreError, UnsupportedError
 from exzarr.stores.zip.store import ZipStore
+from tests.breadth import examples
 
 CENTRAL = b"PK\x01\x02"
 
@@ -157,7 +158,7 @@ def seeds(tmp_path_factory):
     ]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_raises_only_exzarr_errors(seeds, data):
     folder, archives = seeds

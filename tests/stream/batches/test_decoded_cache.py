@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import telemetry
 from exzarr.errors import ArgumentError, CacheWarning
 from exzarr.stores import DiskCache, LatencyStore, LocalStore
+from tests.breadth import examples
 from tests.engine.tools import assert_same, numbered
 from tests.stream.batches.tools import layouts, stored
 
@@ -53,7 +54,7 @@ def cases(draw: Any) -> tuple[list[tuple[tuple[int, ...], dict[str, Any]]], int,
 
 
 @given(cases(), st.data())
-@settings(max_examples=25)
+@examples(12)
 def test_batches_with_a_cache_equal_numpy(case: Any, data: st.DataObject) -> None:
     given_, size, options = case
     with tempfile.TemporaryDirectory() as folder:

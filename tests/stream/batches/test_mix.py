@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr._stream.batches.mix import CHOICES
 from exzarr._stream.batches.permutation import key_for
 from exzarr.errors import ArgumentError
+from tests.breadth import examples
 from tests.stream.batches.tools import splitmix64, stored
 
 
@@ -78,7 +79,7 @@ def model(loaders: list[Any], options: dict[str, Any]) -> list[list[int]]:
 
 
 @given(mixes(), st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_batches_are_those_of_the_model(case: Any, data: st.DataObject) -> None:
     loaders, options = case
     mixed = exzarr.mix(loaders, **options)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import telemetry
@@ -17,6 +17,7 @@ from exzarr._stream.batches.batches import Batches
 from exzarr._stream.batches.permutation import draws, key_for
 from exzarr._stream.batches.sample_sets import DRAWS
 from exzarr.errors import ArgumentError, UnknownArgumentError
+from tests.breadth import examples
 from tests.engine.tools import assert_same, make, numbered
 from tests.stream.batches.test_batches import loaders
 from tests.stream.batches.tools import splitmix64, stored
@@ -118,7 +119,7 @@ def drawn(weights: Any, base: list[int], count: int, seed: int, epoch: int) -> l
 
 
 @given(chosen(), st.integers(1, 3))
-@settings(max_examples=60)
+@examples(20)
 def test_samples_of_ranks_are_those_of_the_model(case: Any, world_size: int) -> None:
     (arrays, data, size, options), (select, check) = case
     options["drop_last"] = False
@@ -132,7 +133,7 @@ def test_samples_of_ranks_are_those_of_the_model(case: Any, world_size: int) -> 
 
 
 @given(chosen(), st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_resume_at_any_batch(case: Any, data: st.DataObject) -> None:
     (arrays, _, size, options), (select, _) = case
 
@@ -146,7 +147,7 @@ def test_resume_at_any_batch(case: Any, data: st.DataObject) -> None:
 
 
 @given(chosen(), st.integers(1, 3))
-@settings(max_examples=30)
+@examples(12)
 def test_parts_partition_the_batches(case: Any, count: int) -> None:
     (arrays, _, size, options), (select, _) = case
     whole = select(exzarr.batches(arrays, size, **options))
@@ -219,7 +220,7 @@ def test_state_of_another_subset_is_refused() -> None:
     st.none() | st.integers(0, 3),
     st.booleans(),
 )
-@settings(max_examples=40)
+@examples(13)
 def test_splits_are_disjoint_and_complete(loader: Any, fractions: Any, seed: Any, align: bool) -> None:
     arrays, data, size, options = loader
     samples = samples_in(loader)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr import Chunk, Retry, StreamStats, config
@@ -33,6 +33,7 @@ from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.stores.zip.store import ZipStore
+from tests.breadth import examples
 from tests.engine.spy import Hook, Short, Spy
 from tests.engine.strategies import arrays, blank, configs
 from tests.engine.tools import assert_same, data_for, make, numbered, open_array, raw
@@ -60,7 +61,7 @@ def assert_chunks(got: list[Chunk], wanted: Any) -> None:
 
 
 @given(st.data())
-@settings(max_examples=250)
+@examples(83)
 def test_any_array_with_any_options(data: Any) -> None:
     array = data.draw(arrays())
     model = blank(array)

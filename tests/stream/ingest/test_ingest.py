@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr.errors import (
@@ -25,6 +25,7 @@ from exzarr.errors import (
 )
 from exzarr.stores.base import Buffer
 from exzarr.stores.memory import MemoryStore
+from tests.breadth import examples
 
 
 def make(store: Any = None, **options: Any) -> exzarr.Array:
@@ -275,7 +276,7 @@ class Moody(MemoryStore):
 
 
 @given(st.lists(st.sampled_from(["", "", "before", "after"]), max_size=25), st.integers(1, 6))
-@settings(max_examples=50)
+@examples(17)
 def test_lost_puts_and_lost_answers(failures: list[str], batch: int) -> None:
     store = Moody()
     array, parts = make(store), blocks([3, 1, 4, 2])

@@ -1,11 +1,10 @@
 """Peak memory of a map, in a process of its own: workers + prefetch chunks, and 32 MiB.
 
-512 MiB are mapped; 2 GiB under ``HYPOTHESIS_PROFILE=soak``.
+512 MiB are mapped; 2 GiB under `make soak`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,11 @@ import numpy as np
 import pytest
 
 import exzarr
+from tests.breadth import SOAK
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.cover,
     pytest.mark.skipif(
         sys.platform != "linux" or not Path("/proc/self/clear_refs").exists(),
         reason="peak memory is read from /proc",
@@ -25,7 +26,7 @@ pytestmark = [
 ]
 
 MIB = 1 << 20
-TOTAL = (2048 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 512) * MIB
+TOTAL = (2048 if SOAK else 512) * MIB
 
 MEASURE = """
 import operator, sys

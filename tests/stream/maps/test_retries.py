@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import exzarr
 from exzarr import Retry
 from exzarr.errors import WorkerDiedError
-
-SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
+from tests.breadth import examples
 
 # Outcomes of chunks: (number of failures, whether they are temporary, error).
 FATES: dict[str, tuple[float, bool, type[Exception]]] = {
@@ -56,7 +55,7 @@ def fate_of(fates: list[str], notes: Path) -> Callable[[np.ndarray], int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@settings(max_examples=100 if SOAK else 6, suppress_health_check=[HealthCheck.too_slow])
+@examples(6, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.data())
 def test_chunks_are_retried_as_specified(drawn: st.DataObject) -> None:
     executor = drawn.draw(st.sampled_from(["processes", "processes", "threads"]), label="executor")

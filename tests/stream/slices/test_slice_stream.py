@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from exzarr import Retry, config
 from exzarr.errors import ArgumentError, ChunkCorruptError, SelectionError, StoreError
 from exzarr.stores.memory import MemoryStore
+from tests.breadth import examples
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, blank, configs, slices
 from tests.engine.tools import assert_same, data_for, make, numbered, open_array
@@ -30,7 +31,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 @given(st.data())
-@settings(max_examples=150)
+@examples(50)
 def test_any_axis_of_any_array(data: Any) -> None:
     array = data.draw(arrays())
     assume(array.ndim)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from exzarr import Retry, WriteReport, config
 from exzarr._nodes.array import Array
@@ -33,6 +33,7 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.base import StoreWrapper
 from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.stores.zip.store import ZipStore
+from tests.breadth import examples
 from tests.engine.spy import Hook, Spy
 from tests.engine.strategies import arrays, blank, configs
 from tests.engine.tools import assert_same, data_for, make, numbered, open_array, raw
@@ -74,7 +75,7 @@ def item_lists(draw: Any, array: Array) -> tuple[list[Any], np.ndarray]:
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=250)
+@examples(83)
 def test_any_items_into_any_array(data: Any) -> None:
     array = data.draw(arrays())
     items, model = data.draw(item_lists(array))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorstore
 import zarr
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import exzarr
 from exzarr._tools.check import values as values_module
@@ -22,6 +22,7 @@ from exzarr.errors import ArgumentError, ReadOnlyError
 from exzarr.stores.base import Store
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
+from tests.breadth import examples
 from tests.engine.tools import contents
 from tests.tools.check.stores import CHUNKS, LAYOUTS, SHARDS, WRITERS, Layout, make_old, values, write
 
@@ -393,7 +394,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Layout], Pat
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_repaired_store_is_readable_by_zarr_python(pristine: Any, data: Any) -> None:
     """After a repair with quarantine, every chunk decodes to correct values or is missing."""
     layout = data.draw(st.sampled_from([layout for layout in LAYOUTS if layout.checked]))

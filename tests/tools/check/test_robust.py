@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import exzarr
 from exzarr.stores.base import Store, check_key
@@ -22,6 +22,7 @@ from exzarr.stores.memory import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
 from exzarr.stores.wrappers.latency import LatencyStore
 from exzarr.stores.zip.store import ZipStore
+from tests.breadth import examples
 from tests.engine.tools import contents
 from tests.tools.check.stores import LAYOUTS, WRITERS, make_old, write
 
@@ -245,7 +246,7 @@ def _change_json(file: Path, data: Any) -> None:
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_check_never_fails_and_repair_never_increases_damage(damaged: Any, data: Any) -> None:
     path = damaged(data)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -16,11 +16,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exzarr
 from exzarr._tools.checksum.canonical import block_shape
 from exzarr.stores.memory import MemoryStore
+from tests.breadth import examples
 
 FORMATS: Any = [2, 3]
 
@@ -189,7 +190,7 @@ def test_hierarchy_matches_the_definition(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@examples(20)
 def test_chunks_codecs_stores_and_versions_do_not_matter(data: Any) -> None:
     shape = tuple(data.draw(st.lists(st.integers(1, 12), min_size=1, max_size=3)))
     dtype = data.draw(st.sampled_from(["i2", "f4", "U3", "bool"]))

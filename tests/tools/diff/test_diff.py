@@ -12,11 +12,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 import zarr
-from hypothesis import Phase, given, settings, strategies as st
+from hypothesis import Phase, given, strategies as st
 
 import exzarr
 from exzarr._tools.diff.values import Tolerance, compare
 from exzarr.stores.memory import MemoryStore
+from tests.breadth import examples
 
 NAN = float("nan")
 
@@ -59,7 +60,7 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]
     return left, right, [layouts[0], layouts[0]] if same else layouts
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@examples(13, deadline=None, phases=[Phase.generate])
 @given(
     pair=pairs(),
     equal_nan=st.booleans(),
@@ -110,7 +111,7 @@ def test_counts_positions_mask_and_sparse_equal_numpy(pair, equal_nan, memory, w
 special = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-9, 1.0 + 1e-9, 1e308, -1e308, math.inf, -math.inf, NAN])
 
 
-@settings(max_examples=100, deadline=None)
+@examples(33, deadline=None)
 @given(
     values=st.lists(st.tuples(special | st.floats(), special | st.floats()), min_size=1, max_size=20),
     rtol=st.sampled_from([0.0, 1e-8, 0.5, 2]),
@@ -130,7 +131,7 @@ def test_tolerances_are_those_of_isclose(values, rtol, atol, equal_nan, dtype):
 integers = st.sampled_from([0, 1, -1, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), 2**63, 2**64 - 1])
 
 
-@settings(max_examples=80, deadline=None)
+@examples(27, deadline=None)
 @given(data=st.data(), kinds=st.tuples(*[st.sampled_from(["i8", "u8", "i4", "f8"])] * 2))
 def test_integers_and_their_distances_are_exact(data, kinds):
     sides = []

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import exzarr
 from exzarr import cost
 from exzarr.errors import ArgumentError, ChangedError, NodeExistsError, NodeNotFoundError, ReadOnlyError
 from exzarr.stores import CountingStore, MemoryStore, PrefixStore
 from exzarr.stores.wrappers.base import StoreWrapper
+from tests.breadth import examples
 from tests.kill_points import kill_steps, killed_at
 from tests.web_servers import web_server
 
@@ -715,7 +716,7 @@ def _build(spec) -> MemoryStore:
 
 
 @given(hierarchies(), hierarchies())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@examples(12, suppress_health_check=[HealthCheck.too_slow])
 def test_any_hierarchy_becomes_any_other(before, after):
     source, target = _build(after), _build(before)
     kept = exzarr.sync(source, target, on_error="skip")

@@ -11,12 +11,13 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from iris_sample_data import path as samples
 
 import exzarr
 from exzarr.errors import ArgumentError, NodeExistsError, StoreError, UnsupportedError
 from exzarr.stores import CountingStore, MemoryStore, ReferenceStore
+from tests.breadth import examples
 
 REAL = [
     "A1B_north_america.nc", "E1_north_america.nc", "SOI_Darwin.nc", "atlantic_profiles.nc", "hybrid_height.nc",
@@ -312,7 +313,7 @@ def test_real_months_are_joined():
     compare_joined(exzarr.virtualize(NEMO, concat_dim="time_counter"), NEMO, "time_counter")
 
 
-@settings(max_examples=20)
+@examples(12)
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=4),
     chunk=st.none() | st.integers(1, 5),

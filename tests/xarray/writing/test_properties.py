@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as stn
 
 from exzarr.xarray import to_zarr
+from tests.breadth import examples
 from tests.xarray.writing.compared import check_same_encoding, read, theirs
 
 pytest.importorskip("dask")
@@ -63,7 +64,7 @@ def splits(draw: Any, n: int) -> tuple[int, ...]:
     return tuple(b - a for a, b in itertools.pairwise(borders)) or (n,)
 
 
-@settings(max_examples=3)
+@examples(3)
 @given(st.data(), datasets(), st.sampled_from([2, 3]))
 def test_whole_datasets(data: Any, dataset: xr.Dataset, zarr_format: Any) -> None:
     encoding = {
@@ -91,7 +92,7 @@ def test_whole_datasets(data: Any, dataset: xr.Dataset, zarr_format: Any) -> Non
         check_same_encoding(found, wanted)
 
 
-@settings(max_examples=3)
+@examples(3)
 @given(st.data(), datasets(), st.sampled_from([2, 3]), st.integers(1, 6))
 def test_appends(data: Any, dataset: xr.Dataset, zarr_format: Any, at: int) -> None:
     dataset = dataset.assign(e=("t", np.arange(7.0)))
@@ -114,7 +115,7 @@ def test_appends(data: Any, dataset: xr.Dataset, zarr_format: Any, at: int) -> N
         xr.testing.assert_identical(found.load(), wanted.load())
 
 
-@settings(max_examples=3)
+@examples(3)
 @given(st.data(), datasets(), st.sampled_from([2, 3]))
 def test_regions(data: Any, dataset: xr.Dataset, zarr_format: Any) -> None:
     dataset = dataset.assign(e=(("t", "x"), np.arange(28.0).reshape(7, 4)))

@@ -17,7 +17,9 @@ import pytest
 import exzarr
 from exzarr.serve import Served, ServeOptions, background, snippets
 from tests.conftest import JS, Zarrita
+from tests.gallery.browser import new_page
 from tests.serve.conftest import Running, make_cube
+from tests.web_servers import web_server
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +156,26 @@ def test_store_that_cannot_be_listed_is_opened_by_consolidated_metadata(tmp_path
         names: dict[str, Any] = {}
         exec(snippets(served)["zarr-python"], names)
         assert sorted(names["node"]) == ["air", "deep", "lat", "lon"]
+
+
+FETCH = """async ([url, token]) => {
+    const headers = { Authorization: `Bearer ${token}`, Range: "bytes=0-3" };
+    try {
+        const found = await fetch(url, { headers });
+        const size = (await found.arrayBuffer()).byteLength;
+        return [found.status, size, found.headers.get("Content-Range"), found.headers.get("ETag") !== null];
+    } catch (error) {
+        return [error.name];
+    }
+}"""
+
+
+def test_page_of_another_origin_in_chromium(server: Running, of_version_2: Served, tmp_path: Path) -> None:
+    """The header Authorization makes the browser ask first, by a preflight."""
+    (tmp_path / "index.html").write_text("<!DOCTYPE html><title>a viewer</title>")
+    with web_server(tmp_path) as viewer, new_page() as page:
+        page.goto(f"{viewer.url}/index.html")
+        base, _, token = server.url.rpartition("/")
+        size = (server.folder / "lat" / "c" / "0").stat().st_size
+        assert page.evaluate(FETCH, [f"{base}/lat/c/0", token]) == [206, 4, f"bytes 0-3/{size}", True]
+        assert page.evaluate(FETCH, [f"{of_version_2.url}/lat/0", token]) == ["TypeError"]  # without --cors

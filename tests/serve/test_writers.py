@@ -17,36 +17,15 @@ from exzarr.errors import ReadOnlyError, UpdateUnsupportedError
 from exzarr.serve import ServeOptions, background, snippets
 from exzarr.serve.application import app_of
 from exzarr.stores import HTTPOptions, ObjectStore
+from tests.serve.writer import ROUNDS, WRITABLE, WRITERS, update
 
 pytestmark = pytest.mark.slow
 
-WRITERS, ROUNDS = 3, 4
-WRITABLE: Any = {"storage_options": {"writable": True}}
-
-
-def update(url: str, number: int) -> None:
-    """Change a part of every chunk, add to a counter, and append: what loses updates if two writers collide."""
-    shared, counter, log = (
-        exzarr.open_array(url, path=path, mode="r+", **WRITABLE) for path in ("shared", "counter", "log")
-    )
-
-    def one_more(value: Any) -> Any:
-        data = bytearray(value.size)
-        value.read_into(memoryview(data), 0)
-        return [(int.from_bytes(data, "little") + 1).to_bytes(8, "little")]
-
-    for turn in range(ROUNDS):
-        shared[:, turn * WRITERS + number] = number + 1
-        counter.store.update("counter/c/0", one_more)
-        log.append([number * ROUNDS + turn])
-
 
 def run_processes(url: str) -> None:
-    source = "import sys; from tests.serve.test_writers import update; update(sys.argv[1], int(sys.argv[2]))"
-    root = Path(__file__).parents[2]
+    program = Path(__file__).with_name("writer.py")
     processes = [
-        subprocess.Popen([sys.executable, "-c", source, url, str(number)], cwd=root)
-        for number in range(WRITERS)
+        subprocess.Popen([sys.executable, str(program), url, str(number)]) for number in range(WRITERS)
     ]
     assert [process.wait(120) for process in processes] == [0] * WRITERS
 
@@ -98,7 +77,10 @@ def test_writer_of_the_snippet_creates_changes_and_deletes(tmp_path: Path) -> No
 def test_server_takes_writes_only_if_both_sides_permit_them(tmp_path: Path) -> None:
     exzarr.save(tmp_path / "a.zarr", np.arange(3))
     options = ServeOptions(write=True)
-    with background(tmp_path / "a.zarr", options) as served, pytest.raises(ReadOnlyError):
+    with (
+        background(tmp_path / "a.zarr", options) as served,
+        pytest.raises(ReadOnlyError, match="'writable': True"),
+    ):
         exzarr.open(served.url, mode="r+")
     with background(tmp_path / "a.zarr") as served:
         array = exzarr.open_array(served.url, mode="r+", **WRITABLE)

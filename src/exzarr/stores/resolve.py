@@ -191,7 +191,13 @@ def _from_url(scheme: str, url: str, mode: Mode | None, options: StorageOptions)
         from exzarr.stores.objects.store import ObjectStore
 
         given = url_options.object_arguments(scheme, options) if options else {}
-        return ObjectStore(url, read_only=read_only, **given)
+        made = ObjectStore(url, read_only=read_only, **given)
+        if made.read_only and mode not in (None, "r"):
+            raise ReadOnlyError(
+                f"mode {mode!r} needs a writable store, but {made} is a web server: use mode 'r', or declare that it takes "
+                "conditional writes, as `exzarr serve --write` does: storage_options={'writable': True}"
+            )
+        return made
     from exzarr.stores.fsspec import FsspecStore
 
     try:

@@ -117,15 +117,16 @@ def measure(cell: Cell, peers: Sequence[Peer], rounds: Rounds, floor_label: str)
             if entrant.loops == 1:
                 result.times[label], result.cpu[label] = [once], [cpu]  # its first sample
 
-    for peer in peers:
-        admit(peer.label, lambda peer=peer: cell.contest(peer), peer.settings)  # type: ignore[misc]
-    if cell.floor is not None:
-        admit(floor_label, cell.floor, nullcontext)
-
-    # Exclude the libraries' long-lived objects from later garbage collections.
+    # Exclude the libraries' long-lived objects from later garbage collections, which otherwise take most of the time.
     gc.collect()
     gc.freeze()
     try:
+        for peer in peers:
+            admit(peer.label, lambda peer=peer: cell.contest(peer), peer.settings)  # type: ignore[misc]
+        if cell.floor is not None:
+            admit(floor_label, cell.floor, nullcontext)
+        gc.collect()
+        gc.freeze()
         _take_turns(entrants, rounds.fitting(round_seconds) - 1, result)
     finally:
         gc.unfreeze()

@@ -34,6 +34,9 @@ from exzarr.errors import CodecError
 
 __all__ = ["read", "read_chunk"]
 
+SMALL_NBYTES = 64 * 1024
+"""Up to this size, a single encoded chunk is read without scratch memory, whose preparation would take longer."""
+
 
 def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
     """Fill `work`, of ``plan.work_shape`` and any strides, with the elements that `plan` selects."""
@@ -59,6 +62,10 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
 
         read_remote(source, plan, work, workers)
         return
+    only = source.pipeline if chunks == 1 and recorder is None else None
+    if only is not None and not only.raw and source.nbytes <= SMALL_NBYTES:
+        _one_by_one(source, plan, work, WorkFeed(source.items(plan), 1))
+        return
     # Shorter runs if longer ones would leave a worker without work.
     slots = source.slots if workers == 1 else min(source.slots, max(1, chunks // (2 * workers)))
     method = method_of(source, plan, chunks, work.nbytes, work)
@@ -83,7 +90,7 @@ def read(source: ChunkSource, plan: Plan, work: AnyArray) -> None:
 
 
 def _one_by_one(source: ChunkSource, plan: Plan, work: AnyArray, feed: WorkFeed) -> None:
-    """Read chunks of a grid that is not regular, which have different shapes, and huge chunks."""
+    """Read a single chunk, chunks of a grid that is not regular, which have different shapes, and huge chunks."""
     batch = feed.take()
     while batch:
         for key, chunk_index, work_index in batch:

@@ -6,6 +6,7 @@ import argparse
 import tempfile
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -69,10 +70,12 @@ def main() -> None:
             figures += streams.throughput(work, quick=options.quick)
         if options.only in telemetry.GROUP:
             figures += telemetry.overhead(Path(folder), 7 if options.quick else 51)
+    if options.cpu:
+        results = [replace(result, times=result.cpu, cpu=result.times) for result in results]
     results.sort(key=lambda result: cells.GROUPS.index(result.group))
     run = Run(results, figures, missing)
     print(f"\n{report.machine()}\n\n{report.as_text(run)}\n\n{perf_counter() - started:.0f} s")
-    if not (options.quick or options.only or options.peers):
+    if not (options.quick or options.only or options.peers or options.cpu):
         _store(run)
 
 
@@ -112,6 +115,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="+", choices=list(peers.FACTORIES), metavar="PEER",
         help=f"libraries to compare: {', '.join(peers.FACTORIES)} (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cpu", action="store_true",
+        help="compare the processor time of all cores, not the time by the clock: for a machine that is not idle",
     )  # fmt: skip
     parser.add_argument(
         "--redraw", action="store_true", help="measure nothing; write the pages from the stored results"

@@ -8,14 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import numpy as np
+
 from exzarr import config
 from exzarr._engine.pool import in_flight
+from exzarr._format.metadata import ArrayMetadata
 from exzarr._nodes.array import Array
+from exzarr._nodes.transactions import change
 from exzarr._stream.chunks.grid import as_region
 from exzarr._stream.maps.runners import ExecutorLike, open_runner
 from exzarr._stream.options import StreamOptions
 from exzarr._stream.progress.progress import Progress
 from exzarr._stream.window import Window
+from exzarr._typing import AnyArray
 from exzarr.errors import ArgumentError, MetadataError
 from exzarr.multiscale.blocks import Region
 from exzarr.multiscale.methods import Method, check_method, reduce_blocks, reduced_shape
@@ -81,8 +86,10 @@ def update(
 
     Notes
     -----
-    Updates of regions that share an element of a coarser level must not run concurrently: the one that reads first may
-    write last. Concurrent updates of regions that share none are safe, also if they share chunks.
+    Any number of processes may write to the first level and update regions concurrently, also regions that overlap: when
+    all updates have ended, each level is the reduction of the level before it. Each region is therefore read again after
+    it was reduced and stored, and reduced again if it has changed. This requires a store without a cache, and that the
+    first level does not become shorter meanwhile.
     """
     check_writable(pyramid)
     options = StreamOptions(workers=workers, timeout=timeout, retries=retries, progress=progress)
@@ -93,8 +100,10 @@ def update(
     changed = as_region(region, arrays[0].shape)
     for number, reduction in enumerate(factors, 1):
         wanted = reduced_shape(arrays[number - 1].shape, reduction)
-        if arrays[number].shape != wanted:
+        if any(map(int.__lt__, wanted, arrays[number].shape)):
             arrays[number].resize(wanted)
+        elif arrays[number].shape != wanted:
+            arrays[number] = _grown(arrays[number], wanted)
     steps = [*_steps(arrays, factors, changed)]
     meter = options.meter(
         sum(step.count for step in steps), stream="multiscale.update", array=pyramid.group.path
@@ -111,6 +120,17 @@ def update(
         ]
     )
     return Pyramid(pyramid.group, pyramid.metadata, pyramid.axes, levels)
+
+
+def _grown(array: Array, shape: Sequence[int]) -> Array:
+    """Grow a level to at least `shape`. Another process may have grown it further meanwhile."""
+
+    def make(stored: ArrayMetadata) -> ArrayMetadata:
+        wanted = tuple(map(max, stored.shape, shape))
+        return stored if wanted == stored.shape else stored.with_(shape=wanted)
+
+    change(array.location, array.metadata, make)
+    return array.refresh()
 
 
 def _method(pyramid: Pyramid, method: Method | None, nodata: Any) -> tuple[Method, Any]:
@@ -195,15 +215,25 @@ class UpdateTask:
 
     def __call__(self, item: tuple[int, Region]) -> None:
         level, region = item
-        source, factors = self._arrays[level - 1], self._factors[level - 1]
+        target = self._arrays[level]
+        data = self._read(self._arrays[level - 1], level, region)
+        while True:
+            reduced = reduce_blocks(data, self._factors[level - 1], self._method, nodata=self._nodata)
+            target.set((*region, ...), reduced, casting="unsafe")
+            # Another process may have changed the source, and may have stored its result before this one.
+            before, data = data, self._read(self._arrays[level - 1].refresh(), level, region)
+            if before.shape == data.shape and before.tobytes() == data.tobytes():
+                return
+
+    def _read(self, source: Array, level: int, region: Region) -> AnyArray:
+        """Return the elements of the level before that become `region`."""
         place = tuple(
             [
                 slice(part.start * f, min(part.stop * f, n))
-                for part, f, n in zip(region, factors, source.shape, strict=True)
+                for part, f, n in zip(region, self._factors[level - 1], source.shape, strict=True)
             ]
         )
-        reduced = reduce_blocks(source.get((*place, ...)), factors, self._method, nodata=self._nodata)
-        self._arrays[level].set((*region, ...), reduced, casting="unsafe")
+        return np.asarray(source.get((*place, ...)))
 
 
 def _run(

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 import exzarr
 from exzarr import statistics
-from exzarr.errors import ArgumentError, SelectionError, UnsupportedError
+from exzarr.errors import ArgumentError, SelectionError, UnknownArgumentError, UnsupportedError
 from exzarr.statistics import identity
 from exzarr.stores import CountingStore, LocalStore
 from tests.breadth import examples
@@ -113,6 +113,26 @@ def test_statistics_replace_reading(tmp_path: Path) -> None:
     store.reset()
     assert counted.max(["y", "x"])[3] == 100
     assert store.requests["get"] == overhead + 1
+
+
+def test_functions_of_numpy_call_the_methods(tmp_path: Path) -> None:
+    values = np.arange(24.0).reshape(2, 3, 4)
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    a: Any = group.create_array("a", data=values, chunks=(1, 3, 2))
+    for function in (np.min, np.max, np.mean):
+        assert function(a) == function(values)
+        np.testing.assert_array_equal(function(a, axis=(0, 2)), function(values, axis=(0, 2)))
+        np.testing.assert_array_equal(function(a, 1, keepdims=True), function(values, 1, keepdims=True))
+        out = np.empty(4)
+        assert function(a, axis=(0, 1), out=out) is out
+        np.testing.assert_array_equal(out, function(values, axis=(0, 1)))
+        with pytest.raises(ArgumentError, match="out has shape"):
+            function(a, axis=0, out=out)
+        with pytest.raises(UnknownArgumentError, match="'where'"):
+            function(a, where=values > 3)
+    assert np.mean(a, dtype="f4").dtype == "f4"
+    with pytest.raises(UnknownArgumentError, match="'initial'"):
+        np.max(a, initial=3)
 
 
 def test_sums_of_integers_that_wrapped_are_not_used(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import exzarr
 from exzarr import statistics
 from exzarr.errors import ArgumentError, ArgumentTypeError, ChunkMissingError, UnsupportedError
 from exzarr.statistics import identity
-from exzarr.stores import CountingStore, LocalStore
+from exzarr.stores import CountingStore, LocalStore, PrefixStore
 from tests.breadth import examples
 
 value = exzarr.value
@@ -192,6 +192,26 @@ def test_chunks_that_cannot_match_are_not_read(shards: Any, tmp_path: Path) -> N
         reads = store.requests["get"] + store.requests["range"] - overhead
         assert reads <= (chunks if shards is None else 3 * chunks), (store.requests, chunks)
         assert store.requests["list"] == 1 + 1
+
+
+def test_an_array_that_is_opened_by_its_own_path_has_its_statistics(
+    tmp_path: Path, object_server: Any
+) -> None:
+    a, _ = storms(tmp_path)
+    inside = exzarr.open_array(tmp_path / "s.zarr" / "a", mode="r+")
+    assert inside.path == ""
+    with pytest.raises(ArgumentError, match="open it through the group"):
+        statistics.build(inside)
+    statistics.build(a)
+    inside.refresh()
+    assert inside.where(value > 30).explain().skipped == 15
+    assert statistics.open(inside).read().proved.all()
+    store = object_server.store()
+    b, _ = storms(tmp_path, PrefixStore(store, "g"))
+    statistics.build(b)
+    inside = exzarr.open_array(PrefixStore(store, "g/a"), mode="r")
+    assert inside.path == ""
+    assert inside.where(value > 30).explain().skipped == 15
 
 
 def test_stale_entries_are_never_used(tmp_path: Path) -> None:

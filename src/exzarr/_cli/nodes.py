@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,18 @@ from exzarr._format.metadata import ArrayMetadata, CodecConfig
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
 from exzarr._nodes.chunk_sizes import inner_chunks
+from exzarr._nodes.group import Group
 from exzarr._nodes.hierarchy import Location, Metadata
 from exzarr._nodes.locating import through_consolidated
 from exzarr._nodes.stored import candidates, sizes
 from exzarr._tools.copy_plan import place_of
-from exzarr.errors import ListingUnsupportedError, StoreError
+from exzarr.errors import (
+    ListingUnsupportedError,
+    NodeNotFoundError,
+    NodeTypeError,
+    ReadOnlyError,
+    StoreError,
+)
 from exzarr.stores.resolve import resolve_store
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "layout_of",
     "place_of",
     "stored",
+    "through_group",
 ]
 
 
@@ -38,6 +46,27 @@ def find_node(path: str, storage_options: Mapping[str, Any] | None = None) -> tu
     store, inside = resolve_store(path, mode="r", storage_options=storage_options)
     location = Location(store, inside)
     return location, hierarchy.load(location)
+
+
+def through_group(path: str, storage_options: Mapping[str, Any] | None = None) -> Array | Group:
+    """Open the node at `path`, for writing if the store permits. An array is opened through its group, if it is in one."""
+    import exzarr
+
+    def opened(open_node: Callable[..., Any], where: str) -> Any:
+        try:
+            return open_node(where, mode="r+", storage_options=storage_options)
+        except ReadOnlyError:
+            return open_node(where, mode="r", storage_options=storage_options)
+
+    node: Array | Group = opened(exzarr.open, path)
+    if isinstance(node, Group) or node.path:
+        return node
+    above, _, name = (node.store.local_path("") or path).rstrip("/").rpartition("/")
+    try:
+        found: Array | Group = opened(exzarr.open_group, above)[name]
+    except (NodeNotFoundError, NodeTypeError):  # it is in no group
+        return node
+    return found
 
 
 def listable(location: Location) -> Location:

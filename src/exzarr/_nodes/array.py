@@ -33,6 +33,8 @@ from exzarr.errors import ArgumentError, SelectionError
 from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from exzarr._engine.planning.selections import Selection
     from exzarr._labels.index import Method
     from exzarr._nodes.casting import Casting
@@ -829,8 +831,16 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
 
         return Matches(self, predicate, self._region(region))
 
-    def min(self, axis: Axis = None, *, skipna: bool = False, **options: Unpack[QueryOptions]) -> Any:
-        """Return the smallest value, as NumPy does, in bounded memory.
+    def min(
+        self,
+        axis: Axis = None,
+        out: AnyArray | None = None,
+        keepdims: bool = False,
+        *,
+        skipna: bool = False,
+        **options: Unpack[QueryOptions],
+    ) -> Any:
+        """Return the smallest value, as NumPy does, in bounded memory. ``np.min(a)`` calls it.
 
         Chunks whose statistics tell it (`exzarr.statistics.build`) are not read; the others are streamed. Statistics tell
         the result of the whole array, and along dimensions if chunks have length 1 in the others.
@@ -839,6 +849,10 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         ----------
         axis
             The dimensions to reduce: numbers or names. Default: all.
+        out
+            An array that receives the result and is returned.
+        keepdims
+            True keeps the reduced dimensions, with length 1.
         skipna
             False: the result of elements with NaN (NaT) is NaN, as in NumPy. True: NaN is left out, and the result is NaN
             only if there is no other element, as in `numpy.nanmin`.
@@ -855,27 +869,44 @@ class Array(Node[ArrayMetadata], UnsupportedOperations):
         UnsupportedError
             The array has neither numbers nor times.
         ArgumentError
-            There are no elements to reduce.
+            There are no elements to reduce, or an argument is invalid.
         """
-        from exzarr.statistics.reductions import reduce_array
+        from exzarr.statistics.reductions import Reduction, reduce_array
 
-        return reduce_array(self, "min", axis, skipna=skipna, options=options)
+        return reduce_array(self, Reduction("min", axis, skipna, keepdims, out), options)
 
-    def max(self, axis: Axis = None, *, skipna: bool = False, **options: Unpack[QueryOptions]) -> Any:
+    def max(
+        self,
+        axis: Axis = None,
+        out: AnyArray | None = None,
+        keepdims: bool = False,
+        *,
+        skipna: bool = False,
+        **options: Unpack[QueryOptions],
+    ) -> Any:
         """Return the largest value, as NumPy does, in bounded memory; see `min` for parameters and errors."""
-        from exzarr.statistics.reductions import reduce_array
+        from exzarr.statistics.reductions import Reduction, reduce_array
 
-        return reduce_array(self, "max", axis, skipna=skipna, options=options)
+        return reduce_array(self, Reduction("max", axis, skipna, keepdims, out), options)
 
-    def mean(self, axis: Axis = None, *, skipna: bool = False, **options: Unpack[QueryOptions]) -> Any:
+    def mean(
+        self,
+        axis: Axis = None,
+        dtype: npt.DTypeLike | None = None,
+        out: AnyArray | None = None,
+        keepdims: bool = False,
+        *,
+        skipna: bool = False,
+        **options: Unpack[QueryOptions],
+    ) -> Any:
         """Return the arithmetic mean of numbers, in bounded memory; see `min` for parameters and errors.
 
-        Sums are float64, whatever the data type. The result has NumPy's data type: the array's for floats, else float64. It
-        may differ from NumPy's by rounding. The mean of no elements is NaN.
+        Sums are float64, whatever the data type. The result has the data type `dtype`. Default: that of NumPy, which is the
+        array's for floats, else float64. It may differ from NumPy's by rounding. The mean of no elements is NaN.
         """
-        from exzarr.statistics.reductions import reduce_array
+        from exzarr.statistics.reductions import Reduction, reduce_array
 
-        return reduce_array(self, "mean", axis, skipna=skipna, options=options)
+        return reduce_array(self, Reduction("mean", axis, skipna, keepdims, out, dtype), options)
 
     # -- stored chunks ------------------------------------------------------------
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from exzarr._api.creating import create_group
 from exzarr._api.opening import open_group
 from exzarr._format.multiscales.zarr_convention import declared
 from exzarr._nodes.array import Array
 from exzarr._nodes.group import Group
+from exzarr._nodes.hierarchy import Location
 from exzarr.errors import (
     ArgumentError,
     ChunkError,
@@ -24,7 +27,7 @@ from exzarr.errors import (
 )
 from exzarr.statistics.table import Table
 
-__all__ = ["announced", "announce", "load", "save"]
+__all__ = ["announced", "announce", "check_place", "is_statistics", "load", "save"]
 
 ATTRIBUTE: Final = "chunk_statistics"
 VERSION: Final = "0.1"
@@ -36,29 +39,58 @@ CONVENTION = {
 }
 
 
-def _path_of(array: Array) -> str:
-    """Return the path of the group with the statistics of an array."""
-    if not array.path:
-        raise ArgumentError(
-            f"array {array.name!r} is the root of {array.store}, and nothing may be stored below an array: statistics "
-            "are a group beside it. Store the array in a group"
-        )
-    return f"{array.path}.statistics"
+def _home(array: Array) -> Location | None:
+    """Return where an array is, in a store that also has what is beside it. None if it is beside nothing.
+
+    If the array was opened by its own path, it is the root of its store, and its group is in the store one level above.
+    """
+    if array.path:
+        return array.location
+    store = array.store.parent()
+    if store is None:
+        return None
+    place = array.store.local_path("")
+    name = posixpath.basename(unquote(array.store.url).rstrip("/")) if place is None else Path(place).name
+    return Location(store, name)
+
+
+def _group_of(array: Array) -> Location:
+    """Return the location of the group with the statistics of an array."""
+    home = _home(array)
+    if home is None:
+        raise _alone(array)
+    return Location(home.store, f"{home.path}.statistics")
+
+
+def _alone(array: Array) -> ArgumentError:
+    return ArgumentError(
+        f"array {array.name!r} is the root of {array.store}, and nothing may be stored below an array: statistics are a "
+        "group beside it. Store the array in a group, and open it through the group"
+    )
 
 
 def announced(array: Array) -> bool:
     """Return True if an array's attributes announce statistics that are its own, not those of an array it was copied from."""
     value = array.attrs.get(ATTRIBUTE)
-    if not array.path or not isinstance(value, Mapping) or not isinstance(value.get("path"), str):
+    if not isinstance(value, Mapping) or not isinstance(value.get("path"), str):
         return False
-    return posixpath.normpath(posixpath.join(array.path, value["path"])) == _path_of(array)
+    home = _home(array)
+    return home is not None and (
+        posixpath.normpath(posixpath.join(home.path, value["path"])) == _group_of(array).path
+    )
+
+
+def check_place(array: Array) -> None:
+    """Raise ArgumentError if the array was opened by its own path: nothing can be created beside it then."""
+    if not array.path:
+        raise _alone(array)
 
 
 def announce(array: Array) -> None:
     """Add the attributes that announce statistics, if they are missing."""
     if announced(array):
         return
-    relative = f"../{posixpath.basename(_path_of(array))}"
+    relative = f"../{posixpath.basename(_group_of(array).path)}"
 
     def add(attributes: dict[str, Any]) -> None:
         attributes["zarr_conventions"] = declared(attributes, [CONVENTION])
@@ -80,17 +112,17 @@ def load(array: Array, empty: Table) -> Table:
 
 def save(array: Array, table: Table) -> None:
     """Store the entries of an array. A crash leaves entries whose digests do not fit: they prove nothing."""
-    path = _path_of(array)
+    place = _group_of(array)
     arrays: dict[str, Array] | None = None
     try:
         group = _open(array, "r+")
         if not _ours(group, array):
             raise NodeExistsError(
-                f"group {path!r} in {array.store} exists, and is not statistics of array {array.name!r}: move it"
+                f"group {place.path!r} in {place.store} exists, and is not statistics of array {array.name!r}: move it"
             )
         arrays = _arrays(group)
     except NodeTypeError as error:
-        raise NodeExistsError(f"{path!r} in {array.store} is an array: move it") from error
+        raise NodeExistsError(f"{place.path!r} in {place.store} is an array: move it") from error
     except (MetadataError, NodeNotFoundError):
         pass
     if arrays is None or any(
@@ -103,9 +135,10 @@ def save(array: Array, table: Table) -> None:
 
 
 def _open(array: Array, mode: Any) -> Group:
+    place = _group_of(array)
     return open_group(
-        array.store,
-        path=_path_of(array),
+        place.store,
+        path=place.path,
         mode=mode,
         zarr_format=array.zarr_format,
         use_consolidated=False,
@@ -114,7 +147,17 @@ def _open(array: Array, mode: Any) -> Group:
 
 def _ours(group: Group, array: Array) -> bool:
     value = group.attrs.get(ATTRIBUTE)
-    return isinstance(value, Mapping) and value.get("of") == f"../{array.basename}"
+    return isinstance(value, Mapping) and value.get("of") == f"../{_name(array)}"
+
+
+def _name(array: Array) -> str:
+    return posixpath.basename(_group_of(array).path).removesuffix(".statistics")
+
+
+def is_statistics(group: Group) -> bool:
+    """Return True if a group holds statistics."""
+    value = group.attrs.get(ATTRIBUTE)
+    return isinstance(value, Mapping) and isinstance(value.get("of"), str)
 
 
 def _arrays(group: Group) -> dict[str, Array]:
@@ -128,11 +171,12 @@ def _fits(stored: Array, column: Any) -> bool:
 def _create(array: Array, table: Table) -> dict[str, Array]:
     attributes = {
         "zarr_conventions": [CONVENTION],
-        ATTRIBUTE: {"version": VERSION, "of": f"../{array.basename}"},
+        ATTRIBUTE: {"version": VERSION, "of": f"../{_name(array)}"},
     }
+    place = _group_of(array)
     group = create_group(
-        array.store,
-        path=_path_of(array),
+        place.store,
+        path=place.path,
         zarr_format=array.zarr_format,
         overwrite=True,
         attributes=attributes,

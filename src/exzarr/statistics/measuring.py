@@ -9,17 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from exzarr._engine.scratch import scratch
 from exzarr._engine.shards import ShardLayout
 from exzarr._engine.source import ChunkSource
 from exzarr._engine.strategy import ShardRequests
 from exzarr._stream.chunks.grid import StreamGrid
 from exzarr._typing import AnyArray
+from exzarr.codecs.pipeline import BoundPipeline
 from exzarr.errors import CodecError
 from exzarr.statistics.identity import canonical, lasting, unsettled_for
 from exzarr.statistics.survey import Place, Prover, Survey
 from exzarr.statistics.table import Table
 from exzarr.statistics.values import nothing, summarize
-from exzarr.stores.base import ValueReader, whole_value
+from exzarr.stores.base import ValueReader
 from exzarr.stores.instrument import instrument
 
 __all__ = ["Measured", "Measurer"]
@@ -60,7 +62,7 @@ class Measured:
 
 
 class Measurer:
-    """Compares and reads the chunks of one array, in any thread.
+    """Compares and reads the chunks of one array, in any thread (`engine.scratch.with_scratch`).
 
     Parameters
     ----------
@@ -175,11 +177,16 @@ class Measurer:
     def _read(
         self, key: str, value: ValueReader, parts: Sequence[Part]
     ) -> Iterator[tuple[Part, AnyArray | None]]:
-        """Yield the values of these chunks, all from one opened value; None for those that are not stored."""
+        """Yield the values of these chunks, all from one opened value; None for those that are not stored.
+
+        The values are in scratch memory, until the next ones are requested.
+        """
         source = self._source
         if not source.sharded:
+            encoded = memoryview(scratch("encoded", value.size))
+            value.read_into(encoded, 0)
             try:
-                yield parts[0], source.pipeline_at(key).decode(whole_value(value))
+                yield parts[0], self._decoded(source.pipeline_at(key), encoded)
             except CodecError as error:
                 raise source.corrupt(key, error) from error
             return
@@ -187,13 +194,18 @@ class Measurer:
         yield from [(part, None) for part in parts if part.place[0] < 0]
         places = sorted([(*part.place, part) for part in parts if part.place[0] >= 0], key=itemgetter(0))
         for begin, end, one, until in self._requests.ranges(places):
-            buffer = memoryview(bytearray(end - begin))
+            buffer = memoryview(scratch("encoded", end - begin))
             value.read_into(buffer, begin)
             for start, length, part in places[one:until]:
                 yield part, self._inner(layout, key, part, buffer[start - begin : start - begin + length])
 
+    def _decoded(self, pipeline: BoundPipeline, data: memoryview) -> AnyArray:
+        out = np.ndarray(pipeline.spec.shape, self._source.dtype, scratch("decoded", pipeline.spec.nbytes))
+        pipeline.decode_into(data, out)
+        return out
+
     def _inner(self, layout: ShardLayout, key: str, part: Part, data: memoryview) -> AnyArray:
         try:
-            return layout.inner.decode(data)
+            return self._decoded(layout.inner, data)
         except CodecError as error:
             raise layout.corrupt(self._source, key, part.number, error) from error

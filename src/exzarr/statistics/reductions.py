@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from exzarr._nodes.array import Array
 from exzarr._spelling import no_dimension
 from exzarr._typing import AnyArray, IntArray
-from exzarr.errors import ArgumentError, SelectionError, UnsupportedError
+from exzarr.errors import ArgumentError, SelectionError, UnknownArgumentError, UnsupportedError
 from exzarr.statistics.evidence import Evidence, gather, nan_of
 from exzarr.statistics.layout import announced
 from exzarr.statistics.matches import QueryOptions
 from exzarr.statistics.values import limits
 
-__all__ = ["Axis", "reduce_array"]
+__all__ = ["Axis", "Reduction", "reduce_array"]
 
 Axis = int | str | Sequence[int | str] | None
 """Numbers or names of dimensions; None: all."""
@@ -27,9 +29,42 @@ Axis = int | str | Sequence[int | str] | None
 Kind = Literal["min", "max", "mean"]
 
 
-def reduce_array(array: Array, kind: Kind, axis: Axis, *, skipna: bool, options: QueryOptions) -> Any:
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """Arguments of `Array.min`, which documents them, `Array.max` and `Array.mean`."""
+
+    kind: Kind
+    axis: Axis
+    skipna: bool
+    keepdims: bool
+    out: AnyArray | None
+    dtype: npt.DTypeLike | None = None
+
+    def finish(self, array: Array, axes: tuple[int, ...], found: Any) -> Any:
+        """Return the result as the user wants it."""
+        if self.keepdims:
+            found = np.expand_dims(found, axes)
+        if self.dtype is not None:
+            found = found.astype(self.dtype)
+        if self.out is None:
+            return found
+        if self.out.shape != np.shape(found):
+            raise ArgumentError(
+                f"out has shape {self.out.shape}, and {self.kind} of {array.name!r} has {np.shape(found)}"
+            )
+        self.out[...] = found
+        return self.out
+
+
+def reduce_array(array: Array, reduction: Reduction, options: QueryOptions) -> Any:
     """Return the smallest or largest value, or the mean, of an array or along dimensions; see `Array.min`."""
-    axes = _axes(array, axis)
+    kind, skipna = reduction.kind, reduction.skipna
+    unknown = [name for name in options if name not in QueryOptions.__annotations__]
+    if unknown:
+        raise UnknownArgumentError(
+            f"{kind} of a stored array has no argument {unknown[0]!r}: read what you need, np.{kind}(a[...], ...)"
+        )
+    axes = _axes(array, reduction.axis)
     _check(array, kind, axes)
     keeps = [d for d in range(array.ndim) if d not in axes]
     shape = tuple([array.shape[d] for d in keeps])
@@ -47,7 +82,7 @@ def reduce_array(array: Array, kind: Kind, axis: Axis, *, skipna: bool, options:
         with array.parallel_chunk_map(partial(result.partial, axes), where=chunks, **options) as stream:
             for each in stream.results():
                 result.add(tuple([each.region[d] for d in keeps]), each.value)
-        return result.finish()
+        return reduction.finish(array, axes, result.finish())
 
 
 class _Extreme:

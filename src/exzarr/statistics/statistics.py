@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exzarr._engine.pool import WorkFeed, in_flight, run
+from exzarr._engine.scratch import with_scratch
 from exzarr._nodes.array import Array
 from exzarr._stream.chunks.grid import StreamGrid
 from exzarr.errors import ChunkMissingError, NodeNotFoundError, ReadOnlyError, UnsupportedError
 from exzarr.statistics.identity import COARSE_NS, RESOLUTION_NS, check_store, clock_of
-from exzarr.statistics.layout import announce, announced, load, save
+from exzarr.statistics.layout import announce, announced, check_place, load, save
 from exzarr.statistics.measuring import Measured, Measurer
 from exzarr.statistics.survey import Prover, survey
 from exzarr.statistics.table import Table
@@ -120,6 +122,7 @@ class Statistics:
                 f"array {array.name!r} was opened for reading: open it with mode 'r+' to refresh statistics"
             )
         check_store(array.store)
+        check_place(array)
         measurer, keys = self._survey(keep=True)
         found = measurer.found
         _measure(array, measurer, keys, clock_of(array.store, array.path))
@@ -165,7 +168,7 @@ def _measure(array: Array, measurer: Measurer, keys: Sequence[str], clock: int |
             for key in batch:
                 measurer(key, clock)
 
-    run(work, iter(keys), len(keys), in_flight(source.store, source.nbytes))
+    run(partial(with_scratch, work), iter(keys), len(keys), in_flight(source.store, source.nbytes))
     return measurer.found
 
 

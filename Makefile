@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids peer-tests drop-in-tests xarray-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids bench-statistics peer-tests drop-in-tests xarray-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -64,6 +64,9 @@ bench: $(VENV)/.installed-bench ## compare exzarr with its peers; QUICK=1 takes 
 
 bench-pyramids: $(VENV)/.installed-bench ## compare builds of pyramids with ngff-zarr and ome-zarr, where they are installed
 	@$(BIN)/python -m benchmarks.pyramids $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+bench-statistics: $(VENV)/.installed-bench ## compare queries with chunk statistics with scans
+	@$(BIN)/python -m benchmarks.statistics $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
 	@$(BIN)/python -m tests.zarr.peer_tests $(ARGS)

@@ -58,5 +58,9 @@ def test_a_killed_refresh_leaves_no_wrong_entry(options: Any, tmp_path: Path) ->
             if valid.size:
                 assert (chunks.min[index], chunks.max[index]) == (valid.min(), valid.max())
                 assert chunks.sum[index] == valid.sum()
+        assert (a.min(), a.max()) == (values.min(), values.max())
+        for bound in (0, 1, float(values.max())):
+            assert a.where(exzarr.value >= bound).count() == (values >= bound).sum()
+            assert a.where(exzarr.value < bound).count() == (values < bound).sum()
     statistics.build(a)
     assert statistics.open(a).read().proved.all()

@@ -214,6 +214,19 @@ def test_an_array_that_is_opened_by_its_own_path_has_its_statistics(
     assert inside.where(value > 30).explain().skipped == 15
 
 
+def test_a_small_region_asks_for_few_versions(tmp_path: Path) -> None:
+    a = exzarr.create_group(tmp_path / "s.zarr").create_array("a", data=np.arange(1.0, 101), chunks=1)
+    statistics.build(a)
+    store = CountingStore(LocalStore(tmp_path / "s.zarr"))
+    counted = exzarr.open_array(store, path="a")
+    store.reset()
+    assert counted.where(value > 51, slice(50, 53)).count() == 2
+    assert (store.requests["size"], store.requests["list"]) == (3, 1)
+    told = counted.where(value > 51, slice(50, 53)).explain()
+    assert (told.chunks, told.missing, told.skipped, told.counted) == (3, 0, 1, 2)
+    assert counted.where(value > 51, slice(50, 50)).count() == 0
+
+
 def test_stale_entries_are_never_used(tmp_path: Path) -> None:
     a, _ = storms(tmp_path)
     statistics.build(a)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from exzarr._nodes.array import Array
-from exzarr._stream.chunks.grid import StreamGrid
+from exzarr._stream.chunks.grid import Region, StreamGrid
 from exzarr._typing import AnyArray
 from exzarr.statistics.layout import announced, load
 from exzarr.statistics.survey import Prover, Survey, survey
@@ -46,15 +46,19 @@ class Evidence:
     nan: AnyArray | None
 
 
-def gather(array: Array) -> Evidence:
-    """List the stored values of an array, and return what is proved. Without statistics, these are the missing chunks."""
+def gather(array: Array, region: Region | None = None) -> Evidence:
+    """Ask for the versions of an array's stored values, and return what is proved.
+
+    Without statistics, these are the missing chunks. If `region` is given, the result is about the chunks that it touches,
+    and means nothing elsewhere.
+    """
     source = array.chunk_source
     grid = StreamGrid(source)
     dtype = source.dtype.newbyteorder("=")
     entries = Table(grid.counts, dtype)
     if announced(array):
         load(array, entries)
-    found = survey(source, Prover(source, array.metadata, entries))
+    found = survey(source, Prover(source, array.metadata, entries), region)
     fill = np.array([source.fill], dtype)
     nan = nan_of(dtype)
     fill_is_nan = bool(nan is not None and fill[0] != fill[0])

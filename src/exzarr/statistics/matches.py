@@ -88,7 +88,7 @@ class Matches:
         WhereExplanation
             Numbers of chunks and bytes. Print it to see them.
         """
-        evidence = gather(self.array)
+        evidence = gather(self.array, self.region)
         query = decide(self._bound, evidence, self.region)
         return explain(self.array.path, str(self.predicate), evidence, query, announced(self.array))
 
@@ -104,7 +104,11 @@ class Matches:
         return None if query is None else query.possible
 
     def _query(self) -> Query | None:
-        return decide(self._bound, gather(self.array), self.region) if announced(self.array) else None
+        return (
+            decide(self._bound, gather(self.array, self.region), self.region)
+            if announced(self.array)
+            else None
+        )
 
     # -- what reads chunks ---------------------------------------------------------------
 

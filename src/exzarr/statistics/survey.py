@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -9,17 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from exzarr._engine.planning.plan import Dimension
 from exzarr._engine.remote.requests import asked
 from exzarr._engine.source import ChunkSource
 from exzarr._format.metadata import ArrayMetadata
 from exzarr._nodes.stored import chunk_index, every_index
-from exzarr._stream.chunks.grid import StreamGrid
+from exzarr._stream.chunks.grid import Region, StreamGrid
 from exzarr._typing import AnyArray
 from exzarr.errors import ListingUnsupportedError
 from exzarr.statistics.identity import DIGEST_NBYTES, Digests, canonical, lasting
 from exzarr.statistics.table import Table
 from exzarr.stores.base import Listed
 from exzarr.stores.instrument import instrument
+
+MOST_LISTED = 16
+"""If a region touches fewer of an array's values than one in this many, they are requested one by one instead of listed."""
 
 __all__ = ["Place", "Prover", "Survey", "survey"]
 
@@ -114,14 +119,22 @@ class Prover:
         return self._digests.of(version, index, shape, *place, values)
 
 
-def survey(source: ChunkSource, prover: Prover) -> Survey:
-    """List the stored values of an array, and compare their versions with its entries."""
+def survey(source: ChunkSource, prover: Prover, region: Region | None = None) -> Survey:
+    """Compare the versions of an array's stored values with its entries.
+
+    Parameters
+    ----------
+    source, prover
+        The array, and its entries.
+    region
+        The part of the array to survey; None for all. Chunks outside of it seem not to be stored.
+    """
     counts = StreamGrid(source).counts
     stored, proved = np.zeros(counts, bool), np.zeros(counts, bool)
     nbytes = np.zeros(counts, np.int64)
     flat_stored, flat_proved, flat_nbytes = (array.reshape(-1) for array in (stored, proved, nbytes))
     store, keys = source.store, []
-    for found, index in _stored_values(source):
+    for found, index in _stored_values(source, region):
         places = prover.places(index)
         version = lasting(store, found.version)
         text = None if version is None else canonical(version)
@@ -138,17 +151,23 @@ def survey(source: ChunkSource, prover: Prover) -> Survey:
     return Survey(stored, proved, np.maximum(nbytes, 0), keys)
 
 
-def _stored_values(source: ChunkSource) -> Iterator[tuple[Listed, Index]]:
-    """Yield the stored values inside the grid of an array, with their index, in any order."""
-    counts = source.grid.chunk_counts
-    try:
-        for found in instrument(source.store).list_values(source.path):
-            index = chunk_index(source, found.key)
-            if index is not None and all(map(int.__lt__, index, counts)):
-                yield found, index
-        return
-    except ListingUnsupportedError as error:  # raised before the first value
-        keyed = every_index(counts, source.key, error)
+def _stored_values(source: ChunkSource, region: Region | None) -> Iterator[tuple[Listed, Index]]:
+    """Yield the stored values that a region touches, with their index, in any order."""
+    ranges = [range(count) for count in source.grid.chunk_counts]
+    whole = math.prod(source.grid.chunk_counts)
+    if region is not None:
+        ranges = [_touched(dim, part) for dim, part in zip(source.dims, region, strict=True)]
+    keyed: Iterator[tuple[str, Index]] = ((source.key(index), index) for index in product(*ranges))
+    if math.prod(map(len, ranges)) * MOST_LISTED >= whole:
+        try:
+            for found in instrument(source.store).list_values(source.path):
+                index = chunk_index(source, found.key)
+                if index is not None and all(map(range.__contains__, ranges, index)):
+                    yield found, index
+            return
+        except ListingUnsupportedError as error:  # raised before the first value
+            if region is None:
+                keyed = every_index(source.grid.chunk_counts, source.key, error)
 
     def ask(item: tuple[str, Index]) -> tuple[Listed | None, Index]:
         found = instrument(source.store).fetch(item[0], (0, 0))
@@ -157,3 +176,12 @@ def _stored_values(source: ChunkSource) -> Iterator[tuple[Listed, Index]]:
     for listed, index in asked(source.store, ask, keyed):
         if listed is not None:
             yield listed, index
+
+
+def _touched(dim: Dimension, part: slice) -> range:
+    """Return the chunks along a dimension that have positions in `part`."""
+    return (
+        range(dim.index_of(part.start), dim.index_of(part.stop - 1) + 1)
+        if part.start < part.stop
+        else range(0)
+    )

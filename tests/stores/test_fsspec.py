@@ -14,6 +14,7 @@ from exzarr.errors import ArgumentError, ReadOnlyError, StoreError, UnsupportedE
 from exzarr.stores import FsspecStore
 from exzarr.stores.base import Store
 from exzarr.testing.store_suite import StoreSuite
+from tests.web_servers import web_server
 
 fsspec = pytest.importorskip("fsspec")
 _numbers = count()
@@ -40,6 +41,15 @@ def test_other_urls_open_an_fsspec_store(tmp_path):
     url = f"simplecache::file://{tmp_path}/a.zarr"
     store = FsspecStore(url, read_only=True)
     assert (exzarr.open(store)[1:3] == data[1:3]).all()
+
+
+def test_fetch_of_a_range_reads_the_range_only(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(100))
+    with web_server(tmp_path) as web:
+        found = FsspecStore(fsspec.filesystem("http"), web.url).fetch("a", (10, 5))
+        assert found is not None
+        assert (len(found.data), found.size) == (5, 100)
+        assert [line for line in web.seen if line.startswith("GET")] == ["GET /a bytes=10-14"]
 
 
 def test_partial_writes_require_single_writer(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 import exzarr
 from exzarr.errors import InvalidKeyError, ReadOnlyError, StoreError, UnsupportedError
-from exzarr.stores import MemoryStore, ReferenceStore
+from exzarr.stores import CountingStore, MemoryStore, ReferenceStore
 
 DATA = b"0123456789" * 10
 
@@ -26,6 +26,18 @@ def written(folder, document):
     path = folder / "refs.json"
     path.write_text(json.dumps(document))
     return path
+
+
+def test_fetch_of_a_range_reads_the_range_only():
+    files = CountingStore(MemoryStore())
+    files.put("file.bin", DATA)
+    refs = {"part": ["s3://bucket/file.bin", 10, 50], "whole": ["s3://bucket/file.bin"]}
+    store = ReferenceStore(refs, allow=["s3://bucket/"], stores={"s3://bucket": files})
+    for key, size in (("part", 50), ("whole", 100)):
+        files.reset()
+        found = store.fetch(key, (2, 3))
+        assert (bytes(found.data), found.size, files.bytes_read) == (b"234", size, 3)
+        assert (store.fetch(key, (0, 0)).size, store.fetch("absent", (0, 3))) == (size, None)
 
 
 def test_values_are_inline_or_parts_of_files_or_files(folder):

@@ -20,6 +20,7 @@ ROOMS = (
     ".errors",
     ".lab",
     ".multiscale",
+    ".statistics",
     ".registry",
     ".stores",
     ".telemetry",

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as npst
 import exzarr
 from exzarr._predicates.predicates import OPERATORS, Predicate
 from exzarr.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+from tests.breadth import examples
 
 value = exzarr.value
 
@@ -79,6 +80,7 @@ def cases(draw: st.DrawFn) -> tuple[Predicate, Any, Any]:
 
 
 @given(case=cases())
+@examples(60)
 def test_predicates_match_the_values_that_numpy_matches(case: tuple[Predicate, Any, Any]) -> None:
     predicate, expected, values = case
     with np.errstate(all="ignore"):
@@ -86,6 +88,7 @@ def test_predicates_match_the_values_that_numpy_matches(case: tuple[Predicate, A
 
 
 @given(case=cases())
+@examples(60)
 def test_bounds_exclude_no_value_that_matches(case: tuple[Predicate, Any, Any]) -> None:
     predicate, expected, values = case
     values = values[~np.isnan(values)] if values.dtype.kind in "fmM" else values

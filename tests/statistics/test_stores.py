@@ -12,7 +12,7 @@ import exzarr
 from exzarr import statistics
 from exzarr.errors import UnsupportedError
 from exzarr.statistics.identity import lasting
-from exzarr.stores import CachedStore, LocalStore, MemoryCache, MemoryStore
+from exzarr.stores import CachedStore, CountingStore, LocalStore, MemoryCache, MemoryStore
 
 
 @pytest.mark.parametrize("options", [{"chunks": 5}, {"chunks": 5, "shards": 10}])
@@ -56,3 +56,19 @@ def test_statistics_are_not_built_through_a_cache(tmp_path: Path) -> None:
     statistics.build(a)
     cached = CachedStore(LocalStore(tmp_path / "s.zarr"), MemoryCache(1 << 20))
     assert statistics.open(exzarr.open_array(cached, path="a", mode="r")).read().proved.all()
+
+
+@pytest.mark.parametrize("options", [{"chunks": 5}, {"chunks": 5, "shards": 10}])
+def test_one_listing_proves_all_chunks_of_an_object_store(object_server: Any, options: Any) -> None:
+    store = object_server.store()
+    a = exzarr.create_group(store).create_array("a", data=np.arange(1.0, 101), **options)
+    statistics.build(a)
+    counting = CountingStore(store)
+    counted = exzarr.open_array(counting, path="a")
+    counting.reset()
+    assert counted.where(exzarr.value > 99).count() == 1
+    assert counted.max() == 100
+    assert counting.requests["size"] <= 1  # a shard is opened
+    overhead = 2 * 17  # the statistics: a group, and the document and one chunk of each array
+    assert counting.requests["list"] == 2 * 2
+    assert counting.requests["get"] + counting.requests["range"] <= overhead + 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_type
 
 import numpy as np
+import numpy.typing as npt
 
 import exzarr
 from exzarr.stores import LocalStore, MemoryStore, Store
@@ -32,6 +33,12 @@ def arrays(array: exzarr.Array) -> None:
         assert_type(chunk.index, tuple[int, ...])
     assert_type(array.parallel_chunk_map(np.mean, workers=2, ordered=False), Any)
     array.parallel_chunk_map(np.mean, worker=2)  # type: ignore[call-arg]
+    predicate = (exzarr.value > 30) | ~exzarr.value.is_nan()
+    assert_type(predicate, exzarr.Predicate)
+    assert_type(array.where(predicate).count(workers=2), int)
+    for positions, values in array.where(exzarr.value == 3).positions():
+        assert_type(positions, npt.NDArray[np.int64])
+        assert_type(values, npt.NDArray[Any])
 
 
 def groups(group: exzarr.Group) -> None:

@@ -177,9 +177,8 @@ def build(array: Array) -> Statistics:
 
     ::
 
-        statistics = exzarr.statistics.build(group["temperature"])
-        chunks = statistics.read()
-        for chunk in array.chunk_stream(where=chunks.max > 30): ...
+        exzarr.statistics.build(group["rain"])
+        group["rain"].where(exzarr.value > 30).count()  # reads only chunks that can match
 
     If there are statistics, chunks that have not changed are not read again. The group has the array's name, followed by
     ``.statistics``, and an attribute of the array announces it (`docs/guides/statistics-layout.md`).
@@ -187,7 +186,7 @@ def build(array: Array) -> Statistics:
     Parameters
     ----------
     array
-        An array of booleans, integers or floats, in a group, in a folder or an object store.
+        An array of booleans, integers, floats or times, in a group, in a folder or an object store.
 
     Returns
     -------

@@ -21,11 +21,15 @@ _numbers = count()
 
 
 class TestFsspecMemory(StoreSuite):
+    processes = False  # the store has a single writer
+
     def make_store(self, tmp_path: Path) -> Store:
         return FsspecStore(fsspec.filesystem("memory"), f"/suite{next(_numbers)}", single_writer=True)
 
 
 class TestFsspecFolder(StoreSuite):
+    processes = False  # the store has a single writer
+
     def make_store(self, tmp_path: Path) -> Store:
         return FsspecStore(f"file://{tmp_path}/data", single_writer=True)
 

@@ -72,6 +72,8 @@ class TestLocalStoreWithoutFileLocks(StoreSuite):
 
         monkeypatch.setattr(update, "available", lambda: False)
 
+    processes = False  # updates exclude threads only
+
     def make_store(self, tmp_path: Path) -> Store:
         return LocalStore(tmp_path / "data")
 
@@ -101,6 +103,7 @@ class TestNamedMemoryStore(StoreSuite):
 
 class TestZipStore(StoreSuite):
     pickles = False  # a store that writes cannot be pickled
+    processes = False
 
     def make_store(self, tmp_path: Path) -> Store:
         return ZipStore(tmp_path / "new" / "data.zip", mode="w")
@@ -147,12 +150,15 @@ class TestEverythingAtOnce(StoreSuite):
 
 class TestCachedInMemory(StoreSuite):
     pickles = False  # a pickle has an empty cache, which is not equal
+    processes = False  # a cache without max_age does not see changes of others
 
     def make_store(self, tmp_path: Path) -> Store:
         return CachedStore(LocalStore(tmp_path / "data"), MemoryCache(100_000), max_age=None)
 
 
 class TestCachedOnDisk(StoreSuite):
+    processes = False  # as above
+
     def make_store(self, tmp_path: Path) -> Store:
         return CachedStore(LocalStore(tmp_path / "data"), DiskCache(tmp_path / "cache", 100_000))
 
@@ -188,6 +194,7 @@ class FiveMethods(Store):
 
 class TestAStoreOfFiveMethods(StoreSuite):
     pickles = False
+    processes = False  # it is in memory
 
     def make_store(self, tmp_path: Path) -> Store:
         return FiveMethods()

@@ -28,6 +28,7 @@ def wrapped() -> WrapperStore:
 
 
 class TestStoreInMemory(StoreSuite):
+    processes = False  # the store has a single writer
     pickles = False
 
     def make_store(self, tmp_path) -> Store:
@@ -35,6 +36,8 @@ class TestStoreInMemory(StoreSuite):
 
 
 class TestStoreInFolder(StoreSuite):
+    processes = False  # the store has a single writer
+
     def make_store(self, tmp_path) -> Store:
         return ZarrPythonStore(WrapperStore(zarr.storage.LocalStore(tmp_path / "data")), single_writer=True)
 
@@ -43,11 +46,15 @@ class TestStoreInFolder(StoreSuite):
 
 
 class TestDict(StoreSuite):
+    processes = False  # the dict is in this process
+
     def make_store(self, tmp_path) -> Store:
         return MappingStore({})
 
 
 class TestDictOfBuffers(StoreSuite):
+    processes = False  # the dict is in this process
+
     def make_store(self, tmp_path) -> Store:
         return MappingStore({}, make_value=zarr.core.buffer.cpu.Buffer.from_bytes)
 
@@ -101,6 +108,7 @@ class MinimalStore(TheirStore):
 
 
 class TestMinimalStore(StoreSuite):
+    processes = False  # the store has a single writer
     pickles = False
 
     def make_store(self, tmp_path) -> Store:

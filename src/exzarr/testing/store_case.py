@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,6 +15,9 @@ __all__ = ["StoreCase", "as_bytes", "buffer_of"]
 
 class StoreCase:
     """A class of tests of a store. A subclass defines `make_store`."""
+
+    pickles: ClassVar[bool] = True
+    """True if a store can be pickled within one process."""
 
     def make_store(self, tmp_path: Path) -> Store:
         """Return an empty writable store, a new one for each folder."""

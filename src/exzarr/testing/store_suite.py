@@ -25,17 +25,15 @@ from exzarr.errors import ReadOnlyError
 from exzarr.stores.base import Store
 from exzarr.testing.store_case import as_bytes, buffer_of
 from exzarr.testing.store_keys import StoreKeys
+from exzarr.testing.store_processes import StoreProcesses
 from exzarr.testing.store_updates import StoreUpdates
 from exzarr.testing.store_values import StoreValues
 
 __all__ = ["StoreSuite"]
 
 
-class StoreSuite(StoreValues, StoreKeys, StoreUpdates):
+class StoreSuite(StoreValues, StoreKeys, StoreUpdates, StoreProcesses):
     """All tests of the suite. A subclass defines `make_store`, and can set the attributes below."""
-
-    pickles = True
-    """True if a store can be pickled within one process."""
 
     # -- concurrency ------------------------------------------------------------
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 class TestS3(StoreSuite):
+    processes = False  # the runtime of obstore does not survive a fork
     many = 2 * S3_PAGE + 20
 
     @pytest.fixture(autouse=True)
@@ -30,6 +31,7 @@ class TestS3(StoreSuite):
 
 
 class TestAzure(StoreSuite):
+    processes = False  # the runtime of obstore does not survive a fork
     # Azure takes a backslash in a blob's name for a slash.
     unusual_keys: ClassVar[list[str]] = [key for key in UNUSUAL_KEYS if "\\" not in key]
 
@@ -42,6 +44,8 @@ class TestAzure(StoreSuite):
 
 
 class TestPrefixOfS3(StoreSuite):
+    processes = False  # the runtime of obstore does not survive a fork
+
     @pytest.fixture(autouse=True)
     def _server(self, s3_server):
         self.server = s3_server
@@ -57,6 +61,7 @@ class TestPrefixOfS3(StoreSuite):
 
 
 class TestObstoreMemory(StoreSuite):
+    processes = False  # the runtime of obstore does not survive a fork
     pickles = False
 
     def make_store(self, tmp_path: Path) -> Store:
@@ -66,6 +71,8 @@ class TestObstoreMemory(StoreSuite):
 
 
 class TestObstoreFolder(StoreSuite):
+    processes = False  # the runtime of obstore does not survive a fork
+
     def make_store(self, tmp_path: Path) -> Store:
         from obstore.store import LocalStore
 

@@ -84,6 +84,21 @@ class ChunkSpec:
     def with_(self, **changes: Any) -> ChunkSpec:
         return replace(self, **changes)
 
+    def with_dtype(self, dtype: Any, fill_value: Any) -> ChunkSpec:
+        """Return the spec of a chunk of another data type, for `ArrayArrayCodec.resolve`.
+
+        Parameters
+        ----------
+        dtype
+            As for ``dtype=`` of `exzarr.create_array`.
+        fill_value
+            The fill value as the codec encodes it.
+        """
+        from exzarr._format.dtypes import from_numpy
+
+        data_type = from_numpy(dtype)
+        return replace(self, data_type=data_type, fill_value=np.array(fill_value, data_type.dtype)[()])
+
 
 @runtime_checkable
 class Codec(Protocol):

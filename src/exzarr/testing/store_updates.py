@@ -55,6 +55,23 @@ class StoreUpdates(StoreCase):
         assert as_bytes(store.get("a/k")) == (b"old" if present else None)
         assert [*store.list()] == ["a/k"] * present
 
+    def test_other_keys_can_be_written_during_update(self, store: Store) -> None:
+        """As `Array.append` does: chunks are written, also by other threads, before the document is replaced."""
+
+        def change(_: ValueReader | None) -> NewValue:
+            store.put("a/0", b"0")
+            store.update("a/1", lambda _: [b"1"])
+            other = Thread(target=store.put, args=("a/2", b"2"), daemon=True)
+            other.start()
+            other.join(20)
+            assert not other.is_alive(), "another thread cannot write other keys during an update"
+            store.delete("a/0")
+            return [b"done"]
+
+        store.update("a/k", change)
+        assert sorted(store.list()) == ["a/1", "a/2", "a/k"]
+        assert as_bytes(store.get("a/k")) == b"done"
+
     def test_concurrent_updates_lose_nothing(self, store: Store) -> None:
         start = Barrier(4)
 

@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .NOTPARALLEL:
-.PHONY: help demo test test-fast torch ray-tests coverage lint format bench bench-pyramids bench-statistics peer-tests drop-in-tests xarray-tests gallery articles soak release-check clean
+.PHONY: help demo test test-fast torch ray-tests pyramid-tests coverage lint format bench bench-pyramids bench-statistics peer-tests drop-in-tests xarray-tests gallery articles soak release-check clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -67,6 +67,9 @@ bench-pyramids: $(VENV)/.installed-bench ## compare builds of pyramids with ngff
 
 bench-statistics: $(VENV)/.installed-bench ## compare queries with chunk statistics with scans
 	@$(BIN)/python -m benchmarks.statistics $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+pyramid-tests: $(VENV)/.installed-pyramids ## run the tests of pyramids with the libraries of OME-Zarr and GeoZarr; needs a VENV= of its own
+	@$(BIN)/python -m pytest --quiet $(PARALLEL) tests/multiscale tests/format/multiscales $(ARGS)
 
 peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
 	@$(BIN)/python -m tests.zarr.peer_tests $(ARGS)

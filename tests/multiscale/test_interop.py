@@ -1,7 +1,7 @@
 """Pyramids that other libraries read and validate, and pyramids that they write.
 
-ome-zarr, ome-zarr-models and ngff-zarr are not in the extra `test`: their dependencies are large, and some of them older
-than those of other libraries there. Where they are installed, they are tested.
+ome-zarr, ome-zarr-models, ngff-zarr and geozarr-toolkit are not in the extra `test`: some of their dependencies are older than
+those of other libraries there. `make pyramid-tests VENV=.venv-pyramids` installs and tests them.
 """
 
 from __future__ import annotations

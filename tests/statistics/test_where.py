@@ -214,6 +214,25 @@ def test_an_array_that_is_opened_by_its_own_path_has_its_statistics(
     assert inside.where(value > 30).explain().skipped == 15
 
 
+def test_a_mask_of_chunks_whose_number_of_matches_is_known(tmp_path: Path) -> None:
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    a = group.create_array("a", data=np.array([0, np.nan, 5, 5, 0, 0, 7.0]), chunks=2, fill_value=0)
+    statistics.build(a)
+    assert a.where(value.is_nan()).explain().counted == 1
+    for name, predicate, expected in [
+        ("nan", value.is_nan(), [1]),
+        ("not", ~value.is_nan(), [0, 2, 3, 4, 5, 6]),
+        ("fill", value == 0, [0, 4, 5]),
+        ("some", value > 0, [2, 3, 6]),
+    ]:
+        mask = group.create_array(name, shape=a.shape, dtype="?", chunks=3)
+        a.where(predicate).mask(into=mask)
+        assert np.flatnonzero(mask[...]).tolist() == expected
+        target = group.create_array(f"{name}-values", shape=a.shape, dtype="f8", chunks=3, fill_value=-1)
+        a.where(predicate).values(into=target)
+        assert np.flatnonzero(target[...] != -1).tolist() == expected
+
+
 def test_a_small_region_asks_for_few_versions(tmp_path: Path) -> None:
     a = exzarr.create_group(tmp_path / "s.zarr").create_array("a", data=np.arange(1.0, 101), chunks=1)
     statistics.build(a)

@@ -191,7 +191,7 @@ class Matches:
         **options
             As for `count`.
         """
-        query = self._write(into, _Mask(self._bound), options, lambda query: query.wanted & ~query.known)
+        query = self._write(into, _Mask(self._bound), options, lambda query: query.possible & ~query.full)
         if query is not None:
             self._fill(into, query.excluded & query.wanted, False)
             self._fill(into, query.full, True)

@@ -574,6 +574,13 @@ def test_codecs_of_a_published_package_work(tmp_path: Path) -> None:
         assert zarr.open_array(str(tmp_path / str(number)))[...].tolist() == values.tolist()
 
 
+def test_the_registry_is_a_name_of_the_package(
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = run_python("import exzarr; print(type(exzarr.registry.plugins()).__name__)")
+    assert done.stdout.strip() == "list", done.stderr
+
+
 # -- costs -------------------------------------------------------------------------------------
 
 

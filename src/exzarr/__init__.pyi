@@ -7,6 +7,7 @@ from exzarr import (
     lab as lab,
     multiscale as multiscale,
     ragged as ragged,
+    registry as registry,
     statistics as statistics,
     stores as stores,
     telemetry as telemetry,

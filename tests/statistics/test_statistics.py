@@ -266,6 +266,16 @@ def test_missing_chunks_count_as_fill_values(tmp_path: Path) -> None:
         statistics.open(strict).read()
 
 
+@pytest.mark.parametrize("fill", [0, 2])
+@pytest.mark.parametrize("dtype", ["M8[s]", "m8[ms]", "f4", "i2"])
+def test_fill_values_among_others_do_not_count(dtype: str, fill: int, tmp_path: Path) -> None:
+    values = np.array([fill, 1, 3, fill]).astype(dtype)
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    chunks = statistics.build(group.create_array("a", data=values, fill_value=values[0])).read()
+    assert (chunks.count[0], chunks.sum[0]) == (2, 4)
+    assert (chunks.min[0], chunks.max[0]) == (values[1], values[2])
+
+
 def test_arrays_without_dimensions_and_without_elements(tmp_path: Path) -> None:
     group = exzarr.create_group(tmp_path / "s.zarr")
     scalar = group.create_array("scalar", data=np.float64(4))

@@ -154,6 +154,6 @@ def _sum(values: AnyArray, fill: Any = None) -> Any:
     """Return the sum of `values` that are not `fill`."""
     total = sum_dtype(values.dtype)
     integers = values.view(np.int64) if values.dtype.kind in "mM" else values
-    if fill is not None and fill != fill.dtype.type(0):
+    if fill is not None and fill != np.zeros((), values.dtype)[()]:
         integers = np.compress(values != fill, integers)
     return integers.sum(dtype=total)

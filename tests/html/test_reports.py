@@ -67,6 +67,14 @@ REPORTS: dict[str, tuple[Callable[[exzarr.Group], Any], list[str]]] = {
     ),
     "written": (lambda root: node(root).write_stream([]), ["Written", "0 items"]),
     "cost": (lambda root: cost.of(node(root).explain[:], cost.prices("s3")), ["requests", "prices"]),
+    "where": (
+        lambda root: node(root).where(exzarr.value > 200).explain(),
+        ["where value &gt; 200", "no statistics", "to read"],
+    ),
+    "sync": (
+        lambda root: exzarr.sync(root, exzarr.stores.MemoryStore(), dry_run=True),
+        ["would sync", "2 created", "/a&lt;b&gt;&amp;"],
+    ),
     "info": (lambda root: root.info_complete(), ["<th>Arrays</th><td>1</td>"]),
 }
 

@@ -65,7 +65,7 @@ class WhereExplanation:
         """Return the figures as a dict."""
         return asdict(self)
 
-    def __str__(self) -> str:
+    def _facts(self) -> list[tuple[str, str]]:
         missing = f" ({self.missing:,} not stored)" if self.missing else ""
         reasons = {
             "no statistics": self.without_entry,
@@ -81,14 +81,21 @@ class WhereExplanation:
         ]
         if not self.statistics:
             lines.append(("hint", "the array has no statistics: exzarr.statistics.build computes them"))
-        return "\n".join(
-            [
-                f"searching {self.array or '/'} where {self.predicate}",
-                *[f"  {name:<10} {text}" for name, text in lines],
-            ]
-        )
+        return lines
+
+    def _title(self) -> str:
+        return f"searching {self.array or '/'} where {self.predicate}"
+
+    def __str__(self) -> str:
+        return "\n".join([self._title(), *[f"  {name:<10} {text}" for name, text in self._facts()]])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading
+
+        sizes = {"skipped": self.skipped_bytes, "counted": self.counted_bytes, "to read": self.read_bytes}
+        return framed(heading(self._title()), facts(self._facts(), sizes))
 
 
 def explain(

@@ -169,18 +169,32 @@ class SyncReport:
         }
 
     def __str__(self) -> str:
+        facts = [f"{name:<9} {text}" for name, text in self._facts()]
+        return "\n".join([self._title(), *[f"  {line}" for line in (*facts, *self._names())]])
+
+    def _repr_html_(self) -> str:
+        from exzarr._html.fragments import facts, framed, heading, items
+
+        return framed(heading(self._title()), facts(self._facts()), items(self._names()))
+
+    def _title(self) -> str:
         verb = "would sync" if self.dry_run else "synced"
-        lines = [
-            f"{verb} {self.source} to {self.target} in {self.seconds:.3g} s",
-            "  nodes     "
-            + _counts([(len(self.paths(a)), a) for a in ("created", "changed", "replaced", "equal")]),
-            "  chunks    " + self._chunks(),
-            "  requests  " + _counts([(use.requests, kind) for kind, use in _by_kind(self.requests).items()]),
+        return f"{verb} {self.source} to {self.target} in {self.seconds:.3g} s"
+
+    def _facts(self) -> list[tuple[str, str]]:
+        actions = [(len(self.paths(a)), a) for a in ("created", "changed", "replaced", "equal")]
+        requests = [(use.requests, kind) for kind, use in _by_kind(self.requests).items()]
+        planned = [("to send", self._planned())] if self.dry_run else []
+        return [
+            ("nodes", _counts(actions)),
+            ("chunks", self._chunks()),
+            ("requests", _counts(requests)),
+            *planned,
         ]
-        if self.dry_run:
-            lines.append("  to send   " + self._planned())
+
+    def _names(self) -> list[str]:
         changes = [str(node) for node in self.nodes if node.action != "equal"]
-        names = [
+        return [
             *_shown("", changes),
             *_shown(
                 "deleted " if not self.dry_run else "would delete ", ["/" + path for path in self.deleted]
@@ -190,7 +204,6 @@ class SyncReport:
             *_shown("left out: ", self.left_out),
             *_shown("note: ", self.notes),
         ]
-        return "\n".join([*lines, *[f"  {line}" for line in names]])
 
     def _chunks(self) -> str:
         names = ("created", "changed", "removed", "equal", "undecided")

@@ -174,3 +174,22 @@ def test_empty_arrays_and_errors(tmp_path: Path) -> None:
             group.create_array("c", data=data, overwrite=True).max()
     with pytest.raises(UnsupportedError, match="no mean"):
         group.create_array("t", data=np.zeros(3, "M8[s]")).mean()
+
+
+def test_arrays_without_dimensions_are_reduced_by_their_statistics(tmp_path: Path) -> None:
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    missing = group.create_array("missing", shape=(), dtype="i4", fill_value=3)
+    stored = group.create_array("stored", data=np.float64(4))
+    for array, expected in ((missing, 3), (stored, 4)):
+        statistics.build(array)
+        for found in (array.min(), array.max(), array.mean(), array.min(()), array.mean(skipna=True)):
+            assert found == expected
+            assert np.shape(found) == ()
+
+
+def test_a_mean_has_the_precision_of_its_data_type(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).random(1000).astype("f4")
+    a = exzarr.create_group(tmp_path / "s.zarr").create_array("a", data=data, chunks=100)
+    found = a.mean(dtype="f8")
+    assert found.dtype == "f8"
+    assert abs(found - data.astype("f8").mean()) < 1e-12

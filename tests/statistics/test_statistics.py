@@ -25,6 +25,7 @@ from exzarr.errors import (
     UnsupportedError,
 )
 from exzarr.statistics import ChunkStatistics, identity, values as values_module
+from exzarr.statistics.overview import overview
 from tests.breadth import examples
 
 DTYPES = ["?", "i1", "u1", ">i2", "i8", "u8", "f2", "f4", ">f8", "M8[s]", "m8[ms]"]
@@ -337,3 +338,34 @@ def test_errors_name_the_remedy(tmp_path: Path) -> None:
     memory = exzarr.create_group(exzarr.stores.MemoryStore()).create_array("m", data=np.ones(3))
     with pytest.raises(UnsupportedError, match="require a folder"):
         statistics.build(memory)
+
+
+def test_missing_chunks_of_times_count_as_nat(tmp_path: Path) -> None:
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    nat = np.datetime64("NaT", "s")
+    a = group.create_array("a", shape=(7,), chunks=(5,), dtype="M8[s]", fill_value=nat)
+    a[:3] = np.array(["2020-01-01", "2021-01-01", "2022-01-01"], "M8[s]")
+    chunks = statistics.build(a).read()
+    assert (chunks.count.tolist(), chunks.nans.tolist()) == ([3, 0], [2, 2])
+    found = overview(a).arrays[0]
+    assert (found.valid, found.nans, found.fills) == (3, 4, 0)
+
+
+def test_an_overview_has_no_mean_of_sums_that_wrapped(tmp_path: Path) -> None:
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    for name, dtype, number, mean in (
+        ("a", "i8", 2**62, None),
+        ("b", "u8", 2**63, None),
+        ("c", "i8", 9, 9.0),
+    ):
+        array = group.create_array(name, data=np.full(8, number, dtype), chunks=4)
+        assert overview(array).arrays[0].mean == mean
+
+
+def test_build_keeps_a_group_with_an_unreadable_document(tmp_path: Path) -> None:
+    a, _ = new(tmp_path)
+    mine = exzarr.create_array(tmp_path / "s.zarr" / "a.statistics" / "mine", data=np.ones(3))
+    (tmp_path / "s.zarr" / "a.statistics" / "zarr.json").write_text("{")
+    with pytest.raises(NodeExistsError, match="move it"):
+        statistics.build(a)
+    assert mine[...].tolist() == [1, 1, 1]

@@ -382,3 +382,23 @@ def test_errors_name_the_remedy(tmp_path: Path) -> None:
         a.where(value > 3).values(np.zeros((20, 20)))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="out is one of the arrays"):
         a.where(value > 3).values(a)
+
+
+@pytest.mark.parametrize("build", [False, True])
+def test_values_are_stored_in_the_data_type_of_the_target(build: bool, tmp_path: Path) -> None:
+    """The common data type of the source and `other`, in which NumPy computes, may be smaller or less exact."""
+    group = exzarr.create_group(tmp_path / "s.zarr")
+    a = group.create_array("a", data=np.arange(8, dtype="u1"), chunks=4)
+    large = group.create_array("large", data=np.full(8, 2**62 + 1), chunks=4)
+    if build:
+        statistics.build(a)
+        statistics.build(large)
+    signed = group.create_array("signed", shape=(8,), dtype="i2", chunks=4)
+    a.where(value > 5).values(signed, other=-1)
+    assert signed[...].tolist() == [-1] * 6 + [6, 7]
+    unsigned = group.create_array("unsigned", shape=(8,), dtype="u8", chunks=4)
+    large.where(value > 5).values(unsigned)
+    assert unsigned[...].tolist() == [2**62 + 1] * 8
+    with pytest.raises(ArgumentError, match="-1 is out of range"):
+        large.where(value > 5).values(unsigned, other=-1)
+    assert unsigned[...].tolist() == [2**62 + 1] * 8

@@ -112,19 +112,7 @@ def load(array: Array, empty: Table) -> Table:
 
 def save(array: Array, table: Table) -> None:
     """Store the entries of an array. A crash leaves entries whose digests do not fit: they prove nothing."""
-    place = _group_of(array)
-    arrays: dict[str, Array] | None = None
-    try:
-        group = _open(array, "r+")
-        if not _ours(group, array):
-            raise NodeExistsError(
-                f"group {place.path!r} in {place.store} exists, and is not statistics of array {array.name!r}: move it"
-            )
-        arrays = _arrays(group)
-    except NodeTypeError as error:
-        raise NodeExistsError(f"{place.path!r} in {place.store} is an array: move it") from error
-    except (MetadataError, NodeNotFoundError):
-        pass
+    arrays = _existing(array)
     if arrays is None or any(
         name not in arrays or not _fits(arrays[name], column) or arrays[name].shape != column.shape
         for name, column in table
@@ -132,6 +120,30 @@ def save(array: Array, table: Table) -> None:
         arrays = _create(array, table)
     for name, column in table:
         arrays[name][...] = column
+
+
+def _existing(array: Array) -> dict[str, Array] | None:
+    """Return the arrays of the stored statistics; None if there are none, or if a document of the arrays is damaged."""
+    place = _group_of(array)
+    try:
+        group = _open(array, "r+")
+    except NodeTypeError as error:
+        raise NodeExistsError(f"{place.path!r} in {place.store} is an array: move it") from error
+    except MetadataError as error:
+        raise NodeExistsError(
+            f"the document of {place.path!r} in {place.store} cannot be read, so exzarr cannot tell whether the group holds "
+            f"statistics: move it, or delete it. {error}"
+        ) from error
+    except NodeNotFoundError:
+        return None
+    if not _ours(group, array):
+        raise NodeExistsError(
+            f"group {place.path!r} in {place.store} exists, and is not statistics of array {array.name!r}: move it"
+        )
+    try:
+        return _arrays(group)
+    except MetadataError:
+        return None
 
 
 def _open(array: Array, mode: Any) -> Group:

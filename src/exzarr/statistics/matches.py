@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
+from exzarr._format.data_type import DataType
 from exzarr._nodes.array import Array
+from exzarr._nodes.casting import as_values
 from exzarr._nodes.stored import candidates
 from exzarr._predicates.predicates import Predicate
 from exzarr._retrying import Retry
@@ -210,9 +212,12 @@ class Matches:
         **options
             As for `count`.
         """
+        _check_target(into)
         if other is None:
-            other = into.chunk_source.fill if is_stored_array(into) else None
-        query = self._write(into, _Values(self._bound, other), options, lambda query: query.possible)
+            other = into.chunk_source.fill
+        other = as_values(other, into.metadata.data_type, one=True, where=f"array {into.name!r}")[()]
+        fn = _Values(self._bound, other, into.metadata.data_type, into.name)
+        query = self._write(into, fn, options, lambda query: query.possible)
         if query is not None:
             self._fill(into, query.excluded & query.wanted, other)
 
@@ -221,10 +226,7 @@ class Matches:
     def _write(
         self, into: Array, fn: Callable[..., Any], options: QueryOptions, chosen: Callable[[Query], AnyArray]
     ) -> Query | None:
-        if not is_stored_array(into):
-            raise ArgumentTypeError(
-                f"into is an exzarr array, not {type(into).__name__}: create one, or open one"
-            )
+        _check_target(into)
         if into.shape != self.array.shape:
             raise ArgumentError(f"into has shape {into.shape}, and the array has {self.array.shape}")
         query = self._query()
@@ -285,14 +287,22 @@ class _Mask:
 
 
 class _Values:
-    """Function that replaces the values of a chunk that do not match."""
+    """Function that converts a chunk to the data type of the target, and replaces the values that do not match.
 
-    def __init__(self, predicate: Predicate, other: Any) -> None:
+    `other` has that data type. NumPy's `where` would use the common data type of the chunk and `other`, which may be smaller.
+    """
+
+    def __init__(self, predicate: Predicate, other: Any, data_type: DataType, target: str) -> None:
         self._predicate = predicate
         self._other = other
+        self._data_type = data_type
+        self._target = target
 
     def __call__(self, data: AnyArray) -> AnyArray:
-        return np.where(self._predicate.matches(data), data, self._other)
+        matching = self._predicate.matches(data)
+        found: AnyArray = np.full(data.shape, self._other, self._data_type.dtype)
+        found[matching] = as_values(data[matching], self._data_type, where=f"array {self._target!r}")
+        return found
 
 
 # -- helpers -------------------------------------------------------------------------------
@@ -319,6 +329,13 @@ def _sorted(band: list[Found]) -> Found:
         return Found(positions, values)
     order = np.lexsort(positions.T[::-1])
     return Found(positions[order], values[order])
+
+
+def _check_target(into: Any) -> None:
+    if not is_stored_array(into):
+        raise ArgumentTypeError(
+            f"into is an exzarr array, not {type(into).__name__}: create one, or open one"
+        )
 
 
 def _is_fill(array: Array, value: Any) -> bool:

@@ -13,7 +13,7 @@ from exzarr._nodes.group import Group
 from exzarr.errors import UnsupportedError
 from exzarr.statistics.layout import announced, is_statistics
 from exzarr.statistics.statistics import Statistics
-from exzarr.statistics.values import ChunkStatistics
+from exzarr.statistics.values import ChunkStatistics, exact_sums
 
 __all__ = ["ArrayOverview", "Overview", "overview"]
 
@@ -35,7 +35,7 @@ class ArrayOverview:
     min, max
         Smallest and largest *valid* value: neither NaN nor the fill value. None if there is none.
     mean
-        Mean of the valid values; None for times, and if there is none.
+        Mean of the valid values; None for times, if there is none, and if a sum of integers may exceed 64 bits.
     valid, nans, fills
         Number of valid values, of NaNs, and of fill values that are not NaN.
     """
@@ -57,8 +57,11 @@ class ArrayOverview:
         """Add up the statistics of chunks."""
         valid, nans = int(chunks.count.sum()), int(chunks.nans.sum())
         some = chunks.count > 0
+        mean: float | None = None
+        has_mean = array.dtype.kind not in "mM" and valid > 0
         with np.errstate(all="ignore"):  # infinities are results
-            mean = float(chunks.sum[some].astype("f8").sum()) / valid if valid else None
+            if has_mean and exact_sums(chunks.min, chunks.max, chunks.count).all():
+                mean = float(chunks.sum[some].astype("f8").sum()) / valid
         return cls(
             path=array.name,
             data_type=str(array.dtype),
@@ -67,7 +70,7 @@ class ArrayOverview:
             read=read,
             min=chunks.min[some].min() if valid else None,
             max=chunks.max[some].max() if valid else None,
-            mean=None if array.dtype.kind in "mM" else mean,
+            mean=mean,
             valid=valid,
             nans=nans,
             fills=array.size - valid - nans,

@@ -18,7 +18,7 @@ from exzarr.errors import ArgumentError, SelectionError, UnknownArgumentError, U
 from exzarr.statistics.evidence import Evidence, gather, nan_of
 from exzarr.statistics.layout import announced
 from exzarr.statistics.matches import QueryOptions
-from exzarr.statistics.values import limits
+from exzarr.statistics.values import exact_sums, limits
 
 __all__ = ["Axis", "Reduction", "reduce_array"]
 
@@ -44,8 +44,6 @@ class Reduction:
         """Return the result as the user wants it."""
         if self.keepdims:
             found = np.expand_dims(found, axes)
-        if self.dtype is not None:
-            found = found.astype(self.dtype)
         if self.out is None:
             return found
         if self.out.shape != np.shape(found):
@@ -70,7 +68,9 @@ def reduce_array(array: Array, reduction: Reduction, options: QueryOptions) -> A
     shape = tuple([array.shape[d] for d in keeps])
     dtype = array.dtype.newbyteorder("=")
     result: _Extreme | _Mean = (
-        _Mean(shape, dtype, skipna) if kind == "mean" else _Extreme(shape, dtype, skipna, kind)
+        _Mean(shape, dtype, skipna, reduction.dtype)
+        if kind == "mean"
+        else _Extreme(shape, dtype, skipna, kind)
     )
     chunks = None
     with np.errstate(all="ignore"):  # infinities and NaN are results, as in NumPy
@@ -128,22 +128,22 @@ class _Extreme:
 
 
 class _Mean:
-    """Sums and numbers of the values so far. Sums are float64."""
+    """Sums and numbers of the values so far. Sums are float64; `wanted` is the data type of the result."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], skipna: bool) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], skipna: bool, wanted: npt.DTypeLike | None
+    ) -> None:
         self._skipna = skipna and dtype.kind == "f"
-        self._dtype = dtype if dtype.kind == "f" else np.dtype("f8")
+        self._dtype = (
+            np.dtype(wanted) if wanted is not None else dtype if dtype.kind == "f" else np.dtype("f8")
+        )
         self._totals, self._numbers = np.zeros(shape), np.zeros(shape, np.int64)
 
     def decided(self, evidence: Evidence) -> AnyArray:
         """Return True where the statistics of a chunk are enough: sums of integers may have wrapped."""
         columns = evidence.columns
-        if columns["sum"].dtype.kind == "f":
-            return evidence.proved
-        largest = np.maximum(np.abs(columns["min"].astype("f8")), np.abs(columns["max"].astype("f8")))
-        return np.asarray(
-            evidence.proved & ((columns["count"] == 0) | (largest * columns["count"] < 2.0**62))
-        )
+        exact = exact_sums(columns["min"], columns["max"], columns["count"])
+        return np.asarray(evidence.proved & exact)
 
     def add_chunks(self, at: IntArray, evidence: Evidence, chunks: AnyArray) -> None:
         """Add the statistics of chunks, each to one element of the flat result."""
@@ -225,8 +225,10 @@ def _positions(
     evidence: Evidence, chunks: AnyArray, keeps: Sequence[int], shape: tuple[int, ...]
 ) -> IntArray:
     """Return the positions in the flat result of chunks that are each about one element."""
-    indices, dims = np.nonzero(chunks), evidence.grid.dims
-    at = np.zeros(np.count_nonzero(chunks), np.int64)
+    at, dims = np.zeros(np.count_nonzero(chunks), np.int64), evidence.grid.dims
+    if not keeps:
+        return at
+    indices = np.nonzero(chunks)
     for d, length in zip(keeps, shape, strict=True):
         offsets = np.array([dims[d].offset(i) for i in range(evidence.grid.counts[d])], np.int64)
         at = at * length + offsets[indices[d]]

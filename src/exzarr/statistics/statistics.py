@@ -89,10 +89,8 @@ class Statistics:
                 index = tuple(np.argwhere(missing)[0].tolist())
                 reason = 'it is not stored, and the array was opened with missing="error"'
                 raise ChunkMissingError(source.path, index, grid.key(index), reason)
-            if source.dtype.kind == "f" and np.isnan(source.fill):
-                for index in map(tuple, np.argwhere(missing).tolist()):
-                    region = grid.region(index)
-                    found.table.columns["nans"][index] = np.prod([part.stop - part.start for part in region])
+            if source.fill != source.fill:  # NaN, or NaT
+                found.table.columns["nans"][missing] = grid.sizes()[missing]
         return found.table.result(found.stored, found.proved | missing)
 
     def refresh(self) -> Refreshed:

@@ -10,7 +10,7 @@ import numpy as np
 from exzarr._typing import AnyArray
 from exzarr.errors import UnsupportedError
 
-__all__ = ["ChunkStatistics", "Summary", "limits", "nothing", "sum_dtype", "summarize"]
+__all__ = ["ChunkStatistics", "Summary", "exact_sums", "limits", "nothing", "sum_dtype", "summarize"]
 
 
 class Summary(NamedTuple):
@@ -67,6 +67,14 @@ def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
             "timedelta64 have"
         )
     return np.dtype({"f": "f8", "b": "u8", "u": "u8"}.get(dtype.kind, "i8"))
+
+
+def exact_sums(low: AnyArray, high: AnyArray, count: AnyArray) -> AnyArray:
+    """Return True where the sum of `count` valid values from `low` to `high` has not wrapped. Those of floats never do."""
+    if low.dtype.kind == "f":
+        return np.ones(low.shape, bool)
+    largest = np.maximum(np.abs(low.astype("f8")), np.abs(high.astype("f8")))
+    return np.asarray((count == 0) | (largest * count < 2.0**62))
 
 
 def limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -203,6 +203,28 @@ def test_group_that_becomes_an_array_needs_delete(tmp_path):
     assert meaning(tree(tmp_path / "b")) == meaning(tree(tmp_path / "a"))
 
 
+@pytest.mark.parametrize("kind", ["array", "group"])
+def test_unused_keys_below_a_replaced_node_are_deleted_only_with_delete(tmp_path, kind):
+    make(tmp_path / "a")
+    exzarr.sync(tmp_path / "a", tmp_path / "b")
+    target = exzarr.open_group(tmp_path / "b", mode="r+")
+    if kind == "array":
+        target.create_array("b", shape=(4,), dtype="i2", overwrite=True)[...] = 1
+    else:
+        target.create_group("b", overwrite=True)
+    (tmp_path / "b" / "b" / "notes.txt").write_text("mine")
+    before = tree(tmp_path / "b")
+    with pytest.raises(NodeExistsError, match="'b/notes.txt'"):
+        exzarr.sync(tmp_path / "a", tmp_path / "b")
+    report = exzarr.sync(tmp_path / "a", tmp_path / "b", on_error="skip")
+    assert report.left_out[0].startswith("b: ")
+    assert tree(tmp_path / "b") == before
+    plan = exzarr.sync(tmp_path / "a", tmp_path / "b", delete=True, dry_run=True)
+    report = exzarr.sync(tmp_path / "a", tmp_path / "b", delete=True)
+    assert report.deleted == plan.deleted == ("b/notes.txt",)
+    assert meaning(tree(tmp_path / "b")) == meaning(tree(tmp_path / "a"))
+
+
 # -- what only the target has -----------------------------------------------------------------
 
 

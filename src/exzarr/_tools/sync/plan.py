@@ -11,7 +11,7 @@ from exzarr._format.chunk_grids import ChunkGrid
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
 from exzarr._nodes import hierarchy
 from exzarr._nodes.hierarchy import Location, Metadata
-from exzarr._nodes.survey import MOST_NAMED, Obstacle, OnError, settle, survey
+from exzarr._nodes.survey import MOST_NAMED, Obstacle, OnError, settle, strays, survey
 from exzarr._tools.copy_plan import foreign_note, is_consolidated, walk
 from exzarr._tools.sync.report import Action
 from exzarr.errors import ListingUnsupportedError, MetadataError, NodeExistsError
@@ -62,6 +62,8 @@ class SyncPlan:
         The nodes of the source, parents first.
     extra
         Paths of the nodes that only the target has, parents first.
+    unused
+        Keys of no node and no chunk that disappear because a node above them is replaced, relative to the target.
     lost
         Those of them that disappear because a node above them is replaced.
     kept
@@ -74,6 +76,7 @@ class SyncPlan:
 
     pairs: Sequence[Pair]
     extra: Sequence[str]
+    unused: Sequence[str]
     lost: Collection[str]
     kept: Mapping[str, Metadata]
     consolidated: Sequence[str]
@@ -105,8 +108,8 @@ def plan_sync(source: Location, target: Location, *, delete: bool, on_error: OnE
     NodeNotFoundError
         There is no node at `source`.
     NodeExistsError
-        With ``on_error="raise"``: a node can only be replaced together with nodes that the source does not have, and
-        `delete` is false.
+        With ``on_error="raise"``: a node can only be replaced together with nodes or unused keys that the source does not
+        have, and `delete` is false.
     """
     walked = walk(source)
     here = {_relative(place, source): (place.direct, meta) for place, meta in walked.nodes}
@@ -120,14 +123,17 @@ def plan_sync(source: Location, target: Location, *, delete: bool, on_error: OnE
         for path in sorted({*there.nodes, *_deletable(there)}, key=_parents_first)
         if path not in here and not _is_at_or_below_any(path, skipped)
     ]
-    obstacles = [*walked.obstacles, *_conflicts(target, here, there, replaced, extra, delete=delete)]
+    unused = _unused_below(replaced, target, there)
+    conflicts = _conflicts(target, here, there, replaced, [*extra, *unused], delete=delete)
+    obstacles = [*walked.obstacles, *conflicts]
     left_out = settle(obstacles, on_error)
-    gone = [_relative(Location(target.store, one.path), target) for one in obstacles[len(walked.obstacles) :]]
+    gone = [_relative(Location(target.store, one.path), target) for one in conflicts]
     pairs = [_inside(pair, replaced) for pair in pairs if not _is_at_or_below_any(pair.path, gone)]
     lost = [path for path in extra if _is_below_any(path, replaced) and not _is_below_any(path, gone)]
     return SyncPlan(
         pairs,
         [path for path in extra if not _is_at_or_below_any(path, gone)],
+        [key for key in unused if not _is_at_or_below_any(key, gone)],
         frozenset(lost),
         {path: there.nodes[path] for path in extra if path in there.nodes},
         [pair.path for pair in pairs if _wants_consolidated(pair, here[pair.path][1])],
@@ -175,6 +181,16 @@ def _deletable(there: _Target) -> list[str]:
     return [path for path, one in there.unreadable.items() if isinstance(one.error, MetadataError)]
 
 
+def _unused_below(replaced: Sequence[str], target: Location, there: _Target) -> list[str]:
+    """Return the keys of no node and no chunk below the replaced nodes, relative to the target."""
+    found = [*there.foreign]
+    for path, meta in there.nodes.items():
+        if isinstance(meta, ArrayMetadata) and _is_at_or_below_any(path, replaced):
+            found += strays(target.child(path) if path else target, meta)
+    keys = sorted({key[len(target.key("")) :] for key in found})
+    return [key for key in keys if _is_below_any(key, replaced)]
+
+
 def _conflicts(
     target: Location,
     here: Collection[str],
@@ -201,7 +217,8 @@ def _conflicts(
                     place.path,
                     NodeExistsError(
                         f"the node at {place} has another kind, format or encoding in the source and must be replaced, but "
-                        f"there are nodes below it that only the target has: {named}. delete=True deletes them"
+                        f"there are nodes or unused keys below it that only the target has: {named}. delete=True deletes "
+                        "them"
                     ),
                 )
             )

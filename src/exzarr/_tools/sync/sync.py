@@ -62,8 +62,8 @@ def sync(
         The node to make equal: a store (or a path, or URL) and a path in it, or an open array or group. It need not exist.
         Unlike the destination of `exzarr.copy`, a group is the node itself, not the place for it.
     delete
-        Delete nodes that only the target has, and keys below its arrays that belong to no chunk. By default they stay,
-        and the report names them.
+        Delete nodes that only the target has, and keys below its arrays and below replaced nodes that belong to no node
+        and no chunk. By default they stay, and the report names them.
     dry_run
         Change nothing and read no chunks: compare metadata and listings, and report what a sync would do and which
         requests it would send at most.
@@ -88,7 +88,7 @@ def sync(
     NodeNotFoundError
         There is no node at the source.
     NodeExistsError
-        Replacing a node would delete nodes that only the target has, and `delete` is false.
+        Replacing a node would delete nodes or unused keys that only the target has, and `delete` is false.
     ReadOnlyError
         The target cannot be written.
     ChangedError
@@ -276,7 +276,7 @@ class _Sync:
     # -- the rest --------------------------------------------------------------------
 
     def _delete(self) -> None:
-        self.deleted = [*self.plan.extra, *self.deleted]
+        self.deleted = [*self.plan.extra, *self.plan.unused, *self.deleted]
         for path in self.plan.topmost_extra:
             place = self.target.child(path) if path else self.target
             if self.dry_run:

@@ -16,6 +16,7 @@ import pytest
 
 import exzarr
 from exzarr import _plugins, registry
+from exzarr._format import v3_alike, v3_known
 from exzarr.errors import ArgumentError, MetadataError, PluginError, StoreError, UnsupportedError
 
 Install = Callable[..., Path]
@@ -116,6 +117,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         return site
 
     yield install
+    v3_known.forget()
+    v3_alike.forget()
     for module in {*sys.modules} - before:
         if getattr(sys.modules[module], "__file__", "").startswith(str(tmp_path)):
             del sys.modules[module]
@@ -307,6 +310,22 @@ def test_a_grid_that_moves_chunks_cannot_be_resized(install: Install, tmp_path: 
 
 
 # -- faults of packages -----------------------------------------------------------------------
+
+
+def test_another_registration_applies_to_documents_that_were_parsed(plugged: Path, tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    assert exzarr.open_array(f"plugged://{tmp_path}/a").cdata_shape == (14, 3)
+    months = registry.CHUNK_GRIDS.find("plugged.months")
+    assert months is not None
+
+    def chunk_sizes(grid: Any, shape: tuple[int, ...]) -> list[int]:
+        return [365, *[grid.rest] * (len(shape) - 1)]
+
+    registry.register_chunk_grid("plugged.months", type("Years", (months,), {"chunk_sizes": chunk_sizes}))
+    assert exzarr.open_array(f"plugged://{tmp_path}/a").cdata_shape == (2, 3)
+    document = tmp_path / "a" / "zarr.json"
+    document.write_text(json.dumps({**json.loads(document.read_text()), "attributes": {"n": 1}}))
+    assert exzarr.open_array(f"plugged://{tmp_path}/a").cdata_shape == (2, 3)
 
 
 def test_a_package_that_fails_to_import_is_named(install: Install, plugged: Path) -> None:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from exzarr._format import v3_alike, v3_known
 from exzarr._format.extensions import (
     CHUNK_GRIDS,
     CHUNK_KEY_ENCODINGS,
@@ -91,7 +92,7 @@ def register_data_type(name: str, data_type: type[DataTypeExtension]) -> None:
     ArgumentError
         The class lacks a method, has another ``name``, or `name` is one of exzarr's own.
     """
-    DATA_TYPES.register(name, data_type)
+    _register(DATA_TYPES, name, data_type)
 
 
 def register_chunk_key_encoding(name: str, encoding: type[ChunkKeyEncodingExtension]) -> None:
@@ -102,7 +103,7 @@ def register_chunk_key_encoding(name: str, encoding: type[ChunkKeyEncodingExtens
     ArgumentError
         The class lacks a method, has another ``name``, or `name` is one of exzarr's own.
     """
-    CHUNK_KEY_ENCODINGS.register(name, encoding)
+    _register(CHUNK_KEY_ENCODINGS, name, encoding)
 
 
 def register_chunk_grid(name: str, grid: type[ChunkGridExtension]) -> None:
@@ -113,7 +114,14 @@ def register_chunk_grid(name: str, grid: type[ChunkGridExtension]) -> None:
     ArgumentError
         The class lacks a method, has another ``name``, or `name` is one of exzarr's own.
     """
-    CHUNK_GRIDS.register(name, grid)
+    _register(CHUNK_GRIDS, name, grid)
+
+
+def _register(point: ExtensionPoint[Any], name: str, extension: Any) -> None:
+    """Use a class for `name` in documents. Documents that are in the caches are parsed again."""
+    point.register(name, extension)
+    v3_known.forget()
+    v3_alike.forget()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["find", "key_of", "remember"]
+__all__ = ["find", "forget", "key_of", "remember"]
 
 MAX_ENTRIES = 64
 """Maximum number of cached documents."""
@@ -51,3 +51,8 @@ def remember(key: bytes | None, meta: ArrayMetadata) -> None:
     if len(_known) >= MAX_ENTRIES:
         _known.clear()  # cheaper than removing the oldest entry, which would need a lock
     _known[key] = meta.with_attributes({})
+
+
+def forget() -> None:
+    """Empty the cache."""
+    _known.clear()

@@ -14,7 +14,7 @@ from typing import Any
 
 from exzarr._format.metadata import ArrayMetadata
 
-__all__ = ["find", "known_document", "remember_document", "remember_parsed"]
+__all__ = ["find", "forget", "known_document", "remember_document", "remember_parsed"]
 
 MAX_ENTRIES = 32
 """Maximum number of cached documents, and of cached kinds of arrays."""
@@ -74,6 +74,12 @@ def remember_document(meta: ArrayMetadata, data: bytes) -> None:
     if kind is not None and len(data) <= MAX_NBYTES and data.startswith(head):
         _keep(_kinds, (id(meta.codecs), kind[0][1]), (kind[0], data[len(head) :]))
         _keep(_documents, data, (meta.with_attributes({}), kind[0][1]))
+
+
+def forget() -> None:
+    """Empty the cache."""
+    _documents.clear()
+    _kinds.clear()
 
 
 def _kind_of(meta: ArrayMetadata) -> tuple[_Known, bytes | None] | None:

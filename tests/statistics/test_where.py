@@ -15,7 +15,13 @@ from hypothesis.extra import numpy as npst
 
 import exzarr
 from exzarr import statistics
-from exzarr.errors import ArgumentError, ArgumentTypeError, ChunkMissingError, UnsupportedError
+from exzarr.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ChunkMissingError,
+    UnknownArgumentError,
+    UnsupportedError,
+)
 from exzarr.statistics import identity
 from exzarr.stores import CountingStore, LocalStore, PrefixStore
 from tests.breadth import examples
@@ -382,6 +388,13 @@ def test_errors_name_the_remedy(tmp_path: Path) -> None:
         a.where(value > 3).values(np.zeros((20, 20)))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="out is one of the arrays"):
         a.where(value > 3).values(a)
+    # Results would be unsorted, or incomplete.
+    unknown: list[Any] = [{"ordered": False}, {"on_error": "skip"}]
+    for option in unknown:
+        with pytest.raises(UnknownArgumentError, match="has no argument"):
+            a.where(value > 3).positions(sort=True, **option)
+        with pytest.raises(UnknownArgumentError, match="has no argument"):
+            a.where(value > 3).count(**option)
 
 
 @pytest.mark.parametrize("build", [False, True])

@@ -330,7 +330,7 @@ def refuse_overlap(source: Location, target: Location) -> None:
     """Raise ArgumentError if the source and the target of a copy overlap."""
     here, there = _place(source), _place(target)
     if here is None or there is None:
-        if source.store != target.store:
+        if target.store != source.store:
             return
         here, there = ("", *source.path.split("/")), ("", *target.path.split("/"))
         here, there = tuple(p for p in here if p), tuple(p for p in there if p)

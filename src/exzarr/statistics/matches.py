@@ -14,6 +14,7 @@ from exzarr._nodes.casting import as_values
 from exzarr._nodes.stored import candidates
 from exzarr._predicates.predicates import Predicate
 from exzarr._retrying import Retry
+from exzarr._spelling import known_arguments
 from exzarr._stream.chunks.chunk_stream import Chunk
 from exzarr._stream.chunks.grid import StreamGrid, as_region
 from exzarr._stream.maps.runners import ExecutorLike
@@ -114,6 +115,7 @@ class Matches:
 
     # -- what reads chunks ---------------------------------------------------------------
 
+    @known_arguments
     def count(self, **options: Unpack[QueryOptions]) -> int:
         """Return the number of matching elements.
 
@@ -133,6 +135,7 @@ class Matches:
                 found += number
         return found
 
+    @known_arguments
     def any(self, **options: Unpack[QueryOptions]) -> bool:
         """Return whether an element matches. Reading stops at the first one.
 
@@ -148,6 +151,7 @@ class Matches:
         with self._map(partial(_any, self._bound), chunks, {"ordered": False, **options}) as hits:
             return any(hits)
 
+    @known_arguments
     def positions(self, *, sort: bool = False, **options: Unpack[QueryOptions]) -> Iterator[Found]:
         """Iterate over the matching elements, with their positions and values.
 
@@ -181,6 +185,7 @@ class Matches:
                 if len(each.value.values):
                     yield each.index[0] if each.index else 0, each.value
 
+    @known_arguments
     def mask(self, into: Array, **options: Unpack[QueryOptions]) -> None:
         """Write True to another array where elements match, and False elsewhere.
 
@@ -198,6 +203,7 @@ class Matches:
             self._fill(into, query.excluded & query.wanted, False)
             self._fill(into, query.full, True)
 
+    @known_arguments
     def values(self, into: Array, *, other: Any = None, **options: Unpack[QueryOptions]) -> None:
         """Copy matching elements to the same positions of another array, and write `other` elsewhere.
 

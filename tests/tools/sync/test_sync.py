@@ -652,6 +652,35 @@ def test_zip_stays_untouched_if_nothing_differs_or_the_sync_fails(tmp_path):
     check_equal(tmp_path / "a", tmp_path / "t.zip")
 
 
+def test_zip_that_another_writer_replaces_keeps_its_changes(tmp_path):
+    root = make(tmp_path / "a")
+    exzarr.sync(tmp_path / "a", tmp_path / "t.zip")
+    exzarr.sync(tmp_path / "a", tmp_path / "other.zip")
+    shutil.copy(tmp_path / "other.zip", tmp_path / "moved.zip")
+    root["b"][...] = 5
+
+    def replace(_):
+        if (tmp_path / "moved.zip").exists():
+            (tmp_path / "moved.zip").rename(tmp_path / "t.zip")
+
+    with pytest.raises(ChangedError, match="repeat the call"):
+        exzarr.sync(tmp_path / "a", tmp_path / "t.zip", progress=replace)
+    assert (tmp_path / "t.zip").read_bytes() == (tmp_path / "other.zip").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "other.zip", "t.zip"]
+    exzarr.sync(tmp_path / "a", tmp_path / "t.zip")
+    check_equal(tmp_path / "a", tmp_path / "t.zip")
+
+
+def test_zip_is_named_before_it_exists_and_does_not_overlap_itself(tmp_path):
+    make(tmp_path / "a")
+    plan = exzarr.sync(tmp_path / "a", tmp_path / "t.zip", dry_run=True)
+    done = exzarr.sync(tmp_path / "a", tmp_path / "t.zip")
+    assert plan.target == done.target
+    assert {url for url, _ in plan.planned} <= {url for url, _ in done.requests}
+    with pytest.raises(ArgumentError, match="within the other"):
+        exzarr.sync(tmp_path / "t.zip", tmp_path / "t.zip", target_path="below")
+
+
 # -- places, options, errors ----------------------------------------------------------------------------
 
 

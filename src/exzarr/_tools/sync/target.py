@@ -39,7 +39,7 @@ def locate_target(
         store: Store
         exists = Path(file).exists()
         if dry_run:
-            store = ZipStore(file) if exists else MemoryStore()
+            store = ZipStore(file) if exists else _NewZip(file)
         else:
             store = ZipRewrite(file) if exists else ZipStore(file, "x")
         opened.enter_context(store)
@@ -51,6 +51,18 @@ def locate_target(
         )
     check_writable(found.store, found.path or "/")
     return found if isinstance(target, Array | Group) else found.direct
+
+
+class _NewZip(MemoryStore):
+    """An empty store in memory, which stands for a zip file that does not exist."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._file = file
+
+    @property
+    def url(self) -> str:
+        return f"zip://{self._file}"
 
 
 def _zip_file(target: Any) -> tuple[str, str] | None:

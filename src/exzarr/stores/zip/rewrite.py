@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
+from exzarr.errors import ChangedError
 from exzarr.stores.base import (
     Buffer,
     ByteRange,
@@ -38,6 +39,7 @@ class ZipRewrite(Store):
     traits = StoreTraits(picklable=False)
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._state = _state(path)
         self._old = ZipStore(path)
         try:
             self._new = ZipStore(path, "w")
@@ -85,7 +87,13 @@ class ZipRewrite(Store):
             self._changed = True
 
     def close(self) -> None:
-        """Write the new file, unless nothing was changed."""
+        """Write the new file, unless nothing was changed.
+
+        Raises
+        ------
+        ChangedError
+            Another writer has replaced or changed the file since it was opened. It stays as that writer left it.
+        """
         try:
             if not self._changed:
                 self._new.discard()
@@ -93,6 +101,11 @@ class ZipRewrite(Store):
             for key in self._old.list():
                 if key not in self._dropped and self._new.size(key) is None:
                     self._new.put(key, self._old.get(key) or b"")
+            if _state(self._old.path) != self._state:
+                raise ChangedError(
+                    f"{self._old.path!r} was changed by another writer while it was written anew, and stays as that writer "
+                    "left it: repeat the call"
+                )
             self._new.close()
         except BaseException:
             self._new.discard()
@@ -116,3 +129,18 @@ class ZipRewrite(Store):
     @property
     def url(self) -> str:
         return self._old.url
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, ZipStore) and other.path == self._old.path)
+
+    def __hash__(self) -> int:
+        return hash(self._old)
+
+
+def _state(path: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """Return what changes when a file is written or replaced; None if there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

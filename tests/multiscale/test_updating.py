@@ -13,6 +13,7 @@ import exzarr
 from exzarr import multiscale
 from exzarr.errors import ArgumentError, MetadataError
 from exzarr.multiscale import Pyramid, reduce_blocks
+from exzarr.multiscale.updating import same_elements
 from exzarr.stores import MemoryStore
 from exzarr.stores.wrappers.counting import CountingStore
 from tests.breadth import examples
@@ -104,3 +105,34 @@ def test_a_pyramid_for_reading_is_not_changed(tmp_path: Path) -> None:
     multiscale.write(np.zeros((9, 9)), tmp_path / "i.zarr", levels=2)
     with pytest.raises(ArgumentError, match=r"open it with mode='r\+'"):
         multiscale.open(tmp_path / "i.zarr", mode="r").update()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", [str, bytes])
+def test_an_update_of_text_ends(dtype: Any) -> None:
+    text = [
+        [f"a text of more than fifteen characters: {row} {column}" for column in range(8)] for row in range(8)
+    ]
+    image = (
+        np.array(text, object)
+        if dtype is str
+        else np.array([[one.encode() for one in row] for row in text], object)
+    )
+    group = exzarr.create_group(MemoryStore())
+    source = group.create_array("source", data=image, dtype=dtype, chunks=(4, 4))
+    options: Any = {"levels": 2, "factors": 2, "method": "nearest", "axes": "yx"}
+    pyramid = multiscale.write(source, group.create_group("pyramid"), **options)
+    new = "new" if dtype is str else b"new"
+    pyramid.levels[0].array[0, 0] = new
+    pyramid.update((slice(0, 4), slice(0, 4)))
+    assert pyramid.levels[1].array[0, 0] == new
+
+
+def test_elements_are_compared_and_not_their_addresses() -> None:
+    one, other = "x" * 40, "y" * 40
+    for dtype in (object, np.dtypes.StringDType()):
+        first, second = np.array([one, other], dtype), np.array(["x" * 40, "y" * 40], dtype)
+        assert same_elements(first, second)
+        assert not same_elements(first, np.array([other, one], dtype))
+    assert same_elements(np.array([np.nan, 1]), np.array([np.nan, 1]))
+    assert same_elements(np.array([np.nan], object), np.array([float("nan")], object))
+    assert not same_elements(np.zeros(2), np.zeros(3))

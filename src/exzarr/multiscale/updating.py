@@ -29,7 +29,7 @@ from exzarr.multiscale.pyramid import Level, Pyramid, check_writable
 if TYPE_CHECKING:
     from exzarr._retrying import Retry
 
-__all__ = ["UpdateOptions", "level_factors", "update"]
+__all__ = ["UpdateOptions", "level_factors", "same_elements", "update"]
 
 
 class UpdateOptions(TypedDict, total=False):
@@ -222,7 +222,7 @@ class UpdateTask:
             target.set((*region, ...), reduced, casting="unsafe")
             # Another process may have changed the source, and may have stored its result before this one.
             before, data = data, self._read(self._arrays[level - 1].refresh(), level, region)
-            if before.shape == data.shape and before.tobytes() == data.tobytes():
+            if same_elements(before, data):
                 return
 
     def _read(self, source: Array, level: int, region: Region) -> AnyArray:
@@ -234,6 +234,21 @@ class UpdateTask:
             ]
         )
         return np.asarray(source.get((*place, ...)))
+
+
+def same_elements(one: AnyArray, other: AnyArray) -> bool:
+    """Return True if two arrays of one data type have the same elements; NaN is the same as NaN."""
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind not in "OT":
+        return one.tobytes() == other.tobytes()
+    # The bytes of these are addresses.
+    return all(
+        same_elements(a, b)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        else a == b or (a != a and b != b)
+        for a, b in zip(one.flat, other.flat, strict=True)
+    )
 
 
 def _run(

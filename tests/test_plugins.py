@@ -17,7 +17,7 @@ import pytest
 import exzarr
 from exzarr import _plugins, registry
 from exzarr._format import v3_alike, v3_known
-from exzarr.errors import ArgumentError, MetadataError, PluginError, StoreError, UnsupportedError
+from exzarr.errors import ArgumentError, ExzarrError, MetadataError, PluginError, StoreError, UnsupportedError
 
 Install = Callable[..., Path]
 
@@ -551,6 +551,23 @@ def test_codecs_of_zarr_python_may_be_registered(install: Install) -> None:
     array = exzarr.create_array({}, shape=(5,), dtype="u1", compressors=["theirs.flip"])
     array[...] = 3
     assert array[...].tolist() == [3] * 5
+
+
+@pytest.mark.parametrize("result", ["array[1:]", "array.astype('f8')"])
+def test_arrays_of_another_kind_from_codecs_of_zarr_python_are_not_stored(
+    install: Install, result: str
+) -> None:
+    pytest.importorskip("zarr")
+    install(
+        "theirs",
+        THEIRS,
+        ZARR.replace("array.as_numpy_array() + self.n", f"(lambda array: {result})(array.as_numpy_array())"),
+    )
+    store: dict[str, bytes] = {}
+    array = exzarr.create_array(store, shape=(5,), dtype="i4", filters=["theirs.add"])
+    with pytest.raises(ExzarrError, match="encoded a chunk to"):
+        array[...] = 3
+    assert [*store] == ["zarr.json"]
 
 
 def test_damaged_chunks_of_codecs_of_zarr_python_raise_chunk_corrupt_error(install: Install) -> None:

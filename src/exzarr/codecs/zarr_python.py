@@ -169,10 +169,19 @@ class _ArrayArray(_Adapter, ArrayArrayCodec):
         return ChunkSpec(tuple(made.shape), data_type, fill)
 
     def encode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
-        return self._array("encode", array, _their_spec(spec))
+        theirs = _their_spec(spec)
+        made = self._codec.resolve_metadata(theirs)
+        return _checked(
+            self.name,
+            "encoded",
+            self._array("encode", array, theirs),
+            made.shape,
+            made.dtype.to_native_dtype(),
+        )
 
     def decode(self, array: AnyArray, spec: ChunkSpec) -> AnyArray:
-        return self._array("decode", array, _their_spec(spec))
+        found = self._array("decode", array, _their_spec(spec))
+        return _checked(self.name, "decoded", found, spec.shape, spec.dtype)
 
     def _array(self, verb: str, array: AnyArray, spec: Any) -> AnyArray:
         buffer = spec.prototype.nd_buffer.from_numpy_array(array)
@@ -192,11 +201,7 @@ class _ArrayBytes(_Adapter, ArrayBytesCodec):
         array = np.asarray(
             self._run("decode", theirs.prototype.buffer.from_bytes(data), theirs).as_numpy_array()
         )
-        if array.shape != spec.shape:
-            raise CodecError(f"codec {self.name!r} decoded to shape {array.shape}, expected {spec.shape}")
-        if array.dtype.newbyteorder("=") != spec.dtype:
-            raise CodecError(f"codec {self.name!r} decoded to data type {array.dtype}, expected {spec.dtype}")
-        return array
+        return _checked(self.name, "decoded", array, spec.shape, spec.dtype)
 
 
 class _BytesBytes(_Adapter, BytesBytesCodec):
@@ -217,6 +222,15 @@ class _BytesBytes(_Adapter, BytesBytesCodec):
         if self._spec is None:
             self._spec = _their_spec(ChunkSpec((len(data),), dtypes.parse_v3("uint8"), np.uint8(0)))
         return _bytes_of(self._run(verb, self._spec.prototype.buffer.from_bytes(data), self._spec))
+
+
+def _checked(name: str, verb: str, array: AnyArray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+    """Return `array`; raise CodecError if it has another shape or data type. The byte order may differ."""
+    if array.shape != tuple(shape):
+        raise CodecError(f"codec {name!r} {verb} a chunk to shape {array.shape}, expected {tuple(shape)}")
+    if array.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise CodecError(f"codec {name!r} {verb} a chunk to data type {array.dtype}, expected {dtype}")
+    return array
 
 
 def _bytes_of(buffer: Any) -> Buffer:

@@ -225,6 +225,17 @@ def test_unused_keys_below_a_replaced_node_are_deleted_only_with_delete(tmp_path
     assert meaning(tree(tmp_path / "b")) == meaning(tree(tmp_path / "a"))
 
 
+def test_new_array_does_not_hide_nodes_of_the_target(tmp_path):
+    make(tmp_path / "a")
+    make(tmp_path / "parent" / "one")
+    before = tree(tmp_path / "parent")
+    with pytest.raises(NodeExistsError, match="'one'"):
+        exzarr.sync(tmp_path / "a", tmp_path / "parent", source_path="b")
+    assert tree(tmp_path / "parent") == before
+    exzarr.sync(tmp_path / "a", tmp_path / "parent", source_path="b", delete=True)
+    assert meaning(tree(tmp_path / "parent")) == meaning(tree(tmp_path / "a" / "b"))
+
+
 # -- what only the target has -----------------------------------------------------------------
 
 

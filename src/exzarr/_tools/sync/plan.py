@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exzarr._engine.remote.requests import asked
@@ -193,7 +193,7 @@ def _unused_below(replaced: Sequence[str], target: Location, there: _Target) -> 
 
 def _conflicts(
     target: Location,
-    here: Collection[str],
+    here: Mapping[str, tuple[Location, Metadata]],
     there: _Target,
     replaced: Sequence[str],
     extra: Sequence[str],
@@ -207,21 +207,24 @@ def _conflicts(
         if not isinstance(one.error, MetadataError)
         and (delete or any(path == name or name.startswith(f"{path}/") for name in here))
     ]
-    for path in () if delete else replaced:
-        below = [name for name in extra if _is_below(name, path)]
-        if below:
-            place = target.child(path) if path else target
-            named = ", ".join(map(repr, below[:MOST_NAMED]))
-            found.append(
-                Obstacle(
-                    place.path,
-                    NodeExistsError(
-                        f"the node at {place} has another kind, format or encoding in the source and must be replaced, but "
-                        f"there are nodes or unused keys below it that only the target has: {named}. delete=True deletes "
-                        "them"
-                    ),
-                )
-            )
+    if delete:
+        return found
+    reasons = dict.fromkeys(replaced, "has another kind, format or encoding in the source")
+    for path, (_, meta) in here.items():
+        if isinstance(meta, ArrayMetadata) and path not in there.nodes:
+            reasons[path] = "is an array in the source, and none in the target"
+    below: dict[str, list[str]] = {}
+    for name in extra:
+        for path in _above(name):
+            if path in reasons and (path in there.nodes or name in there.nodes):
+                below.setdefault(path, []).append(name)
+    for path, names in below.items():
+        place = target.child(path) if path else target
+        text = (
+            f"the node at {place} {reasons[path]}, but there are nodes or unused keys below it that only the target has: "
+            f"{', '.join(map(repr, names[:MOST_NAMED]))}. delete=True deletes them"
+        )
+        found.append(Obstacle(place.path, NodeExistsError(text)))
     return found
 
 
@@ -311,6 +314,13 @@ def _relative(place: Location, top: Location) -> str:
 
 def _parents_first(path: str) -> list[str]:
     return path.split("/")
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the paths of the groups that a path is in."""
+    while path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _is_below(path: str, group: str) -> bool:

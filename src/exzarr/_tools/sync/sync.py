@@ -88,11 +88,12 @@ def sync(
     NodeNotFoundError
         There is no node at the source.
     NodeExistsError
-        Replacing a node would delete nodes or unused keys that only the target has, and `delete` is false.
+        Replacing a node would delete nodes or unused keys that only the target has, or a new array would hide nodes
+        below it, and `delete` is false.
     ReadOnlyError
         The target cannot be written.
     ChangedError
-        Another writer has changed a document of the target during the sync.
+        Another writer has changed a document of the target, or the target's zip file, during the sync.
     ArgumentError
         Source and target overlap, or an argument is invalid.
 

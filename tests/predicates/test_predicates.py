@@ -145,6 +145,17 @@ def test_times_are_compared_in_the_unit_of_the_array() -> None:
         (value < np.datetime64("9999", "Y")).bind(np.dtype("M8[ns]"))
 
 
+def test_texts_of_times_may_have_an_offset() -> None:
+    values = np.array(["2024-03-01T11:00", "2024-03-01T12:00", "2024-03-01T13:30"], "M8[s]")
+    for text, expected in (
+        ("2024-03-01T12:00Z", [1]),
+        ("2024-03-01T13:00:00+01:00", [1]),
+        ("2024-03-01 08:00-0530", [2]),
+        ("2024-03-01T12:00", [1]),
+    ):
+        assert np.flatnonzero((value == text).bind(values.dtype).matches(values)).tolist() == expected
+
+
 def test_unsuitable_operands_are_errors() -> None:
     for operand, dtype in [
         ("30", "f4"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from exzarr.errors import ArgumentError, UnsupportedError
 
 __all__ = ["check_dtype", "fitting"]
+
+_OFFSET: Final = re.compile(r"(.+[T ].+?)(?:Z|([+-])(\d\d):?(\d\d))")
 
 
 def check_dtype(dtype: np.dtype[Any]) -> None:
@@ -56,7 +59,7 @@ def _time(operand: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(operand, datetime) and operand.tzinfo is not None:
         operand = operand.astimezone(UTC).replace(tzinfo=None)
     try:
-        given = np.datetime64(operand) if dtype.kind == "M" else np.timedelta64(operand)
+        given = _datetime(operand) if dtype.kind == "M" else np.timedelta64(operand)
         found = given.astype(dtype.newbyteorder("="))
         exact = bool(np.isnat(given) or found.astype(given.dtype) == given)
     except (ValueError, TypeError, OverflowError) as error:
@@ -68,3 +71,13 @@ def _time(operand: Any, dtype: np.dtype[Any]) -> Any:
             f"{operand!r} is finer than the unit of data type {dtype}, or out of its range: round it to that unit"
         )
     return found
+
+
+def _datetime(operand: Any) -> np.datetime64:
+    """Return a time in UTC. NumPy deprecates texts with an offset, such as ``2024-03-01T12:00+01:00``."""
+    offset = _OFFSET.fullmatch(operand) if isinstance(operand, str) else None
+    if offset is None:
+        return np.datetime64(operand)
+    text, sign, hours, minutes = offset.groups()
+    minutes_east = int(f"{sign or '+'}1") * (int(hours or 0) * 60 + int(minutes or 0))
+    return np.datetime64(text) - np.timedelta64(minutes_east, "m")

@@ -306,6 +306,8 @@ class _Values:
 
     def __call__(self, data: AnyArray) -> AnyArray:
         matching = self._predicate.matches(data)
+        if data.dtype == self._data_type.dtype:
+            return np.where(matching, data, self._other)
         found: AnyArray = np.full(data.shape, self._other, self._data_type.dtype)
         found[matching] = as_values(data[matching], self._data_type, where=f"array {self._target!r}")
         return found

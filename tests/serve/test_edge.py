@@ -250,6 +250,25 @@ def test_token_is_required_and_not_told(places: dict[str, Any]) -> None:
     assert "secret" not in repr(ServeOptions(token="secret-token"))
 
 
+@pytest.mark.parametrize("path", ["//sub", "///sub"])
+def test_redirect_and_links_stay_on_the_server(places: dict[str, Any], path: str) -> None:
+    """A path that begins with two slashes would name another host."""
+    served = app(places["folder"], ServeOptions(token="secret-token"))
+    query = "token=secret-token"
+    assert ask(served, "GET", path, query=query).headers["location"] == "/sub/?token=secret-token"
+    assert '"/sub/a/"' in ask(served, "GET", f"{path}/", query=query).body.decode()
+    assert '"/zarr.json"' in ask(served, "GET", "//", query=query).body.decode()
+    assert b">/sub/a/<" in ask(served, "PROPFIND", f"{path}/", query=query, depth="1").body
+
+
+def test_links_of_the_root_follow_the_token(places: dict[str, Any]) -> None:
+    served = app(places["folder"], ServeOptions(token="secret-token"))
+    for path in ("/secret-token", "/secret-token/"):
+        page = ask(served, "GET", path).body.decode()
+        assert '"/secret-token/zarr.json"' in page
+        assert '"/secret-token/sub/"' in page
+
+
 def test_pages_of_other_origins(places: dict[str, Any]) -> None:
     page = {"origin": "https://viewer.example"}
     asks = {"access_control_request_method": "GET", "access_control_request_headers": "range"}
@@ -390,10 +409,17 @@ def test_repeated_put_with_a_mark_gets_the_first_response(writable: Any) -> None
     assert ask(writable, "PUT", "/b", b"one", more).status == 201
 
 
+def test_long_marks_with_the_same_beginning_are_different(writable: Any) -> None:
+    assert ask(writable, "PUT", "/a", b"one", idempotency_key="m" * 200 + "1").status == 201
+    assert ask(writable, "PUT", "/a", b"two", idempotency_key="m" * 200 + "2").status == 204
+    assert ask(writable, "GET", "/a").body == b"two"
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
         ("/a", {"content_length": "1048577"}, 413),
+        ("/a", {"content_length": "\xb2"}, 400),
         ("/a", {"content_length": "9" * 30}, 413),
         ("/a", {"content_length": "-1"}, 400),
         ("/a", {"content_encoding": "gzip"}, 415),

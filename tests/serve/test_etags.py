@@ -15,11 +15,12 @@ def tag_of(etags: Etags, store: Store, key: str = "a") -> str:
     value = store.open_value(key)
     assert value is not None
     try:
-        tag = etags.of(value)
-        assert etags.matches(tag, value)
-        assert not etags.matches('"other"', value)
-        assert not etags.matches('""', value)
-        assert not etags.matches('"v' + "0" * 24 + '"', value)
+        tags = etags.of(value)
+        tag = tags.current
+        assert tags.matches(tag)
+        assert not tags.matches('"other"')
+        assert not tags.matches('""')
+        assert not tags.matches('"v' + "0" * 24 + '"')
     finally:
         value.close()
     return tag
@@ -52,16 +53,32 @@ def test_file_with_the_inode_and_times_of_another_one_has_another_tag(tmp_path: 
     version = (7, 1_000, 1_000, 3)
     now[0] = 1_000 + 1_000_000  # a millisecond later
     first, second = BytesReader(b"one", version), BytesReader(b"two", version)
-    tag = etags.of(first)
-    assert tag != etags.of(second)
+    tag = etags.of(first).current
+    assert tag != etags.of(second).current
     assert etags.of_version(version) is None
-    assert etags.matches(tag, first)
-    assert not etags.matches(tag, second)
+    assert etags.of(first).matches(tag)
+    assert not etags.of(second).matches(tag)
     now[0] = 1_000 + 3_000_000_000  # later changes have other times
-    settled = etags.of(first)
+    settled = etags.of(first).current
     assert settled == etags.of_version(version) != tag
-    assert etags.matches(tag, first)
-    assert etags.matches(settled, first)
+    assert etags.of(first).matches(tag)
+    assert etags.of(first).matches(settled)
+
+
+def test_value_is_read_once_for_many_tags() -> None:
+    """A client may send hundreds of tags, and each would otherwise cost a read of the whole value."""
+
+    class Counted(BytesReader):
+        reads = 0
+
+        def read_into(self, buffer: memoryview, start: int = 0) -> None:
+            Counted.reads += 1
+            super().read_into(buffer, start)
+
+    tags = Etags(MappingStore({})).of(Counted(b"one"))
+    assert not any(tags.matches(f'"c{number:032x}"') for number in range(100))
+    assert tags.matches(tags.current)
+    assert Counted.reads == 1
 
 
 def test_old_file_is_not_read_for_its_tag(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -220,7 +221,7 @@ class Edge:
         self, request: Request, key: str, conditions: Conditions, receive: Receive, held: AsyncExitStack
     ) -> Reply:
         mark = request.headers.get("idempotency-key")
-        once = partial(self._replayed.once, None if mark is None else (mark[:200], request.method, key))
+        once = partial(self._replayed.once, None if mark is None else (_digest(mark), request.method, key))
         if request.method == "DELETE":
             return await once(lambda: self._call(delete, self._etags, key, conditions))
         refused = self._refusal(request.headers)
@@ -242,7 +243,7 @@ class Edge:
             )
         if length is None:
             return plain(HTTPStatus.LENGTH_REQUIRED, "a PUT gives its Content-Length")
-        if not length.isdigit():
+        if not length.isdecimal():
             return plain(HTTPStatus.BAD_REQUEST, "Content-Length is no number")
         if len(length) > 18 or int(length) > self._options.max_upload:
             return plain(
@@ -347,13 +348,19 @@ def _request(scope: MutableMapping[str, Any]) -> Request:
     full, root = scope["path"], scope.get("root_path", "")
     path = full[len(root) :] if root and full.startswith(f"{root}/") else full
     query = scope.get("query_string", b"").decode("latin-1")
-    return Request(scope["method"], path, quote(full), query, headers)
+    # A link to a path that begins with two slashes would lead to another host.
+    return Request(scope["method"], path, f"/{quote(full.lstrip('/'))}", query, headers)
 
 
 def _host(request: Request) -> str:
     """Return the Host header without its port."""
     host = request.headers.get("host", "").lower()
     return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _digest(mark: str) -> bytes:
+    """Return a short name for a mark of any length, of which many are kept."""
+    return blake2b(mark.encode(), digest_size=16).digest()
 
 
 def _is_prefix(store: Store, key: str) -> bool:

@@ -20,12 +20,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from hashlib import blake2b
 
 from exzarr.statistics.identity import COARSE_NS, lasting
 from exzarr.stores.base import Store, ValueReader
 
-__all__ = ["Etags"]
+__all__ = ["Etags", "Tags"]
 
 _FORM = re.compile(r'"(?:v([0-9a-f]{24}))?(?:-?c([0-9a-f]{32}))?"')
 
@@ -53,22 +54,9 @@ class Etags:
         made, alone = self._version(version)
         return f'"{made}"' if alone else None
 
-    def of(self, value: ValueReader) -> str:
-        """Return the tag of an opened value. Read all of it if the tag depends on the content."""
-        made, alone = self._version(value.version)
-        if alone:
-            return f'"{made}"'
-        return f'"{made}-c{_content(value)}"' if made else f'"c{_content(value)}"'
-
-    def matches(self, tag: str, value: ValueReader) -> bool:
-        """Return whether `tag` was made for a value with the same content and the same version as `value`."""
-        form = _FORM.fullmatch(tag)
-        if form is None or not (form[1] or form[2]):
-            return False
-        if self._version(value.version)[0] != (f"v{form[1]}" if form[1] else ""):
-            return False
-        # A tag without the content was made when the version alone was sufficient.
-        return not form[2] or _content(value) == form[2]
+    def of(self, value: ValueReader) -> Tags:
+        """Return the tags of an opened value."""
+        return Tags(value, *self._version(value.version))
 
     def _version(self, version: Hashable) -> tuple[str, bool]:
         """Return the part of a tag for a version (``""`` if there is none), and whether it is sufficient."""
@@ -84,6 +72,46 @@ class Etags:
             alone = identity[3] + COARSE_NS < self._clock()
         digest = blake2b(json.dumps(identity).encode(), digest_size=12)
         return f"v{digest.hexdigest()}", alone
+
+
+class Tags:
+    """The tags of one opened value. Its content is read when a tag depends on it, and only once.
+
+    Parameters
+    ----------
+    value
+        The value.
+    made
+        The part of the tags for the version; ``""`` if there is none.
+    alone
+        True if this part is sufficient.
+    """
+
+    def __init__(self, value: ValueReader, made: str, alone: bool) -> None:
+        self._value = value
+        self._made = made
+        self._alone = alone
+
+    @property
+    def current(self) -> str:
+        """The tag to send."""
+        if self._alone:
+            return f'"{self._made}"'
+        return f'"{self._made}-c{self._content}"' if self._made else f'"c{self._content}"'
+
+    def matches(self, tag: str) -> bool:
+        """Return whether `tag` was made for a value with the same content and the same version."""
+        form = _FORM.fullmatch(tag)
+        if form is None or not (form[1] or form[2]):
+            return False
+        if self._made != (f"v{form[1]}" if form[1] else ""):
+            return False
+        # A tag without the content was made when the version alone was sufficient.
+        return not form[2] or self._content == form[2]
+
+    @cached_property
+    def _content(self) -> str:
+        return _content(self._value)
 
 
 def _content(value: ValueReader) -> str:

@@ -37,13 +37,14 @@ def folder_page(store: Store, prefix: str, here: str) -> Reply:
         return _no_folder(prefix)
     names = [*(f"{name}/" for name in prefixes), *keys]
     title = escape(f"/{prefix}/" if prefix else "/")
+    base = here.rstrip("/")
 
     def rows() -> Iterator[bytes]:
         yield _HEAD.format(title=title).encode()
         for start in range(0, len(names), ROWS):
             # The whole path: fsspec takes a relative link that begins with "http" for another address.
             part = (
-                f'<li><a href="{here}{quote(name)}">{escape(name)}</a></li>\n'
+                f'<li><a href="{base}/{quote(name)}">{escape(name)}</a></li>\n'
                 for name in names[start : start + ROWS]
             )
             yield "".join(part).encode("utf-8", "replace")

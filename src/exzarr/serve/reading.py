@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 
 from exzarr.serve.conditions import Conditions, Matches
@@ -77,7 +76,8 @@ def _decide(reading: Reading, size: int, tag: str | None, matches: Matches) -> D
 
 def _from_value(etags: Etags, reading: Reading, value: ValueReader, block: int) -> Reply:
     try:
-        decision = _decide(reading, value.size, etags.of(value), partial(_matches, etags, value))
+        tags = etags.of(value)
+        decision = _decide(reading, value.size, tags.current, tags.matches)
         length = decision.end - decision.begin
         if reading.head or not length:
             body: bytes | bytearray | Part = b""
@@ -91,7 +91,3 @@ def _from_value(etags: Etags, reading: Reading, value: ValueReader, block: int) 
         return Reply(decision.status, decision.headers, body)
     finally:
         value.close()
-
-
-def _matches(etags: Etags, value: ValueReader, tag: str) -> bool:
-    return etags.matches(tag, value)

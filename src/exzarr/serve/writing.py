@@ -7,7 +7,6 @@ same writers as the store's own updates do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 
 from exzarr.serve.conditions import Conditions
@@ -60,7 +59,7 @@ def _update(
 
     def change(value: ValueReader | None) -> NewValue:
         nonlocal reply
-        if not conditions.holds(None if value is None else partial(_matches, etags, value)):
+        if not conditions.holds(None if value is None else etags.of(value).matches):
             reply = _failed()
             return KEEP
         reply = if_new if value is None else NO_CONTENT
@@ -68,10 +67,6 @@ def _update(
 
     store.update(key, change)
     return reply
-
-
-def _matches(etags: Etags, value: ValueReader, tag: str) -> bool:
-    return etags.matches(tag, value)
 
 
 def _created() -> Reply:

@@ -41,6 +41,7 @@ def field(tmp_path: Path) -> Path:
     a = root.create_array("a", shape=(20, 40), chunks=(5, 10), dtype="f4", dimension_names=("y", "x"))
     a[:10] = 1.0
     root.create_array("name", data=np.array(["a", "b"]))
+    root.create_array("photo", data=np.zeros((4, 4, 3), "u1"))
     return tmp_path / "field.zarr"
 
 
@@ -99,6 +100,24 @@ def test_a_pyramid_is_drawn_from_the_level_that_suffices(run: Run, tmp_path: Pat
     assert shown["of"] == [400, 800]
 
 
+def test_limits_and_scale_of_drawings_with_characters(run: Run, tmp_path: Path) -> None:
+    exzarr.save(tmp_path / "a.zarr", np.array([1.0, 10, 100, 1000, 1e6]))
+    path = str(tmp_path / "a.zarr")
+    log = run("plot", path, "--log", "--limits", "1,1000")
+    assert re.search(r"^ *1000 \|", log, re.MULTILINE)
+    assert re.search(r"^ *1 \|", log, re.MULTILINE)
+    assert "1e+06" not in run("plot", path, "--kind", "histogram", "--limits", "0,200")
+
+
+def test_text_between_dollars_is_no_formula(run: Run, tmp_path: Path) -> None:
+    attributes = {"long_name": r"price in $ \bad $", "units": "$"}
+    for name, data in (("image", np.eye(3)), ("line", np.ones(1))):
+        exzarr.create_array(tmp_path / name, data=data, attributes=attributes)
+        out = tmp_path / f"{name}.svg"
+        assert name in run("plot", str(tmp_path / name), "-o", str(out))
+        ET.parse(out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "status"),
     [
@@ -109,11 +128,22 @@ def test_a_pyramid_is_drawn_from_the_level_that_suffices(run: Run, tmp_path: Pat
         (["./a", "--cmap", "no", "-o", "a.png"], "no colour map 'no'", 2),
         (["./a", "--limits", "2,1"], "the first number must be less", 2),
         (["./a", "--limits", "2"], "write two numbers", 2),
-        (["./a", "--size", "0x0"], "write width and height", 2),
+        (["./a", "--size", "0x0", "-o", "a.png"], "write width and height", 2),
         (["./a", "--kind", "pie"], "write image, line or histogram", 2),
         (["./a", "--budget", "1"], "allow more", 2),
         (["./a", "-r", "15:", "--log", "-o", "a.png"], "needs positive values", 2),
         (["./a", "--json"], "--json requires --output", 2),
+        (["./a", "--dpi", "100"], "--dpi requires --output", 2),
+        (["./a", "--size", "3x3"], "--size requires --output", 2),
+        (["./a", "--size", "100x100", "--dpi", "1200", "-o", "a.png"], "120,000 × 120,000 pixels", 2),
+        (["./a", "--limits=-inf,1"], "write two finite numbers", 2),
+        (["./a", "--log", "--symmetric", "-o", "a.png"], "leave out --log or --symmetric", 2),
+        (["./a", "--log", "--limits=-5,1", "-o", "a.png"], "needs positive limits", 2),
+        (["./a", "-r", "0", "--colours", "gray"], "--colours does not apply to a line", 2),
+        (["./a", "-r", "0", "--symmetric", "-o", "a.png"], "--symmetric does not apply to a line", 2),
+        (["./a", "--kind", "histogram", "--cmap", "gray"], "does not apply to a histogram", 2),
+        (["./a", "--kind", "histogram", "--log"], "no logarithmic scale: give --output", 2),
+        (["./photo", "--limits", "0,1"], "--limits does not apply to an image of colours", 2),
     ],
 )
 def test_errors(

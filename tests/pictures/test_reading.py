@@ -68,6 +68,13 @@ def test_values_and_coordinates_are_those_of_xarray(ocean: exzarr.Group) -> None
         ("lat", np.full(9, np.nan), {}),
         ("lat", np.arange(8.0), {}),  # another length
         ("lat", np.array([*"abcdefghi"]), {}),
+        ("lat", np.array([5, 1, 3, 4, 2, 6, 7, 8, 9]), {"units": "days since 1850-01-01"}),
+        ("lat", np.arange(9) * 400_000_000, {"units": "days since 1850-01-01"}),  # after the year 9999
+        (
+            "lat",
+            np.array(["2020-01-01", "NaT", *[f"2020-01-{day:02}" for day in range(3, 10)]], "M8[ns]"),
+            {},
+        ),
     ],
 )
 def test_coordinates_that_cannot_be_drawn_are_replaced_by_indices(
@@ -85,6 +92,15 @@ def test_another_calendar_is_drawn_as_numbers(ocean: exzarr.Group) -> None:
     (along,) = read_picture(ocean.get_array("sst"), (..., 0, 0)).axes
     assert along.label == "time [hours since 2024-01-01]"
     np.testing.assert_array_equal(along.values, [0, 6, 12, 18])
+
+
+def test_dates_before_1970_and_parts_of_seconds(ocean: exzarr.Group) -> None:
+    ocean["time"].attrs["units"] = "days since 1850-01-01"
+    (along,) = read_picture(ocean.get_array("sst"), (..., 0, 0)).axes
+    np.testing.assert_array_equal(along.values, np.datetime64("1850-01-01") + 6 * np.arange(4))
+    ocean["time"].attrs["units"] = "milliseconds since 1850-01-01"
+    (along,) = read_picture(ocean.get_array("sst"), (..., 0, 0)).axes
+    np.testing.assert_array_equal(np.diff(along.values), np.timedelta64(6, "ms"))
 
 
 def test_a_damaged_coordinate_does_not_hide_the_data(ocean: exzarr.Group) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from exzarr._typing import IntArray
 
 __all__ = ["picture_of", "register"]
+
+LONGEST, MOST_PIXELS = 30_000, 1 << 28
+"""Limits of a drawn file: matplotlib needs four bytes a pixel, and its sides are shorter than 65,536."""
 
 
 def register(app: typer.Typer) -> None:
@@ -56,8 +60,11 @@ def plot(
         ),
     ] = None,
     colours: Annotated[
-        str, typer.Option("--colours", "--cmap", metavar="NAME", help="A colour map of matplotlib.")
-    ] = "viridis",
+        str | None,
+        typer.Option(
+            "--colours", "--cmap", metavar="NAME", help="A colour map of matplotlib. Default: viridis."
+        ),
+    ] = None,
     limits: Annotated[
         str | None,
         typer.Option(
@@ -69,8 +76,14 @@ def plot(
         bool, typer.Option("--symmetric", help="Limits of the colours symmetric around 0.")
     ] = False,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Title of the picture.")] = None,
-    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Size in inches.")] = "8x5",
-    dpi: Annotated[int, typer.Option(min=10, max=1200, metavar="N", help="Pixels per inch.")] = 150,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTHxHEIGHT", help="Size of the file in inches. Default: 8x5."),
+    ] = None,
+    dpi: Annotated[
+        int | None,
+        typer.Option(min=10, max=1200, metavar="N", help="Pixels per inch of the file. Default: 150."),
+    ] = None,
     budget: Annotated[
         str,
         typer.Option(
@@ -86,16 +99,20 @@ def plot(
     """
     from exzarr._pictures.figure import Style, draw
 
-    style = Style(colours, _limits(limits), log, symmetric, _size(size), title)
+    for option, given in (("--json", as_json), ("--size", size is not None), ("--dpi", dpi is not None)):
+        if given and output is None:
+            raise ArgumentError(f"{option} requires --output")
+    style = Style(colours, _limits(limits), log, symmetric, _size(size or "8x5"), title)
+    dpi = dpi or 150
+    if output is not None:
+        _check_file(output, style.size, dpi)
     picture = picture_of(path, region, kind, storage_options, decoded=parse_bytes(budget, "--budget"))
     if output is None:
-        if as_json:
-            raise ArgumentError("--json requires --output")
         from exzarr._pictures.terminal import show
 
         show(picture, style, console())
         return
-    _save(draw(picture, style), output, dpi)
+    draw(picture, style).savefig(output, dpi=dpi)
     sample = picture.sample
     if as_json:
         print_json(
@@ -157,12 +174,18 @@ def picture_of(
     return read_picture(level.array, selection, kind, decoded=decoded, name=name, axis_of=axis_of)  # type: ignore[arg-type]
 
 
-def _save(figure: Any, output: Path, dpi: int) -> None:
+def _check_file(output: Path, size: tuple[float, float], dpi: int) -> None:
+    """Raise ArgumentError for a file that cannot be written, before anything is read."""
     if output.suffix.lower() not in (".png", ".svg", ".pdf", ".jpg", ".jpeg"):
         raise ArgumentError(f"--output {output}: the name must end in .png, .svg, .pdf or .jpg")
     if not output.parent.is_dir():
         raise ArgumentError(f"--output {output}: there is no folder {output.parent}")
-    figure.savefig(output, dpi=dpi)
+    width, height = (round(length * dpi) for length in size)
+    if max(width, height) > LONGEST or width * height > MOST_PIXELS:
+        raise ArgumentError(
+            f"--size and --dpi give {width:,} × {height:,} pixels: at most {LONGEST:,} along a side, and {MOST_PIXELS:,} "
+            "altogether"
+        )
 
 
 def _limits(text: str | None) -> tuple[float, float] | None:
@@ -174,6 +197,8 @@ def _limits(text: str | None) -> tuple[float, float] | None:
         raise ArgumentError(f"--limits {text!r}: write two numbers, such as 270,310") from None
     if not low < high:
         raise ArgumentError(f"--limits {text!r}: the first number must be less than the second")
+    if not math.isfinite(high - low):
+        raise ArgumentError(f"--limits {text!r}: write two finite numbers, such as 270,310")
     return low, high
 
 

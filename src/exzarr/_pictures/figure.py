@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from exzarr._pictures.picture import Axis, Picture
     from exzarr._typing import AnyArray
 
-__all__ = ["Style", "draw", "image_colours"]
+__all__ = ["Style", "check_style", "draw", "image_colours"]
+
+MOST_CHARACTERS = 120
+"""Maximum length of a title or a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Style:
     Attributes
     ----------
     colours
-        Name of a colour map of matplotlib.
+        Name of a colour map of matplotlib; None for viridis.
     limits
         Smallest and largest value of the colours: numbers, or None for the percentiles 2 and 98.
     log
@@ -36,12 +39,40 @@ class Style:
         A title instead of that of the data.
     """
 
-    colours: str = "viridis"
+    colours: str | None = None
     limits: tuple[float, float] | None = None
     log: bool = False
     symmetric: bool = False
     size: tuple[float, float] = (8.0, 5.0)
     title: str | None = None
+
+
+def check_style(picture: Picture, style: Style) -> None:
+    """Raise ArgumentError for a style that does not apply to a picture."""
+    given = {
+        "--colours": style.colours is not None,
+        "--symmetric": style.symmetric,
+        "--limits": style.limits is not None,
+        "--log": style.log,
+    }
+    applies = {*given} if picture.kind == "image" else {"--limits", "--log"}
+    if picture.colours:
+        applies = set()
+    for option, is_given in given.items():
+        if is_given and option not in applies:
+            what = "an image of colours" if picture.colours else f"a {picture.kind}"
+            raise ArgumentError(f"{option} does not apply to {what}: leave it out")
+    if style.log and style.symmetric:
+        raise ArgumentError(
+            "a logarithmic scale has no limits symmetric around 0: leave out --log or --symmetric"
+        )
+    if style.log and picture.kind != "histogram":
+        if style.limits is not None and style.limits[0] <= 0:
+            raise ArgumentError(
+                f"a logarithmic scale needs positive limits, and --limits begins at {style.limits[0]:g}"
+            )
+        if not (picture.values > 0).any():
+            raise ArgumentError("a logarithmic scale needs positive values, and the region has none")
 
 
 def draw(picture: Picture, style: Style) -> Any:
@@ -50,7 +81,7 @@ def draw(picture: Picture, style: Style) -> Any:
     Raises
     ------
     ArgumentError
-        There is no such colour map, or a logarithmic scale has no positive values.
+        There is no such colour map, or the style does not apply to the picture.
     MissingDependencyError
         matplotlib is not installed.
     """
@@ -58,9 +89,10 @@ def draw(picture: Picture, style: Style) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingDependencyError("plot requires matplotlib: pip install 'exzarr[plot]'") from None
+    check_style(picture, style)
     figure = Figure(figsize=style.size, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(picture.title if style.title is None else style.title)
+    axes.set_title(_plain(picture.title if style.title is None else style.title))
     {"image": _image, "line": _line, "histogram": _histogram}[picture.kind](axes, picture, style)
     figure.supxlabel(str(picture.sample), x=0.99, ha="right", fontsize=6, alpha=0.6)
     return figure
@@ -86,15 +118,20 @@ def _image(axes: Any, picture: Picture, style: Style) -> None:
         drawn = axes.pcolorfast(
             left_to_right, top_to_bottom, picture.values, cmap=_map(style), norm=_norm(picture, style)
         )
-        axes.figure.colorbar(drawn, ax=axes, label=picture.label, extend=_extend(picture, drawn.norm))
-    axes.set_xlabel(columns.label)
-    axes.set_ylabel(rows.label)
+        axes.figure.colorbar(drawn, ax=axes, label=_plain(picture.label), extend=_extend(picture, drawn.norm))
+    axes.set_xlabel(_plain(columns.label))
+    axes.set_ylabel(_plain(rows.label))
     ends = (top_to_bottom[0], top_to_bottom[-1])
     axes.set_ylim(*(sorted(ends) if _upwards(rows) or rows.labelled else sorted(ends, reverse=True)))
     axes.set_xlim(*sorted((left_to_right[0], left_to_right[-1])))
     axes.set_aspect("equal" if _comparable(rows, columns) else "auto")
     for axis, at in ((columns, axes.xaxis), (rows, axes.yaxis)):
         _show_dates(axis, at)
+
+
+def _plain(text: str) -> str:
+    """Return a text that matplotlib shows as it is: not as a formula between dollars, and not longer than the figure."""
+    return (text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…").replace("$", r"\$")
 
 
 def _comparable(rows: Axis, columns: Axis) -> bool:
@@ -117,11 +154,12 @@ def _show_dates(axis: Axis, at: Any) -> None:
 def _line(axes: Any, picture: Picture, style: Style) -> None:
     (along,) = picture.axes
     axes.plot(along.values, picture.values, linewidth=1.0)
+    if len(along.values) == 1:
+        axes.set_xlim(*_edges(along.values))
     _show_dates(along, axes.xaxis)
-    axes.set_xlabel(along.label)
-    axes.set_ylabel(picture.label)
+    axes.set_xlabel(_plain(along.label))
+    axes.set_ylabel(_plain(picture.label))
     if style.log:
-        _check_positive(picture)
         axes.set_yscale("log")
     if style.limits is not None:
         axes.set_ylim(*style.limits)
@@ -131,7 +169,7 @@ def _line(axes: Any, picture: Picture, style: Style) -> None:
 def _histogram(axes: Any, picture: Picture, style: Style) -> None:
     numbers = picture.values.compressed()
     axes.hist(numbers, bins=100, range=style.limits)
-    axes.set_xlabel(picture.label)
+    axes.set_xlabel(_plain(picture.label))
     axes.set_ylabel("elements in the sample")
     if style.log:
         axes.set_yscale("log")
@@ -159,7 +197,7 @@ def _map(style: Style) -> Any:
     import matplotlib as mpl
 
     try:
-        return mpl.colormaps[style.colours]
+        return mpl.colormaps[style.colours or "viridis"]
     except KeyError:
         raise ArgumentError(
             f"matplotlib has no colour map {style.colours!r}; for example viridis, cividis, magma, RdBu_r"
@@ -171,18 +209,12 @@ def _norm(picture: Picture, style: Style) -> Any:
 
     numbers = picture.values.compressed()
     if style.log:
-        _check_positive(picture)
         numbers = numbers[numbers > 0]
     low, high = style.limits or (np.percentile(numbers, [2, 98]).tolist() if len(numbers) else (0.0, 1.0))
     if style.symmetric:
         high = max(abs(low), abs(high))
         low = -high
     return LogNorm(low, high) if style.log else Normalize(low, high)
-
-
-def _check_positive(picture: Picture) -> None:
-    if not (picture.values > 0).any():
-        raise ArgumentError("a logarithmic scale needs positive values, and the region has none")
 
 
 def _extend(picture: Picture, norm: Any) -> str:

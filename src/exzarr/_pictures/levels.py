@@ -63,7 +63,12 @@ def _part(part: Any, n: int, m: int) -> Any:
         return part
     if isinstance(part, slice):
         start, stop, step = part.indices(n)
-        if step < 0:
-            return slice(None, None, -1) if (start, stop) == (n - 1, -1) else part
-        return slice(start * m // n, -(-stop * m // n), max(1, step * m // n))
+        number = len(range(start, stop, step))
+        if not number:
+            return slice(0, 0)
+        scaled = max(1, abs(step) * m // n)
+        if step > 0:
+            return slice(start * m // n, -(-stop * m // n), scaled)
+        last = (start + (number - 1) * step) * m // n
+        return slice(start * m // n, last - 1 if last else None, -scaled)
     return (part + n if part < 0 else part) * m // n if -n <= part < n else part

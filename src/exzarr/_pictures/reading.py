@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
 from exzarr._engine.planning import indexing
-from exzarr._labels.times import cf_times
+from exzarr._labels.times import Times, cf_times
 from exzarr._nodes import hierarchy
 from exzarr._nodes.array import Array
 from exzarr._nodes.coordinates import place_beside
@@ -89,7 +90,7 @@ def read_picture(
     dims = [dim for dim, part in enumerate(region) if isinstance(part, range)]
     axis_of = axis_of or (lambda dim, at: _axis(array, names[dim], dim, at))
     axes = [axis_of(dim, at) for dim, at in zip(dims, chosen.positions, strict=True)]
-    name = name or array.basename or array.store.url.rstrip("/").rpartition("/")[2] or "array"
+    name = name or array.basename or unquote(array.store.url.rstrip("/").rpartition("/")[2]) or "array"
     return Picture(
         kind,
         np.ma.MaskedArray(values) if colours else _decoded(array, values),
@@ -180,15 +181,35 @@ def _axis(array: Array, name: str | None, dim: int, at: IntArray) -> Axis:
     except ExzarrError:  # a damaged coordinate does not hide the data
         return plain
     if times is not None:
-        seconds = (times.values * (times.unit / 1e9)).round().astype("M8[s]")
-        return Axis(name or "", seconds, labelled=True)
+        values = _dates(times)
     if values.dtype.kind == "M":
-        return Axis(name or "", values, labelled=True)
+        return Axis(name or "", values, labelled=True) if _drawable(values) else plain
     numbers = _decoded(found, values)
-    steps = np.diff(numbers.compressed())
-    if numbers.mask.any() or not ((steps > 0).all() or (steps < 0).all()):
+    if numbers.mask.any() or not _monotonic(numbers.data):
         return plain
-    return Axis(_label(attributes, name or ""), numbers.filled(), labelled=True)
+    return Axis(_label(attributes, name or ""), numbers.data, labelled=True)
+
+
+def _dates(times: Times) -> AnyArray:
+    """Return times as ``datetime64``, in seconds if all are whole seconds."""
+    seconds = times.values * (times.unit / 1e9)
+    if np.abs(seconds).max(initial=0.0) > 1e12:  # of years that have no microseconds in 64 bits
+        return seconds.round().astype("M8[s]")
+    micros = (seconds * 1e6).round().astype(np.int64)
+    whole, rest = np.divmod(micros, 1_000_000)
+    return micros.astype("M8[us]") if rest.any() else whole.astype("M8[s]")
+
+
+def _drawable(dates: AnyArray) -> bool:
+    """Return True for dates that matplotlib can draw: of the years 1 to 9999, without gaps and in order."""
+    years = dates.astype("M8[Y]").astype(np.int64) + 1970
+    return not np.isnat(dates).any() and bool(((years > 0) & (years < 10_000)).all()) and _monotonic(dates)
+
+
+def _monotonic(values: AnyArray) -> bool:
+    """Return True if the values increase or decrease, without equal neighbours."""
+    before, after = values[:-1], values[1:]
+    return bool((before < after).all() or (before > after).all())
 
 
 def _coordinate(array: Array, name: str | None, dim: int) -> Array | None:

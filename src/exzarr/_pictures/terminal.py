@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exzarr._pictures.figure import Style, draw, image_colours
-from exzarr.errors import MissingDependencyError
+from exzarr._pictures.figure import Style, check_style, draw, image_colours
+from exzarr.errors import ArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,9 +27,12 @@ def show(picture: Picture, style: Style, out: Console) -> None:
 
     Raises
     ------
+    ArgumentError
+        The style does not apply to the picture.
     MissingDependencyError
         textual-image, plotille or matplotlib is not installed.
     """
+    check_style(picture, style)
     images = shown_images(out)
     if images is not None:
         out.print(images(_rendered(picture, style), width=min(out.width, WIDTH), height="auto"))
@@ -37,7 +41,9 @@ def show(picture: Picture, style: Style, out: Console) -> None:
     else:
         title = picture.title if style.title is None else style.title
         out.print(title, style="bold", highlight=False, markup=False)
-        out.print(_characters(picture, min(out.width, WIDTH)), highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            _characters(picture, style, min(out.width, WIDTH)), highlight=False, markup=False, soft_wrap=True
+        )
     out.print(f"[dim]{picture.sample}[/dim]", highlight=False)
 
 
@@ -81,7 +87,8 @@ def _blocks(picture: Picture, style: Style, out: Console) -> None:
     image = Image.fromarray(colours).resize((across, down), Image.Resampling.BOX)
     renderable = _textual_image()
     kind = renderable.HalfcellImage if out.color_system else renderable.UnicodeImage
-    out.print(f"[bold]{_escaped(picture.title)}[/bold]", highlight=False)
+    title = picture.title if style.title is None else style.title
+    out.print(f"[bold]{_escaped(title)}[/bold]", highlight=False)
     out.print(kind(image, width=across, height=-(-down // 2)))
     rows, columns = picture.axes
     for name, axis in (("down", rows), ("across", columns)):
@@ -98,7 +105,7 @@ def _ends(axis: Axis) -> str:
     )
 
 
-def _characters(picture: Picture, width: int) -> str:
+def _characters(picture: Picture, style: Style, width: int) -> str:
     """Return a line or a histogram, drawn by plotille with axes. Elements without a value are left out."""
     try:
         import plotille
@@ -114,25 +121,48 @@ def _characters(picture: Picture, width: int) -> str:
     figure.width, figure.height = max(20, width - 24), 16
     figure.y_ticks_fkt = _number
     if picture.kind == "histogram":
-        figure.x_label, figure.y_label = picture.label, "elements"
-        figure.x_ticks_fkt = _number
-        figure.histogram(numbers.tolist(), bins=figure.width)
-        figure.set_x_limits(*_widened(numbers))
+        _histogram(figure, picture.label, numbers, style)
     else:
-        (axis,) = picture.axes
-        figure.x_label, figure.y_label = axis.label, picture.label
-        at = axis.values[~np.ma.getmaskarray(picture.values)]
-        figure.plot(at.tolist(), numbers.tolist())
-        figure.set_y_limits(*_widened(numbers))
-        if at.dtype.kind != "M":
-            figure.x_ticks_fkt = _number
-            figure.set_x_limits(*_widened(at))
+        _line(figure, picture, style)
     drawn: str = figure.show()
     return drawn
 
 
+def _histogram(figure: Any, label: str, numbers: AnyArray, style: Style) -> None:
+    if style.log:
+        raise ArgumentError("a histogram in the terminal has no logarithmic scale: give --output")
+    low, high = style.limits or _widened(numbers)
+    figure.x_label, figure.y_label = label, "elements"
+    figure.x_ticks_fkt = _number
+    figure.histogram(numbers[(numbers >= low) & (numbers <= high)].tolist() or [low], bins=figure.width)
+    figure.set_x_limits(low, high)
+
+
+def _line(figure: Any, picture: Picture, style: Style) -> None:
+    (axis,) = picture.axes
+    figure.x_label, figure.y_label = axis.label, picture.label
+    shown = ~np.ma.getmaskarray(picture.values)
+    limits = style.limits
+    if style.log:
+        shown &= np.ma.filled(picture.values > 0, False)
+    at, numbers = axis.values[shown], picture.values.data[shown]
+    if style.log:
+        numbers = np.log10(numbers)
+        limits = None if limits is None else (math.log10(limits[0]), math.log10(limits[1]))
+        figure.y_ticks_fkt = _power
+    figure.plot(at.tolist(), numbers.tolist())
+    figure.set_y_limits(*(limits or _widened(numbers)))
+    if at.dtype.kind != "M":
+        figure.x_ticks_fkt = _number
+        figure.set_x_limits(*_widened(at))
+
+
 def _number(value: float, _: float) -> str:
     return f"{value:.6g}"
+
+
+def _power(value: float, _: float) -> str:
+    return f"{10**value:.6g}"
 
 
 def _widened(values: AnyArray) -> tuple[float, float]:

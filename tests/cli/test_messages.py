@@ -188,6 +188,29 @@ def test_output_falls_back_to_ascii_if_the_encoding_lacks_characters(path, tmp_p
                 assert b"`-- temperature  time 4, lat 6  float64  2x3" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["x[bold]y", "[_x]", "t[dim", "[red]"])
+def test_names_are_no_markup(tmp_path, name):
+    group = exzarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array(name, data=np.arange(3.0), attributes={name: name, "[/closed]": 1})
+    for command in ("head", "info", "tree"):
+        assert name in invoke(command, f"{tmp_path}/a.zarr/{name}").stdout
+    assert "[/closed]" in invoke("info", f"{tmp_path}/a.zarr/{name}").stdout
+
+
+def test_reasons_of_broken_plug_ins_are_no_markup(monkeypatch):
+    broken = exzarr.registry.Plugin("codec", "a[b]", "[pkg]", "broken", "ImportError: [/lib] [Errno 2]")
+    monkeypatch.setattr(exzarr.registry, "plugins", lambda load: [broken])
+    printed = invoke("plugins", code=1).stdout
+    assert "broken: ImportError: [/lib] [Errno 2]" in printed
+    assert "a[b]" in printed
+
+
+def test_examples_of_store_options_can_be_typed(path):
+    for option in ("--option", "--to-option"):
+        printed = invoke("sync", path, path, option, "bogus", code=2).output
+        assert "such as 'region=eu-west-1'" in printed
+
+
 def test_info_names_nodes_that_cannot_be_read(tmp_path):
     root = exzarr.open_group(tmp_path / "a.zarr", mode="w")
     root["good"] = root["bad"] = [1]

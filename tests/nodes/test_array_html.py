@@ -78,6 +78,20 @@ def test_array_in_a_folder_that_is_gone(tmp_path: Path) -> None:
     assert "0 of 1 chunks" in a._repr_html_()
 
 
+def test_sizes_of_an_empty_array_and_of_a_scalar() -> None:
+    empty = exzarr.create_array(None, shape=(0, 5), chunks=(10, 5), dtype="f8")._repr_html_()
+    assert "<td class=number>0 B</td><td class=number>400 B</td>" in empty
+    scalar = exzarr.create_array(None, data=np.float64(3))._repr_html_()
+    assert "<td class=number>8 B</td><td class=number>8 B</td>" in scalar
+    assert "times larger than in memory" in scalar
+
+
+def test_a_long_fill_value_is_cut() -> None:
+    a = exzarr.create_array(None, shape=3, dtype="str", fill_value="x" * 10_000)
+    assert "characters)" in a._repr_html_()
+    assert len(a._repr_html_()) < 6000
+
+
 def test_attributes_and_shards_are_shown() -> None:
     a = exzarr.create_array(
         None, data=np.ones((8, 8), "u1"), chunks=(2, 2), shards=(4, 4), attributes={"units": "<K>"}

@@ -90,10 +90,12 @@ def head(
             }
         )
         return
+    from rich.text import Text
+
     out = console()
     name = location.path or path.rstrip("/").rpartition("/")[2]
     whole = " × ".join(map(str, array.shape)) or "()"
-    out.print(f"[bold]{name}\\[{text}][/bold]  [dim]of {whole} {meta.data_type.name}[/dim]")
+    out.print(Text.assemble((f"{name}[{text}]", "bold"), "  ", (f"of {whole} {meta.data_type.name}", "dim")))
     marks = missing_marks(meta, values.dtype)
     masked = np.isin(values, marks) if marks else np.zeros(values.shape, bool)
     shown = np.ma.MaskedArray(values, masked) if masked.any() else values

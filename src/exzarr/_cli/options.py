@@ -137,7 +137,7 @@ def parse_options(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise ArgumentError(f"{option} {name!r}: write KEY=VALUE, such as region=eu-west-1")
+            raise ArgumentError(f"{option} {name!r}: write KEY=VALUE, such as 'region=eu-west-1'")
         if name in found:
             raise ArgumentError(f"{option} {name}: given twice")
         # The message omits the value, which may be a secret.

@@ -41,12 +41,14 @@ def plugins(
         print("no installed package adds to exzarr")
     else:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for title in ("kind", "name", "from", "status"):
             table.add_column(title)
         for one in found:
-            table.add_row(one.kind, one.name, one.origin, ": ".join(filter(None, (one.status, one.reason))))
+            status = ": ".join(filter(None, (one.status, one.reason)))
+            table.add_row(*map(Text, (one.kind, one.name, one.origin, status)))
         console().print(table)
     if any(one.status == "broken" for one in found):
         raise typer.Exit(1)

@@ -164,6 +164,7 @@ def _as_json(made: Pyramid) -> dict[str, Any]:
 
 def _print(made: Pyramid) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     out = console()
     out.print(f"{made.group.location}: {made.metadata.convention} {made.metadata.version}", markup=False)
@@ -171,7 +172,7 @@ def _print(made: Pyramid) -> None:
     for level in made:
         array = level.array
         chunks = "rectilinear" if not array.metadata.chunk_grid.regular else _numbers(array.chunks)
-        table.add_row(array.basename, _numbers(level.shape), chunks, _numbers(level.scale))
+        table.add_row(Text(array.basename), _numbers(level.shape), chunks, _numbers(level.scale))
     out.print(table)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from exzarr._cli.options import examples, parse_bytes, takes_urls
+from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from exzarr.serve import Served
@@ -54,8 +56,13 @@ def serve(
         bool, typer.Option("--listing/--no-listing", help="List folders, as HTML and by WebDAV.")
     ] = True,
     max_upload: Annotated[
-        str, typer.Option("--max-upload", metavar="SIZE", help="Largest value that a PUT may store.")
-    ] = "128MiB",
+        str | None,
+        typer.Option(
+            "--max-upload",
+            metavar="SIZE",
+            help="Largest value that a PUT may store, with --write. Default: 128MiB.",
+        ),
+    ] = None,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Serve an array or a hierarchy as plain Zarr over HTTP, until Ctrl-C.
@@ -64,13 +71,18 @@ def serve(
     """
     from exzarr.serve import ServeOptions, run
 
-    options = ServeOptions(
-        write=write,
+    if max_upload is not None and not write:
+        raise ArgumentError("--max-upload requires --write")
+    options = ServeOptions(write=write)
+    largest = options.max_upload if max_upload is None else parse_bytes(max_upload, "--max-upload")
+    options = replace(
+        options,
         consolidate=consolidate,
         listing=listing,
         cors=tuple(cors or ()),
         token=token,
-        max_upload=parse_bytes(max_upload, "--max-upload"),
+        max_upload=largest,
+        memory=max(largest, options.memory),
     )
     run(path, options, host=host, port=port, storage_options=storage_options, announce=_announce)
 

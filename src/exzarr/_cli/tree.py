@@ -55,7 +55,7 @@ def tree(
         out = console()
         out.print(tree_table(rows, out))
         for note in notes:
-            out.print(f"[dim]note: {note}[/dim]")
+            out.print(f"note: {note}", style="dim", markup=False)
 
 
 def tree_rows(

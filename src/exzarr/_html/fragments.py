@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["attributes", "facts", "folded", "framed", "heading", "items", "table"]
+__all__ = ["attributes", "facts", "folded", "framed", "heading", "items", "shortened", "table"]
 
 MOST_ATTRIBUTES = 50
 """Maximum number of attributes that are shown."""
@@ -96,13 +96,14 @@ def attributes(values: Mapping[str, Any]) -> str:
     """Return attributes as a folded table; nothing if there are none."""
     if not values:
         return ""
-    shown = [(name, _shortened(values[name])) for name in [*values][:MOST_ATTRIBUTES]]
+    shown = [(shortened(name), shortened(values[name])) for name in [*values][:MOST_ATTRIBUTES]]
     if len(shown) < len(values):
         shown.append(("…", f"and {len(values) - len(shown):,} more"))
     return folded("Attributes", facts(shown), f"({len(values):,})")
 
 
-def _shortened(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """Return a text, or a value as JSON, cut to `MOST_CHARACTERS`."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) <= MOST_CHARACTERS:
         return text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from exzarr._html.fragments import attributes, facts, framed, heading, table
+from exzarr._html.fragments import attributes, facts, framed, heading, shortened, table
 from exzarr._html.grid_drawing import MOST_CELLS, Axis, Drawing, svg
 from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._nodes.stored import sizes, stored_indices
@@ -65,7 +65,7 @@ def array_body(meta: ArrayMetadata, info: ArrayInfo, found: Found | str | None =
         *stored,
         ("Compression", compression_words(info.compressors)),
         *([("Filters", filters)] if filters else []),
-        ("Fill value", value_words(info.fill_value)),
+        ("Fill value", shortened(value_words(info.fill_value))),
         *([("Order", "column-major (F)")] if info.order == "F" else []),
         ("Format", f"Zarr v{info.zarr_format}{', read-only' if info.read_only else ''}"),
         ("Place", f"{info.store}, path /{info.path}"),
@@ -76,7 +76,7 @@ def array_body(meta: ArrayMetadata, info: ArrayInfo, found: Found | str | None =
         if meta.ndim > 3 and drawing
         else ""
     )
-    left = f"<div>{_size_table(info)}{facts(pairs)}{attributes(meta.attributes)}</div>"
+    left = f"<div>{_size_table(info, meta.data_type.dtype.itemsize)}{facts(pairs)}{attributes(meta.attributes)}</div>"
     return f"<div class='side'>{left}<div>{drawing}{more}</div></div>"
 
 
@@ -90,10 +90,9 @@ def _shape_words(info: ArrayInfo) -> str:
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def _size_table(info: ArrayInfo) -> str:
+def _size_table(info: ArrayInfo, itemsize: int) -> str:
     """Return bytes, shape and number of the array, its shards and its chunks, as a table."""
     columns = [("Array", human_bytes(info.nbytes), _times(info.shape), "")]
-    itemsize = info.nbytes // math.prod(info.shape) if info.nbytes else 0
     if info.shards is not None:
         number = math.prod([-(-n // size) for n, size in zip(info.shape, info.shards, strict=True)])
         columns.append(
@@ -116,8 +115,12 @@ def _stored_words(meta: ArrayMetadata, info: ArrayInfo, found: Found) -> str:
     kind = "chunks" if info.shards is None else "shards"
     words = f"{human_bytes(found.nbytes)} in {len(found.indices):,} of {meta.chunk_grid.nchunks:,} {kind}"
     if found.nbytes and len(found.indices) == meta.chunk_grid.nchunks:
-        words += f", {info.nbytes / found.nbytes:.3g} times smaller than in memory"
+        words += f", {_compared(info.nbytes / found.nbytes)} than in memory"
     return words
+
+
+def _compared(ratio: float) -> str:
+    return f"{ratio:.3g} times smaller" if ratio >= 1 else f"{1 / ratio:.3g} times larger"
 
 
 def _look(location: Location, meta: ArrayMetadata) -> Found:

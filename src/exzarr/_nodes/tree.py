@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exzarr._format.metadata import ArrayMetadata, GroupMetadata
-from exzarr._html.fragments import attributes, facts, folded, framed
+from exzarr._html.fragments import attributes, facts, folded, framed, shortened
 from exzarr._nodes import hierarchy
 from exzarr._nodes.chunk_sizes import inner_chunks
 from exzarr._nodes.codec_parts import configurations
@@ -93,7 +93,10 @@ class Tree:
 
 def _properties(meta: ArrayMetadata) -> str:
     filters, _, compressors = configurations(meta)
-    pairs = [("Compression", compression_words(compressors)), ("Fill value", value_words(meta.fill_value))]
+    pairs = [
+        ("Compression", compression_words(compressors)),
+        ("Fill value", shortened(value_words(meta.fill_value))),
+    ]
     if filters:
         pairs.insert(1, ("Filters", filter_words(filters)))
     return facts(pairs) + attributes(meta.attributes)

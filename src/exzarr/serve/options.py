@@ -81,7 +81,9 @@ class ServeOptions:
             if type(number) is not int or number < 1:
                 raise ArgumentError(f"{name} is a positive integer, not {number!r}")
         if self.max_upload > self.memory:
-            raise ArgumentError(f"max_upload ({self.max_upload}) is larger than memory ({self.memory})")
+            raise ArgumentError(
+                f"max_upload ({self.max_upload}) is larger than memory ({self.memory}): give more memory"
+            )
         if self.memory < MIB:
             raise ArgumentError(f"memory is at least {MIB} bytes, not {self.memory}")
         if (

@@ -211,6 +211,13 @@ def test_examples_of_store_options_can_be_typed(path):
         assert "such as 'region=eu-west-1'" in printed
 
 
+def test_web_server_as_a_target_names_the_option(path):
+    pytest.importorskip("obstore")
+    printed = invoke("sync", path, "http://127.0.0.1:9/x", code=3).output
+    assert "--to-option writable=true" in printed
+    assert not PYTHON.search(printed)
+
+
 def test_info_names_nodes_that_cannot_be_read(tmp_path):
     root = exzarr.open_group(tmp_path / "a.zarr", mode="w")
     root["good"] = root["bad"] = [1]

@@ -38,6 +38,10 @@ _PYTHON = (
     (r"ReferenceStore\(\.\.\., base=\.\.\.\)", "--option base=FOLDER names the start"),
     (r"absent=\((\d+),\)", r"--option absent=\1"),
     (r"exzarr\.virtualize\(file\) \((exzarr virtualize [^)]*)\)", r"\1"),
+    (
+        r"mode '[^']*' needs a writable store, but (\S+) is a web server: .*",
+        r"\1 is a web server: if it takes conditional writes, add --option writable=true (TARGET: --to-option writable=true)",
+    ),
     (r"storage_options", "--option"),
     (r"mode '[rwa+-]+' would change", "this would change"),
     (r"[;:,] (?:use )?mode '[^;]*", ""),

@@ -326,6 +326,7 @@ def test_other_options_are_checked():
         (lambda: S3Options(connect_timeout=float("nan")), "connect_timeout"),
         (lambda: AzureOptions(timeout="3"), "timeout"),
         (lambda: HTTPOptions(headers={"a b": "c"}), "header"),
+        (lambda: HTTPOptions(writable="false"), "writable=...\\) is True or False, not str"),
         (lambda: HTTPOptions(headers={"a": "hush\r\nx: y"}), "header"),
         (lambda: ObjectStore("http://host:99999/x"), "99999"),
         (lambda: exzarr.open("http://[::1/x"), "no URL"),

@@ -84,6 +84,8 @@ class ObjectOptions:
         for one in fields(self):
             # The value is not shown: it may be a secret.
             value = getattr(self, one.name)
+            if one.type == "bool" and not isinstance(value, bool):
+                raise ArgumentError(f"{kind}({one.name}=...) is True or False, not {type(value).__name__}")
             if isinstance(value, str) and _CONTROL.search(value):
                 raise ArgumentError(f"{kind}({one.name}=...) holds a line break or another control character")
 

@@ -70,6 +70,18 @@ def test_chunks_are_not_looked_up_in_slow_stores_or_huge_grids() -> None:
     assert "there may be many" in huge._repr_html_()
 
 
+def test_group_of_a_store_that_cannot_list() -> None:
+    class NoListing(exzarr.stores.StoreWrapper):
+        def list_dir(self, prefix: str = "") -> Any:
+            raise exzarr.errors.ListingUnsupportedError("this server does not list <keys>")
+
+    inner = MemoryStore()
+    exzarr.create_group(inner, attributes={"title": "many"})
+    html = exzarr.open_group(NoListing(inner), mode="r", use_consolidated=False)._repr_html_()
+    assert "this server does not list &lt;keys&gt;" in html
+    assert "title" in html
+
+
 def test_array_in_a_folder_that_is_gone(tmp_path: Path) -> None:
     import shutil
 

@@ -20,7 +20,7 @@ from exzarr._nodes.node import AccessOptions, Node
 from exzarr._spelling import known_arguments
 from exzarr.codecs.checksummed import detects_damage
 from exzarr.codecs.pipeline import pipeline_for
-from exzarr.errors import ArgumentError, InvalidKeyError, NodeTypeError
+from exzarr.errors import ArgumentError, ExzarrError, InvalidKeyError, NodeTypeError
 from exzarr.stores.base import Store
 
 if TYPE_CHECKING:
@@ -629,10 +629,13 @@ class Group(Node[GroupMetadata]):
         return f"<exzarr.Group {self._location}{consolidated} v{self.zarr_format}>"
 
     def _repr_html_(self) -> str:
-        from exzarr._html.fragments import attributes, facts, framed, heading
+        from exzarr._html.fragments import attributes, facts, framed, heading, items
 
         title = heading(self.name or "/", "exzarr.Group")
-        tree = self.tree(level=2).html()
+        try:
+            tree = self.tree(level=2).html()
+        except ExzarrError as error:  # a representation does not fail
+            tree = items([str(error)])
         return framed(title, facts(self.info.lines()[2:]), attributes(self._meta.attributes), tree)
 
     # -- as a Python object --------------------------------------------------------

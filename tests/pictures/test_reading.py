@@ -118,6 +118,19 @@ def test_colours(tmp_path: Path) -> None:
     assert read_picture(a, (), "histogram").kind == "histogram"
 
 
+def test_colours_are_read_together_or_not_at_all() -> None:
+    a = exzarr.create_array(None, shape=(20, 20, 3), chunks=(10, 10, 1), dtype="u1")
+    assert read_picture(a, (), decoded=300).values.shape[-1] == 3
+    with pytest.raises(exzarr.ArgumentError, match="the colours of one place are in 3 chunks"):
+        read_picture(a, (), decoded=100)
+
+
+def test_complex_numbers_are_drawn_and_labelled_by_their_absolute_value() -> None:
+    a = exzarr.create_group(None).create_array("z", data=np.array([3 + 4j]))
+    picture = read_picture(a, ())
+    assert (picture.values.tolist(), picture.label) == ([5.0], "|z|")
+
+
 def test_an_array_of_100_gib_is_drawn_from_few_bytes() -> None:
     counting = CountingStore(MemoryStore())
     a = exzarr.create_array(counting, shape=(100_000, 100_000), chunks=(1000, 1000), dtype="f8")

@@ -84,7 +84,7 @@ def read_picture(
     colours = colours and kind == "image"
     most = POINTS[kind] if len(shown) <= 2 or kind == "image" else max(4, int(1_000_000 ** (1 / len(shown))))
     points = tuple([COLOURS[-1] if colours and i == 2 else most for i in range(len(shown))])
-    chosen = sample(array.metadata, region, Limits(points, decoded))
+    chosen = sample(array.metadata, region, Limits(points, decoded, colours=colours))
     values = array.oindex[tuple(chosen.parts)]
     names = array.metadata.dimension_names or (None,) * array.ndim
     dims = [dim for dim, part in enumerate(region) if isinstance(part, range)]
@@ -96,7 +96,7 @@ def read_picture(
         np.ma.MaskedArray(values) if colours else _decoded(array, values),
         tuple(axes[: len(axes) - colours]),
         _title(array, name, names, region),
-        _label(array.metadata.attributes, name),
+        _label(array.metadata.attributes, f"|{name}|" if array.dtype.kind == "c" else name),
         chosen,
     )
 

@@ -36,11 +36,14 @@ class Limits:
         Maximum number of bytes of all chunks that are decoded.
     chunks
         Maximum number of chunks that are read.
+    colours
+        True if the last dimension holds colours, which are read together.
     """
 
     points: tuple[int, ...]
     decoded: int = 256 << 20
     chunks: int = 4096
+    colours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def sample(meta: ArrayMetadata, region: Sequence[Part], limits: Limits) -> Sampl
     Raises
     ------
     ArgumentError
-        One chunk alone exceeds the limit.
+        One chunk alone exceeds the limit, or the chunks with the colours of one place.
     """
     nbytes = math.prod(inner_chunks(meta) or meta.chunk_grid.max_chunk_shape) * meta.data_type.dtype.itemsize
     if nbytes > limits.decoded:
@@ -118,7 +121,7 @@ def sample(meta: ArrayMetadata, region: Sequence[Part], limits: Limits) -> Sampl
             first, last = _chunks(meta, dim, np.array([part[0], part[-1]]))
             of_chunks *= min(abs(int(last - first)) + 1, len(part))
     most = max(1, min(limits.chunks, limits.decoded // nbytes if nbytes else limits.chunks))
-    kept = _thinned({dim: len(chunks) for dim, chunks in touched.items()}, most)
+    kept = _kept({dim: len(chunks) for dim, chunks in touched.items()}, most, nbytes, limits)
     for dim, count in kept.items():
         if count < len(touched[dim]):
             chunks = touched[dim][np.linspace(0, len(touched[dim]) - 1, count).round().astype(np.int64)]
@@ -129,6 +132,19 @@ def sample(meta: ArrayMetadata, region: Sequence[Part], limits: Limits) -> Sampl
     number = math.prod(kept.values())
     of = tuple([len(part) for part in region if not isinstance(part, int)])
     return Sample(tuple(parts), number, max(number, of_chunks), number * nbytes, of)
+
+
+def _kept(counts: dict[int, int], most: int, nbytes: int, limits: Limits) -> dict[int, int]:
+    """Return how many of the chunks along each dimension are read, at most `most` altogether; of colours, all."""
+    if not limits.colours:
+        return _thinned(counts, most)
+    *dims, last = counts
+    if counts[last] > most:
+        raise ArgumentError(
+            f"the colours of one place are in {counts[last]} chunks of {human_bytes(nbytes)}, and a picture may decode "
+            f"{human_bytes(limits.decoded)}: allow more (--budget)"
+        )
+    return {**_thinned({dim: counts[dim] for dim in dims}, most // counts[last]), last: counts[last]}
 
 
 def _thinned(counts: dict[int, int], most: int) -> dict[int, int]:

@@ -74,7 +74,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
         (["--port", "70000"], "65535"),
         (["--host", "192.0.2.1"], "192.0.2.1"),
         (["--token", "x"], "8 to 200"),
-        (["--cors", "viewer"], "no origin"),
+        (["--cors", "viewer"], "not an origin"),
         (["--max-upload", "1MiB"], "--max-upload requires --write"),
     ):
         code, message = failure(tmp_path / "a.zarr", *wrong)

@@ -53,7 +53,7 @@ def array_html(location: Location, meta: ArrayMetadata, info: ArrayInfo) -> str:
 
 
 def array_body(meta: ArrayMetadata, info: ArrayInfo, found: Found | str | None = None) -> str:
-    """Return what stands below the title. `found` is what was found in the store, or why nothing was looked up."""
+    """Return the part below the title. `found` is the result of the look-up, or the reason why there was none."""
     if found is None:
         stored = []
     elif isinstance(found, str):

@@ -244,7 +244,7 @@ class Edge:
         if length is None:
             return plain(HTTPStatus.LENGTH_REQUIRED, "a PUT gives its Content-Length")
         if not length.isdecimal():
-            return plain(HTTPStatus.BAD_REQUEST, "Content-Length is no number")
+            return plain(HTTPStatus.BAD_REQUEST, "Content-Length must be a number")
         if len(length) > 18 or int(length) > self._options.max_upload:
             return plain(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

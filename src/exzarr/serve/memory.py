@@ -12,7 +12,7 @@ __all__ = ["Memory"]
 
 
 class Memory:
-    """A number of bytes that tasks of one event loop reserve. Whoever waits longest is served first.
+    """A number of bytes that tasks of one event loop reserve. The task that waits longest is served first.
 
     A task reserves once, before its first byte. Tasks therefore never wait for each other in a circle.
     """

@@ -74,7 +74,7 @@ class ServeOptions:
         for origin in self.cors:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ArgumentError(
-                    f"cors: {origin!r} is no origin; give '*' or one such as 'https://host:port'"
+                    f"cors: {origin!r} is not an origin; give '*' or one such as 'https://host:port'"
                 )
         for name in ("store_requests", "memory", "max_upload", "max_requests"):
             number = getattr(self, name)

@@ -15,7 +15,7 @@ __all__ = ["Part", "Reply", "content_type", "decide", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes `begin` to `end` of an opened value, which whoever sends them closes."""
+    """Bytes `begin` to `end` of an opened value, which is closed after they are sent."""
 
     value: ValueReader
     begin: int

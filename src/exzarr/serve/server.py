@@ -196,7 +196,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise ArgumentError(f"host: {host!r} is no address of this machine ({error})") from None
+        raise ArgumentError(
+            f"host: {host!r} is not an address of this machine ({error}); give one, such as 127.0.0.1"
+        ) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

@@ -211,6 +211,17 @@ def test_examples_of_store_options_can_be_typed(path):
         assert "such as 'region=eu-west-1'" in printed
 
 
+def test_head_refuses_a_corner_of_a_region_or_a_picture(path):
+    array = f"{path}/temperature"
+    for arguments in (
+        ["--rows", 2, "--region", "0:3"],
+        ["--columns", 2, "--region", "0:3"],
+        ["--rows", 2, "--plot"],
+    ):
+        assert "leave it out together with --" in invoke("head", array, *arguments, code=2).output
+    assert "[0:2, 0:3]" in invoke("head", array, "--rows", 2, "--columns", 3).stdout
+
+
 def test_web_server_as_a_target_names_the_option(path):
     pytest.importorskip("obstore")
     printed = invoke("sync", path, "http://127.0.0.1:9/x", code=3).output

@@ -10,6 +10,7 @@ import typer
 
 from exzarr._cli.options import AS_JSON, examples, takes_urls
 from exzarr._cli.output import console, print_json
+from exzarr.errors import ArgumentError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,10 +41,14 @@ def head(
         str | None,
         typer.Option("--region", "-r", metavar="REGION", help='What to print, as in NumPy: "0:3, ..., 5".'),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", "-n", min=1, metavar="N", help="Rows of the corner.")] = 8,
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", "-n", min=1, metavar="N", help="Rows of the corner. Default: 8."),
+    ] = None,
     columns: Annotated[
-        int, typer.Option("--columns", "-c", min=1, metavar="N", help="Columns of the corner.")
-    ] = 6,
+        int | None,
+        typer.Option("--columns", "-c", min=1, metavar="N", help="Columns of the corner. Default: 6."),
+    ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw the region instead; without --region, the whole array.")
     ] = False,
@@ -51,6 +56,11 @@ def head(
     storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Print a corner of an array, or any region of it."""
+    for option, given in (("--rows", rows is not None), ("--columns", columns is not None)):
+        if given and (plot or region is not None):
+            raise ArgumentError(
+                f"{option} is about a corner: leave it out together with {'--plot' if plot else '--region'}"
+            )
     if plot:
         _draw(path, region, as_json, storage_options)
         return
@@ -61,7 +71,7 @@ def head(
     from exzarr._engine.planning import indexing
     from exzarr._format.metadata import ArrayMetadata
     from exzarr._tools.xarray_fill import missing_marks
-    from exzarr.errors import ArgumentError, NodeTypeError
+    from exzarr.errors import NodeTypeError
 
     location, meta = find_node(path, storage_options)
     if not isinstance(meta, ArrayMetadata):
@@ -69,7 +79,7 @@ def head(
             f"{path} is a group, and head prints arrays: `exzarr tree {path}` lists the arrays in it"
         )
     array = array_at(location, meta)
-    selection = corner(array.shape, rows, columns) if region is None else parse_region(region)
+    selection = corner(array.shape, rows or 8, columns or 6) if region is None else parse_region(region)
     wanted = math.prod(indexing.basic(selection, array.shape).result_shape)
     if wanted > MAX_ELEMENTS:
         raise ArgumentError(
@@ -109,7 +119,6 @@ def _draw(path: str, region: str | None, as_json: bool, storage_options: dict[st
     from exzarr._cli.plot import picture_of
     from exzarr._pictures.figure import Style
     from exzarr._pictures.terminal import show
-    from exzarr.errors import ArgumentError
 
     if as_json:
         raise ArgumentError(

@@ -98,6 +98,12 @@ def test_a_pyramid_is_drawn_from_the_level_that_suffices(run: Run, tmp_path: Pat
         run("plot", str(tmp_path / "image.zarr"), "-r", ":400, :800", "-o", str(tmp_path / "i.png"), "--json")
     )
     assert shown["of"] == [400, 800]
+    for region, message in (
+        ("0, 0, 0", "3"),
+        ("..., ...", "ellipsis"),
+        ("5000", "index 5000 is out of bounds for dimension 0 of length 4096"),
+    ):
+        assert message in run("plot", str(tmp_path / "image.zarr"), "-r", region, status=2)
 
 
 def test_limits_and_scale_of_drawings_with_characters(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from exzarr._engine.planning import indexing
 from exzarr.multiscale.pyramid import Level, Pyramid
 
 __all__ = ["level_for"]
@@ -21,8 +22,14 @@ def level_for(pyramid: Pyramid, selection: tuple[Any, ...]) -> tuple[Level, tupl
         The pyramid.
     selection
         Integers, slices and ``...`` in the first level. Empty: the middle plane of the image at the first time and channel.
+
+    Raises
+    ------
+    SelectionError
+        The region is not one of the first level.
     """
     finest = pyramid.levels[0].shape
+    indexing.basic(selection, finest)
     full = _full(selection, len(finest)) if selection else _overview(pyramid)
     chosen = pyramid.levels[0]
     for level in pyramid.levels:
@@ -53,8 +60,6 @@ def _full(selection: tuple[Any, ...], ndim: int) -> list[Any]:
 
 def _scaled(full: list[Any], finest: tuple[int, ...], shape: tuple[int, ...]) -> list[Any]:
     """Return a region of the first level in a level of another shape."""
-    if len(full) != len(finest):
-        return full  # the read raises the error
     return [_part(part, n, m) for part, n, m in zip(full, finest, shape, strict=True)]
 
 
@@ -71,4 +76,4 @@ def _part(part: Any, n: int, m: int) -> Any:
             return slice(start * m // n, -(-stop * m // n), scaled)
         last = (start + (number - 1) * step) * m // n
         return slice(start * m // n, last - 1 if last else None, -scaled)
-    return (part + n if part < 0 else part) * m // n if -n <= part < n else part
+    return (part + n if part < 0 else part) * m // n

@@ -113,6 +113,7 @@ def test_limits_and_scale_of_drawings_with_characters(run: Run, tmp_path: Path) 
     assert re.search(r"^ *1000 \|", log, re.MULTILINE)
     assert re.search(r"^ *1 \|", log, re.MULTILINE)
     assert "1e+06" not in run("plot", path, "--kind", "histogram", "--limits", "0,200")
+    assert "from 1 to 1e+06" in run("plot", path, "--kind", "histogram", "--limits", "2,3", status=2)
 
 
 def test_text_between_dollars_is_no_formula(run: Run, tmp_path: Path) -> None:

@@ -132,9 +132,14 @@ def _histogram(figure: Any, label: str, numbers: AnyArray, style: Style) -> None
     if style.log:
         raise ArgumentError("a histogram in the terminal has no logarithmic scale: give --output")
     low, high = style.limits or _widened(numbers)
+    inside = numbers[(numbers >= low) & (numbers <= high)]
+    if not len(inside):
+        raise ArgumentError(
+            f"no element is within --limits: they are from {numbers.min():.6g} to {numbers.max():.6g}"
+        )
     figure.x_label, figure.y_label = label, "elements"
     figure.x_ticks_fkt = _number
-    figure.histogram(numbers[(numbers >= low) & (numbers <= high)].tolist() or [low], bins=figure.width)
+    figure.histogram(inside.tolist(), bins=figure.width)
     figure.set_x_limits(low, high)
 
 

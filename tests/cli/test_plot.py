@@ -116,6 +116,15 @@ def test_limits_and_scale_of_drawings_with_characters(run: Run, tmp_path: Path) 
     assert "from 1 to 1e+06" in run("plot", path, "--kind", "histogram", "--limits", "2,3", status=2)
 
 
+@pytest.mark.parametrize("unit", ["ns", "D", "M"])
+def test_dates_of_any_unit_are_dates_in_the_terminal(run: Run, tmp_path: Path, unit: str) -> None:
+    group = exzarr.create_group(tmp_path / "a.zarr")
+    times = np.array(["1960-01-01", "1960-02-01", "1960-03-01"], f"M8[{unit}]")
+    group.create_array("t", data=times, dimension_names=["t"])
+    group.create_array("v", data=np.arange(3.0), dimension_names=["t"])
+    assert "60-02-01" in run("plot", f"{tmp_path}/a.zarr/v")
+
+
 def test_text_between_dollars_is_no_formula(run: Run, tmp_path: Path) -> None:
     attributes = {"long_name": r"price in $ \bad $", "units": "$"}
     for name, data in (("image", np.eye(3)), ("line", np.ones(1))):

@@ -155,6 +155,8 @@ def _line(figure: Any, picture: Picture, style: Style) -> None:
         numbers = np.log10(numbers)
         limits = None if limits is None else (math.log10(limits[0]), math.log10(limits[1]))
         figure.y_ticks_fkt = _power
+    if at.dtype.kind == "M":
+        at = at.astype("M8[us]")  # other units become no datetimes
     figure.plot(at.tolist(), numbers.tolist())
     figure.set_y_limits(*(limits or _widened(numbers)))
     if at.dtype.kind != "M":

@@ -28,7 +28,9 @@ def test_the_test_that_proves_it_exists(path: str, name: str) -> None:
     assert name in {node.name for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("heading", ["Writing", "Changing an array", "Locks", "Files", "Servers, mirrors and statistics"])
+@pytest.mark.parametrize(
+    "heading", ["Writing", "Changing an array", "Locks", "Files", "Servers, mirrors and statistics"]
+)
 def test_every_guarantee_names_stores_and_a_test(heading: str) -> None:
     assert len(rows(heading)) > 3
     for row in rows(heading):

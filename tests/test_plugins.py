@@ -17,6 +17,7 @@ import pytest
 import exzarr
 from exzarr import _plugins, registry
 from exzarr._format import v3_alike, v3_known
+from exzarr._format.extensions import CHUNK_GRIDS
 from exzarr.errors import ArgumentError, ExzarrError, MetadataError, PluginError, StoreError, UnsupportedError
 
 Install = Callable[..., Path]
@@ -315,7 +316,7 @@ def test_a_grid_that_moves_chunks_cannot_be_resized(install: Install, tmp_path: 
 def test_another_registration_applies_to_documents_that_were_parsed(plugged: Path, tmp_path: Path) -> None:
     make(tmp_path / "a")
     assert exzarr.open_array(f"plugged://{tmp_path}/a").cdata_shape == (14, 3)
-    months = registry.CHUNK_GRIDS.find("plugged.months")
+    months = CHUNK_GRIDS.find("plugged.months")
     assert months is not None
 
     def chunk_sizes(grid: Any, shape: tuple[int, ...]) -> list[int]:

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,6 +41,12 @@ settings.register_profile("soak", settings.get_profile("dev"), max_examples=1000
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 JS = Path(__file__).parent / "js"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach tests that send SIGINT, and their child processes, also in a job that a shell runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SLOW_FOLDERS = {"crash", "fuzz", "gallery", "ingest", "interop", "processes", "website"}

@@ -211,7 +211,7 @@ def test_writing_needs_a_store_that_can_be_written(places: dict[str, Any]) -> No
 
 
 def test_link_leads_where_the_store_follows_it(tmp_path: Path) -> None:
-    """LocalStore follows links: whoever can make one in the folder can also make a copy."""
+    """LocalStore follows links: a user who can make one in the folder can also make a copy."""
     exzarr.create_array(tmp_path / "a.zarr", shape=(2,), dtype="u1")
     (tmp_path / "elsewhere").write_bytes(b"x")
     (tmp_path / "a.zarr" / "c").mkdir(exist_ok=True)

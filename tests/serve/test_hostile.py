@@ -174,7 +174,7 @@ def test_client_that_sends_a_body_too_slowly_is_disconnected(served: Served) -> 
     with connect(served) as client:
         client.sendall(head + b"part")
         assert everything(client)[9:12] == b"408"
-    with connect(served) as client:  # a body that nobody reads
+    with connect(served) as client:  # a body that is not read
         client.sendall(head.replace(b"100", b"99999999"))
         assert everything(client)[9:12] == b"413"
     with connect(served) as client:  # a body that ends early

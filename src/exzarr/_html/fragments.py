@@ -26,7 +26,6 @@ STYLE = """
 .exzarr .below{padding-left:16px}
 .exzarr .side{display:flex;flex-wrap:wrap;gap:8px 32px;align-items:flex-start}
 .exzarr .pale{opacity:.68}
-.exzarr .mono{font-family:monospace}
 .exzarr .bar{display:inline-block;height:.7em;min-width:2px;background:#4c8dca;border-radius:1px}
 .exzarr ul{margin:2px 0 6px;padding-left:18px}
 """

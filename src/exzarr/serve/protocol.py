@@ -1,6 +1,6 @@
 """uvicorn's HTTP/1.1 protocol, with limits on slow clients that uvicorn lacks.
 
-A client gets `timeout` seconds to send the head of a request, to send a body that nobody reads any more, and to read
+A client gets `timeout` seconds to send the head of a request, to send a body that is not read, and to read
 enough of a response that more can be sent. Then the connection is closed. (`ServeOptions.timeout`; the edge limits the
 time of bodies that it reads.)
 """

@@ -51,7 +51,7 @@ def sync(
     """Make an array, or a group with everything below it, equal to another one by copying what differs.
 
     Chunks are copied byte for byte, and so are documents, except those of replaced nodes and of groups with consolidated
-    metadata, which are written anew with the same content. If a sync is interrupted, run it again: it continues with what still
+    metadata, which are rewritten with the same content. If a sync is interrupted, run it again: it continues with what still
     differs. Readers of the target see the old or the new value of each chunk.
 
     Parameters
@@ -111,7 +111,7 @@ def sync(
     differ, the node is built aside, with all nodes below it, and takes the place of the old one (in one step in folders,
     memory and SQLite). Open it again to read it.
 
-    A zip file that exists is written anew when something differs, and replaced in one step at the end.
+    A zip file that exists is rewritten when something differs, and replaced in one step at the end.
     """
     started = time.perf_counter()
     check_on_error(on_error)

@@ -46,9 +46,7 @@ def locate_target(
         return Location(store, inside).child(path)
     found = locate(target, path, "a", opened, storage_options)
     if isinstance(target, ZipStore) and target.mode == "r":
-        raise ReadOnlyError(
-            f"cannot write {target}: pass the path of the file, so that it can be written anew"
-        )
+        raise ReadOnlyError(f"cannot write {target}: pass the path of the file, so that it can be rewritten")
     check_writable(found.store, found.path or "/")
     return found if isinstance(target, Array | Group) else found.direct
 

@@ -103,7 +103,7 @@ class ZipRewrite(Store):
                     self._new.put(key, self._old.get(key) or b"")
             if _state(self._old.path) != self._state:
                 raise ChangedError(
-                    f"{self._old.path!r} was changed by another writer while it was written anew, and stays as that writer "
+                    f"{self._old.path!r} was changed by another writer while it was rewritten, and stays as that writer "
                     "left it: repeat the call"
                 )
             self._new.close()

@@ -170,14 +170,14 @@ class _Root:
 def _open_zip(
     root: _Root, place: tuple[Store, str] | None, stage: Stage, mode: Mode | None
 ) -> tuple[Store, str]:
-    from exzarr.stores import resolve
+    from exzarr.stores.files import open_zip
     from exzarr.stores.zip.nested import NestedZipStore
 
     inside = _path(stage.rest)
     if place is None:
         file = root.local_path()
         if file is not None:
-            return resolve.open_zip(file, inside, mode)
+            return open_zip(file, inside, mode)
         place = root.file()
     if mode not in (None, "r"):
         raise ReadOnlyError(

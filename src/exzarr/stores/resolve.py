@@ -10,13 +10,24 @@ from typing import TYPE_CHECKING, Any, Literal
 from exzarr.errors import (
     ArgumentError,
     MissingDependencyError,
-    NodeExistsError,
-    NodeNotFoundError,
     ReadOnlyError,
-    StoreError,
     UnsupportedError,
 )
 from exzarr.stores.base import Store, check_prefix
+from exzarr.stores.files import (
+    REFERENCES,
+    ZIP_SUFFIXES,
+    ZIPPED,
+    is_no_hierarchy,
+    is_sqlite,
+    is_zip,
+    open_references,
+    open_sqlite,
+    open_zip,
+    references_at,
+    split_references,
+    split_zip,
+)
 from exzarr.stores.local.store import LocalStore
 from exzarr.stores.memory import MemoryStore
 from exzarr.stores.schemes import open_url
@@ -27,12 +38,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Mode",
     "StoreLike",
-    "open_zip",
     "refuse_options",
     "resolve_store",
     "resolve_url",
     "shared_options",
-    "split_zip",
 ]
 
 Mode = Literal["r", "r+", "a", "w", "w-"]
@@ -42,7 +51,6 @@ StoreLike = str | os.PathLike[str] | Store | MutableMapping[str, Any]
 """A path, a URL, a Store, or a dict of keys and values. Stores of zarr-python and obstore are accepted as well."""
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-_REFERENCES = re.compile(r"\.(json|json\.gz|json\.zst|parq|parquet)(/|\Z)", re.IGNORECASE)
 _SUPPORTED = (
     "a path, a file:// URL, a path that ends in .zip, .sqlite, .json or .parq (references), memory://name/path, "
     "a dict, or a Store of exzarr or zarr-python"
@@ -135,10 +143,10 @@ def resolve_store(
         _refuse_one_slash(store_like)
         return _from_path(os.path.expanduser(store_like), mode, options)
     scheme = match[1].lower()
-    if scheme not in ("file", "sqlite") and _REFERENCES.search(store_like):
-        found = _references_at(store_like, options)
+    if scheme not in ("file", "sqlite") and REFERENCES.search(store_like):
+        found = references_at(store_like, options)
         if found is not None:
-            return _open_references(*found, mode, options)
+            return open_references(*found, mode, options)
     return resolve_url(store_like, mode, options)
 
 
@@ -232,9 +240,9 @@ def shared_options(
 def _takes_options(place: Any) -> bool:
     """Return True if `place` takes options: the URL of a remote store, or references."""
     if not isinstance(place, str):
-        return isinstance(place, os.PathLike) and _REFERENCES.search(os.fspath(place)) is not None
+        return isinstance(place, os.PathLike) and REFERENCES.search(os.fspath(place)) is not None
     match = _URL.match(place)
-    return match[1].lower() not in _SCHEMES if match else _REFERENCES.search(place) is not None
+    return match[1].lower() not in _SCHEMES if match else REFERENCES.search(place) is not None
 
 
 def refuse_options(options: StorageOptions | None, why: str) -> None:
@@ -328,7 +336,7 @@ def _from_sqlite_url(rest: str, mode: Mode | None, options: StorageOptions | Non
     refuse_options(options, "sqlite:// is a local file")
     if not rest:
         raise ArgumentError("sqlite:// is followed by a path: sqlite:///data/cube.sqlite")
-    return _open_sqlite(os.path.abspath(rest), mode)
+    return open_sqlite(os.path.abspath(rest), mode)
 
 
 _SCHEMES: dict[str, Callable[[str, Mode | None, StorageOptions | None], tuple[Store, str]]] = {
@@ -342,52 +350,30 @@ def _from_path(text: str, mode: Mode | None, options: StorageOptions | None) -> 
     if not text or "\0" in text:
         raise ArgumentError(f"{text!r} is no path; give {_SUPPORTED}")
     path = os.path.abspath(text)
-    if _REFERENCES.search(path):
-        found = _split_references(path)
+    if REFERENCES.search(path):
+        found = split_references(path)
         if found is not None:
-            return _open_references(*found, mode, options)
+            return open_references(*found, mode, options)
     refuse_options(options, f"{text!r} is a local path")
     if any(suffix in path.lower() for suffix in ZIP_SUFFIXES):
         inside = split_zip(path)
         if inside is not None:
             return open_zip(*inside, mode)
     if os.path.isfile(path):
-        if _is_zip(path) and not path.lower().endswith(_ZIPPED):
+        if is_zip(path) and not path.lower().endswith(ZIPPED):
             return open_zip(path, "", mode)
-        if _is_sqlite(path):
-            return _open_sqlite(path, mode)
-        raise _is_no_hierarchy(path)
+        if is_sqlite(path):
+            return open_sqlite(path, mode)
+        raise is_no_hierarchy(path)
     if not os.path.exists(path):
         above = next(folder for folder in _above(path) if os.path.exists(folder))
         if os.path.isfile(above):
-            raise _is_no_hierarchy(above)
+            raise is_no_hierarchy(above)
     # Not `exists`: another process may have made the file since the check above.
     if path.lower().endswith(".sqlite") and not os.path.isdir(path):
-        return _open_sqlite(path, mode)
+        return open_sqlite(path, mode)
     read_only = mode == "r" or (mode is None and os.path.isdir(path) and not os.access(path, os.W_OK))
     return LocalStore(path, read_only=read_only), ""
-
-
-ZIP_SUFFIXES = (".zip", ".ozx")
-"""Suffixes of zip files that hold a Zarr hierarchy; ``.ozx`` is a zipped OME-Zarr (RFC-9)."""
-
-_ZIPPED = (".npz", ".xlsx", ".ods")
-"""Suffixes of zip archives that are not Zarr."""
-
-
-def _is_no_hierarchy(file: str) -> StoreError:
-    from exzarr.stores.foreign import foreign_file
-
-    if _is_metadata(os.path.basename(file)):
-        return StoreError(
-            f"{file!r} is a file; a Zarr hierarchy is a folder or a .zip file: open {os.path.dirname(file)!r}"
-        )
-    kind = foreign_file(file)
-    return StoreError(
-        f"{file!r} is a file; a Zarr hierarchy is a folder or a .zip file"
-        if kind is None
-        else f"{file!r} is {kind}"
-    )
 
 
 def _above(path: str) -> Iterator[str]:
@@ -395,115 +381,3 @@ def _above(path: str) -> Iterator[str]:
     while (above := os.path.dirname(path)) != path:
         path = above
         yield path
-
-
-def _is_zip(file: str) -> bool:
-    try:
-        with open(file, "rb") as start:
-            return start.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
-    except OSError:
-        return False
-
-
-def _is_sqlite(file: str) -> bool:
-    try:
-        with open(file, "rb") as start:
-            return start.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return False
-
-
-def _open_sqlite(file: str, mode: Mode | None) -> tuple[Store, str]:
-    from exzarr.stores.sqlite.store import SQLiteStore
-
-    read_only = mode == "r" or (mode is None and os.path.exists(file) and not os.access(file, os.W_OK))
-    return SQLiteStore(file, read_only=read_only), ""
-
-
-def _split_references(path: str) -> tuple[str, str] | None:
-    """Return the reference set of `path` and the path in it; None if the path leads to none."""
-    from exzarr.stores.references.json_set import is_json
-
-    parts = path.replace(os.sep, "/").split("/")
-    for end, name in enumerate(parts, 1):
-        if _REFERENCES.search(name):
-            place = "/".join(parts[:end])
-            document = place if is_json(name) else place + "/.zmetadata"
-            if not _is_metadata(name) and os.path.isfile(document):
-                return place, "/".join(parts[end:])
-    return None
-
-
-def _references_at(url: str, options: StorageOptions | None) -> tuple[str, str] | None:
-    """Return the reference set of a URL and the path in it; None if the URL leads to none."""
-    from exzarr.stores.references.json_set import is_json
-    from exzarr.stores.references.store import folder_store
-    from exzarr.stores.url_options import reference_arguments
-    from exzarr.stores.urls import encoded, plain
-
-    of_url = reference_arguments(options)["storage_options"] if options else None
-    scheme, _, rest = url.partition("://")
-    parts = rest.split("/")
-    for end, name in enumerate(parts[1:], 2):
-        if _REFERENCES.search(name) and not _is_metadata(name):
-            place = f"{scheme}://{'/'.join(parts[:end])}"
-            document = plain(place if is_json(name) else place + "/.zmetadata")
-            folder, _, key = document.rpartition("/")
-            if folder_store(encoded(folder), storage_options=of_url).exists(key):
-                return place, plain(f"{scheme}://{'/'.join(parts[end:])}").partition("://")[2]
-    return None
-
-
-def _open_references(
-    place: str, inside: str, mode: Mode | None, options: StorageOptions | None
-) -> tuple[Store, str]:
-    from exzarr.stores.references.store import ReferenceStore
-
-    path = check_prefix(inside)
-    if mode not in (None, "r"):
-        raise ReadOnlyError(
-            f"mode {mode!r} would change the references in {place!r}, which are read-only; use mode 'r'"
-        )
-    if options is None:
-        return ReferenceStore(place), path
-    from exzarr.stores.url_options import reference_arguments
-
-    return ReferenceStore(place, **reference_arguments(options)), path
-
-
-def _is_metadata(name: str) -> bool:
-    return name in ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
-
-
-def split_zip(path: str) -> tuple[str, str] | None:
-    """Return the zip file of `path` and the path in it; None if the path leads to none."""
-    parts = path.replace(os.sep, "/").split("/")
-    for end in range(1, len(parts) + 1):
-        if parts[end - 1].lower().endswith(ZIP_SUFFIXES):
-            file = "/".join(parts[:end])
-            # A folder may be called x.zip too. A missing file can only be the last part.
-            if os.path.isfile(file) or (end == len(parts) and not os.path.exists(file)):
-                return file, "/".join(parts[end:])
-    return None
-
-
-def open_zip(file: str, inside: str, mode: Mode | None) -> tuple[Store, str]:
-    from exzarr.stores.zip.store import ZipStore
-
-    path = check_prefix(inside)
-    if mode in (None, "r"):
-        if not os.path.exists(file):
-            raise NodeNotFoundError(f"there is no zip file {file!r}")
-        return ZipStore(file), path
-    if mode == "w":
-        return ZipStore(file, mode="w"), path
-    if not os.path.exists(file):
-        if mode == "r+":
-            raise NodeNotFoundError(f"there is no zip file {file!r}")
-        return ZipStore(file, mode="x"), path
-    if mode == "w-":
-        raise NodeExistsError(f"{file!r} already exists; use mode 'w' to replace it")
-    raise ReadOnlyError(
-        f"mode {mode!r} would change the zip file {file!r}, and a zip can only be written as a whole: "
-        "use mode 'r' to read it, 'w' to replace it"
-    )

@@ -13,8 +13,9 @@ from exzarr._nodes.hierarchy import Location
 from exzarr._tools.copy import locate
 from exzarr.errors import ReadOnlyError
 from exzarr.stores.base import Store, check_writable
+from exzarr.stores.files import split_zip
 from exzarr.stores.memory import MemoryStore
-from exzarr.stores.resolve import refuse_options, split_zip
+from exzarr.stores.resolve import refuse_options
 from exzarr.stores.url_options import StorageOptions
 from exzarr.stores.zip.rewrite import ZipRewrite
 from exzarr.stores.zip.store import ZipStore

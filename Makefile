@@ -68,7 +68,7 @@ bench-pyramids: $(VENV)/.installed-bench ## compare builds of pyramids with ngff
 bench-statistics: $(VENV)/.installed-bench ## compare queries with chunk statistics with scans
 	@$(BIN)/python -m benchmarks.statistics $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-pyramid-tests: $(VENV)/.installed-pyramids ## run the tests of pyramids with the libraries of OME-Zarr and GeoZarr; needs a VENV= of its own
+pyramid-tests: $(VENV)/.pyramids ## run the tests of pyramids with the libraries of OME-Zarr and GeoZarr; needs a VENV= of its own
 	@$(BIN)/python -m pytest --quiet $(PARALLEL) tests/multiscale tests/format/multiscales $(ARGS)
 
 peer-tests: $(VENV)/.installed-test ## run the tests of zarr-python with its own codec pipeline and with exzarr's
@@ -126,6 +126,11 @@ clean: ## remove the output of all other targets
 $(VENV)/.installed-%: pyproject.toml $(VENV)/.created
 	@echo "installing exzarr[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --only-binary=:all: --editable ".[$*]"
+	@touch $@
+
+$(VENV)/.pyramids: pyproject.toml tests/multiscale/requirements.txt $(VENV)/.created
+	@echo "installing the libraries of OME-Zarr and GeoZarr into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --only-binary=:all: --editable ".[dask]" -r tests/multiscale/requirements.txt
 	@touch $@
 
 # Not an extra of the tests: where pip has only builds for CUDA, PyTorch takes several GB. pip resolves it first, and a
